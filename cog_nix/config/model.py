@@ -1,0 +1,126 @@
+"""cog.yaml as frozen values: what the rest of cog-nix works with.
+
+The names follow the Cog reference for cog.yaml. A :class:`Config` is complete: defaults are filled in, the
+requirements file is read, deprecated keys are folded into their successors. Nothing downstream validates again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount of a ``run:`` command (``type: secret`` is the one Cog documents)."""
+
+    type: str
+    id: str
+    target: str
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """One entry of ``build.run``."""
+
+    command: str
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True)
+class Build:
+    """The ``build:`` section, completed."""
+
+    gpu: bool = False
+    python_version: str = "3.13"
+    python_requirements: str | None = None
+    """Path of the requirements file as written in cog.yaml, relative to the project."""
+    python_packages: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    """Requirement and option lines, from ``python_packages`` or the requirements file; comments and blanks gone."""
+    system_packages: tuple[str, ...] = ()
+    run: tuple[RunCommand, ...] = ()
+    pre_install: tuple[str, ...] = ()
+    cuda: str | None = None
+    cudnn: str | None = None
+    sdk_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole cog.yaml, completed."""
+
+    build: Build = field(default_factory=Build)
+    image: str | None = None
+    model: str | None = None
+    predict: str | None = None
+    """Reference ``file.py:Name`` from ``run:`` or ``predict:``."""
+    train: str | None = None
+    concurrency_max: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    """``NAME``, ``value`` pairs in the order of the file."""
+    label: str = "{}"
+    """The value of ``run.cog.config``: the completed configuration as upstream serialises it."""
+
+
+@dataclass(frozen=True)
+class DebianSettings:
+    """The ``[debian]`` table of cog-nix.toml."""
+
+    mirror: str | None = None
+    """Base URL of a Debian mirror; None: what the machine's apt sources name."""
+    security_mirror: str | None = None
+    suite: str | None = None
+    """Override of the base suite that follows the interpreter."""
+
+
+@dataclass(frozen=True)
+class PythonSettings:
+    """The ``[python]`` table of cog-nix.toml."""
+
+    exclude_newer: str | None = None
+    """RFC 3339 date handed to uv: distributions published later are not considered."""
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """The ``[layers]`` table of cog-nix.toml."""
+
+    heavy_bytes: int = 20_000_000
+    """A wheel of at least this many bytes (as downloaded) is a layer of its own."""
+    budget: int = 60
+    """At most so many layers altogether."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
+
+    debian: DebianSettings = field(default_factory=DebianSettings)
+    python: PythonSettings = field(default_factory=PythonSettings)
+    layers: LayerSettings = field(default_factory=LayerSettings)
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a model lives."""
+
+    root: Path
+    """The folder that holds the configuration file; what becomes ``/src``."""
+    config_path: Path
+    """The configuration file, usually ``root / "cog.yaml"``."""
+
+    @property
+    def lock_path(self) -> Path:
+        """``cog-nix.lock`` beside the configuration."""
+        return self.root / "cog-nix.lock"
+
+    @property
+    def settings_path(self) -> Path:
+        """``cog-nix.toml`` beside the configuration; may be missing."""
+        return self.root / "cog-nix.toml"
+
+    @property
+    def state_dir(self) -> Path:
+        """``.cog/``: what is remembered between builds; never part of the image."""
+        return self.root / ".cog"

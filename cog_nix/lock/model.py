@@ -1,0 +1,108 @@
+"""The values of a lock: everything that an image is made from, pinned by hash.
+
+A URL says where to look; the sha256 is what counts, so any mirror serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file to fetch."""
+
+    filename: str
+    """The last part of the URL, unquoted: ``tini_0.19.0-3+b8_amd64.deb``."""
+    url: str
+    sha256: str
+    """Lower-case hexadecimal."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A binary Debian package (Debian Policy 5.3)."""
+
+    package: str
+    version: str
+    architecture: str
+    artifact: Artifact
+    depends: tuple[str, ...] = ()
+    """Names of the packages in the same lock that this one pulled in (Depends and Pre-Depends), sorted."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A built distribution (PyPA binary distribution format)."""
+
+    name: str
+    """Normalised name (PEP 503)."""
+    version: str
+    artifact: Artifact
+    depends: tuple[str, ...] = ()
+    """Normalised names of the wheels in the same lock that this one requires here, sorted."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """A Debian index that packages were taken from, as found when locking."""
+
+    uri: str
+    suite: str
+    component: str
+    architecture: str
+    date: str
+    """The Release file's Date, as ISO 8601 in UTC."""
+    sha256: str
+    """Of the Packages file named by the signed Release file."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The Python tree that runs every builder inside Nix."""
+
+    python: str
+    """Minor version, ``3.13``."""
+    debs: tuple[Deb, ...]
+    wheels: tuple[Wheel, ...]
+    nar_sha256: str
+    """SRI hash (``sha256-…``) of the unpacked tree's NAR."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """Where the project's Python comes from."""
+
+    kind: str
+    """``debian``: the packages are among the lock's base debs."""
+    version: str
+    """Full version, ``3.13.5``."""
+    executable: str
+    """Path in the image, ``/usr/bin/python3.13``."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A whole cog-nix.lock."""
+
+    inputs: str
+    """``sha256:…`` over what the lock was resolved for (see :mod:`cog_nix.lock.inputs`)."""
+    suite: str
+    indexes: tuple[Index, ...]
+    seed: Seed
+    interpreter: Interpreter
+    base: tuple[Deb, ...]
+    """The base system, in a canonical order."""
+    python: tuple[Deb, ...]
+    """The interpreter's packages that the base does not hold."""
+    system: tuple[Deb, ...]
+    """What ``system_packages`` asks for beyond those."""
+    wheels: tuple[Wheel, ...]
+    layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``."""
+    environment: tuple[tuple[str, str], ...] = field(default=())
+    """Image environment that plugins add."""
+    labels: tuple[tuple[str, str], ...] = field(default=())
+    """Image labels that plugins add."""

@@ -1,0 +1,255 @@
+"""The hooks. Everything that knows Debian, PyPI or Docker is a plugin through these.
+
+A plugin is a module or an object whose methods carry :data:`hookimpl`. Built-in plugins live in
+``cog_nix_hooks``; others are found through the entry point group ``cog_nix``. Arguments may be left out of an
+implementation's signature when it does not need them (pluggy matches them by name).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import typer
+
+    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
+    from cog_nix.report import Reporter
+
+PROJECT_NAME = "cog_nix"
+"""Name of the hook namespace and of the entry point group."""
+
+hookspec = pluggy.HookspecMarker(PROJECT_NAME)
+hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
+
+class Fetcher(Protocol):
+    """Downloads files into the cache that all projects share."""
+
+    def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
+        """Return the local path of each artifact, by sha256; fetch what is missing, in parallel.
+
+        Raises:
+            FetchError: a server cannot be reached, or a file has another hash.
+        """
+
+    def text(self, url: str, *, max_age: float = 0) -> bytes:
+        """Return the body behind a URL whose hash nobody knows (a Release file).
+
+        Args:
+            url: what to fetch (``http``, ``https`` or ``file``).
+            max_age: a cached copy of at most this many seconds is good enough.
+
+        Raises:
+            FetchError: a server cannot be reached or refuses.
+        """
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every resolving hook may use."""
+
+    settings: Settings
+    fetcher: Fetcher
+    reporter: Reporter
+    cache_dir: Path
+    """A folder a plugin may keep things in that can be lost at any time."""
+
+
+@dataclass(frozen=True)
+class InterpreterChoice:
+    """What a plugin offers for a ``python_version``."""
+
+    kind: str
+    minor: str
+    """``3.13``"""
+    suite: str
+    """Debian suite whose base system it runs on."""
+    packages: tuple[str, ...]
+    """Debian packages that bring it."""
+    executable: str
+    """Path in the image."""
+    version_of: str
+    """Debian package whose upstream version is the interpreter's full version."""
+
+
+@dataclass(frozen=True)
+class SystemRequest:
+    """A question to a resolver of system packages."""
+
+    suite: str
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    """``(group, package names)``: each group is resolved on top of the ones before it."""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Versions to keep where they still exist and fit."""
+    asked_in: Mapping[str, str] = field(default_factory=dict)
+    """Where a name was asked for (``cog.yaml:7``), for error messages."""
+
+
+@dataclass(frozen=True)
+class SystemResolution:
+    """The answer: what each group adds, in a canonical order."""
+
+    groups: Mapping[str, tuple[Deb, ...]]
+    indexes: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class PythonRequest:
+    """A question to a resolver of Python distributions."""
+
+    python_version: str
+    """Full version of the interpreter in the image, ``3.13.5``."""
+    requirements: tuple[str, ...]
+    """Requirement and option lines (pip's requirements file format)."""
+    glibc: str = "2.36"
+    """Version of the C library in the image, for manylinux tags (PEP 600)."""
+    project_root: Path = Path()
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Versions to prefer where they still fit."""
+    asked_in: str = "cog.yaml"
+    """The file that the requirements stand in, for error messages."""
+
+
+@dataclass(frozen=True)
+class PythonResolution:
+    """The answer, sorted by name."""
+
+    wheels: tuple[Wheel, ...]
+
+
+@dataclass(frozen=True)
+class ContainerRequest:
+    """What to start."""
+
+    image: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    gpus: str | None = None
+    """As Docker's ``--gpus``; None: none."""
+    command: tuple[str, ...] | None = None
+    """Overrides the image's Cmd."""
+    mounts: tuple[tuple[Path, str], ...] = ()
+    """``(host path, container path)``."""
+    port: int | None = None
+    """Host port on loopback; None: a free one."""
+
+
+class Container(Protocol):
+    """A running image. Leaving the context stops and removes it, whatever happened."""
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``, where the container's port 5000 answers."""
+
+    def alive(self) -> bool:
+        """Whether the main process still runs."""
+
+    def logs(self) -> str:
+        """Return what the container wrote so far, stdout and stderr together."""
+
+    def follow_logs(self, sink: Callable[[str], None]) -> None:
+        """Call ``sink`` with each further line, from a thread, until the container ends."""
+
+    def signal(self, name: str) -> None:
+        """Send a signal (``SIGTERM``) to the main process."""
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; return the exit status."""
+
+    def __enter__(self) -> Container: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Runtime(Protocol):
+    """Something that holds images and runs them."""
+
+    name: str
+
+    def available(self) -> str | None:
+        """Return None when usable, otherwise why not, in a sentence."""
+
+    def image_id(self, reference: str) -> str | None:
+        """Return ``sha256:…`` of a held image, or None."""
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        """Return a held image's labels.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+
+    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
+        """Take an image from the store (the path Nix built) under these tags; return its id."""
+
+    def start(self, request: ContainerRequest) -> Container:
+        """Start a container.
+
+        Raises:
+            RuntimeFailure: it cannot be started.
+        """
+
+
+class Spec:
+    """All hooks, each with when it runs, what it takes and what it returns."""
+
+    @hookspec(firstresult=True)
+    def provide_interpreter(self, python_version: str, context: Context) -> InterpreterChoice | None:  # type: ignore[empty-body]
+        """Runs first when locking: offer an interpreter for ``build.python_version``.
+
+        Args:
+            python_version: minor or patch level, as in cog.yaml.
+            context: settings and services.
+
+        Returns:
+            An offer, or None to leave it to the next plugin.
+        """
+
+    @hookspec(firstresult=True)
+    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution | None:  # type: ignore[empty-body]
+        """Runs when locking: find the packages of the base system, the interpreter and ``system_packages``.
+
+        Returns:
+            The packages a group adds, dependencies included, or None when this plugin does not know the suite.
+
+        Raises:
+            LockError: a name is unknown or the set cannot be satisfied.
+        """
+
+    @hookspec(firstresult=True)
+    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution | None:  # type: ignore[empty-body]
+        """Runs when locking, after the system packages: find one wheel for each Python requirement.
+
+        Raises:
+            LockError: the requirements cannot be satisfied.
+        """
+
+    @hookspec
+    def image_environment(self, config: Config, lock: Lock) -> Mapping[str, str] | None:  # type: ignore[empty-body]
+        """Runs when locking, last: environment variables to add to the image. cog.yaml's own win."""
+
+    @hookspec
+    def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:  # type: ignore[empty-body]
+        """Runs when locking, last: labels to add to the image. Upstream's ``run.cog.*`` cannot be replaced."""
+
+    @hookspec(firstresult=True)
+    def provide_runtime(self, name: str) -> Runtime | None:  # type: ignore[empty-body]
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``, ``auto``)."""
+
+    @hookspec
+    def register_commands(self, app: typer.Typer) -> None:
+        """Runs when the command line starts: add subcommands to ``app``."""
+
+    @hookspec
+    def before_build(self, project: Project, config: Config) -> None:
+        """Runs before anything is locked or built. Raise a CogNixError to stop the build."""
+
+    @hookspec
+    def after_build(self, project: Project, config: Config, image: Path, details: Mapping[str, Any]) -> None:
+        """Runs after the image is built: ``image`` is the store path, ``details`` its id, tags and size."""
