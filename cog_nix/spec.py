@@ -200,7 +200,7 @@ class Spec:
     """All hooks, each with when it runs, what it takes and what it returns."""
 
     @hookspec(firstresult=True)
-    def provide_interpreter(self, python_version: str, context: Context) -> InterpreterChoice | None:  # type: ignore[empty-body]
+    def provide_interpreter(self, python_version: str, context: Context) -> InterpreterChoice | None:
         """Runs first when locking: offer an interpreter for ``build.python_version``.
 
         Args:
@@ -212,7 +212,7 @@ class Spec:
         """
 
     @hookspec(firstresult=True)
-    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution | None:  # type: ignore[empty-body]
+    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution | None:
         """Runs when locking: find the packages of the base system, the interpreter and ``system_packages``.
 
         Returns:
@@ -223,7 +223,7 @@ class Spec:
         """
 
     @hookspec(firstresult=True)
-    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution | None:  # type: ignore[empty-body]
+    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution | None:
         """Runs when locking, after the system packages: find one wheel for each Python requirement.
 
         Raises:
@@ -231,15 +231,15 @@ class Spec:
         """
 
     @hookspec
-    def image_environment(self, config: Config, lock: Lock) -> Mapping[str, str] | None:  # type: ignore[empty-body]
+    def image_environment(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: environment variables to add to the image. cog.yaml's own win."""
 
     @hookspec
-    def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:  # type: ignore[empty-body]
+    def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: labels to add to the image. Upstream's ``run.cog.*`` cannot be replaced."""
 
     @hookspec(firstresult=True)
-    def provide_runtime(self, name: str) -> Runtime | None:  # type: ignore[empty-body]
+    def provide_runtime(self, name: str) -> Runtime | None:
         """Runs when an image is loaded or run: offer the runtime of this name (``docker``, ``auto``)."""
 
     @hookspec

@@ -1,0 +1,91 @@
+"""The application: all subcommands, the plugins' among them, and the one handler of errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cog_nix import __version__
+from cog_nix.cli import build, check, lock, predict
+from cog_nix.cli.terminal import complain, reporter
+from cog_nix.errors import CogNixError
+from cog_nix.plugins import Plugins, ask, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+_HELP = """Build Cog models into reproducible Docker images with Nix.
+
+  cog-nix build                        build the model in this folder, load it into Docker
+  cog-nix predict -i text=world        build it and run one prediction
+  cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
+  cog-nix lock --upgrade numpy         move one pin
+  cog-nix check IMAGE                  does an image keep Cog's promises?
+"""
+
+
+def _version(show: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+    if show:
+        typer.echo(f"cog-nix {__version__}")
+        raise typer.Exit
+
+
+def application(plugins: Plugins) -> typer.Typer:
+    """Return the whole command line."""
+    app = typer.Typer(
+        name="cog-nix",
+        help=_HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def options(
+        ctx: typer.Context,  # noqa: ARG001 - subcommands find the flags through it
+        *,
+        verbose: Annotated[
+            bool, typer.Option("--verbose", "-v", "--debug", help="Show what the tools underneath print.")
+        ] = False,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and results only.")] = False,
+        version: Annotated[  # noqa: ARG001 - the callback answers it
+            bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        reporter.configure(verbose=verbose, quiet=quiet)
+
+    for command in (build, lock, predict, check):
+        command.register(app)
+    ask(plugins, "register_commands", app=app)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: without the program's name.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        plugins = load()
+        for name, reason in plugins.broken.items():
+            complain(f"warning: the plugin {name} is left out: {reason}")
+        build.use(plugins)
+        application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
+    except CogNixError as error:
+        complain(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted; run the same command again to carry on")
+        return INTERRUPTED
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    return 0

@@ -1,0 +1,134 @@
+"""``cog-nix check``: does an image keep the promises of Cog's images?
+
+stdout gets the table (or JSON); how far it got is told on stderr, on a terminal only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cog_nix.errors import CogNixError, ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cog_nix_compat import Result
+
+Image = Annotated[str, typer.Argument(show_default=False, help="An image that Docker holds.")]
+Input = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
+]
+CaseName = Annotated[list[str] | None, typer.Option("--case", help="Try this case only; may be repeated.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+ListCases = Annotated[bool, typer.Option("--list", help="List the cases and their promises, try none.")]
+
+STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``check`` to the command line."""
+    app.command("check", help="Check that an image keeps the promises of Cog's images.")(check)
+
+
+def check(
+    image: Image = "",
+    inputs: Input = None,
+    case: CaseName = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way to declare a flag
+    list_cases: ListCases = False,  # noqa: FBT002 - as above
+) -> None:
+    """Try every case on an image; exit with 1 if a promise is broken.
+
+    Raises:
+        CogNixError: Docker does not answer, or there is no such image, case or input.
+    """
+    if list_cases:
+        _print_cases()
+        return
+    if not image:
+        raise typer.BadParameter("name the image to check", param_hint="IMAGE")
+    results = examine(image, parse_inputs(inputs or ()), case or ())
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
+    else:
+        _print_table(results)
+    if any(result.outcome == "fail" for result in results):
+        raise typer.Exit(1)
+
+
+def parse_inputs(pairs: Iterable[str]) -> dict[str, str]:
+    """Turn ``name=value`` options into a mapping.
+
+    Raises:
+        CogNixError: an option has no ``=``.
+    """
+    inputs = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise CogNixError(
+                f"-i {pair!r} names no input.", hint="Write it as -i name=value or -i name=@path."
+            )
+        inputs[name] = value
+    return inputs
+
+
+def examine(image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[Result]:
+    """Try the cases, and tell on a terminal's stderr how far it got.
+
+    Raises:
+        ImageError: the image cannot be examined.
+    """
+    from rich.console import Console  # noqa: PLC0415 - only this command needs them
+
+    from cog_nix_compat.case import CompatError, select  # noqa: PLC0415 - as above
+    from cog_nix_compat.suite import results  # noqa: PLC0415 - as above
+
+    found: list[Result] = []
+    try:
+        cases = select(only)
+        with Console(stderr=True).status(f"Checking {image}") as status:
+            for result in results(image, inputs=inputs, only=only):
+                found.append(result)
+                status.update(f"Checking {image}: {len(found)} of {len(cases)}")
+    except CompatError as error:
+        raise ImageError(str(error), hint=error.hint) from error
+    return found
+
+
+def _print_table(results: Sequence[Result]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table("case", "promise", "result", "detail", box=None, pad_edge=False, header_style="bold")
+    for result in results:
+        table.add_row(
+            result.case,
+            result.promise,
+            Text(result.outcome, style=STYLES[result.outcome]),
+            Text(result.detail),
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"\n{summary(results)}", highlight=False)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return how many promises were kept, in a sentence."""
+    kept, broken, rest = (
+        sum(result.outcome == outcome for result in results) for outcome in ("pass", "fail", "not applicable")
+    )
+    return f"{kept} promises kept, {broken} broken, {rest} not applicable"
+
+
+def _print_cases() -> None:
+    from cog_nix_compat import all_cases  # noqa: PLC0415 - as above
+
+    for case in all_cases():
+        suffix = f" [{case.project}]" if case.project else ""
+        typer.echo(f"{case.name:22} {case.promise}{suffix}")

@@ -1,0 +1,54 @@
+"""``cog-nix lock``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cog_nix.cli.build import ConfigFile, plugins
+from cog_nix.cli.terminal import reporter
+
+Upgrade = Annotated[
+    bool, typer.Option("--upgrade", help="Move the pins of the named packages; of all packages when none is named.")
+]
+Names = Annotated[list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``lock`` to the command line."""
+    app.command("lock", help="Resolve everything the image is made from and write cog-nix.lock.")(lock)
+
+
+def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFile = "cog.yaml") -> None:
+    """Resolve everything the image is made from and write cog-nix.lock."""
+    from cog_nix import build as building  # noqa: PLC0415 - a faster --help
+    from cog_nix import config as cog_config  # noqa: PLC0415
+    from cog_nix.errors import LockError  # noqa: PLC0415
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+    from cog_nix.lock.changes import changes  # noqa: PLC0415
+    from cog_nix.lock.resolve import Upgrade as Moving  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    if names and not upgrade:
+        raise LockError("Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}")
+    project = find_project(Path.cwd(), config_file)
+    services = building.Services(plugins(), reporter)
+    config, settings = cog_config.load_config(project), cog_config.load_settings(project)
+    moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
+    former = lock_format.read(project.lock_path)
+    new = building.ensure_lock(
+        project,
+        config,
+        settings,
+        building.BuildOptions(update_lock=True, upgrade=moving),
+        services,
+        building.optional_nix(),
+        services.context(settings),
+    )
+    lines = changes(former, new)
+    for line in lines:
+        reporter.info(line)
+    if not lines:
+        reporter.info(f"{project.lock_path.name} is up to date")

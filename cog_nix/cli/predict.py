@@ -1,0 +1,333 @@
+"""``cog-nix run`` and ``cog-nix predict``: run the model once and show what it answers.
+
+stdout gets the answer and nothing else; narration and the model's own output go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.report import SilentReporter
+
+if TYPE_CHECKING:
+    from cog_nix.runtime.client import Prediction
+    from cog_nix.runtime.inputs import GivenInputs
+    from cog_nix.runtime.outputs import Destination
+    from cog_nix.runtime.schema import ApiSchema, Schema
+    from cog_nix.spec import ContainerRequest, Runtime
+
+_FROM_BUILD = "Only for a build; without effect here: nothing is built from a Dockerfile."
+DEFAULT_SETUP_TIMEOUT = 5 * 60
+
+Image = Annotated[
+    str | None, typer.Argument(show_default=False, help="An image built by Cog; none: build this folder.")
+]
+Input = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
+]
+Output = Annotated[str, typer.Option("--output", "-o", show_default=False, help="Output path.")]
+Json = Annotated[
+    str,
+    typer.Option(
+        "--json", show_default=False, help="Inputs as a JSON object, @path of a file with one, or @- (stdin)."
+    ),
+]
+Env = Annotated[
+    list[str] | None, typer.Option("--env", "-e", help="An environment variable, in the form name=value.")
+]
+Gpus = Annotated[
+    str,
+    typer.Option(
+        "--gpus", show_default=False, help="GPUs to add to the container, as `docker run --gpus` takes them."
+    ),
+]
+SetupTimeout = Annotated[
+    int, typer.Option("--setup-timeout", min=0, help="How long the model's setup may take (in seconds).")
+]
+ReplicateToken = Annotated[
+    bool,
+    typer.Option("--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."),
+]
+ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
+Ignored = Annotated[str, typer.Option(hidden=True, help=_FROM_BUILD)]
+IgnoredSwitch = Annotated[bool, typer.Option(hidden=True, help=_FROM_BUILD)]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the flags ask for."""
+
+    image: str | None = None
+    inputs: tuple[str, ...] = ()
+    json: str = ""
+    output: str = ""
+    env: tuple[str, ...] = ()
+    gpus: str = ""
+    setup_timeout: int = DEFAULT_SETUP_TIMEOUT
+    use_replicate_token: bool = False
+    config_file: str | None = None
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """An image that is there to be run."""
+
+    reference: str
+    schema: ApiSchema | None
+    """None: the image does not say; the running model does."""
+    has_gpu: bool
+
+
+class Narrator(SilentReporter):
+    """Tells what a runtime does, on stderr."""
+
+    def step(self, text: str) -> None:
+        """Say that a stage begins."""
+        say(text)
+
+    def info(self, text: str) -> None:
+        """Say something."""
+        say(text)
+
+    def warn(self, text: str) -> None:
+        """Say something that may surprise later."""
+        say(text)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``run`` and ``predict`` to the command line."""
+    app.command("run", help="Run the model: build it, or take the named image, and make one prediction.")(run)
+    app.command("predict", hidden=True, help="Run the model (deprecated, use cog-nix run).")(predict)
+
+
+def run(
+    ctx: typer.Context,
+    image: Image = None,
+    inputs: Input = None,
+    output: Output = "",
+    json_inputs: Json = "",
+    env: Env = None,
+    gpus: Gpus = "",
+    setup_timeout: SetupTimeout = DEFAULT_SETUP_TIMEOUT,
+    use_replicate_token: ReplicateToken = False,  # noqa: FBT002 - typer's way to declare a flag
+    config_file: ConfigFile = "cog.yaml",
+    progress: Ignored = "auto",  # noqa: ARG001 - accepted because scripts pass it to upstream
+    dockerfile: Ignored = "",  # noqa: ARG001 - as above
+    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
+    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001, FBT002 - as above
+) -> None:
+    """Run the model."""
+    options = Options(
+        image=image,
+        inputs=tuple(inputs or ()),
+        json=json_inputs,
+        output=output,
+        env=tuple(env or ()),
+        gpus=gpus,
+        setup_timeout=setup_timeout,
+        use_replicate_token=use_replicate_token,
+        config_file=None if config_file == "cog.yaml" else config_file,
+        debug=bool(ctx.find_root().params.get("debug")),
+    )
+    if ctx.info_name == "predict":
+        say('"cog-nix predict" is deprecated, use "cog-nix run"')
+    if not run_model(options):
+        raise typer.Exit(1)
+
+
+predict = run
+
+
+def run_model(options: Options) -> bool:
+    """Do what ``run`` does, from flags to output.
+
+    Returns:
+        Whether the prediction succeeded; False only with ``--json``, whose output has told why not.
+
+    Raises:
+        RuntimeFailure: an input is wrong, the model does not start, or the prediction fails.
+    """
+    from cog_nix.runtime.client import ModelClient  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.runtime.inputs import prepare_inputs, read_inputs  # noqa: PLC0415
+    from cog_nix.runtime.logs import ModelLog  # noqa: PLC0415
+    from cog_nix.runtime.session import running_model  # noqa: PLC0415
+
+    given = read_inputs(options.inputs, options.json)
+    context = _context(options)
+    runtime = find_runtime()
+    model = _find_model(options, runtime)
+    inputs = prepare_inputs(given, model.schema) if model.schema else None
+    log = ModelLog(say)
+    say("\nStarting Docker image and running setup()...")
+    with running_model(
+        runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=Narrator()
+    ) as container:
+        client = ModelClient(container.url)
+        schema = model.schema or client.schema()
+        if inputs is None:
+            inputs = prepare_inputs(given, schema)
+        say("Running prediction...\n")
+        destination = _destination(options, given)
+        prediction = client.predict(inputs, context)
+        # The server's own document knows best what it answers; an image's label may be older than its server.
+        return present(prediction, client.schema().output(), destination, as_json=given.json is not None)
+
+
+def present(prediction: Prediction, schema: Schema, destination: Destination, *, as_json: bool) -> bool:
+    """Show a prediction: files are written, everything else goes to stdout or to the file that was asked for.
+
+    Returns:
+        Whether it succeeded; a failure is only returned with ``as_json``.
+
+    Raises:
+        PredictionError: it failed.
+        RuntimeFailure: output cannot be written.
+    """
+    from cog_nix.runtime.outputs import json_text, text_of, write_files  # noqa: PLC0415 - a faster `--help`
+
+    public = prediction.public()
+    output = prediction.output
+    if prediction.succeeded and output is not None:
+        path = destination.path.with_suffix("") if as_json else destination.path
+        output = write_files(output, schema, path, _written)
+    if as_json:
+        _emit(json_text({**public, "output": _sorted(output)}), destination)
+        return prediction.succeeded
+    if not prediction.succeeded:
+        logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
+        raise PredictionError(
+            f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}'
+        )
+    if output is None:
+        say("No output generated")
+        return True
+    text = text_of(output, schema)
+    if text is not None:
+        _emit(text, destination)
+    return True
+
+
+def say(text: str) -> None:
+    """Write a line of narration."""
+    typer.echo(text, err=True)
+
+
+def find_runtime() -> Runtime:
+    """Return what runs images here.
+
+    Raises:
+        RuntimeFailure: it cannot be used.
+    """
+    from cog_nix.plugins import find_runtime as find  # noqa: PLC0415 - loads every plugin
+    from cog_nix.runtime.session import require  # noqa: PLC0415
+
+    runtime = find("auto")
+    require(runtime)
+    return runtime
+
+
+def build_project(config_file: str | None) -> tuple[str, str]:
+    """Build the project; return the image's reference and its OpenAPI document."""
+    from cog_nix.cli.build import build_for_run  # noqa: PLC0415 - only when there is something to build
+
+    return build_for_run(config_file)
+
+
+def _find_model(options: Options, runtime: Runtime) -> Model:
+    from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415 - a faster `--help`
+
+    if options.image is None:
+        say("Building Docker image from environment in cog.yaml...\n")
+        reference, document = build_project(options.config_file)
+        return Model(reference, ApiSchema.parse(document), _wants_gpu(runtime.image_labels(reference)))
+    if "=" in options.image:
+        raise RuntimeFailure(f"Invalid image name '{options.image}'. Did you forget `-i`?")
+    labels = _labels_of(options.image, runtime)
+    if "run.cog.config" not in labels:
+        raise RuntimeFailure(
+            f"{options.image} is not a Cog model: it has no label run.cog.config.",
+            hint="Name an image that `cog-nix build` (or cog) built.",
+        )
+    document = labels.get("run.cog.openapi_schema", "")
+    schema = ApiSchema.parse(document) if document else None
+    return Model(options.image, schema if schema and schema.has_inputs() else None, _wants_gpu(labels))
+
+
+def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
+    pull = getattr(runtime, "pull", None)
+    if pull is not None and runtime.image_id(image) is None:
+        pull(image, Narrator())
+    return runtime.image_labels(image)
+
+
+def _wants_gpu(labels: dict[str, str]) -> bool:
+    try:
+        return bool(json.loads(labels["run.cog.config"])["build"]["gpu"])
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
+def _request(options: Options, model: Model) -> ContainerRequest:
+    from cog_nix.runtime.logs import log_environment  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.spec import ContainerRequest  # noqa: PLC0415
+
+    env = {**dict(map(_variable, options.env)), **log_environment(os.environ, debug=options.debug)}
+    return ContainerRequest(model.reference, env=env, gpus=options.gpus or ("all" if model.has_gpu else None))
+
+
+def _variable(text: str) -> tuple[str, str]:
+    """Split NAME=VALUE; a name alone takes the value it has here, as Docker's ``--env`` does."""
+    name, equals, value = text.partition("=")
+    return name, value if equals else os.environ.get(name, "")
+
+
+def _context(options: Options) -> dict[str, str]:
+    if not options.use_replicate_token:
+        return {}
+    token = os.environ.get("REPLICATE_API_TOKEN")
+    if not token:
+        raise RuntimeFailure(
+            "Failed to find REPLICATE_API_TOKEN in the current environment when called with "
+            "--use-replicate-token"
+        )
+    return {"replicate_api_token": token}
+
+
+def _destination(options: Options, given: GivenInputs) -> Destination:
+    from cog_nix.runtime.outputs import choose_destination  # noqa: PLC0415 - a faster `--help`
+
+    if given.json is None:
+        return choose_destination(options.output)
+    destination = choose_destination(options.output, fallback="output.json")
+    if destination.path.suffix != ".json":
+        say(f"--output value does not have a .json suffix: {destination.path.name}")
+    return destination
+
+
+def _emit(text: str, destination: Destination) -> None:
+    from cog_nix.runtime.outputs import write_file  # noqa: PLC0415 - a faster `--help`
+
+    if not destination.asked:
+        typer.echo(text)
+        return
+    write_file(destination.path, text.encode())
+    _written(destination.path)
+
+
+def _written(path: Path) -> None:
+    say(f"Written output to: {path}")
+
+
+def _sorted(value: Any) -> Any:
+    """Sort the keys of a model's output as upstream does, and leave the answer's own in their order."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,142 @@
+"""Narration on stderr: plain lines, and bars where someone is watching."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cog_nix.report import Bar
+
+_REDRAW_SECONDS = 0.1
+_WIDTH = 28
+_CLEAR = "\r\x1b[K"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def complain(text: str) -> None:
+    """Write an error or a warning."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def amount(count: float) -> str:
+    """Return a number of bytes for people, in powers of 1000: ``12.3 MB``."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:  # noqa: PLR2004 - the SI step
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+class _Line:
+    """A bar on one line of a terminal; silent where there is none."""
+
+    def __init__(self, text: str, total: int | None, *, in_bytes: bool, shown: bool) -> None:
+        self._text, self._total, self._in_bytes, self._shown = text, total, in_bytes, shown
+        self._detail = ""
+        self._done = 0
+        self._began = time.monotonic()
+        self._drawn = 0.0
+        self._lock = threading.Lock()
+
+    def advance(self, amount: int) -> None:
+        """Count, and redraw now and then."""
+        with self._lock:
+            self._done += amount
+            self._draw()
+
+    def describe(self, text: str) -> None:
+        """Change what stands beside the bar."""
+        with self._lock:
+            self._detail = text
+            self._draw()
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if self._shown and now - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = now
+            sys.stderr.write(f"{_CLEAR}{self._line(now)}")
+            sys.stderr.flush()
+
+    def _line(self, now: float) -> str:
+        if not self._in_bytes:
+            count = f" {self._done}" if self._done else ""
+            return f"  {self._text}{count}: {self._detail}"[:100]
+        rate = f"{amount(self._done / max(now - self._began, 0.001))}/s"
+        if not self._total:
+            return f"  {self._text}: {amount(self._done)}  {rate}"
+        filled = min(_WIDTH, _WIDTH * self._done // self._total)
+        bar = "#" * filled + "-" * (_WIDTH - filled)
+        return f"  {self._text} [{bar}] {amount(self._done)} of {amount(self._total)}  {rate}"
+
+    def close(self) -> None:
+        """Remove the bar; leave a line that says what was done."""
+        seconds = time.monotonic() - self._began
+        if self._shown:
+            sys.stderr.write(_CLEAR)
+        if self._in_bytes and self._done and reporter.talks:
+            rate = f"{amount(self._done / max(seconds, 0.001))}/s"
+            complain(f"  {self._text}: {amount(self._done)} in {seconds:.1f} s ({rate})")
+
+
+class TerminalReporter:
+    """The reporter of the command line."""
+
+    def __init__(self) -> None:
+        self.verbose = False
+        self.talks = True
+
+    def configure(self, *, verbose: bool, quiet: bool) -> None:
+        """Take the global flags."""
+        self.verbose, self.talks = verbose, not quiet
+
+    def step(self, text: str) -> None:
+        """Say that a stage begins."""
+        if self.talks:
+            complain(text)
+
+    def info(self, text: str) -> None:
+        """Say something."""
+        if self.talks:
+            complain(text)
+
+    def warn(self, text: str) -> None:
+        """Warn."""
+        complain(f"warning: {text}")
+
+    def log(self, text: str) -> None:
+        """Pass on a tool's line when asked for."""
+        if self.verbose:
+            complain(text)
+
+    @contextmanager
+    def bytes_bar(self, text: str, total: int | None) -> Iterator[Bar]:
+        """Yield a bar that counts bytes and shows a rate."""
+        with self._bar(text, total, in_bytes=True) as bar:
+            yield bar
+
+    @contextmanager
+    def steps_bar(self, text: str, total: int | None) -> Iterator[Bar]:
+        """Yield a line that shows what is being done."""
+        with self._bar(text, total, in_bytes=False) as bar:
+            yield bar
+
+    @contextmanager
+    def _bar(self, text: str, total: int | None, *, in_bytes: bool) -> Iterator[Bar]:
+        shown = self.talks and not self.verbose and sys.stderr.isatty()
+        bar = _Line(text, total, in_bytes=in_bytes, shown=shown)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+reporter = TerminalReporter()
+"""One for the process: the terminal is one."""

@@ -1,0 +1,117 @@
+"""From cog.yaml to a :class:`~cog_nix.config.model.Config`, and from cog-nix.toml to ``Settings``.
+
+``load_config`` is the way in. Its steps can be had one by one where only some are wanted: :func:`parse` reads
+the text, :func:`validate` finds all that is wrong, :func:`complete` makes the frozen value. ``parse`` and
+``complete`` need nothing beyond PyYAML, since they also run inside a Nix build on text that was validated
+outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.config.complete import DEFAULT_PYTHON, complete
+from cog_nix.config.deprecations import deprecations
+from cog_nix.config.document import Document, parse
+from cog_nix.config.label import with_concurrency
+from cog_nix.config.problem import config_error
+from cog_nix.config.rules import rule_problems
+from cog_nix.config.schema import schema_problems
+from cog_nix.config.settings import load_settings
+from cog_nix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cog_nix.config.model import Config, Project
+
+__all__ = [
+    "DEFAULT_PYTHON",
+    "Document",
+    "Loaded",
+    "complete",
+    "deprecations",
+    "load",
+    "load_config",
+    "load_settings",
+    "parse",
+    "validate",
+    "with_concurrency",
+]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration, and what should be said about it."""
+
+    config: Config
+    document: Document
+    """For the lines that later errors point to."""
+    warnings: tuple[str, ...]
+
+
+def load_config(project: Project) -> Config:
+    """Read, validate and complete a project's configuration.
+
+    Args:
+        project: what :func:`~cog_nix.project.find_project` found.
+
+    Raises:
+        ConfigError: tells everything that is wrong with the file, each with line and remedy.
+    """
+    return load(project).config
+
+
+def load(project: Project, *, references: bool = True) -> Loaded:
+    """Read a project's configuration, together with its warnings.
+
+    Args:
+        project: whose.
+        references: whether the files of ``run:``, ``predict:`` and ``train:`` must exist.
+
+    Raises:
+        ConfigError: tells everything that is wrong with the file, each with line and remedy.
+    """
+    name = _name(project)
+    try:
+        text = project.config_path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: cannot be read: {error.strerror}", hint="Check that the file is there."
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}:{line}: this is no UTF-8 text", hint="Save the file as UTF-8.") from error
+    document = parse(text, name)
+    validate(document, project.root, state_dir=project.state_dir, references=references)
+    return Loaded(complete(document, project.root), document, deprecations(document, project.root))
+
+
+def validate(
+    document: Document, root: Path, *, state_dir: Path | None = None, references: bool = True
+) -> None:
+    """Check a document against the schema and the rules.
+
+    Args:
+        document: the parsed file.
+        root: the project's folder.
+        state_dir: where to remember a text that passed the schema.
+        references: whether the files of ``run:``, ``predict:`` and ``train:`` must exist.
+
+    Raises:
+        ConfigError: tells everything that is wrong.
+    """
+    problems = [
+        *document.problems,
+        *schema_problems(document, state_dir),
+        *rule_problems(document, root, references=references),
+    ]
+    if problems:
+        raise config_error(document.name, document.text, problems)
+
+
+def _name(project: Project) -> str:
+    """Return the configuration file as the user knows it."""
+    path = project.config_path
+    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)

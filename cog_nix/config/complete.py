@@ -1,0 +1,111 @@
+"""A valid document becomes a :class:`Config`: defaults filled in, requirements read, CUDA settled."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.config import environment, requirements
+from cog_nix.config.gpu import GpuError, derive
+from cog_nix.config.label import label
+from cog_nix.config.model import Build, Config, Mount, RunCommand
+from cog_nix.config.problem import Problem, config_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cog_nix.config.document import Document
+
+DEFAULT_PYTHON = "3.13"
+
+
+def complete(document: Document, root: Path) -> Config:
+    """Complete a document that has been validated, or whose text has been somewhere else.
+
+    Needs PyYAML and nothing else, so that it also runs inside a Nix build.
+
+    Args:
+        document: what :func:`~cog_nix.config.document.parse` made.
+        root: the project; the requirements file is read from it.
+
+    Raises:
+        ConfigError: the requirements file cannot be read, or the CUDA version cannot be settled.
+    """
+    data = document.data
+    build: dict[str, Any] = data.get("build", {})
+    lines = requirement_lines(document, root)
+    cuda, cudnn = build.get("cuda"), build.get("cudnn")
+    if build.get("gpu"):
+        try:
+            versions = derive(cuda, cudnn, [line.text for line in lines])
+        except GpuError as error:
+            problem = Problem(document.line("build", error.subject), error.text, error.fix)
+            raise config_error(document.name, document.text, [problem]) from error
+        cuda, cudnn = versions.cuda, versions.cudnn
+    return Config(
+        build=_build(build, requirements.normalise(lines), cuda or None, cudnn or None),
+        image=data.get("image") or None,
+        model=data.get("model") or None,
+        predict=data.get("run") or data.get("predict") or None,
+        train=data.get("train") or None,
+        concurrency_max=data.get("concurrency", {}).get("max"),
+        environment=environment.parse(data.get("environment", ())),
+        label=label(data, cuda=cuda, cudnn=cudnn),
+    )
+
+
+def requirement_lines(document: Document, root: Path) -> list[requirements.Line]:
+    """Return the requirement lines of a valid project, from cog.yaml or the file it names.
+
+    Raises:
+        ConfigError: the file cannot be read, or asks for something local that cannot be installed.
+    """
+    lines, problems = read_requirements(document, root)
+    if problems:
+        raise config_error(document.name, document.text, problems)
+    return lines
+
+
+def read_requirements(document: Document, root: Path) -> tuple[list[requirements.Line], list[Problem]]:
+    """Return the requirement lines of a project, valid or not, and what is wrong with them."""
+    name = document.value(str, "build", "python_requirements")
+    if not name:
+        packages = document.value(list, "build", "python_packages") or []
+        written = [
+            requirements.Line(document.line("build", "python_packages", position), package)
+            for position, package in enumerate(packages)
+            if isinstance(package, str)
+        ]
+        return requirements.meaningful(written), []
+    path = root / name
+    try:
+        lines = requirements.read(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        place = document.line("build", "python_requirements")
+        return [], [Problem(place, f"cannot read {name}: {reason}", "Name a text file in the project.")]
+    lines, problems = requirements.localise(lines, path.parent, root)
+    return lines, [dataclasses.replace(problem, name=name) for problem in problems]
+
+
+def _build(build: dict[str, Any], lines: tuple[str, ...], cuda: str | None, cudnn: str | None) -> Build:
+    return Build(
+        gpu=build.get("gpu", False),
+        python_version=build.get("python_version", "").strip() or DEFAULT_PYTHON,
+        python_requirements=build.get("python_requirements") or None,
+        python_packages=tuple(build.get("python_packages", ())),
+        requirements=lines,
+        system_packages=tuple(name for name in build.get("system_packages", ()) if name.strip()),
+        run=tuple(_command(entry) for entry in build.get("run", ())),
+        pre_install=tuple(build.get("pre_install", ())),
+        cuda=cuda,
+        cudnn=cudnn,
+        sdk_version=build.get("sdk_version") or None,
+    )
+
+
+def _command(entry: str | dict[str, Any]) -> RunCommand:
+    if isinstance(entry, str):
+        return RunCommand(entry)
+    mounts = tuple(Mount(mount["type"], mount["id"], mount["target"]) for mount in entry.get("mounts", ()))
+    return RunCommand(entry["command"], mounts)

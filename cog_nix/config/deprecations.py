@@ -1,0 +1,65 @@
+"""What is accepted but should be written in another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.config.complete import requirement_lines
+from cog_nix.config.gpu import derive
+from cog_nix.config.schema import RETIRED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cog_nix.config.document import Document
+
+_REPLACED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("predict",), "run"),
+    (("concurrency", "max"), "@cog.concurrent(max=...)"),
+    (("build", "python_packages"), "build.python_requirements"),
+    (("build", "pre_install"), "build.run"),
+)
+
+
+def deprecations(document: Document, root: Path) -> tuple[str, ...]:
+    """Return warnings about a valid document, one sentence each, in upstream's order.
+
+    Args:
+        document: the parsed file.
+        root: the project, for the requirements that decide whether CUDA fits.
+    """
+    return (*_keys(document), *_cuda(document, root))
+
+
+def _keys(document: Document) -> Iterator[str]:
+    for location, replacement in _REPLACED:
+        value = _at(document, location)
+        if value:
+            yield _place(
+                document, location, f'deprecated field "{".".join(location)}": use "{replacement}" instead'
+            )
+    for name, reason in RETIRED.items():
+        location = (*name.split("."),)
+        if _at(document, location) is not None:
+            yield _place(document, location, f'the field "{name}" has no effect: {reason}')
+
+
+def _cuda(document: Document, root: Path) -> Iterator[str]:
+    build = document.data.get("build", {})
+    if build.get("gpu") and build.get("cuda"):
+        lines = [line.text for line in requirement_lines(document, root)]
+        warning = derive(build["cuda"], build.get("cudnn"), lines).warning
+        if warning:
+            yield _place(document, ("build", "cuda"), warning)
+
+
+def _at(document: Document, location: tuple[str, ...]) -> object:
+    value: object = document.data
+    for key in location:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _place(document: Document, location: tuple[str, ...], text: str) -> str:
+    return f"{document.name}:{document.line(*location)}: {text}"

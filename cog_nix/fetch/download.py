@@ -1,0 +1,174 @@
+"""Brings one file into the store: resumed where it stopped, hashed as it streams."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import FetchError
+from cog_nix.fetch import urls
+from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
+from cog_nix.fetch.store import Store, cache_failure
+from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError, Transport
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from cog_nix.fetch.transport import Response
+    from cog_nix.lock.model import Artifact
+
+
+class _NotThisFile(Exception):  # noqa: N818 - turned into a FetchError or a second try
+    """The bytes that came are not the file; ``got`` says what they are."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(got)
+        self.got = got
+
+
+@dataclass
+class Download:
+    """One file on its way into the store.
+
+    Args:
+        artifact: what is wanted.
+        store: where it goes.
+        transport: how it comes.
+        policy: how often to try.
+        cancelled: ends the work when set.
+        advance: is told of new bytes, each byte of the file once.
+    """
+
+    artifact: Artifact
+    store: Store
+    transport: Transport
+    policy: RetryPolicy
+    cancelled: threading.Event
+    advance: Callable[[int], None]
+    _told: int = 0
+
+    def run(self) -> Path:
+        """Return the path of the whole file, fetched or found.
+
+        Raises:
+            FetchError: unreachable, refused, another hash, or the cache cannot be written.
+            Cancelled: the work was given up.
+        """
+        try:
+            with self.store.claim(self.artifact, self.cancelled) as part:
+                if part is not None:
+                    return self._fill(part)
+        except OSError as error:
+            raise cache_failure(error, self.store.root) from error
+        found = self.store.held(self.artifact)
+        if found is None:
+            raise Cancelled
+        self._tell(self.artifact.size)
+        return found
+
+    def _fill(self, part: BinaryIO) -> Path:
+        try:
+            self._fetch(part)
+        except _NotThisFile as error:
+            self.store.discard(self.artifact)
+            raise self._refused(error.got) from error
+        except BaseException:
+            if part.seek(0, 2) == 0:
+                self.store.discard(self.artifact)
+            raise
+        return self.store.enter(part, self.artifact)
+
+    def _fetch(self, part: BinaryIO) -> None:
+        resumed = part.seek(0, 2) > 0
+        try:
+            self._attempts(part)
+        except _NotThisFile:
+            if not resumed:
+                raise
+            # What an earlier run left may be of another file: begin anew, once.
+            part.truncate(0)
+            self._attempts(part)
+
+    def _attempts(self, part: BinaryIO) -> None:
+        retry(
+            lambda: self._attempt(part),
+            self.artifact.url,
+            self.policy,
+            cancelled=self.cancelled,
+            progress=lambda: part.seek(0, 2),
+        )
+
+    def _attempt(self, part: BinaryIO) -> None:
+        """Fetch what is missing of the part; return once its hash is right."""
+        digest = hashlib.sha256()
+        offset = self._hash_part(part, digest)
+        size = self.artifact.size
+        if not offset or offset != size:
+            headers = {"Range": f"bytes={offset}-"} if offset else {}
+            with self.transport.open(self.artifact.url, headers) as response:
+                if offset and not _continues(response, offset):
+                    part.seek(0)
+                    part.truncate()
+                    if response.status == RANGE_NOT_SATISFIABLE:
+                        raise TransientError("the server cannot continue the file")
+                    digest, offset = hashlib.sha256(), 0
+                offset = self._append(part, digest, offset, response)
+        if offset < size:
+            raise TransientError(f"the connection ended after {offset} of {size} bytes")
+        if digest.hexdigest() != self.artifact.sha256:
+            raise _NotThisFile(f"sha256 {digest.hexdigest()}, {offset} bytes")
+
+    def _append(self, part: BinaryIO, digest: hashlib._Hash, offset: int, response: Response) -> int:
+        for chunk in response.chunks:
+            if self.cancelled.is_set():
+                raise Cancelled
+            _write(part, chunk)
+            digest.update(chunk)
+            offset += len(chunk)
+            if self.artifact.size and offset > self.artifact.size:
+                raise _NotThisFile(f"more than {self.artifact.size} bytes")
+            self._tell(offset)
+        return offset
+
+    def _hash_part(self, part: BinaryIO, digest: hashlib._Hash) -> int:
+        size = part.seek(0, 2)
+        if self.artifact.size and size > self.artifact.size:
+            part.truncate(0)
+        part.seek(0)
+        while chunk := part.read(CHUNK):
+            digest.update(chunk)
+            self._tell(part.tell())
+        return part.tell()
+
+    def _tell(self, position: int) -> None:
+        # A file that starts anew is not counted twice.
+        if position > self._told:
+            self.advance(position - self._told)
+            self._told = position
+
+    def _refused(self, got: str) -> FetchError:
+        artifact = self.artifact
+        return FetchError(
+            f"refused {artifact.filename}: what came is another file\n"
+            f"  from      {urls.shown(artifact.url)}\n"
+            f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
+            f"  got       {got}",
+            hint="Name another mirror if this one is broken. If the file was replaced on purpose, lock again"
+            " and review the change.",
+        )
+
+
+def _continues(response: Response, offset: int) -> bool:
+    """Whether the body starts where we asked (RFC 9110, sections 14.4 and 15.3.7)."""
+    begins = response.headers.get("content-range", "").removeprefix("bytes").strip()
+    return response.status == PARTIAL and begins.startswith(f"{offset}-")
+
+
+def _write(part: BinaryIO, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:  # a raw file may take less than it was given
+        view = view[part.write(view) :]

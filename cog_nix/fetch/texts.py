@@ -1,0 +1,117 @@
+"""Small bodies whose hash nobody knows, kept with what is needed to ask whether they changed.
+
+An entry is one file, so that it is whole or not there: a line of JSON (time, ETag, Last-Modified), then the
+body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import FetchError
+from cog_nix.fetch.retry import RetryPolicy, retry
+from cog_nix.fetch.store import cache_failure
+from cog_nix.fetch.transport import NOT_MODIFIED, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A body and what the server said about it."""
+
+    body: bytes
+    fetched: float
+    """Seconds since 1970, when the server last said that this is current."""
+    etag: str = ""
+    last_modified: str = ""
+
+    def questions(self) -> dict[str, str]:
+        """Return the headers that ask for a body only if it changed (RFC 9110, section 13.1)."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
+
+
+@dataclass(frozen=True)
+class TextCache:
+    """Bodies by URL.
+
+    Args:
+        root: the folder they are kept in.
+        policy: how often to try.
+    """
+
+    root: Path
+    policy: RetryPolicy
+
+    def get(self, url: str, max_age: float, transport: Transport) -> bytes:
+        """Return the body behind a URL; ask the server unless the copy is at most ``max_age`` seconds old.
+
+        Raises:
+            FetchError: the server cannot be reached or refuses; the message says of what time a copy is held.
+        """
+        path = self.root / hashlib.sha256(url.encode()).hexdigest()
+        held = _read(path)
+        # A time in the future comes from a clock that was wrong: such a copy is stale.
+        if held and 0 <= time.time() - held.fetched <= max_age:
+            return held.body
+        try:
+            entry = retry(lambda: _ask(url, held, transport), url, self.policy)
+        except FetchError as error:
+            raise _with_age(error, held) from error
+        if not url.startswith("file:"):
+            _write(path, entry)
+        return entry.body
+
+
+def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:
+    now = time.time()
+    with transport.open(url, held.questions() if held else {}) as response:
+        if response.status == NOT_MODIFIED and held:
+            return replace(held, fetched=now)
+        headers: Mapping[str, str] = response.headers
+        body = b"".join(response.chunks)
+        return Entry(body, now, headers.get("etag", ""), headers.get("last-modified", ""))
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        first, _, body = path.read_bytes().partition(b"\n")
+        known = json.loads(first)
+        return Entry(body, float(known["fetched"]), str(known["etag"]), str(known["last_modified"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # missing or not ours: ask anew
+
+
+def _write(path: Path, entry: Entry) -> None:
+    known = {name: value for name, value in asdict(entry).items() if name != "body"}
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(json.dumps(known).encode() + b"\n" + entry.body)
+        Path(temporary).replace(path)
+        temporary = None
+    except OSError as error:
+        raise cache_failure(error, path.parent) from error
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _with_age(error: FetchError, held: Entry | None) -> FetchError:
+    if held is None:
+        return error
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(held.fetched))
+    return FetchError(
+        f"{error.message}\n  a copy of {when} is in the cache, too old to be used here", hint=error.hint
+    )

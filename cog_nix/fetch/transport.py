@@ -1,0 +1,238 @@
+"""Opens URLs: HTTP with the machine's proxies, certificates and credentials, and local files.
+
+A failure is either :class:`TransientError`, worth another try, or a :class:`FetchError` to show.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from cog_nix import __version__
+from cog_nix.errors import FetchError
+from cog_nix.fetch import urls
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping
+
+    import httpx
+
+CHUNK = 1 << 18
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+"""Where certificate authorities may be named; the first that is set counts."""
+
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+OK, PARTIAL, NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 200, 206, 304, 416
+_ERROR = 400
+
+
+class TransientError(Exception):
+    """Something that another attempt may mend.
+
+    Args:
+        reason: what happened, in a few words.
+        wait: seconds that the server asks to wait (RFC 9110, section 10.2.3).
+    """
+
+    def __init__(self, reason: str, *, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer whose body is read as it comes."""
+
+    status: int
+    """200, 206, 304 or 416."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    chunks: Iterator[bytes]
+
+
+@dataclass
+class Transport:
+    """Opens URLs over one pool of connections; use it as a context manager.
+
+    Args:
+        credentials: user and password by host (with the port when the URL names one).
+    """
+
+    credentials: Mapping[str, urls.Credentials] = field(default_factory=dict)
+    _client: httpx.Client | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def prepare(self) -> None:
+        """Make the client now, so that threads need not agree on who does."""
+        if self._client is None:
+            self._client = _new_client()
+
+    @contextmanager
+    def open(
+        self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET"
+    ) -> Iterator[Response]:
+        """Ask for a URL.
+
+        Args:
+            url: ``http``, ``https`` or ``file``.
+            headers: further request headers; ``Range`` is honoured for files too.
+            method: ``GET`` or ``HEAD``.
+
+        Raises:
+            TransientError: worth another try.
+            FetchError: the server refuses, or there is nothing there.
+        """
+        scheme = urlsplit(url).scheme
+        if scheme == "file":
+            with _open_file(url, headers or {}) as response:
+                yield response
+        elif scheme in {"http", "https"}:
+            with self._open_http(url, headers or {}, method) as response:
+                yield response
+        else:
+            raise FetchError(
+                f"cannot fetch {urls.shown(url)}: cog-nix reads http, https and file URLs",
+                hint="Correct the URL in the configuration or the lock.",
+            )
+
+    @contextmanager
+    def _open_http(self, url: str, headers: Mapping[str, str], method: str) -> Iterator[Response]:
+        import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it
+
+        self.prepare()
+        assert self._client is not None  # noqa: S101 - for the type checker
+        host = urls.host_of(url)
+        hostname = urlsplit(url).hostname or ""
+        auth = urls.credentials_in(url) or self.credentials.get(host) or urls.netrc_credentials(hostname)
+        try:
+            with self._client.stream(
+                method, urls.without_credentials(url), headers=headers, auth=auth
+            ) as answer:
+                _check_status(url, answer.status_code, answer.reason_phrase, answer.headers)
+                # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
+                yield Response(answer.status_code, answer.headers, answer.iter_raw())
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise FetchError(
+                f"cannot fetch {urls.shown(url)}: {error}", hint="Correct the URL, or name another mirror."
+            ) from error
+        except httpx.TransportError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise _untrusted(url, error) from error
+            raise TransientError(_reason(error)) from error
+
+
+def _new_client() -> httpx.Client:
+    import httpx  # noqa: PLC0415 - see above
+
+    try:
+        return httpx.Client(
+            verify=_tls_context(),
+            follow_redirects=True,
+            timeout=httpx.Timeout(30, connect=15),
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+            # Bytes must come as they are stored: their hash is what is checked.
+            headers={"User-Agent": f"cog-nix/{__version__}", "Accept-Encoding": "identity"},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise FetchError(
+            f"cannot use the configured proxy: {error}",
+            hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
+        ) from error
+
+
+def _tls_context() -> ssl.SSLContext:
+    import ssl  # noqa: PLC0415 - only downloads need it
+
+    variable = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), None)
+    if variable is None:
+        import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
+
+        context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
+        return context
+    path = os.environ[variable]
+    try:
+        if os.path.isdir(path):  # noqa: PTH112 - requests allows a folder in REQUESTS_CA_BUNDLE
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise FetchError(
+            f"cannot read the certificate authorities in {path} ({variable}): {error.strerror or error}",
+            hint=f"Point {variable} at a file of PEM certificates, or unset it.",
+        ) from error
+
+
+def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]) -> None:
+    if status < _ERROR or status == RANGE_NOT_SATISFIABLE:
+        return
+    said = f"{status} {phrase}".strip()
+    if status in _RETRIED:
+        raise TransientError(f"the server answered {said}", wait=_retry_after(headers))
+    host = urls.host_of(url)
+    hints = {
+        401: f"Put the credentials for {host} into ~/.netrc or into the URL of the index.",
+        403: f"Check that you may read from {host}; put credentials into ~/.netrc when it needs them.",
+        404: "The server no longer holds this file: lock again, or name a mirror that still has it.",
+        407: "Put the proxy's user and password into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT).",
+        410: "The server no longer holds this file: lock again, or name a mirror that still has it.",
+    }
+    raise FetchError(
+        f"cannot fetch {urls.filename_of(url) or host}: {host} answered {said}\n  {urls.shown(url)}",
+        hint=hints.get(status, f"Ask whoever runs {host}, or name another mirror."),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = headers.get("retry-after", "")
+    return min(float(value), 30.0) if value.isdigit() else 0.0
+
+
+def _untrusted(url: str, error: Exception) -> FetchError:
+    host = urls.host_of(url)
+    return FetchError(
+        f"cannot fetch {urls.filename_of(url) or host}: the certificate of {host} is not trusted\n"
+        f"  {urls.shown(url)}\n  {error}",
+        hint="Set SSL_CERT_FILE to a file with your organisation's certificate authorities (PEM).",
+    )
+
+
+def _reason(error: Exception) -> str:
+    import httpx  # noqa: PLC0415 - see above
+
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no connection within 15 seconds"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer for 30 seconds"
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+    path = urls.local_path(url)
+    offset = int(headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+    try:
+        stream = path.open("rb")
+        size = path.stat().st_size
+    except OSError as error:
+        raise FetchError(
+            f"cannot read {path}: {error.strerror}", hint="Correct the file URL, or lock again."
+        ) from error
+    with stream:
+        stream.seek(offset)
+        known = {
+            "content-length": str(max(size - offset, 0)),
+            "content-range": f"bytes {offset}-{size}/{size}",
+        }
+        yield Response(PARTIAL if offset else OK, known, iter(lambda: stream.read(CHUNK), b""))

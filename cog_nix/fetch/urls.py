@@ -1,0 +1,59 @@
+"""What a URL says: file name, host, credentials, and how it may be shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+Credentials = tuple[str, str]
+"""User and password."""
+
+
+def filename_of(url: str) -> str:
+    """Return the last part of the path, unquoted: ``torch-2.0.1+cu118-….whl``."""
+    return unquote(urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1])
+
+
+def host_of(url: str) -> str:
+    """Return the host, with the port when it is named."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2]
+
+
+def without_credentials(url: str) -> str:
+    """Return the URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def credentials_in(url: str) -> Credentials | None:
+    """Return user and password, unquoted (RFC 3986, section 3.2.1), or None."""
+    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return None
+    user, _, password = userinfo.partition(":")
+    return unquote(user), unquote(password)
+
+
+def netrc_credentials(host: str) -> Credentials | None:
+    """Return what ``$NETRC`` or ``~/.netrc`` holds for a host, or None."""
+    import netrc  # noqa: PLC0415 - only downloads need it
+
+    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+    try:
+        found = netrc.netrc(path).authenticators(host)
+    except (OSError, netrc.NetrcParseError):
+        return None  # as curl and pip do: an unusable netrc is no netrc
+    return (found[0], found[2] or "") if found else None
+
+
+def shown(url: str) -> str:
+    """Return the URL as messages may show it: no credentials, no query (signed URLs carry tokens there)."""
+    parts = urlsplit(without_credentials(url))
+    return urlunsplit(parts._replace(query="…" if parts.query else "", fragment=""))
+
+
+def local_path(url: str) -> Path:
+    """Return the path of a ``file:`` URL (RFC 8089)."""
+    return Path(unquote(urlsplit(url).path))

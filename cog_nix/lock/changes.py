@@ -1,0 +1,30 @@
+"""What changed from one lock to the next, in lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cog_nix.lock.model import Lock
+
+
+def changes(former: Lock | None, new: Lock) -> list[str]:
+    """Return a line for each package that came, went or moved; one summary line for a first lock."""
+    packages = _packages(new)
+    if former is None:
+        debs = len(new.base) + len(new.python) + len(new.system)
+        return [f"Locked {debs} Debian packages and {len(new.wheels)} Python packages"]
+    old = _packages(former)
+    lines = [f"added    {name} {version}" for name, version in packages.items() if name not in old]
+    lines += [f"removed  {name} {version}" for name, version in old.items() if name not in packages]
+    lines += [
+        f"changed  {name} {old[name]} -> {version}"
+        for name, version in packages.items()
+        if old.get(name, version) != version
+    ]
+    return sorted(lines)
+
+
+def _packages(lock: Lock) -> dict[str, str]:
+    debs = {deb.package: deb.version for deb in [*lock.base, *lock.python, *lock.system]}
+    return debs | {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}

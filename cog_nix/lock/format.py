@@ -1,0 +1,180 @@
+"""cog-nix.lock: JSON, keys sorted, one package a line, so that diffs read like changelogs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cog_nix.errors import LockError
+from cog_nix.files import write_atomically
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
+
+VERSION = 1
+_ONE_PER_LINE = ("base", "python", "system", "wheels", "indexes", "layers", "environment", "labels")
+_SEED_LISTS = ("debs", "wheels")
+
+
+def dump(lock: Lock) -> str:
+    """Return a lock as the text of its file."""
+    data = {
+        "version": VERSION,
+        "inputs": lock.inputs,
+        "suite": lock.suite,
+        "indexes": [vars(index) for index in lock.indexes],
+        "seed": {
+            "python": lock.seed.python,
+            "nar_sha256": lock.seed.nar_sha256,
+            "debs": [_deb(deb) for deb in lock.seed.debs],
+            "wheels": [_wheel(wheel) for wheel in lock.seed.wheels],
+        },
+        "interpreter": vars(lock.interpreter),
+        "base": [_deb(deb) for deb in lock.base],
+        "python": [_deb(deb) for deb in lock.python],
+        "system": [_deb(deb) for deb in lock.system],
+        "wheels": [_wheel(wheel) for wheel in lock.wheels],
+        "layers": [[name, list(members)] for name, members in lock.layers],
+        "environment": [list(pair) for pair in lock.environment],
+        "labels": [list(pair) for pair in lock.labels],
+    }
+    return "{\n" + ",\n".join(f" {json.dumps(key)}: {_block(key, data[key])}" for key in sorted(data)) + "\n}\n"
+
+
+def _block(key: str, value: Any) -> str:
+    if key in _ONE_PER_LINE:
+        return _lines(value, "  ")
+    if key == "seed":
+        inner = [
+            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _SEED_LISTS else json.dumps(part)}"
+            for name, part in sorted(value.items())
+        ]
+        return "{\n" + ",\n".join(inner) + "\n }"
+    return json.dumps(value, sort_keys=True)
+
+
+def _lines(values: list[Any], indent: str) -> str:
+    if not values:
+        return "[]"
+    return "[\n" + ",\n".join(indent + json.dumps(value, sort_keys=True) for value in values) + f"\n{indent[:-1]}]"
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    return {"filename": artifact.filename, "url": artifact.url, "sha256": artifact.sha256, "size": artifact.size}
+
+
+def _deb(deb: Deb) -> dict[str, Any]:
+    return {
+        "package": deb.package,
+        "version": deb.version,
+        "architecture": deb.architecture,
+        "depends": list(deb.depends),
+        "artifact": _artifact(deb.artifact),
+    }
+
+
+def _wheel(wheel: Wheel) -> dict[str, Any]:
+    return {
+        "name": wheel.name,
+        "version": wheel.version,
+        "depends": list(wheel.depends),
+        "artifact": _artifact(wheel.artifact),
+    }
+
+
+def load(text: str, name: str) -> Lock:
+    """Read a lock from the text of its file.
+
+    Args:
+        text: the file's contents.
+        name: what to call the file in messages.
+
+    Raises:
+        LockError: not a lock, or of a format version that this cog-nix does not read.
+    """
+    try:
+        data = json.loads(text)
+        version = data.get("version")
+    except (ValueError, AttributeError) as error:
+        raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
+    if version != VERSION:
+        raise LockError(f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW)
+    try:
+        return _lock(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LockError(f"{name} is damaged: {type(error).__name__} at {error}.", hint=_ANEW) from error
+
+
+_ANEW = "Write it anew with:  cog-nix lock --upgrade"
+
+
+def _lock(data: dict[str, Any]) -> Lock:
+    seed = data["seed"]
+    return Lock(
+        inputs=data["inputs"],
+        suite=data["suite"],
+        indexes=tuple(Index(**index) for index in data["indexes"]),
+        seed=Seed(
+            python=seed["python"],
+            nar_sha256=seed["nar_sha256"],
+            debs=tuple(map(_read_deb, seed["debs"])),
+            wheels=tuple(map(_read_wheel, seed["wheels"])),
+        ),
+        interpreter=Interpreter(**data["interpreter"]),
+        base=tuple(map(_read_deb, data["base"])),
+        python=tuple(map(_read_deb, data["python"])),
+        system=tuple(map(_read_deb, data["system"])),
+        wheels=tuple(map(_read_wheel, data["wheels"])),
+        layers=tuple((name, tuple(members)) for name, members in data["layers"]),
+        environment=tuple((name, value) for name, value in data["environment"]),
+        labels=tuple((name, value) for name, value in data["labels"]),
+    )
+
+
+def _read_deb(data: dict[str, Any]) -> Deb:
+    return Deb(
+        package=data["package"],
+        version=data["version"],
+        architecture=data["architecture"],
+        artifact=Artifact(**data["artifact"]),
+        depends=tuple(data["depends"]),
+    )
+
+
+def _read_wheel(data: dict[str, Any]) -> Wheel:
+    return Wheel(
+        name=data["name"],
+        version=data["version"],
+        artifact=Artifact(**data["artifact"]),
+        depends=tuple(data["depends"]),
+    )
+
+
+def read(path: Path) -> Lock | None:
+    """Read a lock file; None when there is none.
+
+    Raises:
+        LockError: the file is not a lock that this cog-nix reads.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{path.name} cannot be read: {error}", hint=_ANEW) from error
+    return load(text, path.name)
+
+
+def write(lock: Lock, path: Path) -> None:
+    """Write a lock file in one step: the old one or the new one is there, never half of one."""
+    write_atomically(path, dump(lock).encode())
+
+
+def artifacts(lock: Lock) -> list[Artifact]:
+    """Return every file that the lock names, each once."""
+    debs = [*lock.seed.debs, *lock.base, *lock.python, *lock.system]
+    wheels = [*lock.seed.wheels, *lock.wheels]
+    found = {one.artifact.sha256: one.artifact for one in [*debs, *wheels]}
+    return list(found.values())
+
+
+

@@ -1,0 +1,70 @@
+"""Which packages share a layer, and in what order: decided from the lock alone.
+
+Docker keys an extracted layer by the whole chain below it, so what changes rarely and weighs much goes to the
+bottom. Heavy wheels stand alone, in a canonical order (frameworks' libraries below the frameworks that need them);
+small ones share one layer. Adding a package moves nothing that was there. See docs/design/layers.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cog_nix.config.model import LayerSettings
+    from cog_nix.lock.model import Deb, Wheel
+
+LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
+
+_SDK = ("pip", "coglet", "cog")
+_FIXED_LAYERS = 6
+"""base, python, system, wheels, sdk, source."""
+
+
+def plan(
+    base: Sequence[Deb], python: Sequence[Deb], system: Sequence[Deb], wheels: Sequence[Wheel], settings: LayerSettings
+) -> LayerPlan:
+    """Return ``(name, members)`` of each layer from bottom to top.
+
+    Args:
+        base: packages of the base system.
+        python: packages of the interpreter.
+        system: the project's own packages.
+        wheels: all wheels.
+        settings: threshold and budget.
+    """
+    heavy = _heavy(wheels, settings)
+    alone = {wheel.name for wheel in heavy}
+    rest = [wheel for wheel in wheels if wheel.name not in alone]
+    sdk = [wheel for wheel in rest if wheel.name in _SDK]
+    small = [wheel for wheel in rest if wheel.name not in _SDK]
+    layers = [
+        ("base", tuple(f"deb:{deb.package}" for deb in base)),
+        ("python", (*(f"deb:{deb.package}" for deb in python), "state:base", "venv")),
+        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
+        ("system-packages", (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ()))),
+        ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
+        ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
+        ("source", ("source",)),
+    ]
+    return tuple((name, members) for name, members in layers if members)
+
+
+def _heavy(wheels: Sequence[Wheel], settings: LayerSettings) -> list[Wheel]:
+    """Return the wheels that get a layer each, what others need first; names decide between equals."""
+    candidates = [wheel for wheel in wheels if wheel.artifact.size >= settings.heavy_bytes]
+    room = max(0, settings.budget - _FIXED_LAYERS)
+    kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[:room]
+    by_name = {wheel.name: wheel for wheel in wheels}
+    depths: dict[str, int] = {}
+
+    def depth(name: str, above: frozenset[str]) -> int:
+        if name in above or name not in by_name:
+            return 0
+        if name not in depths:
+            inner = above | {name}
+            depths[name] = 1 + max((depth(other, inner) for other in by_name[name].depends), default=0)
+        return depths[name]
+
+    return sorted(kept, key=lambda wheel: (depth(wheel.name, frozenset()), wheel.name))

@@ -1,0 +1,203 @@
+"""From a configuration to a lock: ask the plugins in order, keep what was pinned, plan the layers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import LockError
+from cog_nix.lock import inputs, layers, seed
+from cog_nix.lock.format import artifacts
+from cog_nix.lock.model import Interpreter, Lock
+from cog_nix.plugins import Plugins, ask
+from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.lock.model import Deb
+    from cog_nix.spec import Context
+    from cog_nix.store.nix import Nix
+
+_SDK = {"cog", "coglet"}
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_GLIBC = "libc6"
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """Which pins of the former lock may move."""
+
+    everything: bool = False
+    names: frozenset[str] = field(default=frozenset())
+
+    def keeps(self, name: str) -> bool:
+        """Say whether a package's pin is kept."""
+        return not self.everything and name not in self.names
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Everything that resolving needs beside the question."""
+
+    plugins: Plugins
+    context: Context
+    nix: Nix | None = None
+
+    def resolve(
+        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
+    ) -> Lock:
+        """Return the lock for a configuration.
+
+        Args:
+            project: where it stands.
+            config: what to resolve.
+            settings: cog-nix.toml.
+            former: the lock so far, whose pins are kept where they fit.
+            upgrade: pins that may move.
+
+        Raises:
+            LockError: something cannot be found or satisfied.
+        """
+        report = self.context.reporter
+        choice = self._interpreter(config)
+        report.step(f"Resolving system packages in Debian {choice.suite}")
+        system = self._system(project, config, settings, choice, _deb_pins(former, upgrade))
+        version = _upstream_version(_named(system.groups, choice.version_of))
+        report.step(f"Resolving Python packages for Python {version}")
+        glibc = _upstream_version(_named(system.groups, _GLIBC))
+        wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
+        base, python = system.groups["base"], system.groups["python"]
+        own = system.groups.get("system", ())
+        lock = Lock(
+            inputs=inputs.digest(config, settings),
+            suite=choice.suite,
+            indexes=tuple(system.indexes),
+            seed=self._seed(former, upgrade),
+            interpreter=Interpreter(kind=choice.kind, version=version, executable=choice.executable),
+            base=tuple(base),
+            python=tuple(python),
+            system=tuple(own),
+            wheels=tuple(wheels.wheels),
+            layers=layers.plan(base, python, own, wheels.wheels, settings.layers),
+        )
+        self.context.fetcher.artifacts(artifacts(lock))
+        return self._with_additions(config, lock)
+
+    def _interpreter(self, config: Config) -> InterpreterChoice:
+        version = config.build.python_version
+        choice: InterpreterChoice | None = ask(
+            self.plugins, "provide_interpreter", python_version=version, context=self.context
+        )
+        if choice is None:
+            raise LockError(
+                f"No plugin provides Python {version}.",
+                hint='Debian\'s own interpreters are available: set python_version to "3.13" or "3.11".',
+            )
+        return choice
+
+    def _system(
+        self, project: Project, config: Config, settings: Settings, choice: InterpreterChoice, pins: Mapping[str, str]
+    ) -> SystemResolution:
+        suite = settings.debian.suite or choice.suite
+        asked_in = {name: project.config_path.name for name in config.build.system_packages}
+        request = SystemRequest(
+            suite=suite,
+            groups=(("base", ()), ("python", choice.packages), ("system", config.build.system_packages)),
+            pins=pins,
+            asked_in=asked_in,
+        )
+        return self._ask_system(request)
+
+    def _ask_system(self, request: SystemRequest) -> SystemResolution:
+        answer: SystemResolution | None = ask(
+            self.plugins, "resolve_system_packages", request=request, context=self.context
+        )
+        if answer is None:
+            raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
+        return answer
+
+    def _wheels(
+        self, project: Project, config: Config, version: str, glibc: str, pins: Mapping[str, str]
+    ) -> PythonResolution:
+        return self._ask_python(
+            PythonRequest(
+                python_version=version,
+                requirements=tuple(self._requirements(config)),
+                glibc=".".join(glibc.split(".")[:2]),
+                project_root=project.root,
+                pins=pins,
+                asked_in=config.build.python_requirements or project.config_path.name,
+            )
+        )
+
+    def _ask_python(self, request: PythonRequest) -> PythonResolution:
+        answer: PythonResolution | None = ask(
+            self.plugins, "resolve_python_packages", request=request, context=self.context
+        )
+        if answer is None:
+            raise LockError("No plugin resolves Python packages.")
+        return answer
+
+    def _requirements(self, config: Config) -> list[str]:
+        """Return the project's lines with Cog's own packages and pip in place of what it says of them."""
+        lines = []
+        for line in config.build.requirements:
+            named = _NAME.match(line)
+            if named and re.sub(r"[-_.]+", "-", named.group(1)).lower() in _SDK:
+                self.context.reporter.warn(f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored")
+                continue
+            lines.append(line)
+        wanted = config.build.sdk_version
+        return [*lines, f"cog=={wanted}" if wanted else "cog", "coglet", "pip"]
+
+    def _seed(self, former: Lock | None, upgrade: Upgrade) -> Any:
+        if former and not upgrade.everything:
+            return former.seed
+        self.context.reporter.step("Resolving the builders' Python")
+        system = self._ask_system(SystemRequest(suite=seed.SUITE, groups=(("seed", seed.PACKAGES),)))
+        version = _upstream_version(_named(system.groups, seed.PACKAGES[0]))
+        python = self._ask_python(
+            PythonRequest(python_version=version, requirements=seed.REQUIREMENTS, asked_in="cog-nix's own tools")
+        )
+        debs = seed.used(system.groups["seed"])
+        wanted = [one.artifact for one in [*debs, *python.wheels]]
+        files = self.context.fetcher.artifacts(wanted)
+        return seed.make(debs, python.wheels, files, self.context.cache_dir / "scratch", self.nix)
+
+    def _with_additions(self, config: Config, lock: Lock) -> Lock:
+        environment: dict[str, str] = {}
+        labels: dict[str, str] = {}
+        for added in ask(self.plugins, "image_environment", config=config, lock=lock):
+            environment.update(added)
+        for added in ask(self.plugins, "image_labels", config=config, lock=lock):
+            labels.update(added)
+        return replace(lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items())))
+
+
+def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
+    for debs in groups.values():
+        for deb in debs:
+            if deb.package == package:
+                return deb
+    raise LockError(f"The suite's base system has no {package}.")
+
+
+def _upstream_version(deb: Deb) -> str:
+    """Return a package's upstream version (Debian Policy 5.6.12): no epoch, no Debian revision."""
+    return deb.version.rpartition(":")[2].rpartition("-")[0] or deb.version
+
+
+def _deb_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
+    if former is None:
+        return {}
+    debs = [*former.base, *former.python, *former.system]
+    return {deb.package: deb.version for deb in debs if upgrade.keeps(deb.package)}
+
+
+def _wheel_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
+    if former is None:
+        return {}
+    return {wheel.name: wheel.version for wheel in former.wheels if upgrade.keeps(wheel.name)}

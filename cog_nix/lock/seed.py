@@ -1,0 +1,104 @@
+"""The seed on the host: unpack it, know its hash, put it into the store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import LockError
+from cog_nix.lock.model import Seed
+from cog_nix.nixfiles import nix_library
+from cog_nix.processes import run
+from cog_nix.store.paths import nar_hash, tree_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.spec import Fetcher
+    from cog_nix.store.nix import Nix
+
+SUITE = "trixie"
+PYTHON = "3.13"
+PACKAGES = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib")
+REQUIREMENTS = ("installer", "pyyaml")
+_UNUSED = ("debconf", "gcc-14-base", "media-types", "netbase", "readline-common", "tzdata", "mime-support")
+"""Dependencies that bring no library or Python module."""
+
+
+def store_name(python: str) -> str:
+    """Return the name of the seed's store path; the same rule as ``nix/seed.nix``."""
+    return f"cog-nix-seed-{python}"
+
+
+def used(debs: Sequence[Deb]) -> tuple[Deb, ...]:
+    """Return the packages that the seed takes files from."""
+    return tuple(deb for deb in debs if deb.package not in _UNUSED)
+
+
+@contextmanager
+def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], scratch: Path) -> Iterator[Path]:
+    """Yield the seed's tree in a folder that is gone afterwards.
+
+    Args:
+        python: minor version.
+        debs: downloaded packages.
+        wheels: downloaded wheels.
+        scratch: where to make the folder.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="seed-", dir=scratch))
+    try:
+        tree = folder / store_name(python)
+        spec = folder / "spec.json"
+        spec.write_text(json.dumps({"python": python, "debs": [*map(str, debs)], "wheels": [*map(str, wheels)]}))
+        run([sys.executable, "-B", nix_library() / "builders/seed.py", spec, tree])
+        yield tree
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make(debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path], scratch: Path, nix: Nix | None) -> Seed:
+    """Describe the seed that these packages make; put it into the store on the way when there is one.
+
+    Args:
+        debs: the seed's packages.
+        wheels: the seed's wheels.
+        files: downloaded files by sha256.
+        scratch: a folder for the unpacked tree.
+        nix: the store to put it into; None: only describe it.
+    """
+    chosen = used(debs)
+    paths = ([files[deb.artifact.sha256] for deb in chosen], [files[wheel.artifact.sha256] for wheel in wheels])
+    with unpacked(PYTHON, *paths, scratch) as tree:
+        sri = nar_hash(tree)
+        if nix:
+            nix.add_tree(tree, sri)
+    return Seed(python=PYTHON, debs=chosen, wheels=tuple(wheels), nar_sha256=sri)
+
+
+def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> None:
+    """Put the locked seed into the store unless it is there.
+
+    Raises:
+        LockError: the locked packages unpack to something else than the lock says.
+    """
+    store_path = tree_path(seed.nar_sha256, store_name(seed.python))
+    if not nix.invalid([store_path]):
+        return
+    files = fetcher.artifacts([one.artifact for one in [*seed.debs, *seed.wheels]])
+    debs = [files[deb.artifact.sha256] for deb in seed.debs]
+    wheels = [files[wheel.artifact.sha256] for wheel in seed.wheels]
+    with unpacked(seed.python, debs, wheels, scratch) as tree:
+        if (found := nar_hash(tree)) != seed.nar_sha256:
+            raise LockError(
+                f"The seed unpacks to {found}, but the lock says {seed.nar_sha256}: "
+                "it was written by another version of cog-nix.",
+                hint="Write it anew with:  cog-nix lock --upgrade",
+            )
+        nix.add_tree(tree, seed.nar_sha256)

@@ -1,0 +1,145 @@
+"""The plugin manager: built-in plugins first, then whatever is installed under the entry point group ``cog_nix``.
+
+A third-party plugin that cannot be loaded is named in a warning and left out; the command goes on without it.
+``COG_NIX_PLUGINS`` switches third-party plugins: ``0`` loads none, a comma-separated list loads those only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from cog_nix.errors import CogNixError, PluginError
+from cog_nix.spec import PROJECT_NAME, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cog_nix.spec import Runtime
+
+BUILT_IN = ("cog_nix_hooks.debian", "cog_nix_hooks.pypi", "cog_nix_hooks.docker")
+"""Modules of the built-in plugins, in the order in which they are asked."""
+
+
+@dataclass
+class Plugins:
+    """Loaded plugins and what went wrong loading others."""
+
+    manager: pluggy.PluginManager
+    broken: dict[str, str] = field(default_factory=dict)
+    """Reason by name of each plugin that was left out."""
+
+    @property
+    def hook(self) -> Any:
+        """The hooks, to be called with keyword arguments."""
+        return self.manager.hook
+
+
+def load(
+    environment: Mapping[str, str] = os.environ, entry_points: Callable[[], Iterable[Any]] | None = None
+) -> Plugins:
+    """Load all plugins.
+
+    Args:
+        environment: where ``COG_NIX_PLUGINS`` is looked up.
+        entry_points: returns the entry points of the group; for tests.
+
+    Raises:
+        PluginError: a built-in plugin implements a hook that does not exist (a bug).
+    """
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(Spec)
+    # pluggy asks the plugin registered last first; third parties come after, and so before, the built-in ones.
+    for name in reversed(BUILT_IN):
+        manager.register(importlib.import_module(name), name=name)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"A built-in plugin does not fit the hooks: {error}") from error
+    plugins = Plugins(manager)
+    for entry_point in _wanted(environment, entry_points or _installed):
+        _register(plugins, entry_point)
+    return plugins
+
+
+def _installed() -> Iterable[Any]:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=PROJECT_NAME)
+
+
+def _wanted(environment: Mapping[str, str], entry_points: Callable[[], Iterable[Any]]) -> list[Any]:
+    choice = environment.get("COG_NIX_PLUGINS")
+    if choice == "0":
+        return []
+    found = sorted(entry_points(), key=lambda entry_point: str(entry_point.name))
+    if choice is None:
+        return found
+    names = {name.strip() for name in choice.split(",")}
+    return [entry_point for entry_point in found if entry_point.name in names]
+
+
+def _register(plugins: Plugins, entry_point: Any) -> None:
+    manager = plugins.manager
+    try:
+        manager.register(entry_point.load(), name=entry_point.name)
+        manager.check_pending()
+    except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the user's command must not die of it
+        plugin = manager.get_plugin(entry_point.name)
+        if plugin is not None:
+            manager.unregister(plugin)
+        plugins.broken[entry_point.name] = f"{type(error).__name__}: {error}"
+
+
+def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
+    """Call a hook; blame a plugin by name when it dies.
+
+    Raises:
+        CogNixError: a plugin's own message to the user.
+        PluginError: a plugin failed in another way.
+    """
+    caller = getattr(plugins.hook, hook)
+    try:
+        return caller(**arguments)
+    except CogNixError:
+        raise
+    except Exception as error:
+        owner = _owner(plugins.manager, error)
+        if owner is None or owner in BUILT_IN:
+            raise
+        raise PluginError(
+            f"The plugin {owner} failed in {hook}: {type(error).__name__}: {error}",
+            hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party plugins.",
+        ) from error
+
+
+def _owner(manager: pluggy.PluginManager, error: BaseException) -> str | None:
+    """Return the name of the plugin whose code is deepest in the traceback."""
+    files: list[str] = []
+    trace = error.__traceback__
+    while trace:
+        files.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    for name, plugin in manager.list_name_plugin():
+        source = getattr(plugin, "__file__", None) or getattr(type(plugin), "__module__", None)
+        module = importlib.import_module(source) if source and "/" not in source else None
+        origin = getattr(module, "__file__", source)
+        if origin and origin in files:
+            return name
+    return None
+
+
+def find_runtime(name: str = "auto", plugins: Plugins | None = None) -> Runtime:
+    """Return the runtime of this name.
+
+    Raises:
+        PluginError: no plugin knows the name.
+    """
+    runtime: Runtime | None = ask(plugins or load(), "provide_runtime", name=name)
+    if runtime is None:
+        raise PluginError(f"No plugin provides a runtime named {name}.", hint="docker is built in.")
+    return runtime

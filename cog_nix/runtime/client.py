@@ -1,0 +1,159 @@
+"""Speaks the HTTP API of a running model (Cog's ``docs/http.md``).
+
+On ``http.client`` rather than httpx: importing it takes 40 ms instead of 105 ms, and one POST needs no more.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.runtime.schema import ApiSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer of a model, successful or not."""
+
+    status: str
+    output: Any = None
+    error: str = ""
+    logs: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is an output to show."""
+        return self.status == "succeeded"
+
+    def public(self) -> dict[str, Any]:
+        """Return what ``--json`` prints, in its order."""
+        answer = {"status": self.status, "output": self.output, "error": self.error}
+        return {**answer, "metrics": self.metrics} if self.metrics else answer
+
+
+class ModelClient:
+    """A model behind a URL.
+
+    Args:
+        url: where the server answers, without a path.
+        train: talk to ``/trainings`` instead of ``/predictions``.
+    """
+
+    def __init__(self, url: str, *, train: bool = False) -> None:
+        self._host = urlsplit(url).netloc
+        self._endpoint = "trainings" if train else "predictions"
+
+    def health(self, timeout: float = 1.0) -> dict[str, Any] | None:
+        """Return the body of ``/health-check``, or None when nothing answers (yet).
+
+        Raises:
+            RuntimeFailure: something answers that is not Cog's server.
+        """
+        try:
+            status, body = self._request("GET", "/health-check", timeout=timeout)
+        except (OSError, HTTPException):
+            return None
+        if status != 200:  # noqa: PLR2004
+            return None
+        try:
+            health = json.loads(body)
+            return {"status": str(health["status"]), "setup": health.get("setup") or {}}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RuntimeFailure(f"Container healthcheck returned invalid response: {error}") from error
+
+    def schema(self) -> ApiSchema:
+        """Return the model's OpenAPI document.
+
+        Raises:
+            RuntimeFailure: there is none.
+        """
+        status, body = self._request_or_fail("GET", "/openapi.json", timeout=30)
+        if status != 200:  # noqa: PLR2004
+            raise RuntimeFailure(f"Failed to get OpenAPI schema: {status}")
+        return ApiSchema.parse(body)
+
+    def predict(self, inputs: Mapping[str, Any], context: Mapping[str, str] | None = None) -> Prediction:
+        """Run one prediction and wait for its end, however long it takes.
+
+        Args:
+            inputs: prepared inputs.
+            context: what the model may ask for besides (``replicate_api_token``).
+
+        Raises:
+            PredictionError: the model refuses the inputs or answers with an HTTP error.
+            RuntimeFailure: the connection breaks.
+        """
+        body = json.dumps({"input": dict(inputs), "context": dict(context or {})}).encode()
+        status, answer = self._request_or_fail("POST", f"/{self._endpoint}", body)
+        if status == 422:  # noqa: PLR2004
+            raise self._refusal(answer)
+        if status != 200:  # noqa: PLR2004
+            raise PredictionError(
+                f"Failed to run prediction: /{self._endpoint} call returned status {status}{_said(answer)}"
+            )
+        try:
+            return _prediction(json.loads(answer))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise RuntimeFailure(
+                f"Failed to run prediction: Failed to decode prediction response: {error}"
+            ) from error
+
+    def _refusal(self, answer: bytes) -> PredictionError:
+        verb = "train" if self._endpoint == "trainings" else "run"
+        try:
+            lines = [
+                f"- {'.'.join(map(str, one['loc'][2:]))}: {one['msg']}"
+                for one in json.loads(answer)["detail"]
+            ]
+        except (ValueError, TypeError, KeyError, IndexError):
+            return PredictionError(
+                f"Failed to run prediction: /{self._endpoint} call returned status 422{_said(answer)}"
+            )
+        return PredictionError(
+            "Failed to run prediction: The inputs you passed could not be validated:\n\n" + "\n".join(lines),
+            hint=f"Inputs are given as `cog-nix {verb} -i name=value`, files as `-i name=@path`.",
+        )
+
+    def _request_or_fail(
+        self, method: str, path: str, body: bytes | None = None, timeout: float | None = None
+    ) -> tuple[int, bytes]:
+        try:
+            return self._request(method, path, body, timeout)
+        except (OSError, HTTPException) as error:
+            why = str(error) or type(error).__name__
+            raise RuntimeFailure(f"The model stopped answering at {method} {path}: {why}") from error
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, timeout: float | None = None
+    ) -> tuple[int, bytes]:
+        connection = HTTPConnection(self._host, timeout=timeout)
+        try:
+            headers = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, path, body, {**headers, "Connection": "close"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def _prediction(answer: dict[str, Any]) -> Prediction:
+    return Prediction(
+        status=str(answer.get("status", "")),
+        output=answer.get("output"),
+        error=answer.get("error") or "",
+        logs=answer.get("logs") or "",
+        metrics=answer.get("metrics") or {},
+    )
+
+
+def _said(answer: bytes) -> str:
+    text = answer.decode("utf-8", "replace").strip()
+    return f"\n\n{text}" if text else ""

@@ -1,0 +1,91 @@
+"""From the text of ``-i name=value`` to the value that the schema wants.
+
+A shell knows only strings. What a string becomes follows the input's schema alone; a string that does not fit
+stays a string, so that the check afterwards can say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.schema import accepts, item_schema, main_type
+from cog_nix.runtime.validation import quote, satisfies
+
+if TYPE_CHECKING:
+    from cog_nix.runtime.schema import Schema
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def coerce(name: str, text: str, schema: Schema | None) -> Any:
+    """Return the value of an input that was given once.
+
+    Raises:
+        RuntimeFailure: the input is an object and the text is not JSON.
+    """
+    kind = main_type(schema) if schema else None
+    if schema is None or kind is None:
+        return coerce_scalar(text, schema)
+    if kind == "object":
+        return _coerce_object(name, text, schema)
+    if kind == "array":
+        return _coerce_array(text, schema)
+    return coerce_scalar(text, schema)
+
+
+def coerce_items(texts: list[str], schema: Schema | None) -> list[Any]:
+    """Return the value of an input that was given several times: a list."""
+    items = item_schema(schema)
+    return [coerce_scalar(text, items) for text in texts]
+
+
+def coerce_scalar(text: str, schema: Schema | None) -> Any:
+    """Return a boolean, integer or float where the schema takes one and it is one, otherwise the text."""
+    if not schema:
+        return text
+    for candidate in _candidates(text, schema):
+        # `choices` of strings like "1": a number is right only when the schema really takes it.
+        if not accepts(schema, "string") or satisfies(candidate, schema):
+            return candidate
+    return text
+
+
+def _candidates(text: str, schema: Schema) -> list[bool | int | float]:
+    candidates: list[bool | int | float] = []
+    if text in ("true", "false") and accepts(schema, "boolean"):
+        candidates.append(text == "true")
+    if _INTEGER.fullmatch(text) and accepts(schema, "integer", "number"):
+        candidates.append(int(text))
+    if _NUMBER.fullmatch(text) and accepts(schema, "number"):
+        candidates.append(float(text))
+    return candidates
+
+
+def _coerce_object(name: str, text: str, schema: Schema) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if accepts(schema, "string"):
+            return text
+        raise RuntimeFailure(
+            f"invalid input {quote(name)}: expected a JSON object: {error}",
+            hint=f"Quote the JSON for your shell, for example: -i {name}='{{\"key\": 1}}'",
+        ) from error
+
+
+def _coerce_array(text: str, schema: Schema) -> Any:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, list):
+        return parsed
+    takes_string = accepts(schema, "string")
+    if takes_string and satisfies(text, schema):
+        return text
+    single = [coerce_scalar(text, item_schema(schema))]
+    return text if takes_string and not satisfies(single, schema) else single

@@ -1,0 +1,166 @@
+"""What a model answered, as the user sees it: text for stdout, or files."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.media import decode_data_url, extension_of
+from cog_nix.runtime.schema import is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cog_nix.runtime.schema import Schema
+
+
+_EXPONENT_FROM = 1e21
+"""Go writes a float with an exponent from here on, and so does Python."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where output goes."""
+
+    path: Path
+    """The file that was asked for, or the default name that file outputs derive theirs from."""
+    asked: bool
+    """Whether the user named it; text goes to stdout otherwise."""
+
+
+def choose_destination(output: str | None, *, fallback: str = "output") -> Destination:
+    """Find out where output can be written, before a long prediction rather than after it.
+
+    Args:
+        output: the value of ``-o``: a file, or a folder that takes a file named ``fallback``.
+        fallback: name of the file when none is given.
+
+    Raises:
+        RuntimeFailure: nothing can be written there.
+    """
+    asked = (output or "").removeprefix("@")
+    path = Path(asked or fallback).expanduser()
+    if path.is_dir():
+        if not asked:
+            raise RuntimeFailure(
+                f'Output path is not writable: Default output name "{path}" conflicts with directory, '
+                "provide --output"
+            )
+        path /= fallback
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        what = "Output directory is not writable" if target != path else "permission denied"
+        raise RuntimeFailure(
+            f"Output path is not writable: {what}: {target}", hint="Name another place with -o."
+        )
+    return Destination(path, asked=bool(asked))
+
+
+def write_files(output: Any, schema: Schema, path: Path, written: Callable[[Path], None]) -> Any:
+    """Write the files of an output and return the output with their paths in place of their content.
+
+    Args:
+        output: as the HTTP API answered; a file is a data URL.
+        schema: the output's schema; what is no file, nor a list of files, is returned as it is.
+        path: where to; without an extension the file's type decides, in a list each item gets its number.
+        written: called with the path of each file.
+
+    Raises:
+        RuntimeFailure: a file cannot be written or is not a data URL.
+    """
+    if is_file(schema):
+        if not isinstance(output, str):
+            raise RuntimeFailure(f"Failed to convert prediction output to string: {output}")
+        target = _write_data_url(output, path)
+        written(target)
+        return str(target)
+    if schema.get("type") == "array" and is_file(schema.get("items")):
+        if not isinstance(output, list):
+            raise RuntimeFailure(f"Failed to decode output: {output}")
+        return [
+            write_files(item, schema["items"], path.with_name(f"{path.stem}.{number}{path.suffix}"), written)
+            for number, item in enumerate(output)
+        ]
+    return output
+
+
+def text_of(output: Any, schema: Schema) -> str | None:
+    """Return what stdout shows for an output, or None when its files say it all.
+
+    Raises:
+        RuntimeFailure: the schema promises a string and the model answered something else.
+    """
+    if is_file(schema) or (schema.get("type") == "array" and is_file(schema.get("items"))):
+        return None
+    if schema.get("type") == "string":
+        if not isinstance(output, str):
+            raise RuntimeFailure("Failed to convert prediction output to string")
+        return output
+    return json_text(output, sort_keys=True)
+
+
+def json_text(value: Any, *, sort_keys: bool = False) -> str:
+    """Return indented JSON as Cog prints it: whole floats lose their fraction, ``<>&`` are escaped."""
+    text = json.dumps(_whole(value), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: beside its place, then renamed; a device or pipe is written to directly.
+
+    Raises:
+        RuntimeFailure: it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
+            try:
+                beside.write(content)
+                beside.flush()
+                Path(beside.name).chmod(0o666 & ~_umask())
+                Path(beside.name).replace(path.resolve())
+            except BaseException:
+                Path(beside.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise RuntimeFailure(
+            f"Failed to write output: {error}", hint="Name another place with -o."
+        ) from error
+
+
+def _write_data_url(url: str, path: Path) -> Path:
+    try:
+        content, media_type = decode_data_url(url)
+    except ValueError as error:
+        raise RuntimeFailure(f"Failed to write output: {error}") from error
+    # `output.0` is the first of a list, not a file of type ".0".
+    has_extension = bool(path.suffix) and not path.suffix[1:].isdecimal()
+    target = path if has_extension else path.with_name(path.name + extension_of(media_type))
+    write_file(target, content)
+    return target
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return value
+
+
+def _umask() -> int:
+    # There is no call that only reads it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,154 @@
+"""What a model takes and returns, read from its source.
+
+The source is parsed and never imported or run, so no model dependency has to be installed and nothing in the
+project can act while it is looked at. This package uses nothing but the standard library and
+:mod:`cog_nix.errors`, because it also runs where an image is put together.
+
+The documents are byte for byte those of Cog 0.23.1, with its ways of reading Python.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import SignatureError
+from cog_nix.signature.annotations import annotation
+from cog_nix.signature.document import compact, indented
+from cog_nix.signature.inputs import InputReader
+from cog_nix.signature.model import Mode, Signature, Stream
+from cog_nix.signature.openapi import merged, openapi
+from cog_nix.signature.outputs import OutputTypes
+from cog_nix.signature.project import Project
+from cog_nix.signature.refusal import RefusalError, located
+from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cog_nix.signature.model import Type
+
+__all__ = ["Mode", "Signature", "SignatureError", "concurrency", "describe", "document"]
+
+
+def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
+    """Return what an entry point takes and returns.
+
+    Args:
+        project_root: the folder that ``reference`` starts from, and imports are looked up in.
+        reference: ``file.py:Class`` or ``file.py:function``, as in cog.yaml.
+        mode: whether it is the ``predict`` (or ``run``) or the ``train`` entry of cog.yaml.
+
+    Raises:
+        SignatureError: the source cannot be read, or says something that Cog does not support.
+    """
+    with _reported(reference):
+        target = _target(project_root, reference, mode)
+        with located(target.module.source, target.function):
+            inputs = InputReader(target.module).read(target.function)
+            output = _output(target)
+            streaming = target.is_streaming
+            if streaming and not isinstance(output, Stream):
+                raise streaming_needs_iterator()
+            return Signature(
+                mode,
+                inputs,
+                output,
+                target.is_async,
+                streaming,
+                target.concurrency(),
+                _warnings(target, reference),
+            )
+
+
+def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:
+    """Return the OpenAPI document of a model, as in the label ``run.cog.openapi_schema`` and the file beside it.
+
+    Args:
+        project_root: the folder that the references start from.
+        predict: the ``predict`` (or ``run``) entry of cog.yaml.
+        train: the ``train`` entry of cog.yaml.
+        version: the version of Cog in the image.
+
+    Raises:
+        SignatureError: a source cannot be read, or says something that Cog does not support; or there is no entry.
+    """
+    if not predict and not train:
+        raise SignatureError(
+            "no predict or train reference found in cog.yaml", hint="Add one: predict: predict.py:Predictor"
+        )
+    documents = []
+    if predict:
+        documents.append(openapi(describe(project_root, predict, "predict"), version))
+    if train:
+        documents.append(openapi(describe(project_root, train, "train"), version))
+    with _reported(predict or train or ""):
+        # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
+        return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
+
+
+def concurrency(project_root: Path, predict: str | None, train: str | None) -> tuple[int | None, bool]:
+    """Return what a model's decorator says about concurrency, without looking at its inputs and output.
+
+    Args:
+        project_root: the folder that the references start from.
+        predict: the ``predict`` (or ``run``) entry of cog.yaml.
+        train: the ``train`` entry; looked at only when there is no ``predict``.
+
+    Returns:
+        ``max`` of ``@cog.concurrent`` (None without the decorator), and whether the function is async. An image has
+        ``COG_MAX_CONCURRENCY`` from cog.yaml, and from here when cog.yaml says nothing; above one needs async.
+
+    Raises:
+        SignatureError: the source cannot be read, or the decorator is misused.
+    """
+    reference, mode = (predict, "predict") if predict else (train, "train")
+    if not reference:
+        return None, False
+    with _reported(reference):
+        target = _target(project_root, reference, mode)
+        return target.concurrency(), target.is_async
+
+
+def _target(project_root: Path, reference: str, mode: Mode) -> Target:
+    path, colon, name = reference.partition(":")
+    if not (path and colon and name):
+        raise RefusalError(
+            f"invalid predict reference '{reference}' — expected format: file.py:ClassName or file.py:function_name",
+            "Write predict.py:Predictor, for example.",
+        )
+    return find_target(Project(project_root).entry(path), name, mode)
+
+
+def _output(target: Target) -> Type:
+    source, function = target.module.source, target.function
+    if function.returns is None:
+        raise RefusalError(
+            f"missing return type annotation on {function.name}",
+            f"Write def {function.name}(...) -> str:, for example.",
+        )
+    with located(source, function.returns):
+        written = source.expression(function.returns, source.start(function.returns))
+        return OutputTypes(target.module.records).resolve(annotation(source, written))
+
+
+def _warnings(target: Target, reference: str) -> tuple[str, ...]:
+    if not target.is_legacy:
+        return ()
+    owner = reference.partition(":")[2]
+    return (f"{owner}.predict() is deprecated; use run() instead",)
+
+
+@contextmanager
+def _reported(reference: str) -> Iterator[None]:
+    """Turn what goes wrong inside into the one error that users see."""
+    path = reference.partition(":")[0]
+    try:
+        yield
+    except RefusalError as refusal:
+        raise refusal.as_error(path) from None
+    except RecursionError:
+        raise SignatureError(
+            f"{path}: the code is nested too deeply", hint="Simplify the types and defaults."
+        ) from None

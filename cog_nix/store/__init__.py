@@ -1,0 +1,1 @@
+"""The Nix store: finding Nix, naming paths, adding files, realising derivations."""

@@ -1,0 +1,88 @@
+"""What to tell a user when Nix fails: the cause in a sentence, the builder's own words, what to do next."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import NixError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHOWN = 30
+_OURS = "cog-nix: "
+
+_NAMESPACES = """\
+Nix builds in a sandbox made of user namespaces, and this kernel or container does not allow them. Any of these helps:
+  sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
+  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 23.10 and newer)
+  sysctl -w user.max_user_namespaces=15000
+  docker run --privileged …  or  --security-opt seccomp=unconfined   (inside a container)"""
+
+_KNOWN: tuple[tuple[str, str, str], ...] = (
+    (
+        r"No space left on device|disk full|not enough space",
+        "The disk is full.",
+        "Free some space (nix-collect-garbage removes what no project uses any more), then run this again: it carries on.",
+    ),
+    (
+        r"kernel namespaces|user namespaces? |unshare|setting up a private mount namespace|cloning builder process"
+        r"|mounting /proc",
+        "Builds cannot be isolated here: user namespaces are switched off.",
+        _NAMESPACES,
+    ),
+    (
+        r"(?:getting status of|creating directory|opening lock file|cannot open|creating file) '/nix[^']*': Permission denied"
+        r"|/nix/var/nix[^']*': Permission denied",
+        "This user may not write to the Nix store.",
+        "Set COG_NIX_STORE to a folder of your own, or start the Nix daemon.",
+    ),
+    (
+        r"cannot connect to (?:socket|daemon)",
+        "The Nix daemon does not answer.",
+        "Start it (systemctl start nix-daemon), or set COG_NIX_STORE to a folder of your own to do without it.",
+    ),
+    (
+        r"hash mismatch in fixed-output derivation",
+        "A file that Nix fetched is not what the lock says.",
+        "Its server changed it. Run: cog-nix lock --upgrade",
+    ),
+    (
+        r"The seed is not in this store|cog-nix-seed-[0-9.]+\.drv' failed",
+        "The builders' Python is not in this store yet.",
+        "Run: cog-nix build   (it puts it there)",
+    ),
+)
+
+
+def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixError:
+    """Return the error to raise for a failed Nix command.
+
+    Args:
+        said: Nix's error messages.
+        log: what the failed builder printed, if a builder failed.
+        name: the failed derivation.
+    """
+    ours = [line.removeprefix(_OURS) for line in log if line.startswith(_OURS)]
+    everything = "\n".join([said, *log])
+    for pattern, sentence, hint in _KNOWN:
+        if re.search(pattern, everything):
+            return NixError(f"{sentence}\n{_indented(_tail(log) or said.splitlines())}", hint=hint)
+    if ours:
+        start = next(index for index, line in enumerate(log) if line.startswith(_OURS))
+        return NixError("\n".join([log[start].removeprefix(_OURS), *log[start + 1 :]]))
+    if name:
+        return NixError(
+            f"Building {name} failed. The last it printed:\n{_indented(_tail(log))}",
+            hint="Run again with -v to see the whole log.",
+        )
+    return NixError(f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing.")
+
+
+def _tail(log: Sequence[str]) -> list[str]:
+    return list(log[-_SHOWN:])
+
+
+def _indented(lines: Sequence[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,190 @@
+"""Finds Nix and drives it: adds files to the store, realises derivations, reads the event stream.
+
+Works with Nix 2.8 to 2.34 through the stable commands (``nix-build``, ``nix-store``), so no experimental feature
+is asked for. Three ways to a store are found out, never asked: as root without a daemon, through a daemon, and as
+a plain user with a store of one's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cog_nix.errors import NixError
+from cog_nix.processes import Finished, run
+from cog_nix.store import events, failures
+from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cog_nix.lock.model import Artifact
+    from cog_nix.report import Reporter
+
+StoreKind = Literal["root", "daemon", "single-user", "own"]
+
+_PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "~/.local/state/nix/profile/bin",
+             "/run/current-system/sw/bin")
+_SOCKET = "/nix/var/nix/daemon-socket/socket"
+_NO_NIX = """\
+Install it from your distribution (Debian, Ubuntu: apt-get install nix-bin; Fedora: dnf install nix;
+Arch: pacman -S nix) or with the installer at nixos.org/download, then run this again.
+Nothing needs to be configured: cog-nix finds out how to use it."""
+
+
+@dataclass(frozen=True)
+class Nix:
+    """A usable Nix and the store it works on."""
+
+    bin_dir: Path
+    kind: StoreKind
+    root: Path | None = None
+    """Folder of an own store (``--store``); None: the system's."""
+
+    @property
+    def store_dir(self) -> Path:
+        """Where store paths really are."""
+        return self.root / "nix/store" if self.root else Path(STORE_DIR)
+
+    def real(self, store_path: str) -> Path:
+        """Return where a store path really is."""
+        return self.store_dir / Path(store_path).name
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        """Return a command line with the options that every call needs."""
+        options = ["--option", "substitute", "false", "--option", "warn-dirty", "false"]
+        if self.kind != "daemon":
+            options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
+            options += ["--option", "sandbox-paths", "", "--option", "build-users-group", ""]
+            options += ["--max-jobs", "auto", "--cores", "0"]
+        if self.root:
+            options += ["--store", str(self.root)]
+        return [str(self.bin_dir / program), *options, *arguments]
+
+    def missing_artifacts(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
+        """Return those of the locked files that the store does not hold."""
+        by_path = {file_path(one.sha256, store_name(one.filename)): one for one in artifacts}
+        return [by_path[path] for path in self.invalid(list(by_path))]
+
+    def add_artifacts(self, files: Sequence[tuple[Artifact, Path]]) -> None:
+        """Put downloaded files where the lock's fixed outputs expect them.
+
+        Raises:
+            NixError: the store is not writable, or a file is not what the lock says.
+        """
+        wanted = {file_path(one.sha256, store_name(one.filename)): (one, path) for one, path in files}
+        with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
+            links = []
+            for artifact, path in wanted.values():
+                link = Path(folder) / store_name(artifact.filename)
+                os.link(path, link)
+                links.append(str(link))
+            self._add(["--add-fixed", "sha256", *links], list(wanted))
+
+    def add_tree(self, tree: Path, sri: str) -> str:
+        """Add a folder by content; return its store path.
+
+        Raises:
+            NixError: the folder is not what ``sri`` says.
+        """
+        store_path = tree_path(sri, tree.name)
+        self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
+        return store_path
+
+    def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
+        finished = run(self.command("nix-store", *arguments), check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+        if odd := set(expected) - set(finished.stdout.split()):
+            raise NixError(
+                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
+                hint="Remove the download cache (cog-nix tells where: cog-nix doctor) and run this again.",
+            )
+
+    def invalid(self, store_paths: Sequence[str]) -> list[str]:
+        """Return those of the store paths that the store does not hold."""
+        gone = [path for path in store_paths if not os.path.lexists(self.real(path))]
+        if len(gone) == len(store_paths):
+            return gone
+        finished = run(self.command("nix-store", "--check-validity", "--print-invalid", *store_paths), check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+        return finished.stdout.split()
+
+    def build(self, expression: Path, spec: Mapping[str, object], link: Path | None, reporter: Reporter) -> str:
+        """Realise the derivation that ``expression`` makes of ``spec``.
+
+        Args:
+            expression: a Nix file that evaluates to a function of ``{ spec }``, a JSON file.
+            spec: values for it.
+            link: symbolic link to make, which keeps the result from being collected; None: no link.
+            reporter: hears of builds as they run.
+
+        Returns:
+            The store path of the first output.
+
+        Raises:
+            NixError: evaluation or a build failed.
+        """
+        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
+            json.dump(spec, file)
+            file.flush()
+            root = ["--out-link", str(link)] if link else ["--no-out-link"]
+            command = self.command("nix-build", str(expression), "--argstr", "spec", file.name, *root)
+            finished, log = self._watched([*command, "--log-format", "internal-json", "-v"], reporter)
+        if finished.returncode:
+            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
+        output = finished.stdout.split()
+        return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
+
+    @staticmethod
+    def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:
+        with events.watch(reporter) as log:
+            finished = run(command, check=False, on_stderr=log.feed)
+        return finished, log
+
+
+def discover(environment: Mapping[str, str] = os.environ) -> Nix:
+    """Find Nix and a store to use.
+
+    ``COG_NIX_STORE`` names the folder of a store of one's own; otherwise the system's is used where this user may
+    build, and ``$XDG_DATA_HOME/cog-nix/store`` where not.
+
+    Raises:
+        NixError: there is no Nix.
+    """
+    bin_dir = _find_nix(environment)
+    if named := environment.get("COG_NIX_STORE"):
+        return Nix(bin_dir, "own", Path(named).absolute())
+    if _daemon_answers():
+        return Nix(bin_dir, "daemon")
+    if os.geteuid() == 0:
+        return Nix(bin_dir, "root")
+    if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
+        return Nix(bin_dir, "single-user")
+    data = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+    return Nix(bin_dir, "own", Path(data) / "cog-nix/store")
+
+
+def _find_nix(environment: Mapping[str, str]) -> Path:
+    search = os.pathsep.join([environment.get("PATH", ""), *(os.path.expanduser(folder) for folder in _PROFILES)])
+    found = shutil.which("nix-build", path=search)
+    if not found:
+        raise NixError("Nix is not installed: there is no nix-build on the PATH.", hint=_NO_NIX)
+    return Path(found).parent
+
+
+def _daemon_answers() -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(_SOCKET)
+    except OSError:
+        return False
+    return True

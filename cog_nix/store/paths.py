@@ -1,0 +1,96 @@
+"""Nix archives, hashes and store paths, as the Nix manual specifies them ("Store Path", "Nix Archive")."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STORE_DIR = "/nix/store"
+_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
+_HASH_BYTES = 20
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9+._?=-]")
+
+
+def store_name(text: str) -> str:
+    """Turn any text into a legal store path name; the same rule as ``nix/store.nix``."""
+    return "-".join(_ILLEGAL.split(text))
+
+
+def _base32(data: bytes) -> str:
+    """Encode as Nix does: least significant digit last, alphabet without e, o, u and t."""
+    length = (len(data) * 8 - 1) // 5 + 1
+    number = int.from_bytes(data, "little")
+    return "".join(_ALPHABET[(number >> (5 * position)) & 31] for position in reversed(range(length)))
+
+
+def _path(kind: str, digest: str, name: str) -> str:
+    fingerprint = hashlib.sha256(f"{kind}:sha256:{digest}:{STORE_DIR}:{name}".encode()).digest()
+    folded = bytearray(_HASH_BYTES)
+    for position, byte in enumerate(fingerprint):
+        folded[position % _HASH_BYTES] ^= byte
+    return f"{STORE_DIR}/{_base32(bytes(folded))}-{name}"
+
+
+def file_path(sha256: str, name: str) -> str:
+    """Return the store path of a flat fixed output.
+
+    Args:
+        sha256: of the file's bytes, hexadecimal.
+        name: a legal name.
+    """
+    inner = hashlib.sha256(f"fixed:out:sha256:{sha256}:".encode()).hexdigest()
+    return _path("output:out", inner, name)
+
+
+def tree_path(sri: str, name: str) -> str:
+    """Return the store path of a recursive fixed output.
+
+    Args:
+        sri: ``sha256-…`` of the tree's NAR.
+        name: a legal name.
+    """
+    digest = base64.b64decode(sri.removeprefix("sha256-")).hex()
+    return _path("source", digest, name)
+
+
+def nar_hash(path: Path) -> str:
+    """Return the SRI hash of a tree's Nix archive."""
+    digest = hashlib.sha256()
+    for chunk in _nar(path):
+        digest.update(chunk)
+    return f"sha256-{base64.b64encode(digest.digest()).decode()}"
+
+
+def _text(value: bytes) -> bytes:
+    return len(value).to_bytes(8, "little") + value + bytes(-len(value) % 8)
+
+
+def _nar(path: Path) -> Iterator[bytes]:
+    yield _text(b"nix-archive-1")
+    yield from _node(path)
+
+
+def _node(path: Path) -> Iterator[bytes]:
+    info = path.lstat()
+    yield _text(b"(") + _text(b"type")
+    if stat.S_ISLNK(info.st_mode):
+        yield _text(b"symlink") + _text(b"target") + _text(str(path.readlink()).encode())
+    elif stat.S_ISDIR(info.st_mode):
+        yield _text(b"directory")
+        for child in sorted(path.iterdir(), key=lambda child: child.name.encode()):
+            yield _text(b"entry") + _text(b"(") + _text(b"name") + _text(child.name.encode()) + _text(b"node")
+            yield from _node(child)
+            yield _text(b")")
+    else:
+        yield _text(b"regular")
+        if info.st_mode & stat.S_IXUSR:
+            yield _text(b"executable") + _text(b"")
+        yield _text(b"contents") + _text(path.read_bytes())
+    yield _text(b")")

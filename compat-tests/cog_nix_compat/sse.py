@@ -1,0 +1,21 @@
+"""Server-sent events, as far as Cog uses them (WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def parse(text: str) -> list[dict[str, Any]]:
+    """Return a stream's events as ``{"event": name, "data": JSON}``; comments (keep-alives) are left out."""
+    events = []
+    for block in text.replace("\r\n", "\n").split("\n\n"):
+        fields: dict[str, list[str]] = {}
+        for line in block.splitlines():
+            name, colon, value = line.partition(":")
+            if colon and name:
+                fields.setdefault(name, []).append(value.removeprefix(" "))
+        if "data" in fields:
+            name = fields.get("event", ["message"])[-1]
+            events.append({"event": name, "data": json.loads("\n".join(fields["data"]))})
+    return events

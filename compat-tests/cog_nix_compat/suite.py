@@ -1,0 +1,82 @@
+"""The story: an image comes in, every case is tried on it, and the results come out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from cog_nix_compat.bench import Bench
+from cog_nix_compat.case import select
+from cog_nix_compat.engine import connect, gateway, inspect_image
+from cog_nix_compat.listener import Listener
+from cog_nix_compat.result import Broken, NotApplicable, Outcome, Result
+from cog_nix_compat.steps import play
+from cog_nix_compat.subject import FACTS, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cog_nix_compat.case import Case
+
+
+def run(
+    image: str,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+) -> list[Result]:
+    """Check that an image keeps the promises of Cog's images.
+
+    Args:
+        image: a reference or id of an image that Docker holds.
+        inputs: values for the model's inputs as text, ``@path`` for a file; required inputs that are not
+            given are made up where that makes sense.
+        only: names of cases; none: all those that apply to any image. Cases with a project hold for images
+            of that project only, and run only when named.
+
+    Returns:
+        One result a case, in the order of their names.
+
+    Raises:
+        CompatError: Docker does not answer, or there is no such image, case or input.
+    """
+    return list(results(image, inputs=inputs, only=only))
+
+
+def results(
+    image: str,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+) -> Iterator[Result]:
+    """Like :func:`run`, but yield each result when it is known."""
+    cases = select(only)
+    with ExitStack() as stack:
+        docker = stack.enter_context(connect())
+        subject = Image(image, inspect_image(docker, image))
+        listener = stack.enter_context(Listener(gateway(docker)))
+        bench = stack.enter_context(Bench(docker, subject, listener, dict(inputs or {})))
+        for case in cases:
+            yield judge(case, bench)
+
+
+def judge(case: Case, bench: Bench) -> Result:
+    """Try one case."""
+    begun = time.monotonic()
+    outcome, detail = Outcome.PASS, ""
+    try:
+        _applies(case, bench.image)
+        play(case, bench)
+    except NotApplicable as reason:
+        outcome, detail = Outcome.NOT_APPLICABLE, str(reason)
+    except Broken as reason:
+        outcome, detail = Outcome.FAIL, str(reason)
+    return Result(case.name, case.promise, outcome, detail, round(time.monotonic() - begun, 2))
+
+
+def _applies(case: Case, image: Image) -> None:
+    for need in case.needs:
+        holds, otherwise = FACTS[need]
+        if not holds(image):
+            raise NotApplicable(otherwise)

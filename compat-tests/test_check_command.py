@@ -1,0 +1,107 @@
+"""``cog-nix check``: what it prints, where, and how it exits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import cog_nix_compat.suite
+from cog_nix.cli import check
+from cog_nix.errors import CogNixError, ImageError
+from cog_nix_compat import CompatError, Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOOD = Result("root", "GET / lists the endpoints", Outcome.PASS)
+BAD = Result("predict", "POST /predictions answers", Outcome.FAIL, "step 1: answered [500]")
+MOOT = Result("stream", "Accept: text/event-stream is answered", Outcome.NOT_APPLICABLE, "does not stream")
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    check.register(app)
+    return app
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Answers with ``asked["answer"]``, and notes the question."""
+    note: dict[str, Any] = {"answer": [GOOD]}
+
+    def results(image: str, **question: Any) -> Iterator[Result]:
+        note.update(question, image=image)
+        yield from note["answer"]
+
+    monkeypatch.setattr(cog_nix_compat.suite, "results", results)
+    return note
+
+
+def test_kept_promises_make_a_table(app: typer.Typer, asked: dict[str, Any]) -> None:
+    asked["answer"] = [GOOD, MOOT]
+    done = CliRunner().invoke(app, ["check", "model", "-i", "text=a=b", "--case", "root"])
+    assert done.exit_code == 0
+    assert "GET / lists the endpoints" in done.stdout
+    assert "1 promises kept, 0 broken, 1 not applicable" in done.stdout
+    assert asked["image"] == "model"
+    assert asked["inputs"] == {"text": "a=b"}
+    assert asked["only"] == ["root"]
+
+
+def test_a_broken_promise_exits_with_1(app: typer.Typer, asked: dict[str, Any]) -> None:
+    asked["answer"] = [GOOD, BAD]
+    done = CliRunner().invoke(app, ["check", "model"])
+    assert done.exit_code == 1
+    assert "answered [500]" in done.stdout
+    assert "1 broken" in done.stdout
+
+
+def test_json_is_all_that_stdout_gets(app: typer.Typer, asked: dict[str, Any]) -> None:
+    asked["answer"] = [BAD]
+    done = CliRunner().invoke(app, ["check", "model", "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) == [
+        {
+            "case": "predict",
+            "promise": "POST /predictions answers",
+            "outcome": "fail",
+            "detail": "step 1: answered [500]",
+            "seconds": 0.0,
+        }
+    ]
+
+
+def test_the_cases_can_be_listed_without_an_image(app: typer.Typer) -> None:
+    done = CliRunner().invoke(app, ["check", "--list"])
+    assert done.exit_code == 0
+    assert "health-ready" in done.stdout
+    assert "[counter]" in done.stdout
+
+
+def test_without_an_image_the_usage_is_told(app: typer.Typer) -> None:
+    done = CliRunner().invoke(app, ["check"])
+    assert done.exit_code == 2
+    assert "IMAGE" in done.stderr
+
+
+def test_what_cannot_be_examined_is_an_image_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def results(*_: object, **__: object) -> Iterator[Result]:
+        raise CompatError("Docker has no image 'x'.", hint="Build it first.")
+        yield
+
+    monkeypatch.setattr(cog_nix_compat.suite, "results", results)
+    with pytest.raises(ImageError, match="Docker has no image 'x'") as caught:
+        check.examine("x", {}, [])
+    assert caught.value.hint == "Build it first."
+
+
+@pytest.mark.parametrize("pair", ["text", "=x", ""])
+def test_an_input_without_a_name_is_refused(pair: str) -> None:
+    with pytest.raises(CogNixError, match="names no input"):
+        check.parse_inputs([pair])

@@ -1,0 +1,57 @@
+"""Every example and every model that a promise needs, built with cog-nix and examined from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import cog_nix_compat
+from cog_nix_compat import Case, Outcome, all_cases, project_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cog_nix_compat import Result
+
+pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+INPUTS = {
+    "hello-world": {"text": "Ada"},
+    "read-text": {"image": f"@{EXAMPLES / 'read-text' / 'receipt.png'}"},
+    "streaming-words": {"words": "3", "delay": "0"},
+}
+"""What to ask an example; the others get what the witness makes up, or nothing."""
+
+PROJECTS = sorted({case.project for case in all_cases() if case.project})
+
+
+def cases_of(project: str) -> tuple[Case, ...]:
+    return tuple(case for case in all_cases() if case.project == project)
+
+
+def broken(results: Sequence[Result]) -> list[str]:
+    assert results
+    return [f"{result.case}: {result.detail}" for result in results if result.outcome is Outcome.FAIL]
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_an_example_keeps_the_promises_of_any_image(example: str, built_image: Callable[[str], str]) -> None:
+    assert broken(cog_nix_compat.run(built_image(example), inputs=INPUTS.get(example))) == []
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_model_keeps_the_promises_that_speak_of_it(
+    project: str, build_project: Callable[[Path], str]
+) -> None:
+    image = build_project(project_path(project))
+    assert broken(cog_nix_compat.run(image, only=[case.name for case in cases_of(project)])) == []
+
+
+@pytest.mark.parametrize("project", ["trainer", "surroundings"])
+def test_other_models_keep_the_promises_of_any_image(
+    project: str, build_project: Callable[[Path], str]
+) -> None:
+    assert broken(cog_nix_compat.run(build_project(project_path(project)))) == []

@@ -1,0 +1,29 @@
+"""Debian: the base system, its Python, and ``system_packages``, from the archive's signed indexes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import hookimpl
+
+if TYPE_CHECKING:
+    from cog_nix.spec import Context, InterpreterChoice, SystemRequest, SystemResolution
+
+# What resolving needs is imported when it is needed: a build with an up-to-date lock never does.
+
+
+@hookimpl
+def provide_interpreter(python_version: str, context: Context) -> InterpreterChoice | None:
+    """Offer Debian's own Python for the versions that a suite has."""
+    from .interpreter import offer_interpreter  # noqa: PLC0415
+
+    return offer_interpreter(python_version, context)
+
+
+@hookimpl
+def resolve_system_packages(request: SystemRequest, context: Context) -> SystemResolution | None:
+    """Resolve in a suite of Debian; leave other distributions' suites to other plugins."""
+    from .resolve import resolve  # noqa: PLC0415
+    from .sources import is_debian  # noqa: PLC0415
+
+    return resolve(request, context) if is_debian(request.suite) else None

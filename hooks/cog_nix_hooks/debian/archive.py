@@ -1,0 +1,174 @@
+"""The suite's indexes, fetched and verified: from a signed Release file to a :class:`Catalogue`.
+
+A suite is locked as apt would use it: the suite itself, its ``-updates`` and its ``-security``, component
+main.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cog_nix.errors import FetchError, LockError
+from cog_nix.lock.model import Artifact, Index
+
+from .packages import Catalogue, open_index
+from .relations import ARCHITECTURE
+from .release import IndexFile, Release, find_keyring, read_release
+from .sources import HOW_TO_SET, Archive, find_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cog_nix.spec import Context
+
+COMPONENT = "main"
+_RELEASE_MAX_AGE = 300.0
+"""Seconds: one locking asks several times, and must see one state of the archive."""
+
+
+@dataclass(frozen=True)
+class _Pocket:
+    """One suite of the archive with its Release file."""
+
+    uri: str
+    suite: str
+    release: Release
+    file: IndexFile
+
+    @property
+    def folder(self) -> str:
+        return f"{self.uri}/dists/{self.suite}"
+
+    def artifact(self, *, by_hash: bool) -> Artifact:
+        """Return where the Packages file is.
+
+        By hash, it is found even while the mirror is being updated.
+        """
+        path, _, name = self.file.path.rpartition("/")
+        url = (
+            f"{self.folder}/{path}/by-hash/SHA256/{self.file.sha256}"
+            if by_hash
+            else f"{self.folder}/{path}/{name}"
+        )
+        return Artifact(name, url, self.file.sha256, self.file.size)
+
+    @property
+    def index(self) -> Index:
+        """The entry of the lock."""
+        date = f"{self.release.date:%Y-%m-%dT%H:%M:%SZ}"
+        return Index(self.uri, self.suite, COMPONENT, ARCHITECTURE, date, self.file.sha256)
+
+
+@dataclass(frozen=True)
+class OpenSuite:
+    """A suite ready to look things up in; a context manager that closes the files behind it."""
+
+    catalogue: Catalogue
+    indexes: tuple[Index, ...]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.catalogue.__exit__(*exc)
+
+
+def open_suite(suite: str, context: Context, environment: Mapping[str, str] | None = None) -> OpenSuite:
+    """Fetch, verify and open a suite's indexes.
+
+    Args:
+        suite: Debian's name for it, ``trixie``.
+        context: settings and services.
+        environment: variables of the process; None: the real ones.
+
+    Raises:
+        LockError: there is no mirror, keyring or suite, or a signature is wrong.
+        FetchError: an index cannot be fetched, or has another hash than the signed one.
+    """
+    variables = os.environ if environment is None else environment
+    archive = find_archive(context.settings.debian, variables)
+    keyring = find_keyring(variables)
+    pockets = [_main_pocket(archive, suite, context, keyring)]
+    for uri, name in ((archive.main, f"{suite}-updates"), (archive.security, f"{suite}-security")):
+        if pocket := _extra_pocket(uri, name, context, keyring):
+            pockets.append(pocket)
+    paths = _fetch(pockets, context)
+    cache = context.cache_dir / "debian"
+    indexes = tuple(
+        open_index(path, sha256=pocket.file.sha256, uri=pocket.uri, cache_dir=cache)
+        for pocket, path in zip(pockets, paths, strict=True)
+    )
+    return OpenSuite(Catalogue(suite, indexes), tuple(pocket.index for pocket in pockets))
+
+
+def _main_pocket(archive: Archive, suite: str, context: Context, keyring: Path) -> _Pocket:
+    try:
+        return _read_pocket(archive.main, suite, context, keyring)
+    except FetchError as error:
+        if _is_absent(error, archive.main, suite):
+            raise LockError(
+                f"{archive.main} ({archive.origin}) has no suite {suite!r}.", hint=HOW_TO_SET
+            ) from error
+        raise LockError(
+            f"The Debian mirror {archive.main} ({archive.origin}) cannot be read: {error.message}",
+            hint=f"Is the network up? {HOW_TO_SET}",
+        ) from error
+
+
+def _extra_pocket(uri: str, suite: str, context: Context, keyring: Path) -> _Pocket | None:
+    """Read an addition to a suite; going on without it needs the mirror's clear word that there is none."""
+    try:
+        return _read_pocket(uri, suite, context, keyring)
+    except FetchError as error:
+        if _is_absent(error, uri, suite):
+            context.reporter.warn(f"{uri} has no {suite}: going on without its packages.")
+            return None
+        setting = "security_mirror" if suite.endswith("-security") else "mirror"
+        raise LockError(
+            f"{suite} cannot be read from {uri}: {error.message}",
+            hint=f"Set [debian] {setting} in cog-nix.toml to a mirror that has it. {HOW_TO_SET}",
+        ) from error
+
+
+def _read_pocket(uri: str, suite: str, context: Context, keyring: Path) -> _Pocket:
+    url = f"{uri}/dists/{suite}/InRelease"
+    data = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
+    release = read_release(data, url=url, asked=suite, keyring=keyring)
+    file = release.packages(COMPONENT, ARCHITECTURE)
+    if file is None:
+        raise LockError(f"{url} names no Packages file for {COMPONENT} on {ARCHITECTURE}.", hint=HOW_TO_SET)
+    return _Pocket(uri, suite, release, file)
+
+
+def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
+    """Tell "there is no such suite" from "the mirror did not answer"."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        base = Path(url2pathname(parts.path))
+        return base.is_dir() and not (base / "dists" / suite / "InRelease").exists()
+    status = getattr(error, "status", None)
+    return (
+        status in (404, 410)
+        if status is not None
+        else bool(re.search(r"answered (404|410)\b", error.message))
+    )
+
+
+def _fetch(pockets: list[_Pocket], context: Context) -> list[Path]:
+    wanted = [pocket.artifact(by_hash=pocket.release.by_hash) for pocket in pockets]
+    try:
+        found = context.fetcher.artifacts(wanted)
+    except FetchError:
+        if not any(pocket.release.by_hash for pocket in pockets):
+            raise
+        # A partial mirror may carry Debian's Release file without the by-hash folders; apt falls back as
+        # well.
+        wanted = [pocket.artifact(by_hash=False) for pocket in pockets]
+        found = context.fetcher.artifacts(wanted)
+    return [found[artifact.sha256] for artifact in wanted]

@@ -1,0 +1,150 @@
+"""Relationship fields of binary packages: Depends, Provides, Conflicts and the like (Debian Policy 7.1)."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from debian.debian_support import BaseVersion
+
+ARCHITECTURE = "amd64"
+"""The architecture that is locked."""
+
+_RELATION = re.compile(
+    r"""^(?P<name>[^\s:(\[<]+)
+    (?: :(?P<qualifier>[\w-]+) )? \s*
+    (?: \( \s* (?P<operator><<|<=|=|>=|>>|<|>) \s* (?P<version>[^\s)]+) \s* \) )? \s*
+    (?: \[ (?P<architectures>[^\]]*) \] )? \s*
+    (?: <[^>]*> \s* )*$""",
+    re.VERBOSE,
+)
+
+# Policy 7.1: < and > are old spellings of <= and >=.
+_OPERATORS = {"<": "<=", ">": ">="}
+
+
+_COMPARISONS: Mapping[str, Callable[[BaseVersion, BaseVersion], bool]] = {
+    "<<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">=": operator.ge,
+    ">>": operator.gt,
+}
+
+
+class RelationError(ValueError):
+    """A relationship field is not in the form of Debian Policy 7.1."""
+
+
+@lru_cache(maxsize=65536)
+def version_of(text: str) -> BaseVersion:
+    """Return a version that orders as dpkg does (Debian Policy 5.6.12)."""
+    from debian.debian_support import Version  # noqa: PLC0415
+
+    return Version(text)
+
+
+def upstream_version(text: str) -> str:
+    """Return the upstream part of a version: ``3.13.5`` of ``1:3.13.5-2+deb13u1``."""
+    without_epoch = text.partition(":")[2] or text
+    return without_epoch.rpartition("-")[0] or without_epoch
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One package name with what is asked of it: ``libc6 (>= 2.38)``."""
+
+    name: str
+    operator: str = ""
+    """``<<``, ``<=``, ``=``, ``>=``, ``>>``, or empty for any version."""
+    version: str = ""
+    qualifier: str = ""
+    """``any``, ``native`` or an architecture, after a colon (Multi-Arch)."""
+
+    def accepts(self, version: str) -> bool:
+        """Tell whether a version fits the restriction.
+
+        Args:
+            version: a package's version, or the version of a Provides; empty for an unversioned Provides,
+                which fits unversioned relations alone (Policy 7.5).
+        """
+        if not self.operator:
+            return True
+        if not version:
+            return False
+        return _COMPARISONS[self.operator](version_of(version), version_of(self.version))
+
+    @property
+    def fits_architecture(self) -> bool:
+        """Whether the qualifier leaves packages of the locked architecture in question."""
+        return self.qualifier in ("", "any", "native", "all", ARCHITECTURE)
+
+    def __str__(self) -> str:
+        name = f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+        return f"{name} ({self.operator} {self.version})" if self.operator else name
+
+
+Clause = tuple[Relation, ...]
+"""Alternatives, the preferred one first: ``a | b``."""
+
+
+def show_clause(clause: Clause) -> str:
+    """Return a clause as control files write it."""
+    return " | ".join(map(str, clause))
+
+
+def _parse_relation(text: str) -> Relation | None:
+    """Parse one relation; None when it does not concern the locked architecture."""
+    found = _RELATION.match(text.strip())
+    if not found:
+        raise RelationError(f"not a package relationship: {text.strip()!r}")
+    if not _concerns(found["architectures"]):
+        return None
+    sign = found["operator"] or ""
+    return Relation(
+        found["name"], _OPERATORS.get(sign, sign), found["version"] or "", found["qualifier"] or ""
+    )
+
+
+def _concerns(restriction: str | None) -> bool:
+    """Tell whether ``[amd64 !i386]`` includes the locked architecture (Policy 7.1)."""
+    if restriction is None:
+        return True
+    names = restriction.split()
+    matching = {ARCHITECTURE, "any", "linux-any", f"any-{ARCHITECTURE}"}
+    if any(name.startswith("!") for name in names):
+        return not any(name.removeprefix("!") in matching for name in names)
+    return any(name in matching for name in names)
+
+
+@lru_cache(maxsize=16384)
+def parse_clauses(field: str) -> tuple[Clause, ...]:
+    """Parse a field of comma-separated clauses with alternatives.
+
+    Args:
+        field: a field's value, such as Depends; may be empty.
+
+    Raises:
+        RelationError: the value is not in the form of Debian Policy 7.1.
+    """
+    clauses = []
+    for part in filter(None, map(str.strip, field.split(","))):
+        relations = tuple(filter(None, map(_parse_relation, part.split("|"))))
+        if relations:
+            clauses.append(relations)
+    return tuple(clauses)
+
+
+def parse_relations(field: str) -> tuple[Relation, ...]:
+    """Parse a field that has no alternatives: Provides, Conflicts, Breaks.
+
+    Raises:
+        RelationError: the value is not in the form of Debian Policy 7.1.
+    """
+    return tuple(relation for clause in parse_clauses(field) for relation in clause)

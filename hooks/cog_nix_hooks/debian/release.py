@@ -1,0 +1,174 @@
+"""Signed Release files (InRelease): read, verified, checked to be what was asked for.
+
+The format is Debian's "repository format"; apt-secure(8) tells what the signature is good for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+KEYRING_VARIABLE = "COG_NIX_DEBIAN_KEYRING"
+_KEYRINGS = (
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
+)
+_GET_KEYRING = (
+    "Install Debian's archive keys (apt-get install debian-archive-keyring), or set COG_NIX_DEBIAN_KEYRING "
+    "to a file that holds the keys of your mirror."
+)
+_TRY_ANOTHER = (
+    "Use another mirror: [debian] mirror in cog-nix.toml, or COG_NIX_DEBIAN_MIRROR in the environment."
+)
+_CLOCK_TOLERANCE = timedelta(days=1)
+_FIELD = re.compile(r"^([^\s:]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """A file that a Release file vouches for."""
+
+    path: str
+    """Relative to the Release file."""
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a verified Release file says."""
+
+    suite: str
+    codename: str
+    date: datetime
+    valid_until: datetime | None
+    by_hash: bool
+    files: Mapping[str, IndexFile]
+
+    def packages(self, component: str, architecture: str) -> IndexFile | None:
+        """Return the smallest Packages file of a component, or None when there is none."""
+        base = f"{component}/binary-{architecture}/Packages"
+        return next(
+            (self.files[name] for name in (f"{base}.xz", f"{base}.gz", base) if name in self.files), None
+        )
+
+
+def find_keyring(environment: Mapping[str, str], keyrings: Sequence[Path] = _KEYRINGS) -> Path:
+    """Find the file with Debian's archive keys.
+
+    Raises:
+        LockError: there is none.
+    """
+    if chosen := environment.get(KEYRING_VARIABLE):
+        if not Path(chosen).is_file():
+            raise LockError(f"{KEYRING_VARIABLE} names a file that is not there: {chosen}", hint=_GET_KEYRING)
+        return Path(chosen)
+    for keyring in keyrings:
+        if keyring.is_file():
+            return keyring
+    raise LockError(
+        "Debian's archive keys are not on this machine, so the archive's signatures cannot be checked.",
+        hint=_GET_KEYRING,
+    )
+
+
+def read_release(data: bytes, *, url: str, asked: str, keyring: Path, now: datetime | None = None) -> Release:
+    """Verify an InRelease file and parse what was signed.
+
+    Args:
+        data: the file.
+        url: where it came from, for messages.
+        asked: the suite that was asked for (``trixie-updates``); must be its Suite or Codename.
+        keyring: the keys to trust.
+        now: the time to judge validity at.
+
+    Raises:
+        LockError: no key of the keyring signed it, it is for another suite, or it is out of date.
+    """
+    fields = dict(_FIELD.findall(_verified(data, url, keyring).decode("utf-8", "replace")))
+    try:
+        release = _parse(fields)
+    except (KeyError, ValueError, TypeError) as error:
+        raise LockError(f"{url}: the Release file cannot be read: {error}", hint=_TRY_ANOTHER) from error
+    if asked not in (release.suite, release.codename):
+        raise LockError(
+            f"{url} is the Release file of {release.codename or release.suite}, not of {asked}.",
+            hint=_TRY_ANOTHER,
+        )
+    _check_time(release, url, now or datetime.now(UTC))
+    return release
+
+
+def _verified(data: bytes, url: str, keyring: Path) -> bytes:
+    """Return what the signature covers, and nothing that stands around it."""
+    import pysequoia  # noqa: PLC0415
+
+    try:
+        certificates = pysequoia.Cert.split_bytes(keyring.read_bytes())
+    except (OSError, RuntimeError) as error:
+        raise LockError(f"{keyring}: not a keyring: {_first_line(error)}", hint=_GET_KEYRING) from error
+
+    def trusted(_key_ids: Sequence[str]) -> list[Any]:
+        return certificates
+
+    try:
+        verified = pysequoia.verify(bytes=data, store=trusted)
+    except RuntimeError as error:
+        raise LockError(
+            f"{url}: no valid signature by a key in {keyring}: {_first_line(error)}",
+            hint=f"If the mirror is genuine, the keyring may be too old. {_GET_KEYRING}",
+        ) from error
+    if not verified.valid_sigs or verified.bytes is None:
+        raise LockError(f"{url}: no valid signature by a key in {keyring}", hint=_GET_KEYRING)
+    return bytes(verified.bytes)
+
+
+def _first_line(error: Exception) -> str:
+    # What follows is a Rust backtrace.
+    return str(error).partition("\n")[0].rstrip(".:")
+
+
+def _parse(fields: Mapping[str, str]) -> Release:
+    files = {}
+    for line in fields["SHA256"].splitlines():
+        if line.strip():
+            sha256, size, path = line.split()
+            files[path] = IndexFile(path, sha256.lower(), int(size))
+    until = fields.get("Valid-Until")
+    return Release(
+        suite=fields.get("Suite", "").strip(),
+        codename=fields.get("Codename", "").strip(),
+        date=_moment(fields["Date"]),
+        valid_until=_moment(until) if until else None,
+        by_hash=fields.get("Acquire-By-Hash", "").strip() == "yes",
+        files=files,
+    )
+
+
+def _moment(text: str) -> datetime:
+    """Parse ``Sat, 12 Sep 2026 07:55:41 UTC``; the format allows UTC alone."""
+    moment = parsedate_to_datetime(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _check_time(release: Release, url: str, now: datetime) -> None:
+    if release.valid_until and release.valid_until < now:
+        raise LockError(
+            f"{url} expired on {release.valid_until:%Y-%m-%d %H:%M} UTC: the mirror is behind, or someone "
+            "keeps updates back.",
+            hint=f"Check this machine's clock ({now:%Y-%m-%d %H:%M} UTC), then: {_TRY_ANOTHER}",
+        )
+    if release.date > now + _CLOCK_TOLERANCE:
+        raise LockError(
+            f"{url} is dated {release.date:%Y-%m-%d %H:%M} UTC, which has not come yet.",
+            hint=f"Set this machine's clock; it says {now:%Y-%m-%d %H:%M} UTC.",
+        )

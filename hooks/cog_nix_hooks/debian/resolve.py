@@ -1,0 +1,84 @@
+"""The story of resolving: open the suite, turn names into clauses, solve, write down what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cog_nix.errors import LockError
+from cog_nix.lock.model import Artifact, Deb
+from cog_nix.spec import SystemResolution
+
+from .archive import open_suite
+from .base import BASE_GROUP, base_packages
+from .explain import explain
+from .names import Names
+from .solver import DeadEndError, Solver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cog_nix.spec import Context, SystemRequest
+
+    from .packages import Catalogue, Package
+
+
+def resolve(request: SystemRequest, context: Context) -> SystemResolution:
+    """Find the packages of every group, dependencies included.
+
+    The group ``base`` with no names stands for the minimal userland (see :mod:`cog_nix_hooks.debian.base`).
+
+    Raises:
+        LockError: a name is unknown or the set cannot be satisfied.
+        FetchError: the archive cannot be read.
+    """
+    with open_suite(request.suite, context) as suite:
+        added = _solve(request, suite.catalogue, context)
+        solver = Solver(suite.catalogue, {})
+        everything = {name: package for group in added for name, package in group.items()}
+        groups = {
+            label: tuple(_deb(package, everything, solver) for package in group.values())
+            for (label, _), group in zip(request.groups, added, strict=True)
+        }
+    return SystemResolution(groups, suite.indexes)
+
+
+def _solve(request: SystemRequest, catalogue: Catalogue, context: Context) -> list[dict[str, Package]]:
+    names = Names(catalogue, request.asked_in, context.reporter)
+    wanted = [
+        names.clauses(packages if packages or label != BASE_GROUP else base_packages(catalogue))
+        for label, packages in request.groups
+    ]
+    names.check()
+    try:
+        return Solver(catalogue, request.pins).solve(wanted)
+    except DeadEndError as error:
+        raise LockError(
+            explain(error, catalogue, names.place),
+            hint="Remove or replace one of the packages named above under build.system_packages.",
+        ) from error
+
+
+def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
+    return Deb(
+        package.name,
+        package.version,
+        package.architecture,
+        Artifact(
+            filename=package.filename.rpartition("/")[2],
+            # Policy 5.6.12 allows + and ~ in versions; servers know them unquoted.
+            url=f"{package.uri}/{quote(package.filename, safe='/+~:=,@!')}",
+            sha256=package.sha256,
+            size=package.size,
+        ),
+        _pulled_in(package, everything, solver),
+    )
+
+
+def _pulled_in(package: Package, everything: Mapping[str, Package], solver: Solver) -> tuple[str, ...]:
+    """Return the names that meet a package's clauses within the set, one a clause."""
+    names = set()
+    for clause in package.depends:
+        met = (option.name for option in solver.options(clause) if everything.get(option.name) == option)
+        names.add(next(met))
+    return tuple(sorted(names - {package.name}))

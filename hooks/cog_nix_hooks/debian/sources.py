@@ -1,0 +1,163 @@
+"""Where the Debian archive is: configured, or what the machine's own apt uses (sources.list(5)).
+
+The code knows no mirror. In this order:
+
+1. ``[debian] mirror`` and ``security_mirror`` in cog-nix.toml;
+2. the environment: ``COG_NIX_DEBIAN_MIRROR`` and ``COG_NIX_DEBIAN_SECURITY_MIRROR``;
+3. apt's sources on this machine.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cog_nix.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cog_nix.config.model import DebianSettings
+
+MIRROR_VARIABLE = "COG_NIX_DEBIAN_MIRROR"
+SECURITY_VARIABLE = "COG_NIX_DEBIAN_SECURITY_MIRROR"
+HOW_TO_SET = (
+    "Set [debian] mirror in cog-nix.toml, or COG_NIX_DEBIAN_MIRROR in the environment, to the base URL of a "
+    "Debian mirror (the folder that holds dists/ and pool/)."
+)
+
+_APT = Path("/etc/apt")
+_CODENAMES = ("bullseye", "bookworm", "trixie", "forky", "sid")
+_ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
+_SECURITY_SUFFIX = "-security"
+_ONE_LINE = re.compile(
+    r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$"
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Base URLs without a slash at the end."""
+
+    main: str
+    security: str
+    origin: str
+    """Who named them, for messages."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One entry of apt's sources."""
+
+    uri: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    keyring: str
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Order of trust that this is Debian's archive and not another that uses its suite names."""
+        signed_by_debian = "debian-archive" in self.keyring
+        by_codename = any(suite.removesuffix(_SECURITY_SUFFIX) in _CODENAMES for suite in self.suites)
+        return (not signed_by_debian, not by_codename)
+
+
+def find_archive(settings: DebianSettings, environment: Mapping[str, str], apt: Path = _APT) -> Archive:
+    """Find the archive's base URLs.
+
+    Args:
+        settings: the ``[debian]`` table.
+        environment: variables of the process.
+        apt: apt's configuration folder.
+
+    Raises:
+        LockError: nothing names a mirror.
+    """
+    if settings.mirror:
+        return _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
+    security = settings.security_mirror or environment.get(SECURITY_VARIABLE)
+    if mirror := environment.get(MIRROR_VARIABLE):
+        return _configured(mirror, security, MIRROR_VARIABLE)
+    sources = sorted(_usable(apt), key=lambda source: source.rank)
+    mains = [source.uri for source in sources if any(map(is_debian, source.suites))]
+    securities = [source.uri for source in sources if any(map(_is_security, source.suites))]
+    if not mains:
+        raise LockError(
+            f"No Debian mirror is known: apt's sources on this machine ({apt}) name none.",
+            hint=HOW_TO_SET,
+        )
+    return _configured(mains[0], security or next(iter(securities), None), "this machine's apt sources")
+
+
+def _configured(main: str, security: str | None, origin: str) -> Archive:
+    base = main.rstrip("/")
+    # Mirrors that carry both keep them side by side, as debian and debian-security.
+    return Archive(base, security.rstrip("/") if security else f"{base}{_SECURITY_SUFFIX}", origin)
+
+
+def is_debian(suite: str) -> bool:
+    """Tell whether a suite is one of Debian's, by codename or alias."""
+    return suite in _CODENAMES or suite in _ALIASES
+
+
+def _is_security(suite: str) -> bool:
+    return suite.endswith(_SECURITY_SUFFIX) and is_debian(suite.removesuffix(_SECURITY_SUFFIX))
+
+
+def _usable(apt: Path) -> Iterator[_Source]:
+    for source in _read_all(apt):
+        uri = _follow_mirror_list(source.uri)
+        if uri and urlsplit(uri).scheme in ("http", "https", "file") and "main" in source.components:
+            yield _Source(uri.rstrip("/"), source.suites, source.components, source.keyring)
+
+
+def _follow_mirror_list(uri: str) -> str | None:
+    """Take the first URL of a ``mirror+file:`` list, as Debian's cloud images use (apt-transport-mirror)."""
+    if not uri.startswith("mirror+file:"):
+        return uri
+    path = Path(url2pathname(urlsplit(uri.removeprefix("mirror+")).path))
+    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    return next((line.split()[0] for line in lines if line.strip() and not line.startswith("#")), None)
+
+
+def _read_all(apt: Path) -> Iterator[_Source]:
+    """Read sources.list and sources.list.d in apt's order."""
+    folder = apt / "sources.list.d"
+    extra = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in [apt / "sources.list", *extra]:
+        if path.suffix not in (".list", ".sources") or not path.is_file():
+            continue
+        text = path.read_text("utf-8", "replace")
+        yield from _read_deb822(text) if path.suffix == ".sources" else _read_one_line(text)
+
+
+def _read_one_line(text: str) -> Iterator[_Source]:
+    for line in text.splitlines():
+        if found := _ONE_LINE.match(line.partition("#")[0].strip()):
+            yield _Source(
+                found["uri"], (found["suite"],), tuple(found["components"].split()), found["options"] or ""
+            )
+
+
+def _read_deb822(text: str) -> Iterator[_Source]:
+    from debian.deb822 import Deb822  # noqa: PLC0415
+
+    for entry in Deb822.iter_paragraphs(text, use_apt_pkg=False):
+        disabled = entry.get("Enabled", "yes").strip().lower() in (
+            "no",
+            "false",
+            "0",
+            "off",
+            "without",
+            "disable",
+        )
+        if disabled or "deb" not in entry.get("Types", "").split():
+            continue
+        suites = tuple(entry.get("Suites", "").split())
+        components = tuple(entry.get("Components", "").split())
+        for uri in entry.get("URIs", "").split():
+            yield _Source(uri, suites, components, entry.get("Signed-By", ""))

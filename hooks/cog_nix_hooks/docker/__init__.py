@@ -1,0 +1,22 @@
+"""Docker as a place that holds images and runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import hookimpl
+
+if TYPE_CHECKING:
+    from cog_nix.spec import Runtime
+
+NAMES = ("docker", "auto")
+
+
+@hookimpl
+def provide_runtime(name: str) -> Runtime | None:
+    """Offer Docker under its name, and as what is taken when nobody says otherwise."""
+    if name not in NAMES:
+        return None
+    from cog_nix_hooks.docker.runtime import DockerRuntime  # noqa: PLC0415 - most commands need no Docker
+
+    return DockerRuntime()

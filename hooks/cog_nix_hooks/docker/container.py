@@ -1,0 +1,255 @@
+"""A container that never outlives its owner."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import docker
+from docker.types import DeviceRequest
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.failures import MissingDeviceDriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from cog_nix.spec import ContainerRequest
+
+OWNER_LABEL = "run.cog.nix.owner"
+"""Process id of the owner: ``docker ps -a --filter label=run.cog.nix.owner`` finds what a killed one left."""
+
+_PORT = "5000/tcp"
+_LOOPBACK = "127.0.0.1"
+_STOP_SECONDS = 3
+_SHARED_MEMORY = 6 << 30
+"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
+
+_NO_DRIVER = ("could not select device driver", "nvidia-container-cli: initialization error")
+
+
+def start_container(client: docker.APIClient, request: ContainerRequest) -> DockerContainer:
+    """Create and start a container that publishes port 5000 on loopback.
+
+    Raises:
+        MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
+        RuntimeFailure: it cannot be started.
+    """
+    cleanup = _Cleanup(client)
+    try:
+        cleanup.container_id = _create(client, request)
+        client.start(cleanup.container_id)
+        return DockerContainer(client, cleanup, _host_port(client, cleanup.container_id))
+    except docker.errors.DockerException as error:
+        cleanup.run()
+        raise _failure(error, request) from error
+    except BaseException:
+        cleanup.run()
+        raise
+
+
+class DockerContainer:
+    """A running container; leaving its context stops and removes it.
+
+    Args:
+        client: the daemon.
+        cleanup: what removes it.
+        port: the port on this machine.
+    """
+
+    def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int) -> None:
+        self._client = client
+        self._cleanup = cleanup
+        self._id = cleanup.container_id
+        self._port = port
+        self._follower: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://{_LOOPBACK}:{self._port}"
+
+    def alive(self) -> bool:
+        """Whether the main process still runs."""
+        try:
+            return bool(self._client.inspect_container(self._id)["State"]["Running"])
+        except docker.errors.NotFound:
+            return False
+
+    def logs(self) -> str:
+        """Return what the container wrote so far."""
+        text: bytes = self._client.logs(self._id, stdout=True, stderr=True)
+        return text.decode("utf-8", "replace")
+
+    def follow_logs(self, sink: Callable[[str], None]) -> None:
+        """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
+        stream = self._client.logs(self._id, stdout=True, stderr=True, stream=True, follow=True)
+        self._follower = threading.Thread(
+            target=_feed, args=(stream, sink), daemon=True, name="container-logs"
+        )
+        self._follower.start()
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the main process."""
+        self._client.kill(self._id, name)
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; return the exit status.
+
+        Raises:
+            RuntimeFailure: it still runs.
+        """
+        import requests  # noqa: PLC0415 - the SDK has imported it
+
+        try:
+            return int(self._client.wait(self._id, timeout=max(1, round(timeout)))["StatusCode"])
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._cleanup.run(before_removal=self._drain)
+
+    def _drain(self) -> None:
+        """Let the last lines of the log arrive."""
+        if self._follower:
+            self._follower.join(_STOP_SECONDS)
+
+
+class _Cleanup:
+    """Removes a container exactly once: on leaving its context, on a signal, or when Python ends.
+
+    SIGTERM and SIGHUP would end Python without unwinding; as long as the container exists they raise
+    :class:`SystemExit` instead, as SIGINT raises :class:`KeyboardInterrupt`.
+    """
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self._client = client
+        self.container_id = ""
+        self._done = False
+        self._previous: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    self._previous[number] = signal.signal(number, _exit_on_signal)
+        atexit.register(self.run)
+
+    def run(self, before_removal: Callable[[], None] | None = None) -> None:
+        """Stop and remove the container; a second Ctrl-C does not interrupt it."""
+        if self._done:
+            return
+        self._done = True
+        interrupt = self._set_interrupt(signal.SIG_IGN)
+        try:
+            if self.container_id:
+                self._remove(before_removal)
+        finally:
+            self._client.close()
+            self._set_interrupt(interrupt)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+            atexit.unregister(self.run)
+
+    def _remove(self, before_removal: Callable[[], None] | None) -> None:
+        try:
+            self._client.stop(self.container_id, timeout=_STOP_SECONDS)
+            if before_removal:
+                before_removal()
+        except docker.errors.APIError:
+            pass  # it has ended already, or the removal below says why
+        with suppress(docker.errors.NotFound):
+            self._client.remove_container(self.container_id, force=True, v=True)
+
+    def _set_interrupt(self, handler: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread() or handler is None:
+            return None
+        return signal.signal(signal.SIGINT, handler)
+
+
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _create(client: docker.APIClient, request: ContainerRequest) -> str:
+    host_config = client.create_host_config(
+        port_bindings={_PORT: (_LOOPBACK, request.port or None)},
+        binds=[f"{source}:{target}" for source, target in request.mounts],
+        device_requests=[gpu_request(request.gpus)] if request.gpus else None,
+        shm_size=_SHARED_MEMORY,
+    )
+    created = client.create_container(
+        request.image,
+        command=list(request.command) if request.command is not None else None,
+        environment=dict(request.env),
+        ports=[_PORT],
+        host_config=host_config,
+        labels={OWNER_LABEL: str(os.getpid())},
+    )
+    return str(created["Id"])
+
+
+def gpu_request(gpus: str) -> DeviceRequest:
+    """Return what ``docker run --gpus`` makes of its value.
+
+    Args:
+        gpus: ``all``, a number of GPUs, or ``device=0,1``.
+
+    Raises:
+        RuntimeFailure: it is none of these.
+    """
+    wanted: dict[str, Any]
+    text = gpus.strip('"')
+    if text == "all":
+        wanted = {"count": -1}
+    elif text.isdecimal():
+        wanted = {"count": int(text)}
+    elif text.startswith("device="):
+        wanted = {"device_ids": text.removeprefix("device=").split(",")}
+    else:
+        raise RuntimeFailure(
+            f'invalid GPU specification: "{gpus}"', hint="Use --gpus all, a number, or --gpus device=0,1."
+        )
+    return DeviceRequest(driver="nvidia", capabilities=[["gpu"]], **wanted)
+
+
+def _host_port(client: docker.APIClient, container_id: str) -> int:
+    ports = client.inspect_container(container_id)["NetworkSettings"]["Ports"]
+    bindings = ports.get(_PORT) or []
+    if not bindings:
+        logs = client.logs(container_id).decode("utf-8", "replace").strip()
+        raise RuntimeFailure("The container ended at once." + (f"\n\n{logs}" if logs else ""))
+    return int(bindings[0]["HostPort"])
+
+
+def _feed(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:
+    """Cut the stream into lines: Docker's frames end where the writer's buffer did."""
+    rest = b""
+    for frame in stream:
+        *lines, rest = (rest + frame).split(b"\n")
+        for line in lines:
+            sink(line.decode("utf-8", "replace").rstrip("\r"))
+    if rest:
+        sink(rest.decode("utf-8", "replace"))
+
+
+def _failure(error: docker.errors.DockerException, request: ContainerRequest) -> RuntimeFailure:
+    said = str(getattr(error, "explanation", None) or error)
+    if request.gpus and any(sign in said for sign in _NO_DRIVER):
+        return MissingDeviceDriverError(
+            f"Docker is missing required device driver: {said}",
+            hint="Install the NVIDIA Container Toolkit, or run without --gpus.",
+        )
+    if isinstance(error, docker.errors.ImageNotFound):
+        return RuntimeFailure(
+            f"Failed to start container: {said}", hint=f"Build or pull {request.image} first."
+        )
+    if "port is already allocated" in said or "address already in use" in said:
+        return RuntimeFailure(f"Failed to start container: {said}", hint="Choose another port.")
+    return RuntimeFailure(f"Failed to start container: {said}")

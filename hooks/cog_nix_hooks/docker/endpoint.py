@@ -1,0 +1,86 @@
+"""Where the Docker daemon is: ``DOCKER_HOST``, then the context, then the usual socket.
+
+The context store is read here, because the SDK costs 0.2 s to import and reads it no other way:
+``config.json`` names the current context, ``contexts/meta/<sha256 of its name>/meta.json`` its endpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import RuntimeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A daemon."""
+
+    host: str
+    """``unix://…``, ``tcp://…``, ``ssh://…``."""
+    tls_dir: Path | None = None
+    """A folder with ``ca.pem``, ``cert.pem`` and ``key.pem``."""
+    tls_verify: bool = True
+
+    @property
+    def socket_path(self) -> str | None:
+        """The path of a local socket; None for a daemon elsewhere."""
+        return self.host.removeprefix("unix://") if self.host.startswith("unix://") else None
+
+
+def find_endpoint(environ: Mapping[str, str] | None = None) -> Endpoint:
+    """Return the daemon that the docker command would use.
+
+    Args:
+        environ: the environment; None: this process's.
+
+    Raises:
+        RuntimeFailure: ``DOCKER_CONTEXT`` names a context that is not there.
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+    if host := environ.get("DOCKER_HOST"):
+        verify = bool(environ.get("DOCKER_TLS_VERIFY"))
+        tls = (
+            Path(environ.get("DOCKER_CERT_PATH") or folder)
+            if verify or environ.get("DOCKER_CERT_PATH")
+            else None
+        )
+        return Endpoint(host, tls, tls_verify=verify)
+    asked = environ.get("DOCKER_CONTEXT")
+    name = asked or _read(folder / "config.json").get("currentContext", "")
+    if name in ("", "default"):
+        return Endpoint(DEFAULT_HOST)
+    found = _from_context(folder, name)
+    if found is None and asked:
+        raise RuntimeFailure(
+            f'The Docker context "{name}" that DOCKER_CONTEXT names does not exist.',
+            hint="`docker context ls` lists the ones that do.",
+        )
+    return found or Endpoint(DEFAULT_HOST)
+
+
+def _from_context(folder: Path, name: str) -> Endpoint | None:
+    key = hashlib.sha256(name.encode()).hexdigest()
+    docker = _read(folder / "contexts" / "meta" / key / "meta.json").get("Endpoints", {}).get("docker", {})
+    if not docker.get("Host"):
+        return None
+    tls = folder / "contexts" / "tls" / key / "docker"
+    return Endpoint(docker["Host"], tls if tls.is_dir() else None, tls_verify=not docker.get("SkipTLSVerify"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

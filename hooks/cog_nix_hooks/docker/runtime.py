@@ -1,0 +1,122 @@
+"""The :class:`cog_nix.spec.Runtime` on a Docker daemon."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix_hooks.docker.archive import full_name, load_image
+from cog_nix_hooks.docker.endpoint import find_endpoint
+from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.report import Reporter
+    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix_hooks.docker.endpoint import Endpoint
+
+
+class DockerRuntime:
+    """Docker, wherever ``DOCKER_HOST`` or the current context says it is.
+
+    Nothing is contacted before a method needs the daemon.
+    """
+
+    name = "docker"
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where the daemon is."""
+        return find_endpoint()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(self.endpoint)
+
+    def close(self) -> None:
+        """Close what is open; afterwards the runtime can still be used."""
+        engine: Engine | None = self.__dict__.pop("_engine", None)
+        if engine:
+            engine.close()
+
+    def available(self) -> str | None:
+        """Return None when the daemon answers, otherwise why not, in a sentence."""
+        try:
+            self._engine.get("/version")
+        except RuntimeFailure as error:
+            return error.message
+        return None
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of a held image, or None.
+
+        Raises:
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        image = self._inspect(reference)
+        return str(image["Id"]) if image else None
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        """Return a held image's labels.
+
+        Raises:
+            ImageError: there is no such image.
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        image = self._inspect(reference)
+        if image is None:
+            raise ImageError(
+                f"Docker holds no image {reference}.",
+                hint=f"Pull it (`docker pull {reference}`) or build it first.",
+            )
+        return (image.get("Config") or {}).get("Labels") or {}
+
+    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
+        """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
+        return load_image(self._engine, image, tags, reporter)
+
+    def pull(self, reference: str, reporter: Reporter) -> None:
+        """Fetch an image from its registry, with the credentials that ``docker login`` left.
+
+        Raises:
+            ImageError: it cannot be fetched.
+        """
+        import docker  # noqa: PLC0415 - costs 0.2 s
+
+        repository, _, tag = full_name(reference).rpartition(":")
+        reporter.step(f"Pulling {reference}")
+        client = sdk_client(self.endpoint)
+        try:
+            for message in client.pull(repository, tag, stream=True, decode=True, platform="linux/amd64"):
+                if "error" in message:
+                    raise _not_pulled(reference, str(message["error"]))
+                reporter.log(" ".join(str(message[key]) for key in ("id", "status") if key in message))
+        except docker.errors.APIError as error:
+            raise _not_pulled(reference, str(error.explanation or error)) from error
+        except (docker.errors.DockerException, OSError) as error:
+            raise unreachable(self.endpoint, error) from error
+        finally:
+            client.close()
+
+    def start(self, request: ContainerRequest) -> Container:
+        """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`."""
+        from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+
+        return start_container(sdk_client(self.endpoint), request)
+
+    def _inspect(self, reference: str) -> dict[str, Any] | None:
+        try:
+            image: dict[str, Any] | None = self._engine.get(f"/images/{reference}/json")
+        except Refused as error:
+            raise ImageError(f"Docker cannot look up the image {reference!r}: {error.message}") from error
+        return image
+
+
+def _not_pulled(reference: str, why: str) -> ImageError:
+    return ImageError(
+        f"failed to pull image {reference}: {why}",
+        hint="Check the name, and `docker login` if it is private.",
+    )

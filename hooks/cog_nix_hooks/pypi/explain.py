@@ -1,0 +1,122 @@
+"""Puts uv's failures into a LockError: what, where, and what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import LockError
+from cog_nix.fetch import urls
+from cog_nix.processes import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONGEST = 1500
+"""Characters of uv's explanation that are shown; the rest is seldom read."""
+
+_WHEELS_ONLY = (
+    "cog-nix takes wheels only: it cannot build packages that come as source yet. Choose a version that has a"
+    " wheel for this Python, or another python_version."
+)
+
+_PREFIX = re.compile(r"^\s*(?:error:|cause:|Caused by:|[\u00d7├╰─▶│]+)\s*")
+_FETCHED = re.compile(
+    r"(?:Failed to fetch:?|error sending request for url|Could not connect to)\s*[(`]*(\S+?)[)`]*$",
+    re.MULTILINE,
+)
+_NO_WHEEL = re.compile(
+    r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
+)
+_SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
+_REFUSED = re.compile(
+    r"An index URL \((?P<url>[^)\s]+)\) (?:could not be queried|returned).*?\(?(?P<answer>40[13] \w+)"
+)
+_NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
+
+
+def explain(
+    stderr: str, *, asked_in: str, python_version: str, exclude_newer: str | None = None
+) -> LockError:
+    """Return the error for what uv wrote to stderr.
+
+    Args:
+        stderr: all of it; credentials are taken out here.
+        asked_in: the file that the requirements stand in.
+        python_version: of the interpreter in the image.
+        exclude_newer: the date that limits the search, if any.
+    """
+    text = redact(stderr).replace("`-`", asked_in)
+    refused = _REFUSED.search(text)
+    if refused:
+        return _refused(refused["url"], refused["answer"])
+    if "No solution found" in text:
+        return _unsatisfiable(text, asked_in, python_version, exclude_newer)
+    fetched = _FETCHED.search(text)
+    if fetched:
+        return _unreachable(text, fetched[1])
+    said = shorten(_statements(text))
+    hint = _WHEELS_ONLY if _NO_WHEEL.search(text) else "Correct the requirements."
+    return LockError(f"uv cannot resolve the requirements in {asked_in}:\n{said}", hint=hint)
+
+
+def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer: str | None) -> LockError:
+    said = shorten(line for line in _statements(text) if not _SELF_EVIDENT.search(line))
+    message = f"the requirements in {asked_in} cannot be satisfied for Python {python_version}:\n{said}"
+    missing = _NOT_FOUND.search(text)
+    if missing:
+        hint = (
+            f"Check the spelling of {missing[1]}; if it is in another index, name that with --extra-index-url"
+            " among the requirements or in UV_INDEX. Of several indexes, one that refuses access counts as"
+            " one that lacks it."
+        )
+    elif _NO_WHEEL.search(text):
+        hint = _WHEELS_ONLY
+    else:
+        hint = "Loosen one of the requirements named above."
+    if exclude_newer:
+        hint += f" Only what was published before {exclude_newer} is considered (python.exclude_newer)."
+    return LockError(message, hint=hint)
+
+
+def _refused(url: str, answer: str) -> LockError:
+    host = urls.host_of(url)
+    return LockError(
+        f"the package index {host} refuses access: {answer}\n  {urls.shown(url)}",
+        hint=f"Put the credentials for {host} into ~/.netrc or its URL (UV_DEFAULT_INDEX, UV_INDEX).",
+    )
+
+
+def _unreachable(text: str, url: str) -> LockError:
+    host = urls.host_of(url) or url
+    details = [line for line in _statements(text) if line.strip()]
+    reason = details[-1].strip() if details else "no answer"
+    if re.search(r"\b(401|403)\b", text):
+        return _refused(url, reason)
+    if "certificate" in text.lower():
+        return LockError(
+            f"the certificate of the package index {host} is not trusted ({reason})\n  {urls.shown(url)}",
+            hint="Set SSL_CERT_FILE to a file with your organisation's certificate authorities (PEM).",
+        )
+    return LockError(
+        f"the package index {host} cannot be reached: {reason}\n  {urls.shown(url)}",
+        hint=(
+            "Check the network; behind a proxy set HTTPS_PROXY. To use another index set UV_DEFAULT_INDEX"
+            " (or PIP_INDEX_URL, or index-url in pip.conf)."
+        ),
+    )
+
+
+def _statements(text: str) -> list[str]:
+    """Return uv's lines without its ornaments, warnings left out."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("warning:")]
+    return ["  " + _PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines]
+
+
+def shorten(lines: Iterable[str]) -> str:
+    """Return the lines as one text; the middle of a long one is left out."""
+    text = "\n".join(lines)
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half].rsplit(' ', 1)[0]} …\n  … {text[-half:].split(' ', 1)[-1]}"

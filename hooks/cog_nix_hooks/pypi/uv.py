@@ -1,0 +1,133 @@
+"""uv's command line: what is asked, for which image, and where answers lie."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix import processes
+from cog_nix.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cog_nix_hooks.pypi.lines import Lines
+
+_GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+"""The C libraries that uv knows a platform for (``x86_64-manylinux_2_N``)."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A resolution to ask uv for."""
+
+    lines: Lines
+    python_version: str
+    glibc: str
+    project_root: Path
+    env: Mapping[str, str]
+    exclude_newer: str | None = None
+
+
+class UvError(Exception):
+    """uv failed.
+
+    Args:
+        stderr: what it said; may hold credentials.
+    """
+
+    def __init__(self, stderr: str) -> None:
+        super().__init__(stderr)
+        self.stderr = stderr
+
+
+def compile_pylock(
+    question: Question, pins: Mapping[str, str], folder: Path, log: Callable[[str], None]
+) -> Path:
+    """Resolve; return the path of a ``pylock.toml`` (PEP 751).
+
+    Args:
+        question: what to resolve.
+        pins: versions to keep where they fit: uv prefers what the output file holds already.
+        folder: an empty folder.
+        log: gets each line of uv's narration.
+
+    Raises:
+        UvError: uv failed.
+    """
+    output = folder / "pylock.toml"
+    packages = "".join(
+        f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in sorted(pins.items())
+    )
+    if packages:
+        output.write_text(f'lock-version = "1.0"\ncreated-by = "cog-nix"\n{packages}', encoding="utf-8")
+    _compile(question, ("--format", "pylock.toml", "--output-file", str(output)), log)
+    return output
+
+
+def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path) -> str:
+    """Resolve to the same versions; return a requirements file that says who requires each.
+
+    uv leaves ``dependencies`` out of its pylock.toml, which makes the second run necessary. It finds all
+    metadata in uv's cache.
+
+    Raises:
+        UvError: uv failed.
+    """
+    output = folder / "requirements.txt"
+    lines = "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
+    output.write_text(lines, encoding="utf-8")
+    options = ("--annotation-style", "line", "--no-header", "--output-file", str(output))
+    _compile(question, options, lambda _: None)
+    return output.read_text(encoding="utf-8")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a folder for uv's outputs, and remove it."""
+    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as folder:
+        yield Path(folder)
+
+
+def platform(glibc: str) -> str:
+    """Return uv's name of the platform for a C library (PEP 600).
+
+    Raises:
+        LockError: uv knows no platform that old.
+    """
+    major, _, minor = glibc.partition(".")
+    fitting = [known for known in _GLIBC_MINORS if known <= int(minor)] if major == "2" else []
+    if not fitting:
+        raise LockError(
+            f"there are no wheels for glibc {glibc}", hint="Use a base suite with glibc 2.17 or later."
+        )
+    return f"x86_64-manylinux_2_{fitting[-1]}"
+
+
+def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], None]) -> None:
+    import uv  # noqa: PLC0415 - only locking needs it
+
+    lines = question.lines
+    command = [
+        *(uv.find_uv_bin(), "pip", "compile", "-", *options, "--no-build"),
+        *("--python", sys.executable, "--python-version", question.python_version),
+        *("--python-platform", platform(question.glibc)),
+        *(word for place in lines.find_links for word in ("--find-links", place)),
+        *(("--no-index",) if lines.no_index else ()),
+        *(("--prerelease", "allow") if lines.pre else ()),
+        *(("--exclude-newer", question.exclude_newer) if question.exclude_newer else ()),
+    ]
+    finished = processes.run(
+        command,
+        env=question.env,
+        cwd=question.project_root,
+        stdin="\n".join(lines.requirements) + "\n",
+        check=False,
+        on_stderr=log,
+    )
+    if finished.returncode != 0:
+        raise UvError(finished.stderr)

@@ -1,0 +1,131 @@
+"""Read binary Debian packages: deb(5) archives, in the standard library alone."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MAGIC = b"!<arch>\n"
+_HEADER = 60
+
+
+class DebError(Exception):
+    """A file is not a deb(5) archive that this module can read."""
+
+
+def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
+    """Yield ``(name, size)`` of each ar(5) member, with the stream at its first byte."""
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise DebError(f"{name} is not a Debian package")
+    while header := stream.read(_HEADER):
+        start = stream.tell()
+        size = int(header[48:58])
+        yield header[:16].decode("ascii").strip().rstrip("/"), size
+        stream.seek(start + size + size % 2)
+
+
+class _Slice(io.RawIOBase):
+    """The bytes of one member as a file."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    """Yield every member of a package's data archive, and the archive to read it from.
+
+    Names have no leading ``./``; the root itself is left out.
+
+    Raises:
+        DebError: not a package, or compressed in a way that the standard library cannot read.
+    """
+    with path.open("rb") as stream:
+        for name, size in _members(stream, path.name):
+            if not name.startswith("data.tar"):
+                continue
+            with tarfile.open(fileobj=io.BufferedReader(_Slice(stream, size), 1 << 18), mode=_mode(name, path)) as tar:
+                for info in tar:
+                    info.name = info.name.removeprefix("./").rstrip("/")
+                    if info.name not in ("", "."):
+                        yield info, tar
+            return
+    raise DebError(f"{path.name} has no data archive")
+
+
+def _mode(member: str, path: Path) -> str:
+    suffix = member.removeprefix("data.tar").removeprefix(".")
+    if suffix not in _OPENERS:
+        raise DebError(f"{path.name}: cannot read {member}")
+    return f"r|{suffix}"
+
+
+_OPENERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    "": lambda stream: stream,
+    "gz": lambda stream: gzip.open(stream),  # type: ignore[dict-item]
+    "bz2": lambda stream: bz2.open(stream),
+    "xz": lambda stream: lzma.open(stream),
+}
+
+
+def decompress(package: Path, to: Path) -> None:
+    """Write the same package with an uncompressed data archive, which dpkg takes as well (deb(5)).
+
+    A package is read more than once in a build; xz is worth undoing only once, and in parallel.
+    """
+    with package.open("rb") as stream, to.open("wb") as sink:
+        sink.write(_MAGIC)
+        for name, size in _members(stream, package.name):
+            member: IO[bytes] = io.BufferedReader(_Slice(stream, size), 1 << 18)
+            plain = name
+            if name.startswith("data.tar"):
+                _mode(name, package)
+                member, plain = _OPENERS[name.removeprefix("data.tar").removeprefix(".")](member), "data.tar"
+            start = sink.tell()
+            sink.write(bytes(_HEADER))
+            shutil.copyfileobj(member, sink, 1 << 20)
+            length = sink.tell() - start - _HEADER
+            sink.write(b"\n" * (length % 2))
+            end = sink.tell()
+            sink.seek(start)
+            sink.write(f"{plain:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{length:<10}`\n".encode("ascii"))
+            sink.seek(end)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Owner and permissions as the package has them."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+SLIM_EXCLUDE = ("usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "usr/share/groff/",
+                "usr/share/lintian/", "usr/share/linda/")
+"""What Debian's own slim images leave out."""
+
+
+def left_out(path: str) -> bool:
+    """Say whether a packaged file stays out of images, as dpkg's path-exclude rules in images say it."""
+    if not path.startswith(SLIM_EXCLUDE):
+        return False
+    return not path.endswith("/copyright") and not path.startswith("usr/share/locale/locale.alias")

@@ -1,0 +1,342 @@
+"""Install Debian packages with the real dpkg, every maintainer script run, and split the result by package.
+
+Spec::
+
+    {"packages": [{"name": "bash", "output": "bash", "path": "/nix/store/…-bash_….deb"}, …],
+     "lower": ["/nix/store/…/files.tar", …]}
+
+Each package becomes a fragment in the output of its name: the files that dpkg says it owns. What belongs to
+nobody (dpkg's database, users, alternatives, caches, links made by scripts) is the fragment in ``out``. With an
+empty ``lower`` the system is bootstrapped first: the packages are unpacked by hand so that dpkg itself can run,
+then dpkg installs them properly over that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import archive
+import deb
+import inputs
+import namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_STATE_DIRS = ("updates", "info", "parts", "triggers", "alternatives")
+_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "SOURCE_DATE_EPOCH": str(archive.MTIME),
+}
+_SLIM_CONFIG = "etc/dpkg/dpkg.cfg.d/docker"
+_POLICY = "usr/sbin/policy-rc.d"
+_VOLATILE = ("tmp", "run", "var/tmp", "proc", "sys", "dev", "var/log", "var/cache/debconf", "var/cache/ldconfig",
+             "var/cache/apt", "var/lib/apt/lists")
+"""Folders whose contents are clocks, logs, caches or mounts; the folders stay."""
+_VOLATILE_FILES = ("var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock", "etc/.pwd.lock",
+                   "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "var/lib/dpkg/status-old",
+                   "var/lib/dpkg/available-old", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old",
+                   "var/lib/dpkg/arch-old", "var/lib/systemd/deb-systemd-helper-enabled", _POLICY)
+_SHADOW = {"etc/shadow": 42, "etc/gshadow": 42}
+"""base-passwd gives these to the group shadow (Debian Policy 9.2.2)."""
+
+
+class Package(TypedDict):
+    """One package of the spec."""
+
+    name: str
+    output: str
+    path: str
+
+
+Owners = dict[str, deb.Attributes]
+"""Owner and permissions of packaged files by path."""
+
+
+def merged(path: str) -> str:
+    """Return a path with the merged-/usr links followed (``bin/sh`` → ``usr/bin/sh``)."""
+    head, _, rest = path.partition("/")
+    return f"usr/{path}" if head in _MERGED and rest else path
+
+
+def decompress(packages: Sequence[Package], folder: Path) -> list[Package]:
+    """Return the same packages without compression, in ``folder``."""
+    folder.mkdir()
+    plain: list[Package] = [{**package, "path": str(folder / f"{package['name']}.deb")} for package in packages]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(lambda pair: deb.decompress(Path(pair[0]["path"]), Path(pair[1]["path"])), zip(packages, plain, strict=True)))
+    return plain
+
+
+def workspace(packages: Sequence[Package]) -> Path:
+    """Create the folder to install in: in memory when what is installed takes less than a quarter of that."""
+    need = 4 * sum(Path(package["path"]).stat().st_size for package in packages)
+    memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
+    base = memory if memory.is_dir() and shutil.disk_usage(memory).free > need else inputs.scratch()
+    root = base / "root"
+    root.mkdir()
+    return root
+
+
+def unpack_by_hand(packages: Sequence[Package], root: Path) -> Owners:
+    """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
+    found: Owners = {}
+    for name in _MERGED:
+        (root / "usr" / name).mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for package in packages:
+        for info, tar in deb.data(Path(package["path"])):
+            if info.name not in _MERGED and not deb.left_out(info.name):
+                _place(info, tar, root)
+                _note(info, found)
+    return found
+
+
+def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path) -> None:
+    target = root / merged(info.name)
+    if info.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink() or target.exists():
+        target.unlink()
+    if info.issym():
+        target.symlink_to(info.linkname)
+    elif info.islnk():
+        target.hardlink_to(root / merged(info.linkname.removeprefix("./")))
+    elif info.isreg():
+        stream = tar.extractfile(info)
+        assert stream is not None
+        with target.open("wb") as sink:
+            shutil.copyfileobj(stream, sink, 1 << 18)
+        target.chmod(info.mode & 0o777)
+
+
+def unpack_lower(fragments: Sequence[str], root: Path) -> None:
+    """Unpack the file system that the packages are installed onto."""
+    for fragment in fragments:
+        with Path(fragment).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            tar.extraction_filter = lambda member, _path: member.replace(
+                uid=None, gid=None, uname=None, gname=None, mode=(member.mode or 0) & 0o777, deep=False
+            )
+            tar.extractall(root)
+
+
+def prepare(root: Path) -> None:
+    """Create what dpkg expects to find, and what keeps it quiet and quick."""
+    database = root / "var/lib/dpkg"
+    for name in _STATE_DIRS:
+        (database / name).mkdir(parents=True, exist_ok=True)
+    for name in ("status", "available", "diversions", "statoverride"):
+        (database / name).touch()
+    slim = root / _SLIM_CONFIG
+    slim.parent.mkdir(parents=True, exist_ok=True)
+    excludes = [f"path-exclude /{folder}*" for folder in deb.SLIM_EXCLUDE]
+    includes = ["path-include /usr/share/doc/*/copyright", "path-include /usr/share/locale/locale.alias"]
+    slim.write_text("\n".join(["# Documentation stays out of images.", *excludes, *includes, ""]))
+    policy = root / _POLICY
+    policy.parent.mkdir(parents=True, exist_ok=True)
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    for name in ("dev", "proc", "sys", "run", "tmp", "root"):
+        (root / name).mkdir(exist_ok=True)
+
+
+def dpkg(root: Path, *arguments: str) -> None:
+    """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it."""
+    options = ["--force-unsafe-io", "--force-confold", "--no-pager"]
+    command = ["/usr/bin/dpkg", *options, *arguments]
+    status = namespace.run(root, command, _ENVIRONMENT, {"/dev": Path("/dev"), "/cog-nix": inputs.scratch() / "debs"})
+    if status:
+        sys.exit(f"cog-nix: dpkg {arguments[0]} ended with status {status}")
+
+
+def install(packages: Sequence[Package], root: Path, *, bootstrap: bool) -> None:
+    """Unpack and configure the packages."""
+    names = [f"/cog-nix/{Path(package['path']).name}" for package in packages]
+    if bootstrap:
+        # Nothing is configured yet, so nothing can be a satisfied Pre-Depends: as debootstrap(8) does it.
+        dpkg(root, "--force-depends", "--unpack", *names)
+        dpkg(root, "--force-depends", "--configure", "base-passwd", "base-files")
+        dpkg(root, "--configure", "--pending")
+    else:
+        dpkg(root, "--unpack", "--force-depends", *names)
+        dpkg(root, "--configure", "--pending")
+    dpkg(root, "--audit")
+    (root / "cog-nix").rmdir()
+
+
+def clean(root: Path) -> None:
+    """Remove what carries a clock or belongs to the build."""
+    for name in _VOLATILE:
+        folder = root / name
+        if folder.is_dir():
+            for child in folder.iterdir():
+                shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+    for name in _VOLATILE_FILES:
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def snapshot(root: Path) -> dict[str, int]:
+    """Return the inode change time of everything, by path."""
+    return {path: info.st_ctime_ns for path, info in _walk(root)}
+
+
+def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield ``(path relative to root, lstat)`` of everything, parents first."""
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = f"{folder}/{entry.name}".lstrip("/")
+                yield path, entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+
+
+def owners(packages: Sequence[Package]) -> Owners:
+    """Read owner and permissions of every packaged file from the packages themselves."""
+    found: Owners = {}
+    for package in packages:
+        for info, _ in deb.data(Path(package["path"])):
+            _note(info, found)
+    return found
+
+
+def _note(info: tarfile.TarInfo, found: Owners) -> None:
+    if not info.issym():
+        found.setdefault(merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
+
+
+def package_files(root: Path, package: str) -> list[str]:
+    """Return the paths that dpkg's database gives to a package."""
+    info = root / "var/lib/dpkg/info"
+    listing = info / f"{package}.list"
+    if not listing.exists():
+        listing = info / f"{package}:amd64.list"
+    return [merged(line.lstrip("/")) for line in listing.read_text().splitlines() if line not in ("/.", "")]
+
+
+def bytecode_by_source(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Group ``…/__pycache__/name.cpython-313.pyc`` by the source it was compiled from (PEP 3147)."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        cache, _, name = path.rpartition("/")
+        folder, _, last = cache.rpartition("/")
+        if last == "__pycache__":
+            found.setdefault(f"{folder}/{name.partition('.')[0]}.py", []).append(path)
+    return found
+
+
+def mark_unchecked(path: Path) -> None:
+    """Turn bytecode of the checked hash kind, which SOURCE_DATE_EPOCH asks of py_compile, into unchecked (PEP 552)."""
+    with path.open("r+b") as stream:
+        stream.seek(4)
+        if stream.read(4) == b"\x03\0\0\0":
+            stream.seek(4)
+            stream.write(b"\x01\0\0\0")
+
+
+class Splitter:
+    """Turns the installed tree into entries."""
+
+    def __init__(self, root: Path, attributes: Owners) -> None:
+        self.root = root
+        self.attributes = attributes
+        self._links: dict[tuple[str, int], str] = {}
+
+    def entry(self, path: str, group: str) -> archive.Entry | None:
+        """Return the entry of a path, or None when the image has no such file."""
+        source = self.root / path
+        try:
+            info = source.lstat()
+        except FileNotFoundError:
+            return None
+        known = self.attributes.get(path)
+        mode = known.mode if known else stat.S_IMODE(info.st_mode)
+        uid, gid = (known.uid, known.gid) if known else (0, _SHADOW.get(path, 0))
+        if stat.S_ISDIR(info.st_mode):
+            return archive.Entry(path, mode, tarfile.DIRTYPE, uid=uid, gid=gid)
+        if stat.S_ISLNK(info.st_mode):
+            return archive.Entry(path, 0o777, tarfile.SYMTYPE, target=str(source.readlink()))
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        if info.st_nlink > 1:
+            first = self._links.setdefault((group, info.st_ino), path)
+            if first != path:
+                return archive.Entry(path, mode, tarfile.LNKTYPE, target=first, uid=uid, gid=gid)
+        if known and stat.S_IMODE(info.st_mode) & 0o400 == 0:
+            source.chmod(0o600)  # the filter skipped a chmod with setuid bits; the archive says the real mode
+        return archive.Entry(path, mode, source=source, uid=uid, gid=gid)
+
+
+def main() -> None:
+    """Build every output."""
+    spec = inputs.read()
+    packages = decompress(spec["packages"], inputs.scratch() / "debs")
+    root = workspace(packages)
+    if spec["lower"]:
+        unpack_lower(spec["lower"], root)
+        attributes = owners(packages)
+    else:
+        attributes = unpack_by_hand(packages, root)
+    prepare(root)
+    before = snapshot(root) if spec["lower"] else {}
+    install(packages, root, bootstrap=not spec["lower"])
+    clean(root)
+
+    everything = dict(_walk(root))
+    changed = {path for path, info in everything.items() if before.get(path) != info.st_ctime_ns}
+    compiled = bytecode_by_source(path for path in changed if path.endswith(".pyc"))
+    for files in compiled.values():
+        for path in files:
+            mark_unchecked(root / path)
+    split = Splitter(root, attributes)
+    claimed: set[str] = set()
+    for package in packages:
+        own = set(package_files(root, package["name"]))
+        own.update(path for source in list(own) for path in compiled.get(source, ()))
+        own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
+        entries = [entry for path in own if (entry := split.entry(path, package["name"]))]
+        archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        claimed.update(entry.path for entry in entries)
+    rest = [
+        entry
+        for path in everything
+        if path in changed and path not in claimed and (entry := split.entry(path, "")) is not None
+    ]
+    archive.write_fragment(inputs.output(), _with_parents(rest, split), "state")
+
+
+def _with_parents(entries: list[archive.Entry], split: Splitter) -> list[archive.Entry]:
+    """Add the folders above the entries that are not among them, with their real attributes."""
+    have = {entry.path for entry in entries}
+    for entry in list(entries):
+        parts = entry.path.split("/")
+        for depth in range(1, len(parts)):
+            path = "/".join(parts[:depth])
+            if path not in have:
+                have.add(path)
+                parent = split.entry(path, "")
+                assert parent is not None
+                entries.append(parent)
+    return entries
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""A Python that runs from anywhere: started through its own dynamic loader, host libraries never seen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import deb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LOADER = "lib64/ld-linux-x86-64.so.2"
+_CHUNKS = 8
+"""Bytecode is compiled in this many processes; fixed, so the partition never depends on the machine."""
+
+
+def command(tree: Path, minor: str, *arguments: str) -> list[str]:
+    """Return the command line that runs the tree's Python ``minor`` (``3.13``)."""
+    return [
+        str(tree / _LOADER),
+        "--library-path",
+        str(tree / _LIBRARIES),
+        str(tree / f"usr/bin/python{minor}"),
+        *arguments,
+    ]
+
+
+def unpack(packages: Iterable[Path], tree: Path) -> None:
+    """Unpack what a Python needs to run from Debian packages into ``tree``.
+
+    Only libraries, the loader, the interpreter and its standard library are kept. The layout is merged-/usr
+    whatever the packages say, and links that point to absolute paths are made relative to the tree.
+    """
+    tree.mkdir(parents=True)
+    (tree / "usr/lib64").mkdir(parents=True)
+    for name in ("lib", "lib64", "bin"):
+        (tree / name).symlink_to(f"usr/{name}")
+    for package in packages:
+        for info, tar in deb.data(package):
+            _extract(info, tar, tree)
+
+
+def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
+    name = info.name if info.name.startswith("usr/") else f"usr/{info.name}"
+    if not _wanted(name):
+        return
+    target = tree / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if info.issym():
+        link = info.linkname
+        if link.startswith("/"):
+            link = os.path.relpath(tree / link.lstrip("/"), target.parent)
+        if not target.is_symlink():
+            target.symlink_to(link)
+    elif info.isreg():
+        stream = tar.extractfile(info)
+        assert stream is not None
+        target.write_bytes(stream.read())
+        target.chmod(0o755 if info.mode & 0o100 else 0o644)
+
+
+def _wanted(name: str) -> bool:
+    if name.endswith("/sitecustomize.py"):
+        return False  # a link into /etc
+    if name.startswith("usr/bin/python3") or name.startswith("usr/lib64/"):
+        return True
+    if name.startswith("usr/lib/python3"):
+        return not any(part in name for part in ("/idlelib/", "/test/", "/tkinter/", "/turtledemo/", "/pydoc_data/"))
+    return name.startswith(f"{_LIBRARIES}/") and not any(
+        part in name for part in ("/gconv/", "/engines-3/", "/ossl-modules/", "/audit/")
+    )
+
+
+def compile_all(tree: Path, minor: str, root: Path, prefix: str, files: Sequence[str]) -> None:
+    """Compile ``files`` (relative to ``root``) with the tree's Python; ``prefix`` is where they will be.
+
+    Files that do not compile are left as they are.
+    """
+    script = Path(__file__).with_name("bytecode.py")
+    ordered = sorted(files)
+    chunks = [chunk for start in range(_CHUNKS) if (chunk := ordered[start::_CHUNKS])]
+    if len(ordered) <= 4 * _CHUNKS:
+        chunks = [ordered] if ordered else []
+
+    def run(chunk: Sequence[str]) -> None:
+        subprocess.run(  # noqa: S603
+            command(tree, minor, "-s", "-B", "-S", str(script), str(root), prefix),
+            input="\n".join(chunk).encode(),
+            env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+            check=True,
+        )
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(run, chunks))

@@ -1,0 +1,89 @@
+"""Put the project under ``/src``, and read from it what the image says about itself.
+
+Spec::
+
+    {"project": store path, "config": "cog.yaml", "version": "0.23.1", "openapi": ""}
+
+``version`` is the SDK's, which the OpenAPI document carries. Besides the fragment, the output has
+``openapi_schema.json`` and ``config.json`` (:class:`Described`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import archive
+import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+sys.path.insert(0, str(inputs.scratch()))
+(inputs.scratch() / "cog_nix").symlink_to(os.environ["core"])
+
+from cog_nix import config as cog_config  # noqa: E402 - found through the line above
+from cog_nix import signature  # noqa: E402
+from cog_nix.config.model import Config, Project  # noqa: E402
+from cog_nix.errors import CogNixError  # noqa: E402
+from cog_nix.ignore import Ignore  # noqa: E402
+
+_SCHEMA = "src/.cog/openapi_schema.json"
+
+
+def entries(project: Project, openapi: str) -> Iterator[archive.Entry]:
+    """Yield what lands in the image."""
+    yield from archive.folders("src/.cog")
+    for relative in Ignore.load(project.root).walk():
+        path = project.root / relative
+        name = f"src/{relative}"
+        if path.is_dir() and not path.is_symlink():
+            yield from (entry for entry in archive.folders(name) if entry.path == name)
+        elif path.is_symlink() or path.is_file():
+            yield archive.normalised(path, name)
+    yield archive.Entry("src/cog.yaml", 0o644, source=project.config_path)
+    if openapi:
+        yield archive.Entry(_SCHEMA, 0o644, data=openapi.encode())
+
+
+def decorated_concurrency(config: Config, root: Path, openapi: str) -> int | None:
+    """Return what ``@cog.concurrent`` says; with a document handed in, unreadable source is no error (as upstream)."""
+    try:
+        return signature.concurrency(root, config.predict, config.train)[0]
+    except CogNixError:
+        if openapi:
+            return None
+        raise
+
+
+def main() -> None:
+    """Build the output."""
+    spec = inputs.read()
+    root = Path(spec["project"])
+    project = Project(root=root, config_path=root / spec["config"])
+    try:
+        config = cog_config.complete(cog_config.parse(project.config_path.read_text(), spec["config"]), root)
+        openapi = spec["openapi"] or signature.document(root, config.predict, config.train, spec["version"])
+        config = cog_config.with_concurrency(config, decorated_concurrency(config, root, spec["openapi"]))
+    except CogNixError as error:
+        sys.exit(f"cog-nix: {error}")
+    unique = {entry.path: entry for entry in entries(project, openapi)}
+    archive.write_fragment(inputs.output(), unique.values(), "source")
+    (inputs.output() / "openapi_schema.json").write_text(openapi)
+    described = {
+        "label": config.label,
+        "predict": config.predict,
+        "train": config.train,
+        "concurrency_max": config.concurrency_max,
+        "environment": config.environment,
+        "gpu": config.build.gpu,
+        "version": spec["version"],
+    }
+    (inputs.output() / "config.json").write_text(json.dumps(described, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

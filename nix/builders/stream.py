@@ -1,0 +1,165 @@
+"""Write an image as a Docker archive (``docker save`` format) to stdout, from layers in the store.
+
+The image that Nix builds is a small executable that runs this module with the image's description::
+
+    result [--tag NAME:TAG]… [--skip DIFF_ID]… | docker load
+    result --inspect
+
+``--skip`` leaves the bytes of a layer out: a daemon that holds it already does not ask for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import sys
+import tarfile
+from pathlib import Path
+from typing import IO, TypedDict
+
+END = bytes(1024)
+MARK = "\n__IMAGE__\n"
+"""Stands between the executable's script and the image's description."""
+
+_CHUNK = 1 << 20
+
+
+class Layer(TypedDict):
+    """A layer: its digest, size in bytes, name, and the files whose concatenation (plus END) it is."""
+
+    name: str
+    diff_id: str
+    size: int
+    parts: list[str]
+
+
+class Image(TypedDict):
+    """An image's description: the bytes of its OCI configuration, its layers from bottom to top, its name."""
+
+    config: str
+    layers: list[Layer]
+    tag: str
+
+
+class _Concatenation(io.RawIOBase):
+    """The bytes of a layer."""
+
+    def __init__(self, layer: Layer, store: Path) -> None:
+        self._pending: list[IO[bytes]] = [
+            *((store / Path(part).relative_to("/nix/store")).open("rb") for part in layer["parts"]),
+            io.BytesIO(END),
+        ]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while self._pending:
+            data = self._pending[0].read(len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+            self._pending.pop(0).close()
+        return 0
+
+
+def read(executable: Path) -> Image:
+    """Return the description that an image's executable carries."""
+    found: Image = json.loads(executable.read_text().partition(MARK)[2])
+    return found
+
+
+def open_layer(layer: Layer, store: Path) -> io.BufferedReader:
+    """Open a layer's tar for reading.
+
+    Args:
+        layer: which.
+        store: the folder that holds the store paths, ``/nix/store`` or where that really is.
+    """
+    return io.BufferedReader(_Concatenation(layer, store), _CHUNK)
+
+
+def image_id(image: Image) -> str:
+    """Return ``sha256:…`` of the configuration, which is what Docker calls the image's id."""
+    return f"sha256:{hashlib.sha256(image['config'].encode()).hexdigest()}"
+
+
+def layer_file(layer: Layer) -> str:
+    """Return the name of a layer's file in the archive."""
+    return f"{layer['diff_id'].removeprefix('sha256:')}.tar"
+
+
+def write(image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: frozenset[str] = frozenset()) -> None:
+    """Write the archive.
+
+    Args:
+        image: what to write.
+        store: where store paths really are.
+        sink: a binary file; need not seek.
+        tags: references to give the image, ``name:tag``.
+        skip: diff ids of layers to leave out.
+    """
+    config_name = f"{image_id(image).removeprefix('sha256:')}.json"
+    manifest = [{"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}]
+    tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)
+    written: set[str] = set()
+    for layer in image["layers"]:
+        if layer["diff_id"] not in skip | written:
+            written.add(layer["diff_id"])
+            with open_layer(layer, store) as stream:
+                _member(tar, layer_file(layer), stream, layer["size"])
+    for name, data in ((config_name, image["config"].encode()), ("manifest.json", json.dumps(manifest).encode())):
+        _member(tar, name, io.BytesIO(data), len(data))
+    tar.close()
+
+
+def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    tar.addfile(info, stream)
+
+
+def inspect(image: Image) -> dict[str, object]:
+    """Return what ``--inspect`` prints."""
+    return {
+        "id": image_id(image),
+        "tag": image["tag"],
+        "diff_ids": [layer["diff_id"] for layer in image["layers"]],
+        "sizes": [layer["size"] for layer in image["layers"]],
+        "names": [layer["name"] for layer in image["layers"]],
+        "config": json.loads(image["config"]),
+    }
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="result", description="Write this image as a Docker archive to stdout.")
+    parser.add_argument("executable", help=argparse.SUPPRESS)
+    parser.add_argument("--tag", action="append", metavar="NAME:TAG", help="reference to give the image (repeatable)")
+    parser.add_argument("--skip", action="append", default=[], metavar="DIFF_ID", help="layer to leave out (repeatable)")
+    parser.add_argument("--inspect", action="store_true", help="print id, layers and configuration as JSON instead")
+    options = parser.parse_args()
+    executable = Path(options.executable)
+    image = read(executable)
+    if options.inspect:
+        print(json.dumps(inspect(image), indent=2))
+        return 0
+    if sys.stdout.isatty():
+        print("This is a Docker archive; pipe it into 'docker load' or a file.", file=sys.stderr)
+        return 1
+    try:
+        with os.fdopen(sys.stdout.fileno(), "wb", buffering=_CHUNK, closefd=False) as sink:
+            write(image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("The reader went away before the whole image was written.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

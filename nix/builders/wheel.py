@@ -1,0 +1,64 @@
+"""Install one wheel as a fragment, bytecode included.
+
+Spec::
+
+    {"wheel": store path, "filename": "numpy-….whl", "python": "3.13", "tree": store path of a Python 3.13}
+
+Installed with PyPA's ``installer`` into the virtual environment ``/usr/local``, as ``pip`` would lay it out there.
+Besides the fragment the output has ``distribution.json``: name and version as the wheel's METADATA spells them.
+"""
+
+from __future__ import annotations
+
+import email.parser
+import json
+import os
+from pathlib import Path
+
+import archive
+import inputs
+import python_tree
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+_PREFIX = "/usr/local"
+
+
+def unpack(wheel: Path, python: str, root: Path) -> dict[str, str]:
+    """Install ``wheel`` under ``root``; return its name and version."""
+    site = f"{_PREFIX}/lib/python{python}/site-packages"
+    with WheelFile.open(wheel) as source:
+        destination = SchemeDictionaryDestination(
+            {
+                "purelib": site,
+                "platlib": site,
+                "headers": f"{_PREFIX}/include/site/python{python}/{source.distribution}",
+                "scripts": f"{_PREFIX}/bin",
+                "data": _PREFIX,
+            },
+            interpreter=f"{_PREFIX}/bin/python",
+            script_kind="posix",
+            destdir=str(root),
+        )
+        install(source, destination, {"INSTALLER": b"cog-nix\n"})
+        metadata = email.parser.HeaderParser().parsestr(source.read_dist_info("METADATA"))
+    return {"name": metadata["Name"], "version": metadata["Version"]}
+
+
+def main() -> None:
+    """Build the output."""
+    spec = inputs.read()
+    wheel = inputs.scratch() / spec["filename"]
+    wheel.symlink_to(spec["wheel"])
+    root = inputs.scratch() / "root"
+    root.mkdir()
+    distribution = unpack(wheel, spec["python"], root)
+    files = [os.path.relpath(path, root) for path in root.rglob("*.py")]
+    python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
+    archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"])
+    (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

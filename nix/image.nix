@@ -1,0 +1,29 @@
+/*
+  The image: an executable that writes a Docker archive to stdout, and knows all about itself.
+
+  Type: { derive, locked, name, layers, distributions, source, labels } -> derivation
+*/
+{
+  derive,
+  locked,
+  name,
+  layers,
+  distributions,
+  source,
+  labels,
+}:
+derive {
+  inherit name;
+  builder = "image";
+  modules = [ "stream" ];
+  spec = {
+    inherit name layers distributions labels;
+    inherit (derive) seed;
+    source = "${source}";
+    inherit (locked.seed) python;
+    imagePython = locked.interpreter.version;
+    lock = {
+      inherit (locked) environment labels inputs suite;
+    };
+  };
+}

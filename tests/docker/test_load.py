@@ -1,0 +1,187 @@
+"""Loading images into a real daemon."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+from cog_nix.errors import ImageError
+from cog_nix.report import SilentReporter
+from cog_nix_hooks.docker import archive, provide_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cog_nix_hooks.docker.runtime import DockerRuntime
+
+    from .conftest import Store
+
+pytestmark = pytest.mark.docker
+
+QUIET = SilentReporter()
+
+
+def layer(name: str) -> dict[str, bytes]:
+    """A layer that no other test run shares."""
+    return {name: os.urandom(1000)}
+
+
+@pytest.fixture
+def overlay_only() -> Iterator[None]:
+    """Skip where the daemon keeps images in containerd: everything is always sent there."""
+    client = docker.APIClient(version="auto")
+    status = client.info()["DriverStatus"] or []
+    client.close()
+    if ["driver-type", "io.containerd.snapshotter.v1"] in status:
+        pytest.skip("containerd image store")
+    return None
+
+
+def test_an_image_is_loaded_once_and_tagged(runtime: DockerRuntime, store: Store) -> None:
+    image = store.build(layer("a"), layer("b"))
+    assert runtime.image_id(store.tag) is None
+    assert runtime.load(image.program, [store.tag], QUIET) == runtime.image_id(store.tag)
+    assert runtime.image_labels(store.tag) == {"run.cog.version": "test"}
+    assert image.calls == [["--tag", store.tag]]
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_a_held_image_is_only_tagged(runtime: DockerRuntime, store: Store) -> None:
+    image = store.build(layer("a"))
+    assert runtime.load(image.program, [], QUIET) == image.id
+    assert runtime.load(image.program, [store.tag, f"{store.tag}-2"], QUIET) == image.id
+    assert runtime.image_id(store.tag) == runtime.image_id(f"{store.tag}-2") == image.id
+    assert len(image.calls) == 1
+
+
+@pytest.mark.usefixtures("overlay_only")
+@pytest.mark.parametrize("known_by", ["tag", "label"])
+def test_layers_that_the_daemon_holds_are_left_out(runtime: DockerRuntime, store: Store, known_by: str) -> None:
+    low, middle = layer("low"), layer("middle")
+    runtime.load(store.build(low, middle, layer("old")).program, [store.tag], QUIET)
+    image = store.build(low, middle, layer("new"), layer("newer"))
+    tag = store.tag if known_by == "tag" else f"{store.tag}-other"
+    assert runtime.load(image.program, [tag], QUIET) == image.id
+    skipped = [option for diff_id in image.diff_ids[:2] for option in ("--skip", diff_id)]
+    assert image.calls == [[*skipped, "--tag", tag]]
+    assert runtime.image_id(tag) == image.id
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_a_layer_above_a_changed_one_is_sent_again(runtime: DockerRuntime, store: Store) -> None:
+    top = layer("top")
+    runtime.load(store.build(layer("old"), top).program, [store.tag], QUIET)
+    image = store.build(layer("new"), top)
+    runtime.load(image.program, [store.tag], QUIET)
+    assert image.calls == [["--tag", store.tag]]
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_a_new_configuration_sends_no_layer(runtime: DockerRuntime, store: Store) -> None:
+    same = layer("a")
+    runtime.load(store.build(same).program, [store.tag], QUIET)
+    image = store.build(same, Env=["A=1"])
+    assert runtime.load(image.program, [store.tag], QUIET) == image.id
+    assert image.calls == [["--skip", image.diff_ids[0], "--tag", store.tag]]
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_all_layers_are_sent_when_the_daemon_refuses_some(
+    runtime: DockerRuntime, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "held_layers", lambda *_args: 1)
+    image = store.build(layer("never-loaded"), layer("b"))
+    assert runtime.load(image.program, [store.tag], QUIET) == image.id
+    assert [call[0] for call in image.calls] == ["--skip", "--tag"]
+
+
+class Counting(SilentReporter):
+    """Remembers bars."""
+
+    def __init__(self) -> None:
+        self.bars: list[list[Any]] = []
+
+    def bytes_bar(self, text: str, total: int | None) -> Any:
+        bar = [text, total, 0]
+        self.bars.append(bar)
+        context = super().bytes_bar(text, total)
+
+        class Bar:
+            def __enter__(self) -> Bar:
+                context.__enter__()
+                return self
+
+            def __exit__(self, *exc: object) -> None:
+                context.__exit__(None, None, None)
+
+            def advance(self, amount: int) -> None:
+                bar[2] += amount
+
+        return Bar()
+
+
+def test_the_bar_counts_what_is_sent(runtime: DockerRuntime, store: Store) -> None:
+    image = store.build(layer("a"), {"big": os.urandom(2_500_000)})
+    reporter = Counting()
+    runtime.load(image.program, [store.tag], reporter)
+    ((text, total, sent),) = reporter.bars
+    assert text == "Loading image into Docker"
+    assert 2_500_000 < total <= sent < total + 20_000
+
+
+def test_a_program_that_fails_half_way_loads_nothing(runtime: DockerRuntime, store: Store) -> None:
+    image = store.build(layer("a"))
+    (image.program.parent / "fail").touch()
+    with pytest.raises(ImageError, match=r"The built image .*/image cannot be read: the disk is gone") as caught:
+        runtime.load(image.program, [store.tag], QUIET)
+    assert caught.value.hint == "Build it again."
+    assert runtime.image_id(store.tag) is None
+
+
+@pytest.mark.parametrize("content", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\necho '{}'\n", "no program"])
+def test_a_program_that_cannot_say_what_it_is(runtime: DockerRuntime, store: Store, content: str) -> None:
+    image = store.build(layer("a"))
+    image.program.write_text(content)
+    with pytest.raises(ImageError, match="cannot be read"):
+        runtime.load(image.program, [store.tag], QUIET)
+
+
+def test_a_daemon_that_ends_up_with_other_layers(runtime: DockerRuntime, store: Store) -> None:
+    image = store.build(layer("a"))
+    other = store.build(layer("b"))
+    built = image.program.parent / "built.json"
+    told = built.read_text()
+    for name in (image.diff_ids[0][7:], "config.json"):
+        source = other.program.parent / (other.diff_ids[0][7:] if name != "config.json" else name)
+        (image.program.parent / name).write_bytes(source.read_bytes())
+    built.write_text(told)
+    with pytest.raises(ImageError, match=f"Docker does not hold {image.id} after loading it"):
+        runtime.load(image.program, [], QUIET)
+
+
+def test_an_image_that_nobody_holds(runtime: DockerRuntime, store: Store) -> None:
+    with pytest.raises(ImageError, match=f"Docker holds no image {store.tag}") as caught:
+        runtime.image_labels(store.tag)
+    assert f"docker pull {store.tag}" in caught.value.hint
+    with pytest.raises(ImageError, match="cannot look up the image"):
+        runtime.image_id("UPPER CASE")
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("model", "model:latest"),
+        ("model:v1", "model:v1"),
+        ("registry.example.org:5000/me/model", "registry.example.org:5000/me/model:latest"),
+        ("registry.example.org:5000/me/model:v1", "registry.example.org:5000/me/model:v1"),
+    ],
+)
+def test_a_name_gets_its_tag(name: str, full: str) -> None:
+    assert archive.full_name(name) == full
+
+
+@pytest.mark.parametrize(("name", "offered"), [("docker", True), ("auto", True), ("podman", False)])
+def test_docker_is_offered_by_name(name: str, offered: bool) -> None:
+    assert (provide_runtime(name=name) is not None) is offered

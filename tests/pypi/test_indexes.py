@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix_hooks.pypi.indexes import credentialed_indexes, uv_environment
+from cog_nix_hooks.pypi.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.lock.model import Wheel
+
+    from .conftest import Index
+
+PIP_INDEX = "https://pip.example.org/simple"
+UV_INDEX = "https://uv.example.org/simple"
+
+
+def environment(home: Path, lines: Lines | None = None, **variables: str) -> dict[str, str]:
+    nowhere = {"HOME": str(home), "XDG_CONFIG_DIRS": str(home)}
+    return uv_environment(lines or Lines(), {**nowhere, **variables})
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_pip_variables_are_translated(tmp_path: Path) -> None:
+    env = environment(
+        tmp_path,
+        PIP_INDEX_URL=PIP_INDEX,
+        PIP_EXTRA_INDEX_URL="https://a.example.org https://b.example.org",
+        PIP_TRUSTED_HOST="a.example.org",
+        PIP_CERT="/ca.pem",
+        PIP_PROXY="http://proxy.example.org:3128",
+        PIP_DEFAULT_TIMEOUT="99",
+    )
+    assert env["UV_DEFAULT_INDEX"] == PIP_INDEX
+    assert env["UV_INDEX"] == "https://a.example.org https://b.example.org"
+    assert env["UV_INSECURE_HOST"] == "a.example.org"
+    assert env["SSL_CERT_FILE"] == "/ca.pem"
+    assert env["ALL_PROXY"] == "http://proxy.example.org:3128"
+    assert env["UV_HTTP_TIMEOUT"] == "99"
+
+
+@pytest.mark.parametrize("place", [".pip/pip.conf", ".config/pip/pip.conf", "pip/pip.conf"])
+def test_pip_conf_is_translated(tmp_path: Path, place: str) -> None:
+    write(
+        tmp_path / place,
+        f"[global]\nindex_url = https://global.example.org\n[install]\nindex-url = {PIP_INDEX}\n",
+    )
+    assert environment(tmp_path)["UV_DEFAULT_INDEX"] == PIP_INDEX
+    assert "UV_DEFAULT_INDEX" not in environment(tmp_path, PIP_CONFIG_FILE="/dev/null")
+
+
+def test_an_unreadable_pip_conf_is_left_to_pip(tmp_path: Path) -> None:
+    write(tmp_path / ".config/pip/pip.conf", "index-url without a section")
+    assert "UV_DEFAULT_INDEX" not in environment(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"])
+def test_a_variable_of_uv_wins_over_pip(tmp_path: Path, variable: str) -> None:
+    env = environment(tmp_path, PIP_INDEX_URL=PIP_INDEX, **{variable: UV_INDEX})
+    assert PIP_INDEX not in env.get("UV_DEFAULT_INDEX", "")
+    assert env[variable] == UV_INDEX
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('index-url = "https://uv.example.org"', id="top"),
+        pytest.param('[pip]\nindex-url = "https://uv.example.org"', id="pip"),
+        pytest.param('[[index]]\nurl = "https://uv.example.org"', id="index"),
+    ],
+)
+def test_uv_toml_wins_over_pip(tmp_path: Path, text: str) -> None:
+    write(tmp_path / ".config/uv/uv.toml", text)
+    assert "UV_DEFAULT_INDEX" not in environment(tmp_path, PIP_INDEX_URL=PIP_INDEX)
+    assert "UV_DEFAULT_INDEX" in environment(tmp_path, PIP_INDEX_URL=PIP_INDEX, UV_NO_CONFIG="1")
+
+
+def test_the_requirements_file_wins_over_all(tmp_path: Path) -> None:
+    lines = Lines(
+        index="https://line.example.org", extra=("https://x.example.org",), trusted=("x.example.org",)
+    )
+    env = environment(tmp_path, lines, UV_INDEX_URL=UV_INDEX, UV_INDEX="corp=https://corp.example.org")
+    assert env["UV_DEFAULT_INDEX"] == "https://line.example.org"
+    assert "UV_INDEX_URL" not in env
+    assert env["UV_INDEX"] == "corp=https://corp.example.org https://x.example.org"
+    assert env["UV_INSECURE_HOST"] == "x.example.org"
+
+
+def test_own_certificates_and_proxies_stay(tmp_path: Path) -> None:
+    env = environment(
+        tmp_path,
+        SSL_CERT_FILE="/mine.pem",
+        REQUESTS_CA_BUNDLE="/other.pem",
+        https_proxy="http://a",
+        PIP_PROXY="http://b",
+    )
+    assert env["SSL_CERT_FILE"] == "/mine.pem"
+    assert "ALL_PROXY" not in env
+
+
+def test_local_wheels_of_the_machine_have_no_say(tmp_path: Path) -> None:
+    env = environment(tmp_path, PIP_FIND_LINKS="/wheels")
+    assert "/wheels" not in "".join(value for name, value in env.items() if name.startswith("UV_"))
+
+
+def test_indexes_with_credentials_are_listed(tmp_path: Path) -> None:
+    secret = "https://user:pass@uv.example.org/simple"  # noqa: S105
+    known = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path), "PIP_INDEX_URL": PIP_INDEX}
+    assert credentialed_indexes({**known, "UV_INDEX": f"corp={secret} https://b.example.org/p@th"}) == (
+        secret,
+    )
+
+
+def test_the_machine_s_index_is_used(
+    plain_machine: pytest.MonkeyPatch, index: Index, resolve: Callable[..., dict[str, Wheel]]
+) -> None:
+    index.add("lib", "1.0")
+    plain_machine.setenv("PIP_INDEX_URL", f"{index.url}/simple")
+    assert resolve("lib")["lib"].version == "1.0"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from cog_nix_hooks.pypi.explain import explain, shorten
+from cog_nix_hooks.pypi.target import Target
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(
+            ["a-1-py3-none-any.whl", "a-1-cp313-cp313-manylinux1_x86_64.whl"],
+            "a-1-cp313-cp313-manylinux1_x86_64.whl",
+            id="native-before-pure",
+        ),
+        pytest.param(
+            ["a-1-cp313-cp313-manylinux_2_17_x86_64.whl", "a-1-cp313-cp313-manylinux_2_34_x86_64.whl"],
+            "a-1-cp313-cp313-manylinux_2_34_x86_64.whl",
+            id="newest-glibc",
+        ),
+        pytest.param(
+            ["a-1-2-py3-none-any.whl", "a-1-10-py3-none-any.whl", "a-1-py3-none-any.whl"],
+            "a-1-10-py3-none-any.whl",
+            id="highest-build",
+        ),
+        pytest.param(
+            ["a-1-cp313-cp313-manylinux_2_37_x86_64.whl", "a-1-cp312-cp312-linux_x86_64.whl"],
+            None,
+            id="none-fits",
+        ),
+        pytest.param(
+            ["a-1-cp313-cp313-linux_x86_64.whl", "nonsense.whl"],
+            "a-1-cp313-cp313-linux_x86_64.whl",
+            id="plain-linux",
+        ),
+        pytest.param(["a-1-cp313-cp313t-linux_x86_64.whl"], None, id="free-threaded"),
+    ],
+)
+def test_best(names: list[str], expected: str | None) -> None:
+    assert Target("3.13.5", "2.36").best(names) == expected
+
+
+def test_old_pythons_have_a_flag_in_their_abi() -> None:
+    name = "a-1-cp37-cp37m-manylinux1_x86_64.whl"
+    assert Target("3.7.17", "2.36").best([name]) == name
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected"),
+    [
+        ("", True),
+        ("python_full_version == '3.13.5'", True),
+        ("python_version >= '3.14'", False),
+        ("sys_platform == 'linux' and platform_machine == 'x86_64'", True),
+        ("implementation_name == 'pypy'", False),
+    ],
+)
+def test_markers(marker: str, expected: bool) -> None:  # noqa: FBT001
+    assert Target("3.13.5", "2.36").answers(marker) is expected
+
+
+def test_a_long_explanation_loses_its_middle() -> None:
+    text = shorten(f"  line {number} of many" for number in range(500))
+    assert text.startswith("  line 0 of many")
+    assert text.endswith("line 499 of many")
+    assert len(text) < 1600
+
+
+def test_an_untrusted_certificate_is_not_taken_for_a_dead_network() -> None:
+    stderr = (
+        "error: Failed to fetch: https://example.org/a/\n  cause: invalid peer certificate: UnknownIssuer\n"
+    )
+    error = explain(stderr, asked_in="cog.yaml", python_version="3.13.5")
+    assert "certificate of the package index example.org is not trusted" in error.message
+    assert "SSL_CERT_FILE" in error.hint

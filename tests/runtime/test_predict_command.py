@@ -1,0 +1,196 @@
+"""The command, from flags to stdout, stderr and exit status, with a fake runtime."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from cog_nix.cli import predict
+from cog_nix.errors import CogNixError, PredictionError
+from cog_nix.runtime.media import encode_data_url
+from typer.testing import CliRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from .conftest import FakeModel, FakeRuntime
+
+    Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke(
+    fake_runtime: FakeRuntime, model: FakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Invoke:
+    """Run the command in an empty folder; the image ``model`` is held, a build makes it too."""
+    monkeypatch.chdir(tmp_path)
+    config = json.dumps({"build": {"python_version": "3.13"}})
+    fake_runtime.images["model"] = {
+        "run.cog.config": config,
+        "run.cog.openapi_schema": json.dumps(model.openapi),
+    }
+    monkeypatch.setattr(predict, "find_runtime", lambda: fake_runtime)
+    monkeypatch.setattr(predict, "build_project", lambda _file: ("model", json.dumps(model.openapi)))
+    monkeypatch.delenv("RUST_LOG", raising=False)
+    app = typer.Typer()
+    predict.register(app)
+
+    def run(*arguments: str, **options: Any) -> Result:
+        fake_runtime.images["model"]["run.cog.openapi_schema"] = json.dumps(model.openapi)
+        return CliRunner().invoke(app, list(arguments), **options)
+
+    return run
+
+
+def failure(result: Result) -> CogNixError:
+    assert isinstance(result.exception, CogNixError), result.exception
+    return result.exception
+
+
+def test_stdout_is_the_answer_and_nothing_else(invoke: Invoke, fake_runtime: FakeRuntime) -> None:
+    result = invoke("run", "model", "-i", "text=a", "-e", "A=b=c")
+    assert (result.exit_code, result.stdout) == (0, "hello\n")
+    assert result.stderr == (
+        "\nStarting Docker image and running setup()...\na line of the container\nRunning prediction...\n\n"
+    )
+    assert fake_runtime.requests[0].env == {"A": "b=c", "LOG_FORMAT": "json", "COG_LOG_LEVEL": "info"}
+    assert fake_runtime.requests[0].gpus is None
+    assert fake_runtime.container.removed
+
+
+def test_without_an_image_the_project_is_built(invoke: Invoke) -> None:
+    result = invoke("run", "-i", "text=a")
+    assert result.stdout == "hello\n"
+    assert result.stderr.startswith("Building Docker image from environment in cog.yaml...\n\n\nStarting")
+
+
+def test_predict_is_the_old_name(invoke: Invoke) -> None:
+    result = invoke("predict", "model", "-i", "text=a")
+    assert result.stdout == "hello\n"
+    assert result.stderr.startswith('"cog-nix predict" is deprecated, use "cog-nix run"\n')
+
+
+def test_flags_of_upstreams_build_are_accepted(invoke: Invoke) -> None:
+    flags = ["--progress", "plain", "--use-cuda-base-image", "false", "--no-use-cog-base-image", "-f", "other.yaml"]
+    assert invoke("run", "model", "-i", "text=a", *flags).exit_code == 0
+
+
+def test_wrong_inputs_stop_before_anything_starts(invoke: Invoke, fake_runtime: FakeRuntime) -> None:
+    assert failure(invoke("run", "model")).message == 'missing required input "text"'
+    assert fake_runtime.requests == []
+
+
+def test_an_image_without_a_schema_is_asked_when_it_runs(
+    invoke: Invoke, fake_runtime: FakeRuntime, model: FakeModel
+) -> None:
+    model.openapi["components"]["schemas"]["Input"].pop("properties")
+    assert invoke("run", "model").exit_code == 1
+    assert len(fake_runtime.requests) == 1
+    assert fake_runtime.container.removed
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("text=a", "Invalid image name 'text=a'. Did you forget `-i`?"),
+        ("gone", "no image gone"),
+        ("plain", "plain is not a Cog model: it has no label run.cog.config."),
+    ],
+)
+def test_images_that_cannot_be_run(invoke: Invoke, fake_runtime: FakeRuntime, image: str, message: str) -> None:
+    fake_runtime.images["plain"] = {}
+    assert failure(invoke("run", image)).message == message
+
+
+@pytest.mark.parametrize(
+    ("flags", "config", "expected"),
+    [([], True, "all"), ([], False, None), (["--gpus", "device=1"], True, "device=1"), (["--gpus", "all"], False, "all")],
+    ids=["config", "neither", "flag-wins", "flag"],
+)
+def test_gpus(
+    invoke: Invoke, fake_runtime: FakeRuntime, flags: list[str], config: bool, expected: str | None
+) -> None:
+    fake_runtime.images["model"]["run.cog.config"] = json.dumps({"build": {"gpu": config}})
+    invoke("run", "model", "-i", "text=a", *flags)
+    assert fake_runtime.requests[0].gpus == expected
+
+
+def test_the_replicate_token(invoke: Invoke, model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
+    arguments = ("run", "model", "-i", "text=a", "--use-replicate-token")
+    assert "Failed to find REPLICATE_API_TOKEN" in failure(invoke(*arguments)).message
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "secret")
+    result = invoke(*arguments)
+    assert model.asked[0]["context"] == {"replicate_api_token": "secret"}
+    assert "secret" not in result.output
+    invoke("run", "model", "-i", "text=a")
+    assert model.asked[1]["context"] == {}
+
+
+def test_text_goes_to_the_file_that_was_asked_for(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("run", "model", "-i", "text=a", "-o", "answer.txt")
+    assert result.stdout == ""
+    assert result.stderr.endswith("Written output to: answer.txt\n")
+    assert (tmp_path / "answer.txt").read_text() == "hello"
+
+
+def test_a_file_output_is_written_and_named(invoke: Invoke, model: FakeModel, tmp_path: Path) -> None:
+    model.openapi["components"]["schemas"]["Output"] = {"type": "string", "format": "uri"}
+    model.answer = {"status": "succeeded", "output": encode_data_url(b"png", "image/png")}
+    result = invoke("run", "model", "-i", "text=a")
+    assert result.stdout == ""
+    assert result.stderr.endswith("Written output to: output.png\n")
+    assert (tmp_path / "output.png").read_bytes() == b"png"
+
+
+def test_a_yielding_model_answers_a_list(invoke: Invoke, model: FakeModel) -> None:
+    model.openapi["components"]["schemas"]["Output"] = {
+        "type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator",
+    }  # fmt: skip
+    model.answer = {"status": "succeeded", "output": ["a ", "b"]}
+    assert invoke("run", "model", "-i", "text=a").stdout == '[\n  "a ",\n  "b"\n]\n'
+
+
+def test_json_shows_the_whole_answer(invoke: Invoke, model: FakeModel, tmp_path: Path) -> None:
+    model.openapi["components"]["schemas"]["Output"] = {"type": "array", "items": {"type": "string", "format": "uri"}}
+    model.answer = {
+        "status": "succeeded", "output": [encode_data_url(b"x", "image/gif")], "metrics": {"predict_time": 1.0},
+    }  # fmt: skip
+    result = invoke("run", "model", "--json", '{"text": "a"}')
+    assert json.loads(result.stdout) == {
+        "status": "succeeded", "output": ["output.0.gif"], "error": "", "metrics": {"predict_time": 1},
+    }  # fmt: skip
+    assert (tmp_path / "output.0.gif").exists()
+
+
+def test_json_to_a_file_of_another_name_is_said(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("run", "model", "--json", '{"text": "a"}', "-o", "answer.txt")
+    assert "--output value does not have a .json suffix: answer.txt" in result.stderr
+    assert json.loads((tmp_path / "answer.txt").read_text())["output"] == "hello"
+
+
+def test_a_failed_prediction(invoke: Invoke, model: FakeModel, fake_runtime: FakeRuntime) -> None:
+    model.answer = {"status": "failed", "error": "ValueError: no", "logs": "step 1\n"}
+    error = failure(invoke("run", "model", "-i", "text=a"))
+    assert isinstance(error, PredictionError)
+    assert error.message == 'Prediction failed with status "failed": ValueError: no\n\nstep 1'
+    assert fake_runtime.container.removed
+
+
+def test_a_failed_prediction_as_json_exits_1(invoke: Invoke, model: FakeModel) -> None:
+    model.answer = {"status": "failed", "error": "ValueError: no"}
+    result = invoke("run", "model", "--json", '{"text": "a"}')
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"status": "failed", "output": None, "error": "ValueError: no"}
+
+
+def test_no_output(invoke: Invoke, model: FakeModel) -> None:
+    model.answer = {"status": "succeeded"}
+    result = invoke("run", "model", "-i", "text=a")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("No output generated\n")
