@@ -1,8 +1,9 @@
 """Patterns of a ``.dockerignore`` file, translated to Python's regular expressions.
 
-Follows moby/patternmatcher and its ``ignorefile`` reader: what a line means, how it is cleaned, how ``**``, ``*``,
-``?`` and ``[…]`` match. Docker translates to Go's regular expressions; where these differ from Python's
-(character classes, letters behind a backslash) the translation keeps Go's meaning. Standard library only.
+Follows moby/patternmatcher and its ``ignorefile`` reader: what a line means, how it is cleaned, how ``**``,
+``*``, ``?`` and ``[…]`` match. Docker translates to Go's regular expressions; where these differ from
+Python's (character classes, letters behind a backslash) the translation keeps Go's meaning. Standard library
+only.
 """
 
 from __future__ import annotations

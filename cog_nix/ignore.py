@@ -14,7 +14,6 @@ import os
 import re
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix import dockerignore
@@ -22,6 +21,7 @@ from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 IGNORE_FILE = ".dockerignore"
 
@@ -41,7 +41,7 @@ _States = tuple[bool, ...]
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring patterns of one polarity; their order does not matter, so one expression tests them all."""
+    """Neighbouring patterns of one polarity; their order does not matter, so one expression tests all."""
 
     exception: bool
     expression: re.Pattern[str]

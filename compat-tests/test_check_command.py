@@ -43,11 +43,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return note
 
 
-def test_kept_promises_make_a_table(app: typer.Typer, asked: dict[str, Any]) -> None:
+def test_each_case_is_a_line(app: typer.Typer, asked: dict[str, Any]) -> None:
     asked["answer"] = [GOOD, MOOT]
     done = CliRunner().invoke(app, ["check", "model", "-i", "text=a=b", "--case", "root"])
     assert done.exit_code == 0
-    assert "GET / lists the endpoints" in done.stdout
+    assert done.stdout.splitlines()[:2] == [
+        "pass           root",
+        "not applicable stream               does not stream",
+    ]
     assert "1 promises kept, 0 broken, 1 not applicable" in done.stdout
     assert asked["image"] == "model"
     assert asked["inputs"] == {"text": "a=b"}
@@ -105,3 +108,8 @@ def test_what_cannot_be_examined_is_an_image_error(monkeypatch: pytest.MonkeyPat
 def test_an_input_without_a_name_is_refused(pair: str) -> None:
     with pytest.raises(CogNixError, match="names no input"):
         check.parse_inputs([pair])
+
+
+def test_a_terminal_gets_the_promises_too(capsys: pytest.CaptureFixture[str]) -> None:
+    check._print_table([GOOD, BAD])
+    assert "GET / lists the endpoints" in capsys.readouterr().out

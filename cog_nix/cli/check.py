@@ -1,16 +1,18 @@
 """``cog-nix check``: does an image keep the promises of Cog's images?
 
-stdout gets the table (or JSON); how far it got is told on stderr, on a terminal only.
+stdout gets a table, plain lines when it is no terminal, or JSON; a terminal's stderr tells how far it got.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, ImageError
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def check(
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
     else:
-        _print_table(results)
+        _print_results(results)
     if any(result.outcome == "fail" for result in results):
         raise typer.Exit(1)
 
@@ -83,21 +85,29 @@ def examine(image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[
     Raises:
         ImageError: the image cannot be examined.
     """
-    from rich.console import Console  # noqa: PLC0415 - only this command needs them
-
-    from cog_nix_compat.case import CompatError, select  # noqa: PLC0415 - as above
+    from cog_nix_compat.case import CompatError, select  # noqa: PLC0415 - only this command needs them
     from cog_nix_compat.suite import results  # noqa: PLC0415 - as above
 
     found: list[Result] = []
     try:
         cases = select(only)
-        with Console(stderr=True).status(f"Checking {image}") as status:
+        with reporter.steps_bar(f"Checking {image}", len(cases)) as bar:
             for result in results(image, inputs=inputs, only=only):
                 found.append(result)
-                status.update(f"Checking {image}: {len(found)} of {len(cases)}")
+                bar.advance(1)
+                bar.describe(f"{result.case} {result.outcome}")
     except CompatError as error:
         raise ImageError(str(error), hint=error.hint) from error
     return found
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    if sys.stdout.isatty():
+        _print_table(results)
+    else:  # one line a case, for grep
+        for result in results:
+            typer.echo(f"{result.outcome:14} {result.case:20} {' '.join(result.detail.split())}".rstrip())
+    typer.echo(f"\n{summary(results)}")
 
 
 def _print_table(results: Sequence[Result]) -> None:
@@ -113,9 +123,7 @@ def _print_table(results: Sequence[Result]) -> None:
             Text(result.outcome, style=STYLES[result.outcome]),
             Text(result.detail),
         )
-    console = Console()
-    console.print(table)
-    console.print(f"\n{summary(results)}", highlight=False)
+    Console().print(table)
 
 
 def summary(results: Sequence[Result]) -> str:

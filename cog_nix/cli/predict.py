@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
-from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
     from cog_nix.runtime.client import Prediction
@@ -86,30 +87,14 @@ class Model:
     has_gpu: bool
 
 
-class Narrator(SilentReporter):
-    """Tells what a runtime does, on stderr."""
-
-    def step(self, text: str) -> None:
-        """Say that a stage begins."""
-        say(text)
-
-    def info(self, text: str) -> None:
-        """Say something."""
-        say(text)
-
-    def warn(self, text: str) -> None:
-        """Say something that may surprise later."""
-        say(text)
-
-
 def register(app: typer.Typer) -> None:
     """Add ``run`` and ``predict`` to the command line."""
     app.command("run", help="Run the model: build it, or take the named image, and make one prediction.")(run)
-    app.command("predict", hidden=True, help="Run the model (deprecated, use cog-nix run).")(predict)
+    app.command("predict", help="The same as run.")(predict)
 
 
 def run(
-    ctx: typer.Context,
+    *,
     image: Image = None,
     inputs: Input = None,
     output: Output = "",
@@ -117,12 +102,12 @@ def run(
     env: Env = None,
     gpus: Gpus = "",
     setup_timeout: SetupTimeout = DEFAULT_SETUP_TIMEOUT,
-    use_replicate_token: ReplicateToken = False,  # noqa: FBT002 - typer's way to declare a flag
+    use_replicate_token: ReplicateToken = False,
     config_file: ConfigFile = "cog.yaml",
     progress: Ignored = "auto",  # noqa: ARG001 - accepted because scripts pass it to upstream
     dockerfile: Ignored = "",  # noqa: ARG001 - as above
     use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
-    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001, FBT002 - as above
+    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
 ) -> None:
     """Run the model."""
     options = Options(
@@ -135,12 +120,10 @@ def run(
         setup_timeout=setup_timeout,
         use_replicate_token=use_replicate_token,
         config_file=None if config_file == "cog.yaml" else config_file,
-        debug=bool(ctx.find_root().params.get("debug")),
+        debug=reporter.verbose,
     )
-    if ctx.info_name == "predict":
-        say('"cog-nix predict" is deprecated, use "cog-nix run"')
     if not run_model(options):
-        raise typer.Exit(1)
+        sys.exit(1)
 
 
 predict = run
@@ -162,18 +145,22 @@ def run_model(options: Options) -> bool:
 
     given = read_inputs(options.inputs, options.json)
     context = _context(options)
+    # A wrong input of a project is found before its image is built.
+    schema = None if options.image else project_schema(options.config_file)
+    inputs = prepare_inputs(given, schema) if schema else None
     runtime = find_runtime()
     model = _find_model(options, runtime)
-    inputs = prepare_inputs(given, model.schema) if model.schema else None
+    schema = schema or model.schema
+    if schema and inputs is None:
+        inputs = prepare_inputs(given, schema)
     log = ModelLog(say)
     say("\nStarting Docker image and running setup()...")
     with running_model(
-        runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=Narrator()
+        runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=reporter
     ) as container:
         client = ModelClient(container.url)
-        schema = model.schema or client.schema()
         if inputs is None:
-            inputs = prepare_inputs(given, schema)
+            inputs = prepare_inputs(given, client.schema())
         say("Running prediction...\n")
         destination = _destination(options, given)
         prediction = client.predict(inputs, context)
@@ -217,7 +204,7 @@ def present(prediction: Prediction, schema: Schema, destination: Destination, *,
 
 def say(text: str) -> None:
     """Write a line of narration."""
-    typer.echo(text, err=True)
+    reporter.info(text)
 
 
 def find_runtime() -> Runtime:
@@ -226,12 +213,30 @@ def find_runtime() -> Runtime:
     Raises:
         RuntimeFailure: it cannot be used.
     """
-    from cog_nix.plugins import find_runtime as find  # noqa: PLC0415 - loads every plugin
+    from cog_nix.cli.build import plugins  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.plugins import find_runtime as find  # noqa: PLC0415
     from cog_nix.runtime.session import require  # noqa: PLC0415
 
-    runtime = find("auto")
+    runtime = find("auto", plugins())
     require(runtime)
     return runtime
+
+
+def project_schema(config_file: str | None) -> ApiSchema:
+    """Return what the project's source says about inputs and outputs.
+
+    Raises:
+        ConfigError: there is no usable cog.yaml.
+        SignatureError: the source cannot be described.
+    """
+    from cog_nix import signature  # noqa: PLC0415 - only when there is something to build
+    from cog_nix.config import load_config  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415
+
+    project = find_project(Path.cwd(), config_file or "cog.yaml")
+    config = load_config(project)
+    return ApiSchema.parse(signature.document(project.root, config.predict, config.train, ""))
 
 
 def build_project(config_file: str | None) -> tuple[str, str]:
@@ -264,7 +269,7 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
 def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
     pull = getattr(runtime, "pull", None)
     if pull is not None and runtime.image_id(image) is None:
-        pull(image, Narrator())
+        pull(image, reporter)
     return runtime.image_labels(image)
 
 

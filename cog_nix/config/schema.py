@@ -28,6 +28,8 @@ RETIRED = {
 }
 """Keys of earlier releases that upstream ignores without a word; accepted, with a warning."""
 
+_LOOK_LIKE_NUMBERS = {"python_version", "cuda", "cudnn", "sampler_arg"}
+
 _TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
@@ -191,7 +193,7 @@ def _instead(value: Any, wanted: list[str], location: Location, fragment: dict[s
         if spaced:
             return f"There is no space behind the colon. Write: {spaced}"
     if isinstance(value, str) and wanted == ["array"]:
-        return f"Write:\n{location[-1]}:\n  - {_scalar(value)}"
+        return f"Write:\n{location[-1]}:\n  - {_written(0, value)}"
     if isinstance(value, str) and wanted == ["boolean"] and value.casefold() in {"true", "false"}:
         return f"Write it without quotes: {location[-1]}: {value.casefold()}"
     if isinstance(value, str) and wanted == ["integer"] and value.isdecimal():
@@ -210,23 +212,19 @@ def _example(location: Location, fragment: dict[str, Any]) -> str:
     example = examples[0]
     head = "" if isinstance(key, int) else f"{key}:"
     if isinstance(example, dict):
-        body = [
-            f"  {name}: {json.dumps(value) if not isinstance(value, str) else value}"
-            for name, value in example.items()
-        ]
+        body = [f"  {name}: {_written(name, value)}" for name, value in example.items()]
         return "\n".join(["For example:", head or "-", *body])
     if isinstance(example, list):
         return "\n".join(["For example:", head, *(f"  - {item}" for item in example)])
-    written = (
-        _scalar(example) if key not in {"python_version", "cuda", "cudnn", "sampler_arg"} else f'"{example}"'
-    )
-    return f"For example: {head or '-'} {written}"
+    return f"For example: {head or '-'} {_written(key, example)}"
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) and re.search(r": |#|^[\W]", value) else str(value)
+def _written(key: str | int, value: Any) -> str:
+    """Return a value as one writes it in YAML."""
+    if isinstance(value, str):
+        needs_quotes = key in _LOOK_LIKE_NUMBERS or re.search(r": |#|^[^\w/]", value)
+        return f'"{value}"' if needs_quotes else value
+    return json.dumps(value)
 
 
 def _choose(word: str, known: list[str]) -> str:
@@ -237,7 +235,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     return f'"{value}"' if isinstance(value, str) else json.dumps(value)
 
 

@@ -145,7 +145,7 @@ def _syntax(error: Exception) -> Problem:
 
 
 def _line(text: str, key: str, table: str) -> int:
-    """Return the line where a key is written, which tomllib does not tell; 0 when that is not plain to see."""
+    """Return the line where a key is written, which tomllib does not tell; 0 when it is not found."""
     current = ""
     for number, line in enumerate(text.splitlines(), start=1):
         header = re.match(r"\s*\[+\s*\"?([^\]\"]+?)\"?\s*\]", line)

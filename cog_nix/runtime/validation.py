@@ -73,7 +73,7 @@ def check_inputs(inputs: Mapping[str, Any], component: Schema) -> None:
 
 def satisfies(value: Any, schema: Schema) -> bool:
     """Whether one value fits one schema."""
-    return _validator(schema).is_valid(value)
+    return bool(_validator(schema).is_valid(value))
 
 
 def quote(name: str) -> str:
@@ -104,7 +104,8 @@ def _problems(errors: list[ValidationError]) -> list[str]:
         path = tuple(str(part) for part in error.absolute_path)
         if error.validator == "required":
             required: Any = error.validator_value
-            missing += [_dotted((*path, name)) for name in required if name not in error.instance]
+            given: Any = error.instance
+            missing += [_dotted((*path, name)) for name in required if name not in given]
         else:
             by_path.setdefault(path, []).append(error)
     values = [sentence for path in sorted(by_path) for sentence in _sentences(path, by_path[path])]

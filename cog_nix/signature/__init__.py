@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import SignatureError
 from cog_nix.signature.annotations import annotation
+from cog_nix.signature.defaults import check_defaults
 from cog_nix.signature.document import compact, indented
 from cog_nix.signature.inputs import InputReader
 from cog_nix.signature.model import Mode, Signature, Stream
@@ -21,6 +22,7 @@ from cog_nix.signature.openapi import merged, openapi
 from cog_nix.signature.outputs import OutputTypes
 from cog_nix.signature.project import Project
 from cog_nix.signature.refusal import RefusalError, located
+from cog_nix.signature.syntax import Expression
 from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
             streaming = target.is_streaming
             if streaming and not isinstance(output, Stream):
                 raise streaming_needs_iterator()
-            return Signature(
+            signature = Signature(
                 mode,
                 inputs,
                 output,
@@ -60,10 +62,12 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
                 target.concurrency(),
                 _warnings(target, reference),
             )
+            check_defaults(target.module.source, signature)
+            return signature
 
 
 def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:
-    """Return the OpenAPI document of a model, as in the label ``run.cog.openapi_schema`` and the file beside it.
+    """Return the OpenAPI document of a model, as in the label ``run.cog.openapi_schema``.
 
     Args:
         project_root: the folder that the references start from.
@@ -72,7 +76,7 @@ def document(project_root: Path, predict: str | None, train: str | None, version
         version: the version of Cog in the image.
 
     Raises:
-        SignatureError: a source cannot be read, or says something that Cog does not support; or there is no entry.
+        SignatureError: there is no entry, a source cannot be read, or it says what Cog does not support.
     """
     if not predict and not train:
         raise SignatureError(
@@ -97,17 +101,18 @@ def concurrency(project_root: Path, predict: str | None, train: str | None) -> t
         train: the ``train`` entry; looked at only when there is no ``predict``.
 
     Returns:
-        ``max`` of ``@cog.concurrent`` (None without the decorator), and whether the function is async. An image has
-        ``COG_MAX_CONCURRENCY`` from cog.yaml, and from here when cog.yaml says nothing; above one needs async.
+        ``max`` of ``@cog.concurrent`` (None without the decorator), and whether the function is async. An
+        image has ``COG_MAX_CONCURRENCY`` from cog.yaml, or from here when cog.yaml says nothing; above one
+        needs async.
 
     Raises:
         SignatureError: the source cannot be read, or the decorator is misused.
     """
-    reference, mode = (predict, "predict") if predict else (train, "train")
+    reference = predict or train
     if not reference:
         return None, False
     with _reported(reference):
-        target = _target(project_root, reference, mode)
+        target = _target(project_root, reference, "predict" if predict else "train")
         return target.concurrency(), target.is_async
 
 
@@ -115,7 +120,8 @@ def _target(project_root: Path, reference: str, mode: Mode) -> Target:
     path, colon, name = reference.partition(":")
     if not (path and colon and name):
         raise RefusalError(
-            f"invalid predict reference '{reference}' — expected format: file.py:ClassName or file.py:function_name",
+            f"invalid predict reference '{reference}' — expected format: file.py:ClassName or "
+            "file.py:function_name",
             "Write predict.py:Predictor, for example.",
         )
     return find_target(Project(project_root).entry(path), name, mode)
@@ -129,7 +135,7 @@ def _output(target: Target) -> Type:
             f"Write def {function.name}(...) -> str:, for example.",
         )
     with located(source, function.returns):
-        written = source.expression(function.returns, source.start(function.returns))
+        written = Expression(function.returns, source.is_opened(function.returns))
         return OutputTypes(target.module.records).resolve(annotation(source, written))
 
 

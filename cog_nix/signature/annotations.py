@@ -1,7 +1,7 @@
 """Type annotations: what is written, before anything is looked up.
 
-Cog reads ``Name[...]`` at the start of an annotation from its text, and everything else from its structure. The two
-differ in detail: from text, a trailing comma and a comment are refused, and quotes may stand around any part.
+Cog reads an annotation that starts with ``Name[`` from its text, and every other one from its structure. The
+two differ in detail: in text, a trailing comma and a comment are refused, and quotes may be around any part.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def from_text(text: str) -> Annotation | None:
 
 
 def optional(found: Annotation) -> Annotation | None:
-    """Return ``X`` of ``Optional[X]``, ``Union[X, None]`` or ``X | None``, by these very names; None for the rest."""
+    """Return ``X`` of ``Optional[X]``, ``Union[X, None]`` or ``X | None``, spelled like that; else None."""
     match found:
         case Generic("Optional", (inner,)):
             return inner
@@ -144,7 +144,9 @@ def _text_kind(node: ast.expr) -> str:
             return "generic_type"
 
 
-_TEXT_HINT = "Write the type without comments, calls or a trailing comma inside the brackets, for example Optional[list[str]]."
+_TEXT_HINT = (
+    "Write the type without comments, calls or a trailing comma in the brackets: Optional[list[str]]."
+)
 _KINDS: dict[type[ast.expr], str] = {
     ast.Call: "call",
     ast.List: "list",
@@ -159,6 +161,7 @@ _KINDS: dict[type[ast.expr], str] = {
     ast.Slice: "slice",
     ast.Starred: "list_splat",
     ast.NamedExpr: "named_expression",
+    ast.Constant: "ellipsis",
 }
 
 

@@ -15,12 +15,21 @@ from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import STRAY_BYTE
 
 _ESCAPED = re.compile('[\\x00-\\x1f"\\\\<>&\u2028\u2029\ufdd0]')
-_SHORT = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", STRAY_BYTE: "\\ufffd"}
+_SHORT = {
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    '"': '\\"',
+    "\\": "\\\\",
+    STRAY_BYTE: "\\ufffd",
+}
 _SMALLEST_PLAIN, _SMALLEST_EXPONENT = 1e-6, 1e21
 
 
 def compact(value: Any) -> str:
-    """Return JSON without blanks; keys are sorted, except in :class:`~cog_nix.signature.openapi.Ordered` objects."""
+    """Return JSON without blanks; keys are sorted, except in :class:`~cog_nix.signature.openapi.Ordered`."""
     if isinstance(value, dict):
         keys = value if isinstance(value, Ordered) else sorted(value)
         return "{" + ",".join(f"{text(key)}:{compact(value[key])}" for key in keys) + "}"

@@ -15,10 +15,53 @@ _TYPING = {"typing", "typing_extensions"}
 
 # Modules that are never looked for in the project, even if it has a file of that name.
 _EXTERNAL = frozenset(
-    """builtins typing typing_extensions collections abc enum dataclasses os sys io json re math pathlib functools
-    itertools contextlib concurrent asyncio multiprocessing threading logging warnings unittest pytest numpy torch
-    tensorflow jax scipy sklearn transformers diffusers accelerate safetensors PIL cv2 skimage requests httpx aiohttp
-    fastapi flask pydantic cog""".split(),
+    {
+        "builtins",
+        "typing",
+        "typing_extensions",
+        "collections",
+        "abc",
+        "enum",
+        "dataclasses",
+        "os",
+        "sys",
+        "io",
+        "json",
+        "re",
+        "math",
+        "pathlib",
+        "functools",
+        "itertools",
+        "contextlib",
+        "concurrent",
+        "asyncio",
+        "multiprocessing",
+        "threading",
+        "logging",
+        "warnings",
+        "unittest",
+        "pytest",
+        "numpy",
+        "torch",
+        "tensorflow",
+        "jax",
+        "scipy",
+        "sklearn",
+        "transformers",
+        "diffusers",
+        "accelerate",
+        "safetensors",
+        "PIL",
+        "cv2",
+        "skimage",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "fastapi",
+        "flask",
+        "pydantic",
+        "cog",
+    }
 )
 
 
@@ -97,13 +140,13 @@ class Imports:
         return self.means(name, "Annotated", _TYPING)
 
     def container(self, name: str) -> str | None:
-        """Return ``list``, ``List``, ``Optional`` or ``Union`` when a name really is that, whatever its alias."""
+        """Return ``list``, ``List``, ``Optional`` or ``Union`` when a name means that, whatever its alias."""
         split = self.qualified(name)
         if split is not None:
             rest, origin = split
             is_typing = origin.module in _TYPING and origin.name == origin.module
             return rest if is_typing and rest in {"List", "Optional", "Union"} else None
-        origin = self.names[name] if name in self.names else _UNKNOWN
+        origin = self.names.get(name, _UNKNOWN)
         if origin == Origin("builtins", "list"):
             return "list"
         if origin.module in _TYPING and origin.name in {"List", "Optional", "Union"}:

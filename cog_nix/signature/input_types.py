@@ -163,7 +163,7 @@ def marked_opaque(imports: Imports, found: Annotation) -> Annotation | None:
 
 
 def optional_by_import(imports: Imports, found: Annotation) -> Annotation | None:
-    """Like :func:`~cog_nix.signature.annotations.optional`, but by what the names are, not by how they are spelled."""
+    """Like :func:`~cog_nix.signature.annotations.optional`, but by what names mean, not by their spelling."""
     if isinstance(found, Generic):
         container = imports.container(found.name)
         if container is None:

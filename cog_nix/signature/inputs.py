@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from cog_nix.signature.literals import (
     UnknownValueError,
     boolean,
     choices,
-    constant,
     constant_or_name,
     number,
     string,
@@ -25,13 +25,15 @@ from cog_nix.signature.refusal import RefusalError, located, unsupported
 from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cog_nix.signature.model import Type
     from cog_nix.signature.project import Module
     from cog_nix.signature.syntax import Part, Source
 
 _UINT64 = 2**64
+
+_ArgumentReader = Callable[[Constraints, Expression], Constraints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class InputReader:
             text = self._source.written(value)
             raise RefusalError(
                 f"parameter '{name}': default `{text}` cannot be statically resolved",
-                "Defaults are read, not run: write a literal (text, number, True, None, a list) or Input(default=...).",
+                "Defaults are read, not run: write a literal (text, a number, True, None, a list).",
             ) from None
 
     def _is_input(self, value: Expression) -> bool:
@@ -145,8 +147,14 @@ class InputReader:
 
     def _with(self, found: Constraints, given: Argument, name: str) -> Constraints:
         """Return the constraints with one more argument; what is not known is passed over, as Cog does."""
+        if given.name == "default_factory":
+            raise RefusalError(
+                f"parameter '{name}': default_factory is not supported in static schema generation",
+                "Write a literal: default=[...].",
+            )
+        reader = self._arguments.get(given.name)
         try:
-            return self._known(found, given, name)
+            return reader(found, given.value) if reader else found
         except UnknownValueError:
             if given.name == "default":
                 return replace(found, default=None)
@@ -157,38 +165,27 @@ class InputReader:
                 ) from None
             return found
 
-    def _known(self, found: Constraints, given: Argument, name: str) -> Constraints:  # noqa: PLR0911
-        source, constants, value = self._source, self._module.constants, given.value
-        match given.name:
-            case "default":
-                return replace(found, default=constant_or_name(source, value, constants))
-            case "default_factory":
-                raise RefusalError(
-                    f"parameter '{name}': default_factory is not supported in static schema generation",
-                    "Write a literal: default=[...].",
-                )
-            case "description":
-                return replace(found, description=string_or_name(source, value, constants))
-            case "ge":
-                return replace(found, ge=number(source, value))
-            case "le":
-                return replace(found, le=number(source, value))
-            case "min_length":
-                return replace(found, min_length=_unsigned(number(source, value)))
-            case "max_length":
-                return replace(found, max_length=_unsigned(number(source, value)))
-            case "regex":
-                return replace(found, regex=string(source, value))
-            case "choices":
-                return replace(found, choices=choices(source, value, constants))
-            case "deprecated":
-                return replace(found, deprecated=boolean(value))
-            case "accept":
-                return replace(found, accept=string(source, value))
-        return found
+    @cached_property
+    def _arguments(self) -> dict[str, _ArgumentReader]:
+        """How each argument of ``Input(...)`` is read."""
+        source, known = self._source, self._module.constants
+        return {
+            "default": lambda found, given: replace(found, default=constant_or_name(source, given, known)),
+            "description": lambda found, given: replace(
+                found, description=string_or_name(source, given, known)
+            ),
+            "ge": lambda found, given: replace(found, ge=number(source, given)),
+            "le": lambda found, given: replace(found, le=number(source, given)),
+            "min_length": lambda found, given: replace(found, min_length=_unsigned(number(source, given))),
+            "max_length": lambda found, given: replace(found, max_length=_unsigned(number(source, given))),
+            "regex": lambda found, given: replace(found, regex=string(source, given)),
+            "choices": lambda found, given: replace(found, choices=choices(source, given, known)),
+            "deprecated": lambda found, given: replace(found, deprecated=boolean(given)),
+            "accept": lambda found, given: replace(found, accept=string(source, given)),
+        }
 
     def _shared(self, value: Expression) -> Constraints | None:
-        """Return what ``Class.attribute`` or ``Class.method(...)`` stands for, when that is an ``Input(...)``."""
+        """Return what ``Class.attribute`` or ``Class.method(...)`` stands for, if it is an ``Input(...)``."""
         if value.parenthesised:
             return None
         if isinstance(value.node, ast.Attribute):
@@ -200,7 +197,7 @@ class InputReader:
         return None
 
     def _called(self, method: _Method, call: ast.Call) -> Constraints:
-        given: dict[str, Part | None] = {}
+        given: dict[str, Part] = {}
         position = 0
         for part in self._source.arguments(call):
             if isinstance(part, Argument):
@@ -209,24 +206,15 @@ class InputReader:
                 given[method.parameters[position]] = part
                 position += 1
         found = method.returns
-        for name, reader in self._overrides.items():
-            part = given.get(name)
-            if isinstance(part, Expression):
-                try:
-                    found = reader(found, part)
-                except UnknownValueError:
-                    continue
+        for name in ("default", "description", "ge", "le"):  # Cog looks at no other argument here,
+            override = given.get(name)
+            if not isinstance(override, Expression) or isinstance(override.node, ast.Name):  # nor at names
+                continue
+            try:
+                found = self._arguments[name](found, override)
+            except UnknownValueError:
+                continue
         return found
-
-    @cached_property
-    def _overrides(self) -> dict[str, Callable[[Constraints, Expression], Constraints]]:
-        source = self._source
-        return {
-            "default": lambda found, part: replace(found, default=constant(source, part)),
-            "description": lambda found, part: replace(found, description=string(source, part)),
-            "ge": lambda found, part: replace(found, ge=number(source, part)),
-            "le": lambda found, part: replace(found, le=number(source, part)),
-        }
 
     @cached_property
     def _attributes(self) -> dict[str, Constraints]:

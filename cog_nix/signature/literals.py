@@ -1,7 +1,7 @@
 """Constants that are known without running the source.
 
-Text is taken as it is written: escape sequences stay, and adjacent strings are one text from the first quote to the
-last. That is how Cog reads descriptions and defaults, and documents must agree to the byte.
+Text is taken as it is written: escape sequences stay, and adjacent strings are one text from the first quote
+to the last. That is how Cog reads descriptions and defaults, and documents must agree to the byte.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.model import Constant, Items, Pairs
-from cog_nix.signature.syntax import Comment, Expression
+from cog_nix.signature.syntax import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,34 +36,47 @@ def constant(source: Source, expression: Expression) -> Constant:
     Raises:
         UnknownValueError: it is no literal.
     """
-    node = expression.node
     if expression.parenthesised:
         raise UnknownValueError
-    match node:
-        case ast.Constant(value=None | bool()):
-            return node.value
-        case ast.Constant(value=int()):
-            return _in_range(node.value)
-        case ast.Constant(value=float()):
-            return _finite(node.value)
+    match expression.node:
         case ast.Constant(value=str() | bytes()) | ast.JoinedStr():
             return string(source, expression)
-        case ast.List():
-            return Items(items(source, source.elements(node)))
-        case ast.Set():
-            return Items(items(source, source.elements(node)), unordered=True)
-        case ast.Tuple() if source.is_bracketed(node):
-            return Items(tuple(_known(source, source.elements(node))))
-        case ast.Dict():
-            return _pairs(source, node)
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Invert()):
+        case ast.Constant(value=value):
+            return _plain(value)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Invert()) as node:
             return _signed(source.text(node))
+        case ast.List() | ast.Set() | ast.Tuple() | ast.Dict() as node:
+            return _container(source, node)
         case _:
             raise UnknownValueError
 
 
+def _plain(value: object) -> Constant:
+    match value:
+        case None | bool():
+            return value
+        case int() if value <= INT64_MAX:
+            return value
+        case float():
+            return _finite(value)
+        case _:
+            raise UnknownValueError
+
+
+def _container(source: Source, node: ast.List | ast.Set | ast.Tuple | ast.Dict) -> Constant:
+    match node:
+        case ast.Dict():
+            return _pairs(source, node)
+        case ast.Tuple():
+            if not source.is_bracketed(node):
+                raise UnknownValueError
+            return Items(tuple(_known(source, source.elements(node))))
+        case _:
+            return Items(items(source, source.elements(node)), unordered=isinstance(node, ast.Set))
+
+
 def items(source: Source, parts: Iterable[Part]) -> tuple[Constant, ...]:
-    """Return the values of a display's elements, all of which must be known; a comment between them is not."""
+    """Return the values of a display's elements, all of which must be known; a comment among them is not."""
     values = []
     for part in parts:
         if not isinstance(part, Expression):
@@ -150,12 +163,6 @@ def _float(text: str) -> float:
     if not _DECIMAL.fullmatch(text):
         raise UnknownValueError
     return _finite(float(text))
-
-
-def _in_range(value: int) -> int:
-    if value > INT64_MAX:
-        raise UnknownValueError
-    return value
 
 
 def _finite(value: float) -> float:
@@ -256,8 +263,3 @@ def plain_name(source: Source, expression: Expression) -> str | None:
     if isinstance(expression.node, ast.Name) and not expression.parenthesised:
         return source.text(expression.node)
     return None
-
-
-def is_comment(part: Part) -> bool:
-    """Tell a comment from what has a value."""
-    return isinstance(part, Comment)

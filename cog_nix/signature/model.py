@@ -1,7 +1,7 @@
 """What a predictor's source says: inputs, output, and how it may be run.
 
-A :class:`Signature` is read from source by :func:`cog_nix.signature.describe` and turned into an OpenAPI document
-by :mod:`cog_nix.signature.openapi`. Everything here is a frozen value without behaviour of its own.
+A :class:`Signature` is read from source by :func:`cog_nix.signature.describe` and turned into an OpenAPI
+document by :mod:`cog_nix.signature.openapi`. Everything here is a frozen value without behaviour of its own.
 """
 
 from __future__ import annotations

@@ -222,7 +222,7 @@ def _title(name: str) -> str:
 
 
 def _capitalised(word: str) -> str:
-    """Return a word with its first byte in upper case, which is no letter any more outside ASCII, as in Cog."""
+    """Return a word with its first byte in upper case; outside ASCII that is no letter, as in Cog."""
     first, rest = word[:1], word[1:]
     if first.isascii():
         return first.upper() + rest
@@ -276,6 +276,11 @@ def _inputs(inputs: tuple[Input, ...]) -> Json:
         "properties": properties,
         **_required([given.name for given in inputs if _is_required(given)]),
     }
+
+
+def input_schema(given: Input) -> tuple[Json, Json | None]:
+    """Return the schema of one input, and that of its choices when it has some."""
+    return _property(given), _choices(given) if given.constraints.choices else None
 
 
 def _choices(given: Input) -> Json:

@@ -36,7 +36,7 @@ class Project:
             RefusalError: it is outside the project, missing, or no Python.
         """
         clean = posixpath.normpath(path)
-        if clean.startswith("/") or clean == ".." or clean.startswith("../"):
+        if clean == ".." or clean.startswith(("/", "../")):
             raise RefusalError(
                 f'predictor source path "{path}" is outside source directory',
                 "Name a file below the folder of cog.yaml, for example predict.py:Predictor.",

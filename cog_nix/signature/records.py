@@ -1,4 +1,4 @@
-"""``BaseModel`` and ``TypedDict`` classes, in the predictor's file and in the project files that it imports from."""
+"""``BaseModel`` and ``TypedDict`` classes in the predictor's file and the project files that it imports."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Reader:
                 records.models[f"{name}.{known}"] = fields
             if imported is not None:
                 records.typed_dicts.update([f"{name}.{known}" for known in imported.typed_dicts])
-            if is_submodule or origin.name == origin.module or origin.module == ".":
+            if is_submodule or origin.module in {origin.name, "."}:
                 continue
             _alias(name, origin, imported or records, records, models)
             for known, fields in list(models.items()):
@@ -153,7 +153,7 @@ def _alias(
 
 
 def _defined(source: Source, records: Records) -> dict[str, Fields]:
-    """Return the record classes at a module's top level. A class is one by its direct bases only, as in Cog."""
+    """Return the record classes at a module's top level. Only direct bases make a class one, as in Cog."""
     found: dict[str, Fields] = {}
     for node in classes(source.tree.body):
         is_model = any(_is_base_model(source, base, records.imports) for base in node.bases)

@@ -1,6 +1,6 @@
 """Saying no: one exception inside the package, and how it becomes what the user reads.
 
-Wording follows Cog's own where it has any, so that what people find when they search for a message still fits.
+Wording follows Cog's own where it has any, so that what people find when they search for a message fits.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def unresolved_import(name: str, module: str) -> RefusalError:
         return RefusalError(message, _BUILTIN_HINTS.get(name, "Use one of str, int, float, bool or Path."))
     return RefusalError(
         f"{message} - external types cannot be statically analyzed",
-        f"Define {name} as a BaseModel subclass in this project. If its values are plain JSON, mark it opaque: "
+        f"Define {name} as a BaseModel subclass in this project. If its values are plain JSON, mark it: "
         f"`from typing import Annotated`, `from cog import Opaque`, then `Annotated[{name}, Opaque]`.",
     )
 

@@ -1,17 +1,17 @@
 """Python source as it is written.
 
-The standard library's ``ast`` forgets parentheses, comments and the spelling of literals. Cog's schemas depend on
-them (a description in parentheses is no description, for one), so this module keeps the text beside the tree.
+The standard library's ``ast`` forgets parentheses, comments and the spelling of literals. Cog's schemas
+depend on them (a description in parentheses is no description, for one), so this module keeps the text.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.signature.newer import parse
 from cog_nix.signature.refusal import RefusalError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Source:
             text = _decode(data)
             self._data = text.encode()
             self._starts.extend(match.end() for match in _NEWLINE.finditer(self._data))
-            self.tree = _parse(text)
+            self.tree = parse(text)
         except SyntaxError as error:
             raise self._not_python(error.msg or "invalid syntax", error.lineno or 0) from None
         except (RecursionError, MemoryError):
@@ -225,9 +225,3 @@ def _decode(data: bytes) -> str:
         if not any(_CODING.match(line) for line in _NEWLINE.split(data, maxsplit=2)[:2]):
             raise
     return re.sub(r"[\ud800-\udfff]", STRAY_BYTE, data.decode(errors="surrogateescape"))
-
-
-def _parse(text: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes in the user's strings are the user's
-        return ast.parse(text)

@@ -71,13 +71,20 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
             return NixError(f"{sentence}\n{_indented(_tail(log) or said.splitlines())}", hint=hint)
     if ours:
         start = next(index for index, line in enumerate(log) if line.startswith(_OURS))
-        return NixError("\n".join([log[start].removeprefix(_OURS), *log[start + 1 :]]))
+        return NixError(_ours(list(log), start))
     if name:
         return NixError(
             f"Building {name} failed. The last it printed:\n{_indented(_tail(log))}",
             hint="Run again with -v to see the whole log.",
         )
     return NixError(f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing.")
+
+
+def _ours(log: list[str], start: int) -> str:
+    """Return a builder's own sentence, which may have several lines, with what led to it when that is another tool's."""
+    message = "\n".join([log[start].removeprefix(_OURS), *log[start + 1 :]])
+    before = _tail(log[:start])
+    return f"{message}\nBefore that it printed:\n{_indented(before)}" if before else message
 
 
 def _tail(log: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ class Bench:
     _shared: Running | None = None
     _input: dict[str, Any] | None = None
     _unusable: str = ""
+    _silent: str = ""
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @contextlib.contextmanager
@@ -50,6 +51,8 @@ class Bench:
         if settings is None:
             yield self._shared_container()
             return
+        if self._silent and settings.wait == "READY" and settings.command is None:
+            raise Broken(self._silent)
         with self.start(settings) as running:
             yield running
 
@@ -64,8 +67,14 @@ class Bench:
         return running
 
     def _shared_container(self) -> Running:
+        if self._silent:
+            raise Broken(self._silent)
         if self._shared is None or not self._shared.alive():
-            self._shared = self._open.enter_context(self.start(ContainerSettings()))
+            try:
+                self._shared = self._open.enter_context(self.start(ContainerSettings()))
+            except Broken as reason:
+                self._silent = f"the model does not start, as above ({str(reason)[:60]}…)"
+                raise
         return self._shared
 
     def right_input(self) -> dict[str, Any]:
@@ -89,7 +98,7 @@ class Bench:
         if not self.given and candidate:
             url = self._shared_container().url
             answer = httpx.post(f"{url}/predictions", json={"input": candidate}, timeout=ANSWER_SECONDS)
-            if answer.json().get("status") != "succeeded":
+            if answer.status_code != httpx.codes.OK or answer.json().get("status") != "succeeded":
                 self._unusable = "the model fails on made-up input; give it some with -i name=value"
                 raise NotApplicable(self._unusable)
         return candidate

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cog_nix_compat.engine import Running
     from cog_nix_compat.subject import Image
 
+    Container = Callable[[], Running]
+    """Gives the running container, and starts it if need be."""
+
 SCHEMA_FILE = "/src/.cog/openapi_schema.json"
 
 
@@ -24,7 +27,7 @@ def _get(running: Running, path: str) -> Any:
     return httpx.get(running.url + path, timeout=30).json()
 
 
-def labels(image: Image, _running: Running) -> None:
+def labels(image: Image, _container: Container) -> None:
     """The labels that cog writes are there, and those that hold JSON can be read."""
     wanted = ("run.cog.version", "run.cog.config", SCHEMA_LABEL, "run.cog.pip_freeze", "run.cog.has_init")
     missing = [name for name in wanted if name not in image.labels]
@@ -37,7 +40,7 @@ def labels(image: Image, _running: Running) -> None:
         raise Broken("run.cog.config has no build.python_version, so it is not completed")
 
 
-def references(image: Image, _running: Running) -> None:
+def references(image: Image, _container: Container) -> None:
     """The environment names the classes that the configuration names."""
     for key, variable in (("predict", "COG_PREDICT_TYPE_STUB"), ("train", "COG_TRAIN_TYPE_STUB")):
         if image.cog_config.get(key) != image.env.get(variable):
@@ -47,11 +50,11 @@ def references(image: Image, _running: Running) -> None:
         raise Broken(f"COG_MAX_CONCURRENCY is {image.env.get('COG_MAX_CONCURRENCY')!r}, config {concurrency}")
 
 
-def schema(image: Image, running: Running) -> None:
+def schema(image: Image, container: Container) -> None:
     """The OpenAPI document is the same in the label, over HTTP and in the file."""
-    served = _get(running, "/openapi.json")
+    served = _get(container(), "/openapi.json")
     _same("served", served, image.schema)
-    code, text = running.run(f"cat {SCHEMA_FILE}")
+    code, text = container().run(f"cat {SCHEMA_FILE}")
     if code:
         raise Broken(f"{SCHEMA_FILE} cannot be read: {text.strip()}")
     _same(SCHEMA_FILE, json.loads(text), image.schema)
@@ -63,20 +66,20 @@ def _same(where: str, actual: Any, label: Any) -> None:
         raise Broken("; ".join(found[:3]))
 
 
-def versions(image: Image, running: Running) -> None:
+def versions(image: Image, container: Container) -> None:
     """``run.cog.version`` is the OpenAPI document's, and the server tells that of the installed SDK."""
     info = image.schema["info"]["version"]
     if image.labels["run.cog.version"] != info:
         raise Broken(f"run.cog.version is {image.labels['run.cog.version']}, info.version {info}")
-    told = _get(running, "/")["cog_version"]
-    code, installed = running.run("python -c 'import importlib.metadata as m; print(m.version(\"cog\"))'")
+    told = _get(container(), "/")["cog_version"]
+    code, installed = container().run("python -c 'import importlib.metadata as m; print(m.version(\"cog\"))'")
     if code or installed.strip() != told:
         raise Broken(f"the server tells cog {told}, installed is {installed.strip()}")
 
 
-def pip_freeze(image: Image, running: Running) -> None:
+def pip_freeze(image: Image, container: Container) -> None:
     """``run.cog.pip_freeze`` is what ``python -m pip freeze`` prints in the container."""
-    code, text = running.run("python -m pip freeze 2>/dev/null")
+    code, text = container().run("python -m pip freeze 2>/dev/null")
     if code:
         raise Broken(f"`python -m pip freeze` exited with {code}")
     labelled, found = (set(value.splitlines()) for value in (image.labels["run.cog.pip_freeze"], text))
@@ -84,17 +87,17 @@ def pip_freeze(image: Image, running: Running) -> None:
         raise Broken(f"only in the label: {sorted(labelled - found)}, only found: {sorted(found - labelled)}")
 
 
-def python_version(image: Image, running: Running) -> None:
+def python_version(image: Image, container: Container) -> None:
     """``python`` has the version that the configuration asks for."""
     wanted = str(image.cog_config["build"]["python_version"])
-    _, text = running.run("python -c 'import platform; print(platform.python_version())'")
+    _, text = container().run("python -c 'import platform; print(platform.python_version())'")
     if not f"{text.strip()}.".startswith(f"{wanted}."):
         raise Broken(f"python is {text.strip()}, asked for {wanted}")
 
 
-def environment(image: Image, running: Running) -> None:
+def environment(image: Image, container: Container) -> None:
     """``environment:`` of cog.yaml reaches processes in the container."""
-    _, text = running.run("env -0 | tr '\\0' '\\n'")
+    _, text = container().run("env -0 | tr '\\0' '\\n'")
     lines = set(text.splitlines())
     for entry in image.cog_config.get("environment") or ():
         name = entry.partition("=")[0]
@@ -102,13 +105,13 @@ def environment(image: Image, running: Running) -> None:
             raise Broken(f"{name} of `environment:` is not set")
 
 
-def ended(_image: Image, running: Running) -> None:
+def ended(_image: Image, container: Container) -> None:
     """The container does not run any more."""
-    if running.alive():
+    if container().alive():
         raise Broken("it still runs")
 
 
-CHECKS: Mapping[str, Callable[[Image, Running], None]] = {
+CHECKS: Mapping[str, Callable[[Image, Container], None]] = {
     check.__name__: check
     for check in (labels, references, schema, versions, pip_freeze, python_version, environment, ended)
 }

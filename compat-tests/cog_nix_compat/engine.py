@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from cog_nix_compat.case import CompatError
+from cog_nix_compat.result import Broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,21 +87,24 @@ class Running:
         """Start a container whose port 5000 answers on loopback.
 
         Raises:
-            CompatError: Docker refuses to start it.
+            Broken: Docker cannot start it.
         """
         from docker.errors import APIError  # noqa: PLC0415
 
+        container = None
         try:
-            container = client.containers.run(
+            container = client.containers.create(
                 image,
                 command=list(command) if command is not None else None,
-                detach=True,
                 environment=dict(env),
                 ports={PORT: ("127.0.0.1", 0)},
                 extra_hosts={HOST: "host-gateway"},
             )
+            container.start()
         except APIError as error:
-            raise CompatError(f"Docker cannot start {image!r}: {error.explanation or error}") from error
+            if container is not None:
+                container.remove(force=True, v=True)
+            raise Broken(f"Docker cannot start it: {error.explanation or error}") from error
         return cls(container)
 
     @property
@@ -108,12 +112,12 @@ class Running:
         """Where the model's server answers.
 
         Raises:
-            CompatError: the container has ended, or the image exposes nothing.
+            Broken: the container has ended.
         """
         self._container.reload()
         for binding in self._container.ports.get(PORT) or ():
             return f"http://127.0.0.1:{binding['HostPort']}"
-        raise CompatError(f"The container does not run. It wrote:\n{self.logs()}")
+        raise Broken(f"the container does not run; it wrote: {self.logs()[-400:]}")
 
     def alive(self) -> bool:
         """Whether the main process still runs."""

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix_compat.bench import Bench
-    from cog_nix_compat.case import Case, ContainerSettings
+    from cog_nix_compat.case import Case
     from cog_nix_compat.engine import Running
     from cog_nix_compat.listener import Received
 
@@ -76,12 +76,12 @@ def play(case: Case, bench: Bench) -> None:
         NotApplicable: the promise says nothing about this image.
     """
     with ExitStack() as stack:
-        stage = Stage(case, bench, stack.enter_context(ThreadPoolExecutor(max_workers=8)))
-        stage.running = stack.enter_context(bench.container(stage.container()))
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=8))
+        stage = Stage(case, bench, pool, stack)
         for number, step in enumerate(case.steps, 1):
             try:
                 _do(dict(step), stage)
-            except httpx.TransportError as error:
+            except (httpx.HTTPError, LookupError, ValueError) as error:  # no answer, no such key, no JSON
                 raise Broken(f"step {number}: {type(error).__name__}: {error}") from error
             except Broken as reason:
                 raise Broken(f"step {number}: {reason}") from reason
@@ -94,16 +94,17 @@ class Stage:
     case: Case
     bench: Bench
     pool: ThreadPoolExecutor
-    running: Running = field(init=False)
+    stack: ExitStack
     pending: dict[str, Future[httpx.Response]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def container(self) -> ContainerSettings | None:
-        """Return the container that the case wants for itself, its variables filled in."""
+    @cached_property
+    def running(self) -> Running:
+        """The container of the case, started by the first step that needs it."""
         wanted = self.case.container
-        if wanted is None:
-            return None
-        return replace(wanted, env=self.fill(dict(wanted.env)))
+        if wanted is not None:
+            wanted = replace(wanted, env=self.fill(dict(wanted.env)))
+        return self.stack.enter_context(self.bench.container(wanted))
 
     @cached_property
     def url(self) -> str:
@@ -292,7 +293,7 @@ def _pause(step: Step, _expect: Step, _stage: Stage) -> None:
 
 
 def _check(step: Step, _expect: Step, stage: Stage) -> None:
-    CHECKS[step["check"]](stage.bench.image, stage.running)
+    CHECKS[step["check"]](stage.bench.image, lambda: stage.running)
 
 
 STEPS: Mapping[str, Callable[[Step, Step, Stage], None]] = {

@@ -1,8 +1,16 @@
 """Deterministic tar fragments: the pieces that layers are made of.
 
-A fragment is a folder with ``files.tar``, a POSIX tar without its end-of-archive blocks, so that a layer is the
-plain concatenation of its fragments plus :data:`END`; and ``fragment.json``, the description of a layer that
-holds this fragment alone (:class:`Description`). Every entry has the same mtime; owners are numeric, names empty.
+A fragment is a folder with
+
+- ``directories.tar`` and ``files.tar``: its directory entries and all others, as POSIX tar without
+  end-of-archive blocks, so that concatenations of them are tars again;
+- ``index.tsv``: a line for each entry of ``files.tar`` with the offsets of its first and last byte plus one, and
+  its path; and a line for each directory with its attributes;
+- ``fragment.json``: the description of a layer that holds this fragment alone (:class:`Description`).
+
+Several fragments become one layer without being copied: a layer names byte ranges of its fragments. A path may
+stand in a layer only once (Docker and containers/storage refuse duplicates), which is why directories are apart.
+Every entry has the same mtime; owners are numeric, names empty.
 """
 
 from __future__ import annotations
@@ -29,12 +37,23 @@ END = bytes(1024)
 _CHUNK = 1 << 20
 
 
+class Part(TypedDict):
+    """A range of bytes of a file in the store."""
+
+    path: str
+    offset: int
+    size: int
+
+
 class Description(TypedDict):
-    """What a layer is: its digest (``sha256:…`` of the tar), size in bytes and the fragments it concatenates."""
+    """What a layer is: the digest (``sha256:…``) and size of its tar, and the ranges that it concatenates.
+
+    The tar is the ranges followed by :data:`END`.
+    """
 
     diff_id: str
     size: int
-    parts: list[str]
+    parts: list[Part]
 
 
 @dataclass(frozen=True)
@@ -56,46 +75,98 @@ class Entry:
     gid: int = 0
 
 
-class _Hashing:
-    """A writable file that hashes what passes."""
+class _Counting:
+    """A writable file that knows where it is; tarfile needs no more."""
 
     def __init__(self, raw: IO[bytes]) -> None:
-        self.raw = raw
-        self.digest = hashlib.sha256()
-        self.size = 0
+        self._raw = raw
+        self._size = 0
 
     def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.size += len(data)
-        return self.raw.write(data)
+        """Pass the bytes on."""
+        self._size += len(data)
+        return self._raw.write(data)
 
     def tell(self) -> int:
-        return self.size
+        """Return how much was written."""
+        return self._size
 
 
-def write_fragment(out: Path, entries: Iterable[Entry], name: str) -> Description:
-    """Write ``out/files.tar`` and ``out/fragment.json``.
+def write_fragment(out: Path, entries: Iterable[Entry], name: str) -> None:
+    """Write a fragment to the folder ``out``.
 
     Args:
         out: folder to create.
-        entries: members in any order; written sorted by path, parents first.
+        entries: members in any order; written sorted by path.
         name: what people call this fragment.
-
-    Returns:
-        The description of a layer that is this fragment alone.
     """
     out.mkdir(parents=True)
-    with (out / "files.tar").open("wb", buffering=_CHUNK) as raw:
-        sink = _Hashing(raw)
-        tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
-        for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+    unique = {entry.path: entry for entry in entries}
+    ordered = sorted(unique.values(), key=lambda entry: entry.path.split("/"))
+    directories = [entry for entry in ordered if entry.kind == tarfile.DIRTYPE]
+    write_tar(out / "directories.tar", directories)
+    offsets = write_tar(out / "files.tar", [entry for entry in ordered if entry.kind != tarfile.DIRTYPE])
+    write_index(out, directories, offsets)
+    parts = [whole(out / "directories.tar"), whole(out / "files.tar")]
+    write_description(out, name, describe(parts))
+
+
+def write_tar(path: Path, entries: Iterable[Entry]) -> list[tuple[int, int, str]]:
+    """Write entries as a tar without end-of-archive blocks; return ``(start, end, path)`` of each."""
+    offsets = []
+    with path.open("wb", buffering=_CHUNK) as raw:
+        tar = tarfile.TarFile(fileobj=_Counting(raw), mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
+        for entry in entries:
+            start = tar.offset  # type: ignore[attr-defined]
             _add(tar, entry)
-        sink.digest.update(END)
-    description = Description(
-        diff_id=f"sha256:{sink.digest.hexdigest()}", size=sink.size + len(END), parts=[str(out / "files.tar")]
-    )
+            offsets.append((start, tar.offset, entry.path))  # type: ignore[attr-defined]
+    return offsets
+
+
+def write_index(out: Path, directories: Iterable[Entry], offsets: Iterable[tuple[int, int, str]]) -> None:
+    """Write ``index.tsv``. Paths are JSON strings: they may hold anything."""
+    lines = [f"d\t{one.mode}\t{one.uid}\t{one.gid}\t{json.dumps(one.path)}" for one in directories]
+    lines += [f"f\t{start}\t{end}\t{json.dumps(path)}" for start, end, path in offsets]
+    (out / "index.tsv").write_text("".join(f"{line}\n" for line in lines))
+
+
+def read_index(fragment: Path) -> tuple[list[Entry], list[tuple[int, int, str]]]:
+    """Return what :func:`write_index` wrote."""
+    directories, offsets = [], []
+    for line in (fragment / "index.tsv").read_text().splitlines():
+        kind, *rest = line.split("\t")
+        if kind == "d":
+            mode, uid, gid, path = rest
+            directories.append(Entry(json.loads(path), int(mode), tarfile.DIRTYPE, uid=int(uid), gid=int(gid)))
+        else:
+            offsets.append((int(rest[0]), int(rest[1]), json.loads(rest[2])))
+    return directories, offsets
+
+
+def whole(path: Path) -> Part:
+    """Return the part that is a whole file."""
+    return {"path": str(path), "offset": 0, "size": path.stat().st_size}
+
+
+def describe(parts: list[Part]) -> Description:
+    """Hash the concatenation of ``parts`` and the end-of-archive blocks."""
+    digest, size = hashlib.sha256(), len(END)
+    for part in parts:
+        with Path(part["path"]).open("rb") as stream:
+            stream.seek(part["offset"])
+            left = part["size"]
+            while left:
+                chunk = stream.read(min(_CHUNK, left))
+                digest.update(chunk)
+                left -= len(chunk)
+        size += part["size"]
+    digest.update(END)
+    return {"diff_id": f"sha256:{digest.hexdigest()}", "size": size, "parts": [part for part in parts if part["size"]]}
+
+
+def write_description(out: Path, name: str, description: Description) -> None:
+    """Write ``fragment.json``."""
     (out / "fragment.json").write_text(json.dumps({"name": name, **description}, indent=1, sort_keys=True))
-    return description
 
 
 def _add(tar: tarfile.TarFile, entry: Entry) -> None:

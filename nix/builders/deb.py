@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import fnmatch
 import gzip
 import io
 import lzma
+import re
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -119,13 +121,53 @@ class Attributes:
     mode: int
 
 
-SLIM_EXCLUDE = ("usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "usr/share/groff/",
-                "usr/share/lintian/", "usr/share/linda/")
-"""What Debian's own slim images leave out."""
+EXCLUDE = (
+    # What Debian's own slim images leave out.
+    "usr/share/doc/*",
+    "usr/share/man/*",
+    "usr/share/info/*",
+    "usr/share/locale/*",
+    "usr/share/groff/*",
+    "usr/share/lintian/*",
+    "usr/share/linda/*",
+    # Converters between character sets that glibc itself lists as extra (gconv-modules-extra.conf).
+    "usr/lib/x86_64-linux-gnu/gconv/*",
+    "usr/bin/tini-static",
+)
+"""Packaged files that stay out of images, as fnmatch(3) patterns in which ``*`` matches ``/`` (dpkg(1), path-exclude)."""
+
+INCLUDE = (
+    "usr/share/doc/*/copyright",
+    "usr/share/locale/locale.alias",
+    "usr/lib/x86_64-linux-gnu/gconv/gconv-modules",
+    *(
+        f"usr/lib/x86_64-linux-gnu/gconv/{name}.so"
+        for name in ("ANSI_X3.110", "CP1252", "ISO8859-1", "ISO8859-15", "UNICODE", "UTF-16", "UTF-32", "UTF-7")
+    ),
+)
+"""Exceptions to :data:`EXCLUDE`."""
+
+PRUNED = (
+    # CPython's own tests, and the texts of help("topic"); its maintainer scripts want to compile them first.
+    "usr/lib/python3*/test/*",
+    "usr/lib/python3*/pydoc_data/topics.py",
+    "usr/lib/python3*/pydoc_data/__pycache__/topics.*",
+    "usr/lib/python3*/lib-dynload/_test*",
+    "usr/lib/python3*/lib-dynload/_ctypes_test*",
+    "usr/lib/python3*/lib-dynload/_xxtestfuzz*",
+)
+"""Packaged files that are removed once everything is configured."""
+
+_PRUNED = re.compile("|".join(map(fnmatch.translate, PRUNED)))
+_EXCLUDED = re.compile("|".join(map(fnmatch.translate, EXCLUDE)))
+_INCLUDED = re.compile("|".join(map(fnmatch.translate, INCLUDE)))
 
 
 def left_out(path: str) -> bool:
-    """Say whether a packaged file stays out of images, as dpkg's path-exclude rules in images say it."""
-    if not path.startswith(SLIM_EXCLUDE):
-        return False
-    return not path.endswith("/copyright") and not path.startswith("usr/share/locale/locale.alias")
+    """Say whether a packaged file stays out of images."""
+    return _EXCLUDED.match(path) is not None and _INCLUDED.match(path) is None
+
+
+def pruned(path: str) -> bool:
+    """Say whether a file is removed after configuring."""
+    return _PRUNED.match(path) is not None

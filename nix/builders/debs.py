@@ -2,8 +2,8 @@
 
 Spec::
 
-    {"packages": [{"name": "bash", "output": "bash", "path": "/nix/store/…-bash_….deb"}, …],
-     "lower": ["/nix/store/…/files.tar", …]}
+    {"packages": [{"name": "bash", "output": "bash_5.2", "path": "/nix/store/…-bash_….deb"}, …],
+     "lower": [store path of a fragment, …]}
 
 Each package becomes a fragment in the output of its name: the files that dpkg says it owns. What belongs to
 nobody (dpkg's database, users, alternatives, caches, links made by scripts) is the fragment in ``out``. With an
@@ -128,11 +128,15 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path) -> None:
 def unpack_lower(fragments: Sequence[str], root: Path) -> None:
     """Unpack the file system that the packages are installed onto."""
     for fragment in fragments:
-        with Path(fragment).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            tar.extraction_filter = lambda member, _path: member.replace(
-                uid=None, gid=None, uname=None, gname=None, mode=(member.mode or 0) & 0o777, deep=False
-            )
-            tar.extractall(root)
+        for name in ("directories.tar", "files.tar"):
+            with (Path(fragment) / name).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+                tar.extractall(root, filter=_ours)
+
+
+def _ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo:
+    """Leave owners and setuid bits to the archives: inside the build everything is its one user's."""
+    mode = (member.mode & 0o777) | 0o200
+    return member.replace(uid=None, gid=None, uname=None, gname=None, mode=mode, deep=False)  # type: ignore[arg-type]
 
 
 def prepare(root: Path) -> None:
@@ -144,9 +148,9 @@ def prepare(root: Path) -> None:
         (database / name).touch()
     slim = root / _SLIM_CONFIG
     slim.parent.mkdir(parents=True, exist_ok=True)
-    excludes = [f"path-exclude /{folder}*" for folder in deb.SLIM_EXCLUDE]
-    includes = ["path-include /usr/share/doc/*/copyright", "path-include /usr/share/locale/locale.alias"]
-    slim.write_text("\n".join(["# Documentation stays out of images.", *excludes, *includes, ""]))
+    excludes = [f"path-exclude /{pattern}" for pattern in deb.EXCLUDE]
+    includes = [f"path-include /{pattern}" for pattern in deb.INCLUDE]
+    slim.write_text("\n".join(["# What stays out of this image.", *excludes, *includes, ""]))
     policy = root / _POLICY
     policy.parent.mkdir(parents=True, exist_ok=True)
     policy.write_text("#!/bin/sh\nexit 101\n")
@@ -180,7 +184,7 @@ def install(packages: Sequence[Package], root: Path, *, bootstrap: bool) -> None
 
 
 def clean(root: Path) -> None:
-    """Remove what carries a clock or belongs to the build."""
+    """Remove what carries a clock, belongs to the build, or serves nobody in an image."""
     for name in _VOLATILE:
         folder = root / name
         if folder.is_dir():
@@ -189,6 +193,9 @@ def clean(root: Path) -> None:
     for name in _VOLATILE_FILES:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for relative, info in list(_walk(root)):
+        if not stat.S_ISDIR(info.st_mode) and deb.pruned(relative):
+            (root / relative).unlink()
 
 
 def snapshot(root: Path) -> dict[str, int]:
@@ -312,12 +319,13 @@ def main() -> None:
         own = set(package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
         own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
-        entries = [entry for path in own if (entry := split.entry(path, package["name"]))]
+        ordered = sorted(own, key=lambda path: path.split("/"))  # as archives are: a hard link's target comes first
+        entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
         archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
         claimed.update(entry.path for entry in entries)
     rest = [
         entry
-        for path in everything
+        for path in sorted(everything, key=lambda path: path.split("/"))
         if path in changed and path not in claimed and (entry := split.entry(path, "")) is not None
     ]
     archive.write_fragment(inputs.output(), _with_parents(rest, split), "state")

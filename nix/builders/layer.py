@@ -1,48 +1,82 @@
-"""Describe a layer of several fragments: the digest and size of their concatenation.
+"""Tie several fragments into one layer.
 
 Spec::
 
     {"name": "python", "fragments": [store path, …]}
 
-Nothing is copied: the layer is streamed from its fragments whenever it is needed.
+Nothing but the merged directory entries is written: the layer is streamed from its fragments whenever it is
+needed. A path that several fragments bring is taken from the last of them, as installing them one after the other
+would have it, and the others' bytes are left out; files that differ are named in the build's log.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import archive
 import inputs
 
-_CHUNK = 1 << 20
+
+def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
+    """Write the directories of all fragments to ``out``; return the parts of the layer."""
+    directories: dict[str, archive.Entry] = {}
+    owner: dict[str, Path] = {}
+    indexes: dict[Path, list[tuple[int, int, str]]] = {}
+    for fragment in fragments:
+        own, indexes[fragment] = archive.read_index(fragment)
+        for entry in own:
+            directories.setdefault(entry.path, entry)
+        for start, end, path in indexes[fragment]:
+            if path in owner:
+                warn_if_different(path, owner[path], indexes[owner[path]], fragment, (start, end))
+            owner[path] = fragment
+    ordered = sorted(directories.values(), key=lambda entry: entry.path.split("/"))
+    archive.write_tar(out / "directories.tar", ordered)
+    parts = [archive.whole(out / "directories.tar")]
+    for fragment, offsets in indexes.items():
+        parts += ranges(fragment / "files.tar", [(s, e) for s, e, path in offsets if owner[path] == fragment])
+    return parts
 
 
-def describe(parts: list[Path]) -> archive.Description:
-    """Hash the concatenation of ``parts`` and the end-of-archive blocks."""
-    digest, size = hashlib.sha256(), 0
-    for part in parts:
-        with part.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-    digest.update(archive.END)
-    return {
-        "diff_id": f"sha256:{digest.hexdigest()}",
-        "size": size + len(archive.END),
-        "parts": [str(part) for part in parts],
-    }
+def ranges(tar: Path, wanted: list[tuple[int, int]]) -> list[archive.Part]:
+    """Return the parts for byte ranges, neighbours joined."""
+    parts: list[archive.Part] = []
+    for start, end in wanted:
+        if parts and parts[-1]["offset"] + parts[-1]["size"] == start:
+            parts[-1]["size"] += end - start
+        else:
+            parts.append({"path": str(tar), "offset": start, "size": end - start})
+    return parts
+
+
+def warn_if_different(
+    path: str, first: Path, index: list[tuple[int, int, str]], second: Path, span: tuple[int, int]
+) -> None:
+    """Say so when two fragments bring different files under one path."""
+    start, end = next((s, e) for s, e, name in index if name == path)
+    if content(first, start, end) != content(second, *span):
+        print(f"cog-nix-note: /{path} comes from {title(first)} and {title(second)}; the latter is used")
+
+
+def content(fragment: Path, start: int, end: int) -> bytes:
+    """Return the bytes of an entry."""
+    with (fragment / "files.tar").open("rb") as stream:
+        stream.seek(start)
+        return stream.read(end - start)
+
+
+def title(fragment: Path) -> str:
+    """Return a store path's name without its hash."""
+    return fragment.name.partition("-")[2]
 
 
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
-    description = describe([Path(fragment) / "files.tar" for fragment in spec["fragments"]])
-    inputs.output().mkdir()
-    (inputs.output() / "fragment.json").write_text(
-        json.dumps({"name": spec["name"], **description}, indent=1, sort_keys=True)
-    )
+    out = inputs.output()
+    out.mkdir()
+    parts = merge([Path(fragment) for fragment in spec["fragments"]], out)
+    archive.write_description(out, spec["name"], archive.describe(parts))
 
 
 if __name__ == "__main__":

@@ -67,17 +67,16 @@ def main() -> None:
     try:
         config = cog_config.complete(cog_config.parse(project.config_path.read_text(), spec["config"]), root)
         openapi = spec["openapi"] or signature.document(root, config.predict, config.train, spec["version"])
-        config = cog_config.with_concurrency(config, decorated_concurrency(config, root, spec["openapi"]))
+        maximum = config.concurrency_max or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
         sys.exit(f"cog-nix: {error}")
-    unique = {entry.path: entry for entry in entries(project, openapi)}
-    archive.write_fragment(inputs.output(), unique.values(), "source")
+    archive.write_fragment(inputs.output(), entries(project, openapi), "source")
     (inputs.output() / "openapi_schema.json").write_text(openapi)
     described = {
-        "label": config.label,
+        "label": cog_config.with_concurrency(config.label, maximum) if maximum else config.label,
         "predict": config.predict,
         "train": config.train,
-        "concurrency_max": config.concurrency_max,
+        "concurrency_max": maximum,
         "environment": config.environment,
         "gpu": config.build.gpu,
         "version": spec["version"],

@@ -27,13 +27,21 @@ MARK = "\n__IMAGE__\n"
 _CHUNK = 1 << 20
 
 
+class Part(TypedDict):
+    """A range of bytes of a file in the store."""
+
+    path: str
+    offset: int
+    size: int
+
+
 class Layer(TypedDict):
-    """A layer: its digest, size in bytes, name, and the files whose concatenation (plus END) it is."""
+    """A layer: its digest, size in bytes, name, and the ranges whose concatenation (plus END) it is."""
 
     name: str
     diff_id: str
     size: int
-    parts: list[str]
+    parts: list[Part]
 
 
 class Image(TypedDict):
@@ -48,22 +56,36 @@ class _Concatenation(io.RawIOBase):
     """The bytes of a layer."""
 
     def __init__(self, layer: Layer, store: Path) -> None:
-        self._pending: list[IO[bytes]] = [
-            *((store / Path(part).relative_to("/nix/store")).open("rb") for part in layer["parts"]),
-            io.BytesIO(END),
-        ]
+        self._store = store
+        self._parts = list(reversed(layer["parts"]))
+        self._current: IO[bytes] = io.BytesIO()
+        self._left = 0
+        self._end = END
 
     def readable(self) -> bool:
+        """Say yes."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while self._pending:
-            data = self._pending[0].read(len(buffer))
-            if data:
-                buffer[: len(data)] = data
-                return len(data)
-            self._pending.pop(0).close()
-        return 0
+        """Read from the part that is next."""
+        while not self._left and self._parts:
+            part = self._parts.pop()
+            self._current.close()
+            self._current = (self._store / Path(part["path"]).relative_to("/nix/store")).open("rb", buffering=0)
+            self._current.seek(part["offset"])
+            self._left = part["size"]
+        if self._left:
+            data = self._current.read(min(len(buffer), self._left))
+            self._left -= len(data)
+        else:
+            data, self._end = self._end[: len(buffer)], self._end[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the part that is open."""
+        self._current.close()
+        super().close()
 
 
 def read(executable: Path) -> Image:
@@ -104,7 +126,7 @@ def write(image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: fro
     """
     config_name = f"{image_id(image).removeprefix('sha256:')}.json"
     manifest = [{"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}]
-    tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)
+    tar = tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK)  # noqa: SIM115
     written: set[str] = set()
     for layer in image["layers"]:
         if layer["diff_id"] not in skip | written:

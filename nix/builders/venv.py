@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def entries(python: str, version: str, executable: str) -> Iterator[archive.Entry]:
-    """Yield the environment's own files.
+    """Yield the environment's own files, and the name that upstream's images have their init under.
 
     ``include-system-site-packages``: Debian's Python modules, which ``system_packages`` may bring, stay visible.
     """
@@ -33,7 +33,9 @@ def entries(python: str, version: str, executable: str) -> Iterator[archive.Entr
         ]
     )
     yield from archive.folders("usr/local/bin")
-    yield from (entry for entry in archive.folders(f"usr/local/lib/python{python}/site-packages") if entry.path != "usr")
+    yield from archive.folders(f"usr/local/lib/python{python}/site-packages")
+    yield from archive.folders("usr/sbin")
+    yield archive.Entry("usr/sbin/tini", 0o777, tarfile.SYMTYPE, target="../bin/tini")
     yield archive.Entry("usr/local/pyvenv.cfg", 0o644, data=configuration.encode())
     for name in ("python", "python3", f"python{python}"):
         yield archive.Entry(f"usr/local/bin/{name}", 0o777, tarfile.SYMTYPE, target=executable)
@@ -42,8 +44,7 @@ def entries(python: str, version: str, executable: str) -> Iterator[archive.Entr
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
-    unique = {entry.path: entry for entry in entries(spec["python"], spec["version"], spec["executable"])}
-    archive.write_fragment(inputs.output(), unique.values(), "venv")
+    archive.write_fragment(inputs.output(), entries(spec["python"], spec["version"], spec["executable"]), "venv")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def main() -> None:
     root = inputs.scratch() / "root"
     root.mkdir()
     distribution = unpack(wheel, spec["python"], root)
-    files = [os.path.relpath(path, root) for path in root.rglob("*.py")]
+    # pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image.
+    files = [os.path.relpath(path, root) for path in root.rglob("*.py") if distribution["name"] != "pip"]
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
     archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"])
     (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))

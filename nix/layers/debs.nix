@@ -53,6 +53,6 @@ let
   debs = locked.base ++ locked.python;
   base = install "debian" debs [ ];
   baseFragments = fragments "base" base debs;
-  system = install "system" locked.system (map (fragment: "${fragment}/files.tar") (builtins.attrValues baseFragments));
+  system = install "system" locked.system (builtins.attrValues baseFragments);
 in
 baseFragments // (if locked.system == [ ] then { } else fragments "system" system locked.system)

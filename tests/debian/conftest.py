@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pysequoia
 import pytest
-from cog_nix_hooks.debian.packages import Catalogue, open_index
 
 from cog_nix.config.model import DebianSettings, Settings
 from cog_nix.errors import FetchError
 from cog_nix.report import SilentReporter
 from cog_nix.spec import Context
+from cog_nix_hooks.debian.packages import Catalogue, open_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from cog_nix.lock.model import Artifact
 
@@ -142,7 +142,7 @@ def archive(tmp_path: Path, key: pysequoia.Tsk, monkeypatch: pytest.MonkeyPatch)
     root = tmp_path / "mirror"
     root.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=root))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()
     made = TinyArchive(root, key, f"http://127.0.0.1:{server.server_port}/debian")
     monkeypatch.setenv("COG_NIX_DEBIAN_KEYRING", str(made.keyring))
@@ -163,7 +163,7 @@ class PlainFetcher:
     def text(self, url: str, *, max_age: float = 0) -> bytes:
         assert max_age >= 0
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - file: is meant to work
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             error.close()

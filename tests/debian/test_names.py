@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cog_nix_hooks.debian.names import Names, suggest
 
 from cog_nix.errors import LockError
+from cog_nix_hooks.debian.names import Names, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

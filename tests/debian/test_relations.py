@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cog_nix_hooks.debian.relations import (
     Relation,
     RelationError,
@@ -53,7 +54,7 @@ def test_what_is_no_relationship_is_refused(field: str) -> None:
         ("a (>= 1.0)", "", False),
     ],
 )
-def test_versions_order_as_in_dpkg(relation: str, version: str, fits: bool) -> None:
+def test_versions_order_as_in_dpkg(relation: str, version: str, *, fits: bool) -> None:
     assert parse_relations(relation)[0].accepts(version) is fits
 
 

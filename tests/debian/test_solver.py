@@ -4,6 +4,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+
 from cog_nix_hooks.debian.explain import explain
 from cog_nix_hooks.debian.relations import parse_clauses
 from cog_nix_hooks.debian.solver import DeadEndError, Solver
@@ -74,7 +75,8 @@ def names(catalogue: Catalogue, *groups: str) -> str:
             id="conflict",
         ),
         pytest.param(
-            "Package: a\nDepends: b | c\n\nPackage: b\nVersion: 1\n\nPackage: c\n\nPackage: d\nBreaks: b (<< 2)",
+            "Package: a\nDepends: b | c\n\nPackage: b\nVersion: 1\n\nPackage: c\n\n"
+            "Package: d\nBreaks: b (<< 2)",
             "a, d",
             "a c d",
             id="breaks",
@@ -86,8 +88,8 @@ def names(catalogue: Catalogue, *groups: str) -> str:
             id="breaks-another-version",
         ),
         pytest.param(
-            "Package: a\nProvides: v\nConflicts: v\n\nPackage: b\nDepends: c | d\n\nPackage: c\nProvides: v\n\n"
-            "Package: d",
+            "Package: a\nProvides: v\nConflicts: v\n\nPackage: b\nDepends: c | d\n\n"
+            "Package: c\nProvides: v\n\nPackage: d",
             "a, b",
             "a b d",
             id="conflict-with-what-it-provides-itself",

@@ -17,12 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
+
+from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PROGRAM = '''#!{python}
+IDLE = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+"""A script that runs until it is told to stop; the first process of a container ignores SIGTERM otherwise."""
+
+PROGRAM = """#!{python}
 import io, json, sys, tarfile
 from pathlib import Path
 
@@ -40,7 +45,8 @@ tags = [value for flag, value in pairs if flag == "--tag"]
 if (here / "fail").exists():
     sys.stdout.buffer.write(bytes(3000000))
     sys.exit("the disk is gone")
-manifest = [{{"Config": "config.json", "RepoTags": tags, "Layers": [f"{{one[7:]}}/layer.tar" for one in built["diff_ids"]]}}]
+layers = [f"{{one[7:]}}/layer.tar" for one in built["diff_ids"]]
+manifest = [{{"Config": "config.json", "RepoTags": tags, "Layers": layers}}]
 with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
     def add(name, content):
         info = tarfile.TarInfo(name)
@@ -51,7 +57,7 @@ with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
             add(f"{{one[7:]}}/layer.tar", (here / one[7:]).read_bytes())
     add("config.json", (here / "config.json").read_bytes())
     add("manifest.json", json.dumps(manifest).encode())
-'''
+"""
 
 
 @dataclass
@@ -94,7 +100,13 @@ class Store:
         text = json.dumps(document).encode()
         (folder / "config.json").write_bytes(text)
         image_id = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        built = {"id": image_id, "diff_ids": diff_ids, "sizes": [len(tar) for tar in tars], "tags": [], "config": {}}
+        built = {
+            "id": image_id,
+            "diff_ids": diff_ids,
+            "sizes": [len(tar) for tar in tars],
+            "tags": [],
+            "config": {},
+        }
         (folder / "built.json").write_text(json.dumps(built))
         (folder / "calls").write_text("")
         program = folder / "image"
@@ -158,9 +170,7 @@ def shell_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image that holds a shell and ``sleep``; its id."""
     made = Store(tmp_path_factory.mktemp("store"))
     layer = programs("sh", "sleep")
-    image = made.build(layer, Env=["PATH=/bin"], Cmd=["sh", "-c", "echo started; sleep 60"])
-    from cog_nix.report import SilentReporter  # noqa: PLC0415 - only here
-
+    image = made.build(layer, Env=["PATH=/bin"], Cmd=["sh", "-c", f"echo started; {IDLE}"])
     daemon = DockerRuntime()
     daemon.load(image.program, [], SilentReporter())
     yield image.id

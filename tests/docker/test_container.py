@@ -13,13 +13,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
 import pytest
+
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix.spec import ContainerRequest
-from cog_nix_hooks.docker.container import gpu_request
+from cog_nix_hooks.docker.container import feed_lines, gpu_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,9 @@ def test_a_container_gets_what_was_asked_for(
     runtime: DockerRuntime, shell_image: str, tmp_path: Path, leftovers: Leftovers
 ) -> None:
     (tmp_path / "file").write_text("from the host")
-    script = 'echo "$A"; read line < /mnt/file || echo "$line"; exec sleep 60'
+    script = (
+        'echo "$A"; read line < /mnt/file || echo "$line"; trap "exit 0" TERM; while :; do sleep 0.05; done'
+    )
     request = sh(shell_image, script, env={"A": "b c"}, mounts=((tmp_path, "/mnt"),))
     with runtime.start(request) as container:
         (name,) = leftovers()
@@ -71,12 +75,27 @@ def test_lines_arrive_while_it_runs_and_the_last_ones_too(runtime: DockerRuntime
         lines.append(line)
         first.set()
 
-    script = "trap 'printf bye; exit 0' TERM; echo one; echo two >&2; while :; do sleep 0.05; done"
+    script = "trap 'echo bye; exit 0' TERM; echo one; echo two >&2; while :; do sleep 0.05; done"
     with runtime.start(sh(shell_image, script)) as container:
         container.follow_logs(take)
         assert first.wait(10)
         assert wait_for(lambda: sorted(lines) == ["one", "two"])
-    assert lines[-1] == "bye"
+    assert lines[2:] == ["bye"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "lines"),
+    [
+        ([b"one\ntw", b"o\r\n"], ["one", "two"]),
+        ([b"one\n", b"no newline"], ["one", "no newline"]),
+        ([b"caf\xc3", b"\xa9\n"], ["caf\u00e9"]),
+    ],
+    ids=["line-over-two-frames", "unfinished-last-line", "character-over-two-frames"],
+)
+def test_frames_become_lines(frames: list[bytes], lines: list[str]) -> None:
+    seen: list[str] = []
+    feed_lines(iter(frames), seen.append)
+    assert seen == lines
 
 
 def test_signals_and_the_exit_status(runtime: DockerRuntime, shell_image: str) -> None:
@@ -90,7 +109,9 @@ def test_signals_and_the_exit_status(runtime: DockerRuntime, shell_image: str) -
         assert not container.alive()
 
 
-def test_a_fixed_port_and_one_that_is_taken(runtime: DockerRuntime, shell_image: str, leftovers: Leftovers) -> None:
+def test_a_fixed_port_and_one_that_is_taken(
+    runtime: DockerRuntime, shell_image: str, leftovers: Leftovers
+) -> None:
     with runtime.start(ContainerRequest(shell_image)) as first:
         port = int(first.url.rpartition(":")[2])
         with pytest.raises(RuntimeFailure, match="Failed to start container") as caught:
@@ -102,9 +123,13 @@ def test_a_fixed_port_and_one_that_is_taken(runtime: DockerRuntime, shell_image:
 
 
 def test_an_exception_removes_it(runtime: DockerRuntime, shell_image: str, leftovers: Leftovers) -> None:
-    with pytest.raises(KeyError), runtime.start(ContainerRequest(shell_image)):
-        assert len(leftovers()) == 1
-        raise KeyError
+    def use() -> None:
+        with runtime.start(ContainerRequest(shell_image)):
+            assert len(leftovers()) == 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        use()
     assert leftovers() == []
 
 
@@ -113,9 +138,21 @@ def test_a_container_that_cannot_start_is_removed(
 ) -> None:
     with pytest.raises(RuntimeFailure, match="no-such-program"):
         runtime.start(ContainerRequest(shell_image, command=("no-such-program",)))
-    with pytest.raises(RuntimeFailure, match="The container ended at once") as caught:
-        runtime.start(sh(shell_image, "echo why")).__enter__()
-    assert "why" in caught.value.message
+    assert leftovers() == []
+
+
+def test_a_container_that_ends_at_once_tells_what_it_said(
+    runtime: DockerRuntime, shell_image: str, leftovers: Leftovers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = docker.APIClient.start
+
+    def start_and_wait(client: docker.APIClient, container_id: str) -> None:
+        start(client, container_id)
+        client.wait(container_id)
+
+    monkeypatch.setattr(docker.APIClient, "start", start_and_wait)
+    with pytest.raises(RuntimeFailure, match=r"The container ended at once\.\s+why"):
+        runtime.start(sh(shell_image, "echo why"))
     assert leftovers() == []
 
 
@@ -196,7 +233,9 @@ def test_gpus_that_mean_nothing(runtime: DockerRuntime, shell_image: str, leftov
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
-def test_a_daemon_without_a_gpu_driver(runtime: DockerRuntime, shell_image: str, leftovers: Leftovers) -> None:
+def test_a_daemon_without_a_gpu_driver(
+    runtime: DockerRuntime, shell_image: str, leftovers: Leftovers
+) -> None:
     with pytest.raises(MissingDeviceDriverError, match="could not select device driver") as caught:
         runtime.start(ContainerRequest(shell_image, gpus="all"))
     assert "NVIDIA Container Toolkit" in caught.value.hint

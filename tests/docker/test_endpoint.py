@@ -6,13 +6,19 @@ import hashlib
 import json
 import os
 import socket
-from pathlib import Path
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.docker.endpoint import DEFAULT_HOST, Endpoint, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, unreachable
 from cog_nix_hooks.docker.runtime import DockerRuntime
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_context(home: Path, name: str, host: str, *, current: bool = True, tls: bool = False) -> None:
@@ -33,7 +39,11 @@ def test_the_usual_socket(tmp_path: Path) -> None:
 
 def test_docker_host_wins(tmp_path: Path) -> None:
     write_context(tmp_path, "other", "unix:///other.sock")
-    environ = {"HOME": str(tmp_path), "DOCKER_HOST": "tcp://docker.example.org:2376", "DOCKER_TLS_VERIFY": "1"}
+    environ = {
+        "HOME": str(tmp_path),
+        "DOCKER_HOST": "tcp://docker.example.org:2376",
+        "DOCKER_TLS_VERIFY": "1",
+    }
     found = find_endpoint(environ)
     assert found == Endpoint("tcp://docker.example.org:2376", tmp_path / ".docker", tls_verify=True)
     assert found.socket_path is None
@@ -114,14 +124,13 @@ def test_the_sdks_way_leads_to_the_same_daemon(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.docker
 def test_asking_for_an_image_does_not_import_the_sdk() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys\nfrom cog_nix_hooks.docker import provide_runtime\n"
         "provide_runtime(name='auto').image_id('cog-nix-test:gone')\n"
-        "print([name for name in ('docker', 'requests', 'httpx', 'rich', 'jsonschema') if name in sys.modules])"
+        "heavy = {'docker', 'requests', 'httpx', 'rich', 'jsonschema'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import docker
 import pytest
+
 from cog_nix.errors import ImageError
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive, provide_runtime
@@ -58,7 +59,9 @@ def test_a_held_image_is_only_tagged(runtime: DockerRuntime, store: Store) -> No
 
 @pytest.mark.usefixtures("overlay_only")
 @pytest.mark.parametrize("known_by", ["tag", "label"])
-def test_layers_that_the_daemon_holds_are_left_out(runtime: DockerRuntime, store: Store, known_by: str) -> None:
+def test_layers_that_the_daemon_holds_are_left_out(
+    runtime: DockerRuntime, store: Store, known_by: str
+) -> None:
     low, middle = layer("low"), layer("middle")
     runtime.load(store.build(low, middle, layer("old")).program, [store.tag], QUIET)
     image = store.build(low, middle, layer("new"), layer("newer"))
@@ -109,7 +112,7 @@ class Counting(SilentReporter):
         context = super().bytes_bar(text, total)
 
         class Bar:
-            def __enter__(self) -> Bar:
+            def __enter__(self) -> Self:
                 context.__enter__()
                 return self
 
@@ -134,7 +137,9 @@ def test_the_bar_counts_what_is_sent(runtime: DockerRuntime, store: Store) -> No
 def test_a_program_that_fails_half_way_loads_nothing(runtime: DockerRuntime, store: Store) -> None:
     image = store.build(layer("a"))
     (image.program.parent / "fail").touch()
-    with pytest.raises(ImageError, match=r"The built image .*/image cannot be read: the disk is gone") as caught:
+    with pytest.raises(
+        ImageError, match=r"The built image .*/image cannot be read: the disk is gone"
+    ) as caught:
         runtime.load(image.program, [store.tag], QUIET)
     assert caught.value.hint == "Build it again."
     assert runtime.image_id(store.tag) is None
@@ -183,5 +188,5 @@ def test_a_name_gets_its_tag(name: str, full: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "offered"), [("docker", True), ("auto", True), ("podman", False)])
-def test_docker_is_offered_by_name(name: str, offered: bool) -> None:
+def test_docker_is_offered_by_name(name: str, *, offered: bool) -> None:
     assert (provide_runtime(name=name) is not None) is offered

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+
 from cog_nix.errors import ImageError
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.schema import ApiSchema
-from cog_nix.spec import ContainerRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cog_nix.spec import ContainerRequest
 
 
-def document(properties: dict[str, Any], output: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
+def document(
+    properties: dict[str, Any], output: dict[str, Any], required: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return an OpenAPI document in the shape that Cog writes, choices behind references and all."""
     reply = {"properties": {"output": {"$ref": "#/components/schemas/Output"}}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionResponse"}}}

@@ -5,6 +5,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 
@@ -60,7 +61,12 @@ def test_a_flag_becomes_what_the_schema_wants(
 
 @pytest.mark.parametrize(
     ("name", "media_type"),
-    [("cat.png", "image/png"), ("cat.webp", "image/webp"), ("cat.mesh", "application/octet-stream"), ("CAT.JPG", "image/jpeg")],
+    [
+        ("cat.png", "image/png"),
+        ("cat.webp", "image/webp"),
+        ("cat.mesh", "application/octet-stream"),
+        ("CAT.JPG", "image/jpeg"),
+    ],
 )
 def test_a_file_is_sent_as_a_data_url(
     make_schema: MakeSchema, tmp_path: Path, name: str, media_type: str
@@ -105,11 +111,15 @@ ONE = {
     [
         pytest.param(["n=11"], "", 'invalid input "n": number must be at most 10', id="maximum"),
         pytest.param(["n=-1"], "", 'invalid input "n": number must be at least 0', id="minimum"),
-        pytest.param(["big=1e7"], "", 'invalid input "big": number must be at most 2.5e+06', id="large-bound"),
+        pytest.param(
+            ["big=1e7"], "", 'invalid input "big": number must be at most 2.5e+06', id="large-bound"
+        ),
         pytest.param(["n=1.5"], "", 'invalid input "n": expected integer, got string', id="fraction"),
         pytest.param(["n=abc"], "", 'invalid input "n": expected integer, got string', id="no-number"),
         pytest.param(["size=huge"], "", 'invalid input "size": must be one of: small, large', id="choice"),
-        pytest.param([], '{"size": 5}', 'invalid input "size": must be one of: small, large', id="choice-type"),
+        pytest.param(
+            [], '{"size": 5}', 'invalid input "size": must be one of: small, large', id="choice-type"
+        ),
         pytest.param([], '{"names": [1]}', 'invalid input "names.0": expected string, got number', id="item"),
         pytest.param(["word=a"], "", 'invalid input "word": minimum string length is 2', id="short"),
         pytest.param(["word=abcde"], "", 'invalid input "word": maximum string length is 4', id="long"),
@@ -119,7 +129,9 @@ ONE = {
             'invalid input "word": string doesn\'t match the regular expression "^[a-z]+$"',
             id="pattern",
         ),
-        pytest.param(["either=x"], "", 'invalid input "either": doesn\'t match any schema from "anyOf"', id="union"),
+        pytest.param(
+            ["either=x"], "", 'invalid input "either": doesn\'t match any schema from "anyOf"', id="union"
+        ),
         pytest.param(
             [],
             '{"opt": null, "n": "a"}',
@@ -146,7 +158,9 @@ ONE = {
             id="unknown-before-anything-else",
         ),
         pytest.param(["table={"], "", 'invalid input "table": expected a JSON object: ', id="broken-object"),
-        pytest.param(["n"], "", "Failed to parse input 'n', expected format is 'name=value'", id="no-equals-sign"),
+        pytest.param(
+            ["n"], "", "Failed to parse input 'n', expected format is 'name=value'", id="no-equals-sign"
+        ),
         pytest.param(["n=1"], "{}", "Must use one of --json or --input to provide model inputs", id="both"),
         pytest.param([], "[1]", "Failed to parse JSON: expected object, got array", id="json-list"),
         pytest.param([], "{", "Failed to parse JSON: ", id="json-broken"),
@@ -194,5 +208,8 @@ def test_a_typo_is_found_before_a_file_is_read(make_schema: MakeSchema) -> None:
 def test_a_training_without_inputs_of_its_own_takes_the_predictions(make_schema: MakeSchema) -> None:
     schema = make_schema({"n": INTEGER})
     assert prepare_inputs(read_inputs(["n=1"]), schema, train=True) == {"n": 1}
-    schema.document["components"]["schemas"]["TrainingInput"] = {"type": "object", "properties": {"m": INTEGER}}
+    schema.document["components"]["schemas"]["TrainingInput"] = {
+        "type": "object",
+        "properties": {"m": INTEGER},
+    }
     assert prepare_inputs(read_inputs(["m=1"]), schema, train=True) == {"m": 1}

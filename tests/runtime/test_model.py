@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from cog_nix.errors import PredictionError, RuntimeFailure
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.client import ModelClient
@@ -52,7 +53,7 @@ def test_a_failed_prediction_is_an_answer(model: FakeModel) -> None:
             id="refused-inputs",
         ),
         pytest.param(422, {"detail": "odd"}, "/predictions call returned status 422", id="refused-oddly"),
-        pytest.param(500, {"error": "boom"}, "status 500\n\n{\"error\": \"boom\"}", id="server-error"),
+        pytest.param(500, {"error": "boom"}, 'status 500\n\n{"error": "boom"}', id="server-error"),
     ],
 )
 def test_http_errors_say_what_the_model_said(model: FakeModel, status: int, answer: Any, said: str) -> None:
@@ -92,8 +93,12 @@ def test_the_wait_ends_when_setup_has_run(model: FakeModel, fake_runtime: FakeRu
             "Model setup failed:\n\n    loading\n    ValueError: no weights",
             id="setup-failed",
         ),
-        pytest.param({"status": "DEFUNCT"}, "Container healthcheck returned unexpected status: DEFUNCT", id="defunct"),
-        pytest.param({"status": "STARTING"}, "Timed out: the model was not ready after 0.2 seconds", id="too-slow"),
+        pytest.param(
+            {"status": "DEFUNCT"}, "Container healthcheck returned unexpected status: DEFUNCT", id="defunct"
+        ),
+        pytest.param(
+            {"status": "STARTING"}, "Timed out: the model was not ready after 0.2 seconds", id="too-slow"
+        ),
         pytest.param({"no": "status"}, "Container healthcheck returned invalid response: ", id="not-cog"),
     ],
 )
@@ -112,7 +117,9 @@ def test_a_container_that_died_shows_its_output(fake_runtime: FakeRuntime) -> No
     fake_runtime.container.running = False
     with pytest.raises(RuntimeFailure) as caught:
         wait_until_ready(fake_runtime.container, 10)
-    assert caught.value.message == "Container exited unexpectedly with status 3:\n\n    a line of the container"
+    assert (
+        caught.value.message == "Container exited unexpectedly with status 3:\n\n    a line of the container"
+    )
     assert caught.value.hint
 
 
@@ -149,7 +156,11 @@ def test_without_a_driver_all_gpus_become_none(fake_runtime: FakeRuntime) -> Non
 def test_named_gpus_are_not_silently_dropped(fake_runtime: FakeRuntime) -> None:
     fake_runtime.has_gpu_driver = False
     session = running_model(
-        fake_runtime, ContainerRequest("m", gpus="device=0"), setup_timeout=1, log=print, reporter=SilentReporter()
+        fake_runtime,
+        ContainerRequest("m", gpus="device=0"),
+        setup_timeout=1,
+        log=print,
+        reporter=SilentReporter(),
     )
     with pytest.raises(RuntimeFailure, match="no driver"), session:
         pytest.fail("started")
@@ -173,7 +184,9 @@ def record(level: str, target: str, **fields: str) -> str:
         pytest.param("plain text", "plain text", id="not-a-record"),
         pytest.param('{"a": 1}', '{"a": 1}', id="json-of-the-model"),
         pytest.param("{broken", "{broken", id="broken-json"),
-        pytest.param(record("INFO", "coglet::setup", message="loading", source="Stdout"), "loading", id="setup"),
+        pytest.param(
+            record("INFO", "coglet::setup", message="loading", source="Stdout"), "loading", id="setup"
+        ),
         pytest.param(record("INFO", "coglet::user", message="old"), "old", id="python-warning"),
         pytest.param(
             record("INFO", "coglet::prediction", message="step 1", source="Stderr"), "step 1", id="prediction"
@@ -205,5 +218,5 @@ def test_the_log_keeps_what_it_showed() -> None:
     ],
     ids=["usual", "debug", "rust-log"],
 )
-def test_the_servers_log_settings(environ: dict[str, str], debug: bool, expected: dict[str, str]) -> None:
+def test_the_servers_log_settings(environ: dict[str, str], expected: dict[str, str], *, debug: bool) -> None:
     assert log_environment(environ, debug=debug) == expected

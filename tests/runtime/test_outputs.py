@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.media import decode_data_url, encode_data_url, extension_of, type_of
 from cog_nix.runtime.outputs import choose_destination, json_text, text_of, write_file, write_files
@@ -21,9 +22,13 @@ FILES = {"type": "array", "items": FILE}
         pytest.param(3.0, {"type": "number"}, "3", id="whole-float-loses-its-fraction"),
         pytest.param(0.25, {"type": "number"}, "0.25", id="float"),
         pytest.param(True, {"type": "boolean"}, "true", id="boolean"),
-        pytest.param(["a", "b"], {"type": "array", "items": {"type": "string"}}, '[\n  "a",\n  "b"\n]', id="list"),
+        pytest.param(
+            ["a", "b"], {"type": "array", "items": {"type": "string"}}, '[\n  "a",\n  "b"\n]', id="list"
+        ),
         pytest.param([], {"type": "array", "items": {"type": "string"}}, "[]", id="empty-list"),
-        pytest.param({"b": 1, "a": "<é>"}, {"type": "object"}, '{\n  "a": "\\u003cé\\u003e",\n  "b": 1\n}', id="object"),
+        pytest.param(
+            {"b": 1, "a": "<é>"}, {"type": "object"}, '{\n  "a": "\\u003cé\\u003e",\n  "b": 1\n}', id="object"
+        ),
         pytest.param("text", {}, '"text"', id="string-of-an-untyped-output-is-json"),
         pytest.param("data:,x", FILE, None, id="a-file-is-no-text"),
         pytest.param(["data:,x"], FILES, None, id="files-are-no-text"),
@@ -57,7 +62,9 @@ def test_a_file_is_written(tmp_path: Path, asked: str, media_type: str, name: st
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize(("asked", "names"), [("output", ["output.0.png", "output.1.gif"]), ("o.x", ["o.0.x", "o.1.x"])])
+@pytest.mark.parametrize(
+    ("asked", "names"), [("output", ["output.0.png", "output.1.gif"]), ("o.x", ["o.0.x", "o.1.x"])]
+)
 def test_files_of_a_list_are_numbered(tmp_path: Path, asked: str, names: list[str]) -> None:
     urls = [encode_data_url(b"0", "image/png"), encode_data_url(b"1", "image/gif")]
     result = write_files(urls, FILES, tmp_path / asked, lambda _path: None)
@@ -66,7 +73,9 @@ def test_files_of_a_list_are_numbered(tmp_path: Path, asked: str, names: list[st
 
 
 def test_other_outputs_pass_through(tmp_path: Path) -> None:
-    assert write_files({"a": 1}, {"type": "object"}, tmp_path / "output", lambda _path: pytest.fail("written")) == {"a": 1}
+    assert write_files(
+        {"a": 1}, {"type": "object"}, tmp_path / "output", lambda _path: pytest.fail("written")
+    ) == {"a": 1}
 
 
 def test_an_existing_file_is_replaced_and_a_link_followed(tmp_path: Path) -> None:
@@ -91,10 +100,16 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "path", "asked"),
-    [(None, "output", False), ("", "output", False), ("a.png", "a.png", True), ("@a.png", "a.png", True), ("sub", "sub/output", True)],
+    [
+        (None, "output", False),
+        ("", "output", False),
+        ("a.png", "a.png", True),
+        ("@a.png", "a.png", True),
+        ("sub", "sub/output", True),
+    ],
 )
 def test_destination(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, path: str, asked: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, path: str, *, asked: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
@@ -135,11 +150,19 @@ def test_what_is_no_data_url(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("media_type", "extension"),
     [
-        ("image/jpeg", ".jpg"), ("image/webp", ".webp"), ("audio/wav", ".wav"), ("audio/mpeg", ".mp3"),
-        ("video/mp4", ".mp4"), ("application/zip", ".zip"), ("application/json", ".json"), ("text/csv", ".csv"),
-        ("model/gltf-binary", ".glb"), ("application/octet-stream", ".bin"), ("text/plain; charset=utf-8", ".txt"),
+        ("image/jpeg", ".jpg"),
+        ("image/webp", ".webp"),
+        ("audio/wav", ".wav"),
+        ("audio/mpeg", ".mp3"),
+        ("video/mp4", ".mp4"),
+        ("application/zip", ".zip"),
+        ("application/json", ".json"),
+        ("text/csv", ".csv"),
+        ("model/gltf-binary", ".glb"),
+        ("application/octet-stream", ".bin"),
+        ("text/plain; charset=utf-8", ".txt"),
     ],
-)  # fmt: skip
+)
 def test_extensions(media_type: str, extension: str) -> None:
     assert extension_of(media_type) == extension
     assert type_of("x" + extension) == media_type.partition(";")[0]

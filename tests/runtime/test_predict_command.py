@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from cog_nix.cli import predict
 from cog_nix.errors import CogNixError, PredictionError
 from cog_nix.runtime.media import encode_data_url
-from typer.testing import CliRunner
+from cog_nix.runtime.schema import ApiSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,7 @@ def invoke(
         "run.cog.openapi_schema": json.dumps(model.openapi),
     }
     monkeypatch.setattr(predict, "find_runtime", lambda: fake_runtime)
+    monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
     monkeypatch.setattr(predict, "build_project", lambda _file: ("model", json.dumps(model.openapi)))
     monkeypatch.delenv("RUST_LOG", raising=False)
     app = typer.Typer()
@@ -69,15 +72,41 @@ def test_without_an_image_the_project_is_built(invoke: Invoke) -> None:
     assert result.stderr.startswith("Building Docker image from environment in cog.yaml...\n\n\nStarting")
 
 
-def test_predict_is_the_old_name(invoke: Invoke) -> None:
-    result = invoke("predict", "model", "-i", "text=a")
-    assert result.stdout == "hello\n"
-    assert result.stderr.startswith('"cog-nix predict" is deprecated, use "cog-nix run"\n')
+def test_predict_is_the_same(invoke: Invoke) -> None:
+    first, second = (invoke(name, "model", "-i", "text=a") for name in ("run", "predict"))
+    assert (first.stdout, first.stderr) == (second.stdout, second.stderr)
 
 
 def test_flags_of_upstreams_build_are_accepted(invoke: Invoke) -> None:
-    flags = ["--progress", "plain", "--use-cuda-base-image", "false", "--no-use-cog-base-image", "-f", "other.yaml"]
+    flags = [
+        "--progress",
+        "plain",
+        "--use-cuda-base-image",
+        "false",
+        "--no-use-cog-base-image",
+        "-f",
+        "other.yaml",
+    ]
     assert invoke("run", "model", "-i", "text=a", *flags).exit_code == 0
+
+
+def test_wrong_inputs_of_a_project_stop_before_it_is_built(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "build_project", lambda _file: pytest.fail("built"))
+    monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("asked for Docker"))
+    assert failure(invoke("run", "-i", "typo=a")).message == 'unknown input "typo"; valid inputs are: text'
+
+
+def test_a_projects_schema_comes_from_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+    (tmp_path / "predict.py").write_text(
+        "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, n: int) -> str:\n        return str(n)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    component = predict.project_schema(None).input_component()
+    assert component["properties"]["n"]["type"] == "integer"
 
 
 def test_wrong_inputs_stop_before_anything_starts(invoke: Invoke, fake_runtime: FakeRuntime) -> None:
@@ -102,18 +131,25 @@ def test_an_image_without_a_schema_is_asked_when_it_runs(
         ("plain", "plain is not a Cog model: it has no label run.cog.config."),
     ],
 )
-def test_images_that_cannot_be_run(invoke: Invoke, fake_runtime: FakeRuntime, image: str, message: str) -> None:
+def test_images_that_cannot_be_run(
+    invoke: Invoke, fake_runtime: FakeRuntime, image: str, message: str
+) -> None:
     fake_runtime.images["plain"] = {}
     assert failure(invoke("run", image)).message == message
 
 
 @pytest.mark.parametrize(
     ("flags", "config", "expected"),
-    [([], True, "all"), ([], False, None), (["--gpus", "device=1"], True, "device=1"), (["--gpus", "all"], False, "all")],
+    [
+        ([], True, "all"),
+        ([], False, None),
+        (["--gpus", "device=1"], True, "device=1"),
+        (["--gpus", "all"], False, "all"),
+    ],
     ids=["config", "neither", "flag-wins", "flag"],
 )
 def test_gpus(
-    invoke: Invoke, fake_runtime: FakeRuntime, flags: list[str], config: bool, expected: str | None
+    invoke: Invoke, fake_runtime: FakeRuntime, flags: list[str], expected: str | None, *, config: bool
 ) -> None:
     fake_runtime.images["model"]["run.cog.config"] = json.dumps({"build": {"gpu": config}})
     invoke("run", "model", "-i", "text=a", *flags)
@@ -157,10 +193,12 @@ def test_a_yielding_model_answers_a_list(invoke: Invoke, model: FakeModel) -> No
 
 
 def test_json_shows_the_whole_answer(invoke: Invoke, model: FakeModel, tmp_path: Path) -> None:
-    model.openapi["components"]["schemas"]["Output"] = {"type": "array", "items": {"type": "string", "format": "uri"}}
-    model.answer = {
-        "status": "succeeded", "output": [encode_data_url(b"x", "image/gif")], "metrics": {"predict_time": 1.0},
-    }  # fmt: skip
+    model.openapi["components"]["schemas"]["Output"] = {
+        "type": "array",
+        "items": {"type": "string", "format": "uri"},
+    }
+    files = [encode_data_url(b"x", "image/gif")]
+    model.answer = {"status": "succeeded", "output": files, "metrics": {"predict_time": 1.0}}
     result = invoke("run", "model", "--json", '{"text": "a"}')
     assert json.loads(result.stdout) == {
         "status": "succeeded", "output": ["output.0.gif"], "error": "", "metrics": {"predict_time": 1},

@@ -151,7 +151,7 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     parts = urlsplit(uri)
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
-        return base.is_dir() and not (base / "dists" / suite / "InRelease").exists()
+        return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
     status = getattr(error, "status", None)
     return (
         status in (404, 410)

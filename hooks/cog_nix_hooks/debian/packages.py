@@ -248,7 +248,7 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
             _write_table(packages, Path(name))
             _flush(Path(name))
             Path(name).replace(database)
-        except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, KeyError) as error:
+        except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
             raise LockError(
                 f"{uri}: the Packages index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",

@@ -19,7 +19,7 @@ ARCHITECTURE = "amd64"
 _RELATION = re.compile(
     r"""^(?P<name>[^\s:(\[<]+)
     (?: :(?P<qualifier>[\w-]+) )? \s*
-    (?: \( \s* (?P<operator><<|<=|=|>=|>>|<|>) \s* (?P<version>[^\s)]+) \s* \) )? \s*
+    (?: \( \s* (?P<operator><<|<=|=|>=|>>|<|>) \s* (?P<version>[A-Za-z0-9][^\s)]*) \s* \) )? \s*
     (?: \[ (?P<architectures>[^\]]*) \] )? \s*
     (?: <[^>]*> \s* )*$""",
     re.VERBOSE,

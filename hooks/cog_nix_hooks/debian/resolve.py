@@ -13,6 +13,7 @@ from .archive import open_suite
 from .base import BASE_GROUP, base_packages
 from .explain import explain
 from .names import Names
+from .relations import RelationError
 from .solver import DeadEndError, Solver
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ def _solve(request: SystemRequest, catalogue: Catalogue, context: Context) -> li
         raise LockError(
             explain(error, catalogue, names.place),
             hint="Remove or replace one of the packages named above under build.system_packages.",
+        ) from error
+    except RelationError as error:
+        raise LockError(
+            f"The index of Debian {request.suite} is broken: {error}",
+            hint="Try another mirror: [debian] mirror in cog-nix.toml.",
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import signal
 import threading
 from contextlib import suppress
@@ -40,11 +41,13 @@ def start_container(client: docker.APIClient, request: ContainerRequest) -> Dock
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
         RuntimeFailure: it cannot be started.
     """
-    cleanup = _Cleanup(client)
+    # A name of our own: an interrupted creation can be undone although its answer never came.
+    name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
+    cleanup = _Cleanup(client, name)
     try:
-        cleanup.container_id = _create(client, request)
-        client.start(cleanup.container_id)
-        return DockerContainer(client, cleanup, _host_port(client, cleanup.container_id))
+        _create(client, name, request)
+        client.start(name)
+        return DockerContainer(client, cleanup, _host_port(client, name))
     except docker.errors.DockerException as error:
         cleanup.run()
         raise _failure(error, request) from error
@@ -65,7 +68,7 @@ class DockerContainer:
     def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int) -> None:
         self._client = client
         self._cleanup = cleanup
-        self._id = cleanup.container_id
+        self._name = cleanup.name
         self._port = port
         self._follower: threading.Thread | None = None
 
@@ -77,26 +80,26 @@ class DockerContainer:
     def alive(self) -> bool:
         """Whether the main process still runs."""
         try:
-            return bool(self._client.inspect_container(self._id)["State"]["Running"])
+            return bool(self._client.inspect_container(self._name)["State"]["Running"])
         except docker.errors.NotFound:
             return False
 
     def logs(self) -> str:
         """Return what the container wrote so far."""
-        text: bytes = self._client.logs(self._id, stdout=True, stderr=True)
+        text: bytes = self._client.logs(self._name, stdout=True, stderr=True)
         return text.decode("utf-8", "replace")
 
     def follow_logs(self, sink: Callable[[str], None]) -> None:
         """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
-        stream = self._client.logs(self._id, stdout=True, stderr=True, stream=True, follow=True)
+        stream = self._client.logs(self._name, stdout=True, stderr=True, stream=True, follow=True)
         self._follower = threading.Thread(
-            target=_feed, args=(stream, sink), daemon=True, name="container-logs"
+            target=feed_lines, args=(stream, sink), daemon=True, name="container-logs"
         )
         self._follower.start()
 
     def signal(self, name: str) -> None:
         """Send a signal to the main process."""
-        self._client.kill(self._id, name)
+        self._client.kill(self._name, name)
 
     def wait(self, timeout: float) -> int:
         """Wait for the end; return the exit status.
@@ -107,7 +110,7 @@ class DockerContainer:
         import requests  # noqa: PLC0415 - the SDK has imported it
 
         try:
-            return int(self._client.wait(self._id, timeout=max(1, round(timeout)))["StatusCode"])
+            return int(self._client.wait(self._name, timeout=max(1, round(timeout)))["StatusCode"])
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
 
@@ -130,9 +133,9 @@ class _Cleanup:
     :class:`SystemExit` instead, as SIGINT raises :class:`KeyboardInterrupt`.
     """
 
-    def __init__(self, client: docker.APIClient) -> None:
+    def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client = client
-        self.container_id = ""
+        self.name = name
         self._done = False
         self._previous: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -148,8 +151,7 @@ class _Cleanup:
         self._done = True
         interrupt = self._set_interrupt(signal.SIG_IGN)
         try:
-            if self.container_id:
-                self._remove(before_removal)
+            self._remove(before_removal)
         finally:
             self._client.close()
             self._set_interrupt(interrupt)
@@ -159,13 +161,13 @@ class _Cleanup:
 
     def _remove(self, before_removal: Callable[[], None] | None) -> None:
         try:
-            self._client.stop(self.container_id, timeout=_STOP_SECONDS)
+            self._client.stop(self.name, timeout=_STOP_SECONDS)
             if before_removal:
                 before_removal()
         except docker.errors.APIError:
             pass  # it has ended already, or the removal below says why
         with suppress(docker.errors.NotFound):
-            self._client.remove_container(self.container_id, force=True, v=True)
+            self._client.remove_container(self.name, force=True, v=True)
 
     def _set_interrupt(self, handler: Any) -> Any:
         if threading.current_thread() is not threading.main_thread() or handler is None:
@@ -177,22 +179,22 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _create(client: docker.APIClient, request: ContainerRequest) -> str:
+def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> None:
     host_config = client.create_host_config(
         port_bindings={_PORT: (_LOOPBACK, request.port or None)},
         binds=[f"{source}:{target}" for source, target in request.mounts],
         device_requests=[gpu_request(request.gpus)] if request.gpus else None,
         shm_size=_SHARED_MEMORY,
     )
-    created = client.create_container(
+    client.create_container(
         request.image,
         command=list(request.command) if request.command is not None else None,
         environment=dict(request.env),
-        ports=[_PORT],
+        ports=[int(_PORT.partition("/")[0])],  # the SDK adds the protocol
         host_config=host_config,
         labels={OWNER_LABEL: str(os.getpid())},
+        name=name,
     )
-    return str(created["Id"])
 
 
 def gpu_request(gpus: str) -> DeviceRequest:
@@ -219,16 +221,16 @@ def gpu_request(gpus: str) -> DeviceRequest:
     return DeviceRequest(driver="nvidia", capabilities=[["gpu"]], **wanted)
 
 
-def _host_port(client: docker.APIClient, container_id: str) -> int:
-    ports = client.inspect_container(container_id)["NetworkSettings"]["Ports"]
+def _host_port(client: docker.APIClient, name: str) -> int:
+    ports = client.inspect_container(name)["NetworkSettings"]["Ports"]
     bindings = ports.get(_PORT) or []
     if not bindings:
-        logs = client.logs(container_id).decode("utf-8", "replace").strip()
+        logs = client.logs(name).decode("utf-8", "replace").strip()
         raise RuntimeFailure("The container ended at once." + (f"\n\n{logs}" if logs else ""))
     return int(bindings[0]["HostPort"])
 
 
-def _feed(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:
+def feed_lines(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:
     """Cut the stream into lines: Docker's frames end where the writer's buffer did."""
     rest = b""
     for frame in stream:

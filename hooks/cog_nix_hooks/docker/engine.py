@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from cog_nix.errors import RuntimeFailure
 
@@ -93,7 +93,7 @@ class Engine:
         self, method: str, path: str, query: Mapping[str, str] | None, body: Body
     ) -> tuple[int, Iterator[bytes]]:
         headers = {"Content-Type": "application/x-tar"} if body is not None else {}
-        target = f"{path}?{urlencode(query)}" if query else path
+        target = quote(path, safe="/:@") + (f"?{urlencode(query)}" if query else "")
         try:
             return self._send(method, target, body, headers)
         except (OSError, HTTPException) as error:

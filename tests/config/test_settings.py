@@ -1,0 +1,97 @@
+"""cog-nix.toml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.config import load_settings
+from cog_nix.config.model import DebianSettings, LayerSettings, Project, PythonSettings, Settings
+from cog_nix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def settings(root: Path, text: str) -> Settings:
+    (root / "cog-nix.toml").write_text(text, "utf-8")
+    return load_settings(Project(root, root / "cog.yaml"))
+
+
+def test_no_file_means_defaults(tmp_path: Path) -> None:
+    assert load_settings(Project(tmp_path, tmp_path / "cog.yaml")) == Settings()
+
+
+def test_everything(tmp_path: Path) -> None:
+    text = """
+[debian]
+mirror = "https://mirror.example.org/debian"
+security_mirror = "file:///srv/debian-security"
+suite = "trixie"
+[python]
+exclude_newer = 2026-01-31T00:00:00Z
+[layers]
+heavy_bytes = 1_000
+budget = 20
+"""
+    assert settings(tmp_path, text) == Settings(
+        DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
+        PythonSettings("2026-01-31T00:00:00Z"),
+        LayerSettings(1000, 20),
+    )
+
+
+@pytest.mark.parametrize("written", ['"2026-01-31"', "2026-01-31"], ids=["text", "date"])
+def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
+    assert settings(tmp_path, f"[python]\nexclude_newer = {written}\n").python.exclude_newer == "2026-01-31"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "[debain]\n",
+            ['cog-nix.toml:1: there is no setting "debain"', 'Did you mean "debian"?'],
+            id="table",
+        ),
+        pytest.param("x = 1\n", ["cog-nix.toml:1:", "Known are debian, layers, python."], id="top-level"),
+        pytest.param(
+            "[python]\n[layers]\n  budgets = 3\n",
+            [
+                'cog-nix.toml:3: there is no setting "layers.budgets"',
+                'Did you mean "budget"?',
+                "3 |   budgets = 3",
+            ],
+            id="key",
+        ),
+        pytest.param("debian.miror = 'x'\n", ["cog-nix.toml:1:", 'Did you mean "mirror"?'], id="dotted"),
+        pytest.param("debian = 1\n", ["cog-nix.toml:1: debian must be a table"], id="no-table"),
+        pytest.param(
+            "[debian]\nmirror = 'mirror'\n", ["cog-nix.toml:2: debian.mirror must be a URL"], id="url"
+        ),
+        pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),
+        pytest.param("[python]\nexclude_newer = 'soon'\n", ["must be a date"], id="date"),
+        pytest.param("[python]\nexclude_newer = 3\n", ["must be a date"], id="number-as-date"),
+        pytest.param("[layers]\nbudget = 500\n", ["must be a number from 1 to 120"], id="budget"),
+        pytest.param("[layers]\nbudget = true\n", ["must be a number from 1 to 120"], id="boolean"),
+        pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),
+        pytest.param("[layers\n", ["cog-nix.toml:1: this is no TOML", "1 | [layers"], id="syntax"),
+        pytest.param(
+            "[layers]\nbudget = 0\nx = 1\n[y]\n",
+            ["cog-nix.toml:2:", "cog-nix.toml:3:", "cog-nix.toml:4:"],
+            id="all",
+        ),
+    ],
+)
+def test_errors(tmp_path: Path, text: str, expected: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(tmp_path, text)
+    message = str(caught.value)
+    assert [part for part in expected if part not in message] == []
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "cog-nix.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(Project(tmp_path, tmp_path / "cog.yaml"))

@@ -1,0 +1,2 @@
+def hello(name: str, times: int = 1) -> str:
+    return name * times

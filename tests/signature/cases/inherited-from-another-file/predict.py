@@ -1,0 +1,6 @@
+from lib.base import Shared
+
+
+class Predictor(Shared):
+    def setup(self) -> None:
+        pass

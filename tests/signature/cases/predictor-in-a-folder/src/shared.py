@@ -1,0 +1,5 @@
+from cog import BaseModel
+
+
+class Other(BaseModel):
+    b: str

@@ -1,0 +1,12 @@
+import typing
+import numpy as np
+from typing import Annotated, Callable, List, Literal, Optional, Sequence, Tuple, Union
+from PIL import Image
+from cog import BaseModel, ConcatenateIterator, Iterator, concurrent, streaming
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    @concurrent(max=0)
+    async def predict(self, prompt: str) -> str:
+        return prompt

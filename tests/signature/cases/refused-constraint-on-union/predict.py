@@ -1,0 +1,6 @@
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    def predict(self, data: str | int = Input(ge=1)) -> str:
+        return prompt

@@ -1,0 +1,6 @@
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    def predict(self, xs: list[int] = [1, "b"]) -> str:
+        return prompt

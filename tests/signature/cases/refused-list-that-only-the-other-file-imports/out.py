@@ -1,0 +1,6 @@
+from typing import List
+from cog import BaseModel
+
+
+class Result(BaseModel):
+    parts: List[str]

@@ -1,0 +1,6 @@
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    def predict(self, text: str = Input(default="abcdef", max_length=5)) -> str:
+        return prompt

@@ -1,0 +1,11 @@
+import typing
+import numpy as np
+from typing import Annotated, Callable, List, Literal, Optional, Sequence, Tuple, Union
+from PIL import Image
+from cog import BaseModel, ConcatenateIterator, Iterator, concurrent, streaming
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    def predict(self, data: Tuple[int, int]) -> str:
+        return prompt
