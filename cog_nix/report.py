@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 class Bar(Protocol):
@@ -37,17 +38,11 @@ class Reporter(Protocol):
     def log(self, text: str) -> None:
         """Pass on a line of a tool's own output (shown with -v, and on failure)."""
 
-    def bytes_bar(self, text: str, total: int | None) -> _BarContext:
+    def bytes_bar(self, text: str, total: int | None) -> AbstractContextManager[Bar]:
         """Return a context manager that yields a :class:`Bar` counting bytes."""
 
-    def steps_bar(self, text: str, total: int | None) -> _BarContext:
+    def steps_bar(self, text: str, total: int | None) -> AbstractContextManager[Bar]:
         """Return a context manager that yields a :class:`Bar` counting steps."""
-
-
-class _BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentBar:

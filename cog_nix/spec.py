@@ -185,6 +185,13 @@ class Runtime(Protocol):
             ImageError: there is no such image.
         """
 
+    def pull(self, reference: str, reporter: Reporter) -> None:
+        """Fetch an image from its registry.
+
+        Raises:
+            ImageError: the registry has no such image or cannot be reached.
+        """
+
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store (the path Nix built) under these tags; return its id."""
 

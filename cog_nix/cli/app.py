@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+_UsageProblem = typer.BadParameter.__mro__[2]
+"""click's ClickException: typer carries click inside itself from 0.2x on and does not export this class."""
+
 _HELP = """Build Cog models into reproducible Docker images with Nix.
 
+\b
   cog-nix build                        build the model in this folder, load it into Docker
   cog-nix predict -i text=world        build it and run one prediction
   cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
@@ -79,7 +83,10 @@ def run(arguments: Sequence[str]) -> int:
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
+        status = application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
+    except _UsageProblem as error:
+        error.show()
+        return error.exit_code
     except CogNixError as error:
         complain(f"error: {error}")
         return error.exit_code
@@ -88,4 +95,4 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
-    return 0
+    return status if isinstance(status, int) else 0

@@ -267,9 +267,8 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
 
 
 def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
-    pull = getattr(runtime, "pull", None)
-    if pull is not None and runtime.image_id(image) is None:
-        pull(image, reporter)
+    if runtime.image_id(image) is None:
+        runtime.pull(image, reporter)
     return runtime.image_labels(image)
 
 

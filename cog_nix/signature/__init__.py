@@ -83,11 +83,11 @@ def document(project_root: Path, predict: str | None, train: str | None, version
             "no predict or train reference found in cog.yaml", hint="Add one: predict: predict.py:Predictor"
         )
     documents = []
-    if predict:
-        documents.append(openapi(describe(project_root, predict, "predict"), version))
-    if train:
-        documents.append(openapi(describe(project_root, train, "train"), version))
     with _reported(predict or train or ""):
+        if predict:
+            documents.append(openapi(describe(project_root, predict, "predict"), version))
+        if train:
+            documents.append(openapi(describe(project_root, train, "train"), version))
         # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
         return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
 

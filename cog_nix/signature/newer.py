@@ -1,8 +1,8 @@
 """Source for a newer Python than the one that reads it.
 
-From Python 3.12 on (PEP 701) a formatted string may use its own quotes inside. A model may be written for that
-while an older Python reads its signature. What functions do is not part of a signature, so the functions that
-hold such strings are read with empty bodies. Line numbers stay what they are.
+From Python 3.12 on (PEP 701) a formatted string may use its own quotes inside. A model may be written for
+that while an older Python reads its signature. What functions do is not part of a signature, so the functions
+that hold such strings are read with empty bodies. Line numbers stay what they are.
 """
 
 from __future__ import annotations

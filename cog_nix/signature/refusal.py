@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cog_nix.signature.syntax import Source
 
 UNSUPPORTED = "unsupported type: "
+_LONGEST_CODE = 160
 
 
 class RefusalError(Exception):
@@ -44,7 +45,8 @@ class RefusalError(Exception):
         """Return the error for the user, naming ``path`` when no closer place is known."""
         if not self.line:
             return SignatureError(f"{path}: {self.message}", hint=self.hint)
-        quoted = f"\n\n  {self.line} | {self.code}" if self.code else ""
+        code = self.code if len(self.code) <= _LONGEST_CODE else f"{self.code[:_LONGEST_CODE]} …"
+        quoted = f"\n\n  {self.line} | {code}" if code else ""
         return SignatureError(f"{self.path}:{self.line}: {self.message}{quoted}", hint=self.hint)
 
 

@@ -5,11 +5,5 @@ from cog import BasePredictor, Input, Input as In
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self,
-        a: str = In(description="renamed", default="x"),
-        b: cog.Path = None,
-        c: cogs.Secret = Input(),
-        d: pathlib.Path = "x",
-    ) -> str:
-        return prompt
+    def predict(self, a: str = In(description="renamed", default="x"), b: cog.Path = None, c: cogs.Secret = Input(), d: pathlib.Path = "x") -> str:
+        raise NotImplementedError

@@ -7,13 +7,5 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self,
-        a: Annotated[str, "about"],
-        b: Annotated[Tensor, Opaque],
-        c: Annotated[list[Tensor], Opaque],
-        d: Annotated[Optional[list[Tensor]], Opaque] = None,
-        e: list[Annotated[Tensor, cog.Opaque]] = [],
-        f: t.Annotated[int, Opaque] = {},
-    ) -> str:
-        return prompt
+    def predict(self, a: Annotated[str, "about"], b: Annotated[Tensor, Opaque], c: Annotated[list[Tensor], Opaque], d: Annotated[Optional[list[Tensor]], Opaque] = None, e: list[Annotated[Tensor, cog.Opaque]] = [], f: t.Annotated[int, Opaque] = {}) -> str:
+        raise NotImplementedError

@@ -2,5 +2,8 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(self, prompt: str = Input(description="ab", default="c")) -> str:
+    def predict(self, prompt: str = Input(description="a" \
+ "b", \
+ default= \
+ "c")) -> str:
         return prompt

@@ -16,4 +16,4 @@ class Predictor(BasePredictor):
         both: str = Input(choices=["none"] + STYLES + ["all"], default=DEFAULT, description=ABOUT),
         pair: str = Input(choices=PAIR),
     ) -> str:
-        return prompt
+        raise NotImplementedError

@@ -9,4 +9,4 @@ class Predictor(BasePredictor):
         scale: float = Input(choices=[0.5, 1.0, 2.0], default=1.0),
         optional: str | None = Input(choices=["x", "y"], default=None),
     ) -> str:
-        return prompt
+        raise NotImplementedError

@@ -10,8 +10,7 @@ class Predictor(BasePredictor):
             description="What to draw",  # a cat
             default="a cat",
         ),  # done
-        style: str = Input(
-            choices=["a", "b"],  # all of them
+        style: str = Input(choices=["a", "b"],  # all of them
         ),
     ) -> str:
         return prompt

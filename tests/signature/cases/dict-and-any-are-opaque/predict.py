@@ -14,4 +14,4 @@ class Predictor(BasePredictor):
         f: Optional[Dict[str, str]] = None,
         g: typing.Any = Input(description="anything"),
     ) -> str:
-        return prompt
+        raise NotImplementedError

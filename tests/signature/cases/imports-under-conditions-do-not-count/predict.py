@@ -3,7 +3,6 @@ try:
 except ImportError:
     pass
 from typing import TYPE_CHECKING
-
 if TYPE_CHECKING:
     from typing import Optional as Maybe
 from cog import BasePredictor, Input, Path

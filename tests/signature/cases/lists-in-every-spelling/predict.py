@@ -15,4 +15,4 @@ class Predictor(BasePredictor):
         f: List[Secret] = Input(),
         g: "list[str]" = ["x"],
     ) -> str:
-        return prompt
+        raise NotImplementedError

@@ -16,4 +16,4 @@ class Predictor(BasePredictor):
         h: "Optional[int]" = None,
         i: Optional["str"] = None,
     ) -> str:
-        return prompt
+        raise NotImplementedError

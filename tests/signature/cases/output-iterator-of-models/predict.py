@@ -7,8 +7,7 @@ from cog import Iterator
 
 
 class Item(BaseModel):
-    x: int
-    y: "Optional[str]"
+    x: int; y: 'Optional[str]'
 
 
 class Predictor(BasePredictor):

@@ -5,8 +5,8 @@ from cog import BaseModel, BasePredictor, Input, Path
 
 class Tree(BaseModel):
     value: int
-    children: List["Tree"]
-    parent: "Tree | None" = None
+    children: List['Tree']
+    parent: 'Tree | None' = None
 
 
 class Predictor(BasePredictor):

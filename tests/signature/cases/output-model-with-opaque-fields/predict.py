@@ -8,7 +8,7 @@ class Out(BaseModel):
     a: Annotated[Tensor, Opaque]
     b: Annotated[list[Tensor], Opaque]
     c: Annotated[Optional[Tensor], Opaque]
-    d: Annotated[int, "about"]
+    d: Annotated[int, 'about']
     e: Optional[Annotated[Tensor, Opaque]] = None
 
 

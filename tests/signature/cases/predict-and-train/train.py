@@ -5,5 +5,5 @@ class TrainingOutput(BaseModel):
     weights: Path
 
 
-def train(data: Path, style: str = Input(choices=["z"]), lr: float = 1e-7) -> TrainingOutput:
+def train(data: Path, style: str = Input(choices=['z']), lr: float = 1e-7) -> TrainingOutput:
     return TrainingOutput(weights=data)

@@ -3,4 +3,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, größe: str = Input(choices=["x"])) -> str:
-        return prompt
+        raise NotImplementedError

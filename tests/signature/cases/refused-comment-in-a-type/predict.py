@@ -7,10 +7,6 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self,
-        data: Union[  # either
-            str, int
-        ],
-    ) -> str:
-        return prompt
+    def predict(self, data: Union[  # either
+        str, int]) -> str:
+        raise NotImplementedError

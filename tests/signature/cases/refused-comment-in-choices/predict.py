@@ -2,13 +2,6 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self,
-        data: str = Input(
-            choices=[
-                "a",  # first
-                "b",
-            ]
-        ),
-    ) -> str:
-        return prompt
+    def predict(self, data: str = Input(choices=["a",  # first
+        "b"])) -> str:
+        raise NotImplementedError

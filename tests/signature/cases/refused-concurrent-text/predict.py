@@ -7,6 +7,6 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    @concurrent(max="4")
+    @concurrent(max='4')
     async def predict(self, prompt: str) -> str:
         return prompt

@@ -3,4 +3,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, style: str = Input(default="z", choices=["x", "y"])) -> str:
-        return prompt
+        raise NotImplementedError

@@ -3,4 +3,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, seed: int = "x") -> str:
-        return prompt
+        raise NotImplementedError

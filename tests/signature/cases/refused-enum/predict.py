@@ -3,9 +3,9 @@ from cog import BasePredictor, Input, Path
 
 
 class Color(str, Enum):
-    RED = "red"
+    RED = 'red'
 
 
 class Predictor(BasePredictor):
     def predict(self, mode: Color) -> str:
-        return prompt
+        raise NotImplementedError

@@ -8,4 +8,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, data: List[Optional[int]]) -> str:
-        return prompt
+        raise NotImplementedError

@@ -8,4 +8,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, mode: Literal["a", "b"]) -> str:
-        return prompt
+        raise NotImplementedError

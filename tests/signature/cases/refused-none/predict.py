@@ -3,4 +3,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, data: None) -> str:
-        return prompt
+        raise NotImplementedError

@@ -2,5 +2,5 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(self, options: dict = "x") -> str:
-        return prompt
+    def predict(self, options: dict = 'x') -> str:
+        raise NotImplementedError

@@ -25,5 +25,5 @@ class Bad(BaseModel):
 
 
 class Predictor(BasePredictor):
-    def predict(self, prompt: str) -> str:
+    def predict(self, prompt: str) -> (str):
         return prompt

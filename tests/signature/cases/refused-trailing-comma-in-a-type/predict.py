@@ -7,11 +7,8 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self,
-        data: Union[
-            str,
-            int,
-        ],
-    ) -> str:
-        return prompt
+    def predict(self, data: Union[
+        str,
+        int,
+    ]) -> str:
+        raise NotImplementedError

@@ -8,4 +8,4 @@ from cog import BasePredictor, Input, Path
 
 class Predictor(BasePredictor):
     def predict(self, data: Tuple[int, int]) -> str:
-        return prompt
+        raise NotImplementedError

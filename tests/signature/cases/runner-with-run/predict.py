@@ -8,5 +8,5 @@ class Runner(BaseRunner):
     def predict(self, old: str) -> str:
         return old
 
-    def run(self, prompt: str = Input(description="What")) -> str:
+    def run(self, prompt: str = Input(description='What')) -> str:
         return prompt

@@ -5,7 +5,5 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self, a: "str", b: "int | None", c: List["str"], d: "typing.Optional[Path]" = None
-    ) -> 'list["str"]':
-        return prompt
+    def predict(self, a: 'str', b: "int | None", c: List['str'], d: 'typing.Optional[Path]' = None) -> 'list["str"]':
+        raise NotImplementedError

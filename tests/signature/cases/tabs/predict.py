@@ -2,5 +2,5 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(self, prompt: str) -> str:
-        return prompt
+	def predict(self, prompt: str) -> str:
+		return prompt

@@ -2,7 +2,5 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(
-        self, a: list[int] = (1, 2), b: list[int] = (1, x, 2), c: list[str] = {"b", "a"}, d: list[int] = ()
-    ) -> str:
-        return prompt
+    def predict(self, a: list[int] = (1, 2), b: list[int] = (1, x, 2), c: list[str] = {'b', 'a'}, d: list[int] = ()) -> str:
+        raise NotImplementedError

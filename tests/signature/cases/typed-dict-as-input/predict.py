@@ -8,4 +8,4 @@ class Options(TypedDict):
 
 class Predictor(BasePredictor):
     def predict(self, options: Options, many: list[Options] = []) -> str:
-        return prompt
+        raise NotImplementedError

@@ -13,4 +13,4 @@ class Predictor(BasePredictor):
         e: typing.Union[int, str] = Input(description="both", default=3),
         f: str | int | None = Input(),
     ) -> str:
-        return prompt
+        raise NotImplementedError

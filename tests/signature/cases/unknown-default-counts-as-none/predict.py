@@ -12,4 +12,4 @@ class Predictor(BasePredictor):
         style: str = Input(default=f"formatted"),
         size: int = Input(default=2**10),
     ) -> str:
-        return prompt
+        raise NotImplementedError

@@ -1,6 +1,6 @@
 from cog import BaseModel, BasePredictor, Input
 
-STYLES = ["a", "b"]
+STYLES = ['a', 'b']
 
 
 class Out(BaseModel):

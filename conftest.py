@@ -1,0 +1,68 @@
+"""Fixtures that several suites share: images built once a run, with the real Nix and Docker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _environment_is_left_alone() -> object:
+    """Fail a test that changes os.environ without undoing it."""
+    before = dict(os.environ)
+    yield
+    after = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    before.pop("PYTEST_CURRENT_TEST", None)
+    assert after == before, "the test changed os.environ"
+
+
+def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would, in a process of its own."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))}
+    finished = subprocess.run(
+        [sys.executable, "-m", "cog_nix", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    if check and finished.returncode:
+        pytest.fail(f"cog-nix {' '.join(arguments)} ended with {finished.returncode}\n{finished.stderr}")
+    return finished
+
+
+@pytest.fixture(scope="session")
+def build_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Return a function that builds a copy of a project folder and returns the image's reference."""
+    built: dict[Path, str] = {}
+
+    def build(project: Path) -> str:
+        if project not in built:
+            copy = tmp_path_factory.mktemp("project") / project.name
+            shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
+            tag = f"cog-nix-test-{project.name}"
+            cog_nix("build", "-t", tag, cwd=copy)
+            built[project] = f"{tag}:latest"
+        return built[project]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def built_image(build_project: Callable[[Path], str]) -> Callable[[str], str]:
+    """Return a function from an example's name to the reference of its image."""
+    return lambda name: build_project(EXAMPLES / name)
+
+
+@pytest.fixture(scope="session")
+def hello_image(built_image: Callable[[str], str]) -> str:
+    """Return the reference of examples/hello-world's image."""
+    return built_image("hello-world")
