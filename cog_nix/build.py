@@ -120,7 +120,11 @@ def unsupported(project: Project, config: Config) -> None:
     Raises:
         ConfigError: the configuration asks for something that is not built yet.
     """
-    asked = [name for name, value in (("run", config.build.run), ("pre_install", config.build.pre_install)) if value]
+    asked = [
+        name
+        for name, value in (("run", config.build.run), ("pre_install", config.build.pre_install))
+        if value
+    ]
     if asked:
         keys = " and ".join(f"build.{name}" for name in asked)
         raise ConfigError(
@@ -174,7 +178,9 @@ def ensure_lock(
             "To move pins as well:  cog-nix lock --upgrade [NAME]",
         )
     check_upgrade_names(former, options.upgrade)
-    lock = Resolver(services.plugins, context, nix).resolve(project, config, settings, former, options.upgrade)
+    lock = Resolver(services.plugins, context, nix).resolve(
+        project, config, settings, former, options.upgrade
+    )
     lock_format.write(lock, project.lock_path)
     return lock
 
@@ -187,8 +193,7 @@ def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
     """
     if former is None or not upgrade.names:
         return
-    debs = [*former.base, *former.python, *former.system]
-    known = {deb.package for deb in debs} | {wheel.name for wheel in former.wheels}
+    known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
     for name in sorted(upgrade.names - known):
         close = ", ".join(get_close_matches(name, known))
         raise LockError(f"{name} is not in the lock.", hint=f"Did you mean {close}?" if close else "")
@@ -217,7 +222,7 @@ def sdk_version(lock: Lock) -> str:
 def provide(lock: Lock, nix: nix_store.Nix, context: Context) -> None:
     """Put everything the lock names into the store: the seed and all downloads."""
     seed.ensure(lock.seed, nix, context.fetcher, context.cache_dir / "scratch")
-    wanted = [one.artifact for one in [*lock.base, *lock.python, *lock.system, *lock.wheels]]
+    wanted = [one.artifact for one in [*lock.debs, *lock.wheels]]
     missing = nix.missing_artifacts(wanted)
     if missing:
         files = context.fetcher.artifacts(missing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -25,12 +24,12 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
             stream.flush()
             os.fsync(stream.fileno())
             os.fchmod(stream.fileno(), mode)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except OSError as error:
         raise CogNixError(
-            f"Cannot write {path}: {error.strerror}.", hint="Free some space or mend the permissions, then run again."
+            f"Cannot write {path}: {error.strerror}.",
+            hint="Free some space or mend the permissions, then run again.",
         ) from error
     finally:
         if temporary:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            Path(temporary).unlink(missing_ok=True)

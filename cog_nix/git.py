@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cog_nix.processes import ProcessError, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _REVISION = "org.opencontainers.image.revision"
 _VERSION = "org.opencontainers.image.version"

@@ -1,4 +1,4 @@
-"""The plugin manager: built-in plugins first, then whatever is installed under the entry point group ``cog_nix``.
+"""The plugin manager: built-in plugins, then whatever is installed under the entry point group ``cog_nix``.
 
 A third-party plugin that cannot be loaded is named in a warning and left out; the command goes on without it.
 ``COG_NIX_PLUGINS`` switches third-party plugins: ``0`` loads none, a comma-separated list loads those only.
@@ -7,7 +7,9 @@ A third-party plugin that cannot be loaded is named in a warning and left out; t
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +55,8 @@ def load(
     """
     manager = pluggy.PluginManager(PROJECT_NAME)
     manager.add_hookspecs(Spec)
-    # pluggy asks the plugin registered last first; third parties come after, and so before, the built-in ones.
+    # pluggy asks the plugin registered last first: third parties are registered after the built-in ones,
+    # and so asked before them.
     for name in reversed(BUILT_IN):
         manager.register(importlib.import_module(name), name=name)
     try:
@@ -67,7 +70,7 @@ def load(
 
 
 def _installed() -> Iterable[Any]:
-    from importlib.metadata import entry_points
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a faster start with COG_NIX_PLUGINS=0
 
     return entry_points(group=PROJECT_NAME)
 
@@ -84,15 +87,17 @@ def _wanted(environment: Mapping[str, str], entry_points: Callable[[], Iterable[
 
 
 def _register(plugins: Plugins, entry_point: Any) -> None:
-    manager = plugins.manager
+    manager, name = plugins.manager, entry_point.name
+    if manager.has_plugin(name):
+        plugins.broken[name] = "another plugin has the same name"
+        return
     try:
-        manager.register(entry_point.load(), name=entry_point.name)
+        manager.register(entry_point.load(), name=name)
         manager.check_pending()
     except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the user's command must not die of it
-        plugin = manager.get_plugin(entry_point.name)
-        if plugin is not None:
-            manager.unregister(plugin)
-        plugins.broken[entry_point.name] = f"{type(error).__name__}: {error}"
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        plugins.broken[name] = f"{type(error).__name__}: {error}"
 
 
 def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
@@ -108,7 +113,7 @@ def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
     except CogNixError:
         raise
     except Exception as error:
-        owner = _owner(plugins.manager, error)
+        owner = _owner(caller, error)
         if owner is None or owner in BUILT_IN:
             raise
         raise PluginError(
@@ -117,19 +122,13 @@ def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
         ) from error
 
 
-def _owner(manager: pluggy.PluginManager, error: BaseException) -> str | None:
-    """Return the name of the plugin whose code is deepest in the traceback."""
-    files: list[str] = []
-    trace = error.__traceback__
-    while trace:
-        files.append(trace.tb_frame.f_code.co_filename)
-        trace = trace.tb_next
-    for name, plugin in manager.list_name_plugin():
-        source = getattr(plugin, "__file__", None) or getattr(type(plugin), "__module__", None)
-        module = importlib.import_module(source) if source and "/" not in source else None
-        origin = getattr(module, "__file__", source)
-        if origin and origin in files:
-            return name
+def _owner(caller: pluggy.HookCaller, error: BaseException) -> str | None:
+    """Return the name of the plugin whose implementation of the hook is in the traceback."""
+    running = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    for implementation in caller.get_hookimpls():
+        function = inspect.unwrap(implementation.function)
+        if getattr(function, "__code__", None) in running:
+            return implementation.plugin_name
     return None
 
 

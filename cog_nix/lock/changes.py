@@ -12,8 +12,7 @@ def changes(former: Lock | None, new: Lock) -> list[str]:
     """Return a line for each package that came, went or moved; one summary line for a first lock."""
     packages = _packages(new)
     if former is None:
-        debs = len(new.base) + len(new.python) + len(new.system)
-        return [f"Locked {debs} Debian packages and {len(new.wheels)} Python packages"]
+        return [f"Locked {len(new.debs)} Debian packages and {len(new.wheels)} Python packages"]
     old = _packages(former)
     lines = [f"added    {name} {version}" for name, version in packages.items() if name not in old]
     lines += [f"removed  {name} {version}" for name, version in old.items() if name not in packages]
@@ -26,5 +25,5 @@ def changes(former: Lock | None, new: Lock) -> list[str]:
 
 
 def _packages(lock: Lock) -> dict[str, str]:
-    debs = {deb.package: deb.version for deb in [*lock.base, *lock.python, *lock.system]}
+    debs = {deb.package: deb.version for deb in lock.debs}
     return debs | {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}

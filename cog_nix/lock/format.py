@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 VERSION = 1
-_ONE_PER_LINE = ("base", "python", "system", "wheels", "indexes", "layers", "environment", "labels")
+_ONE_PER_LINE = (
+    "base",
+    "essential",
+    "python",
+    "system",
+    "wheels",
+    "indexes",
+    "layers",
+    "environment",
+    "labels",
+)
 _SEED_LISTS = ("debs", "wheels")
 
 
@@ -30,6 +42,7 @@ def dump(lock: Lock) -> str:
         },
         "interpreter": vars(lock.interpreter),
         "base": [_deb(deb) for deb in lock.base],
+        "essential": [_deb(deb) for deb in lock.essential],
         "python": [_deb(deb) for deb in lock.python],
         "system": [_deb(deb) for deb in lock.system],
         "wheels": [_wheel(wheel) for wheel in lock.wheels],
@@ -37,7 +50,9 @@ def dump(lock: Lock) -> str:
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
     }
-    return "{\n" + ",\n".join(f" {json.dumps(key)}: {_block(key, data[key])}" for key in sorted(data)) + "\n}\n"
+    return (
+        "{\n" + ",\n".join(f" {json.dumps(key)}: {_block(key, data[key])}" for key in sorted(data)) + "\n}\n"
+    )
 
 
 def _block(key: str, value: Any) -> str:
@@ -55,11 +70,20 @@ def _block(key: str, value: Any) -> str:
 def _lines(values: list[Any], indent: str) -> str:
     if not values:
         return "[]"
-    return "[\n" + ",\n".join(indent + json.dumps(value, sort_keys=True) for value in values) + f"\n{indent[:-1]}]"
+    return (
+        "[\n"
+        + ",\n".join(indent + json.dumps(value, sort_keys=True) for value in values)
+        + f"\n{indent[:-1]}]"
+    )
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:
-    return {"filename": artifact.filename, "url": artifact.url, "sha256": artifact.sha256, "size": artifact.size}
+    return {
+        "filename": artifact.filename,
+        "url": artifact.url,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
+    }
 
 
 def _deb(deb: Deb) -> dict[str, Any]:
@@ -97,7 +121,9 @@ def load(text: str, name: str) -> Lock:
     except (ValueError, AttributeError) as error:
         raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
     if version != VERSION:
-        raise LockError(f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW)
+        raise LockError(
+            f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW
+        )
     try:
         return _lock(data)
     except (KeyError, TypeError, ValueError) as error:
@@ -121,6 +147,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         ),
         interpreter=Interpreter(**data["interpreter"]),
         base=tuple(map(_read_deb, data["base"])),
+        essential=tuple(map(_read_deb, data["essential"])),
         python=tuple(map(_read_deb, data["python"])),
         system=tuple(map(_read_deb, data["system"])),
         wheels=tuple(map(_read_wheel, data["wheels"])),
@@ -171,10 +198,7 @@ def write(lock: Lock, path: Path) -> None:
 
 def artifacts(lock: Lock) -> list[Artifact]:
     """Return every file that the lock names, each once."""
-    debs = [*lock.seed.debs, *lock.base, *lock.python, *lock.system]
+    debs = [*lock.seed.debs, *lock.debs]
     wheels = [*lock.seed.wheels, *lock.wheels]
     found = {one.artifact.sha256: one.artifact for one in [*debs, *wheels]}
     return list(found.values())
-
-
-

@@ -1,8 +1,8 @@
 """Which packages share a layer, and in what order: decided from the lock alone.
 
 Docker keys an extracted layer by the whole chain below it, so what changes rarely and weighs much goes to the
-bottom. Heavy wheels stand alone, in a canonical order (frameworks' libraries below the frameworks that need them);
-small ones share one layer. Adding a package moves nothing that was there. See docs/design/layers.md.
+bottom. Heavy wheels stand alone, in a canonical order (frameworks' libraries below the frameworks that need
+them); small ones share one layer. Adding a package moves nothing that was there. See docs/design/layers.md.
 """
 
 from __future__ import annotations
@@ -18,17 +18,23 @@ if TYPE_CHECKING:
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
-_FIXED_LAYERS = 6
-"""base, python, system, wheels, sdk, source."""
+_FIXED_LAYERS = 7
+"""base, python, essential, system-packages, sdk, python-packages, source."""
 
 
 def plan(
-    base: Sequence[Deb], python: Sequence[Deb], system: Sequence[Deb], wheels: Sequence[Wheel], settings: LayerSettings
+    base: Sequence[Deb],
+    essential: Sequence[Deb],
+    python: Sequence[Deb],
+    system: Sequence[Deb],
+    wheels: Sequence[Wheel],
+    settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
 
     Args:
-        base: packages of the base system.
+        base: packages of the base system that every image has.
+        essential: the rest of the base system, which goes with system packages.
         python: packages of the interpreter.
         system: the project's own packages.
         wheels: all wheels.
@@ -43,7 +49,14 @@ def plan(
         ("base", tuple(f"deb:{deb.package}" for deb in base)),
         ("python", (*(f"deb:{deb.package}" for deb in python), "state:base", "venv")),
         *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
-        ("system-packages", (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ()))),
+        (
+            "essential",
+            (*(f"deb:{deb.package}" for deb in essential), "state:essential") if system and essential else (),
+        ),
+        (
+            "system-packages",
+            (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ())),
+        ),
         ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
         ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
         ("source", ("source",)),

@@ -94,7 +94,9 @@ class Lock:
     seed: Seed
     interpreter: Interpreter
     base: tuple[Deb, ...]
-    """The base system, in a canonical order."""
+    """The core of the base system, in every image; in a canonical order."""
+    essential: tuple[Deb, ...]
+    """The rest of Debian's essential packages: there in builds, and in images with system packages."""
     python: tuple[Deb, ...]
     """The interpreter's packages that the base does not hold."""
     system: tuple[Deb, ...]
@@ -106,3 +108,8 @@ class Lock:
     """Image environment that plugins add."""
     labels: tuple[tuple[str, str], ...] = field(default=())
     """Image labels that plugins add."""
+
+    @property
+    def debs(self) -> tuple[Deb, ...]:
+        """All packages but the seed's."""
+        return (*self.base, *self.essential, *self.python, *self.system)

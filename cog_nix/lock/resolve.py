@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
-from cog_nix.lock import inputs, layers, seed
+from cog_nix.lock import core, inputs, layers, seed
 from cog_nix.lock.format import artifacts
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.plugins import Plugins, ask
@@ -69,19 +69,20 @@ class Resolver:
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
-        base, python = system.groups["base"], system.groups["python"]
-        own = system.groups.get("system", ())
+        python, own = system.groups["python"], system.groups.get("system", ())
+        base, essential = core.divide(system.groups["base"], python)
         lock = Lock(
             inputs=inputs.digest(config, settings),
             suite=choice.suite,
             indexes=tuple(system.indexes),
             seed=self._seed(former, upgrade),
             interpreter=Interpreter(kind=choice.kind, version=version, executable=choice.executable),
-            base=tuple(base),
+            base=base,
+            essential=essential,
             python=tuple(python),
             system=tuple(own),
             wheels=tuple(wheels.wheels),
-            layers=layers.plan(base, python, own, wheels.wheels, settings.layers),
+            layers=layers.plan(base, essential, python, own, wheels.wheels, settings.layers),
         )
         self.context.fetcher.artifacts(artifacts(lock))
         return self._with_additions(config, lock)
@@ -99,10 +100,15 @@ class Resolver:
         return choice
 
     def _system(
-        self, project: Project, config: Config, settings: Settings, choice: InterpreterChoice, pins: Mapping[str, str]
+        self,
+        project: Project,
+        config: Config,
+        settings: Settings,
+        choice: InterpreterChoice,
+        pins: Mapping[str, str],
     ) -> SystemResolution:
         suite = settings.debian.suite or choice.suite
-        asked_in = {name: project.config_path.name for name in config.build.system_packages}
+        asked_in = dict.fromkeys(config.build.system_packages, project.config_path.name)
         request = SystemRequest(
             suite=suite,
             groups=(("base", ()), ("python", choice.packages), ("system", config.build.system_packages)),
@@ -147,7 +153,9 @@ class Resolver:
         for line in config.build.requirements:
             named = _NAME.match(line)
             if named and re.sub(r"[-_.]+", "-", named.group(1)).lower() in _SDK:
-                self.context.reporter.warn(f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored")
+                self.context.reporter.warn(
+                    f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored"
+                )
                 continue
             lines.append(line)
         wanted = config.build.sdk_version
@@ -160,7 +168,9 @@ class Resolver:
         system = self._ask_system(SystemRequest(suite=seed.SUITE, groups=(("seed", seed.PACKAGES),)))
         version = _upstream_version(_named(system.groups, seed.PACKAGES[0]))
         python = self._ask_python(
-            PythonRequest(python_version=version, requirements=seed.REQUIREMENTS, asked_in="cog-nix's own tools")
+            PythonRequest(
+                python_version=version, requirements=seed.REQUIREMENTS, asked_in="cog-nix's own tools"
+            )
         )
         debs = seed.used(system.groups["seed"])
         wanted = [one.artifact for one in [*debs, *python.wheels]]
@@ -174,7 +184,9 @@ class Resolver:
             environment.update(added)
         for added in ask(self.plugins, "image_labels", config=config, lock=lock):
             labels.update(added)
-        return replace(lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items())))
+        return replace(
+            lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items()))
+        )
 
 
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
@@ -193,8 +205,7 @@ def _upstream_version(deb: Deb) -> str:
 def _deb_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
     if former is None:
         return {}
-    debs = [*former.base, *former.python, *former.system]
-    return {deb.package: deb.version for deb in debs if upgrade.keeps(deb.package)}
+    return {deb.package: deb.version for deb in former.debs if upgrade.keeps(deb.package)}
 
 
 def _wheel_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:

@@ -56,14 +56,18 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], scratch:
     try:
         tree = folder / store_name(python)
         spec = folder / "spec.json"
-        spec.write_text(json.dumps({"python": python, "debs": [*map(str, debs)], "wheels": [*map(str, wheels)]}))
+        spec.write_text(
+            json.dumps({"python": python, "debs": [*map(str, debs)], "wheels": [*map(str, wheels)]})
+        )
         run([sys.executable, "-B", nix_library() / "builders/seed.py", spec, tree])
         yield tree
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make(debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path], scratch: Path, nix: Nix | None) -> Seed:
+def make(
+    debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path], scratch: Path, nix: Nix | None
+) -> Seed:
     """Describe the seed that these packages make; put it into the store on the way when there is one.
 
     Args:
@@ -74,7 +78,10 @@ def make(debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path]
         nix: the store to put it into; None: only describe it.
     """
     chosen = used(debs)
-    paths = ([files[deb.artifact.sha256] for deb in chosen], [files[wheel.artifact.sha256] for wheel in wheels])
+    paths = (
+        [files[deb.artifact.sha256] for deb in chosen],
+        [files[wheel.artifact.sha256] for wheel in wheels],
+    )
     with unpacked(PYTHON, *paths, scratch) as tree:
         sri = nar_hash(tree)
         if nix:

@@ -14,7 +14,8 @@ _SHOWN = 30
 _OURS = "cog-nix: "
 
 _NAMESPACES = """\
-Nix builds in a sandbox made of user namespaces, and this kernel or container does not allow them. Any of these helps:
+Nix builds in a sandbox made of user namespaces, and this kernel or container does not allow them.
+Any of these helps:
   sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
   sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 23.10 and newer)
   sysctl -w user.max_user_namespaces=15000
@@ -24,24 +25,25 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No space left on device|disk full|not enough space",
         "The disk is full.",
-        "Free some space (nix-collect-garbage removes what no project uses any more), then run this again: it carries on.",
+        "Free some space (nix-collect-garbage removes what no project uses any more), then run this again:\n"
+        "it carries on.",
     ),
     (
-        r"kernel namespaces|user namespaces? |unshare|setting up a private mount namespace|cloning builder process"
-        r"|mounting /proc",
+        r"kernel namespaces|user namespaces? (?:are|is) not|unshare\S*:? .*not permitted|mounting /proc"
+        r"|setting up a private mount namespace|cloning builder process",
         "Builds cannot be isolated here: user namespaces are switched off.",
         _NAMESPACES,
     ),
     (
-        r"(?:getting status of|creating directory|opening lock file|cannot open|creating file) '/nix[^']*': Permission denied"
-        r"|/nix/var/nix[^']*': Permission denied",
+        r"(?:getting status of|creating directory|opening lock file|cannot open|creating file) '/nix[^']*': "
+        r"Permission denied|/nix/var/nix[^']*': Permission denied",
         "This user may not write to the Nix store.",
         "Set COG_NIX_STORE to a folder of your own, or start the Nix daemon.",
     ),
     (
         r"cannot connect to (?:socket|daemon)",
         "The Nix daemon does not answer.",
-        "Start it (systemctl start nix-daemon), or set COG_NIX_STORE to a folder of your own to do without it.",
+        "Start it (systemctl start nix-daemon), or set COG_NIX_STORE to a folder of your own to do without.",
     ),
     (
         r"hash mismatch in fixed-output derivation",
@@ -77,11 +79,13 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
             f"Building {name} failed. The last it printed:\n{_indented(_tail(log))}",
             hint="Run again with -v to see the whole log.",
         )
-    return NixError(f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing.")
+    return NixError(
+        f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing."
+    )
 
 
 def _ours(log: list[str], start: int) -> str:
-    """Return a builder's own sentence, which may have several lines, with what led to it when that is another tool's."""
+    """Return a builder's own sentence, which may have several lines, and what another tool said before it."""
     message = "\n".join([log[start].removeprefix(_OURS), *log[start + 1 :]])
     before = _tail(log[:start])
     return f"{message}\nBefore that it printed:\n{_indented(before)}" if before else message

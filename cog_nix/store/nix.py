@@ -1,8 +1,8 @@
 """Finds Nix and drives it: adds files to the store, realises derivations, reads the event stream.
 
-Works with Nix 2.8 to 2.34 through the stable commands (``nix-build``, ``nix-store``), so no experimental feature
-is asked for. Three ways to a store are found out, never asked: as root without a daemon, through a daemon, and as
-a plain user with a store of one's own.
+Works with Nix 2.8 to 2.34 through the stable commands (``nix-build``, ``nix-store``), so no experimental
+feature is asked for. Three ways to a store are found out, never asked: as root without a daemon, through a
+daemon, and as a plain user with a store of one's own.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 StoreKind = Literal["root", "daemon", "single-user", "own"]
 
-_PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "~/.local/state/nix/profile/bin",
-             "/run/current-system/sw/bin")
+_PROFILES = (
+    "/nix/var/nix/profiles/default/bin",
+    "~/.nix-profile/bin",
+    "~/.local/state/nix/profile/bin",
+    "/run/current-system/sw/bin",
+)
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
 _NO_NIX = """\
 Install it from your distribution (Debian, Ubuntu: apt-get install nix-bin; Fedora: dnf install nix;
@@ -112,12 +116,16 @@ class Nix:
         gone = [path for path in store_paths if not os.path.lexists(self.real(path))]
         if len(gone) == len(store_paths):
             return gone
-        finished = run(self.command("nix-store", "--check-validity", "--print-invalid", *store_paths), check=False)
+        finished = run(
+            self.command("nix-store", "--check-validity", "--print-invalid", *store_paths), check=False
+        )
         if finished.returncode:
             raise failures.explain(finished.stderr)
         return finished.stdout.split()
 
-    def build(self, expression: Path, spec: Mapping[str, object], link: Path | None, reporter: Reporter) -> str:
+    def build(
+        self, expression: Path, spec: Mapping[str, object], link: Path | None, reporter: Reporter
+    ) -> str:
         """Realise the derivation that ``expression`` makes of ``spec``.
 
         Args:
@@ -173,7 +181,9 @@ def discover(environment: Mapping[str, str] = os.environ) -> Nix:
 
 
 def _find_nix(environment: Mapping[str, str]) -> Path:
-    search = os.pathsep.join([environment.get("PATH", ""), *(os.path.expanduser(folder) for folder in _PROFILES)])
+    search = os.pathsep.join(
+        [environment.get("PATH", ""), *(str(Path(folder).expanduser()) for folder in _PROFILES)]
+    )
     found = shutil.which("nix-build", path=search)
     if not found:
         raise NixError("Nix is not installed: there is no nix-build on the PATH.", hint=_NO_NIX)

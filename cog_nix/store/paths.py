@@ -6,11 +6,11 @@ import base64
 import hashlib
 import re
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STORE_DIR = "/nix/store"
 _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"

@@ -4,12 +4,13 @@ A fragment is a folder with
 
 - ``directories.tar`` and ``files.tar``: its directory entries and all others, as POSIX tar without
   end-of-archive blocks, so that concatenations of them are tars again;
-- ``index.tsv``: a line for each entry of ``files.tar`` with the offsets of its first and last byte plus one, and
-  its path; and a line for each directory with its attributes;
+- ``index.tsv``: a line for each entry of ``files.tar`` with the offsets of its first and last byte plus one,
+  and its path; and a line for each directory with its attributes;
 - ``fragment.json``: the description of a layer that holds this fragment alone (:class:`Description`).
 
-Several fragments become one layer without being copied: a layer names byte ranges of its fragments. A path may
-stand in a layer only once (Docker and containers/storage refuse duplicates), which is why directories are apart.
+Several fragments become one layer without being copied: a layer names byte ranges of its fragments. A path
+may stand in a layer only once (Docker and containers/storage refuse duplicates), which is why directories are
+apart.
 Every entry has the same mtime; owners are numeric, names empty.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MTIME = 315532800
-"""1980-01-01T00:00:00Z: the oldest time that ZIP archives can express, so ``zipfile`` works on image files."""
+"""1980-01-01T00:00:00Z: the oldest that ZIP archives can express, so ``zipfile`` works on image files."""
 
 END = bytes(1024)
 """End-of-archive: two zero blocks (POSIX.1-2017, pax, ustar interchange format)."""
@@ -117,9 +118,9 @@ def write_tar(path: Path, entries: Iterable[Entry]) -> list[tuple[int, int, str]
     with path.open("wb", buffering=_CHUNK) as raw:
         tar = tarfile.TarFile(fileobj=_Counting(raw), mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
         for entry in entries:
-            start = tar.offset  # type: ignore[attr-defined]
+            start = tar.offset
             _add(tar, entry)
-            offsets.append((start, tar.offset, entry.path))  # type: ignore[attr-defined]
+            offsets.append((start, tar.offset, entry.path))
     return offsets
 
 
@@ -137,7 +138,9 @@ def read_index(fragment: Path) -> tuple[list[Entry], list[tuple[int, int, str]]]
         kind, *rest = line.split("\t")
         if kind == "d":
             mode, uid, gid, path = rest
-            directories.append(Entry(json.loads(path), int(mode), tarfile.DIRTYPE, uid=int(uid), gid=int(gid)))
+            directories.append(
+                Entry(json.loads(path), int(mode), tarfile.DIRTYPE, uid=int(uid), gid=int(gid))
+            )
         else:
             offsets.append((int(rest[0]), int(rest[1]), json.loads(rest[2])))
     return directories, offsets
@@ -161,7 +164,11 @@ def describe(parts: list[Part]) -> Description:
                 left -= len(chunk)
         size += part["size"]
     digest.update(END)
-    return {"diff_id": f"sha256:{digest.hexdigest()}", "size": size, "parts": [part for part in parts if part["size"]]}
+    return {
+        "diff_id": f"sha256:{digest.hexdigest()}",
+        "size": size,
+        "parts": [part for part in parts if part["size"]],
+    }
 
 
 def write_description(out: Path, name: str, description: Description) -> None:

@@ -4,24 +4,24 @@ Run by the interpreter that will load the result; needs nothing but its standard
 
     python bytecode.py ROOT PREFIX < list-of-files
 
-``.pyc`` files are of the unchecked hash kind (PEP 552): no clock in them, and never compared with the source at
-import. Files are compiled in sorted order in a fresh process with a fixed hash seed, because ``marshal`` writes
-what it has seen before as references.
+``.pyc`` files are of the unchecked hash kind (PEP 552): no clock in them, and never compared with the source
+at import. Files are compiled in sorted order in a fresh process with a fixed hash seed, because ``marshal``
+writes what it has seen before as references.
 """
 
 from __future__ import annotations
 
-import os
 import py_compile
 import sys
+from pathlib import Path
 
 
 def compile_file(root: str, prefix: str, relative: str) -> bool:
     """Compile one file; say whether it is valid source for this interpreter."""
     try:
         py_compile.compile(
-            os.path.join(root, relative),
-            dfile=os.path.join(prefix, relative),
+            str(Path(root) / relative),
+            dfile=str(Path(prefix) / relative),
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )

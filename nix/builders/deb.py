@@ -11,11 +11,11 @@ import re
 import shutil
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -23,6 +23,10 @@ _HEADER = 60
 
 class DebError(Exception):
     """A file is not a deb(5) archive that this module can read."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
@@ -64,7 +68,8 @@ def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         for name, size in _members(stream, path.name):
             if not name.startswith("data.tar"):
                 continue
-            with tarfile.open(fileobj=io.BufferedReader(_Slice(stream, size), 1 << 18), mode=_mode(name, path)) as tar:
+            plain = _decompressed(name, io.BufferedReader(_Slice(stream, size), 1 << 18), path)
+            with tarfile.open(fileobj=plain, mode="r|") as tar:
                 for info in tar:
                     info.name = info.name.removeprefix("./").rstrip("/")
                     if info.name not in ("", "."):
@@ -73,19 +78,19 @@ def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     raise DebError(f"{path.name} has no data archive")
 
 
-def _mode(member: str, path: Path) -> str:
-    suffix = member.removeprefix("data.tar").removeprefix(".")
-    if suffix not in _OPENERS:
-        raise DebError(f"{path.name}: cannot read {member}")
-    return f"r|{suffix}"
-
-
-_OPENERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-    "": lambda stream: stream,
-    "gz": lambda stream: gzip.open(stream),  # type: ignore[dict-item]
-    "bz2": lambda stream: bz2.open(stream),
-    "xz": lambda stream: lzma.open(stream),
+_OPENERS: dict[str, Callable[[IO[bytes]], _Readable]] = {
+    "data.tar": lambda stream: stream,
+    "data.tar.gz": gzip.open,
+    "data.tar.bz2": bz2.open,
+    "data.tar.xz": lzma.open,
 }
+
+
+def _decompressed(member: str, stream: IO[bytes], path: Path) -> IO[bytes]:
+    """Return the bytes of a data archive without its compression, which its name tells (deb(5))."""
+    if member not in _OPENERS:
+        raise DebError(f"{path.name}: cannot read {member}")
+    return cast("IO[bytes]", _OPENERS[member](stream))
 
 
 def decompress(package: Path, to: Path) -> None:
@@ -99,8 +104,7 @@ def decompress(package: Path, to: Path) -> None:
             member: IO[bytes] = io.BufferedReader(_Slice(stream, size), 1 << 18)
             plain = name
             if name.startswith("data.tar"):
-                _mode(name, package)
-                member, plain = _OPENERS[name.removeprefix("data.tar").removeprefix(".")](member), "data.tar"
+                member, plain = _decompressed(name, member, package), "data.tar"
             start = sink.tell()
             sink.write(bytes(_HEADER))
             shutil.copyfileobj(member, sink, 1 << 20)
@@ -134,7 +138,7 @@ EXCLUDE = (
     "usr/lib/x86_64-linux-gnu/gconv/*",
     "usr/bin/tini-static",
 )
-"""Packaged files that stay out of images, as fnmatch(3) patterns in which ``*`` matches ``/`` (dpkg(1), path-exclude)."""
+"""Packaged files that stay out of images, as patterns in which ``*`` matches ``/`` (dpkg(1), path-exclude)."""
 
 INCLUDE = (
     "usr/share/doc/*/copyright",
@@ -142,7 +146,16 @@ INCLUDE = (
     "usr/lib/x86_64-linux-gnu/gconv/gconv-modules",
     *(
         f"usr/lib/x86_64-linux-gnu/gconv/{name}.so"
-        for name in ("ANSI_X3.110", "CP1252", "ISO8859-1", "ISO8859-15", "UNICODE", "UTF-16", "UTF-32", "UTF-7")
+        for name in (
+            "ANSI_X3.110",
+            "CP1252",
+            "ISO8859-1",
+            "ISO8859-15",
+            "UNICODE",
+            "UTF-16",
+            "UTF-32",
+            "UTF-7",
+        )
     ),
 )
 """Exceptions to :data:`EXCLUDE`."""

@@ -2,13 +2,13 @@
 
 Spec::
 
-    {"packages": [{"name": "bash", "output": "bash_5.2", "path": "/nix/store/…-bash_….deb"}, …],
+    {"packages": [{"name": "bash", "output": "bash_5.2", "path": "/nix/store/…-bash_….deb", "core": true}, …],
      "lower": [store path of a fragment, …]}
 
 Each package becomes a fragment in the output of its name: the files that dpkg says it owns. What belongs to
-nobody (dpkg's database, users, alternatives, caches, links made by scripts) is the fragment in ``out``. With an
-empty ``lower`` the system is bootstrapped first: the packages are unpacked by hand so that dpkg itself can run,
-then dpkg installs them properly over that.
+nobody (dpkg's database, users, alternatives, caches, links made by scripts) is the fragment in ``out``. With
+an empty ``lower`` the system is bootstrapped first: the packages are unpacked by hand so that dpkg itself can
+run, then dpkg installs them properly over that.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import archive
 import deb
 import inputs
 import namespace
+import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,13 +44,37 @@ _ENVIRONMENT = {
 }
 _SLIM_CONFIG = "etc/dpkg/dpkg.cfg.d/docker"
 _POLICY = "usr/sbin/policy-rc.d"
-_VOLATILE = ("tmp", "run", "var/tmp", "proc", "sys", "dev", "var/log", "var/cache/debconf", "var/cache/ldconfig",
-             "var/cache/apt", "var/lib/apt/lists")
+_VOLATILE = (
+    "tmp",
+    "run",
+    "var/tmp",
+    "proc",
+    "sys",
+    "dev",
+    "var/log",
+    "var/cache/debconf",
+    "var/cache/ldconfig",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+)
 """Folders whose contents are clocks, logs, caches or mounts; the folders stay."""
-_VOLATILE_FILES = ("var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock", "etc/.pwd.lock",
-                   "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "var/lib/dpkg/status-old",
-                   "var/lib/dpkg/available-old", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old",
-                   "var/lib/dpkg/arch-old", "var/lib/systemd/deb-systemd-helper-enabled", _POLICY)
+_VOLATILE_FILES = (
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/triggers/Lock",
+    "etc/.pwd.lock",
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/available-old",
+    "var/lib/dpkg/diversions-old",
+    "var/lib/dpkg/statoverride-old",
+    "var/lib/dpkg/arch-old",
+    "var/lib/systemd/deb-systemd-helper-enabled",
+    _POLICY,
+)
 _SHADOW = {"etc/shadow": 42, "etc/gshadow": 42}
 """base-passwd gives these to the group shadow (Debian Policy 9.2.2)."""
 
@@ -60,6 +85,8 @@ class Package(TypedDict):
     name: str
     output: str
     path: str
+    core: bool
+    """Whether it is in every image."""
 
 
 Owners = dict[str, deb.Attributes]
@@ -75,9 +102,16 @@ def merged(path: str) -> str:
 def decompress(packages: Sequence[Package], folder: Path) -> list[Package]:
     """Return the same packages without compression, in ``folder``."""
     folder.mkdir()
-    plain: list[Package] = [{**package, "path": str(folder / f"{package['name']}.deb")} for package in packages]
+    plain: list[Package] = [
+        {**package, "path": str(folder / f"{package['name']}.deb")} for package in packages
+    ]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(lambda pair: deb.decompress(Path(pair[0]["path"]), Path(pair[1]["path"])), zip(packages, plain, strict=True)))
+        list(
+            pool.map(
+                lambda pair: deb.decompress(Path(pair[0]["path"]), Path(pair[1]["path"])),
+                zip(packages, plain, strict=True),
+            )
+        )
     return plain
 
 
@@ -163,7 +197,9 @@ def dpkg(root: Path, *arguments: str) -> None:
     """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it."""
     options = ["--force-unsafe-io", "--force-confold", "--no-pager"]
     command = ["/usr/bin/dpkg", *options, *arguments]
-    status = namespace.run(root, command, _ENVIRONMENT, {"/dev": Path("/dev"), "/cog-nix": inputs.scratch() / "debs"})
+    status = namespace.run(
+        root, command, _ENVIRONMENT, {"/dev": Path("/dev"), "/cog-nix": inputs.scratch() / "debs"}
+    )
     if status:
         sys.exit(f"cog-nix: dpkg {arguments[0]} ended with status {status}")
 
@@ -251,7 +287,10 @@ def bytecode_by_source(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def mark_unchecked(path: Path) -> None:
-    """Turn bytecode of the checked hash kind, which SOURCE_DATE_EPOCH asks of py_compile, into unchecked (PEP 552)."""
+    """Turn bytecode of the checked hash kind into unchecked (PEP 552).
+
+    SOURCE_DATE_EPOCH, which maintainer scripts see, makes py_compile write the checked kind.
+    """
     with path.open("r+b") as stream:
         stream.seek(4)
         if stream.read(4) == b"\x03\0\0\0":
@@ -315,20 +354,37 @@ def main() -> None:
             mark_unchecked(root / path)
     split = Splitter(root, attributes)
     claimed: set[str] = set()
+    files: dict[str, set[str]] = {}
     for package in packages:
         own = set(package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
         own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
-        ordered = sorted(own, key=lambda path: path.split("/"))  # as archives are: a hard link's target comes first
+        ordered = sorted(
+            own, key=lambda path: path.split("/")
+        )  # as archives are: a hard link's target comes first
         entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
         archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        files[package["name"]] = {entry.path for entry in entries if entry.kind != tarfile.DIRTYPE}
         claimed.update(entry.path for entry in entries)
     rest = [
         entry
         for path in sorted(everything, key=lambda path: path.split("/"))
         if path in changed and path not in claimed and (entry := split.entry(path, "")) is not None
     ]
+    if apart := {package["name"] for package in packages if not package["core"]}:
+        complete = _with_parents(rest, split)
+        rest, beside = state.divide(root, complete, files, apart)
+        folders = [entry for entry in complete if entry.kind == tarfile.DIRTYPE]
+        archive.write_fragment(inputs.output("essential"), _below(folders, beside), "state")
     archive.write_fragment(inputs.output(), _with_parents(rest, split), "state")
+
+
+def _below(folders: list[archive.Entry], entries: list[archive.Entry]) -> list[archive.Entry]:
+    """Return the entries and those of the folders that they lie in."""
+    return [
+        *entries,
+        *(folder for folder in folders if any(one.path.startswith(f"{folder.path}/") for one in entries)),
+    ]
 
 
 def _with_parents(entries: list[archive.Entry], split: Splitter) -> list[archive.Entry]:

@@ -6,14 +6,13 @@ Spec::
      "source": store path, "seed": store path, "python": "3.13", "labels": {…}, "lock": {…}}
 
 The output is an executable shell script that runs :mod:`stream` on itself through the seed: behind the script
-stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so it
-works from any store folder.
+stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so
+it works from any store folder.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,9 @@ def freeze(distributions: list[dict[str, str]], python: str) -> str:
     """Return what ``pip freeze`` prints in the image (its order, its exceptions), newline at the end."""
     hidden = _NOT_FROZEN_BEFORE_3_12 if tuple(map(int, python.split("."))) < (3, 12) else _NOT_FROZEN
     shown = [one for one in distributions if one["name"].lower() not in hidden]
-    return "".join(f"{one['name']}=={one['version']}\n" for one in sorted(shown, key=lambda one: one["name"].lower()))
+    return "".join(
+        f"{one['name']}=={one['version']}\n" for one in sorted(shown, key=lambda one: one["name"].lower())
+    )
 
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
@@ -77,7 +78,9 @@ def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str,
     source = Path(spec["source"])
     described = json.loads((source / "config.json").read_text())
     openapi = (source / "openapi_schema.json").read_text()
-    distributions = [json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]]
+    distributions = [
+        json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]
+    ]
     frozen = freeze(distributions, spec["imagePython"])
     return {
         "architecture": "amd64",
@@ -116,11 +119,13 @@ def main() -> None:
     """Build the output."""
     spec = inputs.read()
     layers = [read_layer(layer["name"], Path(layer["path"])) for layer in spec["layers"]]
-    config = json.dumps(configuration(spec, layers), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    config = json.dumps(
+        configuration(spec, layers), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
     image: stream.Image = {"config": config, "layers": layers, "tag": f"{spec['name']}:latest"}
     start = _SCRIPT.format(
         name=spec["name"],
-        seed=os.path.basename(spec["seed"]),
+        seed=Path(spec["seed"]).name,
         python=spec["python"],
         stream=f"{Path(__file__).parent.name}/stream.py",
     )

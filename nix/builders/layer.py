@@ -5,8 +5,8 @@ Spec::
     {"name": "python", "fragments": [store path, …]}
 
 Nothing but the merged directory entries is written: the layer is streamed from its fragments whenever it is
-needed. A path that several fragments bring is taken from the last of them, as installing them one after the other
-would have it, and the others' bytes are left out; files that differ are named in the build's log.
+needed. A path that several fragments bring is taken from the last of them, as installing them one after the
+other would have it, and the others' bytes are left out; files that differ are named in the build's log.
 """
 
 from __future__ import annotations

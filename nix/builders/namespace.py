@@ -1,9 +1,10 @@
 """Run a program as root of another file system, without being root: a user namespace and a seccomp filter.
 
-Inside Nix's sandbox there is one user. The namespace maps it to uid 0, so the program may mount, chroot and own
-its files; a seccomp filter answers "done" to what needs more users than there are (chown, setuid, mknod, setuid
-bits), and to waiting for disks. Nix forbids setuid bits itself with a filter that says EPERM; of two filters that answer an error the one
-installed last is heard (seccomp(2)), so ours decides. Real owners and modes come from the packages' own archives.
+Inside Nix's sandbox there is one user. The namespace maps it to uid 0, so the program may mount, chroot and
+own its files; a seccomp filter answers "done" to what needs more users than there are (chown, setuid, mknod,
+setuid bits), and to waiting for disks. Nix forbids setuid bits itself with a filter that says EPERM; of two
+filters that answer an error the one installed last is heard (seccomp(2)), so ours decides. Real owners and
+modes come from the packages' own archives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import NoReturn
 _libc = ctypes.CDLL(None, use_errno=True)
 
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+_NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x08000000 | 0x04000000
+"""CLONE_NEWUSER, NEWNS, NEWPID, NEWIPC, NEWUTS (linux/sched.h); os.unshare came with Python 3.12."""
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
 # linux/audit.h, linux/seccomp.h and linux/bpf_common.h
@@ -111,10 +114,7 @@ def _mount(source: str, target: Path, kind: str | None, flags: int) -> None:
 def _enter(root: Path, binds: dict[str, Path]) -> None:
     """Move this process into new namespaces with ``root`` as its file system (user_namespaces(7))."""
     uid, gid = os.geteuid(), os.getegid()
-    try:
-        os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNS | os.CLONE_NEWPID | os.CLONE_NEWIPC | os.CLONE_NEWUTS)
-    except OSError as error:
-        raise NamespaceError(f"user namespaces are not available to this build: {error.strerror}") from error
+    _check(_libc.unshare(_NAMESPACES), "user namespaces are not available to this build")
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")

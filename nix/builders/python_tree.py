@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import deb
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterable, Sequence
 
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
@@ -59,19 +59,19 @@ def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
         if not target.is_symlink():
             target.symlink_to(link)
     elif info.isreg():
-        stream = tar.extractfile(info)
-        assert stream is not None
-        target.write_bytes(stream.read())
+        target.write_bytes(deb.content(info, tar))
         target.chmod(0o755 if info.mode & 0o100 else 0o644)
 
 
 def _wanted(name: str) -> bool:
     if name.endswith("/sitecustomize.py"):
         return False  # a link into /etc
-    if name.startswith("usr/bin/python3") or name.startswith("usr/lib64/"):
+    if name.startswith(("usr/bin/python3", "usr/lib64/")):
         return True
     if name.startswith("usr/lib/python3"):
-        return not any(part in name for part in ("/idlelib/", "/test/", "/tkinter/", "/turtledemo/", "/pydoc_data/"))
+        return not any(
+            part in name for part in ("/idlelib/", "/test/", "/tkinter/", "/turtledemo/", "/pydoc_data/")
+        )
     return name.startswith(f"{_LIBRARIES}/") and not any(
         part in name for part in ("/gconv/", "/engines-3/", "/ossl-modules/", "/audit/")
     )
@@ -89,7 +89,7 @@ def compile_all(tree: Path, minor: str, root: Path, prefix: str, files: Sequence
         chunks = [ordered] if ordered else []
 
     def run(chunk: Sequence[str]) -> None:
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             command(tree, minor, "-s", "-B", "-S", str(script), str(root), prefix),
             input="\n".join(chunk).encode(),
             env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},

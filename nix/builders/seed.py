@@ -4,8 +4,8 @@ Runs outside Nix, under any Python from 3.11 on::
 
     python seed.py SPEC OUT
 
-SPEC is a JSON file: ``{"python": "3.13", "debs": [path, …], "wheels": [path, …]}``. The wheels' packages go to
-``OUT/site``. The result depends on nothing but those files.
+SPEC is a JSON file: ``{"python": "3.13", "debs": [path, …], "wheels": [path, …]}``. The wheels' packages go
+to ``OUT/site``. The result depends on nothing but those files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def make(python: str, debs: list[Path], wheels: list[Path], out: Path) -> None:
 def main() -> None:
     """Read the command line."""
     spec = json.loads(Path(sys.argv[1]).read_text())
-    make(spec["python"], [Path(p) for p in spec["debs"]], [Path(p) for p in spec["wheels"]], Path(sys.argv[2]))
+    make(
+        spec["python"], [Path(p) for p in spec["debs"]], [Path(p) for p in spec["wheels"]], Path(sys.argv[2])
+    )
 
 
 if __name__ == "__main__":

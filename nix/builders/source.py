@@ -50,7 +50,10 @@ def entries(project: Project, openapi: str) -> Iterator[archive.Entry]:
 
 
 def decorated_concurrency(config: Config, root: Path, openapi: str) -> int | None:
-    """Return what ``@cog.concurrent`` says; with a document handed in, unreadable source is no error (as upstream)."""
+    """Return what ``@cog.concurrent`` says.
+
+    With a document handed in, source that cannot be read is no error (as upstream has it).
+    """
     try:
         return signature.concurrency(root, config.predict, config.train)[0]
     except CogNixError:

@@ -71,7 +71,9 @@ class _Concatenation(io.RawIOBase):
         while not self._left and self._parts:
             part = self._parts.pop()
             self._current.close()
-            self._current = (self._store / Path(part["path"]).relative_to("/nix/store")).open("rb", buffering=0)
+            self._current = (self._store / Path(part["path"]).relative_to("/nix/store")).open(
+                "rb", buffering=0
+            )
             self._current.seek(part["offset"])
             self._left = part["size"]
         if self._left:
@@ -114,7 +116,9 @@ def layer_file(layer: Layer) -> str:
     return f"{layer['diff_id'].removeprefix('sha256:')}.tar"
 
 
-def write(image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: frozenset[str] = frozenset()) -> None:
+def write(
+    image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: frozenset[str] = frozenset()
+) -> None:
     """Write the archive.
 
     Args:
@@ -125,7 +129,9 @@ def write(image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: fro
         skip: diff ids of layers to leave out.
     """
     config_name = f"{image_id(image).removeprefix('sha256:')}.json"
-    manifest = [{"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}]
+    manifest = [
+        {"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}
+    ]
     tar = tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK)  # noqa: SIM115
     written: set[str] = set()
     for layer in image["layers"]:
@@ -133,7 +139,10 @@ def write(image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: fro
             written.add(layer["diff_id"])
             with open_layer(layer, store) as stream:
                 _member(tar, layer_file(layer), stream, layer["size"])
-    for name, data in ((config_name, image["config"].encode()), ("manifest.json", json.dumps(manifest).encode())):
+    for name, data in (
+        (config_name, image["config"].encode()),
+        ("manifest.json", json.dumps(manifest).encode()),
+    ):
         _member(tar, name, io.BytesIO(data), len(data))
     tar.close()
 
@@ -159,11 +168,19 @@ def inspect(image: Image) -> dict[str, object]:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="result", description="Write this image as a Docker archive to stdout.")
+    parser = argparse.ArgumentParser(
+        prog="result", description="Write this image as a Docker archive to stdout."
+    )
     parser.add_argument("executable", help=argparse.SUPPRESS)
-    parser.add_argument("--tag", action="append", metavar="NAME:TAG", help="reference to give the image (repeatable)")
-    parser.add_argument("--skip", action="append", default=[], metavar="DIFF_ID", help="layer to leave out (repeatable)")
-    parser.add_argument("--inspect", action="store_true", help="print id, layers and configuration as JSON instead")
+    parser.add_argument(
+        "--tag", action="append", metavar="NAME:TAG", help="reference to give the image (repeatable)"
+    )
+    parser.add_argument(
+        "--skip", action="append", default=[], metavar="DIFF_ID", help="layer to leave out (repeatable)"
+    )
+    parser.add_argument(
+        "--inspect", action="store_true", help="print id, layers and configuration as JSON instead"
+    )
     options = parser.parse_args()
     executable = Path(options.executable)
     image = read(executable)

@@ -44,7 +44,9 @@ def entries(python: str, version: str, executable: str) -> Iterator[archive.Entr
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
-    archive.write_fragment(inputs.output(), entries(spec["python"], spec["version"], spec["executable"]), "venv")
+    archive.write_fragment(
+        inputs.output(), entries(spec["python"], spec["version"], spec["executable"]), "venv"
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ Spec::
 
     {"wheel": store path, "filename": "numpy-….whl", "python": "3.13", "tree": store path of a Python 3.13}
 
-Installed with PyPA's ``installer`` into the virtual environment ``/usr/local``, as ``pip`` would lay it out there.
-Besides the fragment the output has ``distribution.json``: name and version as the wheel's METADATA spells them.
+Installed with PyPA's ``installer`` into the virtual environment ``/usr/local``, as ``pip`` would lay it out
+there. Besides the fragment the output has ``distribution.json``: name and version as the wheel's METADATA
+spells them.
 """
 
 from __future__ import annotations

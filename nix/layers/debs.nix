@@ -1,8 +1,8 @@
 /*
   Fragments of the Debian packages: one a package, and what belongs to no single package.
 
-  The base system and the interpreter are installed in one go, so that every project with the same lock of these
-  shares them; the project's own packages are installed on top.
+  The base system (core and the rest of what is essential) and the interpreter are installed in one go, so that
+  every project with the same lock of these shares them; the project's own packages are installed on top.
 
   Type: { derive, store, locked } -> { "deb:NAME" = store path; "state:base" = store path; … }
 */
@@ -15,7 +15,7 @@ let
   output = deb: store.name "${deb.package}_${deb.version}";
 
   install =
-    name: debs: lower:
+    name: debs: apart: lower:
     derive {
       inherit name;
       builder = "debs";
@@ -23,13 +23,15 @@ let
         "archive"
         "deb"
         "namespace"
+        "state"
       ];
-      outputs = [ "out" ] ++ map output debs;
+      outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
       spec = {
         packages = map (deb: {
           name = deb.package;
           output = output deb;
           path = "${store.file deb.artifact}";
+          core = !(builtins.elem deb apart);
         }) debs;
         inherit lower;
       };
@@ -50,9 +52,12 @@ let
       ]
     );
 
-  debs = locked.base ++ locked.python;
-  base = install "debian" debs [ ];
-  baseFragments = fragments "base" base debs;
-  system = install "system" locked.system (builtins.attrValues baseFragments);
+  debs = locked.base ++ locked.essential ++ locked.python;
+  base = install "debian" debs locked.essential [ ];
+  baseFragments =
+    fragments "base" base debs
+    // (if locked.essential == [ ] then { } else { "state:essential" = "${base.essential}"; });
+  # Sorted by key, so that state:essential is laid over state:base.
+  system = install "system" locked.system [ ] (builtins.attrValues baseFragments);
 in
 baseFragments // (if locked.system == [ ] then { } else fragments "system" system locked.system)

@@ -27,7 +27,10 @@ def described(case: Path) -> str:
 def test_no_case_is_left_out() -> None:
     assert len(ACCEPTED) >= 75
     assert len(REFUSED) >= 55
-    assert {path for path in CASES.iterdir() if path.is_dir()} == {*ACCEPTED, *REFUSED}
+    assert {path for path in CASES.iterdir() if path.is_dir() and path.name[0] != "."} == {
+        *ACCEPTED,
+        *REFUSED,
+    }
 
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)

@@ -1,0 +1,23 @@
+# Everything a contributor types. Each target sets up what it needs the first time, and only then.
+
+.PHONY: help demo test lint docs bench
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## Build examples/hello-world with Nix and make one prediction, with or without Docker
+	@scripts/demo
+
+test: ## Run the whole test suite, the compatibility tests included
+	@scripts/test $(ARGS)
+
+lint: ## Check style, formatting and types
+	@scripts/lint
+
+docs: ## Write the generated pages of docs/reference anew
+	@scripts/setup dev
+	@.venv/bin/python scripts/write_reference.py
+
+bench: ## Measure the targets of docs/design/performance.md
+	@scripts/setup dev
+	@.venv/bin/python benchmarks/run.py $(ARGS)

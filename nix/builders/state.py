@@ -1,0 +1,112 @@
+"""Divide a system's state in two: what every image has, and what belongs to packages that an image may leave out.
+
+State is what no package owns: dpkg's database, alternatives, the dynamic linker's cache. An image that leaves
+packages out must not speak of them either.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence, Set
+
+    import archive
+
+STATUS = "var/lib/dpkg/status"
+CACHE = "etc/ld.so.cache"
+_INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z]+")
+_BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
+"""Files that a package's maintainer scripts make."""
+
+
+def divide(
+    root: Path, entries: Sequence[archive.Entry], files: Mapping[str, Set[str]], apart: Set[str]
+) -> tuple[list[archive.Entry], list[archive.Entry]]:
+    """Return the state without the packages in ``apart``, and what to lay over it when they are there.
+
+    Args:
+        root: the installed system. The files of packages in ``apart`` are removed from it.
+        entries: its state.
+        files: each package's files.
+        apart: names of packages.
+    """
+    gone = set().union(*(files[name] for name in apart)) - set().union(
+        *(files[name] for name in files.keys() - apart)
+    )
+    prefixes = tuple(prefix for name, made in _BROUGHT.items() if name in apart for prefix in made)
+    without: list[archive.Entry] = []
+    beside: list[archive.Entry] = []
+    alternatives = _alternatives(entries, gone)
+    for entry in entries:
+        if entry.path in (STATUS, CACHE):
+            beside.append(replace(entry, source=None, data=(root / entry.path).read_bytes()))
+        elif _belongs(entry, apart, prefixes, alternatives):
+            beside.append(entry)
+        else:
+            without.append(entry)
+    status = next(entry for entry in beside if entry.path == STATUS)
+    without.append(replace(status, data=status_without(status.data, apart)))
+    cache = next(entry for entry in beside if entry.path == CACHE)
+    without.append(replace(cache, data=_cache_without(root, gone)))
+    return without, beside
+
+
+def status_without(status: bytes, apart: Set[str]) -> bytes:
+    """Return dpkg's status file without the stanzas of some packages (Debian Policy 5.1)."""
+    stanzas = [stanza for stanza in status.decode().split("\n\n") if stanza.strip()]
+    kept = [stanza for stanza in stanzas if _package(stanza) not in apart]
+    return "".join(f"{stanza.strip()}\n\n" for stanza in kept).encode()
+
+
+def _package(stanza: str) -> str:
+    return stanza.partition("Package: ")[2].partition("\n")[0]
+
+
+def _alternatives(entries: Sequence[archive.Entry], gone: Set[str]) -> set[str]:
+    """Return the paths that alternatives (update-alternatives(1)) of removed programs consist of."""
+    names = {
+        PurePosixPath(entry.path).name
+        for entry in entries
+        if entry.path.startswith("etc/alternatives/") and _merged(entry.target) in gone
+    }
+    found = {f"etc/alternatives/{name}" for name in names} | {
+        f"var/lib/dpkg/alternatives/{name}" for name in names
+    }
+    return found | {entry.path for entry in entries if entry.target.lstrip("/") in found}
+
+
+def _merged(target: str) -> str:
+    path = target.lstrip("/")
+    return path if path.startswith(("usr/", "etc/", "var/", "opt/")) else f"usr/{path}"
+
+
+def _belongs(
+    entry: archive.Entry, apart: Set[str], prefixes: tuple[str, ...], alternatives: Set[str]
+) -> bool:
+    """Say whether a piece of state is there because of a package in ``apart``."""
+    if entry.kind == tarfile.DIRTYPE:
+        return False
+    info = _INFO.fullmatch(entry.path)
+    return bool(
+        (info and info.group(1) in apart)
+        or entry.path.startswith(prefixes)
+        or entry.path in alternatives
+        or (entry.target.startswith("/usr/lib/systemd/"))
+    )
+
+
+def _cache_without(root: Path, gone: Set[str]) -> bytes:
+    """Return the dynamic linker's cache (ldconfig(8)) of the system without these files."""
+    for path in gone:
+        target = root / path
+        if target.is_symlink() or target.is_file():
+            target.unlink()
+    namespace.run(root, ["/usr/sbin/ldconfig"], {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}, {})
+    return (root / CACHE).read_bytes()
