@@ -145,10 +145,11 @@ def read_openapi(project: Project, config: Config, options: BuildOptions) -> str
         return ""
     try:
         text = options.openapi.read_text(encoding="utf-8")
-        if not isinstance(json.loads(text), dict):
-            raise ValueError("not a JSON object")
+        is_object = isinstance(json.loads(text), dict)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{options.openapi} is not an OpenAPI document: {error}") from error
+    if not is_object:
+        raise ConfigError(f"{options.openapi} is not an OpenAPI document: it is no JSON object")
     return text
 
 
@@ -166,7 +167,7 @@ def ensure_lock(
     Raises:
         StaleLockError: there is one for other inputs, and it may not be updated.
     """
-    former = lock_format.read(project.lock_path)
+    former = former_lock(project, options.upgrade)
     fresh = former is not None and former.inputs == inputs.digest(config, settings)
     upgrading = options.upgrade.everything or options.upgrade.names
     if former and fresh and not upgrading:
@@ -183,6 +184,20 @@ def ensure_lock(
     )
     lock_format.write(lock, project.lock_path)
     return lock
+
+
+def former_lock(project: Project, upgrade: Upgrade) -> Lock | None:
+    """Return the lock so far; one that cannot be read is as good as none when all of it is made anew.
+
+    Raises:
+        LockError: it cannot be read, and pins of it are to be kept.
+    """
+    try:
+        return lock_format.read(project.lock_path)
+    except LockError:
+        if upgrade.everything:
+            return None
+        raise
 
 
 def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
@@ -222,8 +237,7 @@ def sdk_version(lock: Lock) -> str:
 def provide(lock: Lock, nix: nix_store.Nix, context: Context) -> None:
     """Put everything the lock names into the store: the seed and all downloads."""
     seed.ensure(lock.seed, nix, context.fetcher, context.cache_dir / "scratch")
-    wanted = [one.artifact for one in [*lock.debs, *lock.wheels]]
-    missing = nix.missing_artifacts(wanted)
+    missing = nix.missing_artifacts(lock_format.artifacts_of(lock.debs, lock.wheels))
     if missing:
         files = context.fetcher.artifacts(missing)
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])

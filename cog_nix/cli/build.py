@@ -20,10 +20,13 @@ _plugins: list[Plugins] = []
 ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
 Tag = Annotated[
     str | None,
-    typer.Option("--tag", "-t", show_default=False, help="A name for the image, name:tag. [default: cog-<folder>]"),
+    typer.Option(
+        "--tag", "-t", show_default=False, help="A name for the image, name:tag. [default: cog-<folder>]"
+    ),
 ]
 UpdateLock = Annotated[
-    bool, typer.Option("--update-lock", help="Resolve again when cog-nix.lock does not fit cog.yaml any more.")
+    bool,
+    typer.Option("--update-lock", help="Resolve again when cog-nix.lock does not fit cog.yaml any more."),
 ]
 Annotations = Annotated[
     list[str] | None, typer.Option("--annotation", help="A label for the image, name=value. May be repeated.")
@@ -31,7 +34,10 @@ Annotations = Annotated[
 OpenApi = Annotated[
     Path | None,
     typer.Option(
-        "--openapi-schema", envvar="COG_OPENAPI_SCHEMA", show_default=False, help="Take the OpenAPI document from a file."
+        "--openapi-schema",
+        envvar="COG_OPENAPI_SCHEMA",
+        show_default=False,
+        help="Take the OpenAPI document from a file.",
     ),
 ]
 Load = Annotated[bool, typer.Option("--load/--no-load", help="Load the image into Docker.")]
@@ -80,7 +86,9 @@ def build(
     if load_image:
         load_into_docker(built, began, linked=out_link)
     else:
-        reporter.info(f"Built {built.tag} ({amount(built.size)}) in {time.monotonic() - began:.1f} s: {_where(built, out_link)}")
+        reporter.info(
+            f"Built {built.tag} ({amount(built.size)}) in {time.monotonic() - began:.1f} s: {_where(built, out_link)}"
+        )
 
 
 def _annotation(text: str) -> tuple[str, str]:

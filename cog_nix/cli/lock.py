@@ -11,7 +11,10 @@ from cog_nix.cli.build import ConfigFile, plugins
 from cog_nix.cli.terminal import reporter
 
 Upgrade = Annotated[
-    bool, typer.Option("--upgrade", help="Move the pins of the named packages; of all packages when none is named.")
+    bool,
+    typer.Option(
+        "--upgrade", help="Move the pins of the named packages; of all packages when none is named."
+    ),
 ]
 Names = Annotated[list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")]
 
@@ -26,18 +29,19 @@ def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFi
     from cog_nix import build as building  # noqa: PLC0415 - a faster --help
     from cog_nix import config as cog_config  # noqa: PLC0415
     from cog_nix.errors import LockError  # noqa: PLC0415
-    from cog_nix.lock import format as lock_format  # noqa: PLC0415
     from cog_nix.lock.changes import changes  # noqa: PLC0415
     from cog_nix.lock.resolve import Upgrade as Moving  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
 
     if names and not upgrade:
-        raise LockError("Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}")
+        raise LockError(
+            "Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}"
+        )
     project = find_project(Path.cwd(), config_file)
     services = building.Services(plugins(), reporter)
     config, settings = cog_config.load_config(project), cog_config.load_settings(project)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
-    former = lock_format.read(project.lock_path)
+    former = building.former_lock(project, moving)
     new = building.ensure_lock(
         project,
         config,

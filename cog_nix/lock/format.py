@@ -10,6 +10,7 @@ from cog_nix.files import write_atomically
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 VERSION = 1
@@ -198,7 +199,10 @@ def write(lock: Lock, path: Path) -> None:
 
 def artifacts(lock: Lock) -> list[Artifact]:
     """Return every file that the lock names, each once."""
-    debs = [*lock.seed.debs, *lock.debs]
-    wheels = [*lock.seed.wheels, *lock.wheels]
-    found = {one.artifact.sha256: one.artifact for one in [*debs, *wheels]}
-    return list(found.values())
+    named = artifacts_of([*lock.seed.debs, *lock.debs], [*lock.seed.wheels, *lock.wheels])
+    return list({artifact.sha256: artifact for artifact in named}.values())
+
+
+def artifacts_of(debs: Iterable[Deb], wheels: Iterable[Wheel]) -> list[Artifact]:
+    """Return the files of packages."""
+    return [*(deb.artifact for deb in debs), *(wheel.artifact for wheel in wheels)]

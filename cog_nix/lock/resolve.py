@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
-from cog_nix.lock.format import artifacts
+from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
@@ -173,8 +173,7 @@ class Resolver:
             )
         )
         debs = seed.used(system.groups["seed"])
-        wanted = [one.artifact for one in [*debs, *python.wheels]]
-        files = self.context.fetcher.artifacts(wanted)
+        files = self.context.fetcher.artifacts(artifacts_of(debs, python.wheels))
         return seed.make(debs, python.wheels, files, self.context.cache_dir / "scratch", self.nix)
 
     def _with_additions(self, config: Config, lock: Lock) -> Lock:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
+from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
 from cog_nix.nixfiles import nix_library
 from cog_nix.processes import run
@@ -98,7 +99,7 @@ def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> None:
     store_path = tree_path(seed.nar_sha256, store_name(seed.python))
     if not nix.invalid([store_path]):
         return
-    files = fetcher.artifacts([one.artifact for one in [*seed.debs, *seed.wheels]])
+    files = fetcher.artifacts(artifacts_of(seed.debs, seed.wheels))
     debs = [files[deb.artifact.sha256] for deb in seed.debs]
     wheels = [files[wheel.artifact.sha256] for wheel in seed.wheels]
     with unpacked(seed.python, debs, wheels, scratch) as tree:

@@ -25,18 +25,15 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No space left on device|disk full|not enough space",
         "The disk is full.",
-        "Free some space (nix-collect-garbage removes what no project uses any more), then run this again:\n"
-        "it carries on.",
+        "Free some space (nix-collect-garbage removes what no project uses), then run this again.",
     ),
     (
-        r"kernel namespaces|user namespaces? (?:are|is) not|unshare\S*:? .*not permitted|mounting /proc"
-        r"|setting up a private mount namespace|cloning builder process",
+        r"(?:kernel|user|private mount) namespace|unshare\S*:? .*not permitted|mounting /proc|cloning builder",
         "Builds cannot be isolated here: user namespaces are switched off.",
         _NAMESPACES,
     ),
     (
-        r"(?:getting status of|creating directory|opening lock file|cannot open|creating file) '/nix[^']*': "
-        r"Permission denied|/nix/var/nix[^']*': Permission denied",
+        r"'/nix[^']*': Permission denied|cannot open [^']*/nix/[^']*: Permission denied",
         "This user may not write to the Nix store.",
         "Set COG_NIX_STORE to a folder of your own, or start the Nix daemon.",
     ),

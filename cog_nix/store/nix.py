@@ -161,8 +161,8 @@ class Nix:
 def discover(environment: Mapping[str, str] = os.environ) -> Nix:
     """Find Nix and a store to use.
 
-    ``COG_NIX_STORE`` names the folder of a store of one's own; otherwise the system's is used where this user may
-    build, and ``$XDG_DATA_HOME/cog-nix/store`` where not.
+    ``COG_NIX_STORE`` names the folder of a store of one's own; otherwise the system's is used where this user
+    may build, and ``$XDG_DATA_HOME/cog-nix/store`` where not.
 
     Raises:
         NixError: there is no Nix.

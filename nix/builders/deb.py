@@ -78,6 +78,18 @@ def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     raise DebError(f"{path.name} has no data archive")
 
 
+def content(info: tarfile.TarInfo, tar: tarfile.TarFile) -> IO[bytes]:
+    """Return a regular file's bytes, to be read before the next member.
+
+    Raises:
+        DebError: it is no regular file.
+    """
+    stream = tar.extractfile(info)
+    if stream is None:
+        raise DebError(f"{info.name} is no regular file")
+    return stream
+
+
 _OPENERS: dict[str, Callable[[IO[bytes]], _Readable]] = {
     "data.tar": lambda stream: stream,
     "data.tar.gz": gzip.open,
@@ -138,7 +150,7 @@ EXCLUDE = (
     "usr/lib/x86_64-linux-gnu/gconv/*",
     "usr/bin/tini-static",
 )
-"""Packaged files that stay out of images, as patterns in which ``*`` matches ``/`` (dpkg(1), path-exclude)."""
+"""Packaged files that stay out of images, as patterns whose ``*`` matches ``/`` (dpkg(1), path-exclude)."""
 
 INCLUDE = (
     "usr/share/doc/*/copyright",
@@ -160,6 +172,48 @@ INCLUDE = (
 )
 """Exceptions to :data:`EXCLUDE`."""
 
+_RARE_ENCODINGS = (
+    "big5*",
+    "cp[0-9]*",
+    "euc_*",
+    "gb*",
+    "hp_*",
+    "hz",
+    "iso*",
+    "johab",
+    "koi8*",
+    "kz*",
+    "mac_*",
+    "palmos",
+    "ptcp*",
+    "shift_*",
+    "tis*",
+)
+_RARE_MODULES = (
+    "_pydatetime",
+    "_pydecimal",
+    "_pyio",
+    "_pylong",
+    "cProfile",
+    "doctest",
+    "ftplib",
+    "imaplib",
+    "mailbox",
+    "pdb",
+    "pickletools",
+    "poplib",
+    "profile",
+    "pstats",
+    "pyclbr",
+    "pydoc",
+    "smtplib",
+    "tabnanny",
+    "telnetlib",
+    "trace",
+    "turtle",
+    "webbrowser",
+)
+
 PRUNED = (
     # CPython's own tests, and the texts of help("topic"); its maintainer scripts want to compile them first.
     "usr/lib/python3*/test/*",
@@ -168,6 +222,10 @@ PRUNED = (
     "usr/lib/python3*/lib-dynload/_test*",
     "usr/lib/python3*/lib-dynload/_ctypes_test*",
     "usr/lib/python3*/lib-dynload/_xxtestfuzz*",
+    # Bytecode of what a model at work does not import; Python compiles it when somebody does.
+    *(f"usr/lib/python3*/encodings/__pycache__/{name}.*" for name in _RARE_ENCODINGS),
+    *(f"usr/lib/python3*/__pycache__/{name}.*" for name in _RARE_MODULES),
+    "usr/lib/python3*/_pyrepl/__pycache__/*",
 )
 """Packaged files that are removed once everything is configured."""
 

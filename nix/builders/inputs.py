@@ -10,7 +10,7 @@ from typing import Any
 
 def read() -> Any:
     """Return the derivation's ``spec`` (passed as a file, Nix manual, "Advanced attributes")."""
-    return json.loads(Path(os.environ["specPath"]).read_text())
+    return json.loads(Path(os.environ["specPath"]).read_text())  # noqa: SIM112 - Nix's spelling
 
 
 def output(name: str = "out") -> Path:

@@ -55,7 +55,8 @@ def warn_if_different(
     """Say so when two fragments bring different files under one path."""
     start, end = next((s, e) for s, e, name in index if name == path)
     if content(first, start, end) != content(second, *span):
-        print(f"cog-nix-note: /{path} comes from {title(first)} and {title(second)}; the latter is used")
+        note = f"/{path} comes from {title(first)} and {title(second)}; the latter is used"
+        print(f"cog-nix-note: {note}")  # noqa: T201 - a builder's output is its log
 
 
 def content(fragment: Path, start: int, end: int) -> bytes:

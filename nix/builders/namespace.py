@@ -133,7 +133,7 @@ def _become(root: Path, command: list[str], environment: dict[str, str]) -> NoRe
     os.chdir("/")
     os.umask(0o022)
     _install_filter()
-    os.execve(command[0], command, environment)
+    os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, no shell
 
 
 def run(root: Path, command: list[str], environment: dict[str, str], binds: dict[str, Path]) -> int:
@@ -161,7 +161,8 @@ def run(root: Path, command: list[str], environment: dict[str, str], binds: dict
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
         except (NamespaceError, OSError) as error:
-            print(f"cog-nix: {error}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"cog-nix: {error}\n")
+            sys.stderr.flush()
         os._exit(125)
     _, status = os.waitpid(outer, 0)
     code = os.waitstatus_to_exitcode(status)

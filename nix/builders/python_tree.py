@@ -59,7 +59,7 @@ def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
         if not target.is_symlink():
             target.symlink_to(link)
     elif info.isreg():
-        target.write_bytes(deb.content(info, tar))
+        target.write_bytes(deb.content(info, tar).read())
         target.chmod(0o755 if info.mode & 0o100 else 0o644)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 sys.path.insert(0, str(inputs.scratch()))
-(inputs.scratch() / "cog_nix").symlink_to(os.environ["core"])
+(inputs.scratch() / "cog_nix").symlink_to(os.environ["core"])  # noqa: SIM112 - Nix's spelling
 
 from cog_nix import config as cog_config  # noqa: E402 - found through the line above
 from cog_nix import signature  # noqa: E402

@@ -47,7 +47,7 @@ def divide(
     for entry in entries:
         if entry.path in (STATUS, CACHE):
             beside.append(replace(entry, source=None, data=(root / entry.path).read_bytes()))
-        elif _belongs(entry, apart, prefixes, alternatives):
+        elif _merged(entry.target) in gone or _belongs(entry, apart, prefixes, alternatives):
             beside.append(entry)
         else:
             without.append(entry)
@@ -95,10 +95,7 @@ def _belongs(
         return False
     info = _INFO.fullmatch(entry.path)
     return bool(
-        (info and info.group(1) in apart)
-        or entry.path.startswith(prefixes)
-        or entry.path in alternatives
-        or (entry.target.startswith("/usr/lib/systemd/"))
+        (info and info.group(1) in apart) or entry.path.startswith(prefixes) or entry.path in alternatives
     )
 
 

@@ -185,17 +185,17 @@ def main() -> int:
     executable = Path(options.executable)
     image = read(executable)
     if options.inspect:
-        print(json.dumps(inspect(image), indent=2))
+        print(json.dumps(inspect(image), indent=2))  # noqa: T201 - a program's output
         return 0
     if sys.stdout.isatty():
-        print("This is a Docker archive; pipe it into 'docker load' or a file.", file=sys.stderr)
+        sys.stderr.write("This is a Docker archive; pipe it into 'docker load' or a file.\n")
         return 1
     try:
         with os.fdopen(sys.stdout.fileno(), "wb", buffering=_CHUNK, closefd=False) as sink:
             write(image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("The reader went away before the whole image was written.", file=sys.stderr)
+        sys.stderr.write("The reader went away before the whole image was written.\n")
         return 1
     return 0
 
