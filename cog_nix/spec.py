@@ -77,6 +77,9 @@ class InterpreterChoice:
     """Path in the image."""
     version_of: str
     """Debian package whose upstream version is the interpreter's full version."""
+    wheel_libraries: tuple[str, ...] = ()
+    """Packages with the libraries that built distributions may expect of any system (PEP 600), added when a
+    project asks for Python packages."""
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,11 @@ class Resolver:
         pins: Mapping[str, str],
     ) -> SystemResolution:
         suite = settings.debian.suite or choice.suite
+        python = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
         asked_in = dict.fromkeys(config.build.system_packages, project.config_path.name)
         request = SystemRequest(
             suite=suite,
-            groups=(("base", ()), ("python", choice.packages), ("system", config.build.system_packages)),
+            groups=(("base", ()), ("python", python), ("system", config.build.system_packages)),
             pins=pins,
             asked_in=asked_in,
         )

@@ -8,11 +8,11 @@ import random
 import stat
 import tarfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _entries() -> list[archive.Entry]:
 
 
 def test_the_order_of_entries_does_not_matter(
-    make_fragment: Callable[..., Path], read: Callable[[Path], object]
+    make_fragment: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
     one = make_fragment("one", *_entries())
     shuffled = _entries()
@@ -79,7 +79,7 @@ def test_a_tree_gives_the_same_bits_under_any_umask_clock_zone_and_locale(
         monkeypatch.undo()
         time.tzset()
     assert archive.describe([archive.whole(tmp_path / "out/files.tar")])["diff_id"] == (
-        "sha256:aaa"
+        "sha256:53f1bf59b983e696a5b8450f6b4ace84445720453611f823633b3f78cd773ca3"
     )
     with tarfile.open(tmp_path / "out/files.tar", ignore_zeros=True) as tar:
         modes = {member.name: oct(member.mode) for member in tar}
@@ -94,17 +94,17 @@ def test_a_tree_gives_the_same_bits_under_any_umask_clock_zone_and_locale(
 
 
 def test_every_member_reads_back_as_it_was_given(
-    make_fragment: Callable[..., Path], read: Callable[[Path], object]
+    make_fragment: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
     layer = read(make_fragment("all", *_entries()))
-    members = {member.name: member for member in layer.members()}  # type: ignore[attr-defined]
+    members = {member.name: member for member in layer.members()}
     for entry in _entries():
         found = members.pop(entry.path)
         assert (found.type, found.mode, found.linkname) == (entry.kind, entry.mode, entry.target)
         assert (found.uid, found.gid, found.uname, found.gname) == (entry.uid, entry.gid, "", "")
         assert found.mtime == archive.MTIME
         if entry.kind == tarfile.REGTYPE:
-            assert layer.read(entry.path) == entry.data  # type: ignore[attr-defined]
+            assert layer.read(entry.path) == entry.data
     assert not members, "an entry that nobody gave"
 
 
@@ -113,9 +113,9 @@ def test_the_time_is_one_that_zip_files_can_hold() -> None:
 
 
 def test_directories_stand_before_what_is_in_them_and_a_hard_link_behind_its_target(
-    make_fragment: Callable[..., Path], read: Callable[[Path], object]
+    make_fragment: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
-    names = read(make_fragment("all", *_entries())).names()  # type: ignore[attr-defined]
+    names = read(make_fragment("all", *_entries())).names()
     seen: set[str] = set()
     for name in names:
         parent = name.rpartition("/")[0]
@@ -125,7 +125,7 @@ def test_directories_stand_before_what_is_in_them_and_a_hard_link_behind_its_tar
 
 
 def test_a_path_given_twice_stands_there_once_as_it_was_given_last(
-    make_fragment: Callable[..., Path], read: Callable[[Path], object]
+    make_fragment: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
     layer = read(
         make_fragment(
@@ -136,9 +136,9 @@ def test_a_path_given_twice_stands_there_once_as_it_was_given_last(
             archive.Entry("etc/one", 0o600, data=b"second"),
         )
     )
-    assert layer.names() == ["etc", "etc/one"]  # type: ignore[attr-defined]
-    assert [oct(member.mode) for member in layer.members()] == ["0o700", "0o600"]  # type: ignore[attr-defined]
-    assert layer.read("etc/one") == b"second"  # type: ignore[attr-defined]
+    assert layer.names() == ["etc", "etc/one"]
+    assert [oct(member.mode) for member in layer.members()] == ["0o700", "0o600"]
+    assert layer.read("etc/one") == b"second"
 
 
 def test_names_that_are_no_utf_8_survive(tmp_path: Path) -> None:
@@ -172,6 +172,7 @@ _NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_NAMES, st.integers(0, 0o7777), st.integers(0, 1 << 31)), unique_by=lambda one: one[0]))
 def test_an_index_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, given_directories: list[tuple[str, int, int]]
@@ -186,13 +187,13 @@ def test_an_index_reads_back_as_it_was_written(
 
 
 def test_a_file_larger_than_the_buffer_is_hashed_and_read_whole(
-    tmp_path: Path, make_fragment: Callable[..., Path], read: Callable[[Path], object]
+    tmp_path: Path, make_fragment: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
     big = tmp_path / "big"
     content = random.Random(1).randbytes((1 << 20) * 2 + 17)  # noqa: S311 - any bytes will do
     big.write_bytes(content)
     layer = read(make_fragment("big", archive.Entry("big", 0o644, source=big)))
-    assert layer.read("big") == content  # type: ignore[attr-defined]
+    assert layer.read("big") == content
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o666, 0o755, 0o700, 0o2711])

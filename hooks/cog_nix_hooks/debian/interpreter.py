@@ -60,6 +60,7 @@ def offer_interpreter(python_version: str, context: Context) -> InterpreterChoic
         ),
         executable=f"/usr/bin/{package}",
         version_of=package,
+        wheel_libraries=("libstdc++6",),
     )
 
 
