@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
-import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import config as cog_config
 from cog_nix import git, signature
-from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
-from cog_nix.fetch import CachingFetcher
+from cog_nix.errors import ConfigError, NixError
 from cog_nix.ignore import Ignore
-from cog_nix.lock import format as lock_format
-from cog_nix.lock import inputs, seed
-from cog_nix.lock.resolve import Resolver, Upgrade
+from cog_nix.image import ImageDescription, default_tag, name_in_store
+from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
-from cog_nix.spec import Context
 from cog_nix.store import nix as nix_store
+from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Lock
+    from cog_nix.lock.resolve import Resolver
     from cog_nix.report import Reporter
-
-_PREFIX = "cog-"
-_NAME_LENGTH = 26
-_MARK = "\n__IMAGE__\n"
-"""As in nix/builders/stream.py."""
+    from cog_nix.spec import Context
 
 RESULT = "result"
 """Name of the link to the built image, as nix-build makes it; it also keeps the image from being collected."""
@@ -44,9 +36,7 @@ RESULT = "result"
 class BuildOptions:
     """What the user decides about one build."""
 
-    update_lock: bool = False
-    """Resolve again when the lock does not fit; otherwise refuse."""
-    upgrade: Upgrade = field(default_factory=Upgrade)
+    policy: Policy = field(default_factory=Policy)
     tag: str | None = None
     """Name of the image; None: ``image`` of cog.yaml, or ``cog-<folder>``."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -59,12 +49,8 @@ class BuildOptions:
 class Built:
     """An image in the store."""
 
-    path: Path
-    """The executable that writes it."""
+    image: ImageDescription
     tag: str
-    image_id: str
-    size: int
-    """Bytes of all layers together, uncompressed."""
     openapi: str
     config: Config
 
@@ -79,8 +65,17 @@ class Services:
 
     def context(self, settings: Settings) -> Context:
         """Return what hooks are given."""
+        from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - a build with nothing to fetch goes without
+        from cog_nix.spec import Context  # noqa: PLC0415
+
         fetcher = CachingFetcher(self.cache, self.reporter)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
+
+    def resolver(self, settings: Settings) -> Resolver:
+        """Return what makes locks."""
+        from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
+
+        return Resolver(self.plugins, self.context(settings), optional_nix())
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -94,24 +89,36 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     Raises:
         CogNixError: anything that is the user's to mend; nothing is left half-done.
     """
-    config, settings = cog_config.load_config(project), cog_config.load_settings(project)
+    config, settings = load(project, services.reporter)
     unsupported(project, config)
     ask(services.plugins, "before_build", project=project, config=config)
     openapi = read_openapi(project, config, options)
     nix = nix_store.discover()
-    context = services.context(settings)
-    lock = ensure_lock(project, config, settings, options, services, nix, context)
+    resolver = functools.partial(services.resolver, settings)
+    lock = ensure_lock(project, config, settings, options.policy, resolver)
     document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
-    provide(lock, nix, context)
-    services.reporter.step("Building the image")
-    tag = options.tag or config.image or default_tag(project)
-    spec = nix_spec(project, options, tag, document if openapi else "")
+    provide(project, lock, nix, functools.partial(services.context, settings))
+    tag = options.tag or config.image or default_tag(project.root.name)
+    spec = nix_spec(project, options, tag, openapi)
     link = project.root / RESULT if options.link else None
+    services.reporter.step(f"Building {tag}")
     store_path = nix.build(nix_library() / "build.nix", spec, link, services.reporter)
-    built = describe(nix.real(store_path), tag, document, config)
-    details = {"id": built.image_id, "tag": built.tag, "size": built.size}
-    ask(services.plugins, "after_build", project=project, config=config, image=built.path, details=details)
-    return built
+    image = ImageDescription.read(nix.real(store_path))
+    details = {"id": image.id, "tag": tag, "size": image.size}
+    ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
+    return Built(image, tag, document, config)
+
+
+def load(project: Project, reporter: Reporter) -> tuple[Config, Settings]:
+    """Read cog.yaml and cog-nix.toml; pass on what cog.yaml is warned about.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    loaded = cog_config.load(project)
+    for warning in loaded.warnings:
+        reporter.warn(warning)
+    return loaded.config, cog_config.load_settings(project)
 
 
 def unsupported(project: Project, config: Config) -> None:
@@ -120,16 +127,15 @@ def unsupported(project: Project, config: Config) -> None:
     Raises:
         ConfigError: the configuration asks for something that is not built yet.
     """
+    label = json.loads(config.label)
     asked = [
-        name
-        for name, value in (("run", config.build.run), ("pre_install", config.build.pre_install))
-        if value
+        *(f"build.{name}" for name in ("run", "pre_install") if label.get("build", {}).get(name)),
+        *(name for name in ("weights", "observability") if label.get(name)),
     ]
     if asked:
-        keys = " and ".join(f"build.{name}" for name in asked)
         raise ConfigError(
-            f"{project.config_path.name}: {keys}: cog-nix does not run build commands yet.",
-            hint="Move what they install to system_packages and python_packages, or build this project with cog.",
+            f"{project.config_path.name}: cog-nix does not build {' and '.join(asked)} yet.",
+            hint="Move what commands install to system_packages and python_packages, or build this project with cog.",
         )
 
 
@@ -142,76 +148,29 @@ def read_openapi(project: Project, config: Config, options: BuildOptions) -> str
     """
     if options.openapi is None:
         signature.document(project.root, config.predict, config.train, "0")
+        check_concurrency(project, config)
         return ""
     try:
         text = options.openapi.read_text(encoding="utf-8")
-        is_object = isinstance(json.loads(text), dict)
-    except (OSError, ValueError) as error:
+        if not isinstance(json.loads(text), dict):
+            raise TypeError("not a JSON object")  # noqa: TRY301 - one message for all three
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{options.openapi} is not an OpenAPI document: {error}") from error
-    if not is_object:
-        raise ConfigError(f"{options.openapi} is not an OpenAPI document: it is no JSON object")
     return text
 
 
-def ensure_lock(
-    project: Project,
-    config: Config,
-    settings: Settings,
-    options: BuildOptions,
-    services: Services,
-    nix: nix_store.Nix | None,
-    context: Context,
-) -> Lock:
-    """Return the project's lock, made when there is none.
+def check_concurrency(project: Project, config: Config) -> None:
+    """Refuse more than one prediction at a time where the predictor cannot do it.
 
     Raises:
-        StaleLockError: there is one for other inputs, and it may not be updated.
+        ConfigError: in upstream's words.
     """
-    former = former_lock(project, options.upgrade)
-    fresh = former is not None and former.inputs == inputs.digest(config, settings)
-    upgrading = options.upgrade.everything or options.upgrade.names
-    if former and fresh and not upgrading:
-        return former
-    if former and not options.update_lock and not upgrading:
-        raise StaleLockError(
-            f"{project.lock_path.name} does not fit {project.config_path.name} any more: what is asked for has changed.",
-            hint="To resolve what changed and keep every other pin:  cog-nix build --update-lock\n"
-            "To move pins as well:  cog-nix lock --upgrade [NAME]",
+    _, is_async = signature.concurrency(project.root, config.predict, config.train)
+    if (config.concurrency_max or 1) > 1 and not is_async:
+        raise ConfigError(
+            f"{project.config_path.name}: concurrency.max > 1 requires an async run() or predict() method",
+            hint="Write `async def run(…)`, or remove concurrency.",
         )
-    check_upgrade_names(former, options.upgrade)
-    lock = Resolver(services.plugins, context, nix).resolve(
-        project, config, settings, former, options.upgrade
-    )
-    lock_format.write(lock, project.lock_path)
-    return lock
-
-
-def former_lock(project: Project, upgrade: Upgrade) -> Lock | None:
-    """Return the lock so far; one that cannot be read is as good as none when all of it is made anew.
-
-    Raises:
-        LockError: it cannot be read, and pins of it are to be kept.
-    """
-    try:
-        return lock_format.read(project.lock_path)
-    except LockError:
-        if upgrade.everything:
-            return None
-        raise
-
-
-def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
-    """Refuse names that the lock does not hold.
-
-    Raises:
-        LockError: with the closest names.
-    """
-    if former is None or not upgrade.names:
-        return
-    known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
-    for name in sorted(upgrade.names - known):
-        close = ", ".join(get_close_matches(name, known))
-        raise LockError(f"{name} is not in the lock.", hint=f"Did you mean {close}?" if close else "")
 
 
 def optional_nix() -> nix_store.Nix | None:
@@ -222,63 +181,18 @@ def optional_nix() -> nix_store.Nix | None:
         return None
 
 
-def sdk_version(lock: Lock) -> str:
-    """Return the version of the Cog SDK in the image.
-
-    Raises:
-        LockError: the lock has none.
-    """
-    for wheel in lock.wheels:
-        if wheel.name == "cog":
-            return wheel.version
-    raise LockError("The lock holds no cog.", hint="Write it anew with:  cog-nix lock --upgrade")
-
-
-def provide(lock: Lock, nix: nix_store.Nix, context: Context) -> None:
-    """Put everything the lock names into the store: the seed and all downloads."""
-    seed.ensure(lock.seed, nix, context.fetcher, context.cache_dir / "scratch")
-    missing = nix.missing_artifacts(lock_format.artifacts_of(lock.debs, lock.wheels))
-    if missing:
-        files = context.fetcher.artifacts(missing)
-        nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
-
-
 def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
-    included = list(Ignore.load(project.root).walk())
-    relative = project.config_path.relative_to(project.root).as_posix()
+    included = Ignore.load(project.root).walk()
+    config = PurePosixPath(project.config_path.relative_to(project.root).as_posix())
+    needed = [str(config), *(str(parent) for parent in config.parents), ".dockerignore"]
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
-        "name": image_name(tag),
-        "config": relative,
-        "included": dict.fromkeys([*included, *parents(relative), ".dockerignore"], 1),
+        "name": name_in_store(tag),
+        "config": str(config),
+        "included": dict.fromkeys([*included, *needed], 1),
         "core": str(core()),
         "labels": {**git.labels(project.root), **options.labels},
         "openapi": openapi,
     }
-
-
-def parents(relative: str) -> list[str]:
-    """Return a relative path and the folders above it."""
-    parts = relative.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-
-
-def default_tag(project: Project) -> str:
-    """Return ``cog-<folder>`` as upstream derives it (pkg/config/image_name.go)."""
-    folder = re.sub(r"[^a-z0-9-]+", "", project.root.name.lower().replace(" ", "-"))[:_NAME_LENGTH]
-    return folder if folder.startswith(_PREFIX) else f"{_PREFIX}{folder}"
-
-
-def image_name(tag: str) -> str:
-    """Return the name under which the image stands in the store: the last part of a reference, without its tag."""
-    return tag.partition("@")[0].rpartition("/")[2].partition(":")[0] or "image"
-
-
-def describe(path: Path, tag: str, openapi: str, config: Config) -> Built:
-    """Read a built image's own description."""
-    description = json.loads(path.read_text().partition(_MARK)[2])
-    image_id = f"sha256:{hashlib.sha256(description['config'].encode()).hexdigest()}"
-    size = sum(layer["size"] for layer in description["layers"])
-    return Built(path=path, tag=tag, image_id=image_id, size=size, openapi=openapi, config=config)

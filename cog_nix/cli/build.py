@@ -73,9 +73,10 @@ def build(
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
 
     options = BuildOptions(
-        update_lock=update_lock,
+        policy=Policy(update=update_lock),
         tag=tag,
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
@@ -87,7 +88,7 @@ def build(
         load_into_docker(built, began, linked=out_link)
     else:
         reporter.info(
-            f"Built {built.tag} ({amount(built.size)}) in {time.monotonic() - began:.1f} s: {_where(built, out_link)}"
+            f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s: {_where(built, out_link)}"
         )
 
 
@@ -114,16 +115,18 @@ def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
     if (reason := runtime.available()) is not None:
         reporter.warn(reason)
         reporter.info(
-            f"Built {built.tag} ({amount(built.size)}) in {time.monotonic() - began:.1f} s. "
+            f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s. "
             f"Load it where Docker is with:\n  {_where(built, linked)} | docker load"
         )
         return
-    runtime.load(built.path, [_with_tag(built.tag)], reporter)
-    reporter.info(f"Image built as {built.tag} ({amount(built.size)}) in {time.monotonic() - began:.1f} s")
+    runtime.load(built.image.path, [_with_tag(built.tag)], reporter)
+    reporter.info(
+        f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
+    )
 
 
 def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways to name a path
-    return "./result" if linked else str(built.path)
+    return "./result" if linked else str(built.image.path)
 
 
 def _with_tag(tag: str) -> str:
@@ -138,5 +141,5 @@ def build_for_run(config_file: str | None) -> tuple[str, str]:
     built = build_image(config_file or "cog.yaml", BuildOptions())
     runtime = find_runtime("auto", plugins())
     tag = _with_tag(built.tag)
-    runtime.load(built.path, [tag], reporter)
+    runtime.load(built.image.path, [tag], reporter)
     return tag, built.openapi

@@ -27,10 +27,10 @@ def register(app: typer.Typer) -> None:
 def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFile = "cog.yaml") -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
     from cog_nix import build as building  # noqa: PLC0415 - a faster --help
-    from cog_nix import config as cog_config  # noqa: PLC0415
     from cog_nix.errors import LockError  # noqa: PLC0415
     from cog_nix.lock.changes import changes  # noqa: PLC0415
-    from cog_nix.lock.resolve import Upgrade as Moving  # noqa: PLC0415
+    from cog_nix.lock.ensure import Policy, ensure_lock, former_lock  # noqa: PLC0415
+    from cog_nix.lock.upgrade import Upgrade as Moving  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
 
     if names and not upgrade:
@@ -39,18 +39,11 @@ def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFi
         )
     project = find_project(Path.cwd(), config_file)
     services = building.Services(plugins(), reporter)
-    config, settings = cog_config.load_config(project), cog_config.load_settings(project)
+    config, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
-    former = building.former_lock(project, moving)
-    new = building.ensure_lock(
-        project,
-        config,
-        settings,
-        building.BuildOptions(update_lock=True, upgrade=moving),
-        services,
-        building.optional_nix(),
-        services.context(settings),
-    )
+    former = former_lock(project, moving)
+    policy = Policy(update=True, upgrade=moving)
+    new = ensure_lock(project, config, settings, policy, lambda: services.resolver(settings))
     lines = changes(former, new)
     for line in lines:
         reporter.info(line)

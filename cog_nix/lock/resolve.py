@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
@@ -18,24 +18,13 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Deb
+    from cog_nix.lock.upgrade import Upgrade
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
 _SDK = {"cog", "coglet"}
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _GLIBC = "libc6"
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """Which pins of the former lock may move."""
-
-    everything: bool = False
-    names: frozenset[str] = field(default=frozenset())
-
-    def keeps(self, name: str) -> bool:
-        """Say whether a package's pin is kept."""
-        return not self.everything and name not in self.names
 
 
 @dataclass(frozen=True)

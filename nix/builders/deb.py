@@ -35,6 +35,8 @@ def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
         raise DebError(f"{name} is not a Debian package")
     while header := stream.read(_HEADER):
         start = stream.tell()
+        if len(header) < _HEADER or not header[48:58].strip().isdigit():
+            raise DebError(f"{name} is damaged")
         size = int(header[48:58])
         yield header[:16].decode("ascii").strip().rstrip("/"), size
         stream.seek(start + size + size % 2)

@@ -11,10 +11,15 @@ other would have it, and the others' bytes are left out; files that differ are n
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import archive
 import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 
 def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
@@ -30,6 +35,7 @@ def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
             if path in owner:
                 warn_if_different(path, owner[path], indexes[owner[path]], fragment, (start, end))
             owner[path] = fragment
+    refuse_folders_that_are_files(directories.keys() & owner.keys(), fragments, owner)
     ordered = sorted(directories.values(), key=lambda entry: entry.path.split("/"))
     archive.write_tar(out / "directories.tar", ordered)
     parts = [archive.whole(out / "directories.tar")]
@@ -57,6 +63,13 @@ def warn_if_different(
     if content(first, start, end) != content(second, *span):
         note = f"/{path} comes from {title(first)} and {title(second)}; the latter is used"
         print(f"cog-nix-note: {note}")  # noqa: T201 - a builder's output is its log
+
+
+def refuse_folders_that_are_files(paths: AbstractSet[str], fragments: list[Path], owner: dict[str, Path]) -> None:
+    """End the build when a path is a folder in one fragment and anything else in another."""
+    for path in sorted(paths):
+        folder = next(one for one in fragments if any(own.path == path for own in archive.read_index(one)[0]))
+        sys.exit(f"cog-nix: /{path} is a folder in {title(folder)} and something else in {title(owner[path])}")
 
 
 def content(fragment: Path, start: int, end: int) -> bytes:

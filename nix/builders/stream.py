@@ -132,19 +132,18 @@ def write(
     manifest = [
         {"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}
     ]
-    tar = tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK)  # noqa: SIM115
-    written: set[str] = set()
-    for layer in image["layers"]:
-        if layer["diff_id"] not in skip | written:
-            written.add(layer["diff_id"])
-            with open_layer(layer, store) as stream:
-                _member(tar, layer_file(layer), stream, layer["size"])
-    for name, data in (
-        (config_name, image["config"].encode()),
-        ("manifest.json", json.dumps(manifest).encode()),
-    ):
-        _member(tar, name, io.BytesIO(data), len(data))
-    tar.close()
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
+        written: set[str] = set()
+        for layer in image["layers"]:
+            if layer["diff_id"] not in skip | written:
+                written.add(layer["diff_id"])
+                with open_layer(layer, store) as stream:
+                    _member(tar, layer_file(layer), stream, layer["size"])
+        for name, data in (
+            (config_name, image["config"].encode()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            _member(tar, name, io.BytesIO(data), len(data))
 
 
 def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
@@ -196,6 +195,10 @@ def main() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stderr.write("The reader went away before the whole image was written.\n")
+        return 1
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(f"The image was not written: {error.strerror}{where}.\n")
         return 1
     return 0
 

@@ -52,7 +52,8 @@ def test_a_decompressed_package_is_the_same_package(
 ) -> None:
     package = make_deb(*_members(), suffix=suffix)
     deb.decompress(package, tmp_path / "plain.deb")
-    names = [name for name, _ in deb._members((tmp_path / "plain.deb").open("rb"), "plain.deb")]
+    with (tmp_path / "plain.deb").open("rb") as stream:
+        names = [name for name, _ in deb._members(stream, "plain.deb")]
     assert names == ["debian-binary", "control.tar.gz", "data.tar"]
     assert [info.get_info() for info, _ in deb.data(tmp_path / "plain.deb")] == [
         info.get_info() for info, _ in deb.data(package)
@@ -95,7 +96,8 @@ def test_a_compression_that_nobody_here_reads_is_named(make_deb: Callable[..., P
 
 
 def test_a_folder_has_no_content(make_deb: Callable[..., Path]) -> None:
-    info, tar = next(deb.data(make_deb(*_members())))
+    members = deb.data(make_deb(*_members()))
+    info, tar = next(members)
     with pytest.raises(deb.DebError, match="usr is no regular file"):
         deb.content(info, tar)
 

@@ -47,7 +47,7 @@ def image(store: Path, make_fragment: Callable[..., Path]) -> Path:
 
 def _run(image: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-I", str(_PROGRAM), str(image), *arguments], capture_output=True, check=False, **options
+        [sys.executable, "-I", str(_PROGRAM), str(image), *arguments], capture_output=True, check=True, **options
     )
 
 
@@ -63,7 +63,7 @@ def _files(data: bytes) -> dict[str, bytes]:
 
 
 def test_the_archive_is_what_docker_save_writes(image: Path) -> None:
-    files = _files(_run(image, check=True).stdout)
+    files = _files(_run(image).stdout)
     (manifest,) = json.loads(files["manifest.json"])
     assert manifest["RepoTags"] == ["cog-test:latest"]
     config = files[manifest["Config"]]
@@ -93,7 +93,7 @@ def test_a_skipped_layer_is_named_but_not_there(image: Path) -> None:
 
 
 def test_inspect_tells_what_the_image_is(image: Path) -> None:
-    told = json.loads(_run(image, "--inspect", check=True).stdout)
+    told = json.loads(_run(image, "--inspect").stdout)
     assert told["names"] == ["one", "two", "again"]
     assert told["tag"] == "cog-test:latest"
     assert told["id"] == stream.image_id(stream.read(image))
@@ -142,6 +142,16 @@ def test_a_full_disk_is_a_sentence_and_a_status(image: Path) -> None:
         )
     assert finished.returncode == 1
     assert finished.stderr == "The image was not written: No space left on device.\n"
+
+
+def test_a_layer_that_was_collected_is_named(image: Path, store: Path) -> None:
+    (gone,) = store.glob("*-two")
+    gone.rename(store / "elsewhere")
+    finished = subprocess.run(
+        [sys.executable, str(_PROGRAM), str(image)], capture_output=True, check=False, text=True, errors="replace"
+    )
+    assert finished.returncode == 1
+    assert finished.stderr == f"The image was not written: No such file or directory: {gone}/files.tar.\n"
 
 
 def test_a_layer_is_read_in_any_amounts(image: Path, store: Path) -> None:

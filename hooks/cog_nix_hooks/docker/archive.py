@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
+from cog_nix.image import ImageDescription
 from cog_nix.processes import ProcessError, run
 from cog_nix_hooks.docker.engine import Refused
 
@@ -48,6 +50,12 @@ def inspect_built(program: Path) -> BuiltImage:
     Raises:
         ImageError: it cannot say.
     """
+    with suppress(ImageError):  # asking the program takes a tenth of a second more than reading it
+        image = ImageDescription.read(program)
+        layers = image.layers
+        return BuiltImage(
+            program, image.id, tuple(one.diff_id for one in layers), tuple(one.size for one in layers)
+        )
     try:
         said = json.loads(run([program, "--inspect"]).stdout)
         return BuiltImage(program, said["id"], tuple(said["diff_ids"]), tuple(said["sizes"]))

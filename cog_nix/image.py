@@ -1,0 +1,81 @@
+"""A built image: the executable that Nix makes, and the description that it carries.
+
+The executable is a shell script with the description behind a mark (nix/builders/image.py writes it,
+nix/builders/stream.py reads it when the image is streamed).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MARK = "\n__IMAGE__\n"
+_PREFIX = "cog-"
+_NAME_LENGTH = 30 - len(_PREFIX)
+
+
+@dataclass(frozen=True)
+class LayerDescription:
+    """One layer, uncompressed."""
+
+    name: str
+    diff_id: str
+    """``sha256:…`` (OCI image-spec, "Layer DiffID")."""
+    size: int
+    """Bytes of its tar."""
+
+
+@dataclass(frozen=True)
+class ImageDescription:
+    """What an image is."""
+
+    path: Path
+    """The executable that writes it."""
+    id: str
+    """``sha256:…`` of the configuration (OCI image-spec, "ImageID")."""
+    layers: tuple[LayerDescription, ...]
+    """From bottom to top."""
+    config: dict[str, Any]
+    """The OCI image configuration."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers together, uncompressed."""
+        return sum(layer.size for layer in self.layers)
+
+    @classmethod
+    def read(cls, path: Path) -> ImageDescription:
+        """Read the description that an image's executable carries.
+
+        Raises:
+            ImageError: the file is no such executable.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8").partition(_MARK)[2])
+            layers = tuple(
+                LayerDescription(one["name"], one["diff_id"], one["size"]) for one in data["layers"]
+            )
+            config = data["config"]
+            digest = hashlib.sha256(config.encode()).hexdigest()
+            return cls(path, f"sha256:{digest}", layers, json.loads(config))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
+
+
+def default_tag(folder: str) -> str:
+    """Return the name of an image that nobody named: ``cog-<folder>``, by upstream's rule (pkg/config/image_name.go)."""
+    name = re.sub(r"[^a-z0-9-]+", "", folder.lower().replace(" ", "-"))[:_NAME_LENGTH]
+    return name if name.startswith(_PREFIX) else f"{_PREFIX}{name}"
+
+
+def name_in_store(tag: str) -> str:
+    """Return the name under which an image stands in the store: the last part of its reference, without the tag."""
+    return tag.partition("@")[0].rpartition("/")[2].partition(":")[0] or "image"

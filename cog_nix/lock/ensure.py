@@ -1,0 +1,101 @@
+"""The lock that a build goes by: the one that is there, or a new one when it may be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import LockError, StaleLockError
+from cog_nix.lock import format as lock_format
+from cog_nix.lock import inputs
+from cog_nix.lock.upgrade import Upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.lock.model import Lock
+    from cog_nix.lock.resolve import Resolver
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may happen to a lock that is there."""
+
+    update: bool = False
+    """Resolve again when it does not fit any more; otherwise refuse."""
+    upgrade: Upgrade = Upgrade()
+
+
+def ensure_lock(
+    project: Project, config: Config, settings: Settings, policy: Policy, resolver: Callable[[], Resolver]
+) -> Lock:
+    """Return the project's lock, made when there is none.
+
+    Args:
+        project: whose.
+        config: what is asked for.
+        settings: cog-nix.toml.
+        policy: what may happen to a lock that is there.
+        resolver: makes what resolves; called only when something has to be.
+
+    Raises:
+        StaleLockError: there is one for other inputs, and it may not be updated.
+        LockError: the lock cannot be read, or resolving failed.
+    """
+    former = former_lock(project, policy.upgrade)
+    fresh = former is not None and former.inputs == inputs.digest(config, settings)
+    if former and fresh and not policy.upgrade.anything:
+        return former
+    if former and not policy.update and not policy.upgrade.anything:
+        raise StaleLockError(
+            f"{project.lock_path.name} does not fit {project.config_path.name} any more: "
+            "what is asked for has changed.",
+            hint="To resolve what changed and keep every other pin:  cog-nix build --update-lock\n"
+            "To move pins as well:  cog-nix lock --upgrade [NAME]",
+        )
+    check_upgrade_names(former, policy.upgrade)
+    lock = resolver().resolve(project, config, settings, former, policy.upgrade)
+    lock_format.write(lock, project.lock_path)
+    return lock
+
+
+def former_lock(project: Project, upgrade: Upgrade) -> Lock | None:
+    """Return the lock so far; one that cannot be read is as good as none when all of it is made anew.
+
+    Raises:
+        LockError: it cannot be read, and pins of it are to be kept.
+    """
+    try:
+        return lock_format.read(project.lock_path)
+    except LockError:
+        if upgrade.everything:
+            return None
+        raise
+
+
+def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
+    """Refuse names that the lock does not hold.
+
+    Raises:
+        LockError: with the closest names.
+    """
+    if former is None:
+        return
+    known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
+    for name in sorted(upgrade.names - known):
+        close = ", ".join(get_close_matches(name, known))
+        raise LockError(f"{name} is not in the lock.", hint=f"Did you mean {close}?" if close else "")
+
+
+def sdk_version(lock: Lock) -> str:
+    """Return the version of the Cog SDK in the image.
+
+    Raises:
+        LockError: the lock has none.
+    """
+    for wheel in lock.wheels:
+        if wheel.name == "cog":
+            return wheel.version
+    raise LockError("The lock holds no cog.", hint="Write it anew with:  cog-nix lock --upgrade")
