@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".dockerignore"
 
-OWN_FILES = frozenset({".cog", "cog-nix.lock", "cog-nix.toml"})
+OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.toml"})
 """Names at the root that never reach ``/src``.
 
-``.cog`` is upstream's rule. The other two describe the build: were they part of the source layer, locking
-again would change it.
+``.cog`` is upstream's rule. ``.git`` differs between clones of one commit, which images must not. The other two
+describe the build: were they part of the source layer, locking again would change it.
 """
 
 _RESULT_LINK = re.compile(r"result(-.*)?")

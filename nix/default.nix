@@ -42,6 +42,6 @@ let
 in
 import ./image.nix {
   inherit derive locked name labels source;
-  layers = map (group (debs // wheels // interpreter.fragments // { source = "${source}"; })) locked.layers;
+  layers = map (group (debs // wheels // interpreter.fragments // { source = null; })) locked.layers;
   distributions = builtins.attrValues wheels;
 }

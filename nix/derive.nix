@@ -20,26 +20,63 @@ let
       name = "builders";
       filter = path: _type: builtins.elem (baseNameOf path) (map (module: "${module}.py") modules);
     };
+  # The parts of the cog_nix package that read cog.yaml and signatures, importable as such.
   shared = builtins.path {
-    path = core;
+    path = dirOf core;
     name = "cog_nix-core";
     filter =
       path: _type:
       let
-        parts = builtins.filter builtins.isString (builtins.split "/" (toString path));
-        depth = builtins.length (builtins.filter builtins.isString (builtins.split "/" (toString core)));
-        top = builtins.elemAt parts depth;
+        wanted = map (name: "${toString core}/${name}") [
+          "__init__.py"
+          "errors.py"
+          "ignore.py"
+          "dockerignore.py"
+          "config"
+          "signature"
+        ];
+        below = folder: builtins.substring 0 (builtins.stringLength folder + 1) path == "${folder}/";
       in
-      builtins.elem top [
-        "__init__.py"
-        "errors.py"
-        "ignore.py"
-        "dockerignore.py"
-        "config"
-        "signature"
-      ]
-      && baseNameOf path != "__pycache__";
+      path == toString core
+      || (
+        baseNameOf path != "__pycache__"
+        && builtins.any (folder: path == folder || below folder) wanted
+      );
   };
+
+  # The seed's Python; nothing of the machine is seen.
+  run = arguments: {
+    system = "x86_64-linux";
+    builder = "${seed}/lib64/ld-linux-x86-64.so.2";
+    args = [
+      "--library-path"
+      "${seed}/usr/lib/x86_64-linux-gnu"
+      "${seed}/usr/bin/python${python}"
+      "-s"
+      "-B"
+    ]
+    ++ arguments;
+    allowSubstitutes = false;
+    preferLocalBuild = true;
+    PYTHONHASHSEED = "0";
+    PYTHONUTF8 = "1";
+    LC_ALL = "C.UTF-8";
+    TZ = "UTC";
+  };
+
+  # With the package's parts comes bytecode: that builder runs at every edit.
+  compiled =
+    folder:
+    derivation (
+      run [
+        "${./builders/compile.py}"
+        "${folder}"
+        "${shared}"
+      ]
+      // {
+        name = "builders-with-core";
+      }
+    );
 in
 {
   inherit seed;
@@ -54,25 +91,25 @@ in
       outputs ? [ "out" ],
       withCore ? false,
     }:
-    derivation {
-      inherit name outputs;
-      system = "x86_64-linux";
-      builder = "${seed}/lib64/ld-linux-x86-64.so.2";
-      args = [
-        "--library-path"
-        "${seed}/usr/lib/x86_64-linux-gnu"
-        "${seed}/usr/bin/python${python}"
-        "-s"
-        "-B"
-        "${pick ([ builder "inputs" ] ++ modules)}/${builder}.py"
-      ];
-      spec = builtins.toJSON spec;
-      passAsFile = [ "spec" ];
-      core = if withCore then "${shared}" else "";
-      PYTHONPATH = "${seed}/site";
-      PYTHONHASHSEED = "0";
-      PYTHONUTF8 = "1";
-      LC_ALL = "C.UTF-8";
-      TZ = "UTC";
-    };
+    let
+      own = pick (
+        [
+          builder
+          "inputs"
+        ]
+        ++ modules
+      );
+    in
+    derivation (
+      run [
+        "-m"
+        builder
+      ]
+      // {
+        inherit name outputs;
+        spec = builtins.toJSON spec;
+        passAsFile = [ "spec" ];
+        PYTHONPATH = "${if withCore then compiled own else own}:${seed}/site";
+      }
+    );
 }

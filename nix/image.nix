@@ -15,11 +15,20 @@
 derive {
   inherit name;
   builder = "image";
-  modules = [ "stream" ];
+  modules = [
+    "archive"
+    "source"
+    "stream"
+  ];
+  withCore = true;
+  outputs = [
+    "out"
+    "source"
+  ];
   spec = {
     inherit name layers distributions labels;
     inherit (derive) seed;
-    source = "${source}";
+    project = source;
     inherit (locked.seed) python;
     imagePython = locked.interpreter.version;
     lock = {

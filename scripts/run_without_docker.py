@@ -134,7 +134,7 @@ def started(config: dict[str, Any], root: Path, log: Path) -> Iterator[Process]:
         try:
             yield Process(f"http://127.0.0.1:{port}", process, log)
         finally:
-            process.terminate()  # unshare's end takes all of the namespace with it
+            process.kill()  # unshare ignores SIGTERM while it waits; its end takes all of the namespace with it
 
 
 def predict(image: Path, inputs: list[str]) -> Any:

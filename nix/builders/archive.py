@@ -197,7 +197,7 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
 def folders(path: str, mode: int = 0o755) -> Iterator[Entry]:
     """Yield directory entries for ``path`` and each of its parents.
 
-    Every fragment carries the folders above its files: Docker would make them up otherwise, with today's mtime.
+    Every fragment carries the folders above its files: Docker would make them up, with today's mtime.
     """
     parts = path.strip("/").split("/")
     for depth in range(1, len(parts) + 1):

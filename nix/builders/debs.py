@@ -152,10 +152,8 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path) -> None:
     elif info.islnk():
         target.hardlink_to(root / merged(info.linkname.removeprefix("./")))
     elif info.isreg():
-        stream = tar.extractfile(info)
-        assert stream is not None
         with target.open("wb") as sink:
-            shutil.copyfileobj(stream, sink, 1 << 18)
+            shutil.copyfileobj(deb.content(info, tar), sink, 1 << 18)
         target.chmod(info.mode & 0o777)
 
 
@@ -164,7 +162,7 @@ def unpack_lower(fragments: Sequence[str], root: Path) -> None:
     for fragment in fragments:
         for name in ("directories.tar", "files.tar"):
             with (Path(fragment) / name).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-                tar.extractall(root, filter=_ours)
+                tar.extractall(root, filter=_ours)  # noqa: S202 - archives that we wrote ourselves
 
 
 def _ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo:
@@ -349,8 +347,8 @@ def main() -> None:
     everything = dict(_walk(root))
     changed = {path for path, info in everything.items() if before.get(path) != info.st_ctime_ns}
     compiled = bytecode_by_source(path for path in changed if path.endswith(".pyc"))
-    for files in compiled.values():
-        for path in files:
+    for caches in compiled.values():
+        for path in caches:
             mark_unchecked(root / path)
     split = Splitter(root, attributes)
     claimed: set[str] = set()
@@ -359,9 +357,8 @@ def main() -> None:
         own = set(package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
         own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
-        ordered = sorted(
-            own, key=lambda path: path.split("/")
-        )  # as archives are: a hard link's target comes first
+        # In the order of archives: a hard link's target comes first.
+        ordered = sorted(own, key=lambda path: path.split("/"))
         entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
         archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
         files[package["name"]] = {entry.path for entry in entries if entry.kind != tarfile.DIRTYPE}
@@ -396,9 +393,8 @@ def _with_parents(entries: list[archive.Entry], split: Splitter) -> list[archive
             path = "/".join(parts[:depth])
             if path not in have:
                 have.add(path)
-                parent = split.entry(path, "")
-                assert parent is not None
-                entries.append(parent)
+                if (parent := split.entry(path, "")) is not None:
+                    entries.append(parent)
     return entries
 
 

@@ -3,9 +3,9 @@
 Spec::
 
     {"name": "cog-hello", "layers": [{"name": …, "path": …}], "distributions": [store path, …],
-     "source": store path, "seed": store path, "python": "3.13", "labels": {…}, "lock": {…}}
+     "project": spec of :mod:`source`, "seed": store path, "python": "3.13", "labels": {…}, "lock": {…}}
 
-The output is an executable shell script that runs :mod:`stream` on itself through the seed: behind the script
+The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an executable shell script that runs :mod:`stream` on itself through the seed: behind the script
 stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so
 it works from any store folder.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import inputs
+import source
 import stream
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -75,9 +76,7 @@ def labels(described: dict[str, Any], openapi: str, frozen: str, spec: dict[str,
 
 def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str, Any]:
     """Return the OCI image configuration (image-spec, config.md)."""
-    source = Path(spec["source"])
-    described = json.loads((source / "config.json").read_text())
-    openapi = (source / "openapi_schema.json").read_text()
+    described, openapi = read_project(spec["source"])
     distributions = [
         json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]
     ]
@@ -99,6 +98,12 @@ def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str,
     }
 
 
+def read_project(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return what :mod:`source` found out: the configuration, and the OpenAPI document."""
+    described: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return described, (folder / "openapi_schema.json").read_text()
+
+
 def read_layer(name: str, path: Path) -> stream.Layer:
     """Read a layer's description."""
     found = json.loads((path / "fragment.json").read_text())
@@ -118,7 +123,9 @@ exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/us
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
-    layers = [read_layer(layer["name"], Path(layer["path"])) for layer in spec["layers"]]
+    spec["source"] = inputs.output("source")
+    source.build(spec["project"], spec["source"])
+    layers = [read_layer(layer["name"], Path(layer["path"] or spec["source"])) for layer in spec["layers"]]
     config = json.dumps(
         configuration(spec, layers), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )

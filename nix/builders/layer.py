@@ -65,11 +65,15 @@ def warn_if_different(
         print(f"cog-nix-note: {note}")  # noqa: T201 - a builder's output is its log
 
 
-def refuse_folders_that_are_files(paths: AbstractSet[str], fragments: list[Path], owner: dict[str, Path]) -> None:
+def refuse_folders_that_are_files(
+    paths: AbstractSet[str], fragments: list[Path], owner: dict[str, Path]
+) -> None:
     """End the build when a path is a folder in one fragment and anything else in another."""
     for path in sorted(paths):
         folder = next(one for one in fragments if any(own.path == path for own in archive.read_index(one)[0]))
-        sys.exit(f"cog-nix: /{path} is a folder in {title(folder)} and something else in {title(owner[path])}")
+        sys.exit(
+            f"cog-nix: /{path} is a folder in {title(folder)} and something else in {title(owner[path])}"
+        )
 
 
 def content(fragment: Path, start: int, end: int) -> bytes:

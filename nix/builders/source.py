@@ -5,31 +5,26 @@ Spec::
     {"project": store path, "config": "cog.yaml", "version": "0.23.1", "openapi": ""}
 
 ``version`` is the SDK's, which the OpenAPI document carries. Besides the fragment, the output has
-``openapi_schema.json`` and ``config.json`` (:class:`Described`).
+``openapi_schema.json`` and ``config.json``. Part of :mod:`image`, so that an edit costs one derivation.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
-import inputs
+from cog_nix import config as cog_config
+from cog_nix import signature
+from cog_nix.config.model import Config, Project
+from cog_nix.errors import CogNixError
+from cog_nix.ignore import Ignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-sys.path.insert(0, str(inputs.scratch()))
-(inputs.scratch() / "cog_nix").symlink_to(os.environ["core"])  # noqa: SIM112 - Nix's spelling
-
-from cog_nix import config as cog_config  # noqa: E402 - found through the line above
-from cog_nix import signature  # noqa: E402
-from cog_nix.config.model import Config, Project  # noqa: E402
-from cog_nix.errors import CogNixError  # noqa: E402
-from cog_nix.ignore import Ignore  # noqa: E402
 
 _SCHEMA = "src/.cog/openapi_schema.json"
 
@@ -62,9 +57,8 @@ def decorated_concurrency(config: Config, root: Path, openapi: str) -> int | Non
         raise
 
 
-def main() -> None:
-    """Build the output."""
-    spec = inputs.read()
+def build(spec: dict[str, str], out: Path) -> None:
+    """Write the fragment and what was read to ``out``."""
     root = Path(spec["project"])
     project = Project(root=root, config_path=root / spec["config"])
     try:
@@ -73,8 +67,8 @@ def main() -> None:
         maximum = config.concurrency_max or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
         sys.exit(f"cog-nix: {error}")
-    archive.write_fragment(inputs.output(), entries(project, openapi), "source")
-    (inputs.output() / "openapi_schema.json").write_text(openapi)
+    archive.write_fragment(out, entries(project, openapi), "source")
+    (out / "openapi_schema.json").write_text(openapi)
     described = {
         "label": cog_config.with_concurrency(config.label, maximum) if maximum else config.label,
         "predict": config.predict,
@@ -84,8 +78,4 @@ def main() -> None:
         "gpu": config.build.gpu,
         "version": spec["version"],
     }
-    (inputs.output() / "config.json").write_text(json.dumps(described, sort_keys=True))
-
-
-if __name__ == "__main__":
-    main()
+    (out / "config.json").write_text(json.dumps(described, sort_keys=True))

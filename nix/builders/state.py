@@ -1,4 +1,4 @@
-"""Divide a system's state in two: what every image has, and what belongs to packages that an image may leave out.
+"""Divide a system's state: what every image has, and what belongs to packages that an image may leave out.
 
 State is what no package owns: dpkg's database, alternatives, the dynamic linker's cache. An image that leaves
 packages out must not speak of them either.
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import archive
 
@@ -27,7 +28,10 @@ _BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
 
 
 def divide(
-    root: Path, entries: Sequence[archive.Entry], files: Mapping[str, Set[str]], apart: Set[str]
+    root: Path,
+    entries: Sequence[archive.Entry],
+    files: Mapping[str, AbstractSet[str]],
+    apart: AbstractSet[str],
 ) -> tuple[list[archive.Entry], list[archive.Entry]]:
     """Return the state without the packages in ``apart``, and what to lay over it when they are there.
 
@@ -58,7 +62,7 @@ def divide(
     return without, beside
 
 
-def status_without(status: bytes, apart: Set[str]) -> bytes:
+def status_without(status: bytes, apart: AbstractSet[str]) -> bytes:
     """Return dpkg's status file without the stanzas of some packages (Debian Policy 5.1)."""
     stanzas = [stanza for stanza in status.decode().split("\n\n") if stanza.strip()]
     kept = [stanza for stanza in stanzas if _package(stanza) not in apart]
@@ -69,7 +73,7 @@ def _package(stanza: str) -> str:
     return stanza.partition("Package: ")[2].partition("\n")[0]
 
 
-def _alternatives(entries: Sequence[archive.Entry], gone: Set[str]) -> set[str]:
+def _alternatives(entries: Sequence[archive.Entry], gone: AbstractSet[str]) -> set[str]:
     """Return the paths that alternatives (update-alternatives(1)) of removed programs consist of."""
     names = {
         PurePosixPath(entry.path).name
@@ -88,7 +92,7 @@ def _merged(target: str) -> str:
 
 
 def _belongs(
-    entry: archive.Entry, apart: Set[str], prefixes: tuple[str, ...], alternatives: Set[str]
+    entry: archive.Entry, apart: AbstractSet[str], prefixes: tuple[str, ...], alternatives: AbstractSet[str]
 ) -> bool:
     """Say whether a piece of state is there because of a package in ``apart``."""
     if entry.kind == tarfile.DIRTYPE:
@@ -99,7 +103,7 @@ def _belongs(
     )
 
 
-def _cache_without(root: Path, gone: Set[str]) -> bytes:
+def _cache_without(root: Path, gone: AbstractSet[str]) -> bytes:
     """Return the dynamic linker's cache (ldconfig(8)) of the system without these files."""
     for path in gone:
         target = root / path

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def entries(python: str, version: str, executable: str) -> Iterator[archive.Entry]:
     """Yield the environment's own files, and the name that upstream's images have their init under.
 
-    ``include-system-site-packages``: Debian's Python modules, which ``system_packages`` may bring, are visible.
+    ``include-system-site-packages``: Debian's Python modules, which ``system_packages`` may bring, are seen.
     """
     configuration = "\n".join(
         [

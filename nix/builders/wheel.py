@@ -15,6 +15,7 @@ import email.parser
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import archive
 import inputs
@@ -23,14 +24,34 @@ from installer import install
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from installer.records import RecordEntry
+    from installer.utils import Scheme
+
 _PREFIX = "/usr/local"
+
+
+class _Environment(SchemeDictionaryDestination):
+    """Makes every script executable, as pip does: a wheel made without permission bits does not say so."""
+
+    def write_file(
+        self,
+        scheme: Scheme,
+        path: str | PathLike[str],
+        stream: BinaryIO,
+        is_executable: bool,  # noqa: FBT001 - as the base class has it
+    ) -> RecordEntry:
+        """Write one file of the wheel."""
+        return super().write_file(scheme, path, stream, is_executable or scheme == "scripts")
 
 
 def unpack(wheel: Path, python: str, root: Path) -> dict[str, str]:
     """Install ``wheel`` under ``root``; return its name and version."""
     site = f"{_PREFIX}/lib/python{python}/site-packages"
     with WheelFile.open(wheel) as source:
-        destination = SchemeDictionaryDestination(
+        destination = _Environment(
             {
                 "purelib": site,
                 "platlib": site,

@@ -1,7 +1,7 @@
 /*
   Tie fragments into a layer. A fragment alone is a layer already.
 
-  Type: { derive, ... } -> { KEY = store path; } -> [ name [ KEY ] ] -> { name : string, path : store path }
+  Type: { derive, ... } -> { KEY = store path; } -> [ name [ KEY ] ] -> { name : string, path : store path | null }
 */
 { derive, ... }:
 fragments: layer:

@@ -1,16 +1,15 @@
 /*
-  The project under /src, as a fragment, and what is read from it: configuration and OpenAPI document.
+  What builders/source.py needs to put the project under /src and to read configuration and OpenAPI document.
 
-  Type: { derive, store, locked, project, config, included, openapi } -> store path
+  Type: { locked, project, config, included, openapi, ... } -> attrset
 */
 {
-  derive,
-  store,
   locked,
   project,
   config,
   included,
   openapi,
+  ...
 }:
 let
   root = toString project;
@@ -32,14 +31,8 @@ let
   };
   sdk = builtins.head (builtins.filter (wheel: wheel.name == "cog") locked.wheels);
 in
-derive {
-  name = "source-layer";
-  builder = "source";
-  modules = [ "archive" ];
-  withCore = true;
-  spec = {
-    project = "${taken}";
-    inherit config openapi;
-    inherit (sdk) version;
-  };
+{
+  project = "${taken}";
+  inherit config openapi;
+  inherit (sdk) version;
 }

@@ -105,6 +105,9 @@ def tie(store: Path) -> Callable[..., Path]:
     return make
 
 
+_METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+
+
 def _ar(members: Sequence[tuple[str, bytes]]) -> bytes:
     """Return an ar(5) archive, written here by the manual page and not by the code under test."""
     out = b"!<arch>\n"
@@ -166,8 +169,8 @@ def make_wheel(tmp_path: Path) -> MakeWheel:
         info = f"{name}-{version}.dist-info"
         every = {
             **files,
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name.replace('_', '.')}\nVersion: {version}\n",
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/METADATA": _METADATA.format(name=name.replace("_", "."), version=version),
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
         if entry_points:
             every[f"{info}/entry_points.txt"] = entry_points

@@ -48,8 +48,11 @@ def test_the_order_of_entries_does_not_matter(
 
 
 @pytest.mark.parametrize(
-    ("umask", "mtime", "zone", "locale"),
-    [(0o022, 0, "UTC", "C"), (0o077, 2_000_000_000, "Asia/Kathmandu", "de_DE.ISO8859-1")],
+    ("umask", "mtime", "settings_of_the_machine"),
+    [
+        (0o022, 0, {"TZ": "UTC", "LC_ALL": "C"}),
+        (0o077, 2_000_000_000, {"TZ": "Asia/Kathmandu", "LC_ALL": "de_DE.ISO8859-1"}),
+    ],
     ids=["plain", "odd"],
 )
 def test_a_tree_gives_the_same_bits_under_any_umask_clock_zone_and_locale(
@@ -57,11 +60,10 @@ def test_a_tree_gives_the_same_bits_under_any_umask_clock_zone_and_locale(
     monkeypatch: pytest.MonkeyPatch,
     umask: int,
     mtime: int,
-    zone: str,
-    locale: str,
+    settings_of_the_machine: dict[str, str],
 ) -> None:
-    monkeypatch.setenv("TZ", zone)
-    monkeypatch.setenv("LC_ALL", locale)
+    for name, value in settings_of_the_machine.items():
+        monkeypatch.setenv(name, value)
     time.tzset()
     before = os.umask(umask)
     try:
@@ -158,7 +160,8 @@ def test_the_index_names_the_bytes_of_each_entry(make_fragment: Callable[..., Pa
     directories, offsets = archive.read_index(fragment)
     whole = (fragment / "files.tar").read_bytes()
     assert [entry.path for entry in directories] == sorted(
-        {entry.path for entry in _entries() if entry.kind == tarfile.DIRTYPE}, key=lambda path: path.split("/")
+        {entry.path for entry in _entries() if entry.kind == tarfile.DIRTYPE},
+        key=lambda path: path.split("/"),
     )
     assert [end for _, end, _ in offsets[:-1]] == [start for start, _, _ in offsets[1:]]
     assert (offsets[0][0], offsets[-1][1]) == (0, len(whole))
@@ -173,13 +176,16 @@ _NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(_NAMES, st.integers(0, 0o7777), st.integers(0, 1 << 31)), unique_by=lambda one: one[0]))
+@given(
+    st.lists(st.tuples(_NAMES, st.integers(0, 0o7777), st.integers(0, 1 << 31)), unique_by=lambda one: one[0])
+)
 def test_an_index_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, given_directories: list[tuple[str, int, int]]
 ) -> None:
     out = tmp_path_factory.mktemp("index")
     directories = [
-        archive.Entry(path, mode, tarfile.DIRTYPE, uid=owner, gid=owner) for path, mode, owner in given_directories
+        archive.Entry(path, mode, tarfile.DIRTYPE, uid=owner, gid=owner)
+        for path, mode, owner in given_directories
     ]
     offsets = [(mode, mode + 512, path) for path, mode, _ in given_directories]
     archive.write_index(out, directories, offsets)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bytecode
@@ -14,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _CACHE_TAG = sys.implementation.cache_tag
 _SOURCES = {
@@ -22,7 +22,7 @@ _SOURCES = {
     "pkg/ünïcode.py": "grüße = 'ß'\n",
     "pkg/template.py": "{% if this %} is no Python {% endif %}\n",
     "pkg/old.py": "print 'two'\n",
-    "pkg/latin.py": "# no such encoding\n",
+    "pkg/latin.py": "",
 }
 
 
@@ -30,7 +30,7 @@ def _write(root: Path) -> None:
     for name, text in _SOURCES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    (root / "pkg/latin.py").write_bytes(b"# caf\xe9\n")
+    (root / "pkg/latin.py").write_bytes(b"name = 'caf\xe9'\n")
 
 
 def _compile(root: Path, names: Iterable[str] = _SOURCES) -> dict[str, bytes]:

@@ -74,7 +74,11 @@ def test_what_adds_to_the_environment(
 
 def test_labels_of_upstream_cannot_be_replaced_and_others_can() -> None:
     spec = {
-        "lock": {"labels": [["run.cog.version", "plugin"], ["mine", "plugin"]], "inputs": "sha256:1", "suite": "trixie"},
+        "lock": {
+            "labels": [["run.cog.version", "plugin"], ["mine", "plugin"]],
+            "inputs": "sha256:1",
+            "suite": "trixie",
+        },
         "labels": {"mine": "user", "run.cog.config": "user"},
     }
     assert image.labels(_DESCRIBED, "{doc}", "cog==0.23.1\n", spec) == {

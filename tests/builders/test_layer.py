@@ -38,7 +38,9 @@ def test_the_layer_holds_what_its_fragments_hold(
 def test_the_digest_is_that_of_the_bytes_that_are_streamed(
     make_fragment: Callable[..., Path], tie: Callable[..., Path], read: Callable[..., Any]
 ) -> None:
-    fragments = [make_fragment(str(number), _folder("a"), _file(f"a/{number}", "x" * number)) for number in range(9)]
+    fragments = [
+        make_fragment(str(number), _folder("a"), _file(f"a/{number}", "x" * number)) for number in range(9)
+    ]
     tied = read(tie(*fragments))
     assert tied.diff_id == f"sha256:{hashlib.sha256(tied.data).hexdigest()}"
 

@@ -30,7 +30,9 @@ def image(store: Path, make_fragment: Callable[..., Path]) -> Path:
     for name in ("one", "two"):
         fragment = make_fragment(name, archive.Entry(f"{name}.txt", 0o644, data=name.encode()))
         described = json.loads((fragment / "fragment.json").read_text())
-        parts = [{**part, "path": part["path"].replace(str(store), "/nix/store")} for part in described["parts"]]
+        parts = [
+            {**part, "path": part["path"].replace(str(store), "/nix/store")} for part in described["parts"]
+        ]
         layers.append({**described, "name": name, "parts": parts})
     layers.append({**layers[0], "name": "again"})
     config = {
@@ -39,7 +41,11 @@ def image(store: Path, make_fragment: Callable[..., Path]) -> Path:
         "config": {"Labels": {"greeting": "grüß dich"}},
         "rootfs": {"type": "layers", "diff_ids": [layer["diff_id"] for layer in layers]},
     }
-    description = {"config": json.dumps(config, ensure_ascii=False), "layers": layers, "tag": "cog-test:latest"}
+    description = {
+        "config": json.dumps(config, ensure_ascii=False),
+        "layers": layers,
+        "tag": "cog-test:latest",
+    }
     path = store / f"{'2' * 32}-cog-test"
     path.write_text(f"#!/bin/sh\nexit 0\n{stream.MARK}{json.dumps(description)}")
     return path
@@ -47,7 +53,10 @@ def image(store: Path, make_fragment: Callable[..., Path]) -> Path:
 
 def _run(image: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-I", str(_PROGRAM), str(image), *arguments], capture_output=True, check=True, **options
+        [sys.executable, "-I", str(_PROGRAM), str(image), *arguments],
+        capture_output=True,
+        check=True,
+        **options,
     )
 
 
@@ -138,7 +147,11 @@ def test_a_reader_that_goes_away_is_no_traceback(image: Path) -> None:
 def test_a_full_disk_is_a_sentence_and_a_status(image: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         finished = subprocess.run(
-            [sys.executable, str(_PROGRAM), str(image)], stdout=full, stderr=subprocess.PIPE, check=False, text=True
+            [sys.executable, str(_PROGRAM), str(image)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
         )
     assert finished.returncode == 1
     assert finished.stderr == "The image was not written: No space left on device.\n"
@@ -148,7 +161,11 @@ def test_a_layer_that_was_collected_is_named(image: Path, store: Path) -> None:
     (gone,) = store.glob("*-two")
     gone.rename(store / "elsewhere")
     finished = subprocess.run(
-        [sys.executable, str(_PROGRAM), str(image)], capture_output=True, check=False, text=True, errors="replace"
+        [sys.executable, str(_PROGRAM), str(image)],
+        capture_output=True,
+        check=False,
+        text=True,
+        errors="replace",
     )
     assert finished.returncode == 1
     assert finished.stderr == f"The image was not written: No such file or directory: {gone}/files.tar.\n"
@@ -169,7 +186,10 @@ def test_docker_takes_it_and_runs_what_is_in_it(image: Path) -> None:
     expected = stream.image_id(stream.read(image))
     try:
         subprocess.run(
-            ["docker", "load"], input=_run(image, "--tag", "cog-nix-test-stream:1").stdout, capture_output=True, check=True
+            ["docker", "load"],
+            input=_run(image, "--tag", "cog-nix-test-stream:1").stdout,
+            capture_output=True,
+            check=True,
         )
         shown = subprocess.run(
             ["docker", "image", "inspect", "--format", "{{.Id}}", "cog-nix-test-stream:1"],

@@ -67,7 +67,14 @@ def test_entry_points_become_programs_of_the_images_python(
 ) -> None:
     built = make_wheel(
         {"tiny/__init__.py": ""},
-        entry_points="[console_scripts]\ntiny = tiny:main\n[gui_scripts]\ntiny-gui = tiny.gui:main\n[other]\nx = y\n",
+        entry_points="""
+            [console_scripts]
+            tiny = tiny:main
+            [gui_scripts]
+            tiny-gui = tiny.gui:main
+            [other]
+            x = y
+        """.replace(" " * 12, ""),
     )
     wheel.unpack(built, "3.13", root)
     for program, function in (("tiny", "tiny"), ("tiny-gui", "tiny.gui")):
