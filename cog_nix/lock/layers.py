@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import LayerSettings
     from cog_nix.lock.model import Deb, Wheel
@@ -23,6 +23,7 @@ _FIXED_LAYERS = 7
 
 
 def plan(
+    *,
     base: Sequence[Deb],
     essential: Sequence[Deb],
     python: Sequence[Deb],
@@ -69,15 +70,21 @@ def _heavy(wheels: Sequence[Wheel], settings: LayerSettings) -> list[Wheel]:
     candidates = [wheel for wheel in wheels if wheel.artifact.size >= settings.heavy_bytes]
     room = max(0, settings.budget - _FIXED_LAYERS)
     kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[:room]
-    by_name = {wheel.name: wheel for wheel in wheels}
-    depths: dict[str, int] = {}
+    depends = {wheel.name: wheel.depends for wheel in wheels}
+    return sorted(kept, key=lambda wheel: (len(_needed(wheel.name, depends)), wheel.name))
 
-    def depth(name: str, above: frozenset[str]) -> int:
-        if name in above or name not in by_name:
-            return 0
-        if name not in depths:
-            inner = above | {name}
-            depths[name] = 1 + max((depth(other, inner) for other in by_name[name].depends), default=0)
-        return depths[name]
 
-    return sorted(kept, key=lambda wheel: (depth(wheel.name, frozenset()), wheel.name))
+def _needed(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return a package and all that it needs.
+
+    What is needed needs less, unless both need each other (torch and triton); and no other package of the lock
+    has a say in it.
+    """
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        one = pending.pop()
+        if one in depends and one not in found:
+            found.add(one)
+            pending += depends[one]
+    return found

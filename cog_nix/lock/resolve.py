@@ -52,8 +52,9 @@ class Resolver:
         """
         report = self.context.reporter
         choice = self._interpreter(config)
-        report.step(f"Resolving system packages in Debian {choice.suite}")
-        system = self._system(project, config, settings, choice, _deb_pins(former, upgrade))
+        suite = settings.debian.suite or choice.suite
+        report.step(f"Resolving system packages in Debian {suite}")
+        system = self._system(project, config, replace(choice, suite=suite), _deb_pins(former, upgrade))
         version = _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
@@ -62,7 +63,7 @@ class Resolver:
         base, essential = core.divide(system.groups["base"], python)
         lock = Lock(
             inputs=inputs.digest(config, settings),
-            suite=choice.suite,
+            suite=suite,
             indexes=tuple(system.indexes),
             seed=self._seed(former, upgrade),
             interpreter=Interpreter(kind=choice.kind, version=version, executable=choice.executable),
@@ -71,7 +72,14 @@ class Resolver:
             python=tuple(python),
             system=tuple(own),
             wheels=tuple(wheels.wheels),
-            layers=layers.plan(base, essential, python, own, wheels.wheels, settings.layers),
+            layers=layers.plan(
+                base=base,
+                essential=essential,
+                python=python,
+                system=own,
+                wheels=wheels.wheels,
+                settings=settings.layers,
+            ),
         )
         self.context.fetcher.artifacts(artifacts(lock))
         return self._with_additions(config, lock)
@@ -89,18 +97,12 @@ class Resolver:
         return choice
 
     def _system(
-        self,
-        project: Project,
-        config: Config,
-        settings: Settings,
-        choice: InterpreterChoice,
-        pins: Mapping[str, str],
+        self, project: Project, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]
     ) -> SystemResolution:
-        suite = settings.debian.suite or choice.suite
         python = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
         asked_in = dict.fromkeys(config.build.system_packages, project.config_path.name)
         request = SystemRequest(
-            suite=suite,
+            suite=choice.suite,
             groups=(("base", ()), ("python", python), ("system", config.build.system_packages)),
             pins=pins,
             asked_in=asked_in,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _BUILD, _BUILDS = 105, 104
 _LOG_LINE, _PROGRESS = 101, 105
 _ERROR_LEVEL = 0
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+"""Colours, and bytes that would upset a terminal (which a builder that cannot be started sends)."""
 _KEPT_LINES = 400
 
 
@@ -44,12 +45,14 @@ class Log:
         """Take one line of stderr."""
         if not line.startswith("@nix "):
             if line.strip():
-                self._errors.append(_ANSI.sub("", line))
+                self._errors.append(_CONTROL.sub("", line))
             return
         try:
-            event: dict[str, Any] = json.loads(line[5:])
-        except ValueError:
-            return
+            self._take(json.loads(line[5:]))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return  # cut short, or of another version's shape: narration, on which nothing depends
+
+    def _take(self, event: dict[str, Any]) -> None:
         action = event.get("action")
         if action == "start":
             self._start(event)
@@ -58,7 +61,7 @@ class Log:
         elif action == "result":
             self._result(event)
         elif action == "msg" and event.get("level") == _ERROR_LEVEL:
-            self._errors.append(_ANSI.sub("", event.get("raw_msg") or event["msg"]))
+            self._errors.append(_CONTROL.sub("", event.get("raw_msg") or event["msg"]))
 
     def _start(self, event: dict[str, Any]) -> None:
         if event["type"] == _BUILDS:
@@ -72,7 +75,7 @@ class Log:
     def _result(self, event: dict[str, Any]) -> None:
         if event["type"] == _LOG_LINE and event["id"] in self._builds:
             name = self._builds[event["id"]]
-            text = _ANSI.sub("", str(event["fields"][0]))
+            text = _CONTROL.sub("", str(event["fields"][0]))
             kept = self._lines.setdefault(name, [])
             kept.append(text)
             del kept[:-_KEPT_LINES]

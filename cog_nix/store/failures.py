@@ -23,12 +23,12 @@ Any of these helps:
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
-        r"No space left on device|disk full|not enough space",
+        r"No space left on device|disk (?:is )?full|not enough space",
         "The disk is full.",
         "Free some space (nix-collect-garbage removes what no project uses), then run this again.",
     ),
     (
-        r"(?:kernel|user|private mount) namespace|unshare\S*:? .*not permitted|mounting /proc|cloning builder",
+        r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder",
         "Builds cannot be isolated here: user namespaces are switched off.",
         _NAMESPACES,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -81,11 +82,17 @@ def _node(path: Path) -> Iterator[bytes]:
     info = path.lstat()
     yield _text(b"(") + _text(b"type")
     if stat.S_ISLNK(info.st_mode):
-        yield _text(b"symlink") + _text(b"target") + _text(str(path.readlink()).encode())
+        yield _text(b"symlink") + _text(b"target") + _text(os.fsencode(path.readlink()))
     elif stat.S_ISDIR(info.st_mode):
         yield _text(b"directory")
-        for child in sorted(path.iterdir(), key=lambda child: child.name.encode()):
-            yield _text(b"entry") + _text(b"(") + _text(b"name") + _text(child.name.encode()) + _text(b"node")
+        for child in sorted(path.iterdir(), key=lambda child: os.fsencode(child.name)):
+            yield (
+                _text(b"entry")
+                + _text(b"(")
+                + _text(b"name")
+                + _text(os.fsencode(child.name))
+                + _text(b"node")
+            )
             yield from _node(child)
             yield _text(b")")
     else:

@@ -63,18 +63,61 @@ def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
         target.chmod(0o755 if info.mode & 0o100 else 0o644)
 
 
+_UNUSED_MODULES = frozenset(
+    "_pyrepl asyncio curses dbm distutils ensurepip html http idlelib lib2to3 multiprocessing pydoc_data sqlite3 "
+    "test tkinter turtledemo unittest venv wsgiref xml xmlrpc sitecustomize.py turtle.py pydoc.py doctest.py "
+    "pdb.py pickletools.py _pyio.py _pydatetime.py _pydecimal.py".split()
+)
+"""Parts of the standard library that no builder imports. (sitecustomize.py is a link into /etc.)"""
+
+_UNUSED_LIBRARIES = (
+    "libdb",
+    "libsqlite3",
+    "libncurses",
+    "libform",
+    "libmenu",
+    "libpanel",
+    "libreadline",
+    "libtic",
+    "libhistory",
+    "libtinfo",
+    "libuuid",
+    "libnss",
+    "libnsl",
+    "libmvec",
+    "libBroken",
+    "libanl",
+    "libmemusage",
+    "libpcprofile",
+    "libthread_db",
+    "libc_malloc",
+)
+_UNUSED_EXTENSIONS = (
+    "_codecs_",
+    "_test",
+    "_xxtest",
+    "_ctypes_test",
+    "_sqlite3",
+    "_dbm",
+    "_curses",
+    "readline",
+    "_asyncio",
+    "_multiprocessing",
+    "_uuid",
+    "_tkinter",
+    "nis",
+)
+
+
 def _wanted(name: str) -> bool:
-    if name.endswith("/sitecustomize.py"):
-        return False  # a link into /etc
     if name.startswith(("usr/bin/python3", "usr/lib64/")):
         return True
     if name.startswith("usr/lib/python3"):
-        return not any(
-            part in name for part in ("/idlelib/", "/test/", "/tkinter/", "/turtledemo/", "/pydoc_data/")
-        )
-    return name.startswith(f"{_LIBRARIES}/") and not any(
-        part in name for part in ("/gconv/", "/engines-3/", "/ossl-modules/", "/audit/")
-    )
+        inside = name.split("/")[3:] or [""]
+        extension = inside[0] == "lib-dynload" and inside[-1].startswith(_UNUSED_EXTENSIONS)
+        return not extension and inside[0] not in _UNUSED_MODULES
+    library = name.removeprefix(f"{_LIBRARIES}/")
+    return library != name and "/" not in library and not library.startswith(_UNUSED_LIBRARIES)
 
 
 def compile_all(tree: Path, minor: str, root: Path, prefix: str, files: Sequence[str]) -> None:
