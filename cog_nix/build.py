@@ -71,11 +71,11 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def resolver(self, settings: Settings) -> Resolver:
+    def resolver(self, project: Project, settings: Settings) -> Resolver:
         """Return what makes locks."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
 
-        return Resolver(self.plugins, self.context(settings), optional_nix())
+        return Resolver(self.plugins, self.context(settings), optional_nix(), asked_in(project))
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -94,7 +94,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     ask(services.plugins, "before_build", project=project, config=config)
     openapi = read_openapi(project, config, options)
     nix = nix_store.discover()
-    resolver = functools.partial(services.resolver, settings)
+    resolver = functools.partial(services.resolver, project, settings)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
     provide(project, lock, nix, functools.partial(services.context, settings))
@@ -119,6 +119,16 @@ def load(project: Project, reporter: Reporter) -> tuple[Config, Settings]:
     for warning in loaded.warnings:
         reporter.warn(warning)
     return loaded.config, cog_config.load_settings(project)
+
+
+def asked_in(project: Project) -> dict[str, str]:
+    """Return where each system package is asked for, as ``cog.yaml:7``."""
+    document = cog_config.load(project).document
+    build = document.data.get("build") or {}
+    return {
+        str(name): f"{project.config_path.name}:{document.line('build', 'system_packages', index)}"
+        for index, name in enumerate(build.get("system_packages") or [])
+    }
 
 
 def unsupported(project: Project, config: Config) -> None:

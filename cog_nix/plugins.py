@@ -64,7 +64,8 @@ def load(
     except pluggy.PluginValidationError as error:
         raise PluginError(f"A built-in plugin does not fit the hooks: {error}") from error
     plugins = Plugins(manager)
-    for entry_point in _wanted(environment, entry_points or _installed):
+    choice = environment.get("COG_NIX_PLUGINS")
+    for entry_point in [] if choice == "0" else _wanted(choice, entry_points or _installed, plugins):
         _register(plugins, entry_point)
     return plugins
 
@@ -75,14 +76,13 @@ def _installed() -> Iterable[Any]:
     return entry_points(group=PROJECT_NAME)
 
 
-def _wanted(environment: Mapping[str, str], entry_points: Callable[[], Iterable[Any]]) -> list[Any]:
-    choice = environment.get("COG_NIX_PLUGINS")
-    if choice == "0":
-        return []
+def _wanted(choice: str | None, entry_points: Callable[[], Iterable[Any]], plugins: Plugins) -> list[Any]:
     found = sorted(entry_points(), key=lambda entry_point: str(entry_point.name))
     if choice is None:
         return found
-    names = {name.strip() for name in choice.split(",")}
+    names = set(filter(None, map(str.strip, choice.split(","))))
+    for name in names - {entry_point.name for entry_point in found}:
+        plugins.broken[name] = "COG_NIX_PLUGINS names it, and it is not installed"
     return [entry_point for entry_point in found if entry_point.name in names]
 
 

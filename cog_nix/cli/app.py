@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,8 @@ INTERRUPTED = 130
 
 _UsageProblem = typer.BadParameter.__mro__[2]
 """click's ClickException: typer carries click inside itself from 0.2x on and does not export this class."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _HELP = """Build Cog models into reproducible Docker images with Nix.
 
@@ -90,9 +93,22 @@ def run(arguments: Sequence[str]) -> int:
     except CogNixError as error:
         complain(f"error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        complain("interrupted; run the same command again to carry on")
-        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        complain(
+            f"error: {error.filename or 'a file'} cannot be written: {error.strerror}\n\nFree some space, then run this again."
+        )
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
     except SystemExit as error:
+        if error.code == INTERRUPTED:
+            return _interrupted()
         return error.code if isinstance(error.code, int) else 1
     return status if isinstance(status, int) else 0
+
+
+def _interrupted() -> int:
+    complain("interrupted; run the same command again to carry on")
+    return INTERRUPTED

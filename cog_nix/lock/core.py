@@ -1,9 +1,9 @@
 """Which of Debian's essential packages every image has.
 
-Packages may rely on essential ones without a dependency (Debian Policy 3.8), so builds have them all, and so do
-images with system packages. An image without any needs those that what is in it depends on, and a few tools that
-people expect. Maintainer scripts have run when the image is made: what serves only them stays out. See
-docs/design/base-system.md.
+Packages may rely on essential ones without a dependency (Debian Policy 3.8), so builds have them all, and so
+do images with system packages. An image without any needs those that what is in it depends on, and a few
+tools that people expect. Maintainer scripts have run when the image is made: what serves only them stays out.
+See docs/design/base-system.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ class Policy:
 
     update: bool = False
     """Resolve again when it does not fit any more; otherwise refuse."""
-    upgrade: Upgrade = Upgrade()
+    upgrade: Upgrade = field(default_factory=Upgrade)
 
 
 def ensure_lock(

@@ -119,16 +119,18 @@ def load(text: str, name: str) -> Lock:
     try:
         data = json.loads(text)
         version = data.get("version")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise LockError(
             f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW
         )
     try:
         return _lock(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LockError(f"{name} is damaged: {type(error).__name__} at {error}.", hint=_ANEW) from error
+    except KeyError as error:
+        raise LockError(f"{name} is damaged: {error} is missing.", hint=_ANEW) from error
+    except (TypeError, ValueError) as error:
+        raise LockError(f"{name} is damaged: {error}.", hint=_ANEW) from error
 
 
 _ANEW = "Write it anew with:  cog-nix lock --upgrade"
@@ -137,44 +139,83 @@ _ANEW = "Write it anew with:  cog-nix lock --upgrade"
 def _lock(data: dict[str, Any]) -> Lock:
     seed = data["seed"]
     return Lock(
-        inputs=data["inputs"],
-        suite=data["suite"],
-        indexes=tuple(Index(**index) for index in data["indexes"]),
+        inputs=_text(data["inputs"]),
+        suite=_text(data["suite"]),
+        indexes=tuple(Index(**_named_texts(index)) for index in _list(data["indexes"])),
         seed=Seed(
-            python=seed["python"],
-            nar_sha256=seed["nar_sha256"],
-            debs=tuple(map(_read_deb, seed["debs"])),
-            wheels=tuple(map(_read_wheel, seed["wheels"])),
+            python=_text(seed["python"]),
+            nar_sha256=_text(seed["nar_sha256"]),
+            debs=_debs(seed["debs"]),
+            wheels=_wheels(seed["wheels"]),
         ),
-        interpreter=Interpreter(**data["interpreter"]),
-        base=tuple(map(_read_deb, data["base"])),
-        essential=tuple(map(_read_deb, data["essential"])),
-        python=tuple(map(_read_deb, data["python"])),
-        system=tuple(map(_read_deb, data["system"])),
-        wheels=tuple(map(_read_wheel, data["wheels"])),
-        layers=tuple((name, tuple(members)) for name, members in data["layers"]),
-        environment=tuple((name, value) for name, value in data["environment"]),
-        labels=tuple((name, value) for name, value in data["labels"]),
+        interpreter=Interpreter(**_named_texts(data["interpreter"])),
+        base=_debs(data["base"]),
+        essential=_debs(data["essential"]),
+        python=_debs(data["python"]),
+        system=_debs(data["system"]),
+        wheels=_wheels(data["wheels"]),
+        layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
+        environment=_pairs(data["environment"]),
+        labels=_pairs(data["labels"]),
     )
 
 
-def _read_deb(data: dict[str, Any]) -> Deb:
-    return Deb(
-        package=data["package"],
-        version=data["version"],
-        architecture=data["architecture"],
-        artifact=Artifact(**data["artifact"]),
-        depends=tuple(data["depends"]),
+def _debs(values: object) -> tuple[Deb, ...]:
+    return tuple(
+        Deb(
+            package=_text(data["package"]),
+            version=_text(data["version"]),
+            architecture=_text(data["architecture"]),
+            artifact=_read_artifact(data["artifact"]),
+            depends=_texts(data["depends"]),
+        )
+        for data in _list(values)
     )
 
 
-def _read_wheel(data: dict[str, Any]) -> Wheel:
-    return Wheel(
-        name=data["name"],
-        version=data["version"],
-        artifact=Artifact(**data["artifact"]),
-        depends=tuple(data["depends"]),
+def _wheels(values: object) -> tuple[Wheel, ...]:
+    return tuple(
+        Wheel(
+            name=_text(data["name"]),
+            version=_text(data["version"]),
+            artifact=_read_artifact(data["artifact"]),
+            depends=_texts(data["depends"]),
+        )
+        for data in _list(values)
     )
+
+
+def _read_artifact(data: dict[str, Any]) -> Artifact:
+    size = data["size"]
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise TypeError(f"size {size!r} is no number")
+    return Artifact(
+        filename=_text(data["filename"]), url=_text(data["url"]), sha256=_text(data["sha256"]), size=size
+    )
+
+
+def _pairs(values: object) -> tuple[tuple[str, str], ...]:
+    return tuple((_text(name), _text(value)) for name, value in _list(values))
+
+
+def _named_texts(data: dict[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in dict(data).items()}
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(map(_text, _list(values)))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
 
 
 def read(path: Path) -> Lock | None:

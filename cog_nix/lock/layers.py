@@ -77,8 +77,7 @@ def _heavy(wheels: Sequence[Wheel], settings: LayerSettings) -> list[Wheel]:
 def _needed(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
     """Return a package and all that it needs.
 
-    What is needed needs less, unless both need each other (torch and triton); and no other package of the lock
-    has a say in it.
+    What is needed needs less, unless both need each other (torch and triton); no other package counts.
     """
     found: set[str] = set()
     pending = [name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
@@ -34,6 +34,8 @@ class Resolver:
     plugins: Plugins
     context: Context
     nix: Nix | None = None
+    asked_in: Mapping[str, str] = field(default_factory=dict)
+    """Where each system package is asked for (``cog.yaml:7``), for error messages."""
 
     def resolve(
         self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
@@ -54,7 +56,7 @@ class Resolver:
         choice = self._interpreter(config)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
-        system = self._system(project, config, replace(choice, suite=suite), _deb_pins(former, upgrade))
+        system = self._system(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
         version = _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
@@ -96,16 +98,13 @@ class Resolver:
             )
         return choice
 
-    def _system(
-        self, project: Project, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]
-    ) -> SystemResolution:
+    def _system(self, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]) -> SystemResolution:
         python = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
-        asked_in = dict.fromkeys(config.build.system_packages, project.config_path.name)
         request = SystemRequest(
             suite=choice.suite,
             groups=(("base", ()), ("python", python), ("system", config.build.system_packages)),
             pins=pins,
-            asked_in=asked_in,
+            asked_in=self.asked_in,
         )
         return self._ask_system(request)
 

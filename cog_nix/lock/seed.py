@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -14,7 +16,7 @@ from cog_nix.errors import LockError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
 from cog_nix.nixfiles import nix_library
-from cog_nix.processes import run
+from cog_nix.processes import ProcessError, run
 from cog_nix.store.paths import nar_hash, tree_path
 
 if TYPE_CHECKING:
@@ -53,17 +55,38 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], scratch:
         scratch: where to make the folder.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="seed-", dir=scratch))
+    _forget_cut_off(scratch)
+    folder = Path(tempfile.mkdtemp(prefix=f"seed-{os.getpid()}-", dir=scratch))
     try:
         tree = folder / store_name(python)
         spec = folder / "spec.json"
         spec.write_text(
             json.dumps({"python": python, "debs": [*map(str, debs)], "wheels": [*map(str, wheels)]})
         )
-        run([sys.executable, "-B", nix_library() / "builders/seed.py", spec, tree])
+        _run_builder(spec, tree)
         yield tree
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_builder(spec: Path, tree: Path) -> None:
+    try:
+        run([sys.executable, "-B", nix_library() / "builders/seed.py", spec, tree])
+    except ProcessError as error:
+        if os.strerror(errno.ENOSPC) not in error.message:
+            raise
+        raise LockError(
+            f"The disk is full: {tree.parent} has no room for the builders' Python (40 MB).",
+            hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
+        ) from error
+
+
+def _forget_cut_off(scratch: Path) -> None:
+    """Remove what processes left that were killed."""
+    for folder in scratch.glob("seed-*-*"):
+        owner = folder.name.split("-")[1]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make(

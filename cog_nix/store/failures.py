@@ -22,15 +22,17 @@ Any of these helps:
   docker run --privileged …  or  --security-opt seccomp=unconfined   (inside a container)"""
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
+    # First: making a namespace where none is left says "No space left on device" as well (clone(2), ENOSPC).
+    (
+        r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder"
+        r"|setgroups failed|unable to start build process",
+        "Builds cannot be isolated here: user namespaces are switched off.",
+        _NAMESPACES,
+    ),
     (
         r"No space left on device|disk (?:is )?full|not enough space",
         "The disk is full.",
         "Free some space (nix-collect-garbage removes what no project uses), then run this again.",
-    ),
-    (
-        r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder",
-        "Builds cannot be isolated here: user namespaces are switched off.",
-        _NAMESPACES,
     ),
     (
         r"'/nix[^']*': Permission denied|cannot open [^']*/nix/[^']*: Permission denied",

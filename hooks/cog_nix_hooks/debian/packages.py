@@ -248,6 +248,11 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
             _write_table(packages, Path(name))
             _flush(Path(name))
             Path(name).replace(database)
+        except sqlite3.OperationalError as error:
+            raise LockError(
+                f"{cache_dir}: the table of packages cannot be written: {error}",
+                hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
+            ) from error
         except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
             raise LockError(
                 f"{uri}: the Packages index cannot be read: {error}",

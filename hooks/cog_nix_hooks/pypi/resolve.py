@@ -31,7 +31,6 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     Raises:
         LockError: the requirements cannot be satisfied by wheels, or the index cannot be reached.
     """
-    context.reporter.step("Resolving Python packages")
     question = _question(request, context)
     target = Target(request.python_version, request.glibc)
     try:

@@ -1,0 +1,177 @@
+"""Run benchmarks and print a table:  python benchmarks/run.py [NAME…]
+
+Each works on a copy of examples/hello-world and removes what it made. Downloads are cached before anything is
+timed, so no network is measured. The comparison, where there is one, is the least that a Dockerfile could do on
+this machine: everything but the model's source is in the base image already, and the Dockerfile copies the source
+onto it. It says nothing about installing packages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from measure import ROOT, Project, Row, has_docker, project, run, table, timed
+
+sys.path[:0] = [str(ROOT), str(ROOT / "nix/builders")]
+
+import deb  # noqa: E402 - of nix/builders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_TAG = "cog-nix-benchmark:latest"
+_BASE = "cog-nix-benchmark-base:latest"
+_OTHER = "cog-nix-benchmark-dockerfile:latest"
+_MB = 1e6
+
+
+@contextmanager
+def _dockerfile(copy: Project) -> Iterator[Callable[[], str] | None]:
+    """Yield a function that builds the project's source onto its own image with Docker; None without Docker."""
+    if not has_docker():
+        yield None
+        return
+    copy.cog_nix("build", "--no-out-link", "-t", _BASE)
+    (copy.folder / "Dockerfile").write_text(f"FROM {_BASE}\nCOPY *.py cog.yaml /src/\n")
+    try:
+        yield lambda: run(["docker", "build", "--quiet", "--tag", _OTHER, "."], copy.folder)
+    finally:
+        run(["docker", "rmi", "--force", _OTHER, _BASE], copy.folder)
+
+
+def no_change() -> Row:
+    """Build again when nothing has changed."""
+    with project("hello-world") as copy, project("hello-world") as other, _dockerfile(other) as build:
+        copy.cog_nix("build", "--no-load", "--no-out-link")
+        values = timed(10, lambda _: copy.cog_nix("build", "--no-load", "--no-out-link"))
+        baseline = _median(5, build)
+    return Row("no-change", "s", values, 0.5, baseline, "docker build, all cached")
+
+
+def edit() -> Row:
+    """Change a line of the source, and have the new image in Docker."""
+    if not has_docker():
+        sys.exit("The benchmark edit needs a Docker daemon.")
+    with project("hello-world") as copy, project("hello-world") as other, _dockerfile(other) as build:
+
+        def once(number: int) -> None:
+            copy.edit(number)
+            copy.cog_nix("build", "--no-out-link", "-t", _TAG)
+
+        def once_with_docker(number: int) -> None:
+            other.edit(number)
+            if build:
+                build()
+
+        once(-1)
+        values = timed(8, once)
+        once_with_docker(-1)
+        baseline = statistics.median(timed(5, once_with_docker))
+        run(["docker", "rmi", "--force", _TAG], copy.folder)
+    return Row("edit", "s", values, 1.5, baseline, "docker build, source layer only")
+
+
+def cold() -> Row:
+    """Build into an empty store, with a lock and cached downloads."""
+    with project("hello-world") as copy:
+
+        def once(_: int) -> None:
+            with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-store-", ignore_cleanup_errors=True) as store:
+                copy.cog_nix("build", "--no-load", "--no-out-link", COG_NIX_STORE=store)
+                run(["chmod", "-R", "u+w", store], copy.folder)
+
+        values = timed(3, once)
+    return Row("cold", "s", values, 20)
+
+
+def lock() -> Row:
+    """Resolve everything anew."""
+    with project("hello-world") as copy:
+        values = timed(3, lambda _: copy.cog_nix("lock", "--upgrade"))
+    return Row("lock", "s", values, 10)
+
+
+def size() -> Row:
+    """Add up the image's layers, and every file of the packages that went into it."""
+    with project("hello-world") as copy:
+        copy.cog_nix("build", "--no-load")
+        image = sum(json.loads(run([_real(copy), "--inspect"], copy.folder))["sizes"])
+        whole = sum(map(_unpacked, _packages(copy)))
+    return Row("size", "MB", (image / _MB,), 100, whole / _MB, "every file of the same packages")
+
+
+def _real(copy: Project) -> Path:
+    from cog_nix.store.nix import discover  # noqa: PLC0415 - as above
+
+    return discover().real(str((copy.folder / "result").readlink()))
+
+
+def _packages(copy: Project) -> list[Path]:
+    """Return the downloaded files that the image was made from."""
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+    from cog_nix.paths import cache_dir  # noqa: PLC0415
+
+    locked = lock_format.read(copy.folder / "cog-nix.lock")
+    assert locked is not None  # noqa: S101 - it was built from it
+    artifacts = [one.artifact for one in [*locked.debs, *locked.wheels]]
+    return [cache_dir() / f"downloads/sha256/{one.sha256[:2]}/{one.sha256}" for one in artifacts]
+
+
+def _unpacked(package: Path) -> int:
+    """Return the bytes of all regular files in a .deb or a wheel."""
+    import zipfile  # noqa: PLC0415
+
+    if zipfile.is_zipfile(package):
+        with zipfile.ZipFile(package) as wheel:
+            return sum(member.file_size for member in wheel.infolist())
+    return sum(info.size for info, _ in deb.data(package) if info.isreg())
+
+
+def start() -> Row:
+    """Make a prediction with an image that Docker holds: start, ask, stop, remove."""
+    if not has_docker():
+        sys.exit("The benchmark start needs a Docker daemon.")
+    with project("hello-world") as copy:
+        copy.cog_nix("build", "--no-out-link", "-t", _TAG)
+        values = timed(5, lambda _: copy.cog_nix("predict", _TAG, "-i", "text=world"))
+        run(["docker", "rmi", "--force", _TAG], copy.folder)
+    return Row("start", "s", values, 2)
+
+
+def _median(times: int, action: Callable[[], object] | None) -> float | None:
+    return statistics.median(timed(times, lambda _: action())) if action else None
+
+
+BENCHMARKS: dict[str, Callable[[], Row]] = {
+    "no-change": no_change,
+    "edit": edit,
+    "start": start,
+    "cold": cold,
+    "lock": lock,
+    "size": size,
+}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Run benchmarks and print a table.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
+    rows = []
+    for name in names:
+        print(f"{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", file=sys.stderr)
+        rows.append(BENCHMARKS[name]())
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Locks made small."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def make_deb(package: str, version: str = "1.0-1", *depends: str) -> Deb:
+    """Return a Debian package."""
+    return Deb(package, version, "amd64", _artifact(f"{package}_{version}_amd64.deb", 1000), depends)
+
+
+def make_wheel(name: str, version: str = "1.0", *depends: str, size: int = 1000) -> Wheel:
+    """Return a wheel."""
+    return Wheel(name, version, _artifact(f"{name}-{version}-py3-none-any.whl", size), depends)
+
+
+def _artifact(filename: str, size: int) -> Artifact:
+    sha256 = hashlib.sha256(filename.encode()).hexdigest()
+    return Artifact(filename, f"https://mirror.example.org/pool/{filename}", sha256, size)
+
+
+def make_lock(**changes: Any) -> Lock:
+    """Return a lock of a few packages."""
+    values: dict[str, Any] = {
+        "inputs": "sha256:0",
+        "suite": "trixie",
+        "indexes": (
+            Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab"),
+        ),
+        "seed": Seed("3.13", (make_deb("libc6", "2.41-12"),), (make_wheel("installer"),), "sha256-AAAA"),
+        "interpreter": Interpreter("debian", "3.13.5", "/usr/bin/python3.13"),
+        "base": (make_deb("bash"), make_deb("libc6", "2.41-12")),
+        "essential": (make_deb("login"),),
+        "python": (make_deb("python3.13"),),
+        "system": (make_deb("ffmpeg", "7:7.1-1", "libavcodec61"), make_deb("libavcodec61", "7:7.1-1")),
+        "wheels": (make_wheel("cog", "0.23.1"), make_wheel("numpy", "2.0")),
+        "layers": (("base", ("deb:bash", "deb:libc6")), ("source", ("source",))),
+        "environment": (("NAME", "value"),),
+        "labels": (("com.example.label", "value"),),
+    }
+    return Lock(**{**values, **changes})
+
+
+@pytest.fixture
+def deb() -> Callable[..., Deb]:
+    """Return :func:`make_deb`."""
+    return make_deb
+
+
+@pytest.fixture
+def wheel() -> Callable[..., Wheel]:
+    """Return :func:`make_wheel`."""
+    return make_wheel
+
+
+@pytest.fixture
+def lock() -> Callable[..., Lock]:
+    """Return :func:`make_lock`."""
+    return make_lock

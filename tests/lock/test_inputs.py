@@ -1,0 +1,97 @@
+"""What makes a lock stale, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from cog_nix.config.model import (
+    Build,
+    Config,
+    DebianSettings,
+    LayerSettings,
+    Mount,
+    PythonSettings,
+    RunCommand,
+    Settings,
+)
+from cog_nix.lock.inputs import digest
+
+_CONFIG = Config(build=Build(requirements=("numpy", "torch==2.5"), system_packages=("ffmpeg", "git")))
+
+_BUILD_THAT_COUNTS: dict[str, Any] = {
+    "python_version": "3.11",
+    "requirements": ("numpy",),
+    "system_packages": ("ffmpeg",),
+    "sdk_version": "0.22.0",
+    "gpu": True,
+    "cuda": "12.4",
+    "cudnn": "9",
+}
+_BUILD_THAT_DOES_NOT: dict[str, Any] = {
+    "python_requirements": "requirements.txt",
+    "python_packages": ("numpy", "torch==2.5"),
+    "run": (RunCommand("echo", (Mount("secret", "a", "/a"),)),),
+    "pre_install": ("echo",),
+}
+_REST_THAT_DOES_NOT: dict[str, Any] = {
+    "image": "r8.example.org/me/model",
+    "model": "x",
+    "predict": "predict.py:Predictor",
+    "train": "train.py:train",
+    "concurrency_max": 4,
+    "environment": (("A", "b"),),
+    "label": '{"x":1}',
+}
+
+
+@pytest.mark.parametrize("name", _BUILD_THAT_COUNTS)
+def test_what_is_resolved_makes_a_lock_stale(name: str) -> None:
+    build: Any = replace(_CONFIG.build, **{name: _BUILD_THAT_COUNTS[name]})
+    assert digest(replace(_CONFIG, build=build), Settings()) != digest(_CONFIG, Settings())
+
+
+@pytest.mark.parametrize("name", _BUILD_THAT_DOES_NOT)
+def test_how_it_is_written_does_not(name: str) -> None:
+    build: Any = replace(_CONFIG.build, **{name: _BUILD_THAT_DOES_NOT[name]})
+    assert digest(replace(_CONFIG, build=build), Settings()) == digest(_CONFIG, Settings())
+
+
+@pytest.mark.parametrize("name", _REST_THAT_DOES_NOT)
+def test_the_rest_of_the_configuration_does_not(name: str) -> None:
+    changed: Any = replace(_CONFIG, **{name: _REST_THAT_DOES_NOT[name]})
+    assert digest(changed, Settings()) == digest(_CONFIG, Settings())
+
+
+def test_every_field_of_the_configuration_was_thought_of() -> None:
+    assert {field.name for field in fields(Build)} == {*_BUILD_THAT_COUNTS, *_BUILD_THAT_DOES_NOT}
+    assert {field.name for field in fields(Config)} == {"build", *_REST_THAT_DOES_NOT}
+
+
+@pytest.mark.parametrize(
+    ("settings", "counts"),
+    [
+        (Settings(debian=DebianSettings(suite="bookworm")), True),
+        (Settings(python=PythonSettings(exclude_newer="2026-01-01T00:00:00Z")), True),
+        (Settings(layers=LayerSettings(heavy_bytes=1)), True),
+        (Settings(layers=LayerSettings(budget=30)), True),
+        (Settings(debian=DebianSettings(mirror="https://mirror.example.org/debian")), False),
+        (Settings(debian=DebianSettings(security_mirror="https://mirror.example.org/security")), False),
+    ],
+    ids=["suite", "exclude-newer", "heavy", "budget", "mirror", "security-mirror"],
+)
+def test_settings_count_when_they_change_what_is_chosen(settings: Settings, counts: bool) -> None:  # noqa: FBT001 - a parameter
+    assert (digest(_CONFIG, settings) != digest(_CONFIG, Settings())) is counts
+
+
+def test_the_order_of_system_packages_does_not_count() -> None:
+    build = replace(_CONFIG.build, system_packages=("git", "ffmpeg"))
+    assert digest(replace(_CONFIG, build=build), Settings()) == digest(_CONFIG, Settings())
+
+
+def test_a_change_of_the_digest_is_meant() -> None:
+    # another value here makes every lock of every project stale
+    known = "sha256:53183f1aee0fbf4690891e6e5fa2e4754d5d2264764fed49a83f518f4dfeec62"
+    assert digest(Config(), Settings()) == known

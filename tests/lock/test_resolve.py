@@ -1,0 +1,349 @@
+"""From a configuration to a lock, through plugins that answer from memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+import pytest
+
+from cog_nix.config.model import Build, Config, DebianSettings, Project, Settings
+from cog_nix.errors import LockError
+from cog_nix.lock import seed as lock_seed
+from cog_nix.lock.inputs import digest
+from cog_nix.lock.model import Index, Seed
+from cog_nix.lock.resolve import Resolver
+from cog_nix.lock.upgrade import Upgrade
+from cog_nix.plugins import Plugins
+from cog_nix.report import SilentReporter
+from cog_nix.spec import (
+    PROJECT_NAME,
+    Context,
+    InterpreterChoice,
+    PythonRequest,
+    PythonResolution,
+    Spec,
+    SystemRequest,
+    SystemResolution,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cog_nix.lock.model import Artifact, Deb, Lock, Wheel
+
+_CONFIG = Config(build=Build(system_packages=("ffmpeg",), requirements=("numpy>=1",)))
+_LATEST = {"ffmpeg": "7:7.1-2", "numpy": "2.1", "cog": "0.23.1", "coglet": "0.1", "pip": "25.0"}
+_INDEX = Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab")
+
+
+class _Resolvers:
+    """Knows the latest version of everything, and keeps pins."""
+
+    def __init__(self, deb: Callable[..., Deb], wheel: Callable[..., Wheel]) -> None:
+        self.deb, self.wheel = deb, wheel
+        self.system: list[SystemRequest] = []
+        self.python: list[PythonRequest] = []
+
+    @hookimpl
+    def provide_interpreter(self, python_version: str) -> InterpreterChoice | None:
+        if not python_version.startswith("3.13"):
+            return None
+        return InterpreterChoice(
+            kind="debian",
+            minor="3.13",
+            suite="trixie",
+            packages=("python3.13",),
+            executable="/usr/bin/python3.13",
+            version_of="libpython3.13-minimal",
+            wheel_libraries=("libstdc++6",),
+        )
+
+    @hookimpl
+    def resolve_system_packages(self, request: SystemRequest) -> SystemResolution | None:
+        self.system.append(request)
+        if request.suite not in {"trixie", "sid"}:
+            return None
+        brought = {
+            "base": [
+                self.deb("bash", "5.2-1", "libc6"),
+                self.deb("libc6", "2.41-12"),
+                self.deb("login", "1-1"),
+            ],
+            "python": [
+                self.deb("libpython3.13-minimal", "3.13.5-2+deb13u1"),
+                self.deb("python3.13", "3.13.5-2"),
+            ],
+            "seed": [
+                self.deb("debconf", "1.5"),
+                self.deb("libc6", "2.41-12"),
+                self.deb("python3.13-minimal", "3.13.5-2+deb13u1"),
+            ],
+        }
+        groups = {
+            group: (
+                *brought.get(group, []),
+                *(
+                    self.deb(name, request.pins.get(name) or _LATEST.get(name, "1-1"))
+                    for name in names
+                    if group == "system"
+                ),
+            )
+            for group, names in request.groups
+        }
+        return SystemResolution(groups, (_INDEX,))
+
+    @hookimpl
+    def resolve_python_packages(self, request: PythonRequest) -> PythonResolution:
+        self.python.append(request)
+        names = sorted(
+            line.partition("=")[0].partition(">")[0].partition("[")[0] for line in request.requirements
+        )
+        return PythonResolution(
+            tuple(self.wheel(name, request.pins.get(name) or _LATEST.get(name, "1.0")) for name in names)
+        )
+
+
+@dataclass
+class _Fetcher:
+    asked: list[str] = field(default_factory=list)
+
+    def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
+        self.asked += [artifact.filename for artifact in wanted]
+        return {artifact.sha256: Path(artifact.filename) for artifact in wanted}
+
+    def text(self, url: str, *, max_age: float = 0) -> bytes:
+        raise AssertionError(url, max_age)
+
+
+class _Reporter(SilentReporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.steps: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+
+@dataclass
+class _House:
+    resolvers: _Resolvers
+    reporter: _Reporter
+    fetcher: _Fetcher
+    plugins: Plugins
+    cache: Path
+
+    def lock(
+        self,
+        config: Config = _CONFIG,
+        former: Lock | None = None,
+        upgrade: Upgrade | None = None,
+        settings: Settings | None = None,
+    ) -> Lock:
+        settings = settings or Settings()
+        context = Context(settings, self.fetcher, self.reporter, self.cache)
+        project = Project(Path("/project"), Path("/project/cog.yaml"))
+        return Resolver(self.plugins, context).resolve(
+            project, config, settings, former, upgrade or Upgrade()
+        )
+
+
+@pytest.fixture
+def house(
+    deb: Callable[..., Deb], wheel: Callable[..., Wheel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> _House:
+    """Return a resolver with plugins, services and ears of its own; no seed is unpacked."""
+
+    def make(debs: Any, wheels: Any, files: Any, scratch: Path, nix: Any) -> Seed:  # noqa: ARG001 - as the real one
+        assert {one.artifact.sha256 for one in [*debs, *wheels]} <= set(files)
+        return Seed("3.13", tuple(debs), tuple(wheels), "sha256-AAAA")
+
+    monkeypatch.setattr(lock_seed, "make", make)
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(Spec)
+    resolvers = _Resolvers(deb, wheel)
+    manager.register(resolvers, name="resolvers")
+    manager.check_pending()
+    return _House(resolvers, _Reporter(), _Fetcher(), Plugins(manager), tmp_path)
+
+
+def _versions(lock: Lock) -> dict[str, str]:
+    debs = {deb.package: deb.version for deb in lock.debs}
+    return debs | {wheel.name: wheel.version for wheel in lock.wheels}
+
+
+def test_a_lock_holds_what_the_plugins_answered(house: _House) -> None:
+    lock = house.lock()
+    assert [deb.package for deb in lock.base] == ["bash", "libc6"]
+    assert [deb.package for deb in lock.essential] == ["login"]
+    assert [deb.package for deb in lock.python] == ["libpython3.13-minimal", "python3.13"]
+    assert [deb.package for deb in lock.system] == ["ffmpeg"]
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "numpy", "pip"]
+    assert (lock.suite, lock.indexes, lock.inputs) == ("trixie", (_INDEX,), digest(_CONFIG, Settings()))
+    assert (lock.interpreter.version, lock.interpreter.executable) == ("3.13.5", "/usr/bin/python3.13")
+    assert [name for name, _ in lock.layers] == [
+        "base",
+        "python",
+        "essential",
+        "system-packages",
+        "sdk",
+        "python-packages",
+        "source",
+    ]
+
+
+def test_everything_in_a_lock_was_downloaded(house: _House) -> None:
+    lock = house.lock()
+    everything = {
+        one.artifact.filename for one in [*lock.debs, *lock.wheels, *lock.seed.debs, *lock.seed.wheels]
+    }
+    assert everything <= set(house.fetcher.asked)
+
+
+def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
+    house.lock()
+    request = house.resolvers.python[0]
+    assert (request.python_version, request.glibc) == ("3.13.5", "2.41")
+    assert request.requirements == ("numpy>=1", "cog", "coglet", "pip")
+    assert (request.asked_in, request.project_root) == ("cog.yaml", Path("/project"))
+
+
+def test_libraries_for_wheels_come_where_wheels_are_asked_for(house: _House) -> None:
+    house.lock()
+    house.lock(Config())
+    assert [dict(request.groups).get("python") for request in house.resolvers.system if request.pins == {}][
+        ::2
+    ] == [
+        ("python3.13", "libstdc++6"),
+        ("python3.13",),
+    ]
+
+
+def test_requirements_of_a_file_are_asked_for_in_that_file(house: _House) -> None:
+    build = Build(python_requirements="deep/requirements.txt", requirements=("numpy",))
+    house.lock(Config(build=build))
+    assert house.resolvers.python[0].asked_in == "deep/requirements.txt"
+
+
+@pytest.mark.parametrize(
+    "line", ["cog", "cog==0.9.4", "Cog >= 0.8", "coglet", "COGLET~=0.1", "cog[extra]==1"]
+)
+def test_the_sdk_in_requirements_is_ignored_with_a_warning(house: _House, line: str) -> None:
+    house.lock(Config(build=Build(requirements=(line, "numpy"))))
+    assert house.resolvers.python[0].requirements == ("numpy", "cog", "coglet", "pip")
+    assert house.reporter.warnings == [
+        f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["cognitive==1", "cog-utils", "cog_x", "--no-binary=cog", "git+https://example.org/cog"]
+)
+def test_other_lines_that_begin_alike_stay(house: _House, line: str) -> None:
+    house.lock(Config(build=Build(requirements=(line,))))
+    assert house.resolvers.python[0].requirements[0] == line
+    assert house.reporter.warnings == []
+
+
+def test_a_wanted_sdk_is_pinned(house: _House) -> None:
+    house.lock(Config(build=Build(sdk_version="0.22.0")))
+    assert "cog==0.22.0" in house.resolvers.python[0].requirements
+
+
+def test_a_suite_in_the_settings_overrides_the_interpreters(house: _House) -> None:
+    lock = house.lock(settings=Settings(debian=DebianSettings(suite="sid")))
+    assert lock.suite == house.resolvers.system[0].suite == "sid"
+    assert house.reporter.steps[0] == "Resolving system packages in Debian sid"
+
+
+_OLD = Config(build=Build(system_packages=("ffmpeg",), requirements=("numpy",)))
+
+
+@pytest.fixture
+def former(house: _House, deb: Callable[..., Deb], wheel: Callable[..., Wheel]) -> Lock:
+    """Return a lock of last year."""
+    lock = house.lock(_OLD)
+    wheels = (wheel("cog", "0.22.0"), wheel("coglet", "0.1"), wheel("numpy", "1.0"), wheel("pip", "24"))
+    seed = Seed("3.13", (deb("libc6", "2.40-1"),), (), "sha256-OLD")
+    return replace(lock, system=(deb("ffmpeg", "7:7.0-1"),), wheels=wheels, seed=seed)
+
+
+def test_pins_are_kept(house: _House, former: Lock) -> None:
+    lock = house.lock(former=former)
+    assert {name: _versions(lock)[name] for name in ("ffmpeg", "numpy", "cog", "pip")} == {
+        "ffmpeg": "7:7.0-1",
+        "numpy": "1.0",
+        "cog": "0.22.0",
+        "pip": "24",
+    }
+    assert lock.seed == former.seed
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "moved"),
+    [
+        (Upgrade(names=frozenset({"numpy"})), {"numpy": "2.1"}),
+        (Upgrade(names=frozenset({"ffmpeg", "cog"})), {"ffmpeg": "7:7.1-2", "cog": "0.23.1"}),
+        (
+            Upgrade(everything=True),
+            {"ffmpeg": "7:7.1-2", "cog": "0.23.1", "numpy": "2.1", "pip": "25.0"},
+        ),
+    ],
+    ids=["a-wheel", "a-deb-and-a-wheel", "everything"],
+)
+def test_only_what_may_move_moves(
+    house: _House, former: Lock, upgrade: Upgrade, moved: dict[str, str]
+) -> None:
+    before = _versions(former)
+    after = _versions(house.lock(former=former, upgrade=upgrade))
+    assert {name: version for name, version in after.items() if version != before[name]} == moved
+
+
+def test_the_seed_moves_only_with_everything(house: _House, former: Lock) -> None:
+    kept = house.lock(former=former, upgrade=Upgrade(names=frozenset({"numpy"})))
+    assert kept.seed.nar_sha256 == "sha256-OLD"
+    moved = house.lock(former=former, upgrade=Upgrade(everything=True))
+    assert [deb.package for deb in moved.seed.debs] == ["libc6", "python3.13-minimal"], (
+        "debconf brings nothing"
+    )
+
+
+def test_an_upgrade_of_everything_hands_no_pins_to_the_resolvers(house: _House, former: Lock) -> None:
+    house.lock(former=former, upgrade=Upgrade(everything=True))
+    assert all(not request.pins for request in [*house.resolvers.system, *house.resolvers.python])
+
+
+class _Adds:
+    @hookimpl
+    def image_environment(self, lock: Lock) -> dict[str, str]:
+        return {"SUITE": lock.suite, "A": "1"}
+
+    @hookimpl
+    def image_labels(self, config: Config) -> dict[str, str] | None:
+        return {"packages": ",".join(config.build.system_packages)} if config.build.system_packages else None
+
+
+def test_what_plugins_add_is_locked_in_order(house: _House) -> None:
+    house.plugins.manager.register(_Adds(), name="adds")
+    lock = house.lock()
+    assert lock.environment == (("A", "1"), ("SUITE", "trixie"))
+    assert lock.labels == (("packages", "ffmpeg"),)
+    assert house.lock(Config()).labels == ()
+
+
+def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _House) -> None:
+    with pytest.raises(LockError) as error:
+        house.lock(Config(build=Build(python_version="3.9")))
+    assert error.value.message == "No plugin provides Python 3.9."
+    assert "3.13" in error.value.hint
+
+
+def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
+    with pytest.raises(LockError, match="No plugin resolves packages of the suite potato"):
+        house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
