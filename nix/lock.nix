@@ -1,6 +1,9 @@
 /*
   Read a lock.
 
+  The order of packages, variables and labels in the file says nothing: they come sorted. Layers, and what is in
+  each, stay in the file's order.
+
   Type: path -> attrset
 
   Example:
@@ -10,9 +13,20 @@
 path:
 let
   lock = builtins.fromJSON (builtins.readFile path);
+  sorted = key: builtins.sort (one: other: key one < key other);
+  debs = sorted (deb: deb.package);
 in
 if lock.version or 0 == 1 then
   lock
+  // {
+    base = debs lock.base;
+    essential = debs lock.essential;
+    python = debs lock.python;
+    system = debs lock.system;
+    wheels = sorted (wheel: wheel.name) lock.wheels;
+    environment = sorted builtins.head lock.environment;
+    labels = sorted builtins.head lock.labels;
+  }
 else
   throw ''
     ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads version 1.

@@ -101,14 +101,9 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
+        status = INTERRUPTED
     except SystemExit as error:
-        if error.code == INTERRUPTED:
-            return _interrupted()
-        return error.code if isinstance(error.code, int) else 1
+        status = error.code if isinstance(error.code, int) else 1
+    if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
+        complain("interrupted; run the same command again to carry on")
     return status if isinstance(status, int) else 0
-
-
-def _interrupted() -> int:
-    complain("interrupted; run the same command again to carry on")
-    return INTERRUPTED
