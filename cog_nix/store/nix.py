@@ -63,10 +63,11 @@ class Nix:
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
         options = ["--option", "substitute", "false", "--option", "warn-dirty", "false"]
+        # A daemon takes these from users it trusts, and goes by its own configuration for others.
+        options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
+        options += ["--option", "sandbox-paths", "", "--max-jobs", "auto", "--cores", "0"]
         if self.kind != "daemon":
-            options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
-            options += ["--option", "sandbox-paths", "", "--option", "build-users-group", ""]
-            options += ["--max-jobs", "auto", "--cores", "0"]
+            options += ["--option", "build-users-group", ""]
         if self.root:
             options += ["--store", str(self.root)]
         return [str(self.bin_dir / program), *options, *arguments]
@@ -162,7 +163,8 @@ def discover(environment: Mapping[str, str] = os.environ) -> Nix:
     """Find Nix and a store to use.
 
     ``COG_NIX_STORE`` names the folder of a store of one's own; otherwise the system's is used where this user
-    may build, and ``$XDG_DATA_HOME/cog-nix/store`` where not.
+    may build (``NIX_REMOTE`` and ``NIX_DAEMON_SOCKET_PATH`` as in the Nix manual, "Common Environment
+    Variables"), and ``$XDG_DATA_HOME/cog-nix/store`` where not.
 
     Raises:
         NixError: there is no Nix.
@@ -170,10 +172,11 @@ def discover(environment: Mapping[str, str] = os.environ) -> Nix:
     bin_dir = _find_nix(environment)
     if named := environment.get("COG_NIX_STORE"):
         return Nix(bin_dir, "own", Path(named).absolute())
-    if _daemon_answers():
+    remote = environment.get("NIX_REMOTE", "")
+    if os.geteuid() == 0 and not remote:
+        return Nix(bin_dir, "root")  # root's Nix opens the store itself, also where a daemon runs
+    if remote or _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET)):
         return Nix(bin_dir, "daemon")
-    if os.geteuid() == 0:
-        return Nix(bin_dir, "root")
     if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
         return Nix(bin_dir, "single-user")
     data = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
@@ -190,11 +193,11 @@ def _find_nix(environment: Mapping[str, str]) -> Path:
     return Path(found).parent
 
 
-def _daemon_answers() -> bool:
+def _daemon_answers(path: str) -> bool:
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(1)
-            client.connect(_SOCKET)
+            client.connect(path)
     except OSError:
         return False
     return True

@@ -119,8 +119,9 @@ def workspace(packages: Sequence[Package]) -> Path:
     """Create the folder to install in: in memory when what is installed takes less than a quarter of that."""
     need = 4 * sum(Path(package["path"]).stat().st_size for package in packages)
     memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
-    base = memory if memory.is_dir() and shutil.disk_usage(memory).free > need else inputs.scratch()
-    root = base / "root"
+    sandboxed = inputs.scratch() == Path("/build")
+    roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > need
+    root = (memory if roomy else inputs.scratch()) / "root"
     root.mkdir()
     return root
 
