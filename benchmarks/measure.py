@@ -82,7 +82,9 @@ def project(example: str) -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as scratch:
         folder = Path(scratch) / f"benchmark-{example}"
         shutil.copytree(
-            ROOT / "examples" / example, folder, ignore=shutil.ignore_patterns(".cog", "result", "cog-nix.lock")
+            ROOT / "examples" / example,
+            folder,
+            ignore=shutil.ignore_patterns(".cog", "result", "cog-nix.lock"),
         )
         paths = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
         copy = Project(folder, {"PYTHONPATH": os.pathsep.join(paths), "COG_NIX_PLUGINS": "0"})
@@ -109,10 +111,16 @@ def has_docker() -> bool:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table in Markdown."""
-    lines = ["| benchmark | target | median | min | max | compared with | ratio |", "|---|--:|--:|--:|--:|---|--:|"]
+    lines = [
+        "| benchmark | target | median | min | max | compared with | ratio |",
+        "|---|--:|--:|--:|--:|---|--:|",
+    ]
     for row in rows:
         numbers = (row.target, row.median, min(row.values), max(row.values))
-        cells = [f"{number:.2f} {row.unit}" if row.unit == "s" else f"{number:.1f} {row.unit}" for number in numbers]
+        cells = [
+            f"{number:.2f} {row.unit}" if row.unit == "s" else f"{number:.1f} {row.unit}"
+            for number in numbers
+        ]
         ratio = f"{row.median / row.baseline:.2f}" if row.baseline else ""
         compared = f"{row.compared_with}: {row.baseline:.2f} {row.unit}" if row.baseline else ""
         lines.append(f"| {' | '.join([row.name, *cells, compared, ratio])} |")

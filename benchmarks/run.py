@@ -1,9 +1,13 @@
-"""Run benchmarks and print a table:  python benchmarks/run.py [NAME…]
+"""Run benchmarks and print a table.
+
+::
+
+    python benchmarks/run.py [NAME…]
 
 Each works on a copy of examples/hello-world and removes what it made. Downloads are cached before anything is
-timed, so no network is measured. The comparison, where there is one, is the least that a Dockerfile could do on
-this machine: everything but the model's source is in the base image already, and the Dockerfile copies the source
-onto it. It says nothing about installing packages.
+timed, so no network is measured. The comparison, where there is one, is the least that a Dockerfile could do
+on this machine: everything but the model's source is in the base image already, and the Dockerfile copies the
+source onto it. It says nothing about installing packages.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import statistics
 import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
@@ -25,6 +28,7 @@ import deb  # noqa: E402 - of nix/builders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _TAG = "cog-nix-benchmark:latest"
 _BASE = "cog-nix-benchmark-base:latest"
@@ -34,7 +38,7 @@ _MB = 1e6
 
 @contextmanager
 def _dockerfile(copy: Project) -> Iterator[Callable[[], str] | None]:
-    """Yield a function that builds the project's source onto its own image with Docker; None without Docker."""
+    """Yield a function that builds the source onto the project's own image with Docker; None without."""
     if not has_docker():
         yield None
         return
@@ -83,7 +87,9 @@ def cold() -> Row:
     with project("hello-world") as copy:
 
         def once(_: int) -> None:
-            with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-store-", ignore_cleanup_errors=True) as store:
+            with tempfile.TemporaryDirectory(
+                prefix="cog-nix-benchmark-store-", ignore_cleanup_errors=True
+            ) as store:
                 copy.cog_nix("build", "--no-load", "--no-out-link", COG_NIX_STORE=store)
                 run(["chmod", "-R", "u+w", store], copy.folder)
 
@@ -119,8 +125,8 @@ def _packages(copy: Project) -> list[Path]:
     from cog_nix.paths import cache_dir  # noqa: PLC0415
 
     locked = lock_format.read(copy.folder / "cog-nix.lock")
-    assert locked is not None  # noqa: S101 - it was built from it
-    artifacts = [one.artifact for one in [*locked.debs, *locked.wheels]]
+    assert locked is not None
+    artifacts = [*(deb.artifact for deb in locked.debs), *(wheel.artifact for wheel in locked.wheels)]
     return [cache_dir() / f"downloads/sha256/{one.sha256[:2]}/{one.sha256}" for one in artifacts]
 
 

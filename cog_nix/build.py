@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cog_nix.spec import Context
 
 RESULT = "result"
-"""Name of the link to the built image, as nix-build makes it; it also keeps the image from being collected."""
+"""Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ def unsupported(project: Project, config: Config) -> None:
     if asked:
         raise ConfigError(
             f"{project.config_path.name}: cog-nix does not build {' and '.join(asked)} yet.",
-            hint="Move what commands install to system_packages and python_packages, or build this project with cog.",
+            hint="Move what commands install to system_packages and python_packages, "
+            "or build this project with cog.",
         )
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201 - a script
 """Run a built image once without Docker: unpack its layers, start its command in namespaces, ask it, stop it.
 
 ::
@@ -22,7 +23,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cog_nix.errors import CogNixError, ImageError
 from cog_nix.runtime.client import ModelClient
@@ -32,6 +33,8 @@ from cog_nix.store.nix import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cog_nix.spec import Container
 
 _ENTER = """\
 mount --rbind /dev "$1/dev"
@@ -47,7 +50,7 @@ _SECONDS = 120
 
 @dataclass
 class Process:
-    """A started image, as far as waiting for it needs to know (:class:`cog_nix.spec.Container`)."""
+    """A started image: as much of :class:`cog_nix.spec.Container` as waiting for it needs."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -85,11 +88,14 @@ def describe(image: Path) -> dict[str, Any]:
 
 def unpack(image: Path, root: Path) -> None:
     """Unpack an image's layers, which its archive holds from bottom to top, into ``root``."""
-    with subprocess.Popen([image], stdout=subprocess.PIPE) as process:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            for member in archive:
-                if member.name.endswith(".tar"):
-                    _unpack_layer(tarfile.open(fileobj=archive.extractfile(member), mode="r|"), root)  # noqa: SIM115
+    with (
+        subprocess.Popen([image], stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            if member.name.endswith(".tar"):
+                with tarfile.open(fileobj=archive.extractfile(member), mode="r|") as layer:
+                    _unpack_layer(layer, root)
     if process.returncode:
         raise ImageError(f"{image} could not be read to its end.", hint="Build it again.")
     for name in ("dev", "proc", "tmp"):
@@ -130,11 +136,14 @@ def started(config: dict[str, Any], root: Path, log: Path) -> Iterator[Process]:
     command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]
     command += ["sh", "-e", "-c", _ENTER, "sh", str(root), config["WorkingDir"], "-i", *variables]
     command += [*config["Entrypoint"], *config["Cmd"]]
-    with log.open("wb") as sink, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink) as process:
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink) as process,
+    ):
         try:
             yield Process(f"http://127.0.0.1:{port}", process, log)
         finally:
-            process.kill()  # unshare ignores SIGTERM while it waits; its end takes all of the namespace with it
+            process.kill()  # unshare ignores SIGTERM; with its end, all of the namespace ends
 
 
 def predict(image: Path, inputs: list[str]) -> Any:
@@ -149,7 +158,7 @@ def predict(image: Path, inputs: list[str]) -> Any:
         root.mkdir()
         unpack(image, root)
         with started(config, root, Path(folder) / "log") as process:
-            wait_until_ready(process, _SECONDS)  # type: ignore[arg-type] - it asks for these methods only
+            wait_until_ready(cast("Container", process), _SECONDS)
             client = ModelClient(process.url)
             prediction = client.predict(prepare_inputs(read_inputs(inputs, ""), client.schema()))
     if not prediction.succeeded:

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201 - a script
 """Write the pages of docs/reference that say what the code says: the command line and the hooks.
 
 ::
@@ -54,7 +55,11 @@ def command_line() -> str:
     callback = app.registered_callback
     assert callback is not None  # noqa: S101 - for the type checker
     lines = ["# The command line", "", _NOTE, ""]
-    lines += ["stdout is data, stderr is narration; the exit status is explained in", "[exit-codes.md](exit-codes.md).", ""]
+    lines += [
+        "stdout is data, stderr is narration; the exit status is explained in",
+        "[exit-codes.md](exit-codes.md).",
+        "",
+    ]
     lines += ["```text", _help(app.info.help), "```", ""]
     lines += ["These options stand before the command:", "", *_table(_parameters(callback.callback))]
     for command in sorted(app.registered_commands, key=lambda command: command.name or ""):
@@ -73,7 +78,9 @@ def _parameters(function: Any) -> list[_Parameter]:
     hints = get_type_hints(function, include_extras=True)
     found = []
     for parameter in inspect.signature(function).parameters.values():
-        hint, *metadata = get_args(hints[parameter.name])[:2] if get_origin(hints[parameter.name]) is Annotated else (None,)
+        hint, *metadata = (
+            get_args(hints[parameter.name])[:2] if get_origin(hints[parameter.name]) is Annotated else (None,)
+        )
         if metadata and not metadata[0].hidden:
             info = metadata[0]
             # In an Annotated, typer takes the first name for the default, and shifts it later.
@@ -121,10 +128,10 @@ def hooks() -> str:
     """Return the page about the hooks and the values that go in and out."""
     lines = ["# Hooks", "", _NOTE, ""]
     lines += [
-        "A plugin is a module or object whose functions carry `cog_nix.spec.hookimpl`; [the how-to](../how-to/plugin.md)",
-        "has a complete one. A hook whose first answer counts stops at the first plugin that does not return `None`;",
-        "installed plugins are asked before the built-in ones. Arguments that an implementation does not need may be",
-        "left out of its signature.",
+        "A plugin is a module or object whose functions carry `cog_nix.spec.hookimpl`;",
+        "[the how-to](../how-to/plugin.md) has a complete one. A hook whose first answer counts stops at the",
+        "first plugin that does not return `None`; installed plugins are asked before the built-in ones.",
+        "Arguments that an implementation does not need may be left out of its signature.",
         "",
     ]
     for name, function in vars(spec.Spec).items():
@@ -143,7 +150,17 @@ def _hook(name: str, function: Any) -> list[str]:
     parameters = [one for one in signature.parameters.values() if one.name != "self"]
     words = ", ".join(f"{one.name}: {one.annotation}" for one in parameters)
     called = f"def {name}({words}) -> {signature.return_annotation}"
-    return [f"## {name}", "", "```python", called, "```", "", *_prose(inspect.getdoc(function) or ""), counts, ""]
+    return [
+        f"## {name}",
+        "",
+        "```python",
+        called,
+        "```",
+        "",
+        *_prose(inspect.getdoc(function) or ""),
+        counts,
+        "",
+    ]
 
 
 def _prose(docstring: str) -> Iterator[str]:
@@ -189,7 +206,11 @@ def _arguments(node: ast.FunctionDef) -> str:
 
 def _said(node: ast.stmt | None) -> str:
     """Return the docstring behind an attribute, if there is one."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+    if (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ):
         return ": " + re.sub(r"\s+", " ", node.value.value).replace("``", "`")
     return ""
 
@@ -202,7 +223,9 @@ def pages() -> dict[Path, str]:
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the generated pages of docs/reference.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when a page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail when a page is out of date"
+    )
     check = parser.parse_args().check
     outdated = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
     for path in outdated:

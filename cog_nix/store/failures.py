@@ -21,11 +21,15 @@ Any of these helps:
   sysctl -w user.max_user_namespaces=15000
   docker run --privileged …  or  --security-opt seccomp=unconfined   (inside a container)"""
 
+_ISOLATION_FAILED = (
+    r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder"
+    r"|setgroups failed|unable to start build process"
+)
+
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     # First: making a namespace where none is left says "No space left on device" as well (clone(2), ENOSPC).
     (
-        r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder"
-        r"|setgroups failed|unable to start build process",
+        _ISOLATION_FAILED,
         "Builds cannot be isolated here: user namespaces are switched off.",
         _NAMESPACES,
     ),
@@ -43,6 +47,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"cannot connect to (?:socket|daemon)",
         "The Nix daemon does not answer.",
         "Start it (systemctl start nix-daemon), or set COG_NIX_STORE to a folder of your own to do without.",
+    ),
+    (
+        r"cannot figure out user name",
+        "Nix needs a name for this user, whom /etc/passwd does not list.",
+        "Give any:  export USER=me",
     ),
     (
         r"hash mismatch in fixed-output derivation",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.files import write_atomically
 from cog_nix.lock import seed
+from cog_nix.lock.format import artifacts_of
 from cog_nix.store.paths import file_path, store_name, tree_path
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         FetchError: something cannot be downloaded.
         NixError: the store cannot take it.
     """
-    artifacts = [one.artifact for one in (*lock.debs, *lock.wheels)]
+    artifacts = artifacts_of(lock.debs, lock.wheels)
     paths = [
         tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python)),
         *(file_path(one.sha256, store_name(one.filename)) for one in artifacts),

@@ -5,9 +5,10 @@ Spec::
     {"name": "cog-hello", "layers": [{"name": …, "path": …}], "distributions": [store path, …],
      "project": spec of :mod:`source`, "seed": store path, "python": "3.13", "labels": {…}, "lock": {…}}
 
-The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an executable shell script that runs :mod:`stream` on itself through the seed: behind the script
-stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so
-it works from any store folder.
+The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an
+executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
+image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so it works
+from any store folder.
 """
 
 from __future__ import annotations

@@ -64,9 +64,11 @@ def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
 
 
 _UNUSED_MODULES = frozenset(
-    "_pyrepl asyncio curses dbm distutils ensurepip html http idlelib lib2to3 multiprocessing pydoc_data sqlite3 "
-    "test tkinter turtledemo unittest venv wsgiref xml xmlrpc sitecustomize.py turtle.py pydoc.py doctest.py "
-    "pdb.py pickletools.py _pyio.py _pydatetime.py _pydecimal.py".split()
+    """
+    _pyrepl asyncio curses dbm distutils ensurepip html http idlelib lib2to3 multiprocessing pydoc_data
+    sqlite3 test tkinter turtledemo unittest venv wsgiref xml xmlrpc sitecustomize.py turtle.py pydoc.py
+    doctest.py pdb.py pickletools.py _pyio.py _pydatetime.py _pydecimal.py
+    """.split()  # noqa: SIM905 - a list of words to read
 )
 """Parts of the standard library that no builder imports. (sitecustomize.py is a link into /etc.)"""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
+
 from cog_nix import config as cog_config
 from cog_nix import signature
 from cog_nix.config.model import Config, Project

@@ -7,6 +7,7 @@ packages out must not speak of them either.
 from __future__ import annotations
 
 import re
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 STATUS = "var/lib/dpkg/status"
 CACHE = "etc/ld.so.cache"
-_INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z]+")
+_INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z0-9]+")
 _BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
 """Files that a package's maintainer scripts make."""
 
@@ -109,5 +110,7 @@ def _cache_without(root: Path, gone: AbstractSet[str]) -> bytes:
         target = root / path
         if target.is_symlink() or target.is_file():
             target.unlink()
-    namespace.run(root, ["/usr/sbin/ldconfig"], {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}, {})
+    status = namespace.run(root, ["/usr/sbin/ldconfig"], {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}, {})
+    if status:
+        sys.exit(f"cog-nix: ldconfig ended with status {status}")
     return (root / CACHE).read_bytes()

@@ -147,7 +147,7 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
     archive.write_fragment(tmp_path / "layer", [archive.Entry("x", 0o644, data=b"x")], "x")
     layer = image.read_layer("mine", tmp_path / "layer")
     spec = {
-        "source": str(tmp_path / "source"),
+        "source": tmp_path / "source",
         "distributions": [str(tmp_path / "wheel")],
         "imagePython": "3.13.5",
         "labels": {},

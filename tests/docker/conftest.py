@@ -94,7 +94,7 @@ class Store:
         document = {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Labels": {"run.cog.version": "test"}, **config},
+            "config": {"Labels": {"run.cog.nix.lock": "test"}, **config},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }
         text = json.dumps(document).encode()

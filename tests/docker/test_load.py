@@ -44,7 +44,7 @@ def test_an_image_is_loaded_once_and_tagged(runtime: DockerRuntime, store: Store
     image = store.build(layer("a"), layer("b"))
     assert runtime.image_id(store.tag) is None
     assert runtime.load(image.program, [store.tag], QUIET) == runtime.image_id(store.tag)
-    assert runtime.image_labels(store.tag) == {"run.cog.version": "test"}
+    assert runtime.image_labels(store.tag) == {"run.cog.nix.lock": "test"}
     assert image.calls == [["--tag", store.tag]]
 
 

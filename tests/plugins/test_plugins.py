@@ -183,8 +183,8 @@ def test_a_plugins_own_message_to_the_user_passes() -> None:
 
 
 def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "BUILT_IN", (*plugins.BUILT_IN, "bad"))
     loaded = _load()
+    monkeypatch.setattr(plugins, "BUILT_IN", (*plugins.BUILT_IN, "bad"))
     loaded.manager.register(_Raises(), name="bad")
     with pytest.raises(ZeroDivisionError):
         plugins.ask(loaded, "image_labels", config=None, lock=None)
@@ -192,7 +192,7 @@ def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_built_in_plugin_that_does_not_fit_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("misfit")
-    module.image_lables = hookimpl(lambda: {})  # type: ignore[attr-defined]
+    module.image_lables = _Unknown.image_lables  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "misfit", module)
     monkeypatch.setattr(plugins, "BUILT_IN", ("misfit",))
     with pytest.raises(

@@ -16,7 +16,7 @@ _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' fai
         ("writing to file: No space left on device", "The disk is full.", "nix-collect-garbage"),
         ("database or disk is full", "The disk is full.", "nix-collect-garbage"),
         (
-            "this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox'",
+            "this system does not support the kernel namespaces that are required for sandboxing",
             "Builds cannot be isolated here",
             "unprivileged_userns",
         ),
@@ -39,8 +39,9 @@ _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' fai
             "The Nix daemon does not answer.",
             "systemctl start nix-daemon",
         ),
+        ("cannot figure out user name", "Nix needs a name for this user", "export USER="),
         (
-            "hash mismatch in fixed-output derivation '/nix/store/0-x.deb.drv':\n  specified: sha256-A\n  got: sha256-B",
+            "hash mismatch in fixed-output derivation '/nix/store/0-x.deb.drv':\n  got: sha256-B",
             "A file that Nix fetched is not what the lock says.",
             "cog-nix lock --upgrade",
         ),
@@ -61,6 +62,7 @@ _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' fai
         "no-nix-folder",
         "locked-out",
         "daemon",
+        "nameless",
         "hash",
         "seed",
     ],
@@ -100,7 +102,8 @@ def test_a_builders_own_sentence_comes_first() -> None:
 def test_what_another_tool_said_before_it_follows() -> None:
     log = ["Setting up some (1.0)", "some.postinst: odd: not found", "cog-nix: dpkg ended with status 1"]
     assert explain(_DRV, log, "debian").message == (
-        "dpkg ended with status 1\nBefore that it printed:\n  Setting up some (1.0)\n  some.postinst: odd: not found"
+        "dpkg ended with status 1\nBefore that it printed:\n"
+        "  Setting up some (1.0)\n  some.postinst: odd: not found"
     )
 
 

@@ -97,14 +97,14 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("daemon")
-def test_a_daemon_that_answers_is_used_and_its_settings_are_left_alone(
+def test_a_daemon_that_answers_is_used_with_its_own_build_users(
     bin_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _as(monkeypatch, 1000)
     found = store.discover({"PATH": str(bin_dir)})
     assert found.kind == "daemon"
     assert "build-users-group" not in found.command("nix-build")
-    assert "sandbox" not in found.command("nix-build")
+    assert "--store" not in found.command("nix-build")
 
 
 @pytest.mark.parametrize("kind", ["root", "single-user", "own"])
@@ -189,8 +189,9 @@ def test_an_error_of_evaluation_is_told_in_nixs_words(
 def test_the_result_is_linked_and_named_by_its_store_path(own: store.Nix, tmp_path: Path) -> None:
     artifact = _artifact(tmp_path / "cache/aaa", b"text", "given~1.txt")
     own.add_artifacts([(artifact, tmp_path / "cache/aaa")])
+    library = nix_library() / "store.nix"
     (tmp_path / "x.nix").write_text(
-        f"{{ spec }}: (import {nix_library() / 'store.nix'}).file (builtins.fromJSON (builtins.readFile spec))"
+        f"{{ spec }}: (import {library}).file (builtins.fromJSON (builtins.readFile spec))"
     )
     link = tmp_path / "result"
     built = own.build(tmp_path / "x.nix", vars(artifact), link, SilentReporter())

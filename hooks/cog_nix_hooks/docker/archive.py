@@ -100,7 +100,7 @@ def load_image(engine: Engine, program: Path, tags: Sequence[str], reporter: Rep
 def held_layers(engine: Engine, diff_ids: Sequence[str], tags: Sequence[str]) -> int:
     """Return how many of the lowest layers the daemon has as a chain.
 
-    Looks at what the tags name now, then at other images of Cog models, whose labels Docker can filter by.
+    Looks at what the tags name now, then at other images that cog-nix built, whose labels Docker can filter by.
     """
     best = 0
     seen: set[str] = set()
@@ -118,7 +118,7 @@ def held_layers(engine: Engine, diff_ids: Sequence[str], tags: Sequence[str]) ->
 
 def _references(engine: Engine, tags: Sequence[str]) -> Iterator[str]:
     yield from tags
-    for image in engine.get("/images/json", {"filters": json.dumps({"label": ["run.cog.version"]})}) or []:
+    for image in engine.get("/images/json", {"filters": json.dumps({"label": ["run.cog.nix.lock"]})}) or []:
         yield image["Id"]
 
 

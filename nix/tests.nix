@@ -1,0 +1,379 @@
+/*
+  Unit tests of this library: what is expected, beside what is. tests/nix/test_library.py compares them.
+
+  Type: { NAME = { expr : any, expected : any }; }
+
+  Example:
+    nix-instantiate --eval --strict nix/tests.nix -A storeNameOfADeb
+    => { expected = "a-b_1-2.deb"; expr = "a-b_1-2.deb"; }
+*/
+let
+  store = import ./store.nix;
+  zeros = "0000000000000000000000000000000000000000000000000000000000000000";
+
+  artifact = filename: {
+    inherit filename;
+    url = "https://mirror.example.org/pool/${filename}";
+    sha256 = builtins.hashString "sha256" filename;
+    size = 1;
+  };
+  deb = package: {
+    inherit package;
+    version = "1:2~3-4";
+    architecture = "amd64";
+    depends = [ ];
+    artifact = artifact "${package}_2~3-4_amd64.deb";
+  };
+  wheel = name: {
+    inherit name;
+    version = "1.0";
+    depends = [ ];
+    artifact = artifact "${name}-1.0-py3-none-any.whl";
+  };
+
+  lock = {
+    version = 1;
+    inputs = "sha256:${zeros}";
+    suite = "trixie";
+    indexes = [ ];
+    seed = {
+      python = "3.13";
+      nar_sha256 = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+      debs = [ ];
+      wheels = [ ];
+    };
+    interpreter = {
+      kind = "debian";
+      version = "3.13.5";
+      executable = "/usr/bin/python3.13";
+    };
+    base = map deb [
+      "bash"
+      "libc6"
+    ];
+    essential = map deb [
+      "login"
+      "perl-base"
+    ];
+    python = map deb [
+      "libpython3.13-minimal"
+      "python3.13"
+    ];
+    system = map deb [
+      "ffmpeg"
+      "git"
+    ];
+    wheels = map wheel [
+      "cog"
+      "numpy"
+      "torch"
+    ];
+    layers = [
+      [
+        "base"
+        [
+          "deb:bash"
+          "deb:libc6"
+        ]
+      ]
+      [
+        "python"
+        [
+          "deb:libpython3.13-minimal"
+          "deb:python3.13"
+          "state:base"
+          "venv"
+        ]
+      ]
+      [
+        "torch"
+        [ "wheel:torch" ]
+      ]
+      [
+        "essential"
+        [
+          "deb:login"
+          "deb:perl-base"
+          "state:essential"
+        ]
+      ]
+      [
+        "system-packages"
+        [
+          "deb:ffmpeg"
+          "deb:git"
+          "state:system"
+        ]
+      ]
+      [
+        "sdk"
+        [ "wheel:cog" ]
+      ]
+      [
+        "python-packages"
+        [ "wheel:numpy" ]
+      ]
+      [
+        "source"
+        [ "source" ]
+      ]
+    ];
+    environment = [
+      [
+        "A"
+        "1"
+      ]
+      [
+        "B"
+        "2"
+      ]
+    ];
+    labels = [
+      [
+        "a.example"
+        "1"
+      ]
+      [
+        "b.example"
+        "2"
+      ]
+    ];
+  };
+
+  backwards =
+    list:
+    let
+      length = builtins.length list;
+    in
+    builtins.genList (index: builtins.elemAt list (length - 1 - index)) length;
+
+  shuffled =
+    lock
+    // builtins.mapAttrs (_name: backwards) {
+      inherit (lock)
+        base
+        essential
+        python
+        system
+        wheels
+        environment
+        labels
+        ;
+    };
+
+  file = value: builtins.toFile "cog-nix.lock" (builtins.toJSON value);
+  image =
+    changes:
+    import ./default.nix (
+      {
+        lock = file lock;
+        project = ./layers;
+        name = "cog-test";
+        config = "debs.nix";
+      }
+      // changes
+    );
+
+  # What a derivation's builder is told.
+  spec = drv: builtins.fromJSON (builtins.unsafeDiscardStringContext drv.spec);
+  fails = value: !(builtins.tryEval (builtins.deepSeq value null)).success;
+
+  # Stands in for derive.nix: says what would be built.
+  derive = {
+    seed = "/the/seed";
+    __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
+  };
+  group = import ./layers/group.nix { inherit derive; } {
+    a = "/fragment-a";
+    b = "/fragment-b";
+    source = null;
+  };
+  interpreter =
+    version:
+    import ./layers/interpreter.nix {
+      inherit derive;
+      store = store // {
+        file = artifact: artifact.filename;
+      };
+      locked = lock // {
+        interpreter = lock.interpreter // {
+          inherit version;
+        };
+        base = map deb [
+          "bash"
+          "libc6"
+          "libssl3t64"
+          "zlib1g"
+        ];
+      };
+    };
+in
+{
+  # store.nix
+
+  storeNameOfADeb = {
+    expr = store.name "a~b_1:2.deb";
+    expected = "a-b_1-2.deb";
+  };
+  storeNameKeepsWhatIsLegal = {
+    expr = store.name "torch-2.5.1+cu124=x?y._-Z9.whl";
+    expected = "torch-2.5.1+cu124=x?y._-Z9.whl";
+  };
+  storeNameOfManyIllegal = {
+    expr = store.name "a  %b";
+    expected = "a---b";
+  };
+  storeFileIsNamedAfterItsFile = {
+    expr = (store.file (artifact "a~1.deb")).name;
+    expected = "a-1.deb";
+  };
+  storeFileDoesNotDependOnWhereItIs = {
+    expr = (store.file (artifact "a.deb" // { url = "https://other.example.org/a.deb"; })).outPath;
+    expected = (store.file (artifact "a.deb")).outPath;
+  };
+  storeFileDependsOnItsContent = {
+    expr = (store.file (artifact "a.deb" // { sha256 = zeros; })).outPath == (store.file (artifact "a.deb")).outPath;
+    expected = false;
+  };
+
+  # lock.nix
+
+  lockReads = {
+    expr = import ./lock.nix (file lock);
+    expected = lock;
+  };
+  lockIsSorted = {
+    expr = import ./lock.nix (file shuffled);
+    expected = lock;
+  };
+  lockKeepsTheOrderOfLayers = {
+    expr = (import ./lock.nix (file (lock // { layers = backwards lock.layers; }))).layers;
+    expected = backwards lock.layers;
+  };
+  lockOfAnotherVersion = {
+    expr = fails (import ./lock.nix (file (lock // { version = 2; })));
+    expected = true;
+  };
+  lockWithoutAVersion = {
+    expr = fails (import ./lock.nix (file (removeAttrs lock [ "version" ])));
+    expected = true;
+  };
+
+  # seed.nix
+
+  seedIsKnownByContent = {
+    expr = (import ./seed.nix (lock.seed // { debs = [ (deb "other") ]; })).outPath;
+    expected = (import ./seed.nix lock.seed).outPath;
+  };
+  seedName = {
+    expr = (import ./seed.nix lock.seed).name;
+    expected = "cog-nix-seed-3.13";
+  };
+
+  # layers/group.nix
+
+  groupOfOneFragmentIsThatFragment = {
+    expr = group [
+      "alone"
+      [ "a" ]
+    ];
+    expected = {
+      name = "alone";
+      path = "/fragment-a";
+    };
+  };
+  groupOfSeveralIsTied = {
+    expr = group [
+      "both"
+      [
+        "b"
+        "a"
+      ]
+    ];
+    expected = {
+      name = "both";
+      path = "layer-both: {\"fragments\":[\"/fragment-b\",\"/fragment-a\"],\"name\":\"both\"}";
+    };
+  };
+  groupOfTheProjectIsMadeLater = {
+    expr = group [
+      "source"
+      [ "source" ]
+    ];
+    expected = {
+      name = "source";
+      path = null;
+    };
+  };
+  groupOfWhatIsNotLocked = {
+    expr = fails (group [
+      "odd"
+      [ "wheel:unknown" ]
+    ]);
+    expected = true;
+  };
+
+  # layers/interpreter.nix
+
+  interpreterOfTheSeedsVersionIsTheSeed = {
+    expr = (interpreter "3.13.9").tree;
+    expected = "/the/seed";
+  };
+  interpreterOfAnotherVersionIsUnpackedFromWhatItNeeds = {
+    expr = (interpreter "3.11.2").tree;
+    expected = "python-3.11.2-tree: ${
+      builtins.toJSON {
+        debs = map (name: "${name}_2~3-4_amd64.deb") [
+          "libc6"
+          "libssl3t64"
+          "zlib1g"
+          "libpython3.13-minimal"
+          "python3.13"
+        ];
+      }
+    }";
+  };
+  interpreterMinor = {
+    expr = (interpreter "3.11.2").minor;
+    expected = "3.11";
+  };
+
+  # default.nix, image.nix, derive.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix
+
+  imageHasTheLocksLayersInOrder = {
+    expr = map (layer: layer.name) (spec (image { })).layers;
+    expected = map builtins.head lock.layers;
+  };
+  imageIsTheSameFromAShuffledLock = {
+    expr = (image { lock = file shuffled; }).drvPath;
+    expected = (image { }).drvPath;
+  };
+  imageIsTheSameWithADefaultGiven = {
+    expr = (image { openapi = ""; }).drvPath;
+    expected = (image { }).drvPath;
+  };
+  imageDependsOnItsLabels = {
+    expr = (image { labels.a = "b"; }).drvPath == (image { }).drvPath;
+    expected = false;
+  };
+  imageTakesOnlyWhatIsIncluded = {
+    expr =
+      (image { included."debs.nix" = 1; }).drvPath == (image {
+        included = {
+          "debs.nix" = 1;
+          "not-there" = 1;
+        };
+      }).drvPath;
+    expected = true;
+  };
+  imageCarriesTheSdksVersion = {
+    expr = (spec (image { })).project.version;
+    expected = "1.0";
+  };
+  imageHasNoEssentialStateWithoutAny = {
+    expr = fails (image {
+      lock = file (lock // { essential = [ ]; });
+    }).drvPath;
+    expected = true;
+  };
+}

@@ -1,0 +1,91 @@
+"""The README's tutorial is executed from top to bottom, as somebody would paste it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .pages import ROOT, Block, blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
+
+_SHIM = """\
+#!/bin/sh
+PYTHONPATH={path} exec {python} -m cog_nix "$@"
+"""
+_BETWEEN = "=== end of block {} ==="
+
+
+def walk_through() -> list[tuple[Block, Block | None]]:
+    """Return the runnable blocks, each with what it is said to print."""
+    found = list(blocks(ROOT / "README.md"))
+    following = [*found[1:], None]
+    return [
+        (block, after if after and after.info == "text" else None)
+        for block, after in zip(found, following, strict=True)
+        if block.info == "sh runnable"
+    ]
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Path:
+    """Return a folder with a cog-nix that runs this checkout."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    program = folder / "cog-nix"
+    program.write_text(_SHIM.format(path=path, python=sys.executable))
+    program.chmod(0o755)
+    return folder
+
+
+def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
+    steps = walk_through()
+    assert len(steps) >= 4
+    script = "".join(
+        f"{block.body}echo '{_BETWEEN.format(index)}'\n" for index, (block, _) in enumerate(steps)
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    env = {**os.environ, "PATH": f"{shim}{os.pathsep}{os.environ['PATH']}"}
+
+    finished = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=work,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    rest = finished.stdout
+    for index, (block, expected) in enumerate(steps):
+        printed, _, rest = rest.partition(_BETWEEN.format(index) + "\n")
+        if expected:
+            assert printed == expected.body, block.name
+
+
+def test_what_it_prints_about_packages(shim: Path, tmp_path: Path) -> None:
+    """Look for the line that the prose quotes."""
+    config = tmp_path / "cog.yaml"
+    config.write_text('build:\n  python_version: "3.13"\n')
+
+    def lock() -> str:
+        finished = subprocess.run(
+            [shim / "cog-nix", "lock"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stderr
+
+    lock()
+    config.write_text(f"{config.read_text()}  system_packages: [figlet]\n")
+
+    assert "added    figlet " in lock()

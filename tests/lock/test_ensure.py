@@ -1,0 +1,126 @@
+"""Which lock a build goes by: the one that fits, a new one, or a refusal that says what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cog_nix.config.model import Build, Config, Project, Settings
+from cog_nix.errors import LockError, StaleLockError
+from cog_nix.lock import format as lock_format
+from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
+from cog_nix.lock.inputs import digest
+from cog_nix.lock.upgrade import Upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.lock.model import Lock
+
+_CONFIG, _OTHER = Config(), Config(build=Build(requirements=("numpy",)))
+
+
+class _Resolver:
+    """Answers with one lock, and remembers what it was asked."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        self.asked: list[tuple[Lock | None, Upgrade]] = []
+
+    def resolve(
+        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
+    ) -> Lock:
+        assert project.lock_path.parent.is_dir()
+        assert digest(config, settings) == digest(_CONFIG, Settings())
+        self.asked.append((former, upgrade))
+        return self.lock
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return an empty project."""
+    return Project(tmp_path, tmp_path / "cog.yaml")
+
+
+def _ensure(project: Project, resolver: Any, config: Config = _CONFIG, policy: Policy | None = None) -> Lock:
+    return ensure_lock(project, config, Settings(), policy or Policy(), lambda: resolver)
+
+
+def test_a_first_lock_is_made_and_written(project: Project, lock: Callable[..., Lock]) -> None:
+    resolver = _Resolver(lock())
+    assert _ensure(project, resolver) == lock() == lock_format.read(project.lock_path)
+    assert resolver.asked == [(None, Upgrade())]
+
+
+def test_a_lock_that_fits_is_used_without_resolving(project: Project, lock: Callable[..., Lock]) -> None:
+    fitting = lock(inputs=digest(_CONFIG, Settings()))
+    lock_format.write(fitting, project.lock_path)
+    assert _ensure(project, None) == fitting
+
+
+def test_a_stale_lock_is_refused_with_both_ways_out(project: Project, lock: Callable[..., Lock]) -> None:
+    lock_format.write(lock(inputs=digest(_OTHER, Settings())), project.lock_path)
+    before = project.lock_path.read_bytes()
+    with pytest.raises(StaleLockError) as error:
+        _ensure(project, None)
+    assert "cog-nix.lock does not fit cog.yaml any more" in error.value.message
+    assert "cog-nix build --update-lock" in error.value.hint
+    assert "cog-nix lock --upgrade" in error.value.hint
+    assert project.lock_path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(update=True),
+        Policy(upgrade=Upgrade(everything=True)),
+        Policy(upgrade=Upgrade(names=frozenset({"numpy"}))),
+    ],
+    ids=["update", "upgrade-all", "upgrade-one"],
+)
+def test_a_stale_lock_is_replaced_where_that_is_asked_for(
+    project: Project, lock: Callable[..., Lock], policy: Policy
+) -> None:
+    former, new = lock(inputs="sha256:old"), lock(inputs="sha256:new")
+    lock_format.write(former, project.lock_path)
+    resolver = _Resolver(new)
+    assert _ensure(project, resolver, policy=policy) == new == lock_format.read(project.lock_path)
+    assert resolver.asked == [(former, policy.upgrade)]
+
+
+def test_an_unknown_name_is_refused_with_the_closest(project: Project, lock: Callable[..., Lock]) -> None:
+    lock_format.write(lock(), project.lock_path)
+    with pytest.raises(LockError) as error:
+        _ensure(project, None, policy=Policy(upgrade=Upgrade(names=frozenset({"nunpy"}))))
+    assert (error.value.message, error.value.hint) == ("nunpy is not in the lock.", "Did you mean numpy?")
+
+
+def test_a_damaged_lock_is_refused_and_made_anew_with_everything(
+    project: Project, lock: Callable[..., Lock]
+) -> None:
+    project.lock_path.write_text("<<<<<<< HEAD")
+    with pytest.raises(LockError, match="is not a lock file"):
+        _ensure(project, None, policy=Policy(update=True))
+    resolver = _Resolver(lock())
+    assert _ensure(project, resolver, policy=Policy(upgrade=Upgrade(everything=True))) == lock()
+    assert resolver.asked[0][0] is None
+
+
+def test_when_resolving_fails_the_lock_is_as_it_was(project: Project, lock: Callable[..., Lock]) -> None:
+    class Fails:
+        def resolve(self, *_arguments: object) -> Lock:
+            raise LockError("no such package")
+
+    lock_format.write(lock(), project.lock_path)
+    before = project.lock_path.read_bytes()
+    with pytest.raises(LockError, match="no such package"):
+        _ensure(project, Fails(), policy=Policy(update=True))
+    assert project.lock_path.read_bytes() == before
+
+
+def test_the_sdks_version_is_the_wheels(lock: Callable[..., Lock]) -> None:
+    assert sdk_version(lock()) == "0.23.1"
+    with pytest.raises(LockError, match="The lock holds no cog"):
+        sdk_version(lock(wheels=()))
