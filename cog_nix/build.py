@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import config as cog_config
 from cog_nix import git, signature
 from cog_nix.errors import ConfigError, NixError
+from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
@@ -100,13 +101,24 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     provide(project, lock, nix, functools.partial(services.context, settings))
     tag = options.tag or config.image or default_tag(project.root.name)
     spec = nix_spec(project, options, tag, openapi)
-    link = project.root / RESULT if options.link else None
+    root = project.state_dir / "image" if options.link else None
     services.reporter.step(f"Building {tag}")
-    store_path = nix.build(nix_library() / "build.nix", spec, link, services.reporter)
+    store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter)
     image = ImageDescription.read(nix.real(store_path))
+    if options.link:
+        link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
     return Built(image, tag, document, config)
+
+
+def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
+    """Make ``./result``, which runs also where the store is in a folder of one's own; never replace a user's file."""
+    link = project.root / RESULT
+    if link.exists() and not link.is_symlink():
+        reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
+        return
+    link_atomically(image.path, link)
 
 
 def load(project: Project, reporter: Reporter) -> tuple[Config, Settings]:

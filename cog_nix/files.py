@@ -33,3 +33,21 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def link_atomically(target: Path, link: Path) -> None:
+    """Make a symbolic link, or turn one that is there to another target, in one step.
+
+    Raises:
+        CogNixError: the folder is not writable or the disk is full; ``link`` is as it was.
+    """
+    beside = link.with_name(f".{link.name}.{os.getpid()}")
+    try:
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(target)
+        beside.replace(link)
+    except OSError as error:
+        raise CogNixError(
+            f"Cannot write {link}: {error.strerror}.",
+            hint="Free some space or mend the permissions, then run again.",
+        ) from error

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Project
 
+_LEAST_LAYERS = 7  # those that an image may have beside heavy wheels (cog_nix.lock.layers)
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
@@ -108,8 +109,8 @@ def _bytes(value: Any) -> tuple[Any, str]:
 
 
 def _budget(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_LAYERS
-    return value, "" if ok else f"a number from 1 to {_MOST_LAYERS}"
+    ok = isinstance(value, int) and not isinstance(value, bool) and _LEAST_LAYERS <= value <= _MOST_LAYERS
+    return value, "" if ok else f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}"
 
 
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,23 +114,20 @@ def make(
     return Seed(python=PYTHON, debs=chosen, wheels=tuple(wheels), nar_sha256=sri)
 
 
-def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> None:
+def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> Seed:
     """Put the locked seed into the store unless it is there.
 
-    Raises:
-        LockError: the locked packages unpack to something else than the lock says.
+    Returns:
+        The seed as this cog-nix unpacks it: the same packages, and another hash than the lock's when another
+        version of cog-nix wrote that, which unpacked them in another way.
     """
     store_path = tree_path(seed.nar_sha256, store_name(seed.python))
     if not nix.invalid([store_path]):
-        return
+        return seed
     files = fetcher.artifacts(artifacts_of(seed.debs, seed.wheels))
     debs = [files[deb.artifact.sha256] for deb in seed.debs]
     wheels = [files[wheel.artifact.sha256] for wheel in seed.wheels]
     with unpacked(seed.python, debs, wheels, scratch) as tree:
-        if (found := nar_hash(tree)) != seed.nar_sha256:
-            raise LockError(
-                f"The seed unpacks to {found}, but the lock says {seed.nar_sha256}: "
-                "it was written by another version of cog-nix.",
-                hint="Write it anew with:  cog-nix lock --upgrade",
-            )
-        nix.add_tree(tree, seed.nar_sha256)
+        found = replace(seed, nar_sha256=nar_hash(tree))
+        nix.add_tree(tree, found.nar_sha256)
+    return found

@@ -109,7 +109,7 @@ class Nix:
         if odd := set(expected) - set(finished.stdout.split()):
             raise NixError(
                 f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
-                hint="Remove the download cache (cog-nix tells where: cog-nix doctor) and run this again.",
+                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
             )
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:

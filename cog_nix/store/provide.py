@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix.files import write_atomically
+from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
 from cog_nix.lock.format import artifacts_of
 from cog_nix.store.paths import file_path, store_name, tree_path
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Context]) -> None:
     """Make the store hold what building needs.
 
+    A lock of another version of cog-nix may have the hash of a seed that this version unpacks differently: its
+    packages stay pinned, and the hash is written anew.
+
     Asking Nix what it holds takes a tenth of a no-op build's time, so a finished answer is remembered in
     ``.cog/provided`` for as long as every path is still there.
 
@@ -36,22 +41,36 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         FetchError: something cannot be downloaded.
         NixError: the store cannot take it.
     """
-    artifacts = artifacts_of(lock.debs, lock.wheels)
-    paths = [
-        tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python)),
-        *(file_path(one.sha256, store_name(one.filename)) for one in artifacts),
-    ]
     mark = project.state_dir / "provided"
-    digest = hashlib.sha256("\n".join([str(nix.store_dir), *paths]).encode()).hexdigest()
-    if _remembered(mark) == digest and all(os.path.lexists(nix.real(path)) for path in paths):
+    paths = _paths(lock)
+    if _remembered(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
         return
     services = context()
-    seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir / "scratch")
+    found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir / "scratch")
+    if found != lock.seed:
+        services.reporter.info(
+            f"{project.lock_path.name}: taking this version's form of the builders' Python"
+        )
+        lock = replace(lock, seed=found)
+        lock_format.write(lock, project.lock_path)
+    artifacts = artifacts_of(lock.debs, lock.wheels)
     missing = nix.missing_artifacts(artifacts)
     if missing:
         files = services.fetcher.artifacts(missing)
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
-    write_atomically(mark, digest.encode())
+    write_atomically(mark, _digest(nix, _paths(lock)).encode())
+
+
+def _paths(lock: Lock) -> list[str]:
+    """Return the store paths that building starts from."""
+    return [
+        tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python)),
+        *(file_path(one.sha256, store_name(one.filename)) for one in artifacts_of(lock.debs, lock.wheels)),
+    ]
+
+
+def _digest(nix: Nix, paths: list[str]) -> str:
+    return hashlib.sha256("\n".join([str(nix.store_dir), *paths]).encode()).hexdigest()
 
 
 def _remembered(mark: os.PathLike[str]) -> str:
