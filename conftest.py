@@ -30,9 +30,17 @@ def _environment_is_left_alone() -> object:
 
 def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would, in a process of its own."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests")),
+    }
     finished = subprocess.run(
-        [sys.executable, "-m", "cog_nix", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "cog_nix", *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if check and finished.returncode:
         pytest.fail(f"cog-nix {' '.join(arguments)} ended with {finished.returncode}\n{finished.stderr}")

@@ -113,7 +113,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
-    """Make ``./result``, which runs also where the store is in a folder of one's own; never replace a user's file."""
+    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone."""
     link = project.root / RESULT
     if link.exists() and not link.is_symlink():
         reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")

@@ -71,7 +71,7 @@ class PluginError(CogNixError):
     """A plugin broke, or no plugin answered a hook."""
 
 
-class RuntimeFailure(CogNixError):
+class RuntimeFailure(CogNixError):  # noqa: N818 - RuntimeError is Python's
     """A container did not start or stopped early."""
 
 

@@ -28,7 +28,7 @@ IGNORE_FILE = ".dockerignore"
 OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.toml"})
 """Names at the root that never reach ``/src``.
 
-``.cog`` is upstream's rule. ``.git`` differs between clones of one commit, which images must not. The other two
+``.cog`` is upstream's rule. ``.git`` differs between clones of one commit, which images must not. The others
 describe the build: were they part of the source layer, locking again would change it.
 """
 
@@ -83,7 +83,7 @@ class Ignore:
             content = b""
         return cls(root, _runs(dockerignore.parse(content, IGNORE_FILE)))
 
-    def ignored(self, relative: str, is_dir: bool) -> bool:  # noqa: FBT001 - the caller knows; a stat would be slow
+    def ignored(self, relative: str, is_dir: bool) -> bool:  # noqa: FBT001 - a stat would be slow
         """Return whether a path stays out of ``/src``.
 
         A folder may be ignored and yet hold files that are not; :meth:`walk` finds them.
@@ -133,7 +133,7 @@ class Ignore:
         if first != relative or not _RESULT_LINK.fullmatch(first):
             return False
         try:
-            return bool(_STORE_PATH.search(os.readlink(self.root / first)))  # noqa: PTH115 - the text, not a Path
+            return bool(_STORE_PATH.search(os.readlink(self.root / first)))  # noqa: PTH115 - text
         except OSError:
             return False
 

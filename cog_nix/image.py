@@ -71,11 +71,11 @@ class ImageDescription:
 
 
 def default_tag(folder: str) -> str:
-    """Return the name of an image that nobody named: ``cog-<folder>``, by upstream's rule (pkg/config/image_name.go)."""
+    """Return an unnamed image's name: ``cog-<folder>``, as upstream (pkg/config/image_name.go)."""
     name = re.sub(r"[^a-z0-9-]+", "", folder.lower().replace(" ", "-"))[:_NAME_LENGTH]
     return name if name.startswith(_PREFIX) else f"{_PREFIX}{name}"
 
 
 def name_in_store(tag: str) -> str:
-    """Return the name under which an image stands in the store: the last part of its reference, without the tag."""
+    """Return an image's name in the store: the last part of its reference, without the tag."""
     return tag.partition("@")[0].rpartition("/")[2].partition(":")[0] or "image"

@@ -15,11 +15,12 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
 
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
+    from cog_nix.lock.model import Artifact, Deb, Index, Lock, Wheel
     from cog_nix.report import Reporter
 
 PROJECT_NAME = "cog_nix"
@@ -165,7 +166,7 @@ class Container(Protocol):
     def wait(self, timeout: float) -> int:
         """Wait for the end; return the exit status."""
 
-    def __enter__(self) -> Container: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
@@ -226,7 +227,7 @@ class Spec:
         """Runs when locking: find the packages of the base system, the interpreter and ``system_packages``.
 
         Returns:
-            The packages a group adds, dependencies included, or None when this plugin does not know the suite.
+            The packages a group adds, with dependencies, or None when this plugin does not know the suite.
 
         Raises:
             LockError: a name is unknown or the set cannot be satisfied.
@@ -246,7 +247,7 @@ class Spec:
 
     @hookspec
     def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
-        """Runs when locking, last: labels to add to the image. Upstream's ``run.cog.*`` cannot be replaced."""
+        """Runs when locking, last: labels to add to the image. Upstream's own cannot be replaced."""
 
     @hookspec(firstresult=True)
     def provide_runtime(self, name: str) -> Runtime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-_UsageProblem = typer.BadParameter.__mro__[2]
-"""click's ClickException: typer carries click inside itself from 0.2x on and does not export this class."""
+_UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
+"""click's ClickException: newer versions of typer carry click inside and do not export this class."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -81,29 +81,36 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    status: Any = 0
     try:
         plugins = load()
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
         status = application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
-    except _UsageProblem as error:
-        error.show()
-        return error.exit_code
     except CogNixError as error:
         complain(f"error: {error}")
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        complain(
-            f"error: {error.filename or 'a file'} cannot be written: {error.strerror}\n\nFree some space, then run this again."
-        )
-        return 1
+        status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+    except Exception as error:
+        status = _explained(error)
+        if status is None:
+            raise
     if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
         complain("interrupted; run the same command again to carry on")
     return status if isinstance(status, int) else 0
+
+
+def _explained(error: Exception) -> int | None:
+    """Tell what is the user's to mend; return the exit status, or None for a bug."""
+    if isinstance(error, _UsageProblem):
+        error.show()
+        return int(error.exit_code)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        complain(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}")
+        complain("\nFree some space, then run this again.")
+        return 1
+    return None

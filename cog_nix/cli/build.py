@@ -87,8 +87,9 @@ def build(
     if load_image:
         load_into_docker(built, began, linked=out_link)
     else:
+        seconds = time.monotonic() - began
         reporter.info(
-            f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s: {_where(built, out_link)}"
+            f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
         )
 
 

@@ -1,13 +1,14 @@
 """cog.yaml as frozen values: what the rest of cog-nix works with.
 
 The names follow the Cog reference for cog.yaml. A :class:`Config` is complete: defaults are filled in, the
-requirements file is read, deprecated keys are folded into their successors. Nothing downstream validates again.
+requirements file is read, deprecated keys are folded into their successors. Nothing downstream validates
+again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - dataclass fields
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Build:
     """Path of the requirements file as written in cog.yaml, relative to the project."""
     python_packages: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
-    """Requirement and option lines, from ``python_packages`` or the requirements file; comments and blanks gone."""
+    """Requirement and option lines, from ``python_packages`` or the requirements file, without comments."""
     system_packages: tuple[str, ...] = ()
     run: tuple[RunCommand, ...] = ()
     pre_install: tuple[str, ...] = ()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Context]) -> None:
     """Make the store hold what building needs.
 
-    A lock of another version of cog-nix may have the hash of a seed that this version unpacks differently: its
-    packages stay pinned, and the hash is written anew.
+    A lock of another version of cog-nix may have the hash of a seed that this version unpacks differently:
+    its packages stay pinned, and the hash is written anew.
 
     Asking Nix what it holds takes a tenth of a no-op build's time, so a finished answer is remembered in
     ``.cog/provided`` for as long as every path is still there.

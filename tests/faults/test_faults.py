@@ -94,7 +94,8 @@ def left_behind(project: Path) -> set[str]:
 
 def test_unknown_system_packages_are_named_with_line_and_suggestion(project: Path) -> None:
     (project / "cog.yaml").write_text(
-        'build:\n  python_version: "3.13"\n  system_packages:\n    - ffmpg\n    - zzz-no-such\nrun: run.py:Runner\n'
+        'build:\n  python_version: "3.13"\n'
+        "  system_packages:\n    - ffmpg\n    - zzz-no-such\nrun: run.py:Runner\n"
     )
     finished = cog_nix(project, "build", "--no-load")
     assert finished.returncode == 1
@@ -117,7 +118,10 @@ def test_unsatisfiable_requirement_is_explained(project: Path) -> None:
 
 def test_unreachable_mirror_is_named_with_what_to_set(project: Path, tmp_path: Path) -> None:
     finished = cog_nix(
-        project, "lock", COG_NIX_DEBIAN_MIRROR="http://127.0.0.1:9/debian", COG_NIX_CACHE_DIR=str(tmp_path / "c")
+        project,
+        "lock",
+        COG_NIX_DEBIAN_MIRROR="http://127.0.0.1:9/debian",
+        COG_NIX_CACHE_DIR=str(tmp_path / "c"),
     )
     assert finished.returncode == 1
     assert "127.0.0.1:9" in finished.stderr
@@ -218,7 +222,19 @@ def test_full_disk_under_the_cache_is_said(
 def test_without_user_namespaces_the_switches_are_told(locked: Path, tmp_path: Path) -> None:
     script = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
     finished = subprocess.run(
-        ["unshare", "-Urpfm", "--mount-proc", "sh", "-c", script, "sh", sys.executable, "-m", "cog_nix", "build"],
+        [
+            "unshare",
+            "-Urpfm",
+            "--mount-proc",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            "-m",
+            "cog_nix",
+            "build",
+        ],
         cwd=locked,
         env=environment({"COG_NIX_STORE": str(tmp_path / "store")}),
         capture_output=True,

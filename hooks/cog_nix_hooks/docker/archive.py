@@ -100,7 +100,7 @@ def load_image(engine: Engine, program: Path, tags: Sequence[str], reporter: Rep
 def held_layers(engine: Engine, diff_ids: Sequence[str], tags: Sequence[str]) -> int:
     """Return how many of the lowest layers the daemon has as a chain.
 
-    Looks at what the tags name now, then at other images that cog-nix built, whose labels Docker can filter by.
+    Looks at what the tags name now, then at other images that cog-nix built; Docker can filter by labels.
     """
     best = 0
     seen: set[str] = set()
