@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHOWN_LINES = 40
 """So many of the last lines of a failed command's output go into its error."""
 
+_GRACE_SECONDS = 10
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@'\"`]+@", re.IGNORECASE)
 
 
@@ -139,9 +140,18 @@ def _converse(
                 reader.join()
             process.wait()
         except BaseException:
-            process.kill()
+            _end(process)
             raise
     return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let a program that is not needed any more put its things in order; end it when it takes too long."""
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _feed(process: subprocess.Popen[str], stdin: str) -> None:

@@ -29,7 +29,6 @@ from cog_nix.errors import CogNixError, ImageError
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
-from cog_nix.store.nix import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,18 +68,10 @@ class Process:
         return self.log.read_text(errors="replace")
 
 
-def real_path(image: Path) -> Path:
-    """Return where an image's executable is; a link to ``/nix/store`` may mean a store of one's own."""
-    if image.exists():
-        return image.resolve()
-    try:
-        return discover().real(str(image.readlink()))
-    except OSError as error:
-        raise ImageError(f"There is no image {image}.", hint="Build it:  cog-nix build --no-load") from error
-
-
 def describe(image: Path) -> dict[str, Any]:
     """Return what an image says of itself."""
+    if not image.is_file():
+        raise ImageError(f"There is no image {image}.", hint="Build it:  cog-nix build --no-load")
     said = subprocess.run([image, "--inspect"], check=True, stdout=subprocess.PIPE).stdout
     description: dict[str, Any] = json.loads(said)
     return description
@@ -173,7 +164,7 @@ def main() -> int:
     parser.add_argument("-i", "--input", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     try:
-        output = predict(real_path(options.image), options.input)
+        output = predict(options.image.resolve(), options.input)
     except CogNixError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,6 +37,10 @@ _PROFILES = (
     "~/.local/state/nix/profile/bin",
     "/run/current-system/sw/bin",
 )
+_LEFTOVERS = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot")
+"""A builder that outlived its killed Nix for a moment still writes into the folder that this Nix removes."""
+_RETRIES = 5
+_RETRY_SECONDS = 1.0
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
 _NO_NIX = """\
 Install it from your distribution (Debian, Ubuntu: apt-get install nix-bin; Fedora: dnf install nix;
@@ -146,7 +152,14 @@ class Nix:
             file.flush()
             root = ["--out-link", str(link)] if link else ["--no-out-link"]
             command = self.command("nix-build", str(expression), "--argstr", "spec", file.name, *root)
-            finished, log = self._watched([*command, "--log-format", "internal-json", "-v"], reporter)
+            command += ["--log-format", "internal-json", "-v"]
+            finished, log = self._watched(command, reporter)
+            for _ in range(_RETRIES):
+                if not (finished.returncode and _LEFTOVERS.search(log.errors())):
+                    break
+                reporter.log("waiting for the last of a build that was cut off")
+                time.sleep(_RETRY_SECONDS)
+                finished, log = self._watched(command, reporter)
         if finished.returncode:
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
         output = finished.stdout.split()

@@ -168,6 +168,9 @@ class FakeRuntime:
     def image_id(self, reference: str) -> str | None:
         return f"sha256:{reference}" if reference in self.images else None
 
+    def pull(self, reference: str, reporter: object) -> None:  # noqa: ARG002 - the protocol's
+        raise ImageError(f"no image {reference} to pull")
+
     def image_labels(self, reference: str) -> dict[str, str]:
         if reference not in self.images:
             raise ImageError(f"no image {reference}")
