@@ -30,6 +30,7 @@ import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _STATE_DIRS = ("updates", "info", "parts", "triggers", "alternatives")
@@ -178,7 +179,8 @@ def prepare(root: Path) -> None:
     for name in _STATE_DIRS:
         (database / name).mkdir(parents=True, exist_ok=True)
     for name in ("status", "available", "diversions", "statoverride"):
-        (database / name).touch()
+        if not (database / name).exists():
+            (database / name).touch()
     slim = root / _SLIM_CONFIG
     slim.parent.mkdir(parents=True, exist_ok=True)
     excludes = [f"path-exclude /{pattern}" for pattern in deb.EXCLUDE]
@@ -340,8 +342,8 @@ def main() -> None:
         attributes = owners(packages)
     else:
         attributes = unpack_by_hand(packages, root)
-    prepare(root)
     before = snapshot(root) if spec["lower"] else {}
+    prepare(root)
     install(packages, root, bootstrap=not spec["lower"])
     clean(root)
 
@@ -369,12 +371,22 @@ def main() -> None:
         for path in sorted(everything, key=lambda path: path.split("/"))
         if path in changed and path not in claimed and (entry := split.entry(path, "")) is not None
     ]
+    rest += whiteouts(before.keys() - everything.keys())
     if apart := {package["name"] for package in packages if not package["core"]}:
         complete = _with_parents(rest, split)
         rest, beside = state.divide(root, complete, files, apart)
         folders = [entry for entry in complete if entry.kind == tarfile.DIRTYPE]
         archive.write_fragment(inputs.output("essential"), _below(folders, beside), "state")
     archive.write_fragment(inputs.output(), _with_parents(rest, split), "state")
+
+
+def whiteouts(gone: AbstractSet[str]) -> list[archive.Entry]:
+    """Return entries that hide files of lower layers, diverted or removed (OCI image-spec, "Whiteouts")."""
+    tops = {path for path in gone if path.rpartition("/")[0] not in gone}
+    return [
+        archive.Entry(f"{folder}{slash}.wh.{name}", 0o644)
+        for folder, slash, name in (path.rpartition("/") for path in tops)
+    ]
 
 
 def _below(folders: list[archive.Entry], entries: list[archive.Entry]) -> list[archive.Entry]:

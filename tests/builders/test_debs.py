@@ -207,3 +207,9 @@ def test_a_failed_ldconfig_ends_the_build(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(namespace, "run", lambda *_arguments: 1)
     with pytest.raises(SystemExit, match="cog-nix: ldconfig ended with status 1"):
         state._cache_without(tmp_path, set())
+
+
+def test_what_a_later_run_removes_is_hidden_once_and_at_its_top() -> None:
+    entries = debs.whiteouts({"usr/bin/tool", "opt", "opt/old", "opt/old/file", "top"})
+    assert {entry.path for entry in entries} == {"usr/bin/.wh.tool", ".wh.opt", ".wh.top"}
+    assert all(entry.data == b"" and entry.source is None for entry in entries)

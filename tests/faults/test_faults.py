@@ -196,6 +196,7 @@ def test_without_docker_the_image_is_built_and_the_way_to_load_it_told(locked: P
     assert (locked / "result").is_symlink()
 
 
+@pytest.mark.root
 def test_full_disk_under_the_store_is_said_and_overcome(
     locked: Path, small_disk: Callable[[int], Path], tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_full_disk_under_the_store_is_said_and_overcome(
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("megabytes", [10, 60, 80], ids=["index", "downloads", "seed"])
 def test_full_disk_under_the_cache_is_said(
     project: Path, small_disk: Callable[[int], Path], megabytes: int

@@ -104,7 +104,7 @@ def _python_for(uid: int) -> tuple[str, str] | None:
     return None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.root
 def test_another_user_without_root_gets_the_same_image(
     hello: tuple[Any, stream.Image], make_build: Callable[..., Any], copy: Callable[..., Path], folder: Path
 ) -> None:
