@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -206,7 +207,7 @@ def optional_nix() -> nix_store.Nix | None:
 
 def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
-    included = Ignore.load(project.root).walk()
+    included = [_text(path) for path in Ignore.load(project.root).walk()]
     config = PurePosixPath(project.config_path.relative_to(project.root).as_posix())
     needed = [str(config), *(str(parent) for parent in config.parents), ".dockerignore"]
     return {
@@ -219,3 +220,20 @@ def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) ->
         "labels": {**git.labels(project.root), **options.labels},
         "openapi": openapi,
     }
+
+
+def _text(path: str) -> str:
+    """Refuse a file name that is no text: neither JSON nor Nix can carry it.
+
+    Raises:
+        ConfigError: it is not UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ConfigError(
+            f"{shown}: this file's name is not UTF-8, so it cannot go into an image.",
+            hint="Rename it, or add it to .dockerignore.",
+        ) from error
+    return path

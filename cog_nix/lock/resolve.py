@@ -53,7 +53,7 @@ class Resolver:
             LockError: something cannot be found or satisfied.
         """
         report = self.context.reporter
-        choice = self._interpreter(config)
+        choice = self._interpreter(project, config)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
         system = self._system(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
@@ -86,14 +86,14 @@ class Resolver:
         self.context.fetcher.artifacts(artifacts(lock))
         return self._with_additions(config, lock)
 
-    def _interpreter(self, config: Config) -> InterpreterChoice:
+    def _interpreter(self, project: Project, config: Config) -> InterpreterChoice:
         version = config.build.python_version
         choice: InterpreterChoice | None = ask(
             self.plugins, "provide_interpreter", python_version=version, context=self.context
         )
         if choice is None:
             raise LockError(
-                f"No plugin provides Python {version}.",
+                f"{project.config_path.name} asks for Python {version}, which no plugin provides.",
                 hint='Debian\'s own interpreters are available: set python_version to "3.13" or "3.11".',
             )
         return choice

@@ -174,6 +174,14 @@ def test_damaged_lock_is_mended_by_upgrading(locked: Path) -> None:
     assert json.loads((locked / "cog-nix.lock").read_text())["wheels"]
 
 
+def test_a_file_whose_name_is_no_text_is_named(locked: Path) -> None:
+    Path(os.fsdecode(bytes(locked) + b"/odd\xff.txt")).write_text("x")
+    finished = cog_nix(locked, "build", "--no-load")
+    assert finished.returncode == 1
+    assert "odd\\xff.txt: this file's name is not UTF-8" in finished.stderr
+    assert ".dockerignore" in finished.stderr
+
+
 def test_without_nix_the_way_to_it_is_told(locked: Path, tmp_path: Path) -> None:
     code = "import sys, cog_nix.store.nix as n; n._PROFILES = (); from cog_nix.cli import main; main()"
     finished = subprocess.run(

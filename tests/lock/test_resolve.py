@@ -340,7 +340,7 @@ def test_what_plugins_add_is_locked_in_order(house: _House) -> None:
 def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _House) -> None:
     with pytest.raises(LockError) as error:
         house.lock(Config(build=Build(python_version="3.9")))
-    assert error.value.message == "No plugin provides Python 3.9."
+    assert error.value.message == "cog.yaml asks for Python 3.9, which no plugin provides."
     assert "3.13" in error.value.hint
 
 
