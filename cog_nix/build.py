@@ -14,7 +14,7 @@ from cog_nix import git, signature
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
-from cog_nix.image import ImageDescription, default_tag, name_in_store
+from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
@@ -214,6 +214,7 @@ def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) ->
         "lock": str(project.lock_path),
         "project": str(project.root),
         "name": name_in_store(tag),
+        "tag": with_tag(tag),
         "config": str(config),
         "included": dict.fromkeys([*included, *needed], 1),
         "core": str(core()),

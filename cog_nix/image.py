@@ -79,3 +79,8 @@ def default_tag(folder: str) -> str:
 def name_in_store(tag: str) -> str:
     """Return an image's name in the store: the last part of its reference, without the tag."""
     return tag.partition("@")[0].rpartition("/")[2].partition(":")[0] or "image"
+
+
+def with_tag(reference: str) -> str:
+    """Return a reference with its tag, ``latest`` where it has none."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"

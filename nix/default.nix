@@ -12,8 +12,10 @@
   lock,
   # Path of the folder that becomes /src.
   project,
-  # Name of the image and, with ":latest", its default tag.
+  # Name of the image in the store.
   name,
+  # Reference that it is loaded under when nobody says otherwise.
+  tag ? "${name}:latest",
   # Name of the configuration file in the project.
   config ? "cog.yaml",
   # Project files to take, as { "relative/path" = 1; }, folders included; null: all that .dockerignore leaves.
@@ -41,7 +43,7 @@ let
   group = import ./layers/group.nix args;
 in
 import ./image.nix {
-  inherit derive locked name labels source;
+  inherit derive locked name tag labels source;
   layers = map (group (debs // wheels // interpreter.fragments // { source = null; })) locked.layers;
   distributions = builtins.attrValues wheels;
 }

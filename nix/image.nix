@@ -1,12 +1,13 @@
 /*
   The image: an executable that writes a Docker archive to stdout, and knows all about itself.
 
-  Type: { derive, locked, name, layers, distributions, source, labels } -> derivation
+  Type: { derive, locked, name, tag, layers, distributions, source, labels } -> derivation
 */
 {
   derive,
   locked,
   name,
+  tag,
   layers,
   distributions,
   source,
@@ -26,7 +27,7 @@ derive {
     "source"
   ];
   spec = {
-    inherit name layers distributions labels;
+    inherit name tag layers distributions labels;
     inherit (derive) seed;
     project = source;
     inherit (locked.seed) python;

@@ -10,6 +10,7 @@ import typer
 
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
+from cog_nix.image import with_tag
 from cog_nix.plugins import Plugins, find_runtime, load
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
             f"Load it where Docker is with:\n  {_where(built, linked)} | docker load"
         )
         return
-    runtime.load(built.image.path, [_with_tag(built.tag)], reporter)
+    runtime.load(built.image.path, [with_tag(built.tag)], reporter)
     reporter.info(
         f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
     )
@@ -130,17 +131,12 @@ def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways
     return "./result" if linked else str(built.image.path)
 
 
-def _with_tag(tag: str) -> str:
-    last = tag.rpartition("/")[2]
-    return tag if ":" in last else f"{tag}:latest"
-
-
 def build_for_run(config_file: str | None) -> tuple[str, str]:
     """Build the project here and load it; return its reference and OpenAPI document."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
 
     built = build_image(config_file or "cog.yaml", BuildOptions())
     runtime = find_runtime("auto", plugins())
-    tag = _with_tag(built.tag)
+    tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)
     return tag, built.openapi

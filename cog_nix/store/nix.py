@@ -37,8 +37,10 @@ _PROFILES = (
     "~/.local/state/nix/profile/bin",
     "/run/current-system/sw/bin",
 )
-_LEFTOVERS = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot")
-"""A builder that outlived its killed Nix for a moment still writes into the folder that this Nix removes."""
+_PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|requires non-existent output")
+"""Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
+the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
+looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
@@ -155,9 +157,9 @@ class Nix:
             command += ["--log-format", "internal-json", "-v"]
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
-                if not (finished.returncode and _LEFTOVERS.search(log.errors())):
+                if not (finished.returncode and _PASSING.search(log.errors())):
                     break
-                reporter.log("waiting for the last of a build that was cut off")
+                reporter.log("trying again: the failure should be a passing one")
                 time.sleep(_RETRY_SECONDS)
                 finished, log = self._watched(command, reporter)
         if finished.returncode:

@@ -2,8 +2,9 @@
 
 Spec::
 
-    {"name": "cog-hello", "layers": [{"name": …, "path": …}], "distributions": [store path, …],
-     "project": spec of :mod:`source`, "seed": store path, "python": "3.13", "labels": {…}, "lock": {…}}
+    {"name": "cog-hello", "tag": "cog-hello:latest", "layers": [{"name": …, "path": …}],
+     "distributions": [store path, …], "project": spec of :mod:`source`, "seed": store path,
+     "python": "3.13", "labels": {…}, "lock": {…}}
 
 The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an
 executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
@@ -130,7 +131,7 @@ def main() -> None:
     config = json.dumps(
         configuration(spec, layers), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
-    image: stream.Image = {"config": config, "layers": layers, "tag": f"{spec['name']}:latest"}
+    image: stream.Image = {"config": config, "layers": layers, "tag": spec["tag"]}
     start = _SCRIPT.format(
         name=spec["name"],
         seed=Path(spec["seed"]).name,

@@ -277,3 +277,25 @@ def test_a_build_that_was_cut_off_is_carried_on(locked: Path, tmp_path: Path, na
     assert (locked / "result").resolve().name == reference.stderr.split()[-1].rpartition("/")[2]
     subprocess.run(["chmod", "-R", "u+w", store], check=True)
     shutil.rmtree(store)
+
+
+def test_what_the_garbage_collector_took_is_made_anew(locked: Path, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    assert cog_nix(locked, "build", "--no-load", COG_NIX_STORE=store).returncode == 0
+    collect = ["nix-store", "--store", store, "--option", "build-users-group", "", "--gc"]
+    subprocess.run(collect, check=True, capture_output=True)
+    config = CONFIG.replace("run:", "  system_packages:\n    - figlet\nrun:")
+    (locked / "cog.yaml").write_text(config)
+    finished = cog_nix(
+        locked,
+        "build",
+        "--no-load",
+        "--update-lock",
+        "-t",
+        "registry.example.org/me/model:v2",
+        COG_NIX_STORE=store,
+    )
+    assert finished.returncode == 0, finished.stderr
+    said = json.loads(subprocess.check_output([locked / "result", "--inspect"]))
+    assert said["tag"] == "registry.example.org/me/model:v2"
+    subprocess.run(["chmod", "-R", "u+w", store], check=True)
