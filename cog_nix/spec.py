@@ -81,6 +81,12 @@ class InterpreterChoice:
     wheel_libraries: tuple[str, ...] = ()
     """Packages with the libraries that built distributions may expect of any system (PEP 600), added when a
     project asks for Python packages."""
+    build_packages: tuple[str, ...] = ()
+    """Compilers, headers and tools that source builds and commands may count on; never in the image."""
+    artifact: Artifact | None = None
+    """The archive it is unpacked from, when ``packages`` do not bring it."""
+    version: str = ""
+    """Full version, when no package has it (``version_of`` is then empty)."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,8 @@ class PythonResolution:
     """The answer, sorted by name."""
 
     wheels: tuple[Wheel, ...]
+    build_packages: tuple[str, ...] = ()
+    """System packages that source builds need beside those that every build has (``cargo``)."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,6 @@ let
 in
 import ./image.nix {
   inherit derive locked name tag labels source;
-  layers = map (group (debs // wheels // interpreter.fragments // { source = null; })) locked.layers;
+  layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
   distributions = builtins.attrValues wheels;
 }

@@ -16,18 +16,20 @@ let
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
 in
-if lock.version or 0 == 1 then
+if lock.version or 0 == 2 then
   lock
   // {
     base = debs lock.base;
     essential = debs lock.essential;
     python = debs lock.python;
-    system = debs lock.system;
+    # Installed together; the lock says which of them somebody asked for.
+    system = debs (lock.system ++ lock.libraries);
+    build = debs lock.build;
     wheels = sorted (wheel: wheel.name) lock.wheels;
     environment = sorted builtins.head lock.environment;
     labels = sorted builtins.head lock.labels;
   }
 else
   throw ''
-    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads version 1.
+    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads version 2.
     Run "cog-nix lock" to write it anew, or install the cog-nix that wrote it.''

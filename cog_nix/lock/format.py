@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Source, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 _ONE_PER_LINE = (
     "base",
     "essential",
     "python",
     "system",
+    "libraries",
+    "build",
     "wheels",
+    "runs",
+    "reasons",
     "indexes",
     "layers",
     "environment",
@@ -41,12 +45,16 @@ def dump(lock: Lock) -> str:
             "debs": [_deb(deb) for deb in lock.seed.debs],
             "wheels": [_wheel(wheel) for wheel in lock.seed.wheels],
         },
-        "interpreter": vars(lock.interpreter),
+        "interpreter": _interpreter(lock.interpreter),
         "base": [_deb(deb) for deb in lock.base],
         "essential": [_deb(deb) for deb in lock.essential],
         "python": [_deb(deb) for deb in lock.python],
         "system": [_deb(deb) for deb in lock.system],
+        "libraries": [_deb(deb) for deb in lock.libraries],
+        "build": [_deb(deb) for deb in lock.build],
         "wheels": [_wheel(wheel) for wheel in lock.wheels],
+        "runs": [vars(run) for run in lock.runs],
+        "reasons": [list(pair) for pair in lock.reasons],
         "layers": [[name, list(members)] for name, members in lock.layers],
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
@@ -103,7 +111,23 @@ def _wheel(wheel: Wheel) -> dict[str, Any]:
         "version": wheel.version,
         "depends": list(wheel.depends),
         "artifact": _artifact(wheel.artifact),
+        **({"source": _source(wheel.source)} if wheel.source else {}),
+        **({"origin": wheel.origin} if wheel.origin else {}),
     }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "kind": source.kind,
+        "requires": [_wheel(wheel) for wheel in source.requires],
+        "isolated": source.isolated,
+        "subdirectory": source.subdirectory,
+    }
+
+
+def _interpreter(interpreter: Interpreter) -> dict[str, Any]:
+    named = {"kind": interpreter.kind, "version": interpreter.version, "executable": interpreter.executable}
+    return {**named, "artifact": _artifact(interpreter.artifact)} if interpreter.artifact else named
 
 
 def load(text: str, name: str) -> Lock:
@@ -148,12 +172,16 @@ def _lock(data: dict[str, Any]) -> Lock:
             debs=_debs(seed["debs"]),
             wheels=_wheels(seed["wheels"]),
         ),
-        interpreter=Interpreter(**_named_texts(data["interpreter"])),
+        interpreter=_read_interpreter(data["interpreter"]),
         base=_debs(data["base"]),
         essential=_debs(data["essential"]),
         python=_debs(data["python"]),
         system=_debs(data["system"]),
+        libraries=_debs(data["libraries"]),
+        build=_debs(data["build"]),
         wheels=_wheels(data["wheels"]),
+        runs=tuple(Run(**_named_texts(run)) for run in _list(data["runs"])),
+        reasons=_pairs(data["reasons"]),
         layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
         environment=_pairs(data["environment"]),
         labels=_pairs(data["labels"]),
@@ -180,8 +208,31 @@ def _wheels(values: object) -> tuple[Wheel, ...]:
             version=_text(data["version"]),
             artifact=_read_artifact(data["artifact"]),
             depends=_texts(data["depends"]),
+            source=_read_source(data["source"]) if "source" in data else None,
+            origin=_text(data.get("origin", "")),
         )
         for data in _list(values)
+    )
+
+
+def _read_source(data: dict[str, Any]) -> Source:
+    isolated = data["isolated"]
+    if not isinstance(isolated, bool):
+        raise TypeError(f"isolated {isolated!r} is neither true nor false")
+    return Source(
+        kind=_text(data["kind"]),
+        requires=_wheels(data["requires"]),
+        isolated=isolated,
+        subdirectory=_text(data["subdirectory"]),
+    )
+
+
+def _read_interpreter(data: dict[str, Any]) -> Interpreter:
+    return Interpreter(
+        kind=_text(data["kind"]),
+        version=_text(data["version"]),
+        executable=_text(data["executable"]),
+        artifact=_read_artifact(data["artifact"]) if "artifact" in data else None,
     )
 
 
@@ -240,10 +291,19 @@ def write(lock: Lock, path: Path) -> None:
 
 def artifacts(lock: Lock) -> list[Artifact]:
     """Return every file that the lock names, each once."""
-    named = artifacts_of([*lock.seed.debs, *lock.debs], [*lock.seed.wheels, *lock.wheels])
+    named = [*artifacts_of(lock.seed.debs, lock.seed.wheels), *built_from(lock)]
     return list({artifact.sha256: artifact for artifact in named}.values())
 
 
+def built_from(lock: Lock) -> list[Artifact]:
+    """Return the files that the image is built from: all but the seed's, some perhaps twice."""
+    own = [lock.interpreter.artifact] if lock.interpreter.artifact else []
+    return [*own, *artifacts_of(lock.debs, lock.wheels)]
+
+
 def artifacts_of(debs: Iterable[Deb], wheels: Iterable[Wheel]) -> list[Artifact]:
-    """Return the files of packages."""
-    return [*(deb.artifact for deb in debs), *(wheel.artifact for wheel in wheels)]
+    """Return the files of packages, and of what wheels are built with."""
+    files = [deb.artifact for deb in debs]
+    for wheel in wheels:
+        files += [wheel.artifact, *artifacts_of((), wheel.source.requires if wheel.source else ())]
+    return files

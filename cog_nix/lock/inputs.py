@@ -23,6 +23,8 @@ def digest(config: Config, settings: Settings) -> str:
         "version": VERSION,
         "python_version": build.python_version,
         "requirements": build.requirements,
+        "pre_install": build.pre_install,
+        "run": [asdict(command) for command in build.run],
         "system_packages": sorted(build.system_packages),
         "sdk_version": build.sdk_version,
         "gpu": build.gpu,

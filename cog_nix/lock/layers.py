@@ -29,6 +29,7 @@ def plan(
     python: Sequence[Deb],
     system: Sequence[Deb],
     wheels: Sequence[Wheel],
+    commands: int = 0,
     settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
@@ -37,11 +38,12 @@ def plan(
         base: packages of the base system that every image has.
         essential: the rest of the base system, which goes with system packages.
         python: packages of the interpreter.
-        system: the project's own packages.
+        system: the project's own packages, and libraries that something links to.
         wheels: all wheels.
+        commands: how many there are.
         settings: threshold and budget.
     """
-    heavy = _heavy(wheels, settings)
+    heavy = _heavy(wheels, settings.heavy_bytes, settings.budget - _FIXED_LAYERS - commands)
     alone = {wheel.name for wheel in heavy}
     rest = [wheel for wheel in wheels if wheel.name not in alone]
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
@@ -52,7 +54,9 @@ def plan(
         *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
         (
             "essential",
-            (*(f"deb:{deb.package}" for deb in essential), "state:essential") if system and essential else (),
+            (*(f"deb:{deb.package}" for deb in essential), "state:essential")
+            if essential and (system or commands)
+            else (),
         ),
         (
             "system-packages",
@@ -60,16 +64,16 @@ def plan(
         ),
         ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
         ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
+        *((f"run-{index}", (f"run:{index}",)) for index in range(commands)),
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)
 
 
-def _heavy(wheels: Sequence[Wheel], settings: LayerSettings) -> list[Wheel]:
+def _heavy(wheels: Sequence[Wheel], heavy_bytes: int, room: int) -> list[Wheel]:
     """Return the wheels that get a layer each, what others need first; names decide between equals."""
-    candidates = [wheel for wheel in wheels if wheel.artifact.size >= settings.heavy_bytes]
-    room = max(0, settings.budget - _FIXED_LAYERS)
-    kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[:room]
+    candidates = [wheel for wheel in wheels if wheel.artifact.size >= heavy_bytes]
+    kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
     depends = {wheel.name: wheel.depends for wheel in wheels}
     return sorted(kept, key=lambda wheel: (len(_needed(wheel.name, depends)), wheel.name))
 

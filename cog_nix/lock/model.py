@@ -34,15 +34,34 @@ class Deb:
 
 
 @dataclass(frozen=True)
+class Source:
+    """How the build makes a wheel out of what an artifact holds (PEP 517)."""
+
+    kind: str
+    """``sdist`` (PEP 625), ``archive`` (any other source archive), ``git`` or ``folder``."""
+    requires: tuple[Wheel, ...] = ()
+    """The build environment: what ``build-system.requires`` and the backend's own hooks ask for, resolved."""
+    isolated: bool = True
+    """Whether the build sees ``requires`` alone; otherwise it sees the project's other wheels as well."""
+    subdirectory: str = ""
+    """Where in the archive the project is (PEP 610)."""
+
+
+@dataclass(frozen=True)
 class Wheel:
-    """A built distribution (PyPA binary distribution format)."""
+    """A distribution as the image has it: a wheel, or a source that a wheel is built from first."""
 
     name: str
     """Normalised name (PEP 503)."""
     version: str
     artifact: Artifact
+    """The wheel (PyPA binary distribution format), or the source's archive."""
     depends: tuple[str, ...] = ()
     """Normalised names of the wheels in the same lock that this one requires here, sorted."""
+    source: Source | None = None
+    """None: the artifact is a wheel."""
+    origin: str = ""
+    """What a direct reference points to (PEP 610), as ``pip freeze`` shows it; "" for all others."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,19 @@ class Interpreter:
     """Full version, ``3.13.5``."""
     executable: str
     """Path in the image, ``/usr/bin/python3.13``."""
+    artifact: Artifact | None = None
+    """The archive it is unpacked from, when it is no Debian package."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command of ``run:`` (``pre_install:`` comes after those) left behind the first time it ran."""
+
+    command: str
+    key: str
+    """``sha256:…`` over the command and everything it ran on; a result with another key is stale."""
+    nar_sha256: str
+    """SRI hash (``sha256-…``) of the result's NAR: the fragment that becomes a layer."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +134,16 @@ class Lock:
     system: tuple[Deb, ...]
     """What ``system_packages`` asks for beyond those."""
     wheels: tuple[Wheel, ...]
+    libraries: tuple[Deb, ...] = ()
+    """What nobody named: packages with shared libraries that something in the image links to."""
+    build: tuple[Deb, ...] = ()
+    """Compilers and tools that source builds and commands may count on; never in the image."""
+    runs: tuple[Run, ...] = ()
+    """Results of commands, in their order; those that never ran are missing."""
+    reasons: tuple[tuple[str, str], ...] = ()
+    """``(package, sentence)``: why a package that nobody named is there."""
     layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``."""
+    """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0``."""
     environment: tuple[tuple[str, str], ...] = field(default=())
     """Image environment that plugins add."""
     labels: tuple[tuple[str, str], ...] = field(default=())
@@ -112,4 +152,4 @@ class Lock:
     @property
     def debs(self) -> tuple[Deb, ...]:
         """All packages but the seed's."""
-        return (*self.base, *self.essential, *self.python, *self.system)
+        return (*self.base, *self.essential, *self.python, *self.system, *self.libraries, *self.build)

@@ -56,11 +56,16 @@ class Resolver:
         choice = self._interpreter(project, config)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
-        system = self._system(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
-        version = _upstream_version(_named(system.groups, choice.version_of))
+        request = self._system_request(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
+        system = self._ask_system(request)
+        version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
+        commands = len(config.build.run) + len(config.build.pre_install)
+        if commands or any(wheel.source for wheel in wheels.wheels):
+            tools = ("build", (*choice.build_packages, *wheels.build_packages))
+            system = self._ask_system(replace(request, groups=(*request.groups, tools)))
         python, own = system.groups["python"], system.groups.get("system", ())
         base, essential = core.divide(system.groups["base"], python)
         lock = Lock(
@@ -68,18 +73,23 @@ class Resolver:
             suite=suite,
             indexes=tuple(system.indexes),
             seed=self._seed(former, upgrade),
-            interpreter=Interpreter(kind=choice.kind, version=version, executable=choice.executable),
+            interpreter=Interpreter(
+                kind=choice.kind, version=version, executable=choice.executable, artifact=choice.artifact
+            ),
             base=base,
             essential=essential,
             python=tuple(python),
             system=tuple(own),
             wheels=tuple(wheels.wheels),
+            build=tuple(system.groups.get("build", ())),
+            runs=former.runs if former else (),
             layers=layers.plan(
                 base=base,
                 essential=essential,
                 python=python,
                 system=own,
                 wheels=wheels.wheels,
+                commands=commands,
                 settings=settings.layers,
             ),
         )
@@ -98,15 +108,16 @@ class Resolver:
             )
         return choice
 
-    def _system(self, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]) -> SystemResolution:
+    def _system_request(
+        self, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]
+    ) -> SystemRequest:
         python = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
-        request = SystemRequest(
+        return SystemRequest(
             suite=choice.suite,
             groups=(("base", ()), ("python", python), ("system", config.build.system_packages)),
             pins=pins,
             asked_in=self.asked_in,
         )
-        return self._ask_system(request)
 
     def _ask_system(self, request: SystemRequest) -> SystemResolution:
         answer: SystemResolution | None = ask(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
-from cog_nix.lock.format import artifacts_of
+from cog_nix.lock.format import built_from
 from cog_nix.store.paths import file_path, store_name, tree_path
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         )
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)
-    artifacts = artifacts_of(lock.debs, lock.wheels)
+    artifacts = list({artifact.sha256: artifact for artifact in built_from(lock)}.values())
     missing = nix.missing_artifacts(artifacts)
     if missing:
         files = services.fetcher.artifacts(missing)
@@ -65,7 +65,7 @@ def _paths(lock: Lock) -> list[str]:
     """Return the store paths that building starts from."""
     return [
         tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python)),
-        *(file_path(one.sha256, store_name(one.filename)) for one in artifacts_of(lock.debs, lock.wheels)),
+        *(file_path(one.sha256, store_name(one.filename)) for one in built_from(lock)),
     ]
 
 

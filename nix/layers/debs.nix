@@ -2,9 +2,10 @@
   Fragments of the Debian packages: one a package, and what belongs to no single package.
 
   The base system (core and the rest of what is essential) and the interpreter are installed in one go, so that
-  every project with the same lock of these shares them; the project's own packages are installed on top.
+  every project with the same lock of these shares them; the project's own packages are installed on top, and on
+  top of all that the compilers and tools that builds may count on.
 
-  Type: { derive, store, locked } -> { "deb:NAME" = store path; "state:base" = store path; … }
+  Type: { derive, store, locked } -> { fragments : { "deb:NAME" = store path; "state:base" = store path; … }, image : [ store path ], build : [ store path ] }
 */
 {
   derive,
@@ -58,6 +59,16 @@ let
     fragments "base" base debs
     // (if locked.essential == [ ] then { } else { "state:essential" = "${base.essential}"; });
   # Sorted by key, so that state:essential is laid over state:base.
-  system = install "system" locked.system [ ] (builtins.attrValues baseFragments);
+  below = builtins.attrValues baseFragments;
+  system = install "system" locked.system [ ] below;
+  systemFragments = if locked.system == [ ] then { } else fragments "system" system locked.system;
+  image = below ++ builtins.attrValues systemFragments;
+  build = install "build" locked.build [ ] image;
+  buildFragments = if locked.build == [ ] then { } else fragments "build" build locked.build;
 in
-baseFragments // (if locked.system == [ ] then { } else fragments "system" system locked.system)
+{
+  fragments = baseFragments // systemFragments;
+  # The fragments of the image's system, and of the system that builds run in; later ones are laid over earlier ones.
+  inherit image;
+  build = image ++ builtins.attrValues buildFragments;
+}

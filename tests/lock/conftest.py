@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Source, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,21 @@ def make_lock(**changes: Any) -> Lock:
         "essential": (make_deb("login"),),
         "python": (make_deb("python3.13"),),
         "system": (make_deb("ffmpeg", "7:7.1-1", "libavcodec61"), make_deb("libavcodec61", "7:7.1-1")),
-        "wheels": (make_wheel("cog", "0.23.1"), make_wheel("numpy", "2.0")),
+        "wheels": (
+            make_wheel("cog", "0.23.1"),
+            replace(
+                make_wheel("flash-attn", "2.0", "numpy"),
+                source=Source(
+                    "git", (make_wheel("setuptools", "80.0"),), isolated=False, subdirectory="csrc"
+                ),
+                origin="git+https://git.example.org/flash-attn@0123456789abcdef0123456789abcdef01234567",
+            ),
+            make_wheel("numpy", "2.0"),
+        ),
+        "libraries": (make_deb("libgl1", "1.7-1"),),
+        "build": (make_deb("gcc", "14.2-1"),),
+        "runs": (Run("echo hello > /hello", "sha256:1", "sha256-BBBB"),),
+        "reasons": (("libgl1", "opencv-python links to libGL.so.1"),),
         "layers": (("base", ("deb:bash", "deb:libc6")), ("source", ("source",))),
         "environment": (("NAME", "value"),),
         "labels": (("com.example.label", "value"),),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_a_first_lock_is_a_summary(lock: Callable[..., Lock]) -> None:
-    assert changes(None, lock()) == ["Locked 6 Debian packages and 2 Python packages"]
+    assert changes(None, lock()) == ["Locked 8 Debian packages and 3 Python packages"]
 
 
 def test_the_same_lock_has_no_changes(lock: Callable[..., Lock]) -> None:
@@ -26,7 +26,12 @@ def test_each_package_that_came_went_or_moved_has_a_line(
     new = lock(
         base=(deb("bash", "1.0-2"), deb("libc6", "2.41-12")),
         system=(deb("git"),),
-        wheels=(wheel("cog", "0.23.1"), wheel("numpy", "2.1"), wheel("scipy", "1.0")),
+        wheels=(
+            wheel("cog", "0.23.1"),
+            wheel("flash-attn", "2.0"),
+            wheel("numpy", "2.1"),
+            wheel("scipy", "1.0"),
+        ),
     )
     assert changes(lock(), new) == [
         "added    git 1.0-1",

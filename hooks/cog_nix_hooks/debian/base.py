@@ -22,6 +22,30 @@ BASE_GROUP = "base"
 BASE_PACKAGES: tuple[str, ...] = ("ca-certificates", "netbase", "tini", "tzdata")
 """What the base system has beyond the essential packages."""
 
+BUILD_GROUP = "build"
+"""The group that stands for what builds may count on; names in it are added."""
+
+BUILD_PACKAGES: tuple[str, ...] = (
+    "build-essential",
+    "bzip2",
+    "ca-certificates",
+    "cmake",
+    "curl",
+    "file",
+    "git",
+    "libffi-dev",
+    "libssl-dev",
+    "ninja-build",
+    "pkg-config",
+    "unzip",
+    "wget",
+    "xz-utils",
+    "zip",
+    "zlib1g-dev",
+    "zstd",
+)
+"""What Cog's own base images have for building, and the headers that Python's extensions ask for most."""
+
 _MERGED = "usr-is-merged"
 
 

@@ -61,6 +61,7 @@ def offer_interpreter(python_version: str, context: Context) -> InterpreterChoic
         executable=f"/usr/bin/{package}",
         version_of=package,
         wheel_libraries=("libstdc++6",),
+        build_packages=(f"{package}-dev",),
     )
 
 

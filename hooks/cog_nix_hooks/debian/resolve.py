@@ -10,7 +10,7 @@ from cog_nix.lock.model import Artifact, Deb
 from cog_nix.spec import SystemResolution
 
 from .archive import open_suite
-from .base import BASE_GROUP, base_packages
+from .base import BASE_GROUP, BUILD_GROUP, BUILD_PACKAGES, base_packages
 from .explain import explain
 from .names import Names
 from .relations import RelationError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def resolve(request: SystemRequest, context: Context) -> SystemResolution:
     """Find the packages of every group, dependencies included.
 
-    The group ``base`` with no names stands for the minimal userland (see :mod:`cog_nix_hooks.debian.base`).
+    The group ``base`` with no names stands for the minimal userland; ``build`` has compilers and tools beside
+    its names (see :mod:`cog_nix_hooks.debian.base`).
 
     Raises:
         LockError: a name is unknown or the set cannot be satisfied.
@@ -46,10 +47,7 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
 
 def _solve(request: SystemRequest, catalogue: Catalogue, context: Context) -> list[dict[str, Package]]:
     names = Names(catalogue, request.asked_in, context.reporter)
-    wanted = [
-        names.clauses(packages if packages or label != BASE_GROUP else base_packages(catalogue))
-        for label, packages in request.groups
-    ]
+    wanted = [names.clauses(_names(label, packages, catalogue)) for label, packages in request.groups]
     names.check()
     try:
         return Solver(catalogue, request.pins).solve(wanted)
@@ -63,6 +61,15 @@ def _solve(request: SystemRequest, catalogue: Catalogue, context: Context) -> li
             f"The index of Debian {request.suite} is broken: {error}",
             hint="Try another mirror: [debian] mirror in cog-nix.toml.",
         ) from error
+
+
+def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return what a group asks for, with what its label stands for."""
+    if label == BASE_GROUP and not packages:
+        return base_packages(catalogue)
+    if label == BUILD_GROUP:
+        return (*BUILD_PACKAGES, *packages)
+    return packages
 
 
 def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
