@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import certificate, git, signature
 from cog_nix import config as cog_config
-from cog_nix import git, signature
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 RESULT = "result"
 """Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
+
+
+OVERLAY = "cog-nix.nix"
+"""Name of the file that changes the description of the image."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     spec = nix_spec(project, options, tag, openapi)
     root = project.state_dir / "image" if options.link else None
     services.reporter.step(f"Building {tag}")
-    store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter)
+    foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
+    store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter, foreign=foreign)
     image = ImageDescription.read(nix.real(store_path))
     if options.link:
         link_result(project, image, services.reporter)
@@ -220,6 +225,7 @@ def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) ->
         "core": str(core()),
         "labels": {**git.labels(project.root), **options.labels},
         "openapi": openapi,
+        "certificate": certificate.read(os.environ),
     }
 
 

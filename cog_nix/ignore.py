@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".dockerignore"
 
-OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.toml"})
+OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.toml"})
 """Names at the root that never reach ``/src``.
 
 ``.cog`` is upstream's rule. ``.git`` differs between clones of one commit, which images must not. The others

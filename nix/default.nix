@@ -26,6 +26,11 @@
   labels ? { },
   # An OpenAPI document (JSON text) to use instead of the one read from source; "": read it.
   openapi ? "",
+  # Certificate authorities that the image trusts besides Debian's (PEM); "": none.
+  certificate ? "",
+  # What changes the description of the image (see description.nix); null: nothing does.
+  overlay ?
+    if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
 }:
 let
   locked = import ./lock.nix lock;
@@ -38,12 +43,34 @@ let
   args = { inherit derive store locked; };
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
+  certificates = import ./layers/certificate.nix args {
+    inherit certificate;
+    lower = debs.image;
+  };
   wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
 in
 import ./image.nix {
-  inherit derive locked name tag labels source;
-  layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
+  inherit derive locked source;
   distributions = builtins.attrValues wheels;
+  description = import ./description.nix {
+    inherit derive locked name tag labels overlay certificates;
+    packages = map (
+      package:
+      import ./package.nix {
+        inherit (package) attribute;
+        file = if package.file == "" then null else project + "/${package.file}";
+        # A flake in the project's own folder is read where it is.
+        flake =
+          if builtins.substring 0 1 package.flake == "." then
+            "path:${toString project}/${package.flake}"
+          else
+            package.flake;
+      }
+    ) locked.packages;
+    layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
+    closures = import ./layers/closures.nix args;
+    folder = import ./layers/folder.nix args;
+  };
 }

@@ -1,7 +1,7 @@
 /*
   Run one of the builders as a derivation.
 
-  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, withCore } -> derivation
+  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, references, withCore } -> derivation
 
   Example:
     derive { name = "layer-python"; builder = "layer"; spec = { fragments = [ … ]; }; }
@@ -89,6 +89,8 @@ in
       spec,
       modules ? [ ],
       outputs ? [ "out" ],
+      # Derivations whose closures the builder is told of, in the files references-0, references-1, …
+      references ? [ ],
       withCore ? false,
     }:
     let
@@ -111,5 +113,18 @@ in
         passAsFile = [ "spec" ];
         PYTHONPATH = "${if withCore then compiled own else own}:${seed}/site";
       }
+      // (
+        if references == [ ] then
+          { }
+        else
+          {
+            exportReferencesGraph = builtins.concatLists (
+              builtins.genList (index: [
+                "references-${toString index}"
+                (builtins.elemAt references index)
+              ]) (builtins.length references)
+            );
+          }
+      )
     );
 }

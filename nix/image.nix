@@ -1,20 +1,17 @@
 /*
   The image: an executable that writes a Docker archive to stdout, and knows all about itself.
 
-  Type: { derive, locked, name, tag, layers, distributions, source, labels } -> derivation
+  Type: { derive, locked, description, distributions, source } -> derivation
 */
 {
   derive,
   locked,
-  name,
-  tag,
-  layers,
+  description,
   distributions,
   source,
-  labels,
 }:
 derive {
-  inherit name;
+  inherit (description) name;
   builder = "image";
   modules = [
     "archive"
@@ -27,13 +24,18 @@ derive {
     "source"
   ];
   spec = {
-    inherit name tag layers distributions labels;
+    inherit (description) name tag layers labels config;
+    inherit distributions;
     inherit (derive) seed;
     project = source;
     inherit (locked.seed) python;
     imagePython = locked.interpreter.version;
     lock = {
-      inherit (locked) environment labels inputs suite;
+      environment = map (name: [
+        name
+        description.environment.${name}
+      ]) (builtins.attrNames description.environment);
+      inherit (locked) labels inputs suite;
     };
   };
 }

@@ -9,6 +9,7 @@
 */
 let
   store = import ./store.nix;
+  zeros32 = "00000000000000000000000000000000";
   zeros = "0000000000000000000000000000000000000000000000000000000000000000";
 
   artifact = filename: {
@@ -67,6 +68,7 @@ let
     build = map deb [ "gcc" ];
     runs = [ ];
     reasons = [ ];
+    packages = [ ];
     wheels = map wheel [
       "cog"
       "numpy"
@@ -197,6 +199,40 @@ let
     b = "/fragment-b";
     source = null;
   };
+  closures = import ./layers/closures.nix { inherit derive; };
+  certificate = import ./layers/certificate.nix { inherit derive; };
+  package = args: import ./package.nix ({ flake = ""; } // args);
+  description =
+    overlay:
+    import ./description.nix {
+      inherit derive;
+      locked = lock // {
+        environment = [
+          [
+            "NAME"
+            "value"
+          ]
+        ];
+      };
+      name = "cog-test";
+      tag = "cog-test:latest";
+      labels = { };
+      layers = [
+        {
+          name = "base";
+          path = "/base";
+        }
+        {
+          name = "source";
+          path = null;
+        }
+      ];
+      certificates = [ "/certificate" ];
+      packages = [ ];
+      inherit closures;
+      folder = _: throw "not asked for";
+      overlay = builtins.toFile "overlay.nix" overlay;
+    };
   interpreter =
     version:
     import ./layers/interpreter.nix {
@@ -345,6 +381,113 @@ in
   interpreterMinor = {
     expr = (interpreter "3.11.2").minor;
     expected = "3.11";
+  };
+
+  # layers/closures.nix
+
+  closuresAreALayerEach = {
+    expr = map (layer: layer.name) (closures [
+      (builtins.derivation {
+        name = "tool-1.0";
+        system = "x86_64-linux";
+        builder = "/none";
+      })
+      "/nix/store/${zeros32}-greetings"
+    ]);
+    expected = [
+      "nix-tool-1.0"
+      "nix-greetings"
+    ];
+  };
+  closuresLeaveOutWhatIsBelow = {
+    expr = (builtins.elemAt (closures [ "/nix/store/${zeros32}-a" "/nix/store/${zeros32}-b" ]) 1).path;
+    expected = "nix-b: {\"below\":1,\"package\":\"/nix/store/${zeros32}-b\"}";
+  };
+  closuresOfWhatIsNoPackage = {
+    expr = fails (closures [ 1 ]);
+    expected = true;
+  };
+
+  # layers/certificate.nix
+
+  certificateOfNobodyIsNoLayer = {
+    expr = certificate {
+      certificate = "";
+      lower = [ "/base" ];
+    };
+    expected = [ ];
+  };
+  certificateIsInstalledOnTheSystem = {
+    expr = certificate {
+      certificate = "PEM";
+      lower = [ "/base" ];
+    };
+    expected = [ "certificate: {\"certificate\":\"PEM\",\"lower\":[\"/base\"]}" ];
+  };
+
+  # layers/folder.nix
+
+  folderIsALayer = {
+    expr =
+      (import ./layers/folder.nix { inherit derive; } {
+        name = "voices";
+        path = ./layers;
+        to = "/opt/voices";
+      }).name;
+    expected = "voices";
+  };
+
+  # package.nix
+
+  packageOfAFile = {
+    expr = package {
+      file = file "a value";
+      attribute = "";
+    };
+    expected = "a value";
+  };
+  packageOfAFunctionInAFile = {
+    expr = package {
+      file = builtins.toFile "function.nix" "{ word ? 7 }: { a.b = word; }";
+      attribute = "a.b";
+    };
+    expected = 7;
+  };
+  packageThatAFileLacks = {
+    expr = fails (package {
+      file = builtins.toFile "empty.nix" "{ }";
+      attribute = "a";
+    });
+    expected = true;
+  };
+
+  # description.nix
+
+  descriptionKeepsTheProjectOnTop = {
+    expr = map (layer: layer.name) (description "final: prev: { layers = prev.layers ++ [ { name = \"more\"; path = \"/more\"; } ]; }").layers;
+    expected = [
+      "base"
+      "more"
+      "certificate"
+      "source"
+    ];
+  };
+  descriptionTakesTheLocksVariables = {
+    expr = (description "final: prev: { }").environment;
+    expected = {
+      NAME = "value";
+      REQUESTS_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
+      SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt";
+    };
+  };
+  descriptionIsAFixedPoint = {
+    expr =
+      (description "final: prev: { name = \"other\"; environment = { IMAGE = final.name; }; }").environment;
+    expected.IMAGE = "other";
+  };
+  descriptionRefusesWhatAnImageHasNot = {
+    expr = fails (description "final: prev: { layer = [ ]; }").name;
+    expected = true;
   };
 
   # default.nix, image.nix, derive.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cog_nix import __version__
+from cog_nix.certificate import trust
 from cog_nix.cli import build, check, lock, predict
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
+from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask, load
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ def application(plugins: Plugins) -> typer.Typer:
         ] = False,
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
+        os.environ.update(trust(os.environ, cache_dir()))
 
     for command in (build, lock, predict, check):
         command.register(app)

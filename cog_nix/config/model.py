@@ -94,12 +94,21 @@ class LayerSettings:
 
 
 @dataclass(frozen=True)
+class NixSettings:
+    """The ``[nix]`` table of cog-nix.toml."""
+
+    packages: tuple[str, ...] = ()
+    """Nix packages for the image: Nix files of the project and flake references, with ``#attribute``."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
     debian: DebianSettings = field(default_factory=DebianSettings)
     python: PythonSettings = field(default_factory=PythonSettings)
     layers: LayerSettings = field(default_factory=LayerSettings)
+    nix: NixSettings = field(default_factory=NixSettings)
 
 
 @dataclass(frozen=True)

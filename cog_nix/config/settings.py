@@ -8,7 +8,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cog_nix.config.model import DebianSettings, LayerSettings, PythonSettings, Settings
+from cog_nix.config.model import DebianSettings, LayerSettings, NixSettings, PythonSettings, Settings
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.errors import ConfigError
 
@@ -21,7 +21,7 @@ _LEAST_LAYERS = 7  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings)
+_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings)
 
 
 def load_settings(project: Project) -> Settings:
@@ -52,6 +52,7 @@ def load_settings(project: Project) -> Settings:
         debian=_table(DebianSettings, "debian", data, text, problems),
         python=_table(PythonSettings, "python", data, text, problems),
         layers=_table(LayerSettings, "layers", data, text, problems),
+        nix=_table(NixSettings, "nix", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -113,6 +114,13 @@ def _budget(value: Any) -> tuple[Any, str]:
     return value, "" if ok else f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}"
 
 
+def _references(value: Any) -> tuple[Any, str]:
+    ok = isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value)
+    if not ok:
+        return value, "a list of Nix files and flake references"
+    return tuple(one.strip() for one in value), ""
+
+
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "mirror": _url,
     "security_mirror": _url,
@@ -120,6 +128,7 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "exclude_newer": _date,
     "heavy_bytes": _bytes,
     "budget": _budget,
+    "packages": _references,
 }
 
 _EXAMPLES = {
@@ -129,6 +138,7 @@ _EXAMPLES = {
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",
+    "packages": 'For example: packages = ["./tool.nix", "github:owner/repository#tool"]',
 }
 
 

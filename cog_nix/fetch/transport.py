@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from cog_nix import __version__
+from cog_nix.certificate import BUNDLES
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     import httpx
 
 CHUNK = 1 << 18
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
-"""Where certificate authorities may be named; the first that is set counts."""
-
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK, PARTIAL, NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 200, 206, 304, 416
 _ERROR = 400
@@ -155,7 +153,7 @@ def _new_client() -> httpx.Client:
 def _tls_context() -> ssl.SSLContext:
     import ssl  # noqa: PLC0415 - only downloads need it
 
-    variable = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), None)
+    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
     if variable is None:
         import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
 

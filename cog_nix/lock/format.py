@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Source, Wheel
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, NixPackage, Run, Seed, Source, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,7 @@ _ONE_PER_LINE = (
     "wheels",
     "runs",
     "reasons",
+    "packages",
     "indexes",
     "layers",
     "environment",
@@ -55,6 +56,7 @@ def dump(lock: Lock) -> str:
         "wheels": [_wheel(wheel) for wheel in lock.wheels],
         "runs": [vars(run) for run in lock.runs],
         "reasons": [list(pair) for pair in lock.reasons],
+        "packages": [vars(package) for package in lock.packages],
         "layers": [[name, list(members)] for name, members in lock.layers],
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
@@ -182,6 +184,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         wheels=_wheels(data["wheels"]),
         runs=tuple(Run(**_named_texts(run)) for run in _list(data["runs"])),
         reasons=_pairs(data["reasons"]),
+        packages=tuple(NixPackage(**_named_texts(package)) for package in _list(data["packages"])),
         layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
         environment=_pairs(data["environment"]),
         labels=_pairs(data["labels"]),

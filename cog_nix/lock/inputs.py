@@ -31,6 +31,7 @@ def digest(config: Config, settings: Settings) -> str:
         "cuda": build.cuda,
         "cudnn": build.cudnn,
         "suite": settings.debian.suite,
+        "packages": settings.nix.packages,
         "exclude_newer": settings.python.exclude_newer,
         "layers": asdict(settings.layers),
     }

@@ -116,6 +116,20 @@ class Run:
 
 
 @dataclass(frozen=True)
+class NixPackage:
+    """A Nix package that goes into the image with all that it refers to."""
+
+    reference: str
+    """As cog-nix.toml has it: ``./tool.nix#attribute``, ``github:owner/repository#attribute``."""
+    file: str
+    """A Nix file, relative to the project; "" for a flake."""
+    flake: str
+    """The flake, locked to a revision and a hash, or a folder relative to the project; "" for a file."""
+    attribute: str
+    """Name in the file or flake; "" for the file itself or the flake's default."""
+
+
+@dataclass(frozen=True)
 class Lock:
     """A whole cog-nix.lock."""
 
@@ -144,6 +158,8 @@ class Lock:
     """``(package, sentence)``: why a package that nobody named is there."""
     layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0``."""
+    packages: tuple[NixPackage, ...] = ()
+    """Nix packages, in the order of cog-nix.toml."""
     environment: tuple[tuple[str, str], ...] = field(default=())
     """Image environment that plugins add."""
     labels: tuple[tuple[str, str], ...] = field(default=())

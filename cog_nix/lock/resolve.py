@@ -10,6 +10,7 @@ from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
+from cog_nix.lock.packages import lock_packages
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Deb
+    from cog_nix.lock.model import Deb, NixPackage
     from cog_nix.lock.upgrade import Upgrade
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
@@ -53,6 +54,7 @@ class Resolver:
             LockError: something cannot be found or satisfied.
         """
         report = self.context.reporter
+        packages = lock_packages(project, settings.nix.packages, self.nix, _packages(former, upgrade))
         choice = self._interpreter(project, config)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
@@ -83,6 +85,7 @@ class Resolver:
             wheels=tuple(wheels.wheels),
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
+            packages=packages,
             layers=layers.plan(
                 base=base,
                 essential=essential,
@@ -228,3 +231,9 @@ def _wheel_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
     if former is None:
         return {}
     return {wheel.name: wheel.version for wheel in former.wheels if upgrade.keeps(wheel.name)}
+
+
+def _packages(former: Lock | None, upgrade: Upgrade) -> dict[str, NixPackage]:
+    if former is None:
+        return {}
+    return {package.reference: package for package in former.packages if upgrade.keeps(package.reference)}

@@ -70,15 +70,23 @@ class Nix:
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
-        options = ["--option", "substitute", "false", "--option", "warn-dirty", "false"]
+        options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
+        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+
+    def foreign(self, program: str, *arguments: str) -> list[str]:
+        """Return a command line for what others wrote: binary caches and flakes as the user has them."""
+        options = ["--extra-experimental-features", "nix-command flakes"]
+        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+
+    def _options(self) -> list[str]:
+        options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
         # A daemon takes these from users it trusts, and goes by its own configuration for others.
         options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
-        options += ["--option", "sandbox-paths", "", "--max-jobs", "auto", "--cores", "0"]
         if self.kind != "daemon":
             options += ["--option", "build-users-group", ""]
         if self.root:
             options += ["--store", str(self.root)]
-        return [str(self.bin_dir / program), *options, *arguments]
+        return options
 
     def missing_artifacts(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
         """Return those of the locked files that the store does not hold."""
@@ -132,8 +140,33 @@ class Nix:
             raise failures.explain(finished.stderr)
         return finished.stdout.split()
 
+    def flake_metadata(self, reference: str, folder: Path) -> str:
+        """Return what a flake is at this moment, as JSON.
+
+        Args:
+            reference: of the flake, without an attribute.
+            folder: where relative references start.
+
+        Raises:
+            NixError: it cannot be read.
+        """
+        command = self.foreign("nix", "flake", "metadata", "--json", reference)
+        # `nix` takes a command's name first, and all options after it.
+        program, rest = command[0], command[1:]
+        start = rest.index("flake")
+        finished = run([program, *rest[start:], *rest[:start]], cwd=folder, check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+        return finished.stdout
+
     def build(
-        self, expression: Path, spec: Mapping[str, object], link: Path | None, reporter: Reporter
+        self,
+        expression: Path,
+        spec: Mapping[str, object],
+        link: Path | None,
+        reporter: Reporter,
+        *,
+        foreign: bool = False,
     ) -> str:
         """Realise the derivation that ``expression`` makes of ``spec``.
 
@@ -142,6 +175,7 @@ class Nix:
             spec: values for it.
             link: symbolic link to make, which keeps the result from being collected; None: no link.
             reporter: hears of builds as they run.
+            foreign: whether it has packages of others: these may come from a binary cache, and from flakes.
 
         Returns:
             The store path of the first output.
@@ -153,7 +187,10 @@ class Nix:
             json.dump(spec, file)
             file.flush()
             root = ["--out-link", str(link)] if link else ["--no-out-link"]
-            command = self.command("nix-build", str(expression), "--argstr", "spec", file.name, *root)
+            arguments = [str(expression), "--argstr", "spec", file.name, *root]
+            command = (
+                self.foreign("nix-build", *arguments) if foreign else self.command("nix-build", *arguments)
+            )
             command += ["--log-format", "internal-json", "-v"]
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):

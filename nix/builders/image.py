@@ -15,6 +15,7 @@ from any store folder.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,17 @@ import stream
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin"
 EPOCH = "1970-01-01T00:00:00Z"
+_REPLACEABLE = {
+    "Cmd",
+    "Entrypoint",
+    "ExposedPorts",
+    "Healthcheck",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+}
+"""image-spec, config.md, "Properties"; and Docker's own Healthcheck."""
 _NOT_FROZEN = {"pip"}
 _NOT_FROZEN_BEFORE_3_12 = {"pip", "setuptools", "distribute", "wheel"}
 
@@ -76,6 +88,18 @@ def labels(described: dict[str, Any], openapi: str, frozen: str, spec: dict[str,
     }
 
 
+def replaced(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what an overlay says of the image's configuration.
+
+    Ends the build when it is no key of the OCI image configuration, or one that has a better place.
+    """
+    for key in config.keys() - _REPLACEABLE:
+        better = {"Env": "environment", "Labels": "labels"}.get(key)
+        known = f"use {better}" if better else f"known are {', '.join(sorted(_REPLACEABLE))}"
+        sys.exit(f"cog-nix: cog-nix.nix sets config.{key}; {known}")
+    return config
+
+
 def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str, Any]:
     """Return the OCI image configuration (image-spec, config.md)."""
     described, openapi = read_project(spec["source"])
@@ -93,6 +117,7 @@ def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str,
             "Cmd": ["python", "-m", "cog.server.http"],
             "WorkingDir": "/src",
             "ExposedPorts": {"5000/tcp": {}},
+            **replaced(spec["config"]),
             "Labels": labels(described, openapi, frozen, spec),
         },
         "rootfs": {"type": "layers", "diff_ids": [layer["diff_id"] for layer in layers]},

@@ -151,14 +151,26 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
         "distributions": [str(tmp_path / "wheel")],
         "imagePython": "3.13.5",
         "labels": {},
+        "config": {"User": "nobody"},
         "lock": {"environment": [], "labels": [], "inputs": "sha256:1", "suite": "trixie"},
     }
     made = image.configuration(spec, [layer])
     assert made["config"]["Labels"]["run.cog.pip_freeze"] == "Cog==0.23.1\n"
     assert made["config"]["Entrypoint"] == ["/sbin/tini", "--"]
     assert made["config"]["Cmd"] == ["python", "-m", "cog.server.http"]
+    assert made["config"]["User"] == "nobody"
     assert made["config"]["WorkingDir"] == "/src"
     assert made["config"]["ExposedPorts"] == {"5000/tcp": {}}
     assert (made["architecture"], made["os"], made["created"]) == ("amd64", "linux", "1970-01-01T00:00:00Z")
     assert made["rootfs"]["diff_ids"] == [layer["diff_id"]]
     assert [one["created_by"] for one in made["history"]] == ["cog-nix: mine"]
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [({"Env": ["A=b"]}, "config.Env; use environment"), ({"user": "me"}, "config.user; known are Cmd, ")],
+    ids=["better-place", "unknown"],
+)
+def test_an_overlay_replaces_only_what_is_there(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SystemExit, match=sentence):
+        image.replaced(config)

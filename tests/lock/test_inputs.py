@@ -13,6 +13,7 @@ from cog_nix.config.model import (
     DebianSettings,
     LayerSettings,
     Mount,
+    NixSettings,
     PythonSettings,
     RunCommand,
     Settings,
@@ -77,10 +78,11 @@ def test_every_field_of_the_configuration_was_thought_of() -> None:
         (Settings(python=PythonSettings(exclude_newer="2026-01-01T00:00:00Z")), True),
         (Settings(layers=LayerSettings(heavy_bytes=1)), True),
         (Settings(layers=LayerSettings(budget=30)), True),
+        (Settings(nix=NixSettings(packages=("./tool.nix",))), True),
         (Settings(debian=DebianSettings(mirror="https://mirror.example.org/debian")), False),
         (Settings(debian=DebianSettings(security_mirror="https://mirror.example.org/security")), False),
     ],
-    ids=["suite", "exclude-newer", "heavy", "budget", "mirror", "security-mirror"],
+    ids=["suite", "exclude-newer", "heavy", "budget", "packages", "mirror", "security-mirror"],
 )
 def test_settings_count_when_they_change_what_is_chosen(settings: Settings, counts: bool) -> None:  # noqa: FBT001 - a parameter
     assert (digest(_CONFIG, settings) != digest(_CONFIG, Settings())) is counts
@@ -93,5 +95,5 @@ def test_the_order_of_system_packages_does_not_count() -> None:
 
 def test_a_change_of_the_digest_is_meant() -> None:
     # another value here makes every lock of every project stale
-    known = "sha256:1922e36dd2d68ac26c623a2e208b46b5f9f0ec26bb317ba41c520169ec9eba2d"
+    known = "sha256:3a87c228e5a73328d46f70f6daea3f660b3ea8ae4c0a6e154b1948cc71415db4"
     assert digest(Config(), Settings()) == known

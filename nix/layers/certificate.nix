@@ -1,0 +1,24 @@
+/*
+  Certificate authorities of whoever builds (COG_CA_CERT), installed by the image's own update-ca-certificates.
+
+  Type: { derive, ... } -> { certificate : string, lower : [ store path ] } -> [ store path ]
+*/
+{ derive, ... }:
+{ certificate, lower }:
+if certificate == "" then
+  [ ]
+else
+  [
+    "${derive {
+      name = "certificate";
+      builder = "certificate";
+      modules = [
+        "archive"
+        "deb"
+        "debs"
+        "namespace"
+        "state"
+      ];
+      spec = { inherit certificate lower; };
+    }}"
+  ]

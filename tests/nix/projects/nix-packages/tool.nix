@@ -1,0 +1,7 @@
+# A package that needs no nixpkgs.
+{
+  greetings = builtins.path {
+    name = "greetings";
+    path = ./greetings;
+  };
+}
