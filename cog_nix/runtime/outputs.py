@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.jsontext import whole
 from cog_nix.runtime.media import decode_data_url, extension_of
 from cog_nix.runtime.schema import is_file
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cog_nix.runtime.schema import Schema
-
-
-_EXPONENT_FROM = 1e21
-"""Go writes a float with an exponent from here on, and so does Python."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def text_of(output: Any, schema: Schema) -> str | None:
 
 def json_text(value: Any, *, sort_keys: bool = False) -> str:
     """Return indented JSON as Cog prints it: whole floats lose their fraction, ``<>&`` are escaped."""
-    text = json.dumps(_whole(value), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+    text = json.dumps(whole(value), indent=2, ensure_ascii=False, sort_keys=sort_keys)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
@@ -147,16 +144,6 @@ def _write_data_url(url: str, path: Path) -> Path:
     target = path if has_extension else path.with_name(path.name + extension_of(media_type))
     write_file(target, content)
     return target
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
-        return int(value)
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return value
 
 
 def _umask() -> int:
