@@ -178,15 +178,21 @@ def present(prediction: Prediction, schema: Schema, destination: Destination, *,
         PredictionError: it failed.
         RuntimeFailure: output cannot be written.
     """
-    from cog_nix.runtime.outputs import json_text, text_of, write_files  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.runtime.outputs import json_text, split_extension, text_of, write_files  # noqa: PLC0415 - a faster `--help`
 
     public = prediction.public()
     output = prediction.output
     if prediction.succeeded and output is not None:
-        path = destination.path.with_suffix("") if as_json else destination.path
+        path = destination.path
+        if as_json:
+            # `-o .json` leaves no name.
+            path = path.with_name(split_extension(path.name)[0] or "output")
         output = write_files(output, schema, path, _written)
     if as_json:
-        _emit(json_text({**public, "output": _sorted(output)}), destination)
+        _emit(
+            json_text({name: _sorted(value) for name, value in {**public, "output": output}.items()}),
+            destination,
+        )
         return prediction.succeeded
     if not prediction.succeeded:
         logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.coercion import coerce, coerce_items
+from cog_nix.runtime.files import FileProblem, expand_home, read_file
 from cog_nix.runtime.jsontext import mend_text, parse_json, type_name, whole
 from cog_nix.runtime.media import encode_data_url, type_of
 from cog_nix.runtime.validation import check_inputs, check_names
@@ -84,8 +84,8 @@ def _read_json(text: str) -> dict[str, Any]:
     elif text.startswith("@"):
         source = text[1:]
         try:
-            text = _read_file(source).decode("utf-8", "replace")
-        except _UnreadableError as error:
+            text = read_file(source).decode("utf-8", "replace")
+        except FileProblem as error:
             raise RuntimeFailure(f"Failed to read JSON from file {quote(source)}: {error}") from error
     try:
         inputs = parse_json(text)
@@ -126,9 +126,14 @@ def _flag_with_file(name: str, value: Any) -> Any:
     if not isinstance(value, str) or not value.startswith("@"):
         return mend_text(value) if isinstance(value, str) else value
     try:
-        path = _expand_home(value[1:])
-        return encode_data_url(_read_file(path), type_of(path))
-    except _UnreadableError as error:
+        path = expand_home(value[1:])
+    except FileProblem as error:
+        raise RuntimeFailure(
+            f"input {quote(name)}: error expanding homedir for '{value[1:]}': {error}"
+        ) from error
+    try:
+        return encode_data_url(read_file(path), type_of(path))
+    except FileProblem as error:
         raise RuntimeFailure(f"input {quote(name)}: {error}") from error
 
 
@@ -138,33 +143,9 @@ def _from_json(given: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and value.startswith("@"):
             path = value[1:]
             try:
-                inputs[name] = encode_data_url(_read_file(path), type_of(path))
-            except _UnreadableError as error:
+                inputs[name] = encode_data_url(read_file(path), type_of(path))
+            except FileProblem as error:
                 raise RuntimeFailure(
                     f"input {quote(name)}: failed to read file {quote(path)}: {error}"
                 ) from error
     return inputs
-
-
-class _UnreadableError(Exception):
-    """Why a file cannot be read, in the words of Go's ``os.ReadFile``."""
-
-
-def _expand_home(path: str) -> str:
-    if not path.startswith("~"):
-        return path
-    if path[1:2] not in ("", "/", "\\"):
-        raise _UnreadableError(f"error expanding homedir for '{path}': cannot expand user-specific home dir")
-    return str(Path("~").expanduser() / path[2:])
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - Path takes an empty name for the current folder
-            return file.read()
-    except IsADirectoryError as error:
-        raise _UnreadableError(f"read {path}: is a directory") from error
-    except OSError as error:
-        raise _UnreadableError(f"open {path}: {(error.strerror or str(error)).lower()}") from error
-    except ValueError as error:  # a NUL, or a character that the file system's encoding lacks
-        raise _UnreadableError(f"open {path}: invalid argument") from error

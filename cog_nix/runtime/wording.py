@@ -26,11 +26,15 @@ def quote(text: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return a JSON value as a list of choices shows it (``%v``)."""
+    """Return a JSON value without quotes (``%v``)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "<nil>"
+    if isinstance(value, list):
+        return f"[{' '.join(map(plain, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{plain(value[key])}' for key in sorted(value))}]"
     return number_text(value, _EXPONENT_FROM) if isinstance(value, int | float) else str(value)
 
 
