@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cog_nix import __version__
-from cog_nix.cli import build, check, lock, predict
+from cog_nix.cli import build, check, lock, predict, train
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins import Plugins, ask, load
@@ -66,7 +66,7 @@ def application(plugins: Plugins) -> typer.Typer:
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
 
-    for command in (build, lock, predict, check):
+    for command in (build, lock, predict, train, check):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app
