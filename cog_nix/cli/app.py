@@ -9,6 +9,7 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.cli import build, check, lock, predict, train
+from cog_nix.cli.arguments import normalize
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins import Plugins, ask, load
@@ -87,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        status = application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
+        status = application(plugins)(args=normalize(arguments), prog_name="cog-nix", standalone_mode=False)
     except CogNixError as error:
         complain(f"error: {error}")
         status = error.exit_code
