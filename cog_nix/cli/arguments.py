@@ -22,27 +22,24 @@ _SWITCHES = {
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _OFF = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 _TAKE_VALUES = frozenset(
-    [
-        "-i",
-        "--input",
-        "-o",
-        "--output",
-        "-e",
-        "--env",
-        "-f",
-        "--file",
-        "-t",
-        "--tag",
-        "--json",
-        "--gpus",
-        "--setup-timeout",
-        "--progress",
-        "--dockerfile",
-        "--use-cuda-base-image",
-        "--annotation",
-        "--openapi-schema",
-        "--secret",
-    ]
+    (
+        *(
+            "-i",
+            "--input",
+            "-o",
+            "--output",
+            "-e",
+            "--env",
+            "-f",
+            "--file",
+            "-t",
+            "--tag",
+            "--json",
+            "--gpus",
+        ),
+        *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
+        *("--openapi-schema", "--secret"),
+    )
 )
 """Options whose value is the next argument, whatever that looks like."""
 

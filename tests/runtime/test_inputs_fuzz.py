@@ -1,15 +1,22 @@
-"""Whatever is typed gives a request that can be sent, or one error of ours."""
+"""Whatever is typed gives a request that can be sent, and whatever is answered can be shown: or one error."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from cog_nix.errors import CogNixError
+from cog_nix.runtime.conformance import problems
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
+from cog_nix.runtime.jsontext import parse_json
+from cog_nix.runtime.outputs import json_text, text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
 
 STRING = {"type": "string"}
@@ -91,3 +98,79 @@ def test_any_json(json_text: str) -> None:
 def test_depth_is_bounded_where_the_server_would_refuse(depth: int) -> None:
     _request_or_error([], '{"a": ' + "[" * depth + "1" + "]" * depth + "}")
     _request_or_error(["o=" + '{"a":' * depth + "1" + "}" * depth], "")
+
+
+FILE = {"type": "string", "format": "uri"}
+OUTPUTS = ({}, STRING, FILE, {"type": "array", "items": FILE}, {"type": "array"}, {"type": "object"})
+URLS = st.builds(
+    "{}:{}{},{}".format, st.sampled_from(["data", "x"]), ARGUMENTS, st.just(";base64"), ARGUMENTS
+)
+
+
+@bounded
+@given(st.sampled_from(OUTPUTS), JSON | URLS | st.lists(URLS, max_size=3))
+def test_any_output(schema: dict[str, Any], answered: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            output = parse_json(json.dumps(answered))
+        except ValueError:
+            assert "NaN" in json.dumps(answered) or "Infinity" in json.dumps(answered)
+            return
+        try:
+            shown = write_files(output, schema, Path(folder) / "output", lambda _path: None)
+            text = text_of(output, schema)
+        except CogNixError as error:
+            assert error.message  # noqa: PT017 - any of ours will do
+            return
+        assert json.loads(json_text(shown)) == shown
+        if text is not None and schema != STRING:
+            assert json.loads(text) == output
+        written = {path.name for path in Path(folder).iterdir()}
+        assert len(written) == (len(output) if schema == OUTPUTS[3] else int(schema == FILE))
+
+
+# Without null, which OpenAPI 3.0 and JSON Schema see differently, both must come to the same verdict.
+ANY_SCHEMA = st.recursive(
+    st.sampled_from(
+        [
+            {},
+            STRING,
+            INTEGER,
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "number", "multipleOf": 2},
+            {"type": "boolean"},
+            {"type": "string", "minLength": 1, "maxLength": 2},
+            {"type": "string", "pattern": "^[ab]"},
+            {"enum": ["a", 1, 2.5, [], True]},
+            {"type": "object", "required": ["a"], "maxProperties": 2},
+            {"type": "array", "uniqueItems": True, "minItems": 1},
+        ]
+    ),
+    lambda inner: st.one_of(
+        *(
+            st.builds(lambda kind, some: {kind: some}, st.just(kind), st.lists(inner, min_size=1, max_size=3))
+            for kind in ("anyOf", "allOf", "oneOf")
+        ),
+        st.builds(lambda one: {"type": "array", "items": one}, inner),
+        st.builds(lambda one: {"properties": {"a": one}, "additionalProperties": False}, inner),
+        st.builds(lambda one: {"type": "object", "additionalProperties": one}, inner),
+        st.builds(lambda one: {"not": one}, inner),
+    ),
+    max_leaves=5,
+)
+VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-6, 12)
+    | st.sampled_from([2.5, 4.0, 0.0])
+    | st.text(st.sampled_from("abc"), max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@bounded
+@given(ANY_SCHEMA, VALUES)
+def test_the_verdict_is_that_of_json_schema(schema: dict[str, Any], value: Any) -> None:
+    assert bool(problems(value, schema)) is not Draft202012Validator(schema).is_valid(value)
