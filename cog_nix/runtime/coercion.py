@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DIGITS = "[0-9]+(?:_[0-9]+)*"
 _NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
-_LONGEST = 400
-"""Characters of a number; more digits than any float has, and fewer than Python refuses to read."""
+_LONGEST = 308
+"""Characters of a number: an integer of so many digits is still within the range of a float."""
 
 _INT32 = 2**31
 _FLOAT32 = 2**128 - 2**103

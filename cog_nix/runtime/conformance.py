@@ -135,8 +135,9 @@ def _of_number(value: float, schema: Schema) -> Iterable[Problem]:
         yield Problem(f"number must be at least {number_text(least)}")
     if most is not None and value > most:
         yield Problem(f"number must be at most {number_text(most)}")
-    step = schema.get("multipleOf")
-    if step and Fraction(f"{value:.10f}") % (Fraction(f"{step:.10f}") or 1):
+    step = schema.get("multipleOf") or 0
+    exact = Fraction(f"{step:.10f}")
+    if exact and Fraction(f"{value:.10f}") % exact:
         yield Problem(f"number must be a multiple of {number_text(step)}")
 
 

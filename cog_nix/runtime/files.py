@@ -14,13 +14,17 @@ def expand_home(path: str) -> str:
     """Return a path with the home folder in place of a leading ``~``.
 
     Raises:
-        FileProblem: it names the home folder of somebody else.
+        FileProblem: it names the home folder of somebody else, or this user has none.
     """
     if not path.startswith("~"):
         return path
     if path[1:2] not in ("", "/"):
         raise FileProblem("cannot expand user-specific home dir")
-    return os.path.normpath(Path("~").expanduser() / path[2:])
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise FileProblem("this user has no home folder") from error
+    return os.path.normpath(home / path[2:])
 
 
 def read_file(path: str) -> bytes:

@@ -25,7 +25,7 @@ def parse_json(text: str) -> Any:
         ValueError: it is not JSON.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
         return _clean(value, MAX_DEPTH, mend=bool(_ESCAPED.search(text) or _SURROGATES.search(text)))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
@@ -67,6 +67,11 @@ def _clean(value: Any, depth: int, *, mend: bool) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON value")
+
+
+def _integer(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def _finite(text: str) -> float:

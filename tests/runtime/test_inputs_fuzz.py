@@ -75,6 +75,9 @@ def _request_or_error(flags: list[str], json_text: str) -> None:
 @bounded
 @given(FLAGS)
 @example(["i=" + "9" * 5000])
+@example(["i=" + "9" * 309])
+@example(["n=" + "9" * 308])
+@example(["l=[" + "9" * 400 + "]"])
 @example(["o=" + "[" * 5000])
 @example(["l=[1" + "0" * 5000 + "]"])
 @example(["s=@\0"])
@@ -88,6 +91,8 @@ def test_any_flags(flags: list[str]) -> None:
 @given(JSON_TEXTS)
 @example('{"a": ' + '{"a": ' * 5000 + "1" + "}" * 5001)
 @example('{"i": 1' + "0" * 5000 + "}")
+@example('{"i": 1' + "0" * 400 + "}")
+@example('{"n": ' + "9" * 308 + "}")
 @example('{"f": "@\\u0000"}')
 @example("@\0")
 def test_any_json(json_text: str) -> None:
