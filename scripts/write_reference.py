@@ -63,10 +63,9 @@ def command_line() -> str:
     lines += ["```text", _help(app.info.help), "```", ""]
     lines += ["These options stand before the command:", "", *_table(_parameters(callback.callback))]
     for command in sorted(app.registered_commands, key=lambda command: command.name or ""):
-        if not command.hidden:
-            parameters = _parameters(command.callback)
-            lines += ["", f"## cog-nix {command.name}", "", _help(command.help), ""]
-            lines += [*_usage(str(command.name), parameters), "", *_table(parameters)]
+        parameters = _parameters(command.callback)
+        lines += ["", f"## cog-nix {command.name}", "", _help(command.help), ""]
+        lines += [*_usage(str(command.name), parameters), "", *_table(parameters)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,8 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, lock, predict
+from cog_nix.cli import build, check, lock, predict, train
+from cog_nix.cli.arguments import normalize
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
@@ -70,7 +71,7 @@ def application(plugins: Plugins) -> typer.Typer:
         reporter.configure(verbose=verbose, quiet=quiet)
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (build, lock, predict, check):
+    for command in (build, lock, predict, train, check):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        status = application(plugins)(args=list(arguments), prog_name="cog-nix", standalone_mode=False)
+        status = application(plugins)(args=normalize(arguments), prog_name="cog-nix", standalone_mode=False)
     except CogNixError as error:
         complain(f"error: {error}")
         status = error.exit_code

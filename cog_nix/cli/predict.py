@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FROM_BUILD = "Only for a build; without effect here: nothing is built from a Dockerfile."
 DEFAULT_SETUP_TIMEOUT = 5 * 60
+_TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
 Image = Annotated[
     str | None, typer.Argument(show_default=False, help="An image built by Cog; none: build this folder.")
@@ -75,6 +76,8 @@ class Options:
     use_replicate_token: bool = False
     config_file: str | None = None
     debug: bool = False
+    train: bool = False
+    """Run the training of the model instead of its prediction."""
 
 
 @dataclass(frozen=True)
@@ -147,25 +150,26 @@ def run_model(options: Options) -> bool:
     context = _context(options)
     # A wrong input of a project is found before its image is built.
     schema = None if options.image else project_schema(options.config_file)
-    inputs = prepare_inputs(given, schema) if schema else None
+    inputs = prepare_inputs(given, schema, train=options.train) if schema else None
+    destination = _destination(options, given)
     runtime = find_runtime()
     model = _find_model(options, runtime)
     schema = schema or model.schema
     if schema and inputs is None:
-        inputs = prepare_inputs(given, schema)
+        inputs = prepare_inputs(given, schema, train=options.train)
     log = ModelLog(say)
     say("\nStarting Docker image and running setup()...")
     with running_model(
         runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=reporter
     ) as container:
-        client = ModelClient(container.url)
+        client = ModelClient(container.url, train=options.train)
         if inputs is None:
-            inputs = prepare_inputs(given, client.schema())
-        say("Running prediction...\n")
-        destination = _destination(options, given)
+            inputs = prepare_inputs(given, client.schema(), train=options.train)
+        say("Running training...\n" if options.train else "Running prediction...\n")
         prediction = client.predict(inputs, context)
         # The server's own document knows best what it answers; an image's label may be older than its server.
-        return present(prediction, client.schema().output(), destination, as_json=given.json is not None)
+        output = client.schema().output(train=options.train)
+        return present(prediction, output, destination, as_json=given.json is not None)
 
 
 def present(prediction: Prediction, schema: Schema, destination: Destination, *, as_json: bool) -> bool:
@@ -178,15 +182,21 @@ def present(prediction: Prediction, schema: Schema, destination: Destination, *,
         PredictionError: it failed.
         RuntimeFailure: output cannot be written.
     """
-    from cog_nix.runtime.outputs import json_text, text_of, write_files  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.runtime.outputs import json_text, split_extension, text_of, write_files  # noqa: PLC0415 - a faster `--help`
 
     public = prediction.public()
     output = prediction.output
     if prediction.succeeded and output is not None:
-        path = destination.path.with_suffix("") if as_json else destination.path
+        path = destination.path
+        if as_json:
+            # `-o .json` leaves no name.
+            path = path.with_name(split_extension(path.name)[0] or "output")
         output = write_files(output, schema, path, _written)
     if as_json:
-        _emit(json_text({**public, "output": _sorted(output)}), destination)
+        _emit(
+            json_text({name: _sorted(value) for name, value in {**public, "output": output}.items()}),
+            destination,
+        )
         return prediction.succeeded
     if not prediction.succeeded:
         logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
@@ -253,7 +263,7 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
         say("Building Docker image from environment in cog.yaml...\n")
         reference, document = build_project(options.config_file)
         return Model(reference, ApiSchema.parse(document), _wants_gpu(runtime.image_labels(reference)))
-    if "=" in options.image:
+    if "=" in options.image and not options.train:
         raise RuntimeFailure(f"Invalid image name '{options.image}'. Did you forget `-i`?")
     labels = _labels_of(options.image, runtime)
     if "run.cog.config" not in labels:
@@ -263,7 +273,8 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
         )
     document = labels.get("run.cog.openapi_schema", "")
     schema = ApiSchema.parse(document) if document else None
-    return Model(options.image, schema if schema and schema.has_inputs() else None, _wants_gpu(labels))
+    usable = schema is not None and schema.has_inputs(train=options.train)
+    return Model(options.image, schema if usable else None, _wants_gpu(labels))
 
 
 def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
@@ -284,7 +295,12 @@ def _request(options: Options, model: Model) -> ContainerRequest:
     from cog_nix.spec import ContainerRequest  # noqa: PLC0415
 
     env = {**dict(map(_variable, options.env)), **log_environment(os.environ, debug=options.debug)}
-    return ContainerRequest(model.reference, env=env, gpus=options.gpus or ("all" if model.has_gpu else None))
+    return ContainerRequest(
+        model.reference,
+        env=env,
+        gpus=options.gpus or ("all" if model.has_gpu else None),
+        command=_TRAINING_SERVER if options.train else None,
+    )
 
 
 def _variable(text: str) -> tuple[str, str]:

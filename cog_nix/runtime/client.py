@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.schema import ApiSchema
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class ModelClient:
                 f"Failed to run prediction: /{self._endpoint} call returned status {status}{_said(answer)}"
             )
         try:
-            return _prediction(json.loads(answer))
+            return _prediction(parse_json(answer.decode("utf-8", "replace")))
         except (ValueError, AttributeError, TypeError) as error:
             raise RuntimeFailure(
                 f"Failed to run prediction: Failed to decode prediction response: {error}"

@@ -6,19 +6,30 @@ stays a string, so that the check afterwards can say what is wrong with it.
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.jsontext import parse_json, whole
 from cog_nix.runtime.schema import accepts, item_schema, main_type
-from cog_nix.runtime.validation import quote, satisfies
+from cog_nix.runtime.validation import satisfies
+from cog_nix.runtime.wording import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cog_nix.runtime.schema import Schema
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
+_LONGEST = 308
+"""Characters of a number: an integer of so many digits is still within the range of a float."""
+
+_INT32 = 2**31
+_FLOAT32 = 2**128 - 2**103
+"""From here on a number does not round to a 32 bit float."""
 
 
 def coerce(name: str, text: str, schema: Schema | None) -> Any:
@@ -54,20 +65,26 @@ def coerce_scalar(text: str, schema: Schema | None) -> Any:
     return text
 
 
-def _candidates(text: str, schema: Schema) -> list[bool | int | float]:
-    candidates: list[bool | int | float] = []
+def _candidates(text: str, schema: Schema) -> Iterator[bool | int | float]:
     if text in ("true", "false") and accepts(schema, "boolean"):
-        candidates.append(text == "true")
+        yield text == "true"
+    if len(text) > _LONGEST:
+        return
+    # Upstream reads 32 bit integers and floats. A larger number is one here too, unless it can be text.
+    narrow = accepts(schema, "string")
     if _INTEGER.fullmatch(text) and accepts(schema, "integer", "number"):
-        candidates.append(int(text))
+        number = int(text)
+        if not narrow or -_INT32 <= number < _INT32:
+            yield number
     if _NUMBER.fullmatch(text) and accepts(schema, "number"):
-        candidates.append(float(text))
-    return candidates
+        value = float(text)
+        if abs(value) < (_FLOAT32 if narrow else math.inf):
+            yield whole(value)
 
 
 def _coerce_object(name: str, text: str, schema: Schema) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         if accepts(schema, "string"):
             return text
@@ -79,7 +96,7 @@ def _coerce_object(name: str, text: str, schema: Schema) -> Any:
 
 def _coerce_array(text: str, schema: Schema) -> Any:
     try:
-        parsed = json.loads(text)
+        parsed = parse_json(text)
     except ValueError:
         parsed = None
     if isinstance(parsed, list):

@@ -7,16 +7,17 @@ known.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.coercion import coerce, coerce_items
+from cog_nix.runtime.files import FileProblem, expand_home, read_file
+from cog_nix.runtime.jsontext import mend_text, parse_json, type_name, whole
 from cog_nix.runtime.media import encode_data_url, type_of
-from cog_nix.runtime.validation import check_inputs, check_names, quote, type_name
+from cog_nix.runtime.validation import check_inputs, check_names
+from cog_nix.runtime.wording import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cog_nix.runtime.schema import ApiSchema, Schema
 
 STDIN = "-"
+_JSON_HINT = '--json takes an object: --json \'{"name": "value"}\''
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def prepare_inputs(given: GivenInputs, schema: ApiSchema, *, train: bool = False
     component = schema.input_component(train=train)
     # Names first: a typo should not wait for a large file to be read.
     check_names(given.flags if given.json is None else given.json, component)
-    inputs = _from_flags(given.flags, component) if given.json is None else _from_json(given.json)
+    inputs = _from_flags(given.flags, component) if given.json is None else _from_json(whole(given.json))
     check_inputs(inputs, component)
     return inputs
 
@@ -72,31 +74,37 @@ def _read_flags(flags: Sequence[str]) -> dict[str, list[str]]:
         if not equals:
             raise RuntimeFailure(f"Failed to parse input '{flag}', expected format is 'name=value'")
         quoted = len(value) > 1 and value.startswith('"') and value.endswith('"')
-        values.setdefault(name, []).append(value[1:-1] if quoted else value)
+        values.setdefault(mend_text(name), []).append(value[1:-1] if quoted else value)
     return values
 
 
 def _read_json(text: str) -> dict[str, Any]:
-    source = text.removeprefix("@") if text.startswith("@") else (STDIN if text == STDIN else None)
-    if source == STDIN:
-        text = sys.stdin.read()
-    elif source is not None:
+    if text in (STDIN, f"@{STDIN}"):
+        text = _read_stdin()
+    elif text.startswith("@"):
+        source = text[1:]
         try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = f"open {source}: {_why(error)}"
-            raise RuntimeFailure(f"Failed to read JSON from file {quote(source)}: {why}") from error
+            text = read_file(source).decode("utf-8", "replace")
+        except FileProblem as error:
+            raise RuntimeFailure(f"Failed to read JSON from file {quote(source)}: {error}") from error
     try:
-        inputs = json.loads(text)
+        inputs = parse_json(text)
     except ValueError as error:
-        raise RuntimeFailure(
-            f"Failed to parse JSON: {error}", hint='--json takes an object: --json \'{"name": "value"}\''
-        ) from error
+        raise RuntimeFailure(f"Failed to parse JSON: {error}", hint=_JSON_HINT) from error
     if inputs is None:
         return {}
     if not isinstance(inputs, dict):
-        raise RuntimeFailure(f"Failed to parse JSON: expected object, got {type_name(inputs)}")
+        raise RuntimeFailure(
+            f"Failed to parse JSON: expected object, got {type_name(inputs)}", hint=_JSON_HINT
+        )
     return inputs
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    except (OSError, AttributeError) as error:  # a process without standard input has None there
+        raise RuntimeFailure(f"Failed to read JSON from stdin: {error}") from error
 
 
 def _from_flags(flags: dict[str, list[str]], component: Schema) -> dict[str, Any]:
@@ -105,30 +113,39 @@ def _from_flags(flags: dict[str, list[str]], component: Schema) -> dict[str, Any
     for name, values in flags.items():
         schema = properties.get(name)
         if len(values) > 1:
-            inputs[name] = [_with_file(name, value) for value in coerce_items(values, schema)]
+            inputs[name] = [_flag_with_file(name, value) for value in coerce_items(values, schema)]
         elif values[0].startswith("@"):
-            inputs[name] = _with_file(name, values[0])
+            inputs[name] = _flag_with_file(name, values[0])
         else:
-            inputs[name] = coerce(name, values[0], schema)
+            inputs[name] = coerce(name, mend_text(values[0]), schema)
     return inputs
 
 
-def _from_json(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: _with_file(name, value) for name, value in given.items()}
-
-
-def _with_file(name: str, value: Any) -> Any:
-    """Replace ``@path`` by the file's content as a data URL."""
+def _flag_with_file(name: str, value: Any) -> Any:
+    """Replace ``@path`` by the file's content as a data URL; ``~`` is the home folder, as in a shell."""
     if not isinstance(value, str) or not value.startswith("@"):
-        return value
-    path = value[1:]
+        return mend_text(value) if isinstance(value, str) else value
     try:
-        content = Path(path).expanduser().read_bytes()
-    except (OSError, RuntimeError) as error:
-        raise RuntimeFailure(f"input {quote(name)}: open {path}: {_why(error)}") from error
-    return encode_data_url(content, type_of(path))
+        path = expand_home(value[1:])
+    except FileProblem as error:
+        raise RuntimeFailure(
+            f"input {quote(name)}: error expanding homedir for '{value[1:]}': {error}"
+        ) from error
+    try:
+        return encode_data_url(read_file(path), type_of(path))
+    except FileProblem as error:
+        raise RuntimeFailure(f"input {quote(name)}: {error}") from error
 
 
-def _why(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return str(strerror).lower() if strerror else str(error)
+def _from_json(given: dict[str, Any]) -> dict[str, Any]:
+    inputs = dict(given)
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith("@"):
+            path = value[1:]
+            try:
+                inputs[name] = encode_data_url(read_file(path), type_of(path))
+            except FileProblem as error:
+                raise RuntimeFailure(
+                    f"input {quote(name)}: failed to read file {quote(path)}: {error}"
+                ) from error
+    return inputs

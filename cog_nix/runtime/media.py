@@ -9,16 +9,29 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
+import re
 from pathlib import PurePath
 from urllib.parse import unquote_to_bytes
 
 DEFAULT_TYPE = "application/octet-stream"
+DEFAULT_OF_URLS = "text/plain"
+"""RFC 2397, section 2."""
+_BROKEN_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _PREFERRED = {
     "application/gzip": ".gz",
     "application/jsonl": ".jsonl",
     "application/ld+json": ".jsonld",
     "application/ogg": ".ogx",
+    "application/vnd.amazon.ebook": ".azw",
+    "application/vnd.apple.installer+xml": ".mpkg",
+    "application/vnd.ms-fontobject": ".eot",
+    "application/vnd.visio": ".vsd",
+    "application/x-abiword": ".abw",
+    "application/x-bzip": ".bz",
+    "application/x-cdf": ".cda",
+    "application/x-freearc": ".arc",
+    "application/x-httpd-php": ".php",
     "application/rtf": ".rtf",
     "application/x-7z-compressed": ".7z",
     "application/x-bzip2": ".bz2",
@@ -44,6 +57,7 @@ _PREFERRED = {
     "font/woff": ".woff",
     "font/woff2": ".woff2",
     "image/webp": ".webp",
+    "image/x-ms-bmp": ".bmp",
     "model/gltf-binary": ".glb",
     "model/mtl": ".mtl",
     "model/obj": ".obj",
@@ -55,7 +69,10 @@ _PREFERRED = {
     "video/mp2t": ".ts",
     "video/ogg": ".ogv",
 }
-_TYPE_OF = {extension: media_type for media_type, extension in _PREFERRED.items()}
+_TYPE_OF = {
+    **{extension: media_type for media_type, extension in _PREFERRED.items()},
+    ".bmp": "image/bmp",
+}
 
 
 def type_of(path: str) -> str:
@@ -79,21 +96,33 @@ def encode_data_url(content: bytes, media_type: str) -> str:
 def decode_data_url(url: str) -> tuple[bytes, str]:
     """Return content and media type of a ``data:`` URL.
 
+    What has no such head is taken for base64 after its first comma, as upstream does.
+
     Raises:
         ValueError: it is not one.
     """
     head, comma, body = url.partition(",")
-    if not head.lower().startswith("data:") or not comma:
-        raise ValueError("not a data: URL")
-    parameters = head[len("data:") :].split(";")
+    if not comma:
+        raise ValueError("Failed to split data URL into 2 parts")
+    scheme, _, rest = head.partition(":")
+    parameters = rest.split(";")
+    is_type = parameters[0].count("/") == 1
     # A model that does not know the type of its file writes Python's None (seen in Cog's own encoder).
-    media_type = "" if parameters[0] == "None" else parameters[0]
-    if "base64" not in [one.strip().lower() for one in parameters[1:]]:
-        return unquote_to_bytes(body), media_type or "text/plain"
+    if scheme.lower() != "data" or not (is_type or parameters[0] in ("", "None")):
+        return _decode_base64(body), DEFAULT_OF_URLS
+    media_type = parameters[0] if is_type else DEFAULT_OF_URLS
+    if "base64" in [one.strip().lower() for one in parameters[1:]]:
+        return _decode_base64(body), media_type
+    if _BROKEN_PERCENT.search(body):
+        raise ValueError("Failed to decode data URL: a % without two hexadecimal digits")
+    return unquote_to_bytes(body), media_type
+
+
+def _decode_base64(text: str) -> bytes:
     try:
-        return base64.b64decode(unquote_to_bytes(body), validate=True), media_type or "text/plain"
+        return base64.b64decode(unquote_to_bytes(text).translate(None, b"\r\n"), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"broken base64 in a data: URL: {error}") from error
+        raise ValueError(f"Failed to decode data URL: {error}") from error
 
 
 def _builtin() -> mimetypes.MimeTypes:

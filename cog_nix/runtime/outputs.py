@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.files import FileProblem, expand_home, why
+from cog_nix.runtime.jsontext import whole
 from cog_nix.runtime.media import decode_data_url, extension_of
 from cog_nix.runtime.schema import is_file
+from cog_nix.runtime.wording import plain, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +24,10 @@ if TYPE_CHECKING:
     from cog_nix.runtime.schema import Schema
 
 
-_EXPONENT_FROM = 1e21
-"""Go writes a float with an exponent from here on, and so does Python."""
+_NUMBER = re.compile(r"\.[+-]?[0-9]+")
+_SMALL_NUMBERS = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.]+e-[0-9]+)')
+"""In JSON text: strings, to pass over them, and numbers that Python writes with a negative exponent."""
+_EXPONENT_BELOW = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,21 +51,39 @@ def choose_destination(output: str | None, *, fallback: str = "output") -> Desti
         RuntimeFailure: nothing can be written there.
     """
     asked = (output or "").removeprefix("@")
-    path = Path(asked or fallback).expanduser()
+    try:
+        return Destination(_find_place(asked, fallback), asked=bool(asked))
+    except FileProblem as error:
+        raise RuntimeFailure(
+            f"Output path is not writable: {error}", hint="Name another place with -o."
+        ) from error
+
+
+def _find_place(asked: str, fallback: str) -> Path:
+    path = Path(expand_home(asked or fallback))
     if path.is_dir():
         if not asked:
-            raise RuntimeFailure(
-                f'Output path is not writable: Default output name "{path}" conflicts with directory, '
-                "provide --output"
+            raise FileProblem(
+                f"Default output name {quote(str(path))} conflicts with directory, provide --output"
             )
         path /= fallback
-    target = path if path.exists() else path.parent
-    if not os.access(target, os.W_OK):
-        what = "Output directory is not writable" if target != path else "permission denied"
-        raise RuntimeFailure(
-            f"Output path is not writable: {what}: {target}", hint="Name another place with -o."
-        )
-    return Destination(path, asked=bool(asked))
+    _require_writable(path)
+    return path
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        if not os.access(path.parent, os.W_OK):
+            raise FileProblem(f"Output directory is not writable: {path.parent}") from None
+    except (OSError, ValueError) as error:
+        raise FileProblem(
+            f"Unexpected error checking output path: {why(error, str(path), 'stat')}"
+        ) from error
+    else:
+        if not os.access(path, os.W_OK):
+            raise FileProblem(f"permission denied: {path}")
 
 
 def write_files(output: Any, schema: Schema, path: Path, written: Callable[[Path], None]) -> Any:
@@ -75,18 +100,32 @@ def write_files(output: Any, schema: Schema, path: Path, written: Callable[[Path
     """
     if is_file(schema):
         if not isinstance(output, str):
-            raise RuntimeFailure(f"Failed to convert prediction output to string: {output}")
+            raise RuntimeFailure(f"Failed to convert prediction output to string: {plain(output)}")
         target = _write_data_url(output, path)
         written(target)
         return str(target)
     if schema.get("type") == "array" and is_file(schema.get("items")):
         if not isinstance(output, list):
-            raise RuntimeFailure(f"Failed to decode output: {output}")
+            raise RuntimeFailure(f"Failed to decode output: {plain(output)}")
+        stem, extension = split_extension(path.name)
         return [
-            write_files(item, schema["items"], path.with_name(f"{path.stem}.{number}{path.suffix}"), written)
+            _write_item(item, schema["items"], path.with_name(f"{stem}.{number}{extension}"), number, written)
             for number, item in enumerate(output)
         ]
     return output
+
+
+def _write_item(item: Any, schema: Schema, path: Path, number: int, written: Callable[[Path], None]) -> Any:
+    try:
+        return write_files(item, schema, path, written)
+    except RuntimeFailure as error:
+        raise RuntimeFailure(f"Failed to write output {number}: {error.message}", hint=error.hint) from error
+
+
+def split_extension(name: str) -> tuple[str, str]:
+    """Split a file's name before its last dot, wherever that stands."""
+    stem, dot, extension = name.rpartition(".")
+    return (stem, dot + extension) if dot else (name, "")
 
 
 def text_of(output: Any, schema: Schema) -> str | None:
@@ -106,10 +145,19 @@ def text_of(output: Any, schema: Schema) -> str | None:
 
 def json_text(value: Any, *, sort_keys: bool = False) -> str:
     """Return indented JSON as Cog prints it: whole floats lose their fraction, ``<>&`` are escaped."""
-    text = json.dumps(_whole(value), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+    text = json.dumps(whole(value), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+    text = _SMALL_NUMBERS.sub(lambda at: at[1] or _small(at[2]), text)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _small(number: str) -> str:
+    """Write a float below 1e-4 as Go does: with an exponent, without leading zeros, below 1e-6 only."""
+    if abs(float(number)) >= _EXPONENT_BELOW:
+        return format(Decimal(number), "f")
+    mantissa, exponent = number.split("e-")
+    return f"{mantissa}e-{int(exponent)}"
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -131,9 +179,10 @@ def write_file(path: Path, content: bytes) -> None:
             except BaseException:
                 Path(beside.name).unlink(missing_ok=True)
                 raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        problem = why(error, str(path)) if not path.is_dir() else f"open {path}: is a directory"
         raise RuntimeFailure(
-            f"Failed to write output: {error}", hint="Name another place with -o."
+            f"Failed to write output: {problem}", hint="Name another place with -o."
         ) from error
 
 
@@ -143,20 +192,11 @@ def _write_data_url(url: str, path: Path) -> Path:
     except ValueError as error:
         raise RuntimeFailure(f"Failed to write output: {error}") from error
     # `output.0` is the first of a list, not a file of type ".0".
-    has_extension = bool(path.suffix) and not path.suffix[1:].isdecimal()
+    extension = split_extension(path.name)[1]
+    has_extension = bool(extension) and not _NUMBER.fullmatch(extension)
     target = path if has_extension else path.with_name(path.name + extension_of(media_type))
     write_file(target, content)
     return target
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
-        return int(value)
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return value
 
 
 def _umask() -> int:

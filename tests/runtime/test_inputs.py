@@ -89,7 +89,7 @@ def test_json_comes_from_the_flag_a_file_or_stdin(
     text = '{"x": 3, "names": ["a"]}'
     (tmp_path / "file").write_text(text)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     given = read_inputs([], text if form == "{}" else form)
     assert prepare_inputs(given, make_schema({"x": INTEGER, "names": STRINGS})) == {"x": 3, "names": ["a"]}
 

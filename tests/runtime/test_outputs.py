@@ -21,6 +21,10 @@ FILES = {"type": "array", "items": FILE}
         pytest.param(3, {"type": "integer"}, "3", id="integer"),
         pytest.param(3.0, {"type": "number"}, "3", id="whole-float-loses-its-fraction"),
         pytest.param(0.25, {"type": "number"}, "0.25", id="float"),
+        pytest.param(1e-7, {"type": "number"}, "1e-7", id="tiny-float"),
+        pytest.param(2.5e-5, {"type": "number"}, "0.000025", id="small-float"),
+        pytest.param(1e21, {"type": "number"}, "1e+21", id="huge-float"),
+        pytest.param(["1e-07", 1e-7], {}, '[\n  "1e-07",\n  1e-7\n]', id="text-that-looks-like-one"),
         pytest.param(True, {"type": "boolean"}, "true", id="boolean"),
         pytest.param(
             ["a", "b"], {"type": "array", "items": {"type": "string"}}, '[\n  "a",\n  "b"\n]', id="list"
@@ -51,6 +55,9 @@ def test_a_promised_string_that_is_none() -> None:
         pytest.param("output", "application/x-unheard-of", "output", id="unknown-type"),
         pytest.param("cat.jpeg", "image/png", "cat.jpeg", id="the-users-extension-wins"),
         pytest.param("v1.2", "image/png", "v1.2.png", id="a-number-is-no-extension"),
+        pytest.param("weights", "application/x-tar", "weights.tar", id="weights"),
+        pytest.param("a.tar.gz", "image/png", "a.tar.gz", id="only-the-last-dot-counts"),
+        pytest.param(".hidden", "image/png", ".hidden", id="a-first-dot-counts-too"),
     ],
 )
 def test_a_file_is_written(tmp_path: Path, asked: str, media_type: str, name: str) -> None:
@@ -63,7 +70,13 @@ def test_a_file_is_written(tmp_path: Path, asked: str, media_type: str, name: st
 
 
 @pytest.mark.parametrize(
-    ("asked", "names"), [("output", ["output.0.png", "output.1.gif"]), ("o.x", ["o.0.x", "o.1.x"])]
+    ("asked", "names"),
+    [
+        ("output", ["output.0.png", "output.1.gif"]),
+        ("o.x", ["o.0.x", "o.1.x"]),
+        ("a.tar.gz", ["a.tar.0.gz", "a.tar.1.gz"]),
+        (".hid", [".0.hid", ".1.hid"]),
+    ],
 )
 def test_files_of_a_list_are_numbered(tmp_path: Path, asked: str, names: list[str]) -> None:
     urls = [encode_data_url(b"0", "image/png"), encode_data_url(b"1", "image/gif")]
@@ -76,6 +89,30 @@ def test_other_outputs_pass_through(tmp_path: Path) -> None:
     assert write_files(
         {"a": 1}, {"type": "object"}, tmp_path / "output", lambda _path: pytest.fail("written")
     ) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("output", "schema", "message"),
+    [
+        ("https://example.org/a.png", FILE, "Failed to write output: Failed to split data URL into 2 parts"),
+        (5, FILE, "Failed to convert prediction output to string: 5"),
+        (["a", 1.5, None], FILE, "Failed to convert prediction output to string: [a 1.5 <nil>]"),
+        ({"b": True, "a": 1}, FILES, "Failed to decode output: map[a:1 b:true]"),
+        (
+            ["data:,a", "x"],
+            FILES,
+            "Failed to write output 1: Failed to write output: Failed to split data URL into 2 parts",
+        ),
+        ([None], FILES, "Failed to write output 0: Failed to convert prediction output to string: <nil>"),
+    ],
+    ids=["no-data-url", "number", "list", "object", "second-of-a-list", "null-in-a-list"],
+)
+def test_what_cannot_be_written_is_told_in_upstreams_words(
+    tmp_path: Path, output: Any, schema: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RuntimeFailure) as caught:
+        write_files(output, schema, tmp_path / "output", lambda _path: None)
+    assert caught.value.message == message
 
 
 def test_an_existing_file_is_replaced_and_a_link_followed(tmp_path: Path) -> None:
@@ -121,6 +158,11 @@ def test_destinations_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RuntimeFailure, match="Output directory is not writable: gone"):
         choose_destination("gone/a.png")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RuntimeFailure, match=r"checking output path: stat file/a.png: not a directory"):
+        choose_destination("file/a.png")
+    with pytest.raises(RuntimeFailure, match="cannot expand user-specific home dir"):
+        choose_destination("~somebody/a.png")
     (tmp_path / "output").mkdir()
     with pytest.raises(RuntimeFailure, match="conflicts with directory, provide --output"):
         choose_destination(None)
@@ -133,14 +175,27 @@ def test_destinations_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest
         ("data:None;base64,YQ==", b"a", "text/plain"),
         ("data:text/html;charset=utf-8;base64,YQ==", b"a", "text/html"),
         ("data:,a%20b", b"a b", "text/plain"),
+        ("data:image/png;base64,YQ==\n", b"a", "image/png"),
+        ("data:foo;base64,YQ==", b"a", "text/plain"),
+        ("something,YQ==", b"a", "text/plain"),
     ],
-    ids=["base64", "type-unknown-to-the-model", "with-parameters", "percent-encoded"],
+    ids=[
+        "base64",
+        "type-unknown-to-the-model",
+        "with-parameters",
+        "percent-encoded",
+        "line-break",
+        "no-type",
+        "no-head",
+    ],
 )
 def test_data_urls_are_read(url: str, content: bytes, media_type: str) -> None:
     assert decode_data_url(url) == (content, media_type)
 
 
-@pytest.mark.parametrize("url", ["https://example.org/a.png", "data:image/png;base64", "data:;base64,@"])
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a.png", "data:image/png;base64", "data:;base64,@", "data:,%zz"]
+)
 def test_what_is_no_data_url(url: str, tmp_path: Path) -> None:
     with pytest.raises(RuntimeFailure, match="Failed to write output"):
         write_files(url, FILE, tmp_path / "output", lambda _path: None)
@@ -160,6 +215,9 @@ def test_what_is_no_data_url(url: str, tmp_path: Path) -> None:
         ("text/csv", ".csv"),
         ("model/gltf-binary", ".glb"),
         ("application/octet-stream", ".bin"),
+        ("application/vnd.apple.installer+xml", ".mpkg"),
+        ("application/x-bzip", ".bz"),
+        ("image/bmp", ".bmp"),
         ("text/plain; charset=utf-8", ".txt"),
     ],
 )

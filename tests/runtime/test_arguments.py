@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from cog_nix.cli.app import run
+from cog_nix.cli.arguments import normalize
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        pytest.param("run -i a=b --json {} IMAGE", "run -i a=b --json {} IMAGE", id="nothing-to-do"),
+        pytest.param("run -i=a=b -o=out.png", "run -i a=b -o out.png", id="short-with-equals-sign"),
+        pytest.param("run -i -o=x", "run -i -o=x", id="a-value-is-left-alone"),
+        pytest.param(
+            "run --use-cog-base-image=false", "run --no-use-cog-base-image", id="switched-off-by-its-opposite"
+        ),
+        pytest.param("run --use-cog-base-image=1", "run --use-cog-base-image", id="switched-on"),
+        pytest.param("run --use-replicate-token=false x", "run x", id="switched-off-by-leaving-out"),
+        pytest.param("run --use-replicate-token=maybe", "run --use-replicate-token=maybe", id="no-boolean"),
+        pytest.param("run --debug x", "--debug run x", id="of-the-program-behind-the-command"),
+        pytest.param("run --debug=true x --debug=false", "--debug run x", id="of-the-program-with-a-value"),
+        pytest.param("run -- -i=a --debug", "run -- -i=a --debug", id="nothing-after-two-dashes"),
+        pytest.param("run --gpus=all --json={}", "run --gpus=all --json={}", id="long-with-equals-sign"),
+        pytest.param("run -i", "run -i", id="value-forgotten"),
+    ],
+)
+def test_arguments_of_upstream_are_taken(given: str, taken: str) -> None:
+    assert normalize(given.split()) == taken.split()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run --use-cog-base-image=false --use-cuda-base-image=auto --progress=plain --dockerfile=x a=b",
+        "predict --debug -e=A=b --gpus=all --setup-timeout=5 --use-replicate-token=false -f=x.yaml a=b",
+        "run --use-cog-base-image --progress quiet a=b",
+    ],
+)
+def test_the_whole_command_line_takes_them(
+    arguments: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cog_nix.cli.predict.find_runtime", lambda: None)
+    assert run(arguments.split()) == 1
+    assert "Invalid image name 'a=b'. Did you forget `-i`?" in capfd.readouterr().err
