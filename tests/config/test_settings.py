@@ -55,7 +55,9 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             ['cog-nix.toml:1: there is no setting "debain"', 'Did you mean "debian"?'],
             id="table",
         ),
-        pytest.param("x = 1\n", ["cog-nix.toml:1:", "Known are debian, layers, nix, python."], id="top-level"),
+        pytest.param(
+            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, layers, nix, python."], id="top-level"
+        ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",
             [
