@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cog_nix.config.model import Config
+
+TRACING_SETUP = "/.cog/telemetry.py"
+"""Where the image has the file that ``observability.config`` names."""
+
+TRACING_REQUIREMENTS = (
+    "opentelemetry-exporter-otlp-proto-http==1.44.0",
+    "opentelemetry-exporter-otlp-proto-grpc==1.44.0",
+)
+"""What the server imports when it traces: the versions that upstream installs (docs of Cog 0.23.1)."""
+
 RESERVED = (
     "PATH",
     "LD_LIBRARY_PATH",
@@ -39,6 +50,27 @@ def reserved(name: str) -> bool:
 def parse(lines: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return names and values, in the order of valid lines."""
     return tuple((name, value) for name, _, value in (line.partition("=") for line in lines))
+
+
+def tracing(config: Config) -> tuple[tuple[str, str], ...]:
+    """Return the variables by which the image's server knows what to trace; none when tracing is off.
+
+    Args:
+        config: completed; the values are upstream's, its defaults among them.
+    """
+    traces = config.tracing
+    if traces is None:
+        return ()
+    variables = {
+        "COG_TRACE_CONFIGURED": "true",
+        "COG_TRACE_ENABLED": "true",
+        "COG_TRACE_SAMPLER": traces.sampler,
+        "COG_TRACE_SAMPLER_ARG": traces.sampler_arg,
+        "COG_TRACE_HEADER": traces.trace_header,
+        "COG_TRACE_HEADER_FORMAT": traces.trace_header_format if traces.trace_header else None,
+        "COG_OBSERVABILITY_CONFIG": TRACING_SETUP if config.tracing_setup else None,
+    }
+    return tuple((name, value) for name, value in variables.items() if value)
 
 
 def problems(lines: Sequence[str]) -> Iterator[tuple[int, str, str]]:

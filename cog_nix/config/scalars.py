@@ -8,7 +8,6 @@ and ``constructor.go``).
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import math
 import re
@@ -219,7 +218,7 @@ def _plain(digits: str, power: int) -> str:
 def _binary(text: str) -> str:
     try:
         return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True).decode("utf-8", "replace")
-    except binascii.Error as error:
+    except ValueError as error:
         raise TagError("this is no base64") from error
 
 

@@ -56,6 +56,7 @@ def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
         values["COG_TRAIN_TYPE_STUB"] = described["train"]
     if described["concurrency_max"]:
         values["COG_MAX_CONCURRENCY"] = str(described["concurrency_max"])
+    values.update(dict(described["tracing"]))
     values.update(dict(described["environment"]))
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -67,12 +68,12 @@ def labels(described: dict[str, Any], openapi: str, frozen: str, spec: dict[str,
         **dict(lock["labels"]),
         "run.cog.nix.lock": lock["inputs"],
         "run.cog.nix.suite": lock["suite"],
-        **spec["labels"],
         "run.cog.version": described["version"],
         "run.cog.config": described["label"],
         "run.cog.openapi_schema": openapi,
         "run.cog.pip_freeze": frozen,
         "run.cog.has_init": "true",
+        **spec["labels"],  # last: annotations replace what they name, as upstream has it
     }
 
 
