@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -211,12 +212,14 @@ def _included(project: Project, config: Config) -> Iterator[str]:
     yield from Ignore.load(project.root).walk()
     yield ".dockerignore"
     read = [project.config_path.relative_to(project.root).as_posix()]
+    read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
+    read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
     if config.weights:
         read.append(weights_lock.NAME)
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]
-    for name in map(PurePosixPath, read):
+    for name in map(PurePosixPath, map(posixpath.normpath, read)):
         yield str(name)
         yield from map(str, name.parents)
 

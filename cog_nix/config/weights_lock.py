@@ -12,7 +12,6 @@ import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from cog_nix.config.label import ESCAPED
 from cog_nix.errors import ConfigError
@@ -189,6 +188,8 @@ def _hugging_face_uri(rest: str) -> str:
 
 
 def _http_uri(uri: str) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - slow to import, and rarely needed
+
     parts = urlsplit(uri)
     if "@" in parts.netloc:
         raise ValueError("HTTP URI must not embed credentials (user:pass@host)")
