@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cog_nix import __version__
-from cog_nix.cli import build, check, lock, predict
+from cog_nix.cli import build, check, config, lock, predict, schema
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins import Plugins, ask, load
@@ -32,6 +32,8 @@ _HELP = """Build Cog models into reproducible Docker images with Nix.
   cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
   cog-nix lock --upgrade numpy         move one pin
   cog-nix check IMAGE                  does an image keep Cog's promises?
+  cog-nix schema                       the OpenAPI document of the model in this folder
+  cog-nix config                       its cog.yaml, completed
 """
 
 
@@ -66,7 +68,7 @@ def application(plugins: Plugins) -> typer.Typer:
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
 
-    for command in (build, lock, predict, check):
+    for command in (build, lock, predict, check, schema, config):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app

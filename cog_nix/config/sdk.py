@@ -6,6 +6,9 @@ import re
 
 from cog_nix.errors import ConfigError, LockError
 
+CURRENT = "0.23.1"
+"""The release of Cog that cog-nix follows, and what its command line writes where nothing else is known."""
+
 PRERELEASE = "prerelease"
 """What stands for the newest release of all, unfinished ones among them."""
 

@@ -50,6 +50,7 @@ def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
     if described["gpu"]:
         values["NVIDIA_VISIBLE_DEVICES"] = "all"
     values.update(dict(extra))
+    values.update(dict(described["environment"]))
     if described["predict"]:
         values["COG_PREDICT_TYPE_STUB"] = described["predict"]
     if described["train"]:
@@ -57,7 +58,6 @@ def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
     if described["concurrency_max"]:
         values["COG_MAX_CONCURRENCY"] = str(described["concurrency_max"])
     values.update(dict(described["tracing"]))
-    values.update(dict(described["environment"]))
     return [f"{name}={value}" for name, value in values.items()]
 
 
