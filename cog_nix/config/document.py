@@ -8,6 +8,7 @@ with typed fields). PyYAML is all this needs: it runs inside a Nix build.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -30,8 +31,12 @@ Location = tuple[str | int, ...]
 
 _COMMANDS: Location = ("build", "run")
 """Where upstream decodes twice, first without knowing what is wanted: all is read, a number is a number."""
-_MAX_NODES = 100_000
+_MAX_NODES = 10_000
 _MAX_DEPTH = 60
+_MOST_TABS = 100
+"""So many tabs are mended in a file; for each it is parsed again."""
+_SLOW = 20_000
+"""Characters beyond which PyYAML's own parser takes too long to be asked why libyaml refused a text."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +120,26 @@ def alternatives(fragment: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
+    if _is_bottomless(text):
+        raise config_error(name, text, [_too_deep(1)])
     if not _is_deep(text):
         try:
             # libyaml is ten times as fast, but it explains less, recurses without a limit and balks at other
             # things.
             return _first(text, _loader("CSafeLoader" if hasattr(yaml, "CSafeLoader") else "SafeLoader"))
-        except (yaml.YAMLError, ValueError):
-            pass
+        except (yaml.YAMLError, ValueError) as error:
+            if len(text) > _SLOW and isinstance(error, yaml.MarkedYAMLError):
+                raise config_error(name, text, [syntax.explain(error, text)]) from error
     return _compose_slowly(text, name)
 
 
 def _compose_slowly(text: str, name: str) -> yaml.Node | None:
     original = text
-    while True:
+    for attempt in itertools.count():
         try:
             return _first(text, _loader("SafeLoader"))
         except yaml.MarkedYAMLError as error:
-            blanked = _without_tab(text, error)
+            blanked = _without_tab(text, error) if attempt < _MOST_TABS else None
             if blanked is None:
                 raise config_error(name, original, [syntax.explain(error, original)]) from error
             text = blanked
@@ -145,6 +153,7 @@ def _compose_slowly(text: str, name: str) -> yaml.Node | None:
             raise config_error(name, original, [_too_deep(1)]) from error
         except ValueError as error:  # PyYAML computes with code points of escapes before it checks them
             raise config_error(name, original, [Problem(0, f"this is no YAML: {error}")]) from error
+    raise AssertionError  # for the type checker: the loop has no end of its own
 
 
 @cache
@@ -159,6 +168,16 @@ def _first(text: str, loader_class: Any) -> yaml.Node | None:
         return node
     finally:
         loader.dispose()
+
+
+def _is_bottomless(text: str) -> bool:
+    """Return whether so many brackets open and never close that no parser need be asked."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > _MAX_DEPTH * 10:
+            return True
+    return False
 
 
 def _is_deep(text: str) -> bool:
@@ -213,7 +232,7 @@ class _Builder:
     """Turns nodes into data and remembers where they were."""
 
     lines: dict[Location, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: dict[Problem, None] = field(default_factory=dict)
     unknown: list[Location] = field(default_factory=list)
     _count: int = 0
     _open: list[yaml.Node] = field(default_factory=list)
@@ -346,8 +365,7 @@ class _Builder:
         return None
 
     def _once(self, problem: Problem) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems[problem] = None
 
 
 def _form(fragment: dict[str, Any], wanted: str) -> dict[str, Any]:
