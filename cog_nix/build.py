@@ -101,6 +101,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     config = loaded.config
     unsupported(project, config)
     weights_lock.check(project.root, config)
+    for weight in config.weights:
+        services.reporter.warn(
+            f"the files of weight {weight.name} are not in the image: mount {weight.target}"
+        )
     ask(services.plugins, "before_build", project=project, config=config)
     api = read_api(project, config, options.openapi)
     nix = nix_store.discover()

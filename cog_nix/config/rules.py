@@ -62,7 +62,7 @@ def _references(document: Document, root: Path | None) -> Iterator[Problem]:
     for key, example in (
         ("run", "run.py:Runner"),
         ("predict", "predict.py:Predictor"),
-        ("train", "train.py:train"),
+        ("train", "train.py:Trainer"),
     ):
         reference = document.value(str, key)
         if reference:
