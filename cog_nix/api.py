@@ -57,6 +57,7 @@ def read_api(project: Project, config: Config, openapi: Path | None = None) -> A
         return Api(handed_in)
     check_sdk(config.build.sdk_version, from_source=True)
     described = signature.describe_model(project.root, config.predict, config.train)
+    described.document("")  # not all that can be described can be written as JSON
     leading = described.leading
     _check_concurrency(project, config, leading.concurrency, is_async=leading.is_async)
     return Api(described=described)

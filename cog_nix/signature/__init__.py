@@ -81,6 +81,8 @@ class Description:
     """What a model takes and returns, read once: the predict entry, the train entry, or both."""
 
     signatures: tuple[Signature, ...]
+    reference: str
+    """The entry that errors are reported for."""
 
     @property
     def leading(self) -> Signature:
@@ -96,7 +98,7 @@ class Description:
         Raises:
             SignatureError: a default or limit that JSON cannot hold.
         """
-        with _reported(""):
+        with _reported(self.reference):
             documents = [openapi(signature, version) for signature in self.signatures]
             # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
             return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
@@ -122,7 +124,7 @@ def describe_model(project_root: Path, predict: str | None, train: str | None) -
         found.append(describe(project_root, predict, "predict"))
     if train:
         found.append(describe(project_root, train, "train"))
-    return Description(tuple(found))
+    return Description(tuple(found), predict or train or "")
 
 
 def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:

@@ -79,6 +79,12 @@ def test_what_does_not_go_together(
     assert said in str(caught.value)
 
 
+def test_what_json_cannot_hold_is_found_at_once(tmp_path: Path) -> None:
+    source = "from cog import Input\nclass P:\n    def run(self, x: float = Input(le=inf)) -> str: ...\n"
+    with pytest.raises(signature.SignatureError, match=r"^run\.py: json: unsupported value: \+Inf"):
+        read_api(project(tmp_path, source), config())
+
+
 def test_the_source_comes_before_concurrency(tmp_path: Path) -> None:
     with pytest.raises(CogNixError, match="missing return type annotation"):
         read_api(project(tmp_path, UNREADABLE), config(concurrency=2))
