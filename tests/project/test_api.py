@@ -81,7 +81,7 @@ def test_what_does_not_go_together(
 
 def test_what_json_cannot_hold_is_found_at_once(tmp_path: Path) -> None:
     source = "from cog import Input\nclass P:\n    def run(self, x: float = Input(le=inf)) -> str: ...\n"
-    with pytest.raises(signature.SignatureError, match=r"^run\.py: json: unsupported value: \+Inf"):
+    with pytest.raises(signature.SignatureError, match=r"^run\.py:3: json: unsupported value: \+Inf"):
         read_api(project(tmp_path, source), config())
 
 
