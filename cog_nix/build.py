@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import os
+import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import certificate, git, signature
+from cog_nix import certificate, git
 from cog_nix import config as cog_config
+from cog_nix.api import read_api
+from cog_nix.config import weights_lock
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
@@ -23,12 +26,15 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.resolve import Resolver
     from cog_nix.report import Reporter
     from cog_nix.spec import Context
+
+OWN_LABELS = "run.cog.nix."
+"""What names of labels begin with that only cog-nix writes."""
 
 RESULT = "result"
 """Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
@@ -77,11 +83,11 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def resolver(self, project: Project, settings: Settings) -> Resolver:
-        """Return what makes locks."""
+    def resolver(self, asked: Mapping[str, str], settings: Settings) -> Resolver:
+        """Return what makes locks; ``asked`` says where each system package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
 
-        return Resolver(self.plugins, self.context(settings), optional_nix(), asked_in(project))
+        return Resolver(self.plugins, self.context(settings), optional_nix(), asked)
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -95,17 +101,22 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     Raises:
         CogNixError: anything that is the user's to mend; nothing is left half-done.
     """
-    config, settings = load(project, services.reporter)
+    loaded, settings = load(project, services.reporter)
+    config = loaded.config
     unsupported(project, config)
+    weights_lock.check(project.root, config)
+    for weight in config.weights:
+        services.reporter.warn(
+            f"the files of weight {weight.name} are not in the image: mount {weight.target}"
+        )
     ask(services.plugins, "before_build", project=project, config=config)
-    openapi = read_openapi(project, config, options)
+    api = read_api(project, config, options.openapi)
     nix = nix_store.discover()
-    resolver = functools.partial(services.resolver, project, settings)
+    resolver = functools.partial(services.resolver, asked_in(project, loaded), settings)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
-    document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
     provide(project, lock, nix, functools.partial(services.context, settings))
-    tag = options.tag or config.image or default_tag(project.root.name)
-    spec = nix_spec(project, options, tag, openapi)
+    tag = options.tag or config.image or config.model or default_tag(project.root.name)
+    spec = nix_spec(project, config, labels(project, options), tag, api.handed_in)
     root = project.state_dir / "image" if options.link else None
     services.reporter.step(f"Building {tag}")
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
@@ -115,7 +126,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, tag, document, config)
+    return Built(image, tag, api.document(sdk_version(lock)), config)
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
@@ -127,7 +138,7 @@ def link_result(project: Project, image: ImageDescription, reporter: Reporter) -
     link_atomically(image.path, link)
 
 
-def load(project: Project, reporter: Reporter) -> tuple[Config, Settings]:
+def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
     """Read cog.yaml and cog-nix.toml; pass on what cog.yaml is warned about.
 
     Raises:
@@ -136,16 +147,16 @@ def load(project: Project, reporter: Reporter) -> tuple[Config, Settings]:
     loaded = cog_config.load(project)
     for warning in loaded.warnings:
         reporter.warn(warning)
-    return loaded.config, cog_config.load_settings(project)
+    return loaded, cog_config.load_settings(project)
 
 
-def asked_in(project: Project) -> dict[str, str]:
+def asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:
     """Return where each system package is asked for, as ``cog.yaml:7``."""
-    document = cog_config.load(project).document
-    build = document.data.get("build") or {}
+    document = loaded.document
+    names = document.value(list, "build", "system_packages") or []
     return {
         str(name): f"{project.config_path.name}:{document.line('build', 'system_packages', index)}"
-        for index, name in enumerate(build.get("system_packages") or [])
+        for index, name in enumerate(names)
     }
 
 
@@ -156,49 +167,12 @@ def unsupported(project: Project, config: Config) -> None:
         ConfigError: the configuration asks for something that is not built yet.
     """
     label = json.loads(config.label)
-    asked = [
-        *(f"build.{name}" for name in ("run", "pre_install") if label.get("build", {}).get(name)),
-        *(name for name in ("weights", "observability") if label.get(name)),
-    ]
+    asked = [f"build.{name}" for name in ("run", "pre_install") if label.get("build", {}).get(name)]
     if asked:
         raise ConfigError(
             f"{project.config_path.name}: cog-nix does not build {' and '.join(asked)} yet.",
             hint="Move what commands install to system_packages and python_packages, "
             "or build this project with cog.",
-        )
-
-
-def read_openapi(project: Project, config: Config, options: BuildOptions) -> str:
-    """Return the document that the user hands in, or check that one can be read from the source.
-
-    Raises:
-        ConfigError: the file that was handed in is not a document.
-        SignatureError: the source cannot be described.
-    """
-    if options.openapi is None:
-        signature.document(project.root, config.predict, config.train, "0")
-        check_concurrency(project, config)
-        return ""
-    try:
-        text = options.openapi.read_text(encoding="utf-8")
-        if not isinstance(json.loads(text), dict):
-            raise TypeError("not a JSON object")  # noqa: TRY301 - one message for all three
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{options.openapi} is not an OpenAPI document: {error}") from error
-    return text
-
-
-def check_concurrency(project: Project, config: Config) -> None:
-    """Refuse more than one prediction at a time where the predictor cannot do it.
-
-    Raises:
-        ConfigError: in upstream's words.
-    """
-    _, is_async = signature.concurrency(project.root, config.predict, config.train)
-    if (config.concurrency_max or 1) > 1 and not is_async:
-        raise ConfigError(
-            f"{project.config_path.name}: concurrency.max > 1 requires an async run() or predict() method",
-            hint="Write `async def run(…)`, or remove concurrency.",
         )
 
 
@@ -210,23 +184,54 @@ def optional_nix() -> nix_store.Nix | None:
         return None
 
 
-def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) -> dict[str, Any]:
+def labels(project: Project, options: BuildOptions) -> dict[str, str]:
+    """Return the labels that are known before the image is: Git's, and the user's annotations.
+
+    Raises:
+        ConfigError: an annotation would replace a label of cog-nix's own.
+    """
+    ours = sorted(name for name in options.labels if name.startswith(OWN_LABELS))
+    if ours:
+        raise ConfigError(
+            f"--annotation {ours[0]}: labels that begin with {OWN_LABELS} are cog-nix's own.",
+            hint="Choose another name.",
+        )
+    return {**git.labels(project.root), **options.labels}
+
+
+def nix_spec(
+    project: Project, config: Config, labels: Mapping[str, str], tag: str, openapi: str
+) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
-    included = [_text(path) for path in Ignore.load(project.root).walk()]
-    config = PurePosixPath(project.config_path.relative_to(project.root).as_posix())
-    needed = [str(config), *(str(parent) for parent in config.parents), ".dockerignore"]
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
         "name": name_in_store(tag),
         "tag": with_tag(tag),
-        "config": str(config),
-        "included": dict.fromkeys([*included, *needed], 1),
+        "config": project.config_path.relative_to(project.root).as_posix(),
+        "included": dict.fromkeys(map(_text, _included(project, config)), 1),
         "core": str(core()),
-        "labels": {**git.labels(project.root), **options.labels},
+        "labels": dict(labels),
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
     }
+
+
+def _included(project: Project, config: Config) -> Iterator[str]:
+    """Yield the files and folders that the build sees: the image's, and those that it only reads."""
+    yield from Ignore.load(project.root).walk()
+    yield ".dockerignore"
+    read = [project.config_path.relative_to(project.root).as_posix()]
+    read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
+    read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
+    if config.weights:
+        read.append(weights_lock.NAME)
+    if config.tracing_setup:
+        real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
+        read += [config.tracing_setup, real.as_posix()]
+    for name in map(PurePosixPath, map(posixpath.normpath, read)):
+        yield str(name)
+        yield from map(str, name.parents)
 
 
 def _text(path: str) -> str:

@@ -15,21 +15,35 @@ _VERSION = "org.opencontainers.image.version"
 
 
 def labels(root: Path) -> dict[str, str]:
-    """Return the labels for a project's folder; none outside a Git work tree.
+    """Return the labels for a project's folder; those that nothing is known about are left out.
 
-    ``GITHUB_SHA`` and ``GITHUB_REF_NAME`` win, as upstream has it (pkg/image/build.go).
+    As upstream has it (pkg/image/build.go): ``GITHUB_SHA`` and ``GITHUB_REF_NAME`` win, each by itself, and
+    count as missing when empty. Otherwise, in a work tree, the commit that is checked out, and what
+    ``git describe --tags --dirty`` says of it, which is nothing without a tag. Git that is missing or refuses
+    (git-config(1), ``safe.directory``) is no error.
+
+    Args:
+        root: the project's folder; the repository may be above it.
     """
-    found = {
-        _REVISION: os.environ.get("GITHUB_SHA") or _git(root, "rev-parse", "HEAD"),
-        _VERSION: os.environ.get("GITHUB_REF_NAME") or _git(root, "describe", "--tags", "--dirty"),
-    }
+    revision, version = os.environ.get("GITHUB_SHA"), os.environ.get("GITHUB_REF_NAME")
+    if not (revision and version) and _is_work_tree(root):
+        revision = revision or _git(root, "rev-parse", "HEAD")
+        version = version or _git(root, "describe", "--tags", "--dirty")
+    found = {_REVISION: revision, _VERSION: version}
     return {name: value for name, value in found.items() if value}
 
 
+def _is_work_tree(root: Path) -> bool:
+    # Most of the time that a build with nothing to do takes is starting processes.
+    if "GIT_DIR" not in os.environ and not any(
+        (folder / ".git").exists() for folder in (root, *root.parents)
+    ):
+        return False
+    return _git(root, "rev-parse", "--is-inside-work-tree") == "true"
+
+
 def _git(root: Path, *arguments: str) -> str:
-    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
-        return ""
     try:
-        return run(["git", *arguments], cwd=root).stdout.strip()
+        return run(["git", "-C", root, *arguments]).stdout.strip()
     except ProcessError:
         return ""

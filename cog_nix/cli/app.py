@@ -10,7 +10,7 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, lock, predict, train
+from cog_nix.cli import build, check, config, lock, predict, schema, train
 from cog_nix.cli.arguments import normalize
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
@@ -36,6 +36,8 @@ _HELP = """Build Cog models into reproducible Docker images with Nix.
   cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
   cog-nix lock --upgrade numpy         move one pin
   cog-nix check IMAGE                  does an image keep Cog's promises?
+  cog-nix schema                       the OpenAPI document of the model in this folder
+  cog-nix config                       its cog.yaml, completed
 """
 
 
@@ -71,7 +73,7 @@ def application(plugins: Plugins) -> typer.Typer:
         reporter.configure(verbose=verbose, quiet=quiet)
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (build, lock, predict, train, check):
+    for command in (build, lock, predict, train, check, schema, config):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app

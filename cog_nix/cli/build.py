@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -131,11 +132,17 @@ def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways
     return "./result" if linked else str(built.image.path)
 
 
+def document_of_environment() -> Path | None:
+    """Return the OpenAPI document that ``COG_OPENAPI_SCHEMA`` names, for commands without the flag."""
+    name = os.environ.get("COG_OPENAPI_SCHEMA")
+    return Path(name) if name else None
+
+
 def build_for_run(config_file: str | None) -> tuple[str, str]:
     """Build the project here and load it; return its reference and OpenAPI document."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
 
-    built = build_image(config_file or "cog.yaml", BuildOptions())
+    built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
     runtime = find_runtime("auto", plugins())
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)

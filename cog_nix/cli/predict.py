@@ -239,14 +239,15 @@ def project_schema(config_file: str | None) -> ApiSchema:
         ConfigError: there is no usable cog.yaml.
         SignatureError: the source cannot be described.
     """
-    from cog_nix import signature  # noqa: PLC0415 - only when there is something to build
+    from cog_nix.api import read_api  # noqa: PLC0415 - only when there is something to build
+    from cog_nix.cli.build import document_of_environment  # noqa: PLC0415
     from cog_nix.config import load_config  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
     from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file or "cog.yaml")
     config = load_config(project)
-    return ApiSchema.parse(signature.document(project.root, config.predict, config.train, ""))
+    return ApiSchema.parse(read_api(project, config, document_of_environment()).document(""))
 
 
 def build_project(config_file: str | None) -> tuple[str, str]:

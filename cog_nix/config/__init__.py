@@ -17,7 +17,7 @@ from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
 from cog_nix.config.rules import rule_problems
-from cog_nix.config.schema import schema_problems
+from cog_nix.config.schema import schema_problems, unknown_keys
 from cog_nix.config.settings import load_settings
 from cog_nix.errors import ConfigError
 
@@ -107,7 +107,8 @@ def validate(
         *schema_problems(document, state_dir),
         *rule_problems(document, root, references=references),
     ]
-    if problems:
+    if problems:  # a misspelt key is then the likely cause; by itself it is a warning
+        problems += unknown_keys(document)
         raise config_error(document.name, document.text, problems)
 
 

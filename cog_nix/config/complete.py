@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.config import environment, requirements
 from cog_nix.config.gpu import GpuError, derive
 from cog_nix.config.label import label
-from cog_nix.config.model import Build, Config, Mount, RunCommand
+from cog_nix.config.model import (
+    Build,
+    Config,
+    Mount,
+    Observability,
+    RunCommand,
+    Traces,
+    Weight,
+    WeightSource,
+)
 from cog_nix.config.problem import Problem, config_error
 
 if TYPE_CHECKING:
@@ -49,6 +58,8 @@ def complete(document: Document, root: Path) -> Config:
         predict=data.get("run") or data.get("predict") or None,
         train=data.get("train") or None,
         concurrency_max=data.get("concurrency", {}).get("max"),
+        observability=_observability(data.get("observability")),
+        weights=tuple(_weight(weight) for weight in data.get("weights", ())),
         environment=environment.parse(data.get("environment", ())),
         label=label(data, cuda=cuda, cudnn=cudnn),
     )
@@ -109,3 +120,20 @@ def _command(entry: str | dict[str, Any]) -> RunCommand:
         return RunCommand(entry)
     mounts = tuple(Mount(mount["type"], mount["id"], mount["target"]) for mount in entry.get("mounts", ()))
     return RunCommand(entry["command"], mounts)
+
+
+def _observability(section: dict[str, Any] | None) -> Observability | None:
+    if section is None:
+        return None
+    traces = section.get("traces")
+    return Observability(section.get("config"), None if traces is None else Traces(**traces))
+
+
+def _weight(entry: dict[str, Any]) -> Weight:
+    sources = entry["source"] if isinstance(entry["source"], list) else [entry["source"]]
+    return Weight(entry["name"], entry["target"], tuple(_source(source) for source in sources))
+
+
+def _source(entry: dict[str, Any]) -> WeightSource:
+    include, exclude = (tuple(entry[key]) if key in entry else None for key in ("include", "exclude"))
+    return WeightSource(entry["uri"], include, exclude)

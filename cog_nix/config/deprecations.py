@@ -1,4 +1,4 @@
-"""What is accepted but should be written in another way."""
+"""What is accepted but should be written in another way, or means nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.complete import requirement_lines
 from cog_nix.config.gpu import derive
-from cog_nix.config.schema import RETIRED
+from cog_nix.config.schema import unknown_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def deprecations(document: Document, root: Path) -> tuple[str, ...]:
         document: the parsed file.
         root: the project, for the requirements that decide whether CUDA fits.
     """
-    return (*_keys(document), *_cuda(document, root))
+    return (*_keys(document), *_unknown(document), *_cuda(document, root))
 
 
 def _keys(document: Document) -> Iterator[str]:
@@ -39,10 +39,12 @@ def _keys(document: Document) -> Iterator[str]:
             yield _place(
                 document, location, f'deprecated field "{".".join(location)}": use "{replacement}" instead'
             )
-    for name, reason in RETIRED.items():
-        location = (*name.split("."),)
-        if _at(document, location) is not None:
-            yield _place(document, location, f'the field "{name}" has no effect: {reason}')
+
+
+def _unknown(document: Document) -> Iterator[str]:
+    for problem in unknown_keys(document):
+        sentences = f"{problem.text}; it is ignored. {problem.fix}" if problem.fix else problem.text
+        yield f"{document.name}:{problem.line}: {sentences}"
 
 
 def _cuda(document: Document, root: Path) -> Iterator[str]:

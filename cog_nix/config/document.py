@@ -1,13 +1,14 @@
 """cog.yaml as text becomes plain data, with the line of every value.
 
 The schema drives the conversion: where a string is wanted, a scalar's source text is taken, so that an
-unquoted ``python_version: 3.10`` is "3.10" and not a number; where true or false is wanted, ``yes`` will do.
-That is also how upstream's decoder reads a file (Go structs with typed fields). PyYAML is all this needs: it
-runs inside a Nix build.
+unquoted ``python_version: 3.10`` is "3.10" and not a number; where true or false is wanted, ``yes`` will do;
+keys that no schema knows are left out, unread. That is also how upstream's decoder reads a file (Go structs
+with typed fields). PyYAML is all this needs: it runs inside a Nix build.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from cog_nix.config import syntax
+from cog_nix.config import scalars, syntax
 from cog_nix.config.problem import LINE_BREAK, Problem, config_error, split_lines
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ _T = TypeVar("_T")
 Location = tuple[str | int, ...]
 """Where a value is: keys and list positions from the root."""
 
-_MAX_NODES = 100_000
+_COMMANDS: Location = ("build", "run")
+"""Where upstream decodes twice, first without knowing what is wanted: all is read, a number is a number."""
+_MAX_NODES = 10_000
 _MAX_DEPTH = 60
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"})
-_FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"})
-_QUOTED_BOOLEANS = frozenset({"yes", "on", "y", "Y", "no", "off", "n", "N"})
-"""What upstream takes for a boolean even in quotes (YAML 1.1's words); not ``"true"``."""
+_MOST_TABS = 100
+"""So many tabs are mended in a file; for each it is parsed again."""
+_SLOW = 20_000
+"""Characters beyond which PyYAML's own parser takes too long to be asked why libyaml refused a text."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Document:
     lines: dict[Location, int]
     problems: tuple[Problem, ...] = ()
     """What is wrong although it is YAML: a key that stands twice, say."""
+    unknown: tuple[Location, ...] = ()
+    """Keys that mean nothing here; what stands under them is not read."""
 
     def line(self, *location: str | int) -> int:
         """Return the line of a value, or of the nearest thing around it that has one."""
@@ -84,7 +88,7 @@ def parse(text: str, name: str = "cog.yaml") -> Document:
         raise config_error(name, text, [_not_a_mapping(node, text)])
     builder = _Builder()
     data: dict[str, Any] = builder.value(node, schema(), ())
-    return Document(name, text, data, builder.lines, tuple(builder.problems))
+    return Document(name, text, data, builder.lines, tuple(builder.problems), tuple(builder.unknown))
 
 
 @cache
@@ -116,23 +120,26 @@ def alternatives(fragment: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
+    if _is_bottomless(text):
+        raise config_error(name, text, [_too_deep(1)])
     if not _is_deep(text):
         try:
             # libyaml is ten times as fast, but it explains less, recurses without a limit and balks at other
             # things.
-            return _first(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (yaml.YAMLError, ValueError):
-            pass
+            return _first(text, _loader("CSafeLoader" if hasattr(yaml, "CSafeLoader") else "SafeLoader"))
+        except (yaml.YAMLError, ValueError) as error:
+            if len(text) > _SLOW and isinstance(error, yaml.MarkedYAMLError):
+                raise config_error(name, text, [syntax.explain(error, text)]) from error
     return _compose_slowly(text, name)
 
 
 def _compose_slowly(text: str, name: str) -> yaml.Node | None:
     original = text
-    while True:
+    for attempt in itertools.count():
         try:
-            return _first(text, yaml.SafeLoader)
+            return _first(text, _loader("SafeLoader"))
         except yaml.MarkedYAMLError as error:
-            blanked = _without_tab(text, error)
+            blanked = _without_tab(text, error) if attempt < _MOST_TABS else None
             if blanked is None:
                 raise config_error(name, original, [syntax.explain(error, original)]) from error
             text = blanked
@@ -146,6 +153,12 @@ def _compose_slowly(text: str, name: str) -> yaml.Node | None:
             raise config_error(name, original, [_too_deep(1)]) from error
         except ValueError as error:  # PyYAML computes with code points of escapes before it checks them
             raise config_error(name, original, [Problem(0, f"this is no YAML: {error}")]) from error
+    raise AssertionError  # for the type checker: the loop has no end of its own
+
+
+@cache
+def _loader(name: str) -> type:
+    return scalars.tagged_loader(getattr(yaml, name))
 
 
 def _first(text: str, loader_class: Any) -> yaml.Node | None:
@@ -155,6 +168,16 @@ def _first(text: str, loader_class: Any) -> yaml.Node | None:
         return node
     finally:
         loader.dispose()
+
+
+def _is_bottomless(text: str) -> bool:
+    """Return whether so many brackets open and never close that no parser need be asked."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > _MAX_DEPTH * 10:
+            return True
+    return False
 
 
 def _is_deep(text: str) -> bool:
@@ -195,12 +218,7 @@ def _not_a_mapping(node: yaml.Node, text: str) -> Problem:
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return (
-        isinstance(node, yaml.ScalarNode)
-        and not node.style  # None from PyYAML, empty from libyaml
-        and node.value in _NULLS
-        and node.tag != "tag:yaml.org,2002:str"
-    )
+    return isinstance(node, yaml.ScalarNode) and node.tag == scalars.PLAIN and node.value in scalars.NULLS
 
 
 def _too_deep(line: int) -> Problem:
@@ -214,7 +232,8 @@ class _Builder:
     """Turns nodes into data and remembers where they were."""
 
     lines: dict[Location, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: dict[Problem, None] = field(default_factory=dict)
+    unknown: list[Location] = field(default_factory=list)
     _count: int = 0
     _open: list[yaml.Node] = field(default_factory=list)
     """The nodes around the current one: an alias to one of these has no end."""
@@ -231,7 +250,7 @@ class _Builder:
             self._once(_too_deep(self.lines.get(location, 1)))
             return None
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, fragment)
+            return self._scalar(node, fragment, location)
         self._open.append(node)
         try:
             if isinstance(node, yaml.MappingNode):
@@ -242,14 +261,19 @@ class _Builder:
 
     def mapping(self, node: yaml.MappingNode, fragment: dict[str, Any], location: Location) -> dict[str, Any]:
         """Return a mapping; keys without a value are left out."""
-        properties = fragment.get("properties", {})
+        properties: dict[str, Any] | None = fragment.get("properties")
         result: dict[str, Any] = {}
         for key, item in self._pairs(node, location):
             place = (*location, key.value)
+            if properties is not None and key.value not in properties:
+                self.lines[place] = key.start_mark.line + 1
+                self.unknown.append(place)
+                if location[:2] != _COMMANDS:
+                    continue
             self.lines[place] = (item if isinstance(item, yaml.ScalarNode) else key).start_mark.line + 1
             if item.start_mark.line < key.start_mark.line:  # an alias: its anchor stands elsewhere
                 self.lines[place] = key.start_mark.line + 1
-            value = self.value(item, properties.get(key.value, {}), place)
+            value = self.value(item, (properties or {}).get(key.value, {}), place)
             if value is not None:
                 result[key.value] = value
         return result
@@ -268,7 +292,7 @@ class _Builder:
                         line, "a key must be a single word", "Put a value with { } or [ ] in it in quotes."
                     )
                 )
-            elif key.tag == "tag:yaml.org,2002:merge":
+            elif key.tag == scalars.PLAIN and key.value == "<<":
                 merged += item.value if isinstance(item, yaml.SequenceNode) else [item]
             elif key.value in seen:
                 where = ".".join(map(str, (*location, key.value)))
@@ -309,27 +333,39 @@ class _Builder:
                 result.append(value)
         return result
 
-    def _scalar(self, node: yaml.ScalarNode, fragment: dict[str, Any]) -> Any:
-        if _is_null(node):
+    def _scalar(self, node: yaml.ScalarNode, fragment: dict[str, Any], location: Location) -> Any:
+        if re.search("[\ud800-\udfff]", node.value):
+            what = "there is half a character (a lone surrogate)"
+            self._once(Problem(node.start_mark.line + 1, what, "Remove it."))
             return None
-        text: str = node.value
-        if re.search("[\ud800-\udfff]", text):
-            self._once(
-                Problem(
-                    node.start_mark.line + 1, "there is half a character (a lone surrogate)", "Remove it."
-                )
-            )
+        try:
+            value = scalars.resolve(node)
+        except scalars.TagError as error:
+            self._once(Problem(node.start_mark.line + 1, str(error), "Remove the tag that begins with !!"))
             return None
+        if value is None:
+            return None
+        if location[:2] == _COMMANDS:
+            return self._of_command(node, value, location)
         wanted = {name for option in alternatives(fragment) for name in types(option)}
-        if "boolean" in wanted:
-            return _boolean(text, quoted=bool(node.style))
-        if "integer" in wanted:
-            return text if node.style else _integer(text)
-        return text
+        read = scalars.boolean if "boolean" in wanted else scalars.integer if "integer" in wanted else None
+        special = read(value) if read else None
+        text: str = value if isinstance(value, str) else node.value
+        return text if special is None else special
+
+    def _of_command(self, node: yaml.ScalarNode, value: scalars.Value, location: Location) -> str | None:
+        """Return a part of ``build.run`` as upstream's own reader of it has it.
+
+        A command alone must be a text; in a mapping any scalar will do, and is a number first.
+        """
+        if isinstance(value, str) or len(location) > len(_COMMANDS) + 1:
+            return scalars.written(value)
+        what = f"build.run[{location[-1]}] must be a text or a mapping, not {node.value}"
+        self._once(Problem(node.start_mark.line + 1, what, f'Put it in quotes: - "{node.value}"'))
+        return None
 
     def _once(self, problem: Problem) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems[problem] = None
 
 
 def _form(fragment: dict[str, Any], wanted: str) -> dict[str, Any]:
@@ -341,17 +377,3 @@ def types(fragment: dict[str, Any]) -> tuple[str, ...]:
     """Return the JSON types that a part of the schema allows."""
     declared = fragment.get("type", ())
     return (declared,) if isinstance(declared, str) else tuple(declared)
-
-
-def _boolean(text: str, *, quoted: bool) -> bool | str:
-    if quoted and text not in _QUOTED_BOOLEANS:
-        return text
-    if text in _TRUE:
-        return True
-    return False if text in _FALSE else text
-
-
-def _integer(text: str) -> int | str:
-    """Read 4, and 4.0 as well; anything else stays text, for the schema to refuse."""
-    match = re.fullmatch(r"([-+]?[0-9]{1,18})(\.0*)?", text)
-    return int(match[1]) if match else text

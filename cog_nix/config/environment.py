@@ -5,8 +5,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cog_nix.config.dockerenv import ExpansionError, expand
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from cog_nix.config.model import Config
+
+IMAGE = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PYTHONUNBUFFERED": "1",
+    "LD_LIBRARY_PATH": "/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
+    "NVIDIA_DRIVER_CAPABILITIES": "all",
+}
+"""What every image has."""
+
+TRACING_SETUP = "/.cog/telemetry.py"
+"""Where the image has the file that ``observability.config`` names."""
+
+TRACING_REQUIREMENTS = (
+    "opentelemetry-exporter-otlp-proto-http==1.44.0",
+    "opentelemetry-exporter-otlp-proto-grpc==1.44.0",
+)
+"""What the server imports when it traces: the versions that upstream installs (docs of Cog 0.23.1)."""
 
 RESERVED = (
     "PATH",
@@ -37,8 +59,38 @@ def reserved(name: str) -> bool:
 
 
 def parse(lines: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return names and values, in the order of valid lines."""
-    return tuple((name, value) for name, _, value in (line.partition("=") for line in lines))
+    """Return names and values of valid lines as Docker makes them of upstream's Dockerfile, by name."""
+    pairs = [(name, value) for name, _, value in (line.partition("=") for line in lines)]
+    return tuple(expand(pairs, IMAGE).items())
+
+
+def tracing(config: Config) -> tuple[tuple[str, str], ...]:
+    """Return the variables by which the image's server knows what to trace; none when tracing is off.
+
+    Args:
+        config: completed; the values are upstream's, its defaults among them.
+    """
+    traces = config.tracing
+    if traces is None:
+        return ()
+    variables = {
+        "COG_TRACE_CONFIGURED": "true",
+        "COG_TRACE_ENABLED": "true",
+        "COG_TRACE_SAMPLER": traces.sampler,
+        "COG_TRACE_SAMPLER_ARG": traces.sampler_arg,
+        "COG_TRACE_HEADER": traces.trace_header,
+        "COG_TRACE_HEADER_FORMAT": traces.trace_header_format if traces.trace_header else None,
+        "COG_OBSERVABILITY_CONFIG": TRACING_SETUP if config.tracing_setup else None,
+    }
+    return tuple((name, value) for name, value in variables.items() if value)
+
+
+def _trouble(name: str, value: str) -> str:
+    try:
+        expand([(name, value)], IMAGE)
+    except ExpansionError as error:
+        return str(error)
+    return ""
 
 
 def problems(lines: Sequence[str]) -> Iterator[tuple[int, str, str]]:
@@ -64,6 +116,9 @@ def problems(lines: Sequence[str]) -> Iterator[tuple[int, str, str]]:
         elif reserved(name):
             what = f'environment variable "{name}" is not allowed: reserved for internal use'
             yield position, what, "Remove it; the image sets what is needed."
+        elif trouble := _trouble(name, value):
+            what = f'environment variable "{name}": {trouble}'
+            yield position, what, f"In quotes any value will do: {name}='…'"
         elif name in seen:
             yield position, f'environment variable "{name}" is already defined', "Keep one of the two lines."
         seen.add(name)

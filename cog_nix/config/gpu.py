@@ -1,8 +1,10 @@
 """Which CUDA and cuDNN a GPU model gets when cog.yaml does not say: what its framework was built for.
 
 The table ``gpu.json`` holds facts: the cuDNN that goes with each CUDA release, the CUDA releases that PyTorch
-has wheels for, and the pair that each TensorFlow release was built with. The order of decisions is
-upstream's.
+has wheels for, and the pair that each TensorFlow release was built with. Sources: the tags of NVIDIA's CUDA
+images, PyTorch's page "Previous PyTorch Versions", TensorFlow's page "Tested build configurations". It holds
+what Cog 0.23.1 knows of them and no more, since the label ``run.cog.config`` tells the outcome; so does the
+order of decisions follow upstream's.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _BUILD = (
 _TRACES = ("enabled", "sampler", "sampler_arg", "trace_header", "trace_header_format")
 _TRACE_DEFAULTS = {"enabled": False, "sampler": "parentbased_always_off", "trace_header_format": "w3c"}
 
-_ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 """Go escapes these so that JSON can stand in HTML and in JavaScript."""
 
 
@@ -85,7 +85,7 @@ def with_concurrency(config_label: str, maximum: int) -> str:
 
 def dump(value: Any) -> str:
     """Write JSON as Go's ``json.Marshal`` does."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(ESCAPED)
 
 
 def _present(data: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

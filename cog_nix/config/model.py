@@ -48,6 +48,46 @@ class Build:
 
 
 @dataclass(frozen=True)
+class Traces:
+    """``observability.traces``: OpenTelemetry in the image's server, with Cog's defaults."""
+
+    enabled: bool = False
+    sampler: str = "parentbased_always_off"
+    sampler_arg: str | None = None
+    trace_header: str | None = None
+    trace_header_format: str = "w3c"
+
+
+@dataclass(frozen=True)
+class Observability:
+    """The ``observability:`` section."""
+
+    config: str | None = None
+    """Python file that sets up the tracer, relative to the project."""
+    traces: Traces | None = None
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """Where files of a weight come from."""
+
+    uri: str
+    include: tuple[str, ...] | None = None
+    """Glob patterns; None: not given, which is not the same as none of them."""
+    exclude: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One entry of ``weights:``: a folder that is not in the image, but beside it."""
+
+    name: str
+    target: str
+    """Absolute path in the container."""
+    sources: tuple[WeightSource, ...]
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole cog.yaml, completed."""
 
@@ -58,10 +98,23 @@ class Config:
     """Reference ``file.py:Name`` from ``run:`` or ``predict:``."""
     train: str | None = None
     concurrency_max: int | None = None
+    observability: Observability | None = None
+    weights: tuple[Weight, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     """``NAME``, ``value`` pairs in the order of the file."""
     label: str = "{}"
     """The value of ``run.cog.config``: the completed configuration as upstream serialises it."""
+
+    @property
+    def tracing(self) -> Traces | None:
+        """What is traced, where tracing is switched on."""
+        traces = self.observability.traces if self.observability else None
+        return traces if traces and traces.enabled else None
+
+    @property
+    def tracing_setup(self) -> str | None:
+        """The project's own file that sets up tracing, where tracing is switched on."""
+        return self.observability.config if self.observability and self.tracing else None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ LINE_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
 """What ends a line: YAML 1.1's line breaks, which PyYAML counts."""
 
 
+_MOST_SHOWN = 40
+_LONGEST_TEXT = 1000
+"""Beyond these nobody reads on: what was refused is no cog.yaml."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """Something wrong at a line.
@@ -61,7 +66,10 @@ def config_error(name: str, text: str, problems: Iterable[Problem]) -> ConfigErr
         problems: what is wrong.
     """
     ordered = sorted(set(problems))
-    shown = [_show(problem, name, split_lines(text)) for problem in ordered]
+    lines = split_lines(text)
+    shown = [_show(problem, name, lines) for problem in ordered[:_MOST_SHOWN]]
+    if len(ordered) > _MOST_SHOWN:
+        shown.append(f"and {len(ordered) - _MOST_SHOWN} more")
     where = "the place" if len(ordered) == 1 else f"the {len(ordered)} places"
     return ConfigError("\n".join(shown), hint=f"Change {where} shown above, then run the command again.")
 
@@ -69,11 +77,16 @@ def config_error(name: str, text: str, problems: Iterable[Problem]) -> ConfigErr
 def _show(problem: Problem, name: str, lines: list[str]) -> str:
     place = problem.name or name
     number = problem.line
-    shown = [f"{place}:{number}: {problem.text}" if number else f"{place}: {problem.text}"]
+    text = _shortened(problem.text)
+    shown = [f"{place}:{number}: {text}" if number else f"{place}: {text}"]
     if not problem.name and 0 < number <= len(lines) and lines[number - 1].strip():
         shown.append(f"  {number} | {_clip(lines[number - 1])}")
-    shown += [f"    {line}" for line in problem.fix.splitlines()]
+    shown += [f"    {_shortened(line)}" for line in problem.fix.splitlines()]
     return "\n".join(shown)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
 def _clip(line: str) -> str:

@@ -62,7 +62,7 @@ def _references(document: Document, root: Path | None) -> Iterator[Problem]:
     for key, example in (
         ("run", "run.py:Runner"),
         ("predict", "predict.py:Predictor"),
-        ("train", "train.py:train"),
+        ("train", "train.py:Trainer"),
     ):
         reference = document.value(str, key)
         if reference:
@@ -146,6 +146,7 @@ def _cuda(document: Document) -> Iterator[Problem]:
     if not version:
         return
     line = document.line("build", "cuda")
+    gpu = document.value(bool, "build", "gpu")
     parts = version.split(".")
     prefix = f'invalid build.cuda "{version}"'
     if len(parts) < 2:  # noqa: PLR2004 - major and minor
@@ -154,7 +155,7 @@ def _cuda(document: Document) -> Iterator[Problem]:
             f"{prefix}: must include both major and minor versions",
             f'For example: cuda: "{parts[0]}.8"',
         )
-    elif not all(part.isascii() and part.isdecimal() for part in parts):
+    elif not all(part.isascii() and part.isdecimal() for part in (parts[:2] if gpu else parts[:1])):
         yield Problem(line, f"{prefix}: invalid version number", 'For example: cuda: "12.4"')
     elif int(parts[0]) < MINIMUM_CUDA_MAJOR:
         what = f"{prefix}: minimum supported CUDA version is {MINIMUM_CUDA_MAJOR}"

@@ -93,10 +93,11 @@ def _leaves(error: _Violation) -> Iterator[_Violation]:
 
 def _explain(error: _Violation, document: Document) -> Iterator[Problem]:
     location: Location = tuple(error.absolute_path)
-    if error.validator == "additionalProperties":
-        yield from _unknown_keys(error, location, document)
-    elif error.validator == "required":
+    if error.validator == "required":
         yield from _missing_keys(error, location, document)
+    elif error.validator == "minLength":
+        what = f"{_name(location)} is required, and empty here"
+        yield Problem(document.line(*location), what, _example(location, _fragment(location) or {}))
     elif error.validator == "enum":
         known = [value for value in error.validator_value if value is not None]
         what = f'{_name(location)} cannot be "{error.instance}"'
@@ -105,21 +106,30 @@ def _explain(error: _Violation, document: Document) -> Iterator[Problem]:
         yield _wrong_type(error, location, document)
 
 
-def _unknown_keys(error: _Violation, location: Location, document: Document) -> Iterator[Problem]:
-    known = sorted(error.schema["properties"])
-    for key in error.instance:
-        place = (*location, key)
-        if (
-            key in known
-            or ".".join(map(str, place)) in RETIRED
-            or (not location and _is_extension(key, document))
-        ):
+def unknown_keys(document: Document) -> Iterator[Problem]:
+    """Yield the keys that mean nothing. Upstream ignores them, and so builds projects that have them.
+
+    Those that hold an anchor for other places, and those that begin with ``x-``, are there on purpose.
+    """
+    for place in document.unknown:
+        key, location = str(place[-1]), place[:-1]
+        if len(place) == 1 and (key.startswith("x-") or _is_extension(key, document)):
             continue
-        yield Problem(
-            document.line(*place),
-            f'there is no key "{_name(place)}" in cog.yaml',
-            _known_key(key, place, known),
-        )
+        if location[:2] == ("build", "run") and (*location, "command") not in document.lines:
+            continue  # no mapping was meant: see _unquoted
+        reason = RETIRED.get(".".join(map(str, place)))
+        if reason:
+            yield Problem(document.line(*place), f'the field "{_name(place)}" has no effect: {reason}')
+            continue
+        known = sorted((_form(location) or schema())["properties"])
+        what = f'there is no key "{_name(place)}" in cog.yaml'
+        yield Problem(document.line(*place), what, _known_key(key, place, known))
+
+
+def _form(location: Location) -> dict[str, Any] | None:
+    """Return the kind of mapping that stands at a location."""
+    options = alternatives(_fragment(location) or {})
+    return next((option for option in options if "properties" in option), None)
 
 
 def _known_key(key: str, place: Location, known: list[str]) -> str:

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.lock.format import VERSION
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def digest(config: Config, settings: Settings) -> str:
         "packages": settings.nix.packages,
         "exclude_newer": settings.python.exclude_newer,
         "layers": asdict(settings.layers),
+        **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
     }
     text = json.dumps(question, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

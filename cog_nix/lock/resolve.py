@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.config.environment import TRACING_REQUIREMENTS
+from cog_nix.config.sdk import sdk_requirements
 from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
 from cog_nix.lock.format import artifacts, artifacts_of
@@ -163,10 +165,8 @@ class Resolver:
                 )
                 continue
             lines.append(line)
-        wanted = config.build.sdk_version
-        if wanted:
-            _check_version(wanted)
-        return [*lines, f"cog=={wanted}" if wanted else "cog", "coglet", "pip"]
+        tracing = TRACING_REQUIREMENTS if config.tracing else ()
+        return [*lines, *sdk_requirements(config.build.sdk_version), *tracing, "pip"]
 
     def _seed(self, former: Lock | None, upgrade: Upgrade) -> Any:
         if former and not upgrade.everything:
@@ -193,19 +193,6 @@ class Resolver:
         return replace(
             lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items()))
         )
-
-
-def _check_version(text: str) -> None:
-    """Refuse what is no version (PEP 440)."""
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - only where sdk_version is set
-
-    try:
-        Version(text)
-    except InvalidVersion as error:
-        raise LockError(
-            f"build.sdk_version: {text!r} is not a version that cog-nix can lock.",
-            hint='Name one, for example: sdk_version: "0.23.1"',
-        ) from error
 
 
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:

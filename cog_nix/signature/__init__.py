@@ -10,6 +10,7 @@ The documents are byte for byte those of Cog 0.23.1, with its ways of reading Py
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import SignatureError
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
 
     from cog_nix.signature.model import Type
 
-__all__ = ["Mode", "Signature", "SignatureError", "concurrency", "describe", "document"]
+__all__ = [
+    "Description",
+    "Mode",
+    "Signature",
+    "SignatureError",
+    "concurrency",
+    "describe",
+    "describe_model",
+    "document",
+]
 
 
 def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
@@ -66,14 +76,41 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
             return signature
 
 
-def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:
-    """Return the OpenAPI document of a model, as in the label ``run.cog.openapi_schema``.
+@dataclass(frozen=True)
+class Description:
+    """What a model takes and returns, read once: the predict entry, the train entry, or both."""
+
+    signatures: tuple[Signature, ...]
+    reference: str
+    """The entry that errors are reported for."""
+
+    @property
+    def leading(self) -> Signature:
+        """The entry that decides about concurrency."""
+        return self.signatures[0]
+
+    def document(self, version: str) -> str:
+        """Return the OpenAPI document, as in the label ``run.cog.openapi_schema``.
+
+        Args:
+            version: the version of Cog in the image.
+
+        Raises:
+            SignatureError: a default or limit that JSON cannot hold.
+        """
+        with _reported(self.reference):
+            documents = [openapi(signature, version) for signature in self.signatures]
+            # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
+            return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
+
+
+def describe_model(project_root: Path, predict: str | None, train: str | None) -> Description:
+    """Return what all entry points of a model take and return.
 
     Args:
         project_root: the folder that the references start from.
         predict: the ``predict`` (or ``run``) entry of cog.yaml.
         train: the ``train`` entry of cog.yaml.
-        version: the version of Cog in the image.
 
     Raises:
         SignatureError: there is no entry, a source cannot be read, or it says what Cog does not support.
@@ -82,14 +119,17 @@ def document(project_root: Path, predict: str | None, train: str | None, version
         raise SignatureError(
             "no predict or train reference found in cog.yaml", hint="Add one: predict: predict.py:Predictor"
         )
-    documents = []
-    with _reported(predict or train or ""):
-        if predict:
-            documents.append(openapi(describe(project_root, predict, "predict"), version))
-        if train:
-            documents.append(openapi(describe(project_root, train, "train"), version))
-        # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
-        return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
+    found = []
+    if predict:
+        found.append(describe(project_root, predict, "predict"))
+    if train:
+        found.append(describe(project_root, train, "train"))
+    return Description(tuple(found), predict or train or "")
+
+
+def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:
+    """Return the OpenAPI document of a model: :func:`describe_model` and its ``document`` in one."""
+    return describe_model(project_root, predict, train).document(version)
 
 
 def concurrency(project_root: Path, predict: str | None, train: str | None) -> tuple[int | None, bool]:

@@ -23,8 +23,8 @@ import inputs
 import source
 import stream
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LIBRARIES = "/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin"
+from cog_nix.config.environment import IMAGE
+
 EPOCH = "1970-01-01T00:00:00Z"
 _REPLACEABLE = {
     "Cmd",
@@ -52,23 +52,18 @@ def freeze(distributions: list[dict[str, str]], python: str) -> str:
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
     """Return the image's Env (OCI image configuration), later settings of a name replacing earlier ones."""
-    values = {
-        "PATH": PATH,
-        "DEBIAN_FRONTEND": "noninteractive",
-        "PYTHONUNBUFFERED": "1",
-        "LD_LIBRARY_PATH": LIBRARIES,
-        "NVIDIA_DRIVER_CAPABILITIES": "all",
-    }
+    values = dict(IMAGE)
     if described["gpu"]:
         values["NVIDIA_VISIBLE_DEVICES"] = "all"
     values.update(dict(extra))
+    values.update(dict(described["environment"]))
     if described["predict"]:
         values["COG_PREDICT_TYPE_STUB"] = described["predict"]
     if described["train"]:
         values["COG_TRAIN_TYPE_STUB"] = described["train"]
     if described["concurrency_max"]:
         values["COG_MAX_CONCURRENCY"] = str(described["concurrency_max"])
-    values.update(dict(described["environment"]))
+    values.update(dict(described["tracing"]))
     return [f"{name}={value}" for name, value in values.items()]
 
 
@@ -79,12 +74,12 @@ def labels(described: dict[str, Any], openapi: str, frozen: str, spec: dict[str,
         **dict(lock["labels"]),
         "run.cog.nix.lock": lock["inputs"],
         "run.cog.nix.suite": lock["suite"],
-        **spec["labels"],
         "run.cog.version": described["version"],
         "run.cog.config": described["label"],
         "run.cog.openapi_schema": openapi,
         "run.cog.pip_freeze": frozen,
         "run.cog.has_init": "true",
+        **spec["labels"],  # last: annotations replace what they name, as upstream has it
     }
 
 

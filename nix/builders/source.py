@@ -19,6 +19,7 @@ import archive
 
 from cog_nix import config as cog_config
 from cog_nix import signature
+from cog_nix.config import environment, weights_lock
 from cog_nix.config.model import Config, Project
 from cog_nix.errors import CogNixError
 from cog_nix.ignore import Ignore
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 
 _SCHEMA = "src/.cog/openapi_schema.json"
+_WEIGHTS = "src/.cog/weights.json"
 
 
-def entries(project: Project, openapi: str) -> Iterator[archive.Entry]:
+def entries(project: Project, config: Config, openapi: str) -> Iterator[archive.Entry]:
     """Yield what lands in the image."""
     yield from archive.folders("src/.cog")
     for relative in Ignore.load(project.root).walk():
@@ -43,6 +45,13 @@ def entries(project: Project, openapi: str) -> Iterator[archive.Entry]:
     yield archive.Entry("src/cog.yaml", 0o644, source=project.config_path)
     if openapi:
         yield archive.Entry(_SCHEMA, 0o644, data=openapi.encode())
+    if config.weights:
+        manifest = weights_lock.manifest(weights_lock.read(project.root))
+        yield archive.Entry(_WEIGHTS, 0o644, data=manifest.encode())
+    if config.tracing_setup:
+        yield from archive.folders(".cog")
+        name = environment.TRACING_SETUP.removeprefix("/")
+        yield archive.Entry(name, 0o644, source=(project.root / config.tracing_setup).resolve())
 
 
 def decorated_concurrency(config: Config, root: Path, openapi: str) -> int | None:
@@ -63,12 +72,13 @@ def build(spec: dict[str, str], out: Path) -> None:
     root = Path(spec["project"])
     project = Project(root=root, config_path=root / spec["config"])
     try:
-        config = cog_config.complete(cog_config.parse(project.config_path.read_text(), spec["config"]), root)
+        text = project.config_path.read_bytes().decode()
+        config = cog_config.complete(cog_config.parse(text, spec["config"]), root)
         openapi = spec["openapi"] or signature.document(root, config.predict, config.train, spec["version"])
         maximum = config.concurrency_max or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
         sys.exit(f"cog-nix: {error}")
-    archive.write_fragment(out, entries(project, openapi), "source")
+    archive.write_fragment(out, entries(project, config, openapi), "source")
     (out / "openapi_schema.json").write_text(openapi)
     described = {
         "label": cog_config.with_concurrency(config.label, maximum) if maximum else config.label,
@@ -76,6 +86,7 @@ def build(spec: dict[str, str], out: Path) -> None:
         "train": config.train,
         "concurrency_max": maximum,
         "environment": config.environment,
+        "tracing": environment.tracing(config),
         "gpu": config.build.gpu,
         "version": spec["version"],
     }

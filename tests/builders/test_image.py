@@ -20,6 +20,7 @@ _DESCRIBED: dict[str, Any] = {
     "train": None,
     "concurrency_max": None,
     "environment": [],
+    "tracing": [],
     "version": "0.23.1",
     "label": "{}",
 }
@@ -51,6 +52,13 @@ def test_a_plain_project_has_upstreams_environment() -> None:
         ({"concurrency_max": 4}, [], "COG_MAX_CONCURRENCY", "4"),
         ({}, [["PLUGIN", "a"]], "PLUGIN", "a"),
         ({"environment": [["PLUGIN", "b"]]}, [["PLUGIN", "a"]], "PLUGIN", "b"),
+        ({"tracing": [["COG_TRACE_ENABLED", "true"]]}, [], "COG_TRACE_ENABLED", "true"),
+        (
+            {"environment": [["COG_MAX_CONCURRENCY", "9"]], "concurrency_max": 4},
+            [],
+            "COG_MAX_CONCURRENCY",
+            "4",
+        ),
         ({"environment": [["PYTHONUNBUFFERED", "0"]]}, [], "PYTHONUNBUFFERED", "0"),
         ({"environment": [["X", "a=b"]]}, [], "X", "a=b"),
         ({"environment": [["EMPTY", ""]]}, [], "EMPTY", ""),
@@ -61,6 +69,8 @@ def test_a_plain_project_has_upstreams_environment() -> None:
         "concurrency",
         "a-plugin",
         "cog.yaml-over-a-plugin",
+        "tracing",
+        "what-cog-sets-over-cog.yaml",
         "cog.yaml-over-us",
         "equals-sign",
         "empty",
@@ -72,7 +82,7 @@ def test_what_adds_to_the_environment(
     assert _env(described, extra)[name] == value
 
 
-def test_labels_of_upstream_cannot_be_replaced_and_others_can() -> None:
+def test_annotations_replace_labels_and_plugins_do_not() -> None:
     spec = {
         "lock": {
             "labels": [["run.cog.version", "plugin"], ["mine", "plugin"]],
@@ -86,7 +96,7 @@ def test_labels_of_upstream_cannot_be_replaced_and_others_can() -> None:
         "run.cog.nix.lock": "sha256:1",
         "run.cog.nix.suite": "trixie",
         "run.cog.version": "0.23.1",
-        "run.cog.config": "{}",
+        "run.cog.config": "user",
         "run.cog.openapi_schema": "{doc}",
         "run.cog.pip_freeze": "cog==0.23.1\n",
         "run.cog.has_init": "true",

@@ -83,9 +83,9 @@ def test_a_valid_text_is_remembered(tmp_path: Path) -> None:
 
 
 def test_a_wrong_text_is_not_remembered(tmp_path: Path) -> None:
-    bad = project(tmp_path, f"{GOOD}  foo: 1\n")
+    bad = project(tmp_path, f"{GOOD}  gpu: 1\n")
     for _ in range(2):
-        with pytest.raises(ConfigError, match=r"build\.foo"):
+        with pytest.raises(ConfigError, match=r"build\.gpu"):
             load_config(bad)
     assert not bad.state_dir.exists()
 

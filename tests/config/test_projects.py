@@ -1,7 +1,7 @@
 """Each folder of ``projects`` is a project with one thing special about it.
 
-``expected.json`` is the label that Cog 0.23.1 makes of it, byte for byte; ``expected-error.txt`` is what we
-say.
+``expected.json`` is the label that Cog 0.23.1 makes of it, byte for byte; ``expected-error.txt`` and
+``expected-warnings.txt`` are what we say.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cog_nix.config import Document, complete, parse, validate
+from cog_nix.config import Document, complete, deprecations, parse, validate
 from cog_nix.config.model import Config
 from cog_nix.errors import ConfigError
 
 PROJECTS = sorted((Path(__file__).parent / "projects").iterdir())
 GOOD = [pytest.param(folder, id=folder.name) for folder in PROJECTS if (folder / "expected.json").exists()]
+WARNED = [folder for folder in GOOD if (folder.values[0] / "expected-warnings.txt").exists()]
 BAD = [
     pytest.param(folder, id=folder.name) for folder in PROJECTS if (folder / "expected-error.txt").exists()
 ]
@@ -40,6 +41,12 @@ def test_every_project_says_what_it_expects() -> None:
 @pytest.mark.parametrize("folder", GOOD)
 def test_label_is_upstreams(folder: Path) -> None:
     assert load(folder).label == (folder / "expected.json").read_text("utf-8").removesuffix("\n")
+
+
+@pytest.mark.parametrize("folder", WARNED)
+def test_warnings(folder: Path) -> None:
+    expected = (folder / "expected-warnings.txt").read_text("utf-8")
+    assert "".join(f"{line}\n" for line in deprecations(read(folder), folder)) == expected
 
 
 @pytest.mark.parametrize("folder", BAD)

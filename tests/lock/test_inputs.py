@@ -14,9 +14,13 @@ from cog_nix.config.model import (
     LayerSettings,
     Mount,
     NixSettings,
+    Observability,
     PythonSettings,
     RunCommand,
     Settings,
+    Traces,
+    Weight,
+    WeightSource,
 )
 from cog_nix.lock.inputs import digest
 
@@ -43,6 +47,8 @@ _REST_THAT_DOES_NOT: dict[str, Any] = {
     "predict": "predict.py:Predictor",
     "train": "train.py:train",
     "concurrency_max": 4,
+    "observability": Observability("t.py", Traces(enabled=False)),
+    "weights": (Weight("a", "/w", (WeightSource("x"),)),),
     "environment": (("A", "b"),),
     "label": '{"x":1}',
 }
@@ -64,6 +70,11 @@ def test_how_it_is_written_does_not(name: str) -> None:
 def test_the_rest_of_the_configuration_does_not(name: str) -> None:
     changed: Any = replace(_CONFIG, **{name: _REST_THAT_DOES_NOT[name]})
     assert digest(changed, Settings()) == digest(_CONFIG, Settings())
+
+
+def test_tracing_brings_packages() -> None:
+    traced = replace(_CONFIG, observability=Observability(None, Traces(enabled=True)))
+    assert digest(traced, Settings()) != digest(_CONFIG, Settings())
 
 
 def test_every_field_of_the_configuration_was_thought_of() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, Project, Settings
+from cog_nix.config.model import Build, Config, DebianSettings, Observability, Project, Settings, Traces
 from cog_nix.errors import LockError
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
@@ -212,6 +212,18 @@ def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
     assert (request.python_version, request.glibc) == ("3.13.5", "2.41")
     assert request.requirements == ("numpy>=1", "cog", "coglet", "pip")
     assert (request.asked_in, request.project_root) == ("cog.yaml", Path("/project"))
+
+
+def test_tracing_brings_its_exporters(house: _House) -> None:
+    traced = Config(observability=Observability(traces=Traces(enabled=True)))
+    house.lock(traced)
+    assert house.resolvers.python[0].requirements == (
+        "cog",
+        "coglet",
+        "opentelemetry-exporter-otlp-proto-http==1.44.0",
+        "opentelemetry-exporter-otlp-proto-grpc==1.44.0",
+        "pip",
+    )
 
 
 def test_libraries_for_wheels_come_where_wheels_are_asked_for(house: _House) -> None:

@@ -1,0 +1,116 @@
+"""``cog-nix schema``: the OpenAPI document of the model in this folder, without building anything."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cog_nix.cli.build import ConfigFile, document_of_environment
+from cog_nix.cli.terminal import reporter
+from cog_nix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cog_nix.config.model import Config, Project
+
+Check = Annotated[
+    Path | None,
+    typer.Option(
+        "--check", metavar="FILE", show_default=False, help="Compare with a file; exit 1 when it differs."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``schema`` to the command line."""
+    app.command("schema", help="Print the OpenAPI document that the image will have.")(schema)
+
+
+def schema(*, config_file: ConfigFile = "cog.yaml", check: Check = None) -> None:
+    """Print the OpenAPI document that the image will have."""
+    from cog_nix.api import read_api  # noqa: PLC0415 - a faster --help
+    from cog_nix.build import load  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    project = find_project(Path.cwd(), config_file)
+    config = load(project, reporter)[0].config
+    document = read_api(project, config, document_of_environment()).document(sdk_version(project, config))
+    if check is None:
+        write(document)
+        return
+    difference = compare(document, check)
+    if difference:
+        typer.echo(difference)
+        raise ConfigError(
+            f"{check} is not the OpenAPI document of this model.", hint=f"cog-nix schema > {check}"
+        )
+
+
+def sdk_version(project: Project, config: Config) -> str:
+    """Return the version that the document names: what is locked, asked for, or else Cog's current one.
+
+    Raises:
+        LockError: there is a lock that cannot be read.
+    """
+    from cog_nix.config.sdk import CURRENT, PRERELEASE  # noqa: PLC0415 - a faster --help
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+    from cog_nix.lock.ensure import sdk_version as locked_version  # noqa: PLC0415
+
+    lock = lock_format.read(project.lock_path)
+    if lock:
+        return locked_version(lock)
+    asked = config.build.sdk_version
+    return asked if asked and asked != PRERELEASE else CURRENT
+
+
+def compare(document: str, path: Path) -> str:
+    """Return how a file differs from a document, as a unified diff; empty when both say the same.
+
+    How a file is laid out does not count, nor the order of its keys.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no JSON.
+    """
+    try:
+        text = path.read_bytes().decode()
+        there = json.loads(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint=f"Write it with:  cog-nix schema > {path}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} is no JSON: {error}", hint=f"Write it with:  cog-nix schema > {path}"
+        ) from error
+    here = json.loads(document)
+    if _same(here, there):
+        if text != document:
+            reporter.info(f"{path} says the same, in other bytes")
+        return ""
+    return "\n".join(
+        difflib.unified_diff(_lines(there), _lines(here), str(path), "this model", lineterm="", n=3)
+    )
+
+
+def write(text: str) -> None:
+    """Print a text as it is, so that a file of it has its bytes; on a terminal, with a line break."""
+    typer.echo(text, nl=sys.stdout.isatty())
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Compare JSON values: 1 is 1.0, and true is not 1."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right)
+
+
+def _lines(value: Any) -> list[str]:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines()
