@@ -1,8 +1,8 @@
 """Source for a newer Python than the one that reads it.
 
-A model may be written for a newer Python than the one that reads its signature. What is new in its grammar says
-nothing about a signature, so such source is rewritten into older words before it is read. Every byte keeps its
-place, so positions in the tree still point into what the user wrote.
+A model may be written for a newer Python than the one that reads its signature. What is new in its grammar
+says nothing about a signature, so such source is rewritten into older words before it is read. Every byte
+keeps its place, so positions in the tree still point into what the user wrote.
 
 What is rewritten: formatted and template strings (PEP 701, PEP 750), type parameters and ``type`` statements
 (PEP 695, PEP 696), and several exception types without parentheses (PEP 758).
@@ -80,7 +80,7 @@ def _is_formatted(prefix: bytes) -> bool:
 
 
 def _string_end(data: bytes, position: int, quote: bytes, *, is_formatted: bool) -> int:
-    """Return where a string ends whose text starts at ``position``; an open one ends with its line or file."""
+    """Return where a string ends whose text starts at ``position``, at the latest with its line or file."""
     while found := _STRING_PART.search(data, position):
         part = found[0]
         position = found.end()
@@ -179,7 +179,8 @@ def _join_exceptions(code: bytes, out: bytearray) -> None:
 
 def _clause(code: bytes, position: int, last: bytes) -> tuple[int, list[int]]:
     """Return where a clause ends, at ``last`` or the line's end, and its commas outside of brackets."""
-    depth, commas = 0, []
+    depth = 0
+    commas: list[int] = []
     while found := _MARK.search(code, position):
         mark, position = found[0], found.end()
         if mark in b"([{":
