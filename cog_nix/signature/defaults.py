@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.signature.document import compact, number
-from cog_nix.signature.openapi import input_schema
-from cog_nix.signature.patterns import PatternError, compiled
+from cog_nix.signature.document import compact
+from cog_nix.signature.openapi import input_schema, printed
+from cog_nix.signature.pattern_parts import PatternError
+from cog_nix.signature.patterns import compiled
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import STRAY_BYTE
 
@@ -156,6 +157,6 @@ def _is_found(pattern: str, value: str) -> bool:
 
 def _outside(schema: Json, value: float) -> Iterator[str]:
     if "minimum" in schema and float(value) < schema["minimum"]:
-        yield f"number must be at least {number(schema['minimum'])}"
+        yield f"number must be at least {printed(float(schema['minimum']))}"
     if "maximum" in schema and float(value) > schema["maximum"]:
-        yield f"number must be at most {number(schema['maximum'])}"
+        yield f"number must be at most {printed(float(schema['maximum']))}"

@@ -158,6 +158,10 @@ class Source:
         opening = self._data.find(b"[", self.end(node.value))
         return list(self._parts(nodes, opening + 1, self.end(node) - 1))
 
+    def before_bracket(self, node: ast.Subscript) -> str:
+        """Return what is subscripted, with its parentheses."""
+        return self.slice(self.start(node), self._data.find(b"[", self.end(node.value))).rstrip()
+
     def pairs(self, node: ast.Dict) -> Iterator[tuple[Expression, Expression]]:
         """Yield a dict's keys and values; unpacked dicts are left out."""
         position = self.start(node)

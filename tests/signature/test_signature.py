@@ -122,10 +122,8 @@ def test_an_import_that_cannot_be_read_matters_only_when_needed(tmp_path: Path, 
         (tmp_path / "lib.py").mkdir()
     body = "class Predictor:\n    def run(self, a: str) -> {}:\n        return a\n"
     assert predict(tmp_path, f"from lib import Out\n\n\n{body.format('str')}")
-    assert (
-        "cannot resolve type 'Out' (imported from 'lib')"
-        in refusal(tmp_path, f"from lib import Out\n\n\n{body.format('Out')}").message
-    )
+    found = refusal(tmp_path, f"from lib import Out\n\n\n{body.format('Out')}").message
+    assert ("lib.py:1: failed to parse" if kind == "broken" else "cannot resolve type 'Out'") in found
 
 
 def test_files_that_import_each_other(tmp_path: Path) -> None:
