@@ -185,7 +185,10 @@ def _blank_aliases(code: bytes, out: bytearray) -> None:
     while found := _ALIAS.search(code, end):
         start = found.start(1)
         end, _ = _clause(code, found.end(1), b";")
-        out[start:end] = b"pass" + _INSIDE.sub(b" ", code[start + 4 : end])
+        blank = _INSIDE.sub(b" ", code[start + 4 : end])
+        if code[end : end + 1] == b";":  # which cannot start a line
+            blank = _BARE_NEWLINE.sub(b"\\\\", blank)
+        out[start:end] = b"pass" + blank
 
 
 def _join_exceptions(code: bytes, out: bytearray) -> None:
