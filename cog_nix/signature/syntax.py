@@ -75,19 +75,29 @@ class Source:
             self._data = text.encode()
             self._starts.extend(match.end() for match in _NEWLINE.finditer(self._data))
             self.tree = parse(text)
+        except UnicodeDecodeError as error:
+            line = len(_NEWLINE.findall(error.object, 0, error.start)) + 1
+            reason = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+            raise self._not_python(reason, line, "Save the file as UTF-8.") from None
         except SyntaxError as error:
-            raise self._not_python(error.msg or "invalid syntax", error.lineno or 0) from None
+            line = error.lineno or self._line_of(b"\0")
+            raise self._not_python(error.msg or "invalid syntax", line) from None
         except (RecursionError, MemoryError):
             raise self._not_python("the code is nested too deeply", 0) from None
         except (ValueError, OverflowError) as error:
-            raise self._not_python(str(error), 0) from None
+            raise self._not_python(str(error), self._line_of(b"\0")) from None
 
-    def _not_python(self, reason: str, line: int) -> RefusalError:
-        refusal = RefusalError(
-            f"failed to parse Python source: {reason}", "Python itself cannot read this file."
-        )
+    def _not_python(
+        self, reason: str, line: int, hint: str = "Python itself cannot read this file."
+    ) -> RefusalError:
+        refusal = RefusalError(f"failed to parse Python source: {reason}", hint)
         refusal.at(self.path, line, self.line(line).strip())
         return refusal
+
+    def _line_of(self, mark: bytes) -> int:
+        """Return the line of the first ``mark``; zero without one."""
+        at = self._data.find(mark)
+        return 0 if at < 0 else len(_NEWLINE.findall(self._data, 0, at)) + 1
 
     def line(self, number: int) -> str:
         """Return a line's text without its end; empty when there is no such line."""

@@ -89,8 +89,10 @@ def test_nothing_to_describe(tmp_path: Path) -> None:
     ("source", "message"),
     [
         pytest.param("class Predictor(:\n", "predict.py:1: failed to parse Python source", id="syntax"),
-        pytest.param("class Predictor:\n\0", "null byte", id="null-byte"),
-        pytest.param(b"# caf\xe9\n", "'utf-8' codec can't decode", id="not-utf-8"),
+        pytest.param("class Predictor:\n\0", "predict.py:2: failed to parse Python source", id="null-byte"),
+        pytest.param(
+            b"x = 1\n# caf\xe9\n", "predict.py:2: failed to parse Python source: byte 0xe9", id="bytes"
+        ),
         pytest.param("x = " + "(" * 5000, "failed to parse Python source", id="unclosed"),
         pytest.param("x = " + "-" * 20000 + "1", "nested too deeply", id="deep"),
         pytest.param(
@@ -170,7 +172,6 @@ def test_concurrency_looks_at_train_only_without_predict(tmp_path: Path) -> None
     assert concurrency(tmp_path, None, None) == (None, False)
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads such strings itself")
 def test_strings_of_a_newer_python_inside_a_function_are_passed_over(tmp_path: Path) -> None:
     body = "        x = {'k': 1}\n        if x:\n            return f'{x['k']}'\n        return ''\n"
     after = "    def run(self, a: int = 3) -> str:\n        return f'{a!r}'\n"
@@ -198,6 +199,16 @@ def test_strings_of_a_newer_python_inside_a_function_are_passed_over(tmp_path: P
 )
 def test_json_is_written_as_go_writes_it(value: object, text: str) -> None:
     assert compact(value) == text
+
+
+def test_the_version_appears_in_one_place_only(tmp_path: Path) -> None:
+    """Documents are Cog 0.23.1's; with another ``sdk_version`` only the version changes."""
+    write(tmp_path, f"{PREDICTOR}    def run(self, a: str) -> str:\n        return a\n")
+    older, newer = (
+        document(tmp_path, "predict.py:Predictor", None, version) for version in ("0.16.0", "9.9.9rc1")
+    )
+    assert '"info":{"title":"Cog","version":"9.9.9rc1"}' in newer
+    assert older.replace("0.16.0", "9.9.9rc1") == newer
 
 
 def test_a_merged_document_is_indented_and_its_numbers_are_floats() -> None:
