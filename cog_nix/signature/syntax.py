@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.newer import parse
@@ -23,6 +24,8 @@ STRAY_BYTE = "\ufdd0"
 _BOM = b"\xef\xbb\xbf"
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_DOTTED = re.compile(r"\w+(?:\.\w+)+")
+_MOST_PARTS = 20
 _PUNCTUATION = re.compile(rb"#[^\r\n]*|[()]")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -105,6 +108,15 @@ class Source:
             return ""
         end = self._starts[number] if number < len(self._starts) else len(self._data)
         return self._data[self._starts[number - 1] : end].rstrip(b"\r\n").decode(errors="replace")
+
+    @cached_property
+    def dotted(self) -> frozenset[str]:
+        """What stands behind a dot anywhere in the file: ``b.c`` and ``c`` of ``a.b.c``."""
+        found: set[str] = set()
+        for match in _DOTTED.finditer(self._data.decode(errors="replace")):
+            parts = match[0].split(".")[-_MOST_PARTS:]
+            found.update(".".join(parts[start:]) for start in range(1, len(parts)))
+        return frozenset(found)
 
     def start(self, node: Positioned) -> int:
         """Return the offset of a node's first byte."""

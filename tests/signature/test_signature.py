@@ -137,6 +137,24 @@ def test_files_that_import_each_other(tmp_path: Path) -> None:
     assert '"Output":{"properties":{"b":{"properties":{"a":{"title":"A","type":"object"}}' in found
 
 
+def test_a_long_chain_of_imports_is_followed(tmp_path: Path) -> None:
+    """Each import can name all that the one below can, so the names must not be spelled out beforehand."""
+    head = "from cog import BaseModel\n"
+    for number in range(30):
+        write(
+            tmp_path,
+            f"{head}from m{number + 1} import M{number + 1}\n\n\n"
+            f"class M{number}(BaseModel):\n    a: M{number + 1}\n",
+            f"m{number}.py",
+        )
+    write(tmp_path, f"{head}\n\nclass M30(BaseModel):\n    last: int\n", "m30.py")
+    function = "class Predictor:\n    def run(self) -> {}:\n        pass\n"
+    found = predict(tmp_path, f"from m0 import M0\n\n\n{function.format('M0')}")
+    assert '"last":{"title":"Last","type":"integer"}' in found
+    other = refusal(tmp_path, f"import m0\n\n\n{function.format('m0.M1.M2.M3')}")
+    assert other.message.startswith("m3.py:5: field \"a\": cannot resolve type 'M4'")
+
+
 def test_predict_is_reported_as_deprecated_and_run_is_not(tmp_path: Path) -> None:
     old = signature(tmp_path, f"{PREDICTOR}    def predict(self) -> str:\n        return ''\n")
     new = signature(tmp_path, f"{PREDICTOR}    def run(self) -> str:\n        return ''\n")
