@@ -152,7 +152,7 @@ def test_a_long_chain_of_imports_is_followed(tmp_path: Path) -> None:
     found = predict(tmp_path, f"from m0 import M0\n\n\n{function.format('M0')}")
     assert '"last":{"title":"Last","type":"integer"}' in found
     other = refusal(tmp_path, f"import m0\n\n\n{function.format('m0.M1.M2.M3')}")
-    assert other.message.startswith("m3.py:5: field \"a\": cannot resolve type 'M4'")
+    assert other.message.startswith("m3.py:6: field \"a\": cannot resolve type 'M4'")
 
 
 def test_predict_is_reported_as_deprecated_and_run_is_not(tmp_path: Path) -> None:
