@@ -55,8 +55,9 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
     Raises:
         SignatureError: the source cannot be read, or says something that Cog does not support.
     """
-    with _reported(reference):
-        target = _target(project_root, reference, mode)
+    project = Project(project_root)
+    with _reported(reference, project):
+        target = _target(project, reference, mode)
         with located(target.module.source, target.function):
             inputs = InputReader(target.module).read(target.function)
             output = _output(target)
@@ -151,12 +152,13 @@ def concurrency(project_root: Path, predict: str | None, train: str | None) -> t
     reference = predict or train
     if not reference:
         return None, False
-    with _reported(reference):
-        target = _target(project_root, reference, "predict" if predict else "train")
+    project = Project(project_root)
+    with _reported(reference, project):
+        target = _target(project, reference, "predict" if predict else "train")
         return target.concurrency(), target.is_async
 
 
-def _target(project_root: Path, reference: str, mode: Mode) -> Target:
+def _target(project: Project, reference: str, mode: Mode) -> Target:
     path, colon, name = reference.partition(":")
     if not (path and colon and name):
         raise RefusalError(
@@ -164,7 +166,7 @@ def _target(project_root: Path, reference: str, mode: Mode) -> Target:
             "file.py:function_name",
             "Write predict.py:Predictor, for example.",
         )
-    return find_target(Project(project_root).entry(path), name, mode)
+    return find_target(project.entry(path), name, mode)
 
 
 def _output(target: Target) -> Type:
@@ -187,12 +189,17 @@ def _warnings(target: Target, reference: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _reported(reference: str) -> Iterator[None]:
-    """Turn what goes wrong inside into the one error that users see."""
+def _reported(reference: str, project: Project | None = None) -> Iterator[None]:
+    """Turn what goes wrong inside into the one error that users see.
+
+    When something was not found and a file that might define it is no Python, that is what went wrong.
+    """
     path = reference.partition(":")[0]
     try:
         yield
     except RefusalError as refusal:
+        if refusal.is_missing and project is not None:
+            refusal = next(iter(project.broken.values()), refusal)
         raise refusal.as_error(path) from None
     except RecursionError:
         raise SignatureError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from cog_nix.signature.refusal import unsupported
 from cog_nix.signature.syntax import Comment, Expression
@@ -59,6 +59,8 @@ def annotation(source: Source, expression: Expression) -> Annotation:
     Raises:
         RefusalError: it is not something Cog reads as a type.
     """
+    if not expression.parenthesised and _is_subscripted_twice(expression.node):
+        return _last_subscript(source, expression.node)
     if not expression.parenthesised and _starts_with_subscripted_name(source, expression.node):
         text = source.text(expression.node)
         found = from_text(text)
@@ -134,6 +136,23 @@ def _starts_with_subscripted_name(source: Source, node: ast.expr) -> bool:
                 return False
 
 
+def _is_subscripted_twice(node: ast.expr) -> TypeGuard[ast.Subscript]:
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Subscript)
+        and isinstance(node.value.value, ast.Name)
+    )
+
+
+def _last_subscript(source: Source, node: ast.Subscript) -> Annotation:
+    """Return ``[B]`` of ``Name[A][B]``, where Cog loses the rest: a type without a name."""
+    text = source.slice(source.end(node.value), source.end(node)).strip()
+    found = from_text(text)
+    if found is None:
+        raise unsupported(f"list: {text}", _TEXT_HINT)
+    return found
+
+
 def _text_kind(node: ast.expr) -> str:
     match node:
         case ast.BinOp():
@@ -162,7 +181,22 @@ _KINDS: dict[type[ast.expr], str] = {
     ast.Starred: "list_splat",
     ast.NamedExpr: "named_expression",
     ast.Constant: "ellipsis",
+    ast.UnaryOp: "unary_operator",
+    ast.ListComp: "list_comprehension",
+    ast.SetComp: "set_comprehension",
+    ast.DictComp: "dictionary_comprehension",
+    ast.GeneratorExp: "generator_expression",
 }
+
+
+def _kind(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=float()):
+            return "float"
+        case ast.UnaryOp(op=ast.Not()):
+            return "not_operator"
+        case _:
+            return _KINDS.get(type(node), "expression")
 
 
 def _structure(source: Source, part: Part) -> Annotation:
@@ -189,12 +223,12 @@ def _structure(source: Source, part: Part) -> Annotation:
             return found
     found = from_text(text)
     if found is None:
-        raise unsupported(f"{_KINDS.get(type(node), 'expression')}: {text}", _TEXT_HINT)
+        raise unsupported(f"{_kind(node)}: {text}", _TEXT_HINT)
     return found
 
 
 def _subscript(source: Source, node: ast.Subscript) -> Annotation:
-    outer = source.slice(source.start(node), source.end(node.value))
+    outer = source.before_bracket(node)
     arguments = tuple(_structure(source, part) for part in source.slices(node))
     return Generic(outer, arguments) if arguments else Named(outer)
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.signature.document import compact, number
-from cog_nix.signature.openapi import input_schema
+from cog_nix.signature.document import compact
+from cog_nix.signature.openapi import input_schema, printed
+from cog_nix.signature.pattern_parts import PatternError
+from cog_nix.signature.patterns import compiled
 from cog_nix.signature.refusal import RefusalError
+from cog_nix.signature.syntax import STRAY_BYTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,16 +55,35 @@ def _check(given: Input, mode: Mode) -> None:
         )
     schema, choices = input_schema(given)
     compact([schema, choices])
+    if schema.get("type") == "string":
+        _check_pattern(schema, mode)
     if "default" not in schema:
         return
     value = schema["default"]
     reason = _against_choices(choices, value) if choices else _mismatch(schema, value)
+    if choices and value is not None and not reason:
+        reason = next(_broken_limits(schema, value), None)
     if reason:
-        component = "Input" if mode == "predict" else "TrainingInput"
         raise RefusalError(
-            f'Model schema is invalid: invalid components: schema "{component}": invalid default: {reason}',
+            f"{_invalid(mode)}: invalid default: {reason}",
             f"Give {given.name} a default that fits its type and limits.",
         )
+
+
+def _invalid(mode: Mode) -> str:
+    component = "Input" if mode == "predict" else "TrainingInput"
+    return f'Model schema is invalid: invalid components: schema "{component}"'
+
+
+def _check_pattern(schema: Json, mode: Mode) -> None:
+    try:
+        compiled(schema.get("pattern", ""))
+    except PatternError as error:
+        raise RefusalError(
+            f"{_invalid(mode)}: {error}",
+            "Write the regex without look-around, back-references and what else RE2 lacks, or check the "
+            "value in the function.",
+        ) from None
 
 
 def _against_choices(choices: Json, value: Any) -> str | None:
@@ -106,14 +128,35 @@ def _broken_limits(schema: Json, value: Any) -> Iterator[str]:
             if reason:
                 yield f'Error at "/{index}": {reason}'
     elif isinstance(value, str):
-        yield from _outside("minLength", "maxLength", schema, len(value), "{} string length is {}")
+        yield from _too_long(schema, len(value))
+        pattern = schema.get("pattern", "")
+        if pattern and not _is_found(pattern, value):
+            yield f'string doesn\'t match the regular expression "{pattern}"'
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _outside("minimum", "maximum", schema, value, "number must be at {} {}")
+        yield from _outside(schema, value)
 
 
-def _outside(least: str, most: str, schema: Json, value: float, sentence: str) -> Iterator[str]:
-    words = ("minimum", "maximum") if sentence.startswith("{}") else ("least", "most")
-    if least in schema and float(value) < schema[least]:
-        yield sentence.format(words[0], number(schema[least]))
-    if most in schema and float(value) > schema[most]:
-        yield sentence.format(words[1], number(schema[most]))
+def _too_long(schema: Json, length: int) -> Iterator[str]:
+    if length < _signed(schema.get("minLength", 0)):
+        yield f"minimum string length is {schema['minLength']}"
+    if "maxLength" in schema and length > _signed(schema["maxLength"]):
+        yield f"maximum string length is {schema['maxLength']}"
+
+
+def _signed(length: int) -> int:
+    """Return a length as it is compared: 64 bits with a sign, so that one of -1 is that again."""
+    return length - 2**64 if length >= 2**63 else length
+
+
+def _is_found(pattern: str, value: str) -> bool:
+    try:
+        return compiled(pattern).matches(value.replace(STRAY_BYTE, "\ufffd"))
+    except PatternError:
+        return False
+
+
+def _outside(schema: Json, value: float) -> Iterator[str]:
+    if "minimum" in schema and float(value) < schema["minimum"]:
+        yield f"number must be at least {printed(float(schema['minimum']))}"
+    if "maximum" in schema and float(value) > schema["maximum"]:
+        yield f"number must be at most {printed(float(schema['maximum']))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def is_external(module: str) -> bool:
     return (module[:dot] if dot > 0 else module).lstrip(".") in _EXTERNAL
 
 
+@cache
 def module_path(module: str, importer: str) -> str | None:
     """Return where a module's file would be.
 

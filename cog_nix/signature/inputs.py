@@ -208,7 +208,9 @@ class InputReader:
         found = method.returns
         for name in ("default", "description", "ge", "le"):  # Cog looks at no other argument here,
             override = given.get(name)
-            if not isinstance(override, Expression) or isinstance(override.node, ast.Name):  # nor at names
+            if not isinstance(override, Expression) or (
+                isinstance(override.node, ast.Name) and name in {"default", "description"}
+            ):  # nor at names of constants (``inf`` and ``nan`` are numbers)
                 continue
             try:
                 found = self._arguments[name](found, override)

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.model import Constant, Items, Pairs
-from cog_nix.signature.syntax import Expression
+from cog_nix.signature.syntax import STRAY_BYTE, Expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,19 +110,29 @@ def _pairs(source: Source, node: ast.Dict) -> Pairs:
 def string(source: Source, expression: Expression) -> str:
     """Return the text between the quotes of a plain or raw string.
 
+    Only the first character is looked at, as in Cog: ``"a" + "b"`` is the text between the outermost quotes.
+
     Raises:
-        UnknownValueError: it is no string, or one with another prefix.
+        UnknownValueError: it does not start like a string, or has another prefix.
     """
-    if expression.parenthesised or not isinstance(expression.node, ast.Constant | ast.JoinedStr):
+    if expression.parenthesised:
         raise UnknownValueError
     text = source.text(expression.node)
     if text.startswith(('"""', "'''")):
-        return text[3:-3]
+        return _without_ends(text, 3, 3)
     if text.startswith(('"', "'")):
-        return text[1:-1]
+        return _without_ends(text, 1, 1)
     if text.startswith(('r"', "r'")):
-        return text[2:-1]
+        return _without_ends(text, 2, 1)
     raise UnknownValueError
+
+
+def _without_ends(text: str, start: int, end: int) -> str:
+    """Take so many bytes off both ends; what is left of a longer character at the end is stray."""
+    if text[-end:].isascii():
+        return text[start:-end]
+    cut = text.encode()[start:-end].decode(errors="surrogateescape")
+    return re.sub(r"[\ud800-\udfff]", STRAY_BYTE, cut)
 
 
 def number(source: Source, expression: Expression) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.input_types import element
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from cog_nix.signature.model import Constant, Input, Primitive, Signature, Type
 
 Json = dict[str, Any]
+
+_SMALLEST_PLAIN, _SMALLEST_EXPONENT = -4, 6
 
 
 class Ordered(dict[str, Any]):
@@ -90,14 +94,21 @@ def _key(key: Constant) -> str:
     if key is None:
         return "<nil>"
     if isinstance(key, float):
-        return f"{key:g}" if f"{key:g}" == repr(key) else _shortest(key)
+        return printed(key)
     return str(key)
 
 
-def _shortest(value: float) -> str:
-    """Return a float in the fewest digits, with an exponent below 1e-4 and from 1e21 on."""
-    text = repr(value)
-    return text.removesuffix(".0")
+def printed(value: float) -> str:
+    """Return a float as Go's ``%v`` prints it: an exponent below 1e-4 and from 1e6 on."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
+    exact = Decimal(repr(value)).normalize()
+    exponent = exact.adjusted() if value else 0
+    if _SMALLEST_PLAIN <= exponent < _SMALLEST_EXPONENT:
+        return f"{exact:f}"
+    first, *rest = map(str, exact.as_tuple().digits)
+    mantissa = f"{first}.{''.join(rest)}" if rest else first
+    return f"{'-' if value < 0 else ''}{mantissa}e{exponent:+03d}"
 
 
 def _ref(name: str) -> Json:

@@ -94,6 +94,7 @@ class OutputTypes:
             f"cannot resolve type '{name}' - it is not a primitive type (str, int, float, bool, Path) "
             "and no BaseModel definition was found in the predict file",
             f"{_ACCEPTED} A class counts when BaseModel or TypedDict is its direct base.",
+            is_missing=True,
         )
 
     def _generic(self, found: Generic, within: frozenset[str]) -> Type:

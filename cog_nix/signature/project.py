@@ -23,9 +23,11 @@ class Project:
 
     Args:
         root: where it is.
+        broken: why files that were looked for could not be parsed.
     """
 
     root: Path
+    broken: dict[str, RefusalError] = field(default_factory=dict)
     _sources: dict[str, Source | None] = field(default_factory=dict)
     _modules: dict[str, Module] = field(default_factory=dict)
 
@@ -60,8 +62,11 @@ class Project:
     def _read(self, path: str) -> Source | None:
         try:
             return Source(path, (self.root / path).read_bytes())
-        except (OSError, ValueError, RefusalError):
-            return None  # what is needed from it is reported as missing where it is needed
+        except RefusalError as refusal:
+            self.broken[path] = refusal  # told only when something in it is needed
+        except (OSError, ValueError):
+            pass  # what is needed from it is reported as missing where it is needed
+        return None
 
     def module(self, name: str, importer: str) -> Module | None:
         """Return the module of that name as seen from a file, or None when it is not the project's."""

@@ -72,14 +72,21 @@ class Reader:
     project: Project
     loaded: dict[str, Records] = field(default_factory=dict)
     _unfinished: set[str] = field(default_factory=set)
+    _open: list[Source] = field(default_factory=list)
 
     def read(self, source: Source, imports: Imports) -> Records:
         """Return the record classes that ``source`` defines or imports."""
         records = Records(imports, source.path)
+        self._open.append(source)
         records.models.update(_defined(source, records))
         self._follow_imports(records)
         records.models.update(_defined(source, records))  # now with what imported classes are
+        self._open.pop()
         return records
+
+    def _is_written(self, name: str) -> bool:
+        """Tell whether a file being read has ``….name``; all that could be said doubles with every import."""
+        return any(name in source.dotted for source in self._open)
 
     def _follow_imports(self, records: Records) -> None:
         for name, origin in records.imports.names.items():
@@ -89,9 +96,11 @@ class Reader:
                 continue
             imported = self.loaded.get(path) if path is not None else None
             for known, fields in list(models.items()):
-                records.models[f"{name}.{known}"] = fields
+                if self._is_written(known):
+                    records.models[f"{name}.{known}"] = fields
             if imported is not None:
-                records.typed_dicts.update([f"{name}.{known}" for known in imported.typed_dicts])
+                written = [known for known in imported.typed_dicts if self._is_written(known)]
+                records.typed_dicts.update([f"{name}.{known}" for known in written])
             if is_submodule or origin.module in {origin.name, "."}:
                 continue
             _alias(name, origin, imported or records, records, models)
@@ -124,7 +133,9 @@ class Reader:
         self._unfinished.discard(path)
         self.loaded[path] = records
         self._refresh()
+        self._open.append(source)
         self._follow_imports(records)
+        self._open.pop()
         return records.models
 
     def _refresh(self) -> None:

@@ -26,10 +26,12 @@ class RefusalError(Exception):
     Args:
         message: what is wrong.
         hint: what to write instead.
+        is_missing: whether something was not found that an unreadable file might define.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, is_missing: bool = False) -> None:
         super().__init__(message)
+        self.is_missing = is_missing
         self.message = message
         self.hint = hint
         self.path = ""
@@ -64,6 +66,7 @@ def unresolved_import(name: str, module: str) -> RefusalError:
         f"{message} - external types cannot be statically analyzed",
         f"Define {name} as a BaseModel subclass in this project. If its values are plain JSON, mark it: "
         f"`from typing import Annotated`, `from cog import Opaque`, then `Annotated[{name}, Opaque]`.",
+        is_missing=True,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.newer import parse
@@ -23,6 +24,8 @@ STRAY_BYTE = "\ufdd0"
 _BOM = b"\xef\xbb\xbf"
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_DOTTED = re.compile(r"\w+(?:\.\w+)+")
+_MOST_PARTS = 20
 _PUNCTUATION = re.compile(rb"#[^\r\n]*|[()]")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -75,19 +78,29 @@ class Source:
             self._data = text.encode()
             self._starts.extend(match.end() for match in _NEWLINE.finditer(self._data))
             self.tree = parse(text)
+        except UnicodeDecodeError as error:
+            line = len(_NEWLINE.findall(error.object, 0, error.start)) + 1
+            reason = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+            raise self._not_python(reason, line, "Save the file as UTF-8.") from None
         except SyntaxError as error:
-            raise self._not_python(error.msg or "invalid syntax", error.lineno or 0) from None
+            line = error.lineno or self._line_of(b"\0")
+            raise self._not_python(error.msg or "invalid syntax", line) from None
         except (RecursionError, MemoryError):
             raise self._not_python("the code is nested too deeply", 0) from None
         except (ValueError, OverflowError) as error:
-            raise self._not_python(str(error), 0) from None
+            raise self._not_python(str(error), self._line_of(b"\0")) from None
 
-    def _not_python(self, reason: str, line: int) -> RefusalError:
-        refusal = RefusalError(
-            f"failed to parse Python source: {reason}", "Python itself cannot read this file."
-        )
+    def _not_python(
+        self, reason: str, line: int, hint: str = "Python itself cannot read this file."
+    ) -> RefusalError:
+        refusal = RefusalError(f"failed to parse Python source: {reason}", hint)
         refusal.at(self.path, line, self.line(line).strip())
         return refusal
+
+    def _line_of(self, mark: bytes) -> int:
+        """Return the line of the first ``mark``; zero without one."""
+        at = self._data.find(mark)
+        return 0 if at < 0 else len(_NEWLINE.findall(self._data, 0, at)) + 1
 
     def line(self, number: int) -> str:
         """Return a line's text without its end; empty when there is no such line."""
@@ -95,6 +108,15 @@ class Source:
             return ""
         end = self._starts[number] if number < len(self._starts) else len(self._data)
         return self._data[self._starts[number - 1] : end].rstrip(b"\r\n").decode(errors="replace")
+
+    @cached_property
+    def dotted(self) -> frozenset[str]:
+        """What stands behind a dot anywhere in the file: ``b.c`` and ``c`` of ``a.b.c``."""
+        found: set[str] = set()
+        for match in _DOTTED.finditer(self._data.decode(errors="replace")):
+            parts = match[0].split(".")[-_MOST_PARTS:]
+            found.update(".".join(parts[start:]) for start in range(1, len(parts)))
+        return frozenset(found)
 
     def start(self, node: Positioned) -> int:
         """Return the offset of a node's first byte."""
@@ -157,6 +179,10 @@ class Source:
         nodes = inner.elts if isinstance(inner, ast.Tuple) and many else [inner]
         opening = self._data.find(b"[", self.end(node.value))
         return list(self._parts(nodes, opening + 1, self.end(node) - 1))
+
+    def before_bracket(self, node: ast.Subscript) -> str:
+        """Return what is subscripted, with its parentheses."""
+        return self.slice(self.start(node), self._data.find(b"[", self.end(node.value))).rstrip()
 
     def pairs(self, node: ast.Dict) -> Iterator[tuple[Expression, Expression]]:
         """Yield a dict's keys and values; unpacked dicts are left out."""

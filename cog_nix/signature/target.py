@@ -133,7 +133,9 @@ def _method(module: Module, owner: ast.ClassDef, mode: Mode) -> Target:
         return run
     if predict is not None:
         return Target(predict.function, predict.module, is_legacy=True)
-    raise RefusalError(f"{owner.name} must define run() or predict()", f"Add a method run to {owner.name}.")
+    raise RefusalError(
+        f"{owner.name} must define run() or predict()", f"Add a method run to {owner.name}.", is_missing=True
+    )
 
 
 def _predict_methods(

@@ -1,0 +1,5 @@
+from .deep import Deep as Below
+
+
+class Middle(Below):
+    pass

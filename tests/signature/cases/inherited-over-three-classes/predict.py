@@ -1,0 +1,6 @@
+from base import middle
+
+
+class Predictor(middle.Middle):
+    def setup(self) -> None:
+        pass

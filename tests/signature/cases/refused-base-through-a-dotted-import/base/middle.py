@@ -1,0 +1,3 @@
+class Middle:
+    def run(self) -> str:
+        raise NotImplementedError

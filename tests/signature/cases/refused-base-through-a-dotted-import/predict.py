@@ -1,0 +1,5 @@
+import base.middle
+
+
+class Predictor(base.middle.Middle):
+    pass

@@ -1,0 +1,5 @@
+from modes import Mode
+
+
+def run(mode: Mode = Mode.FAST) -> str:
+    raise NotImplementedError

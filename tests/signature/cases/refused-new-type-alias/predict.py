@@ -1,0 +1,5 @@
+type Names = list[str]
+
+
+def run(names: Names) -> str:
+    raise NotImplementedError

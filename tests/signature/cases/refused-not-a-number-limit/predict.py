@@ -1,0 +1,6 @@
+from cog import BasePredictor, Input
+
+
+class Predictor(BasePredictor):
+    def predict(self, x: float = Input(ge=nan)) -> str:
+        raise NotImplementedError

@@ -1,0 +1,5 @@
+from cog import ConcatenateIterator
+
+
+def run() -> ConcatenateIterator[str, str]:
+    raise NotImplementedError

@@ -1,0 +1,5 @@
+from cog import Iterator
+
+
+def run() -> Iterator[str, int]:
+    raise NotImplementedError

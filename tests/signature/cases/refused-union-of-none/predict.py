@@ -1,0 +1,2 @@
+def run(a: None | None) -> str:
+    raise NotImplementedError
