@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import config as cog_config
 from cog_nix import git, signature
-from cog_nix.errors import ConfigError, NixError
+from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
     from cog_nix.spec import Context
 
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESULT = "result"
 """Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
 
@@ -142,6 +144,28 @@ def asked_in(project: Project) -> dict[str, str]:
         str(name): f"{project.config_path.name}:{document.line('build', 'system_packages', index)}"
         for index, name in enumerate(build.get("system_packages") or [])
     }
+
+
+def explain(project: Project, name: str) -> list[str]:
+    """Tell why something is in a project's image.
+
+    Raises:
+        ConfigError: cog.yaml is wrong.
+        LockError: there is no lock, or nothing of this name in it.
+    """
+    from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - nothing else needs it
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+
+    lock = lock_format.read(project.lock_path)
+    if lock is None:
+        raise LockError(f"There is no {project.lock_path.name} yet.", hint="Make it with:  cog-nix lock")
+    document = cog_config.load(project).document
+    file = document.value(str, "build", "python_requirements") or project.config_path.name
+    python: dict[str, str] = {}
+    for line in cog_config.requirement_lines(document, project.root):
+        if found := _REQUIREMENT.match(line.text):
+            python.setdefault(lock_explain.normalised(found[0]), f"{file}:{line.number}")
+    return lock_explain.explain(lock, name, lock_explain.Asked(asked_in(project), python))
 
 
 def unsupported(project: Project, config: Config) -> None:

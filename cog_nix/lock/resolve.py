@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
+from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.plugins import Plugins, ask
@@ -63,11 +64,19 @@ class Resolver:
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
+        added = self._libraries(project, suite, system, wheels)
+        more: list[tuple[str, tuple[str, ...]]] = []
+        if added.packages:
+            more.append(("libraries", added.packages))
         if commands or any(wheel.source for wheel in wheels.wheels):
-            tools = ("build", (*choice.build_packages, *wheels.build_packages))
-            system = self._ask_system(replace(request, groups=(*request.groups, tools)))
+            more.append(("build", (*choice.build_packages, *wheels.build_packages)))
+        if more:
+            asked_in = {**dict(added.reasons), **self.asked_in}
+            system = self._ask_system(replace(request, groups=(*request.groups, *more), asked_in=asked_in))
         python, own = system.groups["python"], system.groups.get("system", ())
-        base, essential = core.divide(system.groups["base"], python)
+        libraries = system.groups.get("libraries", ())
+        self._tell(added, former)
+        base, essential = core.divide(system.groups["base"], python, added.packages)
         lock = Lock(
             inputs=inputs.digest(config, settings),
             suite=suite,
@@ -81,13 +90,15 @@ class Resolver:
             python=tuple(python),
             system=tuple(own),
             wheels=tuple(wheels.wheels),
+            libraries=tuple(libraries),
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
+            reasons=added.reasons,
             layers=layers.plan(
                 base=base,
                 essential=essential,
                 python=python,
-                system=own,
+                system=(*own, *libraries),
                 wheels=wheels.wheels,
                 commands=commands,
                 settings=settings.layers,
@@ -118,6 +129,32 @@ class Resolver:
             pins=pins,
             asked_in=self.asked_in,
         )
+
+    def _libraries(
+        self, project: Project, suite: str, system: SystemResolution, wheels: PythonResolution
+    ) -> libraries_of.Answer:
+        """Find what the image lacks; everything that is to be read is fetched first."""
+        groups = system.groups
+        core_packages, essential = core.divide(groups["base"], groups["python"])
+        own = groups.get("system", ())
+        present = (*core_packages, *groups["python"], *own, *(essential if own else ()))
+        files = self.context.fetcher.artifacts(artifacts_of(present, wheels.wheels))
+        return libraries_of.find(
+            suite=suite,
+            wheels=wheels.wheels,
+            files=files,
+            project=project.root,
+            present=present,
+            plugins=self.plugins,
+            context=self.context,
+        )
+
+    def _tell(self, added: libraries_of.Answer, former: Lock | None) -> None:
+        """Say what nobody asked for, once."""
+        known = dict(former.reasons) if former else {}
+        for package, line in added.lines:
+            if package not in known:
+                self.context.reporter.info(f"Adding {package}: {line}")
 
     def _ask_system(self, request: SystemRequest) -> SystemResolution:
         answer: SystemResolution | None = ask(
