@@ -108,6 +108,8 @@ class SystemResolution:
 
     groups: Mapping[str, tuple[Deb, ...]]
     indexes: tuple[Index, ...]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The package taken for each name that was asked for and is called something else in this suite."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def lock(
     config, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
-    policy = Policy(update=True, upgrade=moving)
+    policy = Policy(update=True, upgrade=moving, links=True)
     new = ensure_lock(project, config, settings, policy, lambda: services.resolver(project, settings))
     lines = changes(former, new)
     for line in lines:

@@ -1,8 +1,8 @@
 """The dynamic section of an ELF file (System V ABI, chapters 4 and 5), read from a stream that goes forward.
 
 A member of a wheel is deflated: to see its byte n, all bytes before n are inflated. So nothing is read that
-the loader would not read either: the header, the program headers, the dynamic section and the strings it names,
-in most files in that order. Section headers, which stand at a file's end, are never touched.
+the loader would not read either: the header, the program headers, the dynamic section and the strings that it
+names, in most files in that order. Section headers, which stand at a file's end, are never touched.
 """
 
 from __future__ import annotations
@@ -103,9 +103,11 @@ def _read(file: _Forward) -> Dynamic:
     if not native or kind not in _LOADABLE or entry_size != _PROGRAM_HEADER.size:
         raise NotElfError
     table = file.at(start, count * entry_size)
+    if len(table) < count * entry_size:
+        raise NotElfError
     loads: list[tuple[int, int, int]] = []
     dynamic = (0, 0)
-    for each in _PROGRAM_HEADER.iter_unpack(table[: len(table) // entry_size * entry_size]):
+    for each in _PROGRAM_HEADER.iter_unpack(table):
         segment, _, offset, address, _, size, *_ = each
         if segment == _PT_LOAD:
             loads.append((address, offset, size))

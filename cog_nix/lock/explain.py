@@ -6,6 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -99,19 +100,23 @@ def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
     python = {executable: f"{executable} is the image's interpreter, Python {lock.interpreter.version}"}
     named = {name: f"{name} is asked for in {place}" for name, place in asked.system.items()}
     linked = {package: "\n".join(_because(lock, reason, asked)) for package, reason in lock.reasons}
-    yield from (always, python, named, linked) if deb in lock.base else (named, linked, python, always)
+    if deb in lock.base:
+        yield from (always, python, named, linked)
+    elif deb in lock.python:
+        yield from (python, {deb.package: f"{deb.package} comes with the interpreter"})
+    else:
+        yield from (named, linked, python, always)
     essential = "is essential in Debian, and comes with system packages"
     yield {each.package: f"{each.package} {essential}" for each in lock.essential}
-    yield {each.package: f"{each.package} comes with the interpreter" for each in lock.python}
     yield {each.package: f"{each.package} is part of the base system" for each in lock.base}
     yield {each.package: f"{each.package} is asked for" for each in (*lock.system, *lock.libraries)}
 
 
 def _because(lock: Lock, reason: str, asked: Asked) -> list[str]:
-    """Return the sentence of the lock, and why its subject is there: a Python package, or a name in cog.yaml."""
-    subject = reason.split()[0]
+    """Return the lock's sentence, and why its subject is there: a Python package, or a name in cog.yaml."""
+    subject = reason.partition(" ")[0]
     if subject in asked.system:
-        return [f"{reason}, in {asked.system[subject]}"]
+        return [f"{reason} in {asked.system[subject]}"]
     owner = next((wheel for wheel in lock.wheels if wheel.name == subject), None)
     if owner is None:
         return [reason]
@@ -129,7 +134,7 @@ def _chain(
     for roots in groups:
         way = _way(name, depends, roots)
         if way:
-            steps = [f"{needy} needs {needed}" for needed, needy in zip(way, way[1:], strict=False)]
+            steps = [f"{needy} needs {needed}" for needed, needy in pairwise(way)]
             lines = [*steps, *roots[way[-1]].split("\n")]
             needy = sorted(each for each in depends if name in depends[each] and each not in way)
             if also and needy:

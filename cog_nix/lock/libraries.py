@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.elf.scan import Linked, Scan
-    from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.lock.model import Deb, Lock, Wheel
     from cog_nix.report import Reporter
     from cog_nix.spec import Context
 
@@ -31,6 +31,8 @@ PROJECT = ""
 _SELF_CONTAINED = re.compile(r"nvidia-")
 """NVIDIA's own distributions of CUDA: 4 GB to inflate. They link to each other, to glibc and to the driver;
 beyond that only to what network cards bring. Of these wheels only the names of libraries are read."""
+
+_THE_PROJECT = "The project"
 
 _SHOWN = 6
 """Names in one warning."""
@@ -51,6 +53,11 @@ class Answer:
 def project_links(root: Path) -> bool:
     """Tell whether a project has programs or libraries of its own."""
     return bool(scan_project(root).linked)
+
+
+def project_linked(lock: Lock) -> bool:
+    """Tell whether a lock holds a library for a project's own files."""
+    return any(reason.startswith(f"{_THE_PROJECT}:") for _, reason in lock.reasons)
 
 
 def find(
@@ -167,7 +174,7 @@ def _warn(
 
 
 def _titled(owner: str, versions: Mapping[str, str]) -> str:
-    return f"{owner} {versions[owner]}" if owner != PROJECT else "The project"
+    return f"{owner} {versions[owner]}" if owner != PROJECT else _THE_PROJECT
 
 
 def _sum_up(found: Iterable[FoundLibrary], versions: Mapping[str, str]) -> Answer:

@@ -93,7 +93,7 @@ class Resolver:
             libraries=tuple(libraries),
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
-            reasons=added.reasons,
+            reasons=tuple(sorted({**_renames(config, system), **dict(added.reasons)}.items())),
             layers=layers.plan(
                 base=base,
                 essential=essential,
@@ -253,6 +253,12 @@ def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
 def _upstream_version(deb: Deb) -> str:
     """Return a package's upstream version (Debian Policy 5.6.12): no epoch, no Debian revision."""
     return deb.version.rpartition(":")[2].rpartition("-")[0] or deb.version
+
+
+def _renames(config: Config, system: SystemResolution) -> dict[str, str]:
+    """Return the reason of each package that was asked for by another name."""
+    names = [name for name in config.build.system_packages if name in system.renamed]
+    return {system.renamed[name]: f"{name} is asked for" for name in reversed(names)}
 
 
 def _deb_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:

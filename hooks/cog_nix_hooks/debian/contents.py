@@ -26,7 +26,8 @@ _FORMAT = 1
 _CHUNK = 4_000_000
 
 # Where the loader looks (ld.so(8), multiarch): not the private folders below, not the libraries of cross
-# compilers and of other C libraries. The alternatives of BLAS and LAPACK lie a folder deeper; links point there.
+# compilers and of other C libraries. The alternatives of BLAS and LAPACK lie a folder deeper; links point
+# there.
 _LINE = re.compile(
     rb"^(?:usr/)?lib/(?:x86_64-linux-gnu/)?(?:(?:blas|lapack)/)?([^/\s]+\.so(?:\.[^/\s]*)?)[ \t]+(\S+)$",
     re.MULTILINE,
