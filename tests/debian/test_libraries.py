@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import cog_nix_hooks.debian as debian
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
+from cog_nix_hooks import debian
 from cog_nix_hooks.debian.companions import is_from_host, is_optional
 from cog_nix_hooks.debian.contents import open_contents
 

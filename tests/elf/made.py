@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 _BASE = 0x400000
@@ -31,8 +31,8 @@ def make_elf(
         soname: DT_SONAME.
         runpath: DT_RUNPATH.
         rpath: DT_RPATH.
-        strings_first: whether the strings stand before the dynamic section, as linkers write them, or behind it,
-            as patchelf does.
+        strings_first: whether the strings stand before the dynamic section, as linkers write them, or behind
+            it, as patchelf does.
         padding: bytes of code between the two.
         machine: e_machine.
         kind: e_type.
