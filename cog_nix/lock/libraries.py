@@ -97,8 +97,12 @@ def find(
     if answer is None:
         return Answer()
     versions = {wheel.name: wheel.version for wheel in wheels}
-    _warn(_without_substitute(answer, scans), versions, suite, context.reporter)
-    return _sum_up(answer.found, versions)
+    missing = _without_substitute(answer, scans)
+    _warn(missing, versions, suite, context.reporter)
+    # A file that will not load anyway asks for nothing: GPU back ends of other makers, for one.
+    dead = {(need.owner, need.path) for need in missing}
+    alive = [each for each in answer.found if (each.need.owner, each.need.path) not in dead]
+    return _sum_up(alive, versions)
 
 
 def _scan(wheel: Wheel, files: Mapping[str, Path], cache: Path) -> Scan:

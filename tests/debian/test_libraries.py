@@ -163,6 +163,7 @@ def test_a_library_that_only_the_index_knows_of_counts_as_there(context: Context
         ("numba", "numba/np/ufunc/tbbpool.cpython-313-x86_64-linux-gnu.so"),
         ("onnxruntime-gpu", "onnxruntime/capi/libonnxruntime_providers_tensorrt.so"),
         ("torchaudio", "torio/lib/libtorio_ffmpeg4.so"),
+        ("bitsandbytes", "bitsandbytes/libbitsandbytes_rocm64.so"),
     ],
 )
 def test_optional_files_count_for_nothing(context: Context, owner: str, path: str) -> None:
@@ -175,6 +176,7 @@ def test_optional_files_count_for_nothing(context: Context, owner: str, path: st
         ("pyqt5-qt5", "PyQt5/Qt5/plugins/platforms/libqxcb.so"),
         ("pyqt5-qt5", "PyQt5/Qt5/lib/libQt5Gui.so.5"),
         ("mine", "mine/plugins/fast.so"),
+        ("bitsandbytes", "bitsandbytes/libbitsandbytes_cuda124.so"),
         ("onnxruntime-gpu", "onnxruntime/capi/libonnxruntime_providers_cuda.so"),
     ],
 )

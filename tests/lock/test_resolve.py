@@ -440,6 +440,19 @@ def test_a_library_that_nothing_has_is_a_warning(house: _House) -> None:
     ]
 
 
+def test_a_file_that_will_not_load_asks_for_nothing(house: _House) -> None:
+    _put_wheel(house, "libGL.so.1", "libmadeup.so.3")
+    assert house.lock().libraries == ()
+    assert "libGL" not in house.reporter.warnings[0]
+
+
+def test_another_version_of_a_library_says_that_the_file_is_a_variant(house: _House) -> None:
+    files = {"numpy/_c.so": make_elf("libmadeup.so.3", "libGL.so.1"), "numpy/libmadeup.so.4": make_elf()}
+    make_wheel(house.cache / "downloads/numpy-2.1-py3-none-any.whl", files)
+    assert [deb.package for deb in house.lock().libraries] == ["libgl1"]
+    assert house.reporter.warnings == []
+
+
 def test_the_projects_own_libraries_count(house: _House) -> None:
     (house.cache / "project/mine.so").write_bytes(make_elf("libGL.so.1"))
     lock = house.lock()
