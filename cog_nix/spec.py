@@ -157,6 +157,8 @@ class LibraryRequest:
     needs: tuple[LibraryNeed, ...]
     distributions: tuple[str, ...]
     """Normalised names of all Python packages: some load libraries or start programs by name."""
+    built: tuple[str, ...]
+    """Those of them that are built from source, so that nothing could be read of them."""
     present: tuple[Deb, ...]
     """The system packages that are in the image, already downloaded."""
 

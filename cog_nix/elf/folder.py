@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tarfile
 from typing import IO, TYPE_CHECKING
@@ -13,6 +14,7 @@ from cog_nix.ignore import Ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
+_SITE_PACKAGES = re.compile(r"^usr/local/lib/python3\.\d+/site-packages/")
 
 
 def scan_project(root: Path) -> Scan:
@@ -38,7 +40,10 @@ def scan_project(root: Path) -> Scan:
 
 
 def scan_fragment(fragment: Path) -> Scan:
-    """Return what the files of a fragment need; paths are the image's, without a leading slash.
+    """Return what the files of a fragment need.
+
+    Paths are the image's without a leading slash; those of Python packages begin below ``site-packages``, as
+    a wheel's do.
 
     Args:
         fragment: folder with ``files.tar``, a POSIX tar without end-of-archive blocks.
@@ -49,11 +54,12 @@ def scan_fragment(fragment: Path) -> Scan:
         for member in tar:
             if not may_be_elf(member.name, executable=bool(member.mode & 0o111)):
                 continue
-            if (member.issym() or member.islnk()) and is_library(member.name):
-                links.append(member.name)
+            name = _SITE_PACKAGES.sub("", member.name, count=1)
+            if (member.issym() or member.islnk()) and is_library(name):
+                links.append(name)
             elif member.isreg():
                 stream = tar.extractfile(member)
-                found.append((member.name, _read_open(stream) if stream else None))
+                found.append((name, _read_open(stream) if stream else None))
     return gather(found, links)
 
 

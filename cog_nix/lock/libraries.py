@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cog_nix.elf.folder import scan_project
@@ -17,7 +18,7 @@ from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.elf.scan import Linked, Scan
@@ -69,6 +70,8 @@ def find(
     present: Sequence[Deb],
     plugins: Plugins,
     context: Context,
+    made: Mapping[str, Scan] = MappingProxyType({}),
+    brought: Collection[str] = (),
 ) -> Answer:
     """Find the system packages that nobody named.
 
@@ -80,6 +83,9 @@ def find(
         present: system packages that are in the image anyway.
         plugins: who is asked.
         context: for hooks; where results are kept.
+        made: what was found in results of builds and commands (:func:`~cog_nix.elf.folder.scan_fragment`): by
+            the name of a wheel that was built from source, or by what else to call its origin in a reason.
+        brought: sonames of the interpreter's own libraries.
 
     Raises:
         LockError: a wheel cannot be read, or an index is broken.
@@ -87,10 +93,12 @@ def find(
     cache = context.cache_dir / "elf"
     scans = {wheel.name: _scan(wheel, files, cache) for wheel in wheels if wheel.source is None}
     scans[PROJECT] = scan_project(project)
+    scans.update(made)
     request = LibraryRequest(
         suite=suite,
-        needs=tuple(unmet(scans, {wheel.name: wheel.depends for wheel in wheels})),
+        needs=tuple(unmet(scans, {wheel.name: wheel.depends for wheel in wheels}, brought)),
         distributions=tuple(sorted(wheel.name for wheel in wheels)),
+        built=tuple(sorted(wheel.name for wheel in wheels if wheel.name not in scans)),
         present=tuple(present),
     )
     answer: LibraryResolution | None = ask(plugins, "find_libraries", request=request, context=context)
@@ -112,19 +120,22 @@ def _scan(wheel: Wheel, files: Mapping[str, Path], cache: Path) -> Scan:
     return scan_wheel(path, wheel.artifact.sha256, cache)
 
 
-def unmet(scans: Mapping[str, Scan], depends: Mapping[str, Sequence[str]]) -> Iterator[LibraryNeed]:
+def unmet(
+    scans: Mapping[str, Scan], depends: Mapping[str, Sequence[str]], brought: Collection[str] = ()
+) -> Iterator[LibraryNeed]:
     """Yield what files need that nothing beside them has.
 
     Args:
-        scans: of each wheel by name; the project's under :data:`PROJECT`.
+        scans: of each wheel by name; the project's under :data:`PROJECT`; results of commands by other names.
         depends: names of the wheels that each wheel requires.
+        brought: sonames that are there for everything.
     """
     paths = frozenset(path for name, scan in scans.items() if name != PROJECT for path in scan.libraries)
     names = {name: scan.names for name, scan in scans.items()}
     for owner, scan in sorted(scans.items()):
-        # The project may import any of its packages before it loads what is its own.
-        around = set(scans) if owner == PROJECT else _with_dependencies(owner, depends)
-        met = frozenset().union(*(names[each] for each in around if each in names))
+        # The project, and what commands made for it, may import any package before it loads what is its own.
+        around = _with_dependencies(owner, depends) if owner in depends else set(scans)
+        met = frozenset(brought).union(*(names[each] for each in around if each in names))
         for linked in scan.linked:
             for soname in linked.needed:
                 if soname not in met and not _reached(linked, soname, paths):
@@ -178,7 +189,9 @@ def _warn(
 
 
 def _titled(owner: str, versions: Mapping[str, str]) -> str:
-    return f"{owner} {versions[owner]}" if owner != PROJECT else _THE_PROJECT
+    if owner == PROJECT:
+        return _THE_PROJECT
+    return f"{owner} {versions[owner]}" if owner in versions else owner
 
 
 def _sum_up(found: Iterable[FoundLibrary], versions: Mapping[str, str]) -> Answer:

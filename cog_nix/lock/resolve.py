@@ -64,7 +64,8 @@ class Resolver:
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
-        added = self._libraries(project, suite, system, wheels)
+        own_library = (f"libpython{choice.minor}.so.1.0",) if choice.artifact else ()
+        added = self._libraries(project, suite, system, wheels, own_library)
         more: list[tuple[str, tuple[str, ...]]] = []
         if added.packages:
             more.append(("libraries", added.packages))
@@ -131,7 +132,12 @@ class Resolver:
         )
 
     def _libraries(
-        self, project: Project, suite: str, system: SystemResolution, wheels: PythonResolution
+        self,
+        project: Project,
+        suite: str,
+        system: SystemResolution,
+        wheels: PythonResolution,
+        brought: Sequence[str],
     ) -> libraries_of.Answer:
         """Find what the image lacks; everything that is to be read is fetched first."""
         groups = system.groups
@@ -147,6 +153,7 @@ class Resolver:
             present=present,
             plugins=self.plugins,
             context=self.context,
+            brought=brought,
         )
 
     def _tell(self, added: libraries_of.Answer, former: Lock | None) -> None:

@@ -37,6 +37,7 @@ lib/x86_64-linux-gnu/libold.so.1        oldlibs/libold1
 {_LIB}/libgone.so.1                     libs/libgone1
 {_LIB}/libhidden.so.4                   libs/present
 {_LIB}/libmagic.so.1                    libs/libmagic1t64
+{_LIB}/libpq.so.5                       libs/libpq5
 """
 _STANZAS = """
 Package: libgl1
@@ -59,6 +60,8 @@ Package: libforbidden-alternative
 
 Package: libmagic1t64
 
+Package: libpq5
+
 Package: present
 """
 
@@ -75,9 +78,13 @@ def _need(soname: str, owner: str = "wheel", path: str = "wheel/_c.so") -> Libra
 
 
 def _find(
-    context: Context, *needs: LibraryNeed, distributions: tuple[str, ...] = (), present: tuple[Deb, ...] = ()
+    context: Context,
+    *needs: LibraryNeed,
+    distributions: tuple[str, ...] = (),
+    built: tuple[str, ...] = (),
+    present: tuple[Deb, ...] = (),
 ) -> LibraryResolution:
-    request = LibraryRequest("trixie", needs, distributions, present)
+    request = LibraryRequest("trixie", needs, distributions, built, present)
     found = debian.find_libraries(request, context)
     assert found is not None
     return found
@@ -209,6 +216,12 @@ def test_what_python_packages_load_and_start_is_known(context: Context) -> None:
     )
 
 
+def test_what_is_built_from_source_is_known_by_name(context: Context) -> None:
+    assert _find(context, distributions=("psycopg2",)) == LibraryResolution((), ())
+    found = _find(context, distributions=("psycopg2", "numpy"), built=("psycopg2", "numpy"))
+    assert _packages(found) == {"libpq.so.5": "libpq5"}
+
+
 def test_a_mirror_without_the_index_is_told(archive: Any, context_for: Callable[..., Context]) -> None:
     archive.add_all(_STANZAS)
     context = context_for(archive.url)
@@ -217,7 +230,7 @@ def test_a_mirror_without_the_index_is_told(archive: Any, context_for: Callable[
 
 
 def test_a_suite_of_another_distribution_is_left_to_others(context: Context) -> None:
-    assert debian.find_libraries(LibraryRequest("noble", (), (), ()), context) is None
+    assert debian.find_libraries(LibraryRequest("noble", (), (), (), ()), context) is None
 
 
 def test_a_broken_package_is_named(context: Context, tmp_path: Path) -> None:

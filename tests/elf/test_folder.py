@@ -48,6 +48,9 @@ def test_a_fragment_is_read_from_its_tar(tmp_path: Path) -> None:
             archive.Entry("opt/lib/libx.so.1", 0o644, data=make_elf("libGL.so.1", runpath="/opt/lib")),
             archive.Entry("opt/lib/libx.so", 0o777, tarfile.SYMTYPE, target="libx.so.1"),
             archive.Entry("opt/tool", 0o755, data=make_elf("libz.so.1", kind=2, strings_first=False)),
+            archive.Entry(
+                "usr/local/lib/python3.13/site-packages/x/_c.so", 0o644, data=make_elf("libx.so.1")
+            ),
             archive.Entry("opt/script", 0o755, data=b"#!/bin/sh\n"),
         ],
         "run",
@@ -56,6 +59,7 @@ def test_a_fragment_is_read_from_its_tar(tmp_path: Path) -> None:
         linked=(
             Linked("opt/lib/libx.so.1", ("libGL.so.1",), ("/opt/lib",)),
             Linked("opt/tool", ("libz.so.1",)),
+            Linked("x/_c.so", ("libx.so.1",)),
         ),
-        libraries=("opt/lib/libx.so", "opt/lib/libx.so.1"),
+        libraries=("opt/lib/libx.so", "opt/lib/libx.so.1", "x/_c.so"),
     )

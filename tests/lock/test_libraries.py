@@ -37,7 +37,7 @@ def test_a_run_path_reaches_into_other_wheels() -> None:
         "a": _scan("a/_c.so", "libx.so.1", "liby.so.1", search=("$ORIGIN/../b/lib",)),
         "b": Scan(libraries=("b/lib/libx.so.1", "b/other/liby.so.1")),
     }
-    assert list(unmet(scans, {})) == [LibraryNeed("a", "a/_c.so", "liby.so.1")]
+    assert list(unmet(scans, {"a": (), "b": ()})) == [LibraryNeed("a", "a/_c.so", "liby.so.1")]
 
 
 def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
@@ -46,7 +46,16 @@ def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
         PROJECT: _scan("libmine.so", "libx.so.1", _GL),
         "b": Scan(libraries=("b/libx.so.1",)),
     }
-    assert list(unmet(scans, {})) == [
+    assert list(unmet(scans, {"a": (), "b": ()})) == [
         LibraryNeed(PROJECT, "libmine.so", _GL),
         LibraryNeed("a", "a/_c.so", "libmine.so"),
     ]
+
+
+def test_what_commands_made_may_use_all_wheels_and_the_interpreter() -> None:
+    scans = {
+        "run 1": _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
+        "b": Scan(libraries=("b/libx.so.1",)),
+    }
+    needs = list(unmet(scans, {"b": ()}, brought=("libpython3.13.so.1.0",)))
+    assert needs == [LibraryNeed("run 1", "opt/tool", _GL)]

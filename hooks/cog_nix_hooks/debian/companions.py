@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 LOADED: Mapping[str, tuple[str, ...]] = {
     "cairocffi": ("libcairo.so.2",),  # ffi.dlopen; so does CairoSVG, through it
-    "mysqlclient": ("libmariadb.so.3",),  # no wheels for Linux; links to it when built
     "phonemizer": ("libespeak-ng.so.1",),  # its default backend, by ctypes
-    "psycopg2": ("libpq.so.5",),  # no wheels for Linux; psycopg2-binary has its own
-    "pyaudio": ("libportaudio.so.2",),  # no wheels for Linux; links to it when built
-    "pycairo": ("libcairo.so.2",),  # no wheels for Linux; links to it when built
     "pyenchant": ("libenchant-2.so.2",),  # ctypes; its wheels bring it for Windows and macOS alone
     "pyfluidsynth": ("libfluidsynth.so.3",),  # ctypes.util.find_library
     "pyopengl": ("libGL.so.1", "libEGL.so.1"),  # ctypes, whichever PYOPENGL_PLATFORM asks for
@@ -36,7 +32,17 @@ LOADED: Mapping[str, tuple[str, ...]] = {
         "libpangoft2-1.0.so.0",
     ),
 }
-"""Libraries that a Python package loads at run time, or links to when it is built from source."""
+"""Libraries that a Python package loads at run time."""
+
+LINKED: Mapping[str, tuple[str, ...]] = {
+    "mysqlclient": ("libmariadb.so.3",),
+    "psycopg2": ("libpq.so.5",),
+    "pyaudio": ("libportaudio.so.2",),
+    "pycairo": ("libcairo.so.2",),
+    "pygraphviz": ("libcgraph.so.6", "libgvc.so.6"),
+    "python-ldap": ("libldap.so.2", "libldap-2.5.so.0"),
+}
+"""Libraries that a Python package without wheels links to when it is built, under all names they go by."""
 
 STARTED: Mapping[str, tuple[str, str]] = {
     "ffmpeg-python": ("ffmpeg", "ffmpeg"),

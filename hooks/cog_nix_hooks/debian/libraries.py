@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
-from .companions import LOADED, STARTED, is_from_host, is_optional
+from .companions import LINKED, LOADED, STARTED, is_from_host, is_optional
 from .contents import open_contents
 from .provided import provided
 
@@ -36,7 +36,7 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     files = context.fetcher.artifacts([deb.artifact for deb in request.present])
     there = provided(request.present, files, cache)
     linked = [need for need in request.needs if need.soname not in there and _counts(need)]
-    loaded = [need for need in _loaded(request.distributions) if need.soname not in there]
+    loaded = [need for need in _loaded(request) if need.soname not in there]
     started = list(_started(request))
     if not linked and not loaded:
         return LibraryResolution(tuple(started), ())
@@ -62,9 +62,11 @@ def _counts(need: LibraryNeed) -> bool:
     return not is_from_host(need.soname) and not is_optional(need.owner, need.path)
 
 
-def _loaded(distributions: Iterable[str]) -> Iterator[LibraryNeed]:
-    for name in distributions:
-        for soname in LOADED.get(name, ()):
+def _loaded(request: LibraryRequest) -> Iterator[LibraryNeed]:
+    """Yield what is known of packages; a name that the suite does not have is that of another suite."""
+    tables = [(LOADED, name) for name in request.distributions] + [(LINKED, name) for name in request.built]
+    for table, name in tables:
+        for soname in table.get(name, ()):
             yield LibraryNeed(name, "", soname)
 
 
