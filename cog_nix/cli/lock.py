@@ -53,6 +53,8 @@ def lock(
             "Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}"
         )
     project = find_project(Path.cwd(), config_file)
+    if explain and (names or upgrade):
+        raise LockError("--explain changes nothing, so it goes with no other option.")
     if explain:
         for line in building.explain(project, explain):
             typer.echo(line)

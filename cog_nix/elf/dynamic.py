@@ -26,6 +26,8 @@ _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 14, 15, 29
 _LONGEST_STRING = 4096
 _MOST_ENTRIES = 65536
+_LARGEST_FILE = 1 << 40
+"""Bytes; an offset beyond is damage."""
 
 
 class Stream(Protocol):
@@ -80,6 +82,8 @@ class _Forward:
 
     def at(self, offset: int, size: int) -> bytes:
         """Return the bytes of a range; fewer where the file ends."""
+        if offset > _LARGEST_FILE:
+            raise NotElfError
         if offset < self._start:
             self._stream, self._start, self._last = self._reopen(), 0, b""
         position = self._start + len(self._last)

@@ -33,6 +33,8 @@ _SELF_CONTAINED = re.compile(r"nvidia-")
 """NVIDIA's own distributions of CUDA: 4 GB to inflate. They link to each other, to glibc and to the driver;
 beyond that only to what network cards bring. Of these wheels only the names of libraries are read."""
 
+_CUDA = re.compile(r"lib(cu(dart|blas|fft|rand|solver|sparse|dnn)|nvrtc|nvJitLink|nccl)")
+
 _THE_PROJECT = "The project"
 
 _SHOWN = 6
@@ -181,10 +183,12 @@ def _warn(
         by_owner.setdefault(need.owner, []).append(need)
     for owner, needs in by_owner.items():
         names = list(dict.fromkeys(need.soname for need in needs))
+        cuda = " CUDA's libraries come with Python packages: nvidia-cublas-cu12 and the like."
+        advice = cuda if any(map(_CUDA.match, names)) else ""
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         reporter.warn(
             f"{_titled(owner, versions)} links to {', '.join(names[:_SHOWN])}{more}, which nothing in the "
-            f"image and no package of {suite} has: {needs[0].path} will not load."
+            f"image and no package of {suite} has: {needs[0].path} will not load.{advice}"
         )
 
 

@@ -78,8 +78,19 @@ def test_a_static_program_needs_nothing() -> None:
         b"",
         make_elf("libc.so.6")[:150],
         make_elf("libc.so.6", strings_first=False)[:-8],
+        make_elf("libc.so.6")[:32] + b"\xff" * 8 + make_elf("libc.so.6")[40:],
     ],
-    ids=["arm", "32-bit", "object-file", "text", "magic-alone", "empty", "cut-in-headers", "cut-in-strings"],
+    ids=[
+        "arm",
+        "32-bit",
+        "object-file",
+        "text",
+        "magic-alone",
+        "empty",
+        "cut-in-headers",
+        "cut-in-strings",
+        "an-offset-beyond-all-files",
+    ],
 )
 def test_what_is_not_loaded_here_is_nothing(data: bytes) -> None:
     assert _read(data) is None

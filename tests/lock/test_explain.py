@@ -178,6 +178,8 @@ def test_the_command_line_tells_it(whole: Lock, tmp_path: Path) -> None:
         "  opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1\n"
         "  opencv-python is asked for in requirements.txt:2\n"
     )
+    mixed = cog_nix("lock", "--explain", "libgl1", "--upgrade", cwd=tmp_path, check=False)
+    assert (mixed.returncode, mixed.stdout) == (1, "")
     wrong = cog_nix("lock", "--explain", "libgl", cwd=tmp_path, check=False)
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "libgl is not in the lock." in wrong.stderr

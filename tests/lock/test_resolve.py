@@ -440,6 +440,14 @@ def test_a_library_that_nothing_has_is_a_warning(house: _House) -> None:
     ]
 
 
+def test_missing_libraries_of_cuda_come_with_advice(house: _House) -> None:
+    _put_wheel(house, "libcublas.so.12")
+    house.lock()
+    assert house.reporter.warnings[0].endswith(
+        "will not load. CUDA's libraries come with Python packages: nvidia-cublas-cu12 and the like."
+    )
+
+
 def test_a_file_that_will_not_load_asks_for_nothing(house: _House) -> None:
     _put_wheel(house, "libGL.so.1", "libmadeup.so.3")
     assert house.lock().libraries == ()
