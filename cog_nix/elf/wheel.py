@@ -51,7 +51,7 @@ def scan_wheel(path: Path, sha256: str, cache: Path) -> Scan:
         return Scan.from_json(json.loads(kept.read_bytes()))
     try:
         scan = _scan(path)
-    except (zipfile.BadZipFile, _INFLATING, EOFError) as error:
+    except (zipfile.BadZipFile, _INFLATING, EOFError, NotImplementedError) as error:
         raise _unreadable(path, error) from error
     write_atomically(kept, json.dumps(scan.to_json(), separators=(",", ":")).encode())
     return scan
@@ -99,8 +99,11 @@ def _installed(name: str) -> str:
 
 
 def _read_member(path: Path, info: zipfile.ZipInfo) -> Dynamic | None:
-    with path.open("rb") as file:
-        return read_dynamic(lambda: _member(file, info))
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with path.open("rb") as file:
+            return read_dynamic(lambda: _member(file, info))
+    with zipfile.ZipFile(path) as archive:
+        return read_dynamic(lambda: _Member(archive.open(info), info.file_size, None))
 
 
 def _member(file: IO[bytes], info: zipfile.ZipInfo) -> _Member:
@@ -109,8 +112,6 @@ def _member(file: IO[bytes], info: zipfile.ZipInfo) -> _Member:
     header = file.read(_LOCAL_HEADER)
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     file.seek(names, 1)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise zipfile.BadZipFile(f"{info.filename} is compressed by method {info.compress_type}")
     inflater = isal_zlib.decompressobj(_RAW_DEFLATE) if info.compress_type else None
     return _Member(file, info.compress_size, inflater)
 
@@ -121,9 +122,9 @@ class _Member:
 
     file: IO[bytes]
     left: int
-    """Bytes of the archive that are still to be read."""
+    """Bytes of the file that are still to be read."""
     inflater: Any
-    """None: the member is stored as it is."""
+    """None: what is read is the member's content."""
     ready: bytes = field(default=b"")
 
     def read(self, size: int) -> bytes:

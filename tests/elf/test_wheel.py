@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,14 @@ def test_a_broken_result_is_made_anew(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "cache").rglob("*.json")
     kept.write_text("{")
     assert scan_wheel(wheel, "1" * 64, tmp_path / "cache") == first
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_unusual_compressions_are_read_as_well(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w", method) as archive:
+        archive.writestr("x.so", make_elf("libGL.so.1"))
+    scan = scan_wheel(tmp_path / "x.whl", "4" * 64, tmp_path / "cache")
+    assert scan.linked == (Linked("x.so", ("libGL.so.1",)),)
 
 
 def test_names_are_had_without_inflating(tmp_path: Path) -> None:
