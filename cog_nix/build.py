@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import posixpath
+import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from cog_nix import certificate, git
 from cog_nix import config as cog_config
 from cog_nix.api import read_api
 from cog_nix.config import weights_lock
-from cog_nix.errors import ConfigError, NixError
+from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""
 
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESULT = "result"
 """Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
 
@@ -158,6 +160,29 @@ def asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:
         str(name): f"{project.config_path.name}:{document.line('build', 'system_packages', index)}"
         for index, name in enumerate(names)
     }
+
+
+def explain(project: Project, name: str) -> list[str]:
+    """Tell why something is in a project's image.
+
+    Raises:
+        ConfigError: cog.yaml is wrong.
+        LockError: there is no lock, or nothing of this name in it.
+    """
+    from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - nothing else needs it
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+
+    lock = lock_format.read(project.lock_path)
+    if lock is None:
+        raise LockError(f"There is no {project.lock_path.name} yet.", hint="Make it with:  cog-nix lock")
+    loaded = cog_config.load(project)
+    document = loaded.document
+    file = document.value(str, "build", "python_requirements") or project.config_path.name
+    python: dict[str, str] = {}
+    for line in cog_config.requirement_lines(document, project.root):
+        if found := _REQUIREMENT.match(line.text):
+            python.setdefault(lock_explain.normalised(found[0]), f"{file}:{line.number}")
+    return lock_explain.explain(lock, name, lock_explain.Asked(asked_in(project, loaded), python))
 
 
 def unsupported(project: Project, config: Config) -> None:

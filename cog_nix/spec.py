@@ -108,6 +108,8 @@ class SystemResolution:
 
     groups: Mapping[str, tuple[Deb, ...]]
     indexes: tuple[Index, ...]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The package taken for each name that was asked for and is called something else in this suite."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,48 @@ class PythonResolution:
     wheels: tuple[Wheel, ...]
     build_packages: tuple[str, ...] = ()
     """System packages that source builds need beside those that every build has (``cargo``)."""
+
+
+@dataclass(frozen=True)
+class LibraryNeed:
+    """A shared library that a file of the image needs and nothing around that file has."""
+
+    owner: str
+    """Normalised name of the Python package whose file it is; ``""``: the project's own."""
+    path: str
+    """The file; of a Python package, below ``site-packages``."""
+    soname: str
+
+
+@dataclass(frozen=True)
+class LibraryRequest:
+    """A question to whoever knows the system's libraries."""
+
+    suite: str
+    needs: tuple[LibraryNeed, ...]
+    distributions: tuple[str, ...]
+    """Normalised names of all Python packages: some load libraries or start programs by name."""
+    built: tuple[str, ...]
+    """Those of them that are built from source, so that nothing could be read of them."""
+    present: tuple[Deb, ...]
+    """The system packages that are in the image, already downloaded."""
+
+
+@dataclass(frozen=True)
+class FoundLibrary:
+    """A system package that brings something needed."""
+
+    package: str
+    need: LibraryNeed
+
+
+@dataclass(frozen=True)
+class LibraryResolution:
+    """The answer. A need that is in neither list is met, or counts for nothing (an optional plugin)."""
+
+    found: tuple[FoundLibrary, ...]
+    missing: tuple[LibraryNeed, ...]
+    """What no package of the suite has."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +291,17 @@ class Spec:
 
         Raises:
             LockError: the requirements cannot be satisfied.
+        """
+
+    @hookspec(firstresult=True)
+    def find_libraries(self, request: LibraryRequest, context: Context) -> LibraryResolution | None:
+        """Runs when locking, after the Python packages: find system packages for libraries that nothing has.
+
+        Returns:
+            Packages to add to the image, or None when this plugin does not know the suite.
+
+        Raises:
+            LockError: the suite's index of files is broken.
         """
 
     @hookspec

@@ -17,6 +17,15 @@ Upgrade = Annotated[
     ),
 ]
 Names = Annotated[list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")]
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="NAME",
+        show_default=False,
+        help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +33,13 @@ def register(app: typer.Typer) -> None:
     app.command("lock", help="Resolve everything the image is made from and write cog-nix.lock.")(lock)
 
 
-def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFile = "cog.yaml") -> None:
+def lock(
+    *,
+    names: Names = None,
+    upgrade: Upgrade = False,
+    explain: Explain = None,
+    config_file: ConfigFile = "cog.yaml",
+) -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
     from cog_nix import build as building  # noqa: PLC0415 - a faster --help
     from cog_nix.errors import LockError  # noqa: PLC0415
@@ -38,11 +53,17 @@ def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFi
             "Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}"
         )
     project = find_project(Path.cwd(), config_file)
+    if explain and (names or upgrade):
+        raise LockError("--explain changes nothing, so it goes with no other option.")
+    if explain:
+        for line in building.explain(project, explain):
+            typer.echo(line)
+        return
     services = building.Services(plugins(), reporter)
     loaded, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
-    policy = Policy(update=True, upgrade=moving)
+    policy = Policy(update=True, upgrade=moving, links=True)
     asked = building.asked_in(project, loaded)
     new = ensure_lock(project, loaded.config, settings, policy, lambda: services.resolver(asked, settings))
     lines = changes(former, new)

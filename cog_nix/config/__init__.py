@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.config.complete import DEFAULT_PYTHON, complete
+from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines
 from cog_nix.config.deprecations import deprecations
 from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
@@ -36,6 +36,7 @@ __all__ = [
     "load_config",
     "load_settings",
     "parse",
+    "requirement_lines",
     "validate",
     "with_concurrency",
 ]

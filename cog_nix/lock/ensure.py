@@ -26,6 +26,8 @@ class Policy:
     update: bool = False
     """Resolve again when it does not fit any more; otherwise refuse."""
     upgrade: Upgrade = field(default_factory=Upgrade)
+    links: bool = False
+    """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
 
 def ensure_lock(
@@ -46,7 +48,7 @@ def ensure_lock(
     """
     former = former_lock(project, policy.upgrade)
     fresh = former is not None and former.inputs == inputs.digest(config, settings)
-    if former and fresh and not policy.upgrade.anything:
+    if former and fresh and not policy.upgrade.anything and not (policy.links and _links(project, former)):
         return former
     if former and not policy.update and not policy.upgrade.anything:
         raise StaleLockError(
@@ -59,6 +61,13 @@ def ensure_lock(
     lock = resolver().resolve(project, config, settings, former, policy.upgrade)
     lock_format.write(lock, project.lock_path)
     return lock
+
+
+def _links(project: Project, former: Lock) -> bool:
+    """Tell whether the project links to libraries, or did when it was locked."""
+    from cog_nix.lock.libraries import project_linked, project_links  # noqa: PLC0415 - only where it is asked
+
+    return project_linked(former) or project_links(project.root)
 
 
 def former_lock(project: Project, upgrade: Upgrade) -> Lock | None:

@@ -155,7 +155,7 @@ class Lock:
     runs: tuple[Run, ...] = ()
     """Results of commands, in their order; those that never ran are missing."""
     reasons: tuple[tuple[str, str], ...] = ()
-    """``(package, sentence)``: why a package that nobody named is there."""
+    """``(package, sentence)``: why a package that nobody named, or by another name, is there."""
     layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0``."""
     packages: tuple[NixPackage, ...] = ()

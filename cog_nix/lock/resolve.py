@@ -10,6 +10,7 @@ from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.config.sdk import sdk_requirements
 from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
+from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.lock.packages import lock_packages
@@ -67,11 +68,20 @@ class Resolver:
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
+        own_library = (f"libpython{choice.minor}.so.1.0",) if choice.artifact else ()
+        added = self._libraries(project, suite, system, wheels, own_library)
+        more: list[tuple[str, tuple[str, ...]]] = []
+        if added.packages:
+            more.append(("libraries", added.packages))
         if commands or any(wheel.source for wheel in wheels.wheels):
-            tools = ("build", (*choice.build_packages, *wheels.build_packages))
-            system = self._ask_system(replace(request, groups=(*request.groups, tools)))
+            more.append(("build", (*choice.build_packages, *wheels.build_packages)))
+        if more:
+            asked_in = {**dict(added.reasons), **self.asked_in}
+            system = self._ask_system(replace(request, groups=(*request.groups, *more), asked_in=asked_in))
         python, own = system.groups["python"], system.groups.get("system", ())
-        base, essential = core.divide(system.groups["base"], python)
+        libraries = system.groups.get("libraries", ())
+        self._tell(added, former)
+        base, essential = core.divide(system.groups["base"], python, added.packages)
         lock = Lock(
             inputs=inputs.digest(config, settings),
             suite=suite,
@@ -85,14 +95,16 @@ class Resolver:
             python=tuple(python),
             system=tuple(own),
             wheels=tuple(wheels.wheels),
+            libraries=tuple(libraries),
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
             packages=packages,
+            reasons=tuple(sorted({**_renames(config, system), **dict(added.reasons)}.items())),
             layers=layers.plan(
                 base=base,
                 essential=essential,
                 python=python,
-                system=own,
+                system=(*own, *libraries),
                 wheels=wheels.wheels,
                 commands=commands,
                 settings=settings.layers,
@@ -123,6 +135,38 @@ class Resolver:
             pins=pins,
             asked_in=self.asked_in,
         )
+
+    def _libraries(
+        self,
+        project: Project,
+        suite: str,
+        system: SystemResolution,
+        wheels: PythonResolution,
+        brought: Sequence[str],
+    ) -> libraries_of.Answer:
+        """Find what the image lacks; everything that is to be read is fetched first."""
+        groups = system.groups
+        core_packages, essential = core.divide(groups["base"], groups["python"])
+        own = groups.get("system", ())
+        present = (*core_packages, *groups["python"], *own, *(essential if own else ()))
+        files = self.context.fetcher.artifacts(artifacts_of(present, wheels.wheels))
+        return libraries_of.find(
+            suite=suite,
+            wheels=wheels.wheels,
+            files=files,
+            project=project.root,
+            present=present,
+            plugins=self.plugins,
+            context=self.context,
+            brought=brought,
+        )
+
+    def _tell(self, added: libraries_of.Answer, former: Lock | None) -> None:
+        """Say what nobody asked for, once."""
+        known = dict(former.reasons) if former else {}
+        for package, line in added.lines:
+            if package not in known:
+                self.context.reporter.info(f"Adding {package}: {line}")
 
     def _ask_system(self, request: SystemRequest) -> SystemResolution:
         answer: SystemResolution | None = ask(
@@ -206,6 +250,12 @@ def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
 def _upstream_version(deb: Deb) -> str:
     """Return a package's upstream version (Debian Policy 5.6.12): no epoch, no Debian revision."""
     return deb.version.rpartition(":")[2].rpartition("-")[0] or deb.version
+
+
+def _renames(config: Config, system: SystemResolution) -> dict[str, str]:
+    """Return the reason of each package that was asked for by another name."""
+    names = [name for name in config.build.system_packages if name in system.renamed]
+    return {system.renamed[name]: f"{name} is asked for" for name in reversed(names)}
 
 
 def _deb_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import lzma
 import threading
@@ -95,6 +96,7 @@ class TinyArchive:
         date: datetime | None = None,
         by_hash: bool = True,
         key: pysequoia.Tsk | None = None,
+        contents: str | None = None,
     ) -> Path:
         """Write a suite; return its InRelease file."""
         dists = self.root / folder / "dists" / suite
@@ -114,14 +116,20 @@ class TinyArchive:
             f"Acquire-By-Hash: {'yes' if by_hash else 'no'}\nSHA256:\n"
             f" {sha256} {len(packed)} main/binary-amd64/Packages.xz\n"
         )
+        if contents is not None:
+            listed = gzip.compress(contents.encode())
+            (dists / "main/Contents-amd64.gz").write_bytes(listed)
+            text += f" {hashlib.sha256(listed).hexdigest()} {len(listed)} main/Contents-amd64.gz\n"
         signer = (key or self.key).signer()
         signed = pysequoia.sign(signer, text.encode(), mode=pysequoia.SignatureMode.CLEAR)
         (dists / "InRelease").write_bytes(signed)
         return dists / "InRelease"
 
-    def add_all(self, stanzas: str, *, updates: str = "", security: str = "") -> None:
+    def add_all(
+        self, stanzas: str, *, updates: str = "", security: str = "", contents: str | None = None
+    ) -> None:
         """Write trixie with all that belongs to it."""
-        self.add("trixie", stanzas)
+        self.add("trixie", stanzas, contents=contents, by_hash=contents is None)
         self.add("trixie-updates", updates)
         self.add("trixie-security", security, folder="debian-security")
 

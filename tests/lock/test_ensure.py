@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.upgrade import Upgrade
+from tests.elf.made import make_elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +126,16 @@ def test_the_sdks_version_is_the_wheels(lock: Callable[..., Lock]) -> None:
     assert sdk_version(lock()) == "0.23.1"
     with pytest.raises(LockError, match="The lock holds no cog"):
         sdk_version(lock(wheels=()))
+
+
+def test_locking_looks_at_the_projects_libraries_again(project: Project, lock: Callable[..., Lock]) -> None:
+    fitting = lock(inputs=digest(_CONFIG, Settings()))
+    lock_format.write(fitting, project.lock_path)
+    look = Policy(update=True, links=True)
+    assert _ensure(project, None, policy=look) == fitting
+    (project.root / "mine.so").write_bytes(make_elf("libGL.so.1"))
+    assert _ensure(project, None) == fitting
+    resolver = _Resolver(replace(fitting, reasons=(("libgl1", "The project: mine.so needs libGL.so.1"),)))
+    assert _ensure(project, resolver, policy=look).reasons == resolver.lock.reasons
+    (project.root / "mine.so").unlink()
+    assert _ensure(project, _Resolver(fitting), policy=look) == fitting

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -21,7 +20,10 @@ from cog_nix.report import SilentReporter
 from cog_nix.spec import (
     PROJECT_NAME,
     Context,
+    FoundLibrary,
     InterpreterChoice,
+    LibraryRequest,
+    LibraryResolution,
     PythonRequest,
     PythonResolution,
     Spec,
@@ -29,9 +31,11 @@ from cog_nix.spec import (
     SystemResolution,
     hookimpl,
 )
+from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cog_nix.lock.model import Artifact, Deb, Lock, Wheel
 
@@ -47,6 +51,8 @@ class _Resolvers:
         self.deb, self.wheel = deb, wheel
         self.system: list[SystemRequest] = []
         self.python: list[PythonRequest] = []
+        self.libraries: list[LibraryRequest] = []
+        self.renamed: dict[str, str] = {}
 
     @hookimpl
     def provide_interpreter(self, python_version: str) -> InterpreterChoice | None:
@@ -89,12 +95,24 @@ class _Resolvers:
                 *(
                     self.deb(name, request.pins.get(name) or _LATEST.get(name, "1-1"))
                     for name in names
-                    if group == "system"
+                    if group in ("system", "libraries") and name != "login"
                 ),
             )
             for group, names in request.groups
         }
-        return SystemResolution(groups, (_INDEX,))
+        return SystemResolution(groups, (_INDEX,), self.renamed)
+
+    @hookimpl
+    def find_libraries(self, request: LibraryRequest) -> LibraryResolution:
+        self.libraries.append(request)
+        packages = {"libGL.so.1": "libgl1", "libcrypt.so.1": "login"}
+        found = [
+            FoundLibrary(packages[need.soname], need) for need in request.needs if need.soname in packages
+        ]
+        known = {*packages, "libc.so.6"}
+        return LibraryResolution(
+            tuple(found), tuple(need for need in request.needs if need.soname not in known)
+        )
 
     @hookimpl
     def resolve_python_packages(self, request: PythonRequest) -> PythonResolution:
@@ -109,11 +127,19 @@ class _Resolvers:
 
 @dataclass
 class _Fetcher:
+    folder: Path
     asked: list[str] = field(default_factory=list)
 
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
         self.asked += [artifact.filename for artifact in wanted]
-        return {artifact.sha256: Path(artifact.filename) for artifact in wanted}
+        return {artifact.sha256: self._file(artifact.filename) for artifact in wanted}
+
+    def _file(self, name: str) -> Path:
+        """Return a wheel without any file where there is none yet."""
+        path = self.folder / name.replace("/", "_")
+        if not path.exists():
+            make_wheel(path, {})
+        return path
 
     def text(self, url: str, *, max_age: float = 0) -> bytes:
         raise AssertionError(url, max_age)
@@ -123,6 +149,10 @@ class _Reporter(SilentReporter):
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.steps: list[str] = []
+        self.infos: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.infos.append(text)
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -148,7 +178,7 @@ class _House:
     ) -> Lock:
         settings = settings or Settings()
         context = Context(settings, self.fetcher, self.reporter, self.cache)
-        project = Project(Path("/project"), Path("/project/cog.yaml"))
+        project = Project(self.cache / "project", self.cache / "project/cog.yaml")
         return Resolver(self.plugins, context).resolve(
             project, config, settings, former, upgrade or Upgrade()
         )
@@ -170,7 +200,9 @@ def house(
     resolvers = _Resolvers(deb, wheel)
     manager.register(resolvers, name="resolvers")
     manager.check_pending()
-    return _House(resolvers, _Reporter(), _Fetcher(), Plugins(manager), tmp_path)
+    for folder in ("downloads", "project"):
+        (tmp_path / folder).mkdir()
+    return _House(resolvers, _Reporter(), _Fetcher(tmp_path / "downloads"), Plugins(manager), tmp_path)
 
 
 def _versions(lock: Lock) -> dict[str, str]:
@@ -211,7 +243,7 @@ def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
     request = house.resolvers.python[0]
     assert (request.python_version, request.glibc) == ("3.13.5", "2.41")
     assert request.requirements == ("numpy>=1", "cog", "coglet", "pip")
-    assert (request.asked_in, request.project_root) == ("cog.yaml", Path("/project"))
+    assert (request.asked_in, request.project_root) == ("cog.yaml", house.cache / "project")
 
 
 def test_tracing_brings_its_exporters(house: _House) -> None:
@@ -359,3 +391,95 @@ def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _Hou
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
     with pytest.raises(LockError, match="No plugin resolves packages of the suite potato"):
         house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
+
+
+def _put_wheel(house: _House, *needed: str) -> None:
+    make_wheel(house.cache / "downloads/numpy-2.1-py3-none-any.whl", {"numpy/_c.so": make_elf(*needed)})
+
+
+def test_a_library_that_nobody_named_is_added(house: _House) -> None:
+    _put_wheel(house, "libGL.so.1", "libc.so.6")
+    lock = house.lock()
+    assert [deb.package for deb in lock.libraries] == ["libgl1"]
+    assert [deb.package for deb in lock.system] == ["ffmpeg"]
+    assert lock.reasons == (("libgl1", "numpy 2.1: numpy/_c.so needs libGL.so.1"),)
+    assert dict(lock.layers)["system-packages"] == ("deb:ffmpeg", "deb:libgl1", "state:system")
+    assert house.reporter.infos == ["Adding libgl1: numpy links to libGL.so.1"]
+    assert any(name.startswith("libgl1_") for name in house.fetcher.asked)
+    asked = house.resolvers.libraries[0]
+    assert [deb.package for deb in asked.present] == [
+        "bash",
+        "libc6",
+        "libpython3.13-minimal",
+        "python3.13",
+        "ffmpeg",
+        "login",
+    ]
+    assert asked.distributions == ("cog", "coglet", "numpy", "pip")
+
+
+def test_without_system_packages_the_rest_of_the_base_system_is_not_counted_on(house: _House) -> None:
+    _put_wheel(house, "libcrypt.so.1")
+    lock = house.lock(Config(build=Build(requirements=("numpy>=1",))))
+    assert "login" not in [deb.package for deb in house.resolvers.libraries[0].present]
+    assert [deb.package for deb in lock.base] == ["bash", "libc6", "login"]
+    assert lock.libraries == lock.essential == ()
+
+
+def test_the_pin_of_a_library_is_kept_and_told_once(house: _House) -> None:
+    _put_wheel(house, "libGL.so.1")
+    former = house.lock()
+    _LATEST["libgl1"] = "9-9"
+    try:
+        again = house.lock(former=former)
+        moved = house.lock(former=former, upgrade=Upgrade(names=frozenset({"libgl1"})))
+    finally:
+        del _LATEST["libgl1"]
+    assert again.libraries == former.libraries
+    assert moved.libraries[0].version == "9-9"
+    assert len(house.reporter.infos) == 1
+
+
+def test_a_library_that_nothing_has_is_a_warning(house: _House) -> None:
+    _put_wheel(house, "libmadeup.so.3", "libother.so")
+    lock = house.lock()
+    assert lock.libraries == ()
+    assert house.reporter.warnings == [
+        (
+            "numpy 2.1 links to libmadeup.so.3, libother.so, which nothing in the image and no package of "
+            "trixie has: numpy/_c.so will not load."
+        )
+    ]
+
+
+def test_missing_libraries_of_cuda_come_with_advice(house: _House) -> None:
+    _put_wheel(house, "libcublas.so.12")
+    house.lock()
+    assert house.reporter.warnings[0].endswith(
+        "will not load. CUDA's libraries come with Python packages: nvidia-cublas-cu12 and the like."
+    )
+
+
+def test_a_file_that_will_not_load_asks_for_nothing(house: _House) -> None:
+    _put_wheel(house, "libGL.so.1", "libmadeup.so.3")
+    assert house.lock().libraries == ()
+    assert "libGL" not in house.reporter.warnings[0]
+
+
+def test_another_version_of_a_library_says_that_the_file_is_a_variant(house: _House) -> None:
+    files = {"numpy/_c.so": make_elf("libmadeup.so.3", "libGL.so.1"), "numpy/libmadeup.so.4": make_elf()}
+    make_wheel(house.cache / "downloads/numpy-2.1-py3-none-any.whl", files)
+    assert [deb.package for deb in house.lock().libraries] == ["libgl1"]
+    assert house.reporter.warnings == []
+
+
+def test_the_projects_own_libraries_count(house: _House) -> None:
+    (house.cache / "project/mine.so").write_bytes(make_elf("libGL.so.1"))
+    lock = house.lock()
+    assert lock.reasons == (("libgl1", "The project: mine.so needs libGL.so.1"),)
+    assert house.reporter.infos == ["Adding libgl1: the project links to libGL.so.1"]
+
+
+def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
+    house.resolvers.renamed = {"ffmpeg": "ffmpeg7", "elsewhere": "other"}
+    assert house.lock().reasons == (("ffmpeg7", "ffmpeg is asked for"),)

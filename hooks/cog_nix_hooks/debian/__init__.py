@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Context, InterpreterChoice, SystemRequest, SystemResolution
+    from cog_nix.spec import (
+        Context,
+        InterpreterChoice,
+        LibraryRequest,
+        LibraryResolution,
+        SystemRequest,
+        SystemResolution,
+    )
 
 # What resolving needs is imported when it is needed: a build with an up-to-date lock never does.
 
@@ -27,3 +34,12 @@ def resolve_system_packages(request: SystemRequest, context: Context) -> SystemR
     from .sources import is_debian  # noqa: PLC0415
 
     return resolve(request, context) if is_debian(request.suite) else None
+
+
+@hookimpl
+def find_libraries(request: LibraryRequest, context: Context) -> LibraryResolution | None:
+    """Look libraries up in a suite of Debian; leave other distributions' suites to other plugins."""
+    from .libraries import find_libraries as find  # noqa: PLC0415
+    from .sources import is_debian  # noqa: PLC0415
+
+    return find(request, context) if is_debian(request.suite) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -40,13 +40,14 @@ class _Pocket:
     suite: str
     release: Release
     file: IndexFile
+    """The index that is wanted: a Packages file, or a Contents file."""
 
     @property
     def folder(self) -> str:
         return f"{self.uri}/dists/{self.suite}"
 
     def artifact(self, *, by_hash: bool) -> Artifact:
-        """Return where the Packages file is.
+        """Return where the index is.
 
         By hash, it is found even while the mirror is being updated.
         """
@@ -107,6 +108,38 @@ def open_suite(suite: str, context: Context, environment: Mapping[str, str] | No
     return OpenSuite(Catalogue(suite, indexes), tuple(pocket.index for pocket in pockets))
 
 
+def fetch_contents(
+    suite: str, context: Context, environment: Mapping[str, str] | None = None
+) -> tuple[Path, str] | None:
+    """Fetch a suite's Contents index: which package has which file.
+
+    Args:
+        suite: Debian's name for it.
+        context: settings and services.
+        environment: variables of the process; None: the real ones.
+
+    Returns:
+        The file, gzipped, and its sha256; None when the mirror has none (a partial one).
+
+    Raises:
+        LockError: there is no mirror, keyring or suite, or a signature is wrong.
+        FetchError: the index cannot be fetched, or has another hash than the signed one.
+    """
+    variables = os.environ if environment is None else environment
+    archive = find_archive(context.settings.debian, variables)
+    pocket = _main_pocket(archive, suite, context, find_keyring(variables))
+    file = pocket.release.files.get(f"{COMPONENT}/Contents-{ARCHITECTURE}.gz")
+    if file is None:
+        return None
+    try:
+        return _fetch([replace(pocket, file=file)], context)[0], file.sha256
+    except FetchError as error:
+        # A partial mirror may carry Debian's Release file without all that it names.
+        if _is_refusal(error):
+            return None
+        raise
+
+
 def _main_pocket(archive: Archive, suite: str, context: Context, keyring: Path) -> _Pocket:
     try:
         return _read_pocket(archive.main, suite, context, keyring)
@@ -152,6 +185,11 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
+    return _is_refusal(error)
+
+
+def _is_refusal(error: FetchError) -> bool:
+    """Tell whether the mirror said clearly that it has no such file."""
     status = getattr(error, "status", None)
     return (
         status in (404, 410)

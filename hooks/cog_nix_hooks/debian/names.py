@@ -85,6 +85,10 @@ class Names:
         found = (self._clause(name) for name in dict.fromkeys(wanted))
         return [clause for clause in found if clause]
 
+    def written(self, clause: Clause) -> str:
+        """Return a clause of :meth:`clauses` as it was asked for."""
+        return self._meant[clause[0].name]
+
     def check(self) -> None:
         """Raise when a name was wrong.
 

@@ -17,11 +17,12 @@ from .relations import RelationError
 from .solver import DeadEndError, Solver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cog_nix.spec import Context, SystemRequest
 
     from .packages import Catalogue, Package
+    from .relations import Clause
 
 
 def resolve(request: SystemRequest, context: Context) -> SystemResolution:
@@ -35,20 +36,33 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
         FetchError: the archive cannot be read.
     """
     with open_suite(request.suite, context) as suite:
-        added = _solve(request, suite.catalogue, context)
+        names = Names(suite.catalogue, request.asked_in, context.reporter)
+        wanted = [
+            names.clauses(_names(label, packages, suite.catalogue)) for label, packages in request.groups
+        ]
+        names.check()
+        added = _solve(request, wanted, suite.catalogue, names)
         solver = Solver(suite.catalogue, {})
         everything = {name: package for group in added for name, package in group.items()}
         groups = {
             label: tuple(_deb(package, everything, solver) for package in group.values())
             for (label, _), group in zip(request.groups, added, strict=True)
         }
-    return SystemResolution(groups, suite.indexes)
+        taken = {
+            names.written(clause): _met(clause, everything, solver).name
+            for group in wanted
+            for clause in group
+        }
+    renamed = {written: package for written, package in taken.items() if written != package}
+    return SystemResolution(groups, suite.indexes, renamed)
 
 
-def _solve(request: SystemRequest, catalogue: Catalogue, context: Context) -> list[dict[str, Package]]:
-    names = Names(catalogue, request.asked_in, context.reporter)
-    wanted = [names.clauses(_names(label, packages, catalogue)) for label, packages in request.groups]
-    names.check()
+def _solve(
+    request: SystemRequest,
+    wanted: Sequence[Sequence[Clause]],
+    catalogue: Catalogue,
+    names: Names,
+) -> list[dict[str, Package]]:
     try:
         return Solver(catalogue, request.pins).solve(wanted)
     except DeadEndError as error:
@@ -90,8 +104,10 @@ def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) ->
 
 def _pulled_in(package: Package, everything: Mapping[str, Package], solver: Solver) -> tuple[str, ...]:
     """Return the names that meet a package's clauses within the set, one a clause."""
-    names = set()
-    for clause in package.depends:
-        met = (option.name for option in solver.options(clause) if everything.get(option.name) == option)
-        names.add(next(met))
+    names = {_met(clause, everything, solver).name for clause in package.depends}
     return tuple(sorted(names - {package.name}))
+
+
+def _met(clause: Clause, everything: Mapping[str, Package], solver: Solver) -> Package:
+    """Return the package of a set that meets a clause."""
+    return next(option for option in solver.options(clause) if everything.get(option.name) == option)

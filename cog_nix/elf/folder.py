@@ -1,0 +1,97 @@
+"""The programs and libraries of a project's folder, and of a layer fragment (``nix/builders/archive.py``)."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tarfile
+from typing import IO, TYPE_CHECKING
+
+from cog_nix.elf.dynamic import MAGIC, Dynamic, read_dynamic
+from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
+from cog_nix.ignore import Ignore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+_SITE_PACKAGES = re.compile(r"^usr/local/lib/python3\.\d+/site-packages/")
+
+
+def scan_project(root: Path) -> Scan:
+    """Return what a project's own programs and libraries need: those that reach ``/src``.
+
+    Args:
+        root: the project's folder.
+
+    Raises:
+        ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
+    """
+    found: list[tuple[str, Dynamic | None]] = []
+    links = []
+    for path in Ignore.load(root).walk():
+        if not may_be_elf(path, executable=True):
+            continue
+        mode = os.lstat(root / path).st_mode
+        if stat.S_ISLNK(mode) and is_library(path):
+            links.append(path)
+        elif stat.S_ISREG(mode) and may_be_elf(path, executable=bool(mode & 0o111)):
+            found.append((path, _read_file(root / path)))
+    return gather(found, links)
+
+
+def scan_fragment(fragment: Path) -> Scan:
+    """Return what the files of a fragment need.
+
+    Paths are the image's without a leading slash; those of Python packages begin below ``site-packages``, as
+    a wheel's do.
+
+    Args:
+        fragment: folder with ``files.tar``, a POSIX tar without end-of-archive blocks.
+    """
+    found: list[tuple[str, Dynamic | None]] = []
+    links = []
+    with tarfile.open(fragment / "files.tar", "r:") as tar:
+        for member in tar:
+            if not may_be_elf(member.name, executable=bool(member.mode & 0o111)):
+                continue
+            name = _SITE_PACKAGES.sub("", member.name, count=1)
+            if (member.issym() or member.islnk()) and is_library(name):
+                links.append(name)
+            elif member.isreg():
+                stream = tar.extractfile(member)
+                found.append((name, _read_open(stream) if stream else None))
+    return gather(found, links)
+
+
+def _read_file(path: Path) -> Dynamic | None:
+    try:
+        with path.open("rb") as file:
+            return _read_open(file)
+    except OSError:
+        return None  # unreadable here: whoever makes the layer says so
+
+
+def _read_open(file: IO[bytes]) -> Dynamic | None:
+    if file.read(len(MAGIC)) != MAGIC:
+        return None
+
+    def reopen() -> _Seekable:
+        file.seek(0)
+        return _Seekable(file)
+
+    return read_dynamic(reopen)
+
+
+class _Seekable:
+    """A file as the reader wants it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes."""
+        return self._file.read(size)
+
+    def skip(self, size: int) -> None:
+        """Go forward."""
+        self._file.seek(size, os.SEEK_CUR)

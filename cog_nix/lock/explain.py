@@ -1,0 +1,172 @@
+"""Why something is in an image: the way from a package back to whoever asked for it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import LockError
+from cog_nix.lock.core import TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cog_nix.lock.model import Deb, Lock, Wheel
+
+_SDK = ("cog", "coglet", "pip")
+_INDENT = "  "
+_SHOWN = 5
+"""Names in the line about what else needs a package."""
+
+_Roots = dict[str, str]
+"""Packages that are there without another one's need, each with the sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the project names, and where."""
+
+    system: Mapping[str, str]
+    """Place (``cog.yaml:7``) by name, as written."""
+    python: Mapping[str, str]
+    """Place by normalised name (PEP 503)."""
+
+
+def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
+    """Tell why a package is in the image.
+
+    Args:
+        lock: of the image.
+        name: of a system package or a Python package, or a library's soname.
+        asked: what the project names.
+
+    Returns:
+        Lines: what it is, then what needs it, up to what somebody asked for.
+
+    Raises:
+        LockError: there is no such thing in the lock; with the closest names.
+    """
+    debs = {deb.package: deb for deb in lock.debs}
+    wheels = {wheel.name: wheel for wheel in lock.wheels}
+    lines: list[str] = []
+    if name in debs:
+        lines += _deb(lock, debs[name], asked)
+    if normalised(name) in wheels:
+        lines += _wheel(lock, wheels[normalised(name)], asked)
+    if lines:
+        return lines
+    for package, reason in lock.reasons:
+        if name in reason.split() and package in debs:
+            lines += [f"{name} is a library of {package}", *_deb(lock, debs[package], asked)]
+    if not lines:
+        raise _unknown(name, [*debs, *wheels])
+    return lines
+
+
+def normalised(name: str) -> str:
+    """Return a Python package's name as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
+    lines = [f"{deb.package} {deb.version} (Debian package)"]
+    if deb in lock.build:
+        return [*lines, f"{_INDENT}is there while the image is built, and not in the image"]
+    depends = {each.package: each.depends for each in lock.debs if each not in lock.build}
+    return [*lines, *_chain(deb.package, depends, _roots(lock, deb, asked))]
+
+
+def _wheel(lock: Lock, wheel: Wheel, asked: Asked) -> list[str]:
+    depends = {each.name: each.depends for each in lock.wheels}
+    lines = [f"{wheel.name} {wheel.version} (Python package)"]
+    return [*lines, *_chain(wheel.name, depends, _python_roots(lock, asked))]
+
+
+def _python_roots(lock: Lock, asked: Asked) -> Iterator[_Roots]:
+    yield {name: f"{name} is asked for in {place}" for name, place in asked.python.items()}
+    yield {name: f"{name} is in every image: the Cog SDK and pip" for name in _SDK}
+    yield {wheel.name: f"{wheel.name} is asked for" for wheel in lock.wheels}
+
+
+def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
+    """Yield groups of roots, the ones that explain best first."""
+    always = {name: f"{name} is in every image: base system" for name in TOOLS}
+    executable = PurePosixPath(lock.interpreter.executable).name
+    python = {executable: f"{executable} is the image's interpreter, Python {lock.interpreter.version}"}
+    named = {name: f"{name} is asked for in {place}" for name, place in asked.system.items()}
+    linked = {package: "\n".join(_because(lock, reason, asked)) for package, reason in lock.reasons}
+    if deb in lock.base:
+        yield from (always, python, named, linked)
+    elif deb in lock.python:
+        yield from (python, {deb.package: f"{deb.package} comes with the interpreter"})
+    else:
+        yield from (named, linked, python, always)
+    essential = "is essential in Debian, and comes with system packages"
+    yield {each.package: f"{each.package} {essential}" for each in lock.essential}
+    yield {each.package: f"{each.package} is part of the base system" for each in lock.base}
+    yield {each.package: f"{each.package} is asked for" for each in (*lock.system, *lock.libraries)}
+
+
+def _because(lock: Lock, reason: str, asked: Asked) -> list[str]:
+    """Return the lock's sentence, and why its subject is there: a Python package, or a name in cog.yaml."""
+    subject = reason.partition(" ")[0]
+    if subject in asked.system:
+        return [f"{reason} in {asked.system[subject]}"]
+    owner = next((wheel for wheel in lock.wheels if wheel.name == subject), None)
+    if owner is None:
+        return [reason]
+    depends = {each.name: each.depends for each in lock.wheels}
+    return [
+        reason,
+        *(line.strip() for line in _chain(owner.name, depends, _python_roots(lock, asked), also=False)),
+    ]
+
+
+def _chain(
+    name: str, depends: Mapping[str, Sequence[str]], groups: Iterator[_Roots], *, also: bool = True
+) -> list[str]:
+    """Return the lines from a package to the nearest root of the first group that leads to it."""
+    for roots in groups:
+        way = _way(name, depends, roots)
+        if way:
+            steps = [f"{needy} needs {needed}" for needed, needy in pairwise(way)]
+            lines = [*steps, *roots[way[-1]].split("\n")]
+            needy = sorted(each for each in depends if name in depends[each] and each not in way)
+            if also and needy:
+                more = f" and {len(needy) - _SHOWN} more" if len(needy) > _SHOWN else ""
+                lines.append(f"also needed by {', '.join(needy[:_SHOWN])}{more}")
+            return [_INDENT + line for line in lines]
+    return []
+
+
+def _way(name: str, depends: Mapping[str, Sequence[str]], roots: _Roots) -> list[str]:
+    """Return the shortest way up from a package to a root, both ends included; nothing when there is none."""
+    came_from: dict[str, str] = {name: ""}
+    pending = deque([name])
+    while pending:
+        one = pending.popleft()
+        if one in roots:
+            way = [one]
+            while came_from[way[-1]]:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        for needy in sorted(depends):
+            if one in depends[needy] and needy not in came_from:
+                came_from[needy] = one
+                pending.append(needy)
+    return []
+
+
+def _unknown(name: str, known: list[str]) -> LockError:
+    close = get_close_matches(name, known) or sorted(each for each in known if name in each)[:3]
+    return LockError(
+        f"{name} is not in the lock.",
+        hint=f"Did you mean {' or '.join(close)}?"
+        if close
+        else "`cog-nix lock --explain` takes the name of a Debian package, a Python package or a library.",
+    )

@@ -1,0 +1,124 @@
+"""The story of finding libraries: what is there, what does not count, and which packages have the rest."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryResolution
+
+from .archive import fetch_contents, open_suite
+from .companions import LINKED, LOADED, STARTED, is_from_host, is_optional
+from .contents import open_contents
+from .provided import provided
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cog_nix.lock.model import Deb
+    from cog_nix.spec import Context, LibraryRequest
+
+    from .contents import Contents
+    from .packages import Catalogue, Package
+
+_NOT_FOR_RUNNING = re.compile(r"-(dev|dbg|dbgsym|cross|headers|test|tests|examples)$")
+_PUNCTUATION = re.compile(r"[^a-z0-9]")
+
+
+def find_libraries(request: LibraryRequest, context: Context) -> LibraryResolution:
+    """Find packages for libraries that an image lacks.
+
+    Raises:
+        LockError: a package or an index cannot be read.
+        FetchError: the archive cannot be read.
+    """
+    cache = context.cache_dir / "debian"
+    files = context.fetcher.artifacts([deb.artifact for deb in request.present])
+    there = provided(request.present, files, cache)
+    linked = [need for need in request.needs if need.soname not in there and _counts(need)]
+    loaded = [need for need in _loaded(request) if need.soname not in there]
+    started = list(_started(request))
+    if not linked and not loaded:
+        return LibraryResolution(tuple(started), ())
+    index = fetch_contents(request.suite, context)
+    if index is None:
+        context.reporter.warn(
+            f"The Debian mirror has no Contents index of {request.suite}: libraries that nobody named are "
+            "not looked for. Name them under build.system_packages."
+        )
+        return LibraryResolution(tuple(started), ())
+    with (
+        open_contents(index[0], sha256=index[1], cache_dir=cache) as contents,
+        open_suite(request.suite, context) as suite,
+    ):
+        chooser = _Chooser(contents, suite.catalogue, request.present)
+        found = [*chooser.look_up(linked), *chooser.look_up(loaded)]
+        known = {each.need.soname for each in found} | chooser.there
+    missing = [need for need in linked if need.soname not in known]
+    return LibraryResolution((*found, *started), tuple(missing))
+
+
+def _counts(need: LibraryNeed) -> bool:
+    return not is_from_host(need.soname) and not is_optional(need.owner, need.path)
+
+
+def _loaded(request: LibraryRequest) -> Iterator[LibraryNeed]:
+    """Yield what is known of packages; a name that the suite does not have is that of another suite."""
+    tables = [(LOADED, name) for name in request.distributions] + [(LINKED, name) for name in request.built]
+    for table, name in tables:
+        for soname in table.get(name, ()):
+            yield LibraryNeed(name, "", soname)
+
+
+def _started(request: LibraryRequest) -> Iterator[FoundLibrary]:
+    present = {deb.package for deb in request.present}
+    for name in request.distributions:
+        program, package = STARTED.get(name, ("", ""))
+        if package and package not in present:
+            yield FoundLibrary(package, LibraryNeed(name, "", program))
+
+
+class _Chooser:
+    """Picks one package for each library.
+
+    Args:
+        contents: which packages have it.
+        catalogue: what there is.
+        present: what is in the image.
+    """
+
+    def __init__(self, contents: Contents, catalogue: Catalogue, present: Sequence[Deb]) -> None:
+        self._contents = contents
+        self._catalogue = catalogue
+        self._present = {deb.package for deb in present}
+        self._known: dict[str, str] = {}
+        self.there: set[str] = set()
+        """Libraries of packages that are in the image, under names that these do not declare."""
+
+    def look_up(self, needs: Iterable[LibraryNeed]) -> Iterator[FoundLibrary]:
+        """Yield a package for each need that some package meets and none that is present does."""
+        for need in needs:
+            if need.soname not in self._known:
+                self._known[need.soname] = self._choose(need.soname)
+            if package := self._known[need.soname]:
+                yield FoundLibrary(package, need)
+
+    def _choose(self, soname: str) -> str:
+        names = [name for name in self._contents.packages(soname) if not _NOT_FOR_RUNNING.search(name)]
+        if self._present.intersection(names):
+            self.there.add(soname)
+            return ""
+        packages = [found[0] for name in names if (found := self._catalogue.named(name))]
+        possible = [package for package in packages if not self._conflicts(package)]
+        ranked = sorted(possible, key=lambda package: self._rank(package, soname))
+        return ranked[0].name if ranked else ""
+
+    def _conflicts(self, package: Package) -> bool:
+        return any(relation.name in self._present for relation in package.rejects if not relation.operator)
+
+    def _rank(self, package: Package, soname: str) -> tuple[int, int, int, str]:
+        """Order: the package named after the library (Policy 8.1), the fewest dependencies, the smallest."""
+        named = _PUNCTUATION.sub("", package.name.removesuffix("t64"))
+        plain = _PUNCTUATION.sub("", soname.lower().replace(".so", ""))
+        fits = 0 if named == plain else 1 if plain.startswith(named) else 2
+        return fits, len(package.depends), package.installed_size, package.name

@@ -1,0 +1,186 @@
+"""Why something is in an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.errors import LockError
+from cog_nix.lock import format as lock_format
+from cog_nix.lock.explain import Asked, explain
+from conftest import cog_nix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.lock.model import Deb, Lock, Wheel
+
+_ASKED = Asked(
+    system={"ffmpeg": "cog.yaml:5", "libmagic1": "cog.yaml:6"},
+    python={"opencv-python": "requirements.txt:2", "flash-attn": "requirements.txt:3"},
+)
+
+
+@pytest.fixture
+def whole(lock: Callable[..., Lock], deb: Callable[..., Deb], wheel: Callable[..., Wheel]) -> Lock:
+    """Return a lock with something of every kind."""
+    return lock(
+        base=(deb("bash", "1-1", "libc6"), deb("libc6", "2.41-12"), deb("base-lib", "1-1", "libc6")),
+        python=(
+            deb("python3.13", "3.13.5-2", "libpython3.13-stdlib"),
+            deb("libpython3.13-stdlib"),
+            deb("loose"),
+        ),
+        system=(
+            deb("ffmpeg", "7:7.1-1", "libavcodec61", "libc6"),
+            deb("libavcodec61", "7:7.1-1", "libx264-164"),
+            deb("libmagic1t64"),
+            deb("libx264-164"),
+        ),
+        libraries=(deb("libgl1", "1.7-1", "libglx0"), deb("libglx0")),
+        wheels=(
+            wheel("cog"),
+            wheel("pydantic"),
+            wheel("opencv-python", "4.10.0", "numpy"),
+            wheel("numpy", "2.0"),
+        ),
+        reasons=(
+            ("libgl1", "opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1"),
+            ("libmagic1t64", "libmagic1 is asked for"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("ffmpeg", ["ffmpeg 7:7.1-1 (Debian package)", "  ffmpeg is asked for in cog.yaml:5"]),
+        (
+            "libx264-164",
+            [
+                "libx264-164 1.0-1 (Debian package)",
+                "  libavcodec61 needs libx264-164",
+                "  ffmpeg needs libavcodec61",
+                "  ffmpeg is asked for in cog.yaml:5",
+            ],
+        ),
+        ("libmagic1t64", ["libmagic1t64 1.0-1 (Debian package)", "  libmagic1 is asked for in cog.yaml:6"]),
+        (
+            "libglx0",
+            [
+                "libglx0 1.0-1 (Debian package)",
+                "  libgl1 needs libglx0",
+                "  opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1",
+                "  opencv-python is asked for in requirements.txt:2",
+            ],
+        ),
+        (
+            "libGL.so.1",
+            [
+                "libGL.so.1 is a library of libgl1",
+                "libgl1 1.7-1 (Debian package)",
+                "  opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1",
+                "  opencv-python is asked for in requirements.txt:2",
+            ],
+        ),
+        (
+            "Opencv_Python",
+            ["opencv-python 4.10.0 (Python package)", "  opencv-python is asked for in requirements.txt:2"],
+        ),
+        (
+            "numpy",
+            [
+                "numpy 2.0 (Python package)",
+                "  opencv-python needs numpy",
+                "  opencv-python is asked for in requirements.txt:2",
+            ],
+        ),
+        ("cog", ["cog 1.0 (Python package)", "  cog is in every image: the Cog SDK and pip"]),
+        ("bash", ["bash 1-1 (Debian package)", "  bash is in every image: base system"]),
+        (
+            "libc6",
+            [
+                "libc6 2.41-12 (Debian package)",
+                "  bash needs libc6",
+                "  bash is in every image: base system",
+                "  also needed by base-lib, ffmpeg",
+            ],
+        ),
+        ("base-lib", ["base-lib 1-1 (Debian package)", "  base-lib is part of the base system"]),
+        (
+            "python3.13",
+            [
+                "python3.13 3.13.5-2 (Debian package)",
+                "  python3.13 is the image's interpreter, Python 3.13.5",
+            ],
+        ),
+        ("loose", ["loose 1.0-1 (Debian package)", "  loose comes with the interpreter"]),
+        (
+            "login",
+            [
+                "login 1.0-1 (Debian package)",
+                "  login is essential in Debian, and comes with system packages",
+            ],
+        ),
+        (
+            "gcc",
+            ["gcc 14.2-1 (Debian package)", "  is there while the image is built, and not in the image"],
+        ),
+    ],
+)
+def test_the_way_to_who_asked_is_told(whole: Lock, name: str, lines: list[str]) -> None:
+    assert explain(whole, name, _ASKED) == lines
+
+
+def test_a_circle_of_needs_ends(whole: Lock, deb: Callable[..., Deb]) -> None:
+    circle = replace(whole, libraries=(deb("one", "1", "two"), deb("two", "1", "one")), reasons=())
+    assert explain(circle, "two", _ASKED) == [
+        "two 1 (Debian package)",
+        "  two is asked for",
+        "  also needed by one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("libgl", "Did you mean libgl1 or libglx0 or libc6?"),
+        ("opencv", "Did you mean opencv-python?"),
+        (
+            "zzz",
+            "`cog-nix lock --explain` takes the name of a Debian package, a Python package or a library.",
+        ),
+    ],
+)
+def test_a_name_that_is_not_there_gets_suggestions(whole: Lock, name: str, hint: str) -> None:
+    with pytest.raises(LockError) as caught:
+        explain(whole, name, _ASKED)
+    assert caught.value.message == f"{name} is not in the lock."
+    assert caught.value.hint == hint
+
+
+def test_the_command_line_tells_it(whole: Lock, tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text("class Runner:\n    def run(self) -> str:\n        return ''\n")
+    (tmp_path / "requirements.txt").write_text("# pictures\nOpenCV_Python>=4\n")
+    (tmp_path / "cog.yaml").write_text(
+        'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+        '  system_packages:\n    - ffmpeg\nrun: "run.py:Runner"\n'
+    )
+    none = cog_nix("lock", "--explain", "ffmpeg", cwd=tmp_path, check=False)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "cog-nix lock" in none.stderr
+    lock_format.write(whole, tmp_path / "cog-nix.lock")
+    assert cog_nix("lock", "--explain", "libgl1", cwd=tmp_path).stdout == (
+        "libgl1 1.7-1 (Debian package)\n"
+        "  opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1\n"
+        "  opencv-python is asked for in requirements.txt:2\n"
+    )
+    mixed = cog_nix("lock", "--explain", "libgl1", "--upgrade", cwd=tmp_path, check=False)
+    assert (mixed.returncode, mixed.stdout) == (1, "")
+    wrong = cog_nix("lock", "--explain", "libgl", cwd=tmp_path, check=False)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "libgl is not in the lock." in wrong.stderr
+    assert "Did you mean libgl1" in wrong.stderr
