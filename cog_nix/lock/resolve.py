@@ -10,6 +10,7 @@ from cog_nix.errors import LockError
 from cog_nix.lock import core, inputs, layers, seed
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
+from cog_nix.lock.upgrade import INTERPRETER
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
 
@@ -53,7 +54,8 @@ class Resolver:
             LockError: something cannot be found or satisfied.
         """
         report = self.context.reporter
-        choice = self._interpreter(project, config)
+        pinned = former.interpreter if former and upgrade.keeps(INTERPRETER) else None
+        choice = self._interpreter(project, config, pinned)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
         request = self._system_request(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
@@ -90,16 +92,17 @@ class Resolver:
                 system=own,
                 wheels=wheels.wheels,
                 commands=commands,
+                unpacked=choice.artifact is not None,
                 settings=settings.layers,
             ),
         )
         self.context.fetcher.artifacts(artifacts(lock))
         return self._with_additions(config, lock)
 
-    def _interpreter(self, project: Project, config: Config) -> InterpreterChoice:
+    def _interpreter(self, project: Project, config: Config, pinned: Interpreter | None) -> InterpreterChoice:
         version = config.build.python_version
         choice: InterpreterChoice | None = ask(
-            self.plugins, "provide_interpreter", python_version=version, context=self.context
+            self.plugins, "provide_interpreter", python_version=version, pinned=pinned, context=self.context
         )
         if choice is None:
             raise LockError(
