@@ -69,7 +69,7 @@ class Resolver:
             tools = ("build", (*choice.build_packages, *wheels.build_packages))
             system = self._ask_system(replace(request, groups=(*request.groups, tools)))
         python, own = system.groups["python"], system.groups.get("system", ())
-        base, essential = core.divide(system.groups["base"], python)
+        base, essential = core.divide(system.groups["base"], python, choice.packages)
         lock = Lock(
             inputs=inputs.digest(config, settings),
             suite=suite,

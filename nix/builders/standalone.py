@@ -67,11 +67,11 @@ def unpack(path: Path, target: Path) -> None:
         name = _inside(info.name)
         if name is None or _UNWANTED.fullmatch(name):
             return None
-        link = _inside(info.linkname) if info.islnk() else info.linkname
+        link = _inside(info.linkname) or info.linkname if info.islnk() else info.linkname
         return tarfile.data_filter(info.replace(name=name or ".", linkname=link, deep=False), folder)
 
     with tarfile.open(path) as tar:
-        tar.extractall(target, filter=member)
+        tar.extractall(target, filter=member)  # noqa: S202 - the filter refuses what leads outside
 
 
 def _inside(name: str) -> str | None:
@@ -80,7 +80,7 @@ def _inside(name: str) -> str | None:
 
 
 def complete(root: Path, python: str) -> None:
-    """Add the names and folders that every image has, and check that this is the Python that was asked for."""
+    """Add the names and folders that every image has; end the build when it is another Python."""
     executable = root / f"bin/python{python}"
     if not executable.is_file():
         sys.exit(f"cog-nix: the archive has no {_TOP}/bin/python{python}; it is not a Python {python}")

@@ -13,7 +13,7 @@ from cog_nix.config.model import Build, Config, DebianSettings, Project, Setting
 from cog_nix.errors import LockError
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
-from cog_nix.lock.model import Index, Seed
+from cog_nix.lock.model import Artifact, Index, Interpreter, Seed
 from cog_nix.lock.resolve import Resolver
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
@@ -33,10 +33,11 @@ from cog_nix.spec import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cog_nix.lock.model import Artifact, Deb, Lock, Wheel
+    from cog_nix.lock.model import Deb, Lock, Wheel
 
 _CONFIG = Config(build=Build(system_packages=("ffmpeg",), requirements=("numpy>=1",)))
 _LATEST = {"ffmpeg": "7:7.1-2", "numpy": "2.1", "cog": "0.23.1", "coglet": "0.1", "pip": "25.0"}
+_ARCHIVE = Artifact("cpython-3.12.11.tar.gz", "https://mirror.example.org/cpython-3.12.11.tar.gz", "c0", 9)
 _INDEX = Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab")
 
 
@@ -47,9 +48,24 @@ class _Resolvers:
         self.deb, self.wheel = deb, wheel
         self.system: list[SystemRequest] = []
         self.python: list[PythonRequest] = []
+        self.pinned: Interpreter | None = None
 
     @hookimpl
-    def provide_interpreter(self, python_version: str) -> InterpreterChoice | None:
+    def provide_interpreter(
+        self, python_version: str, pinned: Interpreter | None
+    ) -> InterpreterChoice | None:
+        self.pinned = pinned
+        if python_version == "3.12":
+            return InterpreterChoice(
+                kind="standalone",
+                minor="3.12",
+                suite="trixie",
+                packages=("media-types", "login"),
+                executable="/usr/local/bin/python3.12",
+                version_of="",
+                artifact=_ARCHIVE,
+                version="3.12.11",
+            )
         if not python_version.startswith("3.13"):
             return None
         return InterpreterChoice(
@@ -196,6 +212,36 @@ def test_a_lock_holds_what_the_plugins_answered(house: _House) -> None:
         "python-packages",
         "source",
     ]
+
+
+def test_an_interpreter_that_is_no_package_is_locked_as_the_archive_it_is(house: _House) -> None:
+    lock = house.lock(Config(build=Build(python_version="3.12")))
+    assert lock.interpreter == Interpreter("standalone", "3.12.11", "/usr/local/bin/python3.12", _ARCHIVE)
+    assert _ARCHIVE.filename in house.fetcher.asked
+    assert house.resolvers.python[0].python_version == "3.12.11"
+    assert dict(lock.layers)["python"][-1] == "interpreter"
+    assert "login" in [deb.package for deb in lock.base]
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "kept"),
+    [
+        pytest.param(Upgrade(), True, id="nothing"),
+        pytest.param(Upgrade(names=frozenset({"numpy"})), True, id="something-else"),
+        pytest.param(Upgrade(names=frozenset({"python"})), False, id="python"),
+        pytest.param(Upgrade(everything=True), False, id="everything"),
+    ],
+)
+def test_an_interpreter_is_pinned_unless_it_may_move(
+    house: _House,
+    upgrade: Upgrade,
+    kept: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    config = Config(build=Build(python_version="3.12"))
+    former = house.lock(config)
+    assert house.resolvers.pinned is None
+    house.lock(config, former, upgrade)
+    assert house.resolvers.pinned == (former.interpreter if kept else None)
 
 
 def test_everything_in_a_lock_was_downloaded(house: _House) -> None:

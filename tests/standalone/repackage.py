@@ -3,8 +3,7 @@
     python repackage.py /usr/bin/python3.11 OUT.tar.gz
 
 The interpreter, its standard library and headers are laid out as such an archive has them, and the libraries
-that its modules need beside the C library are put into ``lib`` and found there by RPATH. Debian's own Python is
-given back what Debian changed: a Python under /usr/local looks for modules in ``site-packages``.
+that its modules need beside the C library are put into ``lib`` and found there by RPATH.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _LEFT_OUT = (
     "sitecustomize.py",
     "_tkinter*",
 )
-_DEBIANS = {
-    "site.py": (('"dist-packages"', '"site-packages"'), ('"local/lib"', '"lib"')),
-    "sysconfig.py": (("prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'"),),
-}
+_OF_DEBIANS_SITE = """\
+import site, sys
+site.addsitedir(f"{sys.prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages")
+"""
 _QUESTION = """
 import json, platform, sys, sysconfig
 print(json.dumps({"version": platform.python_version(), "executable": sys.executable,
@@ -75,13 +74,16 @@ def repackage(interpreter: Path, out: Path) -> Archive:
 
 
 def _as_released(library: Path) -> None:
-    for name, changes in _DEBIANS.items():
-        path = library / name
-        if path.is_file():
-            text = path.read_text()
-            for debians, released in changes:
-                text = text.replace(debians, released)
-            path.write_text(text)
+    """Take back what Debian changed, which is the folder that a Python under /usr/local has its packages in.
+
+    The module site is frozen into the interpreter, so sitecustomize.py makes up for it.
+    """
+    if "dist-packages" in (library / "site.py").read_text():
+        (library / "sitecustomize.py").write_text(_OF_DEBIANS_SITE)
+        for name in ("sysconfig.py", "sysconfig/__init__.py"):
+            path = library / name
+            if path.is_file():
+                path.write_text(path.read_text().replace("scheme = 'posix_local'", "scheme = 'posix_prefix'"))
 
 
 def _like_the_builds(root: Path, library: Path) -> None:
