@@ -42,7 +42,7 @@ def plan(
         system: the project's own packages, and libraries that something links to.
         wheels: all wheels.
         commands: how many there are.
-        unpacked: whether the interpreter is unpacked into /usr/local, and not a virtual environment of Debian's.
+        unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         settings: threshold and budget.
     """
     heavy = _heavy(wheels, settings.heavy_bytes, settings.budget - _FIXED_LAYERS - commands)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 INTERPRETER = "python"
 """The name that lets the patch level of the project's Python move, where that is no Debian package."""
 

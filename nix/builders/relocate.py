@@ -36,8 +36,12 @@ _WITH_VALUE = frozenset({"-isysroot", "-isystem", "--sysroot", "-target", "-mllv
 """The same, when the folder or value is the next word."""
 
 
-def relocate(root: Path, prefix: str) -> None:
-    """Rewrite what the Python below ``root`` remembers, for an installation at ``prefix``."""
+def relocate(root: Path, prefix: str) -> str:
+    """Rewrite what the Python below ``root`` remembers, for an installation at ``prefix``.
+
+    Returns:
+        The prefix that it was built for, which is compiled into the program as well.
+    """
     found = [path for path in sorted(root.glob("lib/python*/_sysconfigdata_*.py")) if not path.is_symlink()]
     if not found:
         sys.exit("cog-nix: the archive has no _sysconfigdata, so it is no whole Python")
@@ -57,6 +61,7 @@ def relocate(root: Path, prefix: str) -> None:
     for path in sorted(root.glob("lib/pkgconfig/*.pc")):
         if not path.is_symlink():
             path.write_text(re.sub(r"(?m)^prefix=.*$", f"prefix={prefix}", path.read_text()))
+    return former
 
 
 def rewrite(value: Any, former: str, prefix: str, name: str = "") -> Any:

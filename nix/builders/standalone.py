@@ -5,12 +5,12 @@ Spec::
     {"archive": store path, "python": "3.12", "seed": store path}
 
 Outputs: ``tree``, from which this Python runs inside builds (see :mod:`python_tree`), and ``out``, the same
-files as a fragment. The archive is one of python-build-standalone's ``install_only`` kind: a folder ``python``
-with ``bin``, ``include``, ``lib`` and ``share``.
+files as a fragment. The archive is one of python-build-standalone's ``install_only`` kind: a folder
+``python`` with ``bin``, ``include``, ``lib`` and ``share``.
 
 Left out, as Python's own slim images leave it out or unusable: the test suite, Tk, IDLE, static libraries,
-manual pages. So is the archive's pip, since the lock says which one the image has, and ``libpython`` where the
-interpreter does without.
+manual pages. So is the archive's pip, since the lock says which one the image has, and ``libpython`` where
+the interpreter does without.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SYSTEM = "usr/lib/x86_64-linux-gnu"
 
 _UNWANTED = re.compile(
     r"""
-      share/(man|terminfo|doc)(/.*)?          # Debian's slim images have no manual pages; terminfo is Debian's
+      share/(man|terminfo|doc)(/.*)?          # the terminal database is Debian's
     | bin/(pip|idle|easy_install).*
     | lib/(lib)?(tcl|tk|itcl|tdbc|thread|Tix).*
     | lib/(tcl|tk|itcl|thread)[^/]*/.*
@@ -120,12 +120,20 @@ def compile_library(tree: Path, python: str) -> None:
     python_tree.compile_all(tree, python, root, f"/{PREFIX}/lib/python{python}", wanted)
 
 
-def entries(tree: Path) -> Iterator[archive.Entry]:
-    """Yield what lands in the image, and the name that upstream's images have their init under."""
+def entries(tree: Path, former: str) -> Iterator[archive.Entry]:
+    """Yield what lands in the image, and the name that upstream's images have their init under.
+
+    Args:
+        tree: the unpacked Python.
+        former: the prefix that is compiled into the program. Where there is no PATH, as behind ``env -i``,
+            it cannot find out where it is (CPython's Modules/getpath.py) and looks there: a link leads on.
+    """
     yield from archive.folders(PREFIX)
     for entry in archive.from_tree(tree / "usr", PREFIX):
         if entry.path != f"{PREFIX}/lib/{Path(_SYSTEM).name}":
             yield entry
+    if not former.startswith("/usr"):
+        yield archive.Entry(former.strip("/"), 0o777, tarfile.SYMTYPE, target=f"/{PREFIX}")
     yield from archive.folders("usr/sbin")
     yield archive.Entry("usr/sbin/tini", 0o777, tarfile.SYMTYPE, target="../bin/tini")
 
@@ -137,13 +145,13 @@ def main() -> None:
     tree.mkdir()
     unpack(Path(spec["archive"]), tree / "usr")
     complete(tree / "usr", python)
-    relocate.relocate(tree / "usr", f"/{PREFIX}")
+    former = relocate.relocate(tree / "usr", f"/{PREFIX}")
     # The C library and the loader are the seed's: the build brings everything else.
     (tree / "lib64").symlink_to(seed / "lib64")
     (tree / _SYSTEM).symlink_to(seed / _SYSTEM)
     drop_library(tree, python)
     compile_library(tree, python)
-    archive.write_fragment(inputs.output(), entries(tree), "interpreter")
+    archive.write_fragment(inputs.output(), entries(tree, former), "interpreter")
 
 
 if __name__ == "__main__":

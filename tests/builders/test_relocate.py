@@ -66,7 +66,7 @@ def test_everything_that_a_build_remembers_is_rewritten(tmp_path: Path) -> None:
     (tmp_path / "lib/pkgconfig/python-3.14.pc").write_text("prefix=/install\nlibdir=${prefix}/lib\n")
     (tmp_path / "lib/pkgconfig/python3.pc").symlink_to("python-3.14.pc")
 
-    relocate.relocate(tmp_path, "/usr/local")
+    assert relocate.relocate(tmp_path, "/usr/local") == "/install"
 
     assert runpy.run_path(str(data))["build_time_vars"] == {
         "prefix": "/usr/local",

@@ -140,3 +140,26 @@ def test_another_version_than_was_asked_for_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bin/python3.11").write_text("")
     with pytest.raises(SystemExit, match=r"it is not a Python 3\.12"):
         standalone.complete(tmp_path, "3.12")
+
+
+@pytest.mark.parametrize(
+    ("former", "expected"),
+    [
+        pytest.param("/install", ["install"], id="of-a-build"),
+        pytest.param("/usr", [], id="of-debian"),
+        pytest.param("/usr/local", [], id="the-same"),
+    ],
+)
+def test_the_prefix_that_is_compiled_in_leads_to_usr_local(
+    tmp_path: Path, former: str, expected: list[str]
+) -> None:
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/python3.12").write_text("")
+    (tmp_path / "usr/lib").mkdir()
+    (tmp_path / "usr/lib/x86_64-linux-gnu").symlink_to("/the/seeds")
+    entries = {entry.path: entry for entry in standalone.entries(tmp_path, former)}
+    links = [path for path, entry in entries.items() if entry.target == "/usr/local"]
+    assert links == expected
+    assert "usr/local/bin/python3.12" in entries
+    assert entries["usr/sbin/tini"].target == "../bin/tini"
+    assert not [path for path in entries if "x86_64" in path]

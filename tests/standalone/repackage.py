@@ -34,8 +34,9 @@ site.addsitedir(f"{sys.prefix}/lib/python{sys.version_info[0]}.{sys.version_info
 """
 _QUESTION = """
 import json, platform, sys, sysconfig
-print(json.dumps({"version": platform.python_version(), "executable": sys.executable,
-                  "stdlib": sysconfig.get_path("stdlib"), "include": sysconfig.get_path("include")}))
+known = {"version": platform.python_version(), "executable": sys.executable}
+known |= {name: sysconfig.get_path(name) for name in ("stdlib", "include")}
+print(json.dumps({**known, "prefix": sysconfig.get_config_var("prefix")}))
 """
 
 
@@ -45,6 +46,8 @@ class Archive:
 
     path: Path
     version: str
+    prefix: str
+    """What the interpreter was built for."""
 
 
 def repackage(interpreter: Path, out: Path) -> Archive:
@@ -70,7 +73,7 @@ def repackage(interpreter: Path, out: Path) -> Archive:
         _bundle(root, [executable, *library.glob("lib-dynload/*.so")])
         with tarfile.open(out, "w:gz", compresslevel=1) as tar:
             tar.add(root, "python")
-    return Archive(out, known["version"])
+    return Archive(out, known["version"], known["prefix"])
 
 
 def _as_released(library: Path) -> None:
