@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
-from cog_nix.lock import core, inputs, layers, seed
+from cog_nix.lock import bundled, core, inputs, layers, seed
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.lock.upgrade import INTERPRETER
@@ -136,10 +136,10 @@ class Resolver:
         return self._ask_python(
             PythonRequest(
                 python_version=version,
-                requirements=tuple(self._requirements(config)),
+                requirements=(*self._requirements(config), *bundled.requirements(version)),
                 glibc=".".join(glibc.split(".")[:2]),
                 project_root=project.root,
-                pins=pins,
+                pins={**bundled.preferences(version), **pins},
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )

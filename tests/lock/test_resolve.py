@@ -55,16 +55,16 @@ class _Resolvers:
         self, python_version: str, pinned: Interpreter | None
     ) -> InterpreterChoice | None:
         self.pinned = pinned
-        if python_version == "3.12":
+        if python_version in {"3.10", "3.11", "3.12"}:
             return InterpreterChoice(
                 kind="standalone",
-                minor="3.12",
+                minor=python_version,
                 suite="trixie",
                 packages=("media-types", "login"),
-                executable="/usr/local/bin/python3.12",
+                executable=f"/usr/local/bin/python{python_version}",
                 version_of="",
                 artifact=_ARCHIVE,
-                version="3.12.11",
+                version=f"{python_version}.11",
             )
         if not python_version.startswith("3.13"):
             return None
@@ -258,6 +258,32 @@ def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
     assert (request.python_version, request.glibc) == ("3.13.5", "2.41")
     assert request.requirements == ("numpy>=1", "cog", "coglet", "pip")
     assert (request.asked_in, request.project_root) == ("cog.yaml", Path("/project"))
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param("3.10", ("setuptools", "wheel"), id="3.10"),
+        pytest.param("3.11", ("setuptools", "wheel"), id="3.11"),
+        pytest.param("3.12", (), id="3.12"),
+        pytest.param("3.13", (), id="3.13"),
+    ],
+)
+def test_old_interpreters_bring_setuptools(house: _House, version: str, expected: tuple[str, ...]) -> None:
+    house.lock(Config(build=Build(python_version=version)))
+    request = house.resolvers.python[0]
+    assert request.requirements == ("cog", "coglet", "pip", *expected)
+    assert request.pins == ({"setuptools": "65.5.1"} if expected else {})
+
+
+def test_a_version_of_setuptools_that_is_locked_is_preferred(house: _House) -> None:
+    config = Config(build=Build(python_version="3.10"))
+    former = house.lock(config)
+    newer = tuple(
+        replace(wheel, version="70.0") if wheel.name == "setuptools" else wheel for wheel in former.wheels
+    )
+    house.lock(config, replace(former, wheels=newer))
+    assert house.resolvers.python[-1].pins["setuptools"] == "70.0"
 
 
 def test_libraries_for_wheels_come_where_wheels_are_asked_for(house: _House) -> None:

@@ -58,6 +58,7 @@ print(json.dumps({
     "managed": os.path.exists(f"{os.path.dirname(os.__file__)}/EXTERNALLY-MANAGED"),
     "tests": os.path.exists(f"{os.path.dirname(os.__file__)}/test"),
     "yaml": __import__("yaml").__file__,
+    "pkg_resources": bool(importlib.util.find_spec("pkg_resources")),
 }))
 """
 _NAMES = """
@@ -162,6 +163,7 @@ def test_the_interpreter_is_whole_and_knows_where_it_is(project: Path, archive: 
         "managed": False,
         "tests": False,
         "yaml": f"{site}/yaml/__init__.py",
+        "pkg_resources": minor in {"3.10", "3.11"},
     }
 
 
