@@ -26,6 +26,8 @@ _OURS = {"clang": "gcc", "cc": "gcc", "clang++": "g++", "c++": "g++"}
 _BEGINS_WITH_PROGRAM = re.compile(
     r"CC|CXX|CPP|AR|RANLIB|NM|MAINCC|LINKCC|(LD|LDCXX|BLD)SHARED|PY_CORE_LD|PURIFY"
 )
+_OF_THE_SYSTEM = frozenset({"TZPATH"})
+"""Variables that name the system's own folders, even where the prefix was the system's (PEP 615)."""
 _UNKNOWN_TO_GCC = re.compile(
     r"-fdebug-default-version=.*|--target=.*|-Wunguarded-.*|-Werror=unguarded-.*|-fprofile-instr-.*"
     r"|-flto=thin|-fuse-ld=lld|--rtlib=.*"
@@ -84,6 +86,8 @@ def makefile(text: str, former: str, prefix: str) -> str:
 
 def variable(name: str, value: str, former: str, prefix: str) -> str:
     """Return the value of one variable; one that speaks of neither prefix nor compiler stays as it is."""
+    if name in _OF_THE_SYSTEM:
+        return value
     where = rf"(?:(?<=-I)|(?<=-L)|(?<=[\s'\"=,:])|^){re.escape(former)}(?=[/\s'\",:]|$)"
     moved = re.sub(where, prefix, value)
     words = moved.split()

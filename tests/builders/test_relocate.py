@@ -87,3 +87,8 @@ def test_everything_that_a_build_remembers_is_rewritten(tmp_path: Path) -> None:
 def test_what_is_no_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="_sysconfigdata"):
         relocate.relocate(tmp_path, "/usr/local")
+
+
+def test_the_systems_time_zones_stay_where_they_are() -> None:
+    value = "/usr/share/zoneinfo:/etc/zoneinfo"
+    assert relocate.variable("TZPATH", value, "/usr", "/usr/local") == value
