@@ -39,7 +39,6 @@ _UNWANTED = re.compile(
       share/(man|terminfo|doc)(/.*)?          # the terminal database is Debian's
     | bin/(pip|idle|easy_install).*
     | lib/(lib)?(tcl|tk|itcl|tdbc|thread|Tix).*
-    | lib/(tcl|tk|itcl|thread)[^/]*/.*
     | (.*/)?lib[^/]*\.a
     | (.*/)?__pycache__(/.*)?                 # compiled anew, without a clock
     | lib/python[^/]+/
