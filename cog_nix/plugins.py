@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
     from cog_nix.spec import Runtime
 
-BUILT_IN = ("cog_nix_hooks.debian", "cog_nix_hooks.pypi", "cog_nix_hooks.docker")
+BUILT_IN = (
+    "cog_nix_hooks.debian",
+    "cog_nix_hooks.standalone",
+    "cog_nix_hooks.pypi",
+    "cog_nix_hooks.docker",
+)
 """Modules of the built-in plugins, in the order in which they are asked."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Artifact, Deb, Index, Lock, Wheel
+    from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
     from cog_nix.report import Reporter
 
 PROJECT_NAME = "cog_nix"
@@ -263,11 +263,14 @@ class Spec:
     """All hooks, each with when it runs, what it takes and what it returns."""
 
     @hookspec(firstresult=True)
-    def provide_interpreter(self, python_version: str, context: Context) -> InterpreterChoice | None:
+    def provide_interpreter(
+        self, python_version: str, pinned: Interpreter | None, context: Context
+    ) -> InterpreterChoice | None:
         """Runs first when locking: offer an interpreter for ``build.python_version``.
 
         Args:
             python_version: minor or patch level, as in cog.yaml.
+            pinned: the interpreter of the lock so far, to keep where it still fits; None when it may move.
             context: settings and services.
 
         Returns:

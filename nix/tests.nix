@@ -192,7 +192,16 @@ let
   # Stands in for derive.nix: says what would be built.
   derive = {
     seed = "/the/seed";
-    __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
+    __functor =
+      _self: args:
+      let
+        built = "${args.name}: ${builtins.toJSON args.spec}";
+        output = name: {
+          inherit name;
+          value = "${name} of ${built}";
+        };
+      in
+      if args ? outputs then builtins.listToAttrs (map output args.outputs) else built;
   };
   group = import ./layers/group.nix { inherit derive; } {
     a = "/fragment-a";
@@ -233,17 +242,16 @@ let
       folder = _: throw "not asked for";
       overlay = builtins.toFile "overlay.nix" overlay;
     };
-  interpreter =
-    version:
+  interpreter = version: interpreterWith { inherit version; };
+  interpreterWith =
+    chosen:
     import ./layers/interpreter.nix {
       inherit derive;
       store = store // {
         file = artifact: artifact.filename;
       };
       locked = lock // {
-        interpreter = lock.interpreter // {
-          inherit version;
-        };
+        interpreter = lock.interpreter // chosen;
         base = map deb [
           "bash"
           "libc6"
@@ -377,6 +385,31 @@ in
         ];
       }
     }";
+  };
+  interpreterOfAnArchiveIsUnpackedAndRunsInBuilds = {
+    expr =
+      let
+        unpacked = interpreterWith {
+          version = "3.12.11";
+          artifact = artifact "cpython-3.12.11.tar.gz";
+        };
+      in
+      {
+        inherit (unpacked) tree minor headers;
+        fragments = builtins.attrNames unpacked.fragments;
+      };
+    expected = {
+      tree = "tree of python-3.12.11: ${
+        builtins.toJSON {
+          archive = "cpython-3.12.11.tar.gz";
+          python = "3.12";
+          seed = "/the/seed";
+        }
+      }";
+      minor = "3.12";
+      headers = "include/python3.12";
+      fragments = [ "interpreter" ];
+    };
   };
   interpreterMinor = {
     expr = (interpreter "3.11.2").minor;

@@ -134,6 +134,8 @@ class PythonSettings:
 
     exclude_newer: str | None = None
     """RFC 3339 date handed to uv: distributions published later are not considered."""
+    mirror: str | None = None
+    """Base URL of a mirror of the CPython builds that uv installs; None: where uv has them from."""
 
 
 @dataclass(frozen=True)

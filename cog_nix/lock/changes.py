@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cog_nix.lock.upgrade import INTERPRETER
+
 if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
 
@@ -26,4 +28,6 @@ def changes(former: Lock | None, new: Lock) -> list[str]:
 
 def _packages(lock: Lock) -> dict[str, str]:
     debs = {deb.package: deb.version for deb in lock.debs}
+    if lock.interpreter.artifact:  # otherwise it is one of the packages
+        debs[INTERPRETER] = lock.interpreter.version
     return debs | {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}

@@ -45,17 +45,17 @@ SERVES_MAINTAINER_SCRIPTS = frozenset({"debconf", "init-system-helpers", "usr-is
 
 
 def divide(
-    base: Sequence[Deb], others: Iterable[Deb], needed: Iterable[str] = ()
+    base: Sequence[Deb], others: Iterable[Deb], named: Iterable[str] = ()
 ) -> tuple[tuple[Deb, ...], tuple[Deb, ...]]:
     """Return the core of a base system, and the rest of it.
 
     Args:
         base: all packages of the base system.
         others: packages that are in every image beside it.
-        needed: names of packages whose libraries something in the image links to.
+        named: names that the image needs, whether they are of the base system or not.
     """
     depends = {deb.package: deb.depends for deb in base}
-    pending = [*TOOLS, *needed, *(name for deb in others for name in deb.depends)]
+    pending = [*TOOLS, *named, *(name for deb in others for name in deb.depends)]
     reached: set[str] = set()
     while pending:
         name = pending.pop()

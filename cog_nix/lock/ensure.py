@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import inputs
-from cog_nix.lock.upgrade import Upgrade
+from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +93,8 @@ def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
     if former is None:
         return
     known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
+    if former.interpreter.artifact:
+        known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):
         close = ", ".join(get_close_matches(name, known))
         raise LockError(f"{name} is not in the lock.", hint=f"Did you mean {close}?" if close else "")

@@ -30,6 +30,7 @@ def plan(
     system: Sequence[Deb],
     wheels: Sequence[Wheel],
     commands: int = 0,
+    unpacked: bool = False,
     settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
@@ -41,6 +42,7 @@ def plan(
         system: the project's own packages, and libraries that something links to.
         wheels: all wheels.
         commands: how many there are.
+        unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         settings: threshold and budget.
     """
     heavy = _heavy(wheels, settings.heavy_bytes, settings.budget - _FIXED_LAYERS - commands)
@@ -50,7 +52,10 @@ def plan(
     small = [wheel for wheel in rest if wheel.name not in _SDK]
     layers = [
         ("base", tuple(f"deb:{deb.package}" for deb in base)),
-        ("python", (*(f"deb:{deb.package}" for deb in python), "state:base", "venv")),
+        (
+            "python",
+            (*(f"deb:{deb.package}" for deb in python), "state:base", "interpreter" if unpacked else "venv"),
+        ),
         *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
         (
             "essential",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.config.sdk import sdk_requirements
 from cog_nix.errors import LockError
-from cog_nix.lock import core, inputs, layers, seed
+from cog_nix.lock import bundled, core, inputs, layers, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.lock.packages import lock_packages
+from cog_nix.lock.upgrade import INTERPRETER
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
 
@@ -58,7 +59,8 @@ class Resolver:
         """
         report = self.context.reporter
         packages = lock_packages(project, settings.nix.packages, self.nix, _packages(former, upgrade))
-        choice = self._interpreter(project, config)
+        pinned = former.interpreter if former and upgrade.keeps(INTERPRETER) else None
+        choice = self._interpreter(project, config, pinned)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
         request = self._system_request(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
@@ -81,7 +83,7 @@ class Resolver:
         python, own = system.groups["python"], system.groups.get("system", ())
         libraries = system.groups.get("libraries", ())
         self._tell(added, former)
-        base, essential = core.divide(system.groups["base"], python, added.packages)
+        base, essential = core.divide(system.groups["base"], python, (*added.packages, *choice.packages))
         lock = Lock(
             inputs=inputs.digest(config, settings),
             suite=suite,
@@ -107,16 +109,17 @@ class Resolver:
                 system=(*own, *libraries),
                 wheels=wheels.wheels,
                 commands=commands,
+                unpacked=choice.artifact is not None,
                 settings=settings.layers,
             ),
         )
         self.context.fetcher.artifacts(artifacts(lock))
         return self._with_additions(config, lock)
 
-    def _interpreter(self, project: Project, config: Config) -> InterpreterChoice:
+    def _interpreter(self, project: Project, config: Config, pinned: Interpreter | None) -> InterpreterChoice:
         version = config.build.python_version
         choice: InterpreterChoice | None = ask(
-            self.plugins, "provide_interpreter", python_version=version, context=self.context
+            self.plugins, "provide_interpreter", python_version=version, pinned=pinned, context=self.context
         )
         if choice is None:
             raise LockError(
@@ -182,10 +185,10 @@ class Resolver:
         return self._ask_python(
             PythonRequest(
                 python_version=version,
-                requirements=tuple(self._requirements(config)),
+                requirements=(*self._requirements(config), *bundled.requirements(version)),
                 glibc=".".join(glibc.split(".")[:2]),
                 project_root=project.root,
-                pins=pins,
+                pins={**bundled.preferences(version), **pins},
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )

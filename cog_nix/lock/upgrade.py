@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INTERPRETER = "python"
+"""The name that lets the patch level of the project's Python move, where that is no Debian package."""
+
 
 @dataclass(frozen=True)
 class Upgrade:

@@ -2,9 +2,10 @@
 
 Spec::
 
-    {"wheel": store path, "filename": "numpy-….whl", "python": "3.13", "tree": store path of a Python 3.13}
+    {"wheel": store path, "filename": "numpy-….whl", "python": "3.13", "tree": store path of a Python 3.13,
+     "headers": "include/site/python3.13"}
 
-Installed with PyPA's ``installer`` into the virtual environment ``/usr/local``, as ``pip`` would lay it out
+Installed with PyPA's ``installer`` into ``/usr/local``, as ``pip`` would lay it out
 there. Besides the fragment the output has ``distribution.json``: name and version as the wheel's METADATA
 spells them.
 """
@@ -47,15 +48,23 @@ class _Environment(SchemeDictionaryDestination):
         return super().write_file(scheme, path, stream, is_executable or scheme == "scripts")
 
 
-def unpack(wheel: Path, python: str, root: Path) -> dict[str, str]:
-    """Install ``wheel`` under ``root``; return its name and version."""
+def unpack(wheel: Path, python: str, root: Path, headers: str = "") -> dict[str, str]:
+    """Install ``wheel`` under ``root``; return its name and version.
+
+    Args:
+        wheel: the file.
+        python: minor version.
+        root: what stands for ``/``.
+        headers: where under ``/usr/local`` C headers go; "": where pip puts them in a virtual environment.
+    """
+    headers = headers or f"include/site/python{python}"
     site = f"{_PREFIX}/lib/python{python}/site-packages"
     with WheelFile.open(wheel) as source:
         destination = _Environment(
             {
                 "purelib": site,
                 "platlib": site,
-                "headers": f"{_PREFIX}/include/site/python{python}/{source.distribution}",
+                "headers": f"{_PREFIX}/{headers}/{source.distribution}",
                 "scripts": f"{_PREFIX}/bin",
                 "data": _PREFIX,
             },
@@ -75,7 +84,7 @@ def main() -> None:
     wheel.symlink_to(spec["wheel"])
     root = inputs.scratch() / "root"
     root.mkdir()
-    distribution = unpack(wheel, spec["python"], root)
+    distribution = unpack(wheel, spec["python"], root, spec["headers"])
     # pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image.
     files = [os.path.relpath(path, root) for path in root.rglob("*.py") if distribution["name"] != "pip"]
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)

@@ -1,8 +1,8 @@
 /*
-  The project's Python: a tree that runs inside builds, for compiling bytecode, and the virtual environment that
-  /usr/local is.
+  The project's Python: a tree that runs inside builds, for compiling bytecode, and what /usr/local is: a virtual
+  environment of Debian's Python, or a Python that was unpacked there.
 
-  Type: { derive, store, locked } -> { tree : store path, minor : string, fragments : attrset }
+  Type: { derive, store, locked } -> { tree : store path, minor : string, headers : string, fragments : attrset }
 */
 {
   derive,
@@ -14,38 +14,65 @@ let
   minor = builtins.concatStringsSep "." (
     builtins.genList (builtins.elemAt (builtins.splitVersion interpreter.version)) 2
   );
+
+  debian = {
+    # The seed compiles what it is the same version of; anything else is unpacked once.
+    tree =
+      if minor == locked.seed.python then
+        "${derive.seed}"
+      else
+        "${derive {
+          name = "python-${interpreter.version}-tree";
+          builder = "tree";
+          modules = [
+            "deb"
+            "python_tree"
+            "bytecode"
+          ];
+          spec.debs = map (deb: "${store.file deb.artifact}") needed;
+        }}";
+    # Where pip puts a wheel's headers in a virtual environment.
+    headers = "include/site/python${minor}";
+    fragments.venv = "${derive {
+      name = "venv";
+      builder = "venv";
+      modules = [ "archive" ];
+      spec = {
+        python = minor;
+        inherit (interpreter) version executable;
+      };
+    }}";
+  };
   needed = builtins.filter (
     deb:
     builtins.match "lib(c6|expat1|ssl.*|ffi.*|bz2.*|lzma.*|z.*|uuid1|gcc-s1|sqlite3.*)|zlib1g|(lib)?python.*" deb.package
     != null
   ) (locked.base ++ locked.python);
-in
-{
-  inherit minor;
 
-  # The seed compiles what it is the same version of; anything else is unpacked once.
-  tree =
-    if minor == locked.seed.python then
-      "${derive.seed}"
-    else
-      "${derive {
-        name = "python-${interpreter.version}-tree";
-        builder = "tree";
-        modules = [
-          "deb"
-          "python_tree"
-          "bytecode"
-        ];
-        spec.debs = map (deb: "${store.file deb.artifact}") needed;
-      }}";
-
-  fragments.venv = "${derive {
-    name = "venv";
-    builder = "venv";
-    modules = [ "archive" ];
+  unpacked = derive {
+    name = "python-${interpreter.version}";
+    builder = "standalone";
+    modules = [
+      "archive"
+      "bytecode"
+      "deb"
+      "python_tree"
+      "relocate"
+    ];
+    outputs = [
+      "out"
+      "tree"
+    ];
     spec = {
+      archive = "${store.file interpreter.artifact}";
       python = minor;
-      inherit (interpreter) version executable;
+      seed = "${derive.seed}";
     };
-  }}";
-}
+  };
+  standalone = {
+    tree = "${unpacked.tree}";
+    headers = "include/python${minor}";
+    fragments.interpreter = "${unpacked.out}";
+  };
+in
+{ inherit minor; } // (if interpreter ? artifact then standalone else debian)

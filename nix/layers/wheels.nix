@@ -25,7 +25,7 @@ builtins.listToAttrs (
         wheel = "${store.file wheel.artifact}";
         inherit (wheel.artifact) filename;
         python = interpreter.minor;
-        inherit (interpreter) tree;
+        inherit (interpreter) tree headers;
       };
     }}";
   }) locked.wheels

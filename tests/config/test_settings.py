@@ -31,13 +31,14 @@ security_mirror = "file:///srv/debian-security"
 suite = "trixie"
 [python]
 exclude_newer = 2026-01-31T00:00:00Z
+mirror = "file:///srv/pythons"
 [layers]
 heavy_bytes = 1_000
 budget = 20
 """
     assert settings(tmp_path, text) == Settings(
         DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
-        PythonSettings("2026-01-31T00:00:00Z"),
+        PythonSettings("2026-01-31T00:00:00Z", "file:///srv/pythons"),
         LayerSettings(1000, 20),
     )
 

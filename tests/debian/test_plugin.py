@@ -250,7 +250,9 @@ def test_the_hooks_are_those_of_the_specification(archive: TinyArchive, context_
     manager.add_hookspecs(Spec)
     manager.register(debian)
     manager.check_pending()
-    choice = manager.hook.provide_interpreter(python_version="3.13", context=context_for(archive.url))
+    choice = manager.hook.provide_interpreter(
+        python_version="3.13", pinned=None, context=context_for(archive.url)
+    )
     assert choice.version_of == "python3.13"
     request = SystemRequest("trixie", (("system", ("libgl1",)),))
     assert manager.hook.resolve_system_packages(request=request, context=context_for(archive.url)).groups

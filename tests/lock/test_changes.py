@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.lock.changes import changes
+from cog_nix.lock.model import Artifact, Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,3 +56,12 @@ def test_a_package_that_only_changed_its_layer_is_no_change(
     lock: Callable[..., Lock], deb: Callable[..., Deb]
 ) -> None:
     assert changes(lock(), lock(base=(deb("bash"),), system=(*lock().system, deb("libc6", "2.41-12")))) == []
+
+
+def test_an_interpreter_that_is_no_package_has_a_line(lock: Callable[..., Lock]) -> None:
+    archive = Artifact("cpython.tar.gz", "https://mirror.example.org/cpython.tar.gz", "c0", 9)
+    old, new = (
+        lock(interpreter=Interpreter("standalone", version, "/usr/local/bin/python3.12", archive))
+        for version in ("3.12.10", "3.12.11")
+    )
+    assert changes(old, new) == ["changed  python 3.12.10 -> 3.12.11"]

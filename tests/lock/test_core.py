@@ -36,6 +36,12 @@ def test_what_other_packages_depend_on_is_core_as_well(deb: Callable[..., Deb]) 
     assert (_names(kept), _names(rest)) == (["libpam0g", "libc6"], ["perl-base"])
 
 
+def test_what_is_named_is_core_as_well(deb: Callable[..., Deb]) -> None:
+    base = [deb("libcrypt1", "1", "libc6"), deb("libc6"), deb("perl-base")]
+    kept, rest = core.divide(base, [], ["libcrypt1", "not-in-the-base"])
+    assert (_names(kept), _names(rest)) == (["libcrypt1", "libc6"], ["perl-base"])
+
+
 def test_what_serves_maintainer_scripts_is_not_followed(deb: Callable[..., Deb]) -> None:
     base = [deb("dash", "1", "debconf"), deb("debconf", "1", "perl-base"), deb("perl-base")]
     kept, rest = core.divide(base, [])

@@ -12,6 +12,7 @@ from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.inputs import digest
+from cog_nix.lock.model import Artifact, Interpreter
 from cog_nix.lock.upgrade import Upgrade
 from tests.elf.made import make_elf
 
@@ -97,6 +98,21 @@ def test_an_unknown_name_is_refused_with_the_closest(project: Project, lock: Cal
     with pytest.raises(LockError) as error:
         _ensure(project, None, policy=Policy(upgrade=Upgrade(names=frozenset({"nunpy"}))))
     assert (error.value.message, error.value.hint) == ("nunpy is not in the lock.", "Did you mean numpy?")
+
+
+def test_the_interpreter_may_move_by_name_where_it_is_no_package(
+    project: Project, lock: Callable[..., Lock]
+) -> None:
+    upgrade = Policy(upgrade=Upgrade(names=frozenset({"python"})))
+    lock_format.write(lock(), project.lock_path)
+    with pytest.raises(LockError, match="python is not in the lock"):
+        _ensure(project, None, policy=upgrade)
+    archive = Artifact("cpython.tar.gz", "https://mirror.example.org/cpython.tar.gz", "c0", 9)
+    unpacked = lock(interpreter=Interpreter("standalone", "3.12.11", "/usr/local/bin/python3.12", archive))
+    lock_format.write(unpacked, project.lock_path)
+    resolver = _Resolver(unpacked)
+    _ensure(project, resolver, policy=upgrade)
+    assert resolver.asked == [(unpacked, upgrade.upgrade)]
 
 
 def test_a_damaged_lock_is_refused_and_made_anew_with_everything(

@@ -12,7 +12,7 @@ from cog_nix.config.model import Build, Config, DebianSettings, Observability, P
 from cog_nix.errors import LockError
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
-from cog_nix.lock.model import Index, Seed
+from cog_nix.lock.model import Artifact, Index, Interpreter, Seed
 from cog_nix.lock.resolve import Resolver
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from cog_nix.lock.model import Artifact, Deb, Lock, Wheel
+    from cog_nix.lock.model import Deb, Lock, Wheel
 
 _CONFIG = Config(build=Build(system_packages=("ffmpeg",), requirements=("numpy>=1",)))
 _LATEST = {"ffmpeg": "7:7.1-2", "numpy": "2.1", "cog": "0.23.1", "coglet": "0.1", "pip": "25.0"}
+_ARCHIVE = Artifact("cpython-3.12.11.tar.gz", "https://mirror.example.org/cpython-3.12.11.tar.gz", "c0", 9)
 _INDEX = Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab")
 
 
@@ -53,9 +54,24 @@ class _Resolvers:
         self.python: list[PythonRequest] = []
         self.libraries: list[LibraryRequest] = []
         self.renamed: dict[str, str] = {}
+        self.pinned: Interpreter | None = None
 
     @hookimpl
-    def provide_interpreter(self, python_version: str) -> InterpreterChoice | None:
+    def provide_interpreter(
+        self, python_version: str, pinned: Interpreter | None
+    ) -> InterpreterChoice | None:
+        self.pinned = pinned
+        if python_version in {"3.10", "3.11", "3.12"}:
+            return InterpreterChoice(
+                kind="standalone",
+                minor=python_version,
+                suite="trixie",
+                packages=("media-types", "login"),
+                executable=f"/usr/local/bin/python{python_version}",
+                version_of="",
+                artifact=_ARCHIVE,
+                version=f"{python_version}.11",
+            )
         if not python_version.startswith("3.13"):
             return None
         return InterpreterChoice(
@@ -230,6 +246,36 @@ def test_a_lock_holds_what_the_plugins_answered(house: _House) -> None:
     ]
 
 
+def test_an_interpreter_that_is_no_package_is_locked_as_the_archive_it_is(house: _House) -> None:
+    lock = house.lock(Config(build=Build(python_version="3.12")))
+    assert lock.interpreter == Interpreter("standalone", "3.12.11", "/usr/local/bin/python3.12", _ARCHIVE)
+    assert _ARCHIVE.filename in house.fetcher.asked
+    assert house.resolvers.python[0].python_version == "3.12.11"
+    assert dict(lock.layers)["python"][-1] == "interpreter"
+    assert "login" in [deb.package for deb in lock.base]
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "kept"),
+    [
+        pytest.param(Upgrade(), True, id="nothing"),
+        pytest.param(Upgrade(names=frozenset({"numpy"})), True, id="something-else"),
+        pytest.param(Upgrade(names=frozenset({"python"})), False, id="python"),
+        pytest.param(Upgrade(everything=True), False, id="everything"),
+    ],
+)
+def test_an_interpreter_is_pinned_unless_it_may_move(
+    house: _House,
+    upgrade: Upgrade,
+    kept: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    config = Config(build=Build(python_version="3.12"))
+    former = house.lock(config)
+    assert house.resolvers.pinned is None
+    house.lock(config, former, upgrade)
+    assert house.resolvers.pinned == (former.interpreter if kept else None)
+
+
 def test_everything_in_a_lock_was_downloaded(house: _House) -> None:
     lock = house.lock()
     everything = {
@@ -256,6 +302,32 @@ def test_tracing_brings_its_exporters(house: _House) -> None:
         "opentelemetry-exporter-otlp-proto-grpc==1.44.0",
         "pip",
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param("3.10", ("setuptools", "wheel"), id="3.10"),
+        pytest.param("3.11", ("setuptools", "wheel"), id="3.11"),
+        pytest.param("3.12", (), id="3.12"),
+        pytest.param("3.13", (), id="3.13"),
+    ],
+)
+def test_old_interpreters_bring_setuptools(house: _House, version: str, expected: tuple[str, ...]) -> None:
+    house.lock(Config(build=Build(python_version=version)))
+    request = house.resolvers.python[0]
+    assert request.requirements == ("cog", "coglet", "pip", *expected)
+    assert request.pins == ({"setuptools": "65.5.1"} if expected else {})
+
+
+def test_a_version_of_setuptools_that_is_locked_is_preferred(house: _House) -> None:
+    config = Config(build=Build(python_version="3.10"))
+    former = house.lock(config)
+    newer = tuple(
+        replace(wheel, version="70.0") if wheel.name == "setuptools" else wheel for wheel in former.wheels
+    )
+    house.lock(config, replace(former, wheels=newer))
+    assert house.resolvers.python[-1].pins["setuptools"] == "70.0"
 
 
 def test_libraries_for_wheels_come_where_wheels_are_asked_for(house: _House) -> None:

@@ -1,0 +1,25 @@
+"""CPython builds that run anywhere: every version that Debian does not have.
+
+The builds are those of python-build-standalone, as uv lists them. The story is in :mod:`.offer`; what each
+module knows: uv's list and its hashes (:mod:`.uv`), and which build is meant (:mod:`.choice`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import hookimpl
+
+if TYPE_CHECKING:
+    from cog_nix.lock.model import Interpreter
+    from cog_nix.spec import Context, InterpreterChoice
+
+
+@hookimpl
+def provide_interpreter(
+    python_version: str, pinned: Interpreter | None, context: Context
+) -> InterpreterChoice | None:
+    """Offer the build that is pinned, or the newest that fits."""
+    from cog_nix_hooks.standalone.offer import offer_interpreter  # noqa: PLC0415 - only locking needs it
+
+    return offer_interpreter(python_version, pinned, context)

@@ -1,0 +1,118 @@
+"""What uv knows about CPython builds: where each is, and its hash.
+
+The list is compiled into uv; asking for it needs no network. No host is named here: uv says where its builds
+are, and honours its own settings (``UV_PYTHON_INSTALL_MIRROR``, ``UV_PYTHON_DOWNLOADS_JSON_URL``,
+``uv.toml``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix import processes
+from cog_nix.errors import LockError
+from cog_nix.fetch import urls
+from cog_nix_hooks.standalone.choice import Build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MIRROR = "UV_PYTHON_INSTALL_MIRROR"
+# These would hide builds from the list, or choose among them.
+_DROPPED = ("UV_PYTHON", "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON", "UV_PYTHON_PREFERENCE", "UV_OFFLINE")
+_PLATFORM = {
+    "implementation": "cpython",
+    "variant": "default",  # neither free-threaded nor a debug build
+    "os": "linux",
+    "arch": "x86_64",
+    "libc": "gnu",
+}
+_ARCHIVE = (".tar.gz", ".tgz")
+"""The oldest builds are Zstandard archives with everything that building them left; those are left out."""
+_EXPECTED = re.compile(r"Expected:\s*(?:sha256:)?([0-9a-f]{64})\b")
+
+
+def environment(environ: Mapping[str, str], mirror: str | None) -> dict[str, str]:
+    """Return the environment for uv.
+
+    Args:
+        environ: the environment of this process.
+        mirror: the ``[python] mirror`` of cog-nix.toml; wins over uv's own setting.
+    """
+    env = {name: value for name, value in environ.items() if name not in _DROPPED}
+    env |= {"UV_PYTHON_DOWNLOADS": "manual", "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
+    return {**env, _MIRROR: mirror} if mirror else env
+
+
+def builds(env: Mapping[str, str]) -> list[Build]:
+    """Return every build that could be a project's interpreter, newest first as uv lists them.
+
+    Raises:
+        LockError: uv cannot tell.
+    """
+    listed = _run(
+        env, "list", "--all-versions", "--all-platforms", "--only-downloads", "--output-format", "json"
+    )
+    if listed.returncode:
+        raise LockError(
+            f"uv cannot list the Pythons that it knows: {processes.redact(listed.stderr.strip())}",
+            hint="Check UV_PYTHON_DOWNLOADS_JSON_URL and uv.toml.",
+        )
+    found: list[dict[str, Any]] = json.loads(listed.stdout)
+    return [
+        Build(one["key"], one["version"], one["url"])
+        for one in found
+        if all(one.get(name) == value for name, value in _PLATFORM.items())
+        and urls.filename_of(one["url"]).endswith(_ARCHIVE)
+    ]
+
+
+def version() -> str:
+    """Return uv's own version."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - only for a message
+
+    return installed("uv")
+
+
+def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
+    """Return the hash that uv expects of a build; None when uv cannot be made to tell.
+
+    uv's list leaves the hashes out. So uv is given a mirror with an empty archive in the build's place: it
+    refuses that, and says which hash it expected. Nothing is downloaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as scratch:
+        folder = Path(scratch)
+        mirrored = {**env, _MIRROR: (folder / "mirror").as_uri(), "UV_HTTP_RETRIES": "0"}
+        try:
+            there = next((one for one in builds(mirrored) if one.key == build.key), None)
+        except LockError:
+            return None  # a list of the user's own, whose builds no mirror stands in for
+        if there is None or not there.url.startswith((folder / "mirror").as_uri()):
+            return None
+        decoy = urls.local_path(there.url)
+        decoy.parent.mkdir(parents=True)
+        decoy.write_bytes(_empty_archive())
+        refused = _run(mirrored, "install", build.key, "--no-bin", "--install-dir", str(folder / "pythons"))
+        found = _EXPECTED.search(refused.stderr)
+        return found.group(1) if found else None
+
+
+def _empty_archive() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        folder = tarfile.TarInfo("python")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(folder)
+    return stream.getvalue()
+
+
+def _run(env: Mapping[str, str], *arguments: str) -> processes.Finished:
+    import uv  # noqa: PLC0415 - only locking needs it
+
+    return processes.run([uv.find_uv_bin(), "python", *arguments], env=env, check=False)
