@@ -19,6 +19,7 @@ from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
+from cog_nix.runs.ensure import RunOptions, check, ensure_runs
 from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
@@ -45,6 +46,7 @@ class BuildOptions:
     openapi: Path | None = None
     """A document to use instead of reading the source."""
     link: bool = True
+    runs: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     """
     config, settings = load(project, services.reporter)
     unsupported(project, config)
+    check(config, functools.partial(asked_command, project, config))
     ask(services.plugins, "before_build", project=project, config=config)
     openapi = read_openapi(project, config, options)
     nix = nix_store.discover()
@@ -100,8 +103,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
     provide(project, lock, nix, functools.partial(services.context, settings))
+    asked = functools.partial(asked_command, project, config)
+    lock = ensure_runs(project, config, lock, nix, options.runs, services.reporter, asked)
     tag = options.tag or config.image or default_tag(project.root.name)
-    spec = nix_spec(project, options, tag, openapi)
+    spec = {**nix_spec(project, options, tag, openapi), "environment": list(map(list, config.environment))}
     root = project.state_dir / "image" if options.link else None
     services.reporter.step(f"Building {tag}")
     store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter)
@@ -144,6 +149,14 @@ def asked_in(project: Project) -> dict[str, str]:
     }
 
 
+def asked_command(project: Project, config: Config, number: int) -> str:
+    """Return where a command is asked for, as ``cog.yaml:7``."""
+    document = cog_config.load(project).document
+    own = len(config.build.run)
+    place = ("run", number) if number < own else ("pre_install", number - own)
+    return f"{project.config_path.name}:{document.line('build', *place)}"
+
+
 def unsupported(project: Project, config: Config) -> None:
     """Refuse what would be silently missing from the image.
 
@@ -151,15 +164,11 @@ def unsupported(project: Project, config: Config) -> None:
         ConfigError: the configuration asks for something that is not built yet.
     """
     label = json.loads(config.label)
-    asked = [
-        *(f"build.{name}" for name in ("run", "pre_install") if label.get("build", {}).get(name)),
-        *(name for name in ("weights", "observability") if label.get(name)),
-    ]
+    asked = [name for name in ("weights", "observability") if label.get(name)]
     if asked:
         raise ConfigError(
             f"{project.config_path.name}: cog-nix does not build {' and '.join(asked)} yet.",
-            hint="Move what commands install to system_packages and python_packages, "
-            "or build this project with cog.",
+            hint="Build this project with cog.",
         )
 
 

@@ -26,6 +26,8 @@
   labels ? { },
   # An OpenAPI document (JSON text) to use instead of the one read from source; "": read it.
   openapi ? "",
+  # Variables that the project sets, as [ [ name value ] ]: commands see them.
+  environment ? [ ],
 }:
 let
   locked = import ./lock.nix lock;
@@ -39,11 +41,12 @@ let
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
   wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
+  runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
 in
 import ./image.nix {
   inherit derive locked name tag labels source;
-  layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
+  layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
   distributions = builtins.attrValues wheels;
 }

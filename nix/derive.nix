@@ -1,7 +1,7 @@
 /*
   Run one of the builders as a derivation.
 
-  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, withCore } -> derivation
+  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, withCore, fixed } -> derivation
 
   Example:
     derive { name = "layer-python"; builder = "layer"; spec = { fragments = [ … ]; }; }
@@ -90,6 +90,9 @@ in
       modules ? [ ],
       outputs ? [ "out" ],
       withCore ? false,
+      # SRI hash of what comes out, when that is known: such a build has the network (Nix manual, "Fixed-output
+      # derivations").
+      fixed ? null,
     }:
     let
       own = pick (
@@ -111,5 +114,14 @@ in
         passAsFile = [ "spec" ];
         PYTHONPATH = "${if withCore then compiled own else own}:${seed}/site";
       }
+      // (
+        if fixed == null then
+          { }
+        else
+          {
+            outputHashMode = "recursive";
+            outputHash = fixed;
+          }
+      )
     );
 }

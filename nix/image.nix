@@ -18,6 +18,7 @@ derive {
   builder = "image";
   modules = [
     "archive"
+    "environment"
     "source"
     "stream"
   ];

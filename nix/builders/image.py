@@ -21,9 +21,8 @@ from typing import Any
 import inputs
 import source
 import stream
+from environment import BASE
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LIBRARIES = "/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin"
 EPOCH = "1970-01-01T00:00:00Z"
 _NOT_FROZEN = {"pip"}
 _NOT_FROZEN_BEFORE_3_12 = {"pip", "setuptools", "distribute", "wheel"}
@@ -40,13 +39,7 @@ def freeze(distributions: list[dict[str, str]], python: str) -> str:
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
     """Return the image's Env (OCI image configuration), later settings of a name replacing earlier ones."""
-    values = {
-        "PATH": PATH,
-        "DEBIAN_FRONTEND": "noninteractive",
-        "PYTHONUNBUFFERED": "1",
-        "LD_LIBRARY_PATH": LIBRARIES,
-        "NVIDIA_DRIVER_CAPABILITIES": "all",
-    }
+    values = dict(BASE)
     if described["gpu"]:
         values["NVIDIA_VISIBLE_DEVICES"] = "all"
     values.update(dict(extra))
