@@ -46,6 +46,8 @@ class BuildOptions:
     openapi: Path | None = None
     """A document to use instead of reading the source."""
     link: bool = True
+    offline: bool = False
+    """Use no network; refuse what would need it."""
     runs: RunOptions = field(default_factory=RunOptions)
 
 
@@ -95,16 +97,19 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     """
     config, settings = load(project, services.reporter)
     unsupported(project, config)
-    check(config, functools.partial(asked_command, project, config))
+    check(project, config)
     ask(services.plugins, "before_build", project=project, config=config)
     openapi = read_openapi(project, config, options)
     nix = nix_store.discover()
     resolver = functools.partial(services.resolver, project, settings)
+    if options.offline:
+        from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
+
+        check_offline(project, config, settings, nix, services.cache)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
     provide(project, lock, nix, functools.partial(services.context, settings))
-    asked = functools.partial(asked_command, project, config)
-    lock = ensure_runs(project, config, lock, nix, options.runs, services.reporter, asked)
+    lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or default_tag(project.root.name)
     spec = {**nix_spec(project, options, tag, openapi), "environment": list(map(list, config.environment))}
     root = project.state_dir / "image" if options.link else None
@@ -147,14 +152,6 @@ def asked_in(project: Project) -> dict[str, str]:
         str(name): f"{project.config_path.name}:{document.line('build', 'system_packages', index)}"
         for index, name in enumerate(build.get("system_packages") or [])
     }
-
-
-def asked_command(project: Project, config: Config, number: int) -> str:
-    """Return where a command is asked for, as ``cog.yaml:7``."""
-    document = cog_config.load(project).document
-    own = len(config.build.run)
-    place = ("run", number) if number < own else ("pre_install", number - own)
-    return f"{project.config_path.name}:{document.line('build', *place)}"
 
 
 def unsupported(project: Project, config: Config) -> None:

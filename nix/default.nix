@@ -49,4 +49,5 @@ import ./image.nix {
   inherit derive locked name tag labels source;
   layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
   distributions = builtins.attrValues wheels;
+  results = map (result: "${result}") runs.results;
 }

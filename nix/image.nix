@@ -1,7 +1,7 @@
 /*
   The image: an executable that writes a Docker archive to stdout, and knows all about itself.
 
-  Type: { derive, locked, name, tag, layers, distributions, source, labels } -> derivation
+  Type: { derive, locked, name, tag, layers, distributions, results, source, labels } -> derivation
 */
 {
   derive,
@@ -10,6 +10,8 @@
   tag,
   layers,
   distributions,
+  # What commands left behind.
+  results,
   source,
   labels,
 }:
@@ -18,9 +20,11 @@ derive {
   builder = "image";
   modules = [
     "archive"
+    "distributions"
     "environment"
     "source"
     "stream"
+    "unpack"
   ];
   withCore = true;
   outputs = [
@@ -28,7 +32,7 @@ derive {
     "source"
   ];
   spec = {
-    inherit name tag layers distributions labels;
+    inherit name tag layers distributions results labels;
     inherit (derive) seed;
     project = source;
     inherit (locked.seed) python;

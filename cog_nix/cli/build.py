@@ -92,6 +92,8 @@ def build(
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
     from cog_nix.runs.secrets import parse  # noqa: PLC0415
 
+    if offline and no_cache:
+        raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
     secrets = parse(secret or (), Path.cwd(), os.environ)
     options = BuildOptions(
         policy=Policy(update=update_lock),
@@ -99,7 +101,8 @@ def build(
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
         link=out_link,
-        runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock, offline=offline),
+        runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
+        offline=offline,
     )
     began = time.monotonic()
     built = build_image(config_file, options)

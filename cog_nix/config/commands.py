@@ -87,8 +87,8 @@ def parse(text: str) -> Instruction:
     rest = text.strip()
     if "\n" in rest:
         raise ConfigError(
-            "One of the commands in 'run' contains a new line, which won't work. You need to create a new list "
-            "item in YAML prefixed with '-' for each command.\n\n"
+            "One of the commands in 'run' contains a new line, which won't work. You need to create a new "
+            "list item in YAML prefixed with '-' for each command.\n\n"
             f"This is the offending line: {rest}",
             hint='Write one item for each command, join them with " && ", or fold them with ">-" in YAML.',
         )
@@ -100,7 +100,7 @@ def parse(text: str) -> Instruction:
 
 
 def _argv(command: str) -> tuple[str, ...]:
-    """Return what is executed: a JSON list is a program and its arguments (Dockerfile reference, "Exec form")."""
+    """Return what is executed; a JSON list is program and arguments (Dockerfile reference, "Exec form")."""
     if command.startswith("["):
         try:
             given = json.loads(command)
@@ -140,13 +140,14 @@ def _mount(value: str) -> Place:
         return _secret(value, options, target)
     raise ConfigError(
         f"--mount={value}: cog-nix knows mounts of the types secret, cache and tmpfs, each with a target.",
-        hint="The project's files are not there while commands run; upstream copies them afterwards as well.\n"
+        hint="The project's files are not there while commands run; upstream copies them afterwards, too.\n"
         "Download or write what the command needs, or do this part in setup().",
     )
 
 
 def _secret(value: str, options: dict[str, str], target: str) -> Place:
-    name = options.get("source") or options.get("src") or options.get("id") or PurePosixPath(target).name
+    given = options.get("source") or options.get("src") or options.get("id")
+    name = given or PurePosixPath(target).name
     if not name:
         raise ConfigError(f"--mount={value}: a secret needs an id.", hint="--mount=type=secret,id=NAME")
     mode, required = options.get("mode", ""), options.get("required")

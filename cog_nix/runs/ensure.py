@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from cog_nix import config as cog_config
 from cog_nix.config import commands
 from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
 from cog_nix.files import write_atomically
@@ -24,7 +25,7 @@ from cog_nix.store import failures
 from cog_nix.store.paths import tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.config.commands import Instruction
@@ -41,8 +42,8 @@ _ENDED = re.compile(r"cog-nix: the command ended with exit status (\d+)")
 _OURS = "cog-nix: "
 _ACCEPT = "To run it again, and what comes after it, and record the new results:  cog-nix build --update-lock"
 _PIN = """\
-Make it give the same each time (name a commit, a version, a file that does not change), or accept what it gives
-now, and run what comes after it again:  cog-nix build --update-lock"""
+Make it give the same each time (name a commit, a version, a file that does not change), or accept what it
+gives now, and run what comes after it again:  cog-nix build --update-lock"""
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,22 @@ class RunOptions:
     """Run every command, also where its result is there."""
     accept: bool = False
     """Record results that are not what was recorded."""
-    offline: bool = False
 
 
-def check(config: Config, asked_at: Callable[[int], str]) -> list[Instruction]:
+def asked_at(project: Project, config: Config, number: int) -> str:
+    """Return where the command of a number stands, as ``cog.yaml:7``."""
+    document = cog_config.load(project).document
+    own = len(config.build.run)
+    place = ("run", number) if number < own else ("pre_install", number - own)
+    return f"{project.config_path.name}:{document.line('build', *place)}"
+
+
+def check(project: Project, config: Config) -> list[Instruction]:
     """Read all commands.
 
     Args:
+        project: where they stand.
         config: names them.
-        asked_at: says where the command of a number stands: ``cog.yaml:7``.
 
     Raises:
         ConfigError: one of them asks for what cog-nix cannot do.
@@ -72,7 +80,9 @@ def check(config: Config, asked_at: Callable[[int], str]) -> list[Instruction]:
         try:
             read.append(commands.parse(text))
         except ConfigError as error:
-            raise ConfigError(f"{asked_at(number)}: {error.message}", hint=error.hint) from error
+            raise ConfigError(
+                f"{asked_at(project, config, number)}: {error.message}", hint=error.hint
+            ) from error
     return read
 
 
@@ -80,10 +90,10 @@ def ensure_runs(
     project: Project,
     config: Config,
     lock: Lock,
+    *,
     nix: Nix,
     options: RunOptions,
     reporter: Reporter,
-    asked_at: Callable[[int], str],
 ) -> Lock:
     """Return the lock with a result of every command, each of them in the store.
 
@@ -96,26 +106,26 @@ def ensure_runs(
         nix: the store.
         options: what may happen.
         reporter: shows what commands print.
-        asked_at: says where the command of a number stands.
 
     Raises:
         StaleLockError: what a command runs on has changed since its result was recorded.
         LockError: a command gave another result than the one that was recorded.
         NixError: a command failed.
     """
-    instructions = check(config, asked_at)
+    instructions = check(project, config)
     if not instructions:
         return replace(lock, runs=())
-    work = _Work(project, config, lock, nix, options, reporter)
+    work = _Work(project, config, lock, nix=nix, options=options, reporter=reporter)
     held = work.held()
     results: list[str] = []
     for number, (_, key) in enumerate(keys(lock, config, results)):
-        instruction, where = instructions[number], asked_at(number)
+        instruction = instructions[number]
         recorded = work.lock.runs[number] if number < len(work.lock.runs) else None
         enforced = recorded is not None and recorded.key == key
         if recorded and not enforced and not options.accept:
             raise StaleLockError(
-                f"{where}: what this command runs on has changed since its result was recorded:\n"
+                f"{asked_at(project, config, number)}: what this command runs on has changed since its result "
+                "was recorded:\n"
                 f"  {instruction.text}",
                 hint=_ACCEPT,
             )
@@ -123,6 +133,7 @@ def ensure_runs(
             results.append(recorded.nar_sha256)
             continue
         reporter.step(f"Running {number + 1} of {len(instructions)}: {instruction.command}")
+        where = asked_at(project, config, number)
         results.append(work.perform(number, instruction, key, enforced=enforced, where=where))
     work.forget_beyond(len(results))
     work.remember()
@@ -133,7 +144,14 @@ class _Work:
     """Runs commands one after the other and keeps the lock up to date."""
 
     def __init__(
-        self, project: Project, config: Config, lock: Lock, nix: Nix, options: RunOptions, reporter: Reporter
+        self,
+        project: Project,
+        config: Config,
+        lock: Lock,
+        *,
+        nix: Nix,
+        options: RunOptions,
+        reporter: Reporter,
     ) -> None:
         self.lock = lock
         self._project, self._config, self._nix = project, config, nix
@@ -182,7 +200,7 @@ class _Work:
         if enforced and not same:
             self._differs(instruction, above[0].nar_sha256, manifest, where)
         difference.remember(self._folder, found, manifest)
-        # Results of the commands above fit as long as they run on the same.
+        # Results of the commands after it fit as long as they run on the same.
         runs = (*below, Run(instruction.text, key, found), *(above[1:] if same else ()))
         if runs != self.lock.runs:
             self.lock = replace(self.lock, runs=runs)
@@ -245,7 +263,7 @@ class _Work:
 
 
 def _wrong_hash(key: str) -> str:
-    """Return a hash that no result has, the same for the same command: two builds of it wait for each other."""
+    """Return a hash that no result has; the same for the same command, so that two builds of it take turns."""
     return f"sha256-{base64.b64encode(hashlib.sha256(key.encode()).digest()).decode()}"
 
 

@@ -1,8 +1,8 @@
 """Hands a running command what must not be in a derivation: secrets, proxies, certificates.
 
 Nix has no way for a value to reach a builder and nothing else: derivations are in the store for all to read,
-and a daemon's builders do not get this process's environment. A builder of a fixed output shares the machine's
-network, and with it sockets in the abstract namespace (unix(7)), so it can ask for them here.
+and a daemon's builders do not get this process's environment. A builder of a fixed output shares the
+machine's network, and with it sockets in the abstract namespace (unix(7)), so it can ask for them here.
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 _LARGEST = 500 * 1024
 """As BuildKit has it."""
@@ -53,7 +53,7 @@ def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) ->
     """Read the values of ``--secret``; a later one of the same id replaces an earlier one.
 
     Args:
-        given: ``id=x,src=path``, ``id=x,env=NAME`` or ``id=x``, which is a variable of that name or else a file.
+        given: ``id=x,src=path``, ``id=x,env=NAME`` or ``id=x``, a variable of that name or else a file.
         folder: where relative paths begin.
         environment: says which of the two ``id=x`` is.
 
@@ -65,28 +65,27 @@ def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) ->
 
 
 def _secret(text: str, folder: Path, environment: Mapping[str, str]) -> Secret:
-    kind, name, path, variable = "", "", "", ""
-    for part in next(csv.reader([text]), []):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise ConfigError(f"--secret {text}: invalid field {part!r} must be a key=value pair", hint=_FORM)
-        match key.lower():
-            case "type" if value in ("file", "env"):
-                kind = value
-            case "type":
-                raise ConfigError(f"--secret {text}: unsupported secret type {value!r}", hint=_FORM)
-            case "id":
-                name = value
-            case "src" | "source":
-                path = value
-            case "env":
-                variable = value
-            case _:
-                raise ConfigError(f"--secret {text}: unexpected key '{key}' in '{part}'", hint=_FORM)
+    fields = _fields(text)
+    if fields.get("type", "file") not in ("file", "env"):
+        raise ConfigError(f"--secret {text}: unsupported secret type {fields['type']!r}", hint=_FORM)
+    name, path, variable = (fields.get(key, "") for key in ("id", "src", "env"))
     if not name:
         raise ConfigError(f"--secret {text}: a secret needs an id.", hint=_FORM)
-    if kind == "env" and not variable:
+    if fields.get("type") == "env" and not variable:
         path, variable = "", path
     if not path and not variable:
         path, variable = ("", name) if name in environment else (name, "")
     return Secret(name, None if variable else folder / path, variable)
+
+
+def _fields(text: str) -> dict[str, str]:
+    found = {}
+    for part in next(csv.reader([text]), []):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"--secret {text}: invalid field {part!r} must be a key=value pair", hint=_FORM)
+        known = {"source": "src"}.get(key.lower(), key.lower())
+        if known not in ("id", "src", "env", "type"):
+            raise ConfigError(f"--secret {text}: unexpected key '{key}' in '{part}'", hint=_FORM)
+        found[known] = value
+    return found

@@ -1,8 +1,9 @@
 """dpkg's database where a build has more packages than the image (dpkg(1), Debian Policy 5).
 
-A command runs beside compilers and tools that the image lacks, with all of them in dpkg's database, so that apt
-does not install them again. What it installs goes into the image; packages of the build that were asked for, or
-that what it installed needs, come along; the image's database names neither more nor less than the image has.
+A command runs beside compilers and tools that the image lacks, with all of them in dpkg's database, so that
+apt does not install them again. What it installs goes into the image; packages of the build that were asked
+for, or that what it installed needs, come along; the image's database names neither more nor less than the
+image has.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _SPARE = 2
 
 
 def room(fragments: Sequence[Path]) -> Path | None:
-    """Return a folder in memory for the fragments' files, or None when they would take more than half of it."""
+    """Return a folder in memory for the fragments' files; None when they would take more than half."""
     need = sum((fragment / "files.tar").stat().st_size for fragment in fragments)
     if not _MEMORY.is_dir() or min(shutil.disk_usage(_MEMORY).free, _available()) < _SPARE * need:
         return None

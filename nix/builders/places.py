@@ -1,13 +1,14 @@
 """Places that are there only while a command runs: secrets as files, empty folders instead of caches.
 
-A secret's bytes are in memory only, on the sandbox's tmpfs, and bound to where the command looks for them in a
-mount namespace that ends with it. What the command prints is searched for them, and so is what it leaves.
+A secret's bytes are in memory only, on the sandbox's tmpfs, and bound to where the command looks for them in
+a mount namespace that ends with it. What the command prints is searched for them, and so is what it leaves.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -28,50 +29,73 @@ _LINKS = 40
 """As many symbolic links as Linux follows in a path (path_resolution(7))."""
 
 
-@contextmanager
-def made(
-    root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]
-) -> Iterator[tuple[dict[str, Path], dict[str, str]]]:
-    """Make what a command's mounts ask for; yield the binds and the variables of its secrets.
+class Places:
+    """What was made for one command.
 
-    A secret that nobody gave is not there, unless the command requires it (BuildKit, "RUN --mount=type=secret").
+    Args:
+        root: the file system.
     """
-    binds: dict[str, Path] = {}
-    variables: dict[str, str] = {}
-    stubs: list[Path] = []
-    memory = _MEMORY / "places"
-    memory.mkdir()
-    for number, place in enumerate(wanted):
-        if place.kind == "secret" and place.id not in secrets:
-            if place.required:
-                sys.exit(f"cog-nix: secret {place.id}: not found")
-            continue
+
+    def __init__(self, root: Path) -> None:
+        self.binds: dict[str, Path] = {}
+        """Files and folders to show inside, by path inside."""
+        self.variables: dict[str, str] = {}
+        """Variables that hold secrets."""
+        self._root = root
+        self._stubs: list[Path] = []
+        self._memory = _MEMORY / "places"
+        self._memory.mkdir()
+
+    def empty(self, target: str) -> None:
+        """Show an empty folder."""
+        source = inputs.scratch() / f"place-{len(self.binds)}"
+        source.mkdir()
+        self._show(source, target)
+
+    def secret(self, place: Place, value: bytes) -> None:
+        """Show a secret as a file, a variable, or both."""
         if place.env:
-            variables[place.env] = os.fsdecode(secrets[place.id])
-        if not place.target:
-            continue
-        source = (memory if place.kind == "secret" else inputs.scratch()) / f"place-{number}"
-        target = inside(root, place.target)
-        if place.kind == "secret":
-            source.write_bytes(secrets[place.id])
+            self.variables[place.env] = os.fsdecode(value)
+        if place.target:
+            source = self._memory / str(len(self.binds))
+            source.write_bytes(value)
             source.chmod(place.mode)
-            stubs += _stub(target.parent, folder=True) + _stub(target, folder=False)
-        else:
-            source.mkdir()
-            stubs += _stub(target, folder=True)
-        binds[f"/{target.relative_to(root)}"] = source
-    try:
-        yield binds, variables
-    finally:
-        for path in reversed(stubs):
+            self._show(source, place.target)
+
+    def _show(self, source: Path, target: str) -> None:
+        path = inside(self._root, target)
+        self._stubs += _stub(path, folder=source.is_dir())
+        self.binds[f"/{path.relative_to(self._root)}"] = source
+
+    def remove(self) -> None:
+        """Take everything away again, and the places to mount on that had to be made."""
+        for path in reversed(self._stubs):
             if path.is_dir():
                 if not any(path.iterdir()):
                     path.rmdir()
             elif path.is_file() and not path.stat().st_size:
                 path.unlink()
-        for source in memory.iterdir():
-            source.unlink()
-        memory.rmdir()
+        shutil.rmtree(self._memory)
+
+
+@contextmanager
+def made(root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]) -> Iterator[Places]:
+    """Make what a command's mounts ask for.
+
+    A secret that nobody gave is not there, unless it is required (BuildKit, "RUN --mount=type=secret").
+    """
+    found = Places(root)
+    try:
+        for place in wanted:
+            if place.kind == "empty":
+                found.empty(place.target)
+            elif place.id in secrets:
+                found.secret(place, secrets[place.id])
+            elif place.required:
+                sys.exit(f"cog-nix: secret {place.id}: not found")
+        yield found
+    finally:
+        found.remove()
 
 
 def inside(root: Path, path: str) -> Path:

@@ -81,7 +81,7 @@ class System:
         return unpack.unpack(fragments, self.root)
 
     def prepare(self, archives: list[list[str]], certificates: str) -> None:
-        """Write what the command needs and the image does not get: names, certificates, apt's configuration."""
+        """Write what the command needs and the image does not get: hosts, certificates, apt's settings."""
         for name in _FROM_MACHINE:
             if (machine := Path("/") / name).is_file():
                 self._write(name, machine.read_text())
@@ -131,7 +131,7 @@ def _apt_sources(archives: list[list[str]]) -> str:
 
 
 def variables(given: list[list[str]], host: handover.Handover) -> dict[str, str]:
-    """Return the environment of a command: the image's, what upstream's builds have, and the machine's proxies."""
+    """Return a command's environment: the image's, what upstream's builds have, the machine's proxies."""
     found = {
         **environment.BASE,
         **dict(given),
@@ -152,14 +152,14 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
     shared.mkdir()
     shared.chmod(0o1777)
     binds = {"/dev": Path("/dev"), "/dev/shm": shared}  # noqa: S108 - as above
-    with places.made(system.root, instruction.places, host.secrets) as (mounted, secret_variables):
-        with places.redacted(host.secrets.values()):
-            if _APT.search(instruction.command) and not _UPDATES.search(instruction.command):
-                # The lists that a command before fetched are in no layer.
-                namespace.run(system.root, ["/usr/bin/apt-get", "update", "-qq"], given, binds)
-            status = namespace.run(
-                system.root, [*instruction.argv], {**given, **secret_variables}, {**binds, **mounted}
-            )
+    secrets = host.secrets
+    with places.made(system.root, instruction.places, secrets) as made, places.redacted(secrets.values()):
+        if _APT.search(instruction.command) and not _UPDATES.search(instruction.command):
+            # The lists that a command before fetched are in no layer.
+            namespace.run(system.root, ["/usr/bin/apt-get", "update", "-qq"], given, binds)
+        status = namespace.run(
+            system.root, [*instruction.argv], {**given, **made.variables}, {**binds, **made.binds}
+        )
     if status:
         sys.exit(f"cog-nix: the command ended with exit status {status}")
 

@@ -142,7 +142,7 @@ def _cache_of(source: str, tag: str) -> str:
 def without_clock(path: Path) -> bool:
     """Turn bytecode of another Python into the unchecked kind (PEP 552); say whether it can be.
 
-    The source's time, which bytecode of the usual kind is compared with at import, is not the same in the layer.
+    Bytecode of the usual kind is compared with its source's time at import, which the layer does not keep.
     """
     data = path.read_bytes()
     if len(data) < 16 or data[2:4] != b"\r\n" or data[4:8] not in (bytes(4), b"\1\0\0\0", b"\3\0\0\0"):  # noqa: PLR2004

@@ -12,13 +12,13 @@ import os
 import shutil
 import tarfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _BLOCK = tarfile.BLOCKSIZE
 _HEADERS = 64 * 1024
@@ -100,9 +100,7 @@ def hides(path: str) -> str:
 def parse(data: bytes) -> tarfile.TarInfo:
     """Read an entry's header, extended or not."""
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        first = tar.firstmember
-    assert first is not None  # noqa: S101 - the index says that an entry begins here
-    return first
+        return next(iter(tar))
 
 
 def unpack(fragments: Sequence[Path], root: Path) -> View:
@@ -156,27 +154,38 @@ def _files(data: mmap.mmap, offsets: Sequence[tuple[int, int, str]], prefix: str
             mode, size = int(header[100:107], 8), int(header[124:135], 8)
             target = os.fsdecode(header[157:257].rstrip(b"\0"))
             body = start + _BLOCK
-        _file(prefix + path, kind, mode, data, (body, size), target, prefix)
+        place = _Place(prefix + path, mode, body, size)
+        target = prefix + target if kind == tarfile.LNKTYPE else target
+        _file(place, kind, data, target)
 
 
-def _file(
-    path: str, kind: bytes, mode: int, data: mmap.mmap, span: tuple[int, int], target: str, prefix: str
-) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where a file goes, and where its bytes are in the archive."""
+
+    path: str
+    mode: int
+    start: int
+    size: int
+
+
+def _file(place: _Place, kind: bytes, data: mmap.mmap, target: str) -> None:
     try:
         if kind == tarfile.REGTYPE:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode & 0o777 | 0o200)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+            descriptor = os.open(place.path, flags, place.mode & 0o777 | 0o200)
             try:
-                _write(descriptor, data, *span)
+                _write(descriptor, data, place.start, place.size)
             finally:
                 os.close(descriptor)
-            os.utime(path, (archive.MTIME, archive.MTIME))
+            os.utime(place.path, (archive.MTIME, archive.MTIME))
         elif kind == tarfile.SYMTYPE:
-            os.symlink(target, path)  # noqa: PTH211 - tens of thousands of them
+            os.symlink(target, place.path)  # noqa: PTH211 - tens of thousands of them
         elif kind == tarfile.LNKTYPE:
-            os.link(prefix + target, path)  # noqa: PTH200 - as above
+            os.link(target, place.path)
     except FileExistsError:
-        _remove(path)
-        _file(path, kind, mode, data, span, target, prefix)
+        _remove(place.path)
+        _file(place, kind, data, target)
 
 
 def _write(descriptor: int, data: mmap.mmap, start: int, size: int) -> None:
