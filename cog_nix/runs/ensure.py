@@ -124,8 +124,8 @@ def ensure_runs(
         enforced = recorded is not None and recorded.key == key
         if recorded and not enforced and not options.accept:
             raise StaleLockError(
-                f"{asked_at(project, config, number)}: what this command runs on has changed since its result "
-                "was recorded:\n"
+                f"{asked_at(project, config, number)}: what this command runs on has changed since its "
+                "result was recorded:\n"
                 f"  {instruction.text}",
                 hint=_ACCEPT,
             )
@@ -263,7 +263,7 @@ class _Work:
 
 
 def _wrong_hash(key: str) -> str:
-    """Return a hash that no result has; the same for the same command, so that two builds of it take turns."""
+    """Return a hash that no result has; the same for the same command, so that two builds take turns."""
     return f"sha256-{base64.b64encode(hashlib.sha256(key.encode()).digest()).decode()}"
 
 
