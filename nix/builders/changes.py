@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import archive
@@ -50,7 +51,6 @@ class Changes:
 
     def __init__(self, root: Path, lower: unpack.View, image: unpack.View) -> None:
         self._root, self._lower, self._image = root, lower, image
-        self._links: dict[int, str] = {}
         self._entries: dict[str, archive.Entry] = {}
 
     def add(self, paths: Iterable[str], *, always: bool = False) -> None:
@@ -87,7 +87,7 @@ class Changes:
                 folder = "/".join(parts[:depth])
                 if folder not in found and (entry := self._entry(folder)) is not None:
                     found[folder] = entry
-        return list(found.values())
+        return _linked(found.values())
 
     def sources(self) -> Iterator[tuple[str, Path]]:
         """Yield the path of every regular file taken, and where its bytes are."""
@@ -108,11 +108,6 @@ class Changes:
             return archive.Entry(path, 0o777, tarfile.SYMTYPE, target=str(source.readlink()))
         if not stat.S_ISREG(info.st_mode):
             return None  # sockets and pipes belong to programs that have ended
-        if info.st_nlink > 1:
-            first = self._links.setdefault(info.st_ino, path)
-            if first != path and first in self._entries:
-                return archive.Entry(path, mode, tarfile.LNKTYPE, target=first, uid=uid, gid=gid)
-            self._links[info.st_ino] = path
         if not info.st_mode & 0o400:
             source.chmod(0o600)  # the archive says the real mode
         return archive.Entry(path, mode, source=source, uid=uid, gid=gid)
@@ -141,12 +136,27 @@ class Changes:
         if entry.path not in self._image.files:
             return False
         there = self._image.entry(entry.path)
-        if (there.kind, there.mode, there.target) != (entry.kind, entry.mode, entry.target):
-            return False
-        return entry.source is None or self._data(entry.path) == entry.source.read_bytes()
+        if entry.source is None:
+            return (there.kind, there.target) == (entry.kind, entry.target)
+        regular = there.kind in (tarfile.REGTYPE, tarfile.LNKTYPE) and there.mode == entry.mode
+        return regular and self._data(entry.path) == entry.source.read_bytes()
 
     def _data(self, path: str) -> bytes:
         return self._image.contents(path)
+
+
+def _linked(entries: Iterable[archive.Entry]) -> list[archive.Entry]:
+    """Turn all but the first of files that are one and the same into hard links, in an archive's order."""
+    found: list[archive.Entry] = []
+    first: dict[int, str] = {}
+    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+        info = entry.source.lstat() if entry.source else None
+        if info is None or info.st_nlink == 1 or first.setdefault(info.st_ino, entry.path) == entry.path:
+            found.append(entry)
+        else:
+            link = replace(entry, kind=tarfile.LNKTYPE, source=None, target=first[info.st_ino])
+            found.append(link)
+    return found
 
 
 def between(before: Times, after: dict[str, os.stat_result]) -> tuple[list[str], set[str]]:

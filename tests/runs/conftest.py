@@ -25,7 +25,8 @@ SECRET = "correct-horse-battery-staple"  # noqa: S105 - what must be found nowhe
 _WHEEL = {
     "tiny.py": "NAME = 'tiny'\n",
     "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-    "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\n"
+    "Tag: py3-none-any\n",
     "tiny-1.0.dist-info/RECORD": "tiny.py,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/WHEEL,,\n"
     "tiny-1.0.dist-info/RECORD,,\n",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import unpack
 
 from cog_nix.runs.ensure import STORE_NAME
 from cog_nix.store import nix
@@ -198,10 +199,16 @@ def test_apt_installs_into_the_image_and_its_database(plain: Folder) -> None:
     plain.run("build", "--no-load", "--update-lock")
     assert left(plain, 0) == set()
     files = left(plain, 1)
-    assert {"usr/bin/jq", "usr/bin/patch", "var/lib/dpkg/info/jq.list", "var/lib/dpkg/info/patch.list"} <= files
+    assert {
+        "usr/bin/jq",
+        "usr/bin/patch",
+        "var/lib/dpkg/info/jq.list",
+        "var/lib/dpkg/info/patch.list",
+    } <= files
     assert not [path for path in files if path.startswith(("var/lib/apt/lists/", "var/cache/", "var/log/"))]
-    data = (result(plain, 1) / "files.tar").read_bytes()
-    status = data[data.index(b"Package: ") :].split(b"\0", 1)[0].decode()
-    installed = {line.removeprefix("Package: ") for line in status.splitlines() if line.startswith("Package: ")}
+    status = unpack.view([result(plain, 1)]).contents("var/lib/dpkg/status").decode()
+    installed = {
+        line.removeprefix("Package: ") for line in status.splitlines() if line.startswith("Package: ")
+    }
     assert {"jq", "patch", "bash"} <= installed
     assert not {"gcc", "apt", "git"} & installed
