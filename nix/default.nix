@@ -28,6 +28,10 @@
   openapi ? "",
   # Variables that the project sets, as [ [ name value ] ]: commands see them.
   environment ? [ ],
+  # A command to run instead of making the image, after those that the lock has results of: { command, hash }.
+  unknown ? null,
+  # Name of the socket where cog-nix hands secrets to that command.
+  offer ? "",
 }:
 let
   locked = import ./lock.nix lock;
@@ -41,13 +45,16 @@ let
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
   wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
-  runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment; });
+  runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
 in
-import ./image.nix {
-  inherit derive locked name tag labels source;
-  layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
-  distributions = builtins.attrValues wheels;
-  results = map (result: "${result}") runs.results;
-}
+if unknown != null then
+  builtins.elemAt runs.results (builtins.length locked.runs)
+else
+  import ./image.nix {
+    inherit derive locked name tag labels source;
+    layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
+    distributions = builtins.attrValues wheels;
+    results = map (result: "${result}") runs.results;
+  }

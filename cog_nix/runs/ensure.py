@@ -217,12 +217,14 @@ class _Work:
             file.flush()
             spec = {
                 "lock": file.name,
+                "project": str(self._project.root),
+                "name": STORE_NAME,
                 "core": str(core()),
                 "environment": [list(pair) for pair in self._config.environment],
                 "unknown": {"command": instruction.text, "hash": _wrong_hash(key)},
                 "offer": offer,
             }
-            expression = nix_library() / "run.nix"
+            expression = nix_library() / "build.nix"
             found, said = self._nix.discover_output(expression, spec, _Showing(self._reporter))
         if not found:
             raise _failed(instruction, said, where)
