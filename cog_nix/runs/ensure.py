@@ -225,7 +225,8 @@ class _Work:
                 "offer": offer,
             }
             expression = nix_library() / "build.nix"
-            found, said = self._nix.discover_output(expression, spec, _Showing(self._reporter))
+            showing = _Showing(self._reporter)
+            found, said = self._nix.discover_output(expression, spec, STORE_NAME, showing)
         if not found:
             raise _failed(instruction, said, where)
         return found

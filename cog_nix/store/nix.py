@@ -157,7 +157,7 @@ class Nix:
         return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
 
     def discover_output(
-        self, expression: Path, spec: Mapping[str, object], reporter: Reporter
+        self, expression: Path, spec: Mapping[str, object], name: str, reporter: Reporter
     ) -> tuple[str, list[str]]:
         """Realise a fixed output whose hash nobody knows yet, under one that is wrong.
 
@@ -166,6 +166,7 @@ class Nix:
         Args:
             expression: as for :meth:`build`.
             spec: as for :meth:`build`.
+            name: of the derivation.
             reporter: as for :meth:`build`.
 
         Returns:
@@ -176,7 +177,7 @@ class Nix:
         """
         finished, log = self._realise(expression, spec, None, reporter)
         found = _GOT.search(log.errors())
-        if finished.returncode == 0 or (found is None and not log.failed_log()):
+        if finished.returncode == 0 or (found is None and log.failed_name() != name):
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
         return (found.group(1) if found else ""), log.failed_log()
 
