@@ -19,7 +19,7 @@ from cog_nix.lock.model import Run
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.processes import SHOWN_LINES
 from cog_nix.report import SilentReporter
-from cog_nix.runs import difference, handover
+from cog_nix.runs import difference
 from cog_nix.runs.keys import keys
 from cog_nix.store import failures
 from cog_nix.store.paths import tree_path
@@ -209,6 +209,8 @@ class _Work:
 
     def _run(self, instruction: Instruction, key: str, below: Lock, where: str) -> str:
         """Run a command; return the SRI hash of what it left in the store."""
+        from cog_nix.runs import handover  # noqa: PLC0415 - a build that runs nothing goes without
+
         with (
             tempfile.NamedTemporaryFile("w", suffix=".lock", prefix="cog-nix-") as file,
             handover.offered(self._secrets(instruction, where), os.environ) as offer,

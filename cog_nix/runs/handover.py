@@ -28,7 +28,8 @@ _AUTOMATIC_USERS = range(0x34000000, 0x34000000 + (1 << 23))
 """User ids that Nix gives to builders by itself (nix.conf(5), start-id and id-count)."""
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 """In lower and upper case, as Docker's builds know them (Dockerfile reference, "Predefined ARGs")."""
-_CERTIFICATES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")
+_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE")
+"""In the order in which downloads ask for them."""
 
 
 @contextmanager
