@@ -12,7 +12,9 @@ import archive
 import changes
 import distributions
 import installed
+import overlay
 import pytest
+import run
 import tidy
 import unpack
 
@@ -109,6 +111,36 @@ def test_what_only_the_build_has_leaves_no_trace(tmp_path: Path, lower: Path) ->
     taken.add(changed)
     taken.remove(gone)
     assert taken.entries() == []
+
+
+def test_everything_is_on_disk_where_there_is_no_overlay(
+    tmp_path: Path, lower: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(overlay, "become_root", lambda: True)
+    monkeypatch.setattr(overlay, "room", lambda _fragments: memory)
+    monkeypatch.setattr(overlay, "mount", lambda _lower, _root: False)
+    system = object.__new__(run.System)
+    system.root = tmp_path / "root"
+    system.root.mkdir()
+    view = system._lay([lower])
+    assert (system.root / "usr/bin/tool").read_bytes() == view.contents("usr/bin/tool")
+    assert not memory.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "fetches"),
+    [
+        pytest.param("apt-get install -y jq", True, id="install"),
+        pytest.param("apt install jq", True, id="apt"),
+        pytest.param("apt-get update && apt-get install -y jq", False, id="updates-itself"),
+        pytest.param("apt-get -qq update; apt-get install jq", False, id="updates-with-an-option"),
+        pytest.param("pip install adapt", False, id="another-word"),
+    ],
+)
+def test_lists_of_packages_are_fetched_for_those_who_do_not(command: str, fetches: bool) -> None:  # noqa: FBT001
+    assert bool(run._APT.search(command) and not run._UPDATES.search(command)) is fetches
 
 
 def stanza(name: str, version: str = "1", **fields: str) -> str:
