@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import posixpath
 import re
@@ -23,6 +22,7 @@ from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
+from cog_nix.runs.ensure import RunOptions, check, ensure_runs
 from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
@@ -57,6 +57,9 @@ class BuildOptions:
     openapi: Path | None = None
     """A document to use instead of reading the source."""
     link: bool = True
+    offline: bool = False
+    """Use no network; refuse what would need it."""
+    runs: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     """
     loaded, settings = load(project, services.reporter)
     config = loaded.config
-    unsupported(project, config)
+    check(project, config)
     weights_lock.check(project.root, config)
     for weight in config.weights:
         services.reporter.warn(
@@ -115,8 +118,13 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     nix = nix_store.discover()
     resolver = functools.partial(services.resolver, asked_in(project, loaded), settings)
+    if options.offline:
+        from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
+
+        check_offline(project, config, settings, nix, services.cache)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     provide(project, lock, nix, functools.partial(services.context, settings))
+    lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     spec = nix_spec(project, config, labels(project, options), tag, api.handed_in)
     root = project.state_dir / "image" if options.link else None
@@ -185,22 +193,6 @@ def explain(project: Project, name: str) -> list[str]:
     return lock_explain.explain(lock, name, lock_explain.Asked(asked_in(project, loaded), python))
 
 
-def unsupported(project: Project, config: Config) -> None:
-    """Refuse what would be silently missing from the image.
-
-    Raises:
-        ConfigError: the configuration asks for something that is not built yet.
-    """
-    label = json.loads(config.label)
-    asked = [f"build.{name}" for name in ("run", "pre_install") if label.get("build", {}).get(name)]
-    if asked:
-        raise ConfigError(
-            f"{project.config_path.name}: cog-nix does not build {' and '.join(asked)} yet.",
-            hint="Move what commands install to system_packages and python_packages, "
-            "or build this project with cog.",
-        )
-
-
 def optional_nix() -> nix_store.Nix | None:
     """Return Nix where it is; a lock can be made without it."""
     try:
@@ -239,6 +231,7 @@ def nix_spec(
         "labels": dict(labels),
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
+        "environment": [list(pair) for pair in config.environment],
     }
 
 

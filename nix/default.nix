@@ -31,6 +31,12 @@
   # What changes the description of the image (see description.nix); null: nothing does.
   overlay ?
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
+  # Variables that the project sets, as [ [ name value ] ]: commands see them.
+  environment ? [ ],
+  # A command to run instead of making the image, after those that the lock has results of: { command, hash }.
+  unknown ? null,
+  # Name of the socket where cog-nix hands secrets to that command.
+  offer ? "",
 }:
 let
   locked = import ./lock.nix lock;
@@ -48,29 +54,34 @@ let
     lower = debs.image;
   };
   wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
+  runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
 in
-import ./image.nix {
-  inherit derive locked source;
-  distributions = builtins.attrValues wheels;
-  description = import ./description.nix {
-    inherit derive locked name tag labels overlay certificates;
-    packages = map (
-      package:
-      import ./package.nix {
-        inherit (package) attribute;
-        file = if package.file == "" then null else project + "/${package.file}";
-        # A flake in the project's own folder is read where it is.
-        flake =
-          if builtins.substring 0 1 package.flake == "." then
-            "path:${toString project}/${package.flake}"
-          else
-            package.flake;
-      }
-    ) locked.packages;
-    layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
-    closures = import ./layers/closures.nix args;
-    folder = import ./layers/folder.nix args;
-  };
-}
+if unknown != null then
+  builtins.elemAt runs.results (builtins.length locked.runs)
+else
+  import ./image.nix {
+    inherit derive locked source;
+    distributions = builtins.attrValues wheels;
+    results = map (result: "${result}") runs.results;
+    description = import ./description.nix {
+      inherit derive locked name tag labels overlay certificates;
+      packages = map (
+        package:
+        import ./package.nix {
+          inherit (package) attribute;
+          file = if package.file == "" then null else project + "/${package.file}";
+          # A flake in the project's own folder is read where it is.
+          flake =
+            if builtins.substring 0 1 package.flake == "." then
+              "path:${toString project}/${package.flake}"
+            else
+              package.flake;
+        }
+      ) locked.packages;
+      layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
+      closures = import ./layers/closures.nix args;
+      folder = import ./layers/folder.nix args;
+    };
+  }

@@ -1,7 +1,7 @@
 /*
   Run one of the builders as a derivation.
 
-  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, references, withCore } -> derivation
+  Type: { seed, python, core } -> { name, builder, spec, modules, outputs, references, withCore, fixed } -> derivation
 
   Example:
     derive { name = "layer-python"; builder = "layer"; spec = { fragments = [ … ]; }; }
@@ -92,6 +92,9 @@ in
       # Derivations whose closures the builder is told of, in the files references-0, references-1, …
       references ? [ ],
       withCore ? false,
+      # SRI hash of what comes out, when that is known: such a build has the network (Nix manual, "Fixed-output
+      # derivations").
+      fixed ? null,
     }:
     let
       own = pick (
@@ -124,6 +127,15 @@ in
                 (builtins.elemAt references index)
               ]) (builtins.length references)
             );
+          }
+      )
+      // (
+        if fixed == null then
+          { }
+        else
+          {
+            outputHashMode = "recursive";
+            outputHash = fixed;
           }
       )
     );

@@ -1,13 +1,15 @@
 /*
   The image: an executable that writes a Docker archive to stdout, and knows all about itself.
 
-  Type: { derive, locked, description, distributions, source } -> derivation
+  Type: { derive, locked, description, distributions, results, source } -> derivation
 */
 {
   derive,
   locked,
   description,
   distributions,
+  # What commands left behind.
+  results,
   source,
 }:
 derive {
@@ -15,8 +17,10 @@ derive {
   builder = "image";
   modules = [
     "archive"
+    "distributions"
     "source"
     "stream"
+    "unpack"
   ];
   withCore = true;
   outputs = [
@@ -25,7 +29,7 @@ derive {
   ];
   spec = {
     inherit (description) name tag layers labels config;
-    inherit distributions;
+    inherit distributions results;
     inherit (derive) seed;
     project = source;
     inherit (locked.seed) python;

@@ -242,6 +242,49 @@ let
       folder = _: throw "not asked for";
       overlay = builtins.toFile "overlay.nix" overlay;
     };
+  wrong = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+  runsWith =
+    derive: args:
+    import ./layers/runs.nix (
+      {
+        inherit derive store;
+        interpreter = {
+          minor = "3.13";
+          tree = "/tree";
+          fragments.venv = "/venv";
+        };
+        debs = {
+          image = [ "/image" ];
+          build = [
+            "/image"
+            "/build"
+          ];
+        };
+        wheels."wheel:numpy" = "/numpy";
+        locked = lock // {
+          runs = [
+            {
+              command = "one";
+              nar_sha256 = wrong;
+            }
+            {
+              command = "two";
+              nar_sha256 = wrong;
+            }
+          ];
+        };
+      }
+      // args
+    );
+  runs = runsWith derive;
+  # Each result is what its builder is told.
+  runSpecs = args: (runsWith (args: args.spec // { __toString = _self: args.name; }) args).results;
+  realDerive = import ./derive.nix {
+    core = ../cog_nix;
+    seed = import ./seed.nix lock.seed;
+    inherit (lock.seed) python;
+  };
+  fixedRuns = offer: runsWith realDerive { inherit offer; };
   interpreter = version: interpreterWith { inherit version; };
   interpreterWith =
     chosen:
@@ -523,7 +566,82 @@ in
     expected = true;
   };
 
+  # layers/runs.nix
+
+  runResultsAreNamedByNumber = {
+    expr = builtins.attrNames (runs { }).fragments;
+    expected = [
+      "run:0"
+      "run:1"
+    ];
+  };
+  runSeesEveryResultBeforeIt = {
+    expr = map (told: builtins.length told.results) (runSpecs { });
+    expected = [
+      0
+      1
+    ];
+  };
+  runHasToolsThatTheImageLacks = {
+    expr = (builtins.head (runSpecs { })).tools;
+    expected = [ "/build" ];
+  };
+  runSeesVariablesOfPluginsAndProject = {
+    expr =
+      (builtins.head (runSpecs {
+        environment = [
+          [
+            "B"
+            "3"
+          ]
+        ];
+      })).environment;
+    expected = lock.environment ++ [
+      [
+        "B"
+        "3"
+      ]
+    ];
+  };
+  runThatIsUnknownComesAfterThoseInTheLock = {
+    expr = map (told: told.command) (runSpecs {
+      unknown = {
+        command = "three";
+        hash = wrong;
+      };
+    });
+    expected = [
+      "one"
+      "two"
+      "three"
+    ];
+  };
+  runKnownByItsHashIsTheSameWhateverHandsOverItsSecrets = {
+    expr = toString (builtins.head (fixedRuns "a").results) == toString (builtins.head (fixedRuns "b").results);
+    expected = true;
+  };
+
   # default.nix, image.nix, derive.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix
+
+  deriveFixesAnOutput = {
+    expr =
+      let
+        drv = realDerive {
+          name = "fixed";
+          builder = "inputs";
+          spec = { };
+          fixed = wrong;
+        };
+      in
+      [
+        drv.outputHash
+        drv.outputHashMode
+      ];
+    expected = [
+      wrong
+      "recursive"
+    ];
+  };
 
   imageHasTheLocksLayersInOrder = {
     expr = map (layer: layer.name) (spec (image { })).layers;
@@ -554,6 +672,16 @@ in
   imageCarriesTheSdksVersion = {
     expr = (spec (image { })).project.version;
     expected = "1.0";
+  };
+  imageGivesWayToAnUnknownCommand = {
+    expr =
+      (image {
+        unknown = {
+          command = "true";
+          hash = wrong;
+        };
+      }).outputHash;
+    expected = wrong;
   };
   imageHasNoEssentialStateWithoutAny = {
     expr = fails (image {

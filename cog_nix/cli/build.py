@@ -42,6 +42,16 @@ OpenApi = Annotated[
         help="Take the OpenAPI document from a file.",
     ),
 ]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret", help="A secret for commands that mount it: id=NAME,src=FILE or id=NAME,env=VARIABLE."
+    ),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Run every command again, also where its result is there.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use no network: everything must be here already.")]
 Load = Annotated[bool, typer.Option("--load/--no-load", help="Load the image into Docker.")]
 Link = Annotated[bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")]
 
@@ -70,19 +80,29 @@ def build(
     update_lock: UpdateLock = False,
     annotation: Annotations = None,
     openapi_schema: OpenApi = None,
+    secret: Secrets = None,
+    no_cache: NoCache = False,
+    offline: Offline = False,
     load_image: Load = True,
     out_link: Link = True,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+    from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
+    from cog_nix.runs.secrets import parse  # noqa: PLC0415
 
+    if offline and no_cache:
+        raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
+    secrets = parse(secret or (), Path.cwd(), os.environ)
     options = BuildOptions(
         policy=Policy(update=update_lock),
         tag=tag,
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
         link=out_link,
+        runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
+        offline=offline,
     )
     began = time.monotonic()
     built = build_image(config_file, options)

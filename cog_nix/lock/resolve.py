@@ -16,6 +16,7 @@ from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.lock.packages import lock_packages
 from cog_nix.lock.upgrade import INTERPRETER
 from cog_nix.plugins import Plugins, ask
+from cog_nix.runs.keys import fitting
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class Resolver:
             ),
         )
         self.context.fetcher.artifacts(artifacts(lock))
-        return self._with_additions(config, lock)
+        lock = self._with_additions(config, lock)
+        return replace(lock, runs=fitting(lock, config, lock.runs))
 
     def _interpreter(self, project: Project, config: Config, pinned: Interpreter | None) -> InterpreterChoice:
         version = config.build.python_version

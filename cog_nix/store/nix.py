@@ -41,6 +41,7 @@ _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|require
 """Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
 the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
 looks for the others in vain, once."""
+_GOT = re.compile(r"got:\s+(sha256-[A-Za-z0-9+/]{43}=)")
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
@@ -183,6 +184,46 @@ class Nix:
         Raises:
             NixError: evaluation or a build failed.
         """
+        finished, log = self._realise(expression, spec, link, reporter, foreign=foreign)
+        if finished.returncode:
+            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
+        output = finished.stdout.split()
+        return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
+
+    def discover_output(
+        self, expression: Path, spec: Mapping[str, object], name: str, reporter: Reporter
+    ) -> tuple[str, list[str]]:
+        """Realise a fixed output whose hash nobody knows yet, under one that is wrong.
+
+        Nix keeps what came out under its true hash before it complains about the wrong one.
+
+        Args:
+            expression: as for :meth:`build`.
+            spec: as for :meth:`build`.
+            name: of the derivation.
+            reporter: as for :meth:`build`.
+
+        Returns:
+            The SRI hash of what came out, or "" when the builder failed; and the last lines that it printed.
+
+        Raises:
+            NixError: evaluation, or the build of something that it needs, failed.
+        """
+        finished, log = self._realise(expression, spec, None, reporter)
+        found = _GOT.search(log.errors())
+        if finished.returncode == 0 or (found is None and log.failed_name() != name):
+            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
+        return (found.group(1) if found else ""), log.failed_log()
+
+    def _realise(
+        self,
+        expression: Path,
+        spec: Mapping[str, object],
+        link: Path | None,
+        reporter: Reporter,
+        *,
+        foreign: bool = False,
+    ) -> tuple[Finished, events.Log]:
         with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
             json.dump(spec, file)
             file.flush()
@@ -199,10 +240,7 @@ class Nix:
                 reporter.log("trying again: the failure should be a passing one")
                 time.sleep(_RETRY_SECONDS)
                 finished, log = self._watched(command, reporter)
-        if finished.returncode:
-            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
-        output = finished.stdout.split()
-        return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
+        return finished, log
 
     @staticmethod
     def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:

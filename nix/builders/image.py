@@ -3,7 +3,8 @@
 Spec::
 
     {"name": "cog-hello", "tag": "cog-hello:latest", "layers": [{"name": …, "path": …}],
-     "distributions": [store path, …], "project": spec of :mod:`source`, "seed": store path,
+     "distributions": [store path, …], "results": [store path, …],
+     "project": spec of :mod:`source`, "seed": store path,
      "python": "3.13", "labels": {…}, "lock": {…}}
 
 The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an
@@ -19,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import distributions
 import inputs
 import source
 import stream
@@ -41,13 +43,15 @@ _NOT_FROZEN = {"pip"}
 _NOT_FROZEN_BEFORE_3_12 = {"pip", "setuptools", "distribute", "wheel"}
 
 
-def freeze(distributions: list[dict[str, str]], python: str) -> str:
+def freeze(installed: list[dict[str, str]], python: str) -> str:
     """Return what ``pip freeze`` prints in the image (its order, its exceptions), newline at the end."""
     hidden = _NOT_FROZEN_BEFORE_3_12 if tuple(map(int, python.split("."))) < (3, 12) else _NOT_FROZEN
-    shown = [one for one in distributions if one["name"].lower() not in hidden]
-    return "".join(
-        f"{one['name']}=={one['version']}\n" for one in sorted(shown, key=lambda one: one["name"].lower())
-    )
+    shown = [one for one in installed if one["name"].lower() not in hidden]
+    lines = [
+        f"{one['name']} @ {one['origin']}" if "origin" in one else f"{one['name']}=={one['version']}"
+        for one in sorted(shown, key=lambda one: one["name"].lower())
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
@@ -98,10 +102,9 @@ def replaced(config: dict[str, Any]) -> dict[str, Any]:
 def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str, Any]:
     """Return the OCI image configuration (image-spec, config.md)."""
     described, openapi = read_project(spec["source"])
-    distributions = [
-        json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]
-    ]
-    frozen = freeze(distributions, spec["imagePython"])
+    locked = [json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]]
+    found = distributions.after(locked, [Path(path) for path in spec["results"]])
+    frozen = freeze(found, spec["imagePython"])
     return {
         "architecture": "amd64",
         "os": "linux",

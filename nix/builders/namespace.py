@@ -121,7 +121,8 @@ def _enter(root: Path, binds: dict[str, Path]) -> None:
     _mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
     for inside, outside in binds.items():
         target = root / inside.lstrip("/")
-        target.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            target.mkdir(parents=True)
         _mount(str(outside), target, None, MS_BIND | MS_REC)
 
 
@@ -143,7 +144,7 @@ def run(root: Path, command: list[str], environment: dict[str, str], binds: dict
         root: the file system's folder, writable.
         command: absolute path inside ``root``, and arguments.
         environment: the whole environment.
-        binds: folders of this side to show inside, by path inside.
+        binds: folders of this side to show inside, by path inside; files as well where one is there already.
 
     Returns:
         The exit status; 128 + signal number when a signal ended it; 125 when the namespace cannot be made.

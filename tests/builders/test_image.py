@@ -159,6 +159,7 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
     spec = {
         "source": tmp_path / "source",
         "distributions": [str(tmp_path / "wheel")],
+        "results": [],
         "imagePython": "3.13.5",
         "labels": {},
         "config": {"User": "nobody"},

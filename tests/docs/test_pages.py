@@ -17,11 +17,11 @@ import pytest
 
 from cog_nix import config as cog_config
 from cog_nix import plugins
-from cog_nix.build import unsupported
 from cog_nix.cli.app import run
 from cog_nix.config.model import Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb, Lock
+from cog_nix.runs.ensure import check
 from cog_nix.spec import PROJECT_NAME, Spec
 
 from .pages import PAGES, ROOT, Block, all_blocks, blocks, prose
@@ -46,7 +46,7 @@ def test_cog_yaml_is_accepted_and_can_be_built(block: Block, tmp_path: Path) -> 
     (tmp_path / "requirements.txt").touch()
     project = Project(tmp_path, tmp_path / "cog.yaml")
 
-    unsupported(project, cog_config.load_config(project))
+    check(project, cog_config.load_config(project))
 
 
 @pytest.mark.parametrize("block", **named([one for one in all_blocks("toml") if DOCS in one.page.parents]))

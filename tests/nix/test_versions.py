@@ -17,6 +17,13 @@ from cog_nix.spec import Context, SystemRequest
 from cog_nix_hooks.debian import resolve_system_packages
 
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """\
+build:
+  python_version: "3.13"
+  run:
+    - echo made > /made
+run: run.py:run
+"""
 PROGRAMS = ("nix", "nix-build", "nix-store")
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
@@ -63,7 +70,7 @@ def build(project: Path, store: Path, path: str) -> str:
 def test_a_newer_nix_makes_the_same_image(tmp_path: Path) -> None:
     project = tmp_path / "model"
     project.mkdir()
-    (project / "cog.yaml").write_text('build:\n  python_version: "3.13"\nrun: run.py:run\n')
+    (project / "cog.yaml").write_text(CONFIG)
     (project / "run.py").write_text("def run(text: str) -> str:\n    return text\n")
     programs = install_nix("trixie", tmp_path / "nix")
     version = subprocess.check_output([programs / "nix-build", "--version"], text=True)

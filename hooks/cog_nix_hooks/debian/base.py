@@ -26,6 +26,7 @@ BUILD_GROUP = "build"
 """The group that stands for what builds may count on; names in it are added."""
 
 BUILD_PACKAGES: tuple[str, ...] = (
+    "apt",
     "build-essential",
     "bzip2",
     "ca-certificates",

@@ -1,0 +1,90 @@
+/*
+  What commands left behind, one fixed output each.
+
+  The first time nobody knows what comes out: cog-nix runs a command under a hash that cannot be right (`unknown`),
+  and writes down the one that Nix found. After that the store has the result, or the command must make it again.
+
+  Type: { derive, store, locked, interpreter, debs, wheels, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
+*/
+{
+  derive,
+  locked,
+  interpreter,
+  debs,
+  wheels,
+  # Variables that the project sets.
+  environment ? [ ],
+  # The command to run after those that the lock has results of, as { command, hash }; null: none.
+  unknown ? null,
+  # Name of the socket where cog-nix hands over secrets and proxies; "": nobody does.
+  offer ? "",
+  ...
+}:
+let
+  build = builtins.filter (fragment: !(builtins.elem fragment debs.image)) debs.build;
+  archives = map (index: [
+    index.uri
+    index.suite
+    index.component
+  ]) locked.indexes;
+
+  run =
+    results: command: hash:
+    derive {
+      name = "run";
+      builder = "run";
+      modules = [
+        "archive"
+        "bytecode"
+        "changes"
+        "deb"
+        "handover"
+        "installed"
+        "namespace"
+        "overlay"
+        "places"
+        "python_tree"
+        "tidy"
+        "unpack"
+      ];
+      withCore = true;
+      fixed = hash;
+      spec = {
+        inherit command archives offer results;
+        environment = locked.environment ++ environment;
+        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels;
+        tools = build;
+        python = interpreter.minor;
+        inherit (interpreter) tree;
+      };
+    };
+
+  commands =
+    map (result: {
+      inherit (result) command;
+      hash = result.nar_sha256;
+    }) locked.runs
+    ++ (if unknown == null then [ ] else [ unknown ]);
+  # Each runs on top of all before it.
+  results = builtins.foldl' (
+    done: one: done ++ [ (run (map (result: "${result}") done) one.command one.hash) ]
+  ) [ ] commands;
+in
+{
+  inherit results;
+  fragments = builtins.listToAttrs (
+    builtins.genList (index: {
+      name = "run:${toString index}";
+      # A fixed output cannot say where it is, as a layer's description does.
+      value = "${derive {
+        name = "layer-run-${toString index}";
+        builder = "layer";
+        modules = [ "archive" ];
+        spec = {
+          name = "run-${toString index}";
+          fragments = [ "${builtins.elemAt results index}" ];
+        };
+      }}";
+    }) (builtins.length locked.runs)
+  );
+}

@@ -1,0 +1,133 @@
+"""Secrets on their way: the command line, the socket, the places, the log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import handover as receiving
+import places
+import pytest
+
+from cog_nix.config.commands import Place
+from cog_nix.errors import ConfigError
+from cog_nix.runs import handover, secrets
+
+
+def test_secrets_come_from_files_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"one\n")
+    (tmp_path / "bare").write_bytes(b"four")
+    environment = {"TOKEN": "two", "both": "three"}
+    given = ["id=a,src=key", "type=env,id=b,src=TOKEN", "id=c,env=TOKEN", "id=both", "id=bare"]
+    found = secrets.parse(given, tmp_path, environment)
+    assert {name: secret.read(environment) for name, secret in found.items()} == {
+        "a": b"one\n",
+        "b": b"two",
+        "c": b"two",
+        "both": b"three",
+        "bare": b"four",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("token", "key=value pair", id="no-field"),
+        pytest.param("src=key", "needs an id", id="no-id"),
+        pytest.param("id=a,type=ssh", "unsupported secret type", id="type"),
+        pytest.param("id=a,path=key", "unexpected key", id="key"),
+        pytest.param("id=a,src=missing", "No such file", id="no-file"),
+        pytest.param("id=a,env=MISSING", "has no MISSING", id="no-variable"),
+        pytest.param("id=a,src=large", "more than", id="too-large"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(600 * 1024))
+    with pytest.raises(ConfigError, match=said):
+        secrets.parse([text], tmp_path, {})["a"].read({})
+
+
+def test_what_is_offered_arrives(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("certificates")
+    environment = {"HTTPS_PROXY": "http://127.0.0.1:1", "OTHER": "x", "SSL_CERT_FILE": str(bundle)}
+    with handover.offered({"a": b"\0value\xff"}, environment) as name:
+        assert receiving.receive(name) == receiving.Handover(
+            {"a": b"\0value\xff"}, {"HTTPS_PROXY": "http://127.0.0.1:1"}, "certificates"
+        )
+    with pytest.raises(OSError, match="refused"):
+        receiving.receive(name)
+    assert receiving.receive("") == receiving.Handover()
+
+
+@pytest.mark.root
+def test_another_user_gets_nothing() -> None:
+    builders = Path(receiving.__file__).parent
+    ask = f"import sys; sys.path.insert(0, {str(builders)!r}); import handover; handover.receive(sys.argv[1])"
+    with handover.offered({"a": b"value"}, {}) as name:
+        command = [sys.executable, "-c", ask, name]
+        asked = subprocess.run(command, user=65534, capture_output=True, text=True, check=False, cwd="/")
+    assert asked.returncode != 0
+    assert "value" not in asked.stdout + asked.stderr
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NIX_BUILD_TOP", str(tmp_path))
+    monkeypatch.setattr(places, "_MEMORY", tmp_path)
+    (tmp_path / "root/var").mkdir(parents=True)
+    (tmp_path / "root/run").mkdir()
+    (tmp_path / "root/var/run").symlink_to("/run")
+    return tmp_path / "root"
+
+
+def test_places_are_there_only_meanwhile(root: Path) -> None:
+    before = sorted(root.rglob("*"))
+    wanted = [
+        Place("secret", "/var/run/secrets/a", id="a", env="A"),
+        Place("secret", "/run/b", id="b"),
+        Place("empty", "/root/.cache/x"),
+    ]
+    with places.made(root, wanted, {"a": b"value"}) as made:
+        assert made.variables == {"A": "value"}
+        assert set(made.binds) == {"/run/secrets/a", "/root/.cache/x"}
+        assert made.binds["/run/secrets/a"].read_bytes() == b"value"
+        assert (root / "run/secrets/a").read_bytes() == b""
+        kept = made.binds["/run/secrets/a"]
+    assert sorted(root.rglob("*")) == before
+    assert not kept.exists()
+
+
+def test_a_required_secret_must_be_there(root: Path) -> None:
+    with (
+        pytest.raises(SystemExit, match="secret a: not found"),
+        places.made(root, [Place("secret", "/a", id="a", required=True)], {}),
+    ):
+        pass
+
+
+def test_links_are_followed_inside(root: Path) -> None:
+    (root / "loop").symlink_to("loop")
+    (root / "up").symlink_to("../../../run")
+    assert places.inside(root, "/up/x") == root / "run/x"
+    assert places.inside(root, "/loop/x").is_relative_to(root)
+
+
+def test_secrets_are_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    with places.redacted([b"first-line\nsecond-line\n"]):
+        os.write(1, b"a first-line b\n")
+        subprocess.run(["sh", "-c", "echo second-line >&2"], check=True)
+    assert capfd.readouterr().out == "a *** b\n***\n"
+
+
+def test_a_secret_that_was_left_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_bytes(bytes(70_000) + b"a-long-secret")
+    (tmp_path / "empty").touch()
+    with pytest.raises(SystemExit, match="leaves the secret token in /root/config"):
+        places.refuse_leaks(
+            [("empty", tmp_path / "empty"), ("root/config", file)], {"token": b"a-long-secret\n"}
+        )
+    places.refuse_leaks([("root/config", file)], {"short": b"a"})
