@@ -27,6 +27,7 @@ import deb
 import inputs
 import namespace
 import state
+from ownership import SPECIAL, Change, Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,18 +48,19 @@ _SLIM_CONFIG = "etc/dpkg/dpkg.cfg.d/docker"
 _POLICY = "usr/sbin/policy-rc.d"
 _VOLATILE = (
     "tmp",
-    "run",
     "var/tmp",
     "proc",
     "sys",
     "dev",
-    "var/log",
+    "var/log/apt",
     "var/cache/debconf",
     "var/cache/ldconfig",
     "var/cache/apt",
     "var/lib/apt/lists",
 )
-"""Folders whose contents are clocks, logs, caches or mounts; the folders stay."""
+"""Folders whose contents are clocks, caches or mounts; the folders stay."""
+_LOGS = ("var/log",)
+"""Folders whose files are emptied: a service may want to find its log, with its owner."""
 _VOLATILE_FILES = (
     "var/lib/dpkg/lock",
     "var/lib/dpkg/lock-frontend",
@@ -74,10 +76,13 @@ _VOLATILE_FILES = (
     "var/lib/dpkg/statoverride-old",
     "var/lib/dpkg/arch-old",
     "var/lib/systemd/deb-systemd-helper-enabled",
+    "var/log/alternatives.log",
+    "var/log/dpkg.log",
+    "var/log/fontconfig.log",
     _POLICY,
 )
-_SHADOW = {"etc/shadow": 42, "etc/gshadow": 42}
-"""base-passwd gives these to the group shadow (Debian Policy 9.2.2)."""
+_PLAIN = 0o1777
+"""Permissions that the build's user may really set."""
 
 
 class Package(TypedDict):
@@ -138,6 +143,10 @@ def unpack_by_hand(packages: Sequence[Package], root: Path) -> Owners:
             if info.name not in _MERGED and not deb.left_out(info.name):
                 _place(info, tar, root)
                 _note(info, found)
+    for path, attributes in found.items():
+        # dpkg leaves folders that exist as they are.
+        if (root / path).is_dir():
+            (root / path).chmod(attributes.mode & _PLAIN | stat.S_IRWXU)
     return found
 
 
@@ -159,18 +168,22 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path) -> None:
         target.chmod(info.mode & 0o777)
 
 
-def unpack_lower(fragments: Sequence[str], root: Path) -> None:
-    """Unpack the file system that the packages are installed onto."""
+def unpack_lower(fragments: Sequence[str], root: Path) -> Owners:
+    """Unpack the file system that the packages are installed onto; return whose everything is."""
+    found: Owners = {}
+
+    def ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo:
+        """Leave owners and special bits to the records: inside the build everything is its one user's."""
+        if member.isdir() or member.uid or member.gid or member.mode & SPECIAL:
+            found[member.name] = deb.Attributes(member.uid, member.gid, member.mode)
+        mode = member.mode & _PLAIN | (stat.S_IRWXU if member.isdir() else 0)
+        return member.replace(uid=None, gid=None, uname=None, gname=None, mode=mode, deep=False)  # type: ignore[arg-type]
+
     for fragment in fragments:
         for name in ("directories.tar", "files.tar"):
             with (Path(fragment) / name).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-                tar.extractall(root, filter=_ours)  # noqa: S202 - archives that we wrote ourselves
-
-
-def _ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo:
-    """Leave owners and setuid bits to the archives: inside the build everything is its one user's."""
-    mode = (member.mode & 0o777) | 0o200
-    return member.replace(uid=None, gid=None, uname=None, gname=None, mode=mode, deep=False)  # type: ignore[arg-type]
+                tar.extractall(root, filter=ours)  # noqa: S202 - archives that we wrote ourselves
+    return found
 
 
 def prepare(root: Path) -> None:
@@ -194,29 +207,33 @@ def prepare(root: Path) -> None:
         (root / name).mkdir(exist_ok=True)
 
 
-def dpkg(root: Path, *arguments: str) -> None:
-    """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it."""
+def dpkg(root: Path, asked: Ownership, *arguments: str) -> None:
+    """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it.
+
+    Args:
+        root: the system's folder.
+        asked: is told which owners and special bits dpkg and the maintainer scripts ask for.
+        arguments: of dpkg.
+    """
     options = ["--force-unsafe-io", "--force-confold", "--no-pager"]
     command = ["/usr/bin/dpkg", *options, *arguments]
-    status = namespace.run(
-        root, command, _ENVIRONMENT, {"/dev": Path("/dev"), "/cog-nix": inputs.scratch() / "debs"}
-    )
+    binds = {"/dev": Path("/dev"), "/cog-nix": inputs.scratch() / "debs"}
+    status = namespace.run(root, command, _ENVIRONMENT, binds, asked)
     if status:
         sys.exit(f"cog-nix: dpkg {arguments[0]} ended with status {status}")
 
 
-def install(packages: Sequence[Package], root: Path, *, bootstrap: bool) -> None:
+def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
     """Unpack and configure the packages."""
     names = [f"/cog-nix/{Path(package['path']).name}" for package in packages]
+    # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
+    dpkg(root, asked, "--force-depends", "--unpack", *names)
     if bootstrap:
-        # Nothing is configured yet, so nothing can be a satisfied Pre-Depends: as debootstrap(8) does it.
-        dpkg(root, "--force-depends", "--unpack", *names)
-        dpkg(root, "--force-depends", "--configure", "base-passwd", "base-files")
-        dpkg(root, "--configure", "--pending")
-    else:
-        dpkg(root, "--unpack", "--force-depends", *names)
-        dpkg(root, "--configure", "--pending")
-    dpkg(root, "--audit")
+        dpkg(root, asked, "--force-depends", "--configure", "base-passwd", "base-files")
+    dpkg(root, asked, "--configure", "--pending")
+    dpkg(root, asked, "--audit")
+    if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
+        sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
     (root / "cog-nix").rmdir()
 
 
@@ -230,8 +247,14 @@ def clean(root: Path) -> None:
     for name in _VOLATILE_FILES:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for name in _LOGS:
+        for path, info in list(_walk(root, name)):
+            if stat.S_ISREG(info.st_mode) and info.st_size:
+                os.truncate(root / path, 0)
     for relative, info in list(_walk(root)):
-        if not stat.S_ISDIR(info.st_mode) and deb.pruned(relative):
+        if stat.S_ISREG(info.st_mode) and relative.startswith("run/"):
+            (root / relative).unlink()
+        elif not stat.S_ISDIR(info.st_mode) and deb.pruned(relative):
             (root / relative).unlink()
 
 
@@ -240,9 +263,9 @@ def snapshot(root: Path) -> dict[str, int]:
     return {path: info.st_ctime_ns for path, info in _walk(root)}
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield ``(path relative to root, lstat)`` of everything, parents first."""
-    pending = [""]
+def _walk(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Yield ``(path relative to root, lstat)`` of everything below a folder, parents first."""
+    pending = [below] if (root / below).is_dir() else []
     while pending:
         folder = pending.pop()
         with os.scandir(root / folder) as entries:
@@ -300,11 +323,18 @@ def mark_unchecked(path: Path) -> None:
 
 
 class Splitter:
-    """Turns the installed tree into entries."""
+    """Turns the installed tree into entries.
 
-    def __init__(self, root: Path, attributes: Owners) -> None:
+    Args:
+        root: the tree.
+        attributes: of files by path, as their packages have them.
+        asked: what programs asked for since.
+    """
+
+    def __init__(self, root: Path, attributes: Owners, asked: Ownership | None = None) -> None:
         self.root = root
         self.attributes = attributes
+        self.asked = asked or Ownership()
         self._links: dict[tuple[str, int], str] = {}
 
     def entry(self, path: str, group: str) -> archive.Entry | None:
@@ -314,22 +344,34 @@ class Splitter:
             info = source.lstat()
         except FileNotFoundError:
             return None
-        known = self.attributes.get(path)
-        mode = known.mode if known else stat.S_IMODE(info.st_mode)
-        uid, gid = (known.uid, known.gid) if known else (0, _SHADOW.get(path, 0))
+        attributes = self._attributes(path, info)
+        mode, uid, gid = attributes.mode, attributes.uid, attributes.gid
         if stat.S_ISDIR(info.st_mode):
             return archive.Entry(path, mode, tarfile.DIRTYPE, uid=uid, gid=gid)
         if stat.S_ISLNK(info.st_mode):
-            return archive.Entry(path, 0o777, tarfile.SYMTYPE, target=str(source.readlink()))
+            target = str(source.readlink())
+            return archive.Entry(path, 0o777, tarfile.SYMTYPE, target=target, uid=uid, gid=gid)
         if not stat.S_ISREG(info.st_mode):
             return None
         if info.st_nlink > 1:
             first = self._links.setdefault((group, info.st_ino), path)
             if first != path:
                 return archive.Entry(path, mode, tarfile.LNKTYPE, target=first, uid=uid, gid=gid)
-        if known and stat.S_IMODE(info.st_mode) & 0o400 == 0:
-            source.chmod(0o600)  # the filter skipped a chmod with setuid bits; the archive says the real mode
+        if not info.st_mode & stat.S_IRUSR:
+            source.chmod(0o600)  # to be read by the build's user
         return archive.Entry(path, mode, source=source, uid=uid, gid=gid)
+
+    def _attributes(self, path: str, info: os.stat_result) -> deb.Attributes:
+        """Return owner and mode: what was asked for last, else what the package has, else root's."""
+        known = self.attributes.get(path, deb.Attributes(0, 0, 0))
+        change = self.asked.of(self.root / path, info.st_ino)
+        mode = info.st_mode & _PLAIN
+        if stat.S_ISDIR(info.st_mode) and mode == known.mode & _PLAIN | stat.S_IRWXU:
+            mode = known.mode & _PLAIN  # made writable for the build
+        special = known.mode & SPECIAL if change.special is None else change.special
+        uid = known.uid if change.uid is None else change.uid
+        gid = known.gid if change.gid is None else change.gid
+        return deb.Attributes(uid, gid, mode | special)
 
 
 def main() -> None:
@@ -338,22 +380,27 @@ def main() -> None:
     packages = decompress(spec["packages"], inputs.scratch() / "debs")
     root = workspace(packages)
     if spec["lower"]:
-        unpack_lower(spec["lower"], root)
-        attributes = owners(packages)
+        attributes = unpack_lower(spec["lower"], root)
+        attributes |= {path: own for path, own in owners(packages).items() if path not in attributes}
     else:
         attributes = unpack_by_hand(packages, root)
     before = snapshot(root) if spec["lower"] else {}
+    asked = Ownership()
     prepare(root)
-    install(packages, root, bootstrap=not spec["lower"])
+    install(packages, root, asked, bootstrap=not spec["lower"])
     clean(root)
 
     everything = dict(_walk(root))
-    changed = {path for path, info in everything.items() if before.get(path) != info.st_ctime_ns}
+    changed = {
+        path
+        for path, info in everything.items()
+        if before.get(path) != info.st_ctime_ns or asked.of(root / path, info.st_ino) != Change()
+    }
     compiled = bytecode_by_source(path for path in changed if path.endswith(".pyc"))
     for caches in compiled.values():
         for path in caches:
             mark_unchecked(root / path)
-    split = Splitter(root, attributes)
+    split = Splitter(root, attributes, asked)
     claimed: set[str] = set()
     files: dict[str, set[str]] = {}
     for package in packages:

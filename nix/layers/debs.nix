@@ -24,7 +24,9 @@ let
         "archive"
         "deb"
         "namespace"
+        "ownership"
         "state"
+        "supervise"
       ];
       outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
       spec = {
