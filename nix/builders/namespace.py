@@ -61,6 +61,7 @@ _SKIPPED = {
 }
 _CHOWN_USER_ARGUMENT = {"chown": (92, 1), "fchown": (93, 1), "lchown": (94, 1), "fchownat": (260, 2)}
 """Number, and place of the user; the group comes after."""
+_SETXATTR = {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190}
 _CHMOD_MODE_ARGUMENT = {"chmod": (90, 1), "fchmod": (91, 1), "fchmodat": (268, 2), "fchmodat2": (452, 2)}
 
 
@@ -108,6 +109,9 @@ def _filter_program(*, record: bool = False) -> bytes:
             instruction(_RETURN, asked),
             instruction(_RETURN, _RET_ALLOW),
         ]
+    if record:
+        for number in _SETXATTR.values():
+            program += [instruction(_JUMP_EQUAL, number, false=1), instruction(_RETURN, asked)]
     program.append(instruction(_RETURN, _RET_ALLOW))
     return b"".join(program)
 
@@ -148,7 +152,9 @@ def _enter(root: Path, binds: dict[str, Path]) -> None:
         _mount(str(outside), target, None, MS_BIND | MS_REC)
 
 
-def _become(root: Path, command: list[str], environment: dict[str, str], hold: tuple[int, int] | None) -> NoReturn:
+def _become(
+    root: Path, command: list[str], environment: dict[str, str], hold: tuple[int, int] | None
+) -> NoReturn:
     """Be the first process of the new pid namespace: mount /proc, change root, filter, execute.
 
     Args:

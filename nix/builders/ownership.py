@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Change:
     gid: int | None = None
     special: int | None = None
     """Setuid and setgid bits."""
+    capability: str | None = None
+    """The attribute ``security.capability`` (capabilities(7)), a character of Latin-1 a byte."""
 
 
 class Ownership:
@@ -54,27 +56,33 @@ class Ownership:
         return len(self._changes)
 
     def chown(self, key: Key, uid: int, gid: int, *, folder: bool) -> None:
-        """Note a change of owner (chown(2)): -1 leaves that part; files lose their special bits."""
+        """Note a change of owner (chown(2)): -1 leaves that part; a file loses special bits and rights."""
         change = self._changes.get(key, Change())
         self._changes[key] = Change(
             change.uid if uid == -1 else uid,
             change.gid if gid == -1 else gid,
             change.special if folder else 0,
+            None,
         )
 
     def chmod(self, key: Key, mode: int) -> None:
         """Note a mode with special bits (chmod(2))."""
         self._changes[key] = replace(self._changes.get(key, Change()), special=mode & SPECIAL)
 
+    def allow(self, key: Key, capability: bytes) -> None:
+        """Note a file's capabilities (setcap(8))."""
+        change = self._changes.get(key, Change())
+        self._changes[key] = replace(change, capability=capability.decode("latin-1"))
+
     def of(self, path: Path, inode: int) -> Change:
-        """Return what was asked for the file at a path, whose inode number is known; links are not followed."""
+        """Return what was asked for a file, links not followed, whose inode number is known."""
         if inode not in self._inodes:
             return Change()
         return self._changes.get(identify(str(path)), Change())
 
     def dump(self) -> bytes:
         """Return everything as JSON."""
-        rows = [[*key, change.uid, change.gid, change.special] for key, change in self._changes.items()]
+        rows = [[*key, *astuple(change)] for key, change in self._changes.items()]
         return json.dumps(rows).encode()
 
     def update(self, dumped: bytes) -> None:

@@ -23,8 +23,10 @@ let
       modules = [
         "archive"
         "deb"
+        "leftovers"
         "namespace"
         "ownership"
+        "splitter"
         "state"
         "supervise"
       ];
