@@ -95,6 +95,7 @@ def unpack_by_hand(packages: Sequence[Package], root: Path) -> splitter.Owners:
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
         for info, tar in deb.data(Path(package["path"])):
+            _make_if_manual(info, root)
             if info.name not in splitter.MERGED and not deb.left_out(info.name):
                 _place(info, tar, root)
                 _note(info, found)
@@ -204,11 +205,18 @@ def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootst
     (root / "cog-nix").rmdir()
 
 
-def owners(packages: Sequence[Package]) -> splitter.Owners:
+def _make_if_manual(info: tarfile.TarInfo, root: Path) -> None:
+    """Make a folder of manual pages: these stay out, but alternatives put links there and fail without it."""
+    if info.isdir() and info.name.startswith("usr/share/man/"):
+        (root / info.name).mkdir(parents=True, exist_ok=True)
+
+
+def owners(packages: Sequence[Package], root: Path) -> splitter.Owners:
     """Read owner and permissions of every packaged file from the packages themselves."""
     found: splitter.Owners = {}
     for package in packages:
         for info, _ in deb.data(Path(package["path"])):
+            _make_if_manual(info, root)
             _note(info, found)
     return found
 
@@ -225,7 +233,7 @@ def main() -> None:
     root = workspace(packages)
     if spec["lower"]:
         attributes = unpack_lower(spec["lower"], root)
-        attributes |= {path: own for path, own in owners(packages).items() if path not in attributes}
+        attributes |= {path: own for path, own in owners(packages, root).items() if path not in attributes}
     else:
         attributes = unpack_by_hand(packages, root)
     before = leftovers.snapshot(root) if spec["lower"] else {}

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import archive
@@ -100,6 +101,14 @@ def clean(root: Path) -> None:
             (root / path).unlink()
         elif plain and info.st_size and path.startswith(_LOGS):
             os.truncate(root / path, 0)
+    _remove_empty(root, "usr/share/man")
+
+
+def _remove_empty(root: Path, top: str) -> None:
+    for path, info in reversed(list(walk(root, top))):
+        if stat.S_ISDIR(info.st_mode):
+            with suppress(OSError):  # where there is something in it
+                (root / path).rmdir()
 
 
 def _remove(path: Path) -> None:

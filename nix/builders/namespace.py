@@ -169,8 +169,6 @@ def _become(
     os.chdir("/")
     os.umask(0o022)
     if hold:
-        # A process that changed its credentials may not be traced until it says so (prctl(2)).
-        _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
         os.close(hold[1])
         os.read(hold[0], 1)
     _install_filter(record=bool(hold))
@@ -224,6 +222,10 @@ def _supervised(
     root: Path, command: list[str], environment: dict[str, str], owners: Ownership | None, tell: int
 ) -> int:
     """Start the command, write to ``tell`` what it asked for, and return its wait status."""
+    # Before the new /proc may cover it.
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    # A process whose credentials changed may not be traced, nor what it forks, until it says so (prctl(2)).
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     wait, go = os.pipe()
     inner = os.fork()
     if inner == 0:
@@ -233,7 +235,6 @@ def _supervised(
         return os.waitpid(inner, 0)[1]
     import supervise  # noqa: PLC0415 - derivations that record nothing come without it
 
-    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     os.chroot(root)
     os.chdir("/")
     try:
