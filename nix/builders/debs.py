@@ -30,6 +30,7 @@ import leftovers
 import namespace
 import splitter
 import state
+import still
 from ownership import SPECIAL, Change, Ownership
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
     "SOURCE_DATE_EPOCH": str(archive.MTIME),
+    "FORCE_SOURCE_DATE": "1",  # TeX asks for this one as well (texmfmp.c)
 }
 _SLIM_CONFIG = "etc/dpkg/dpkg.cfg.d/docker"
 _SHOWN = 120
@@ -147,7 +149,7 @@ def prepare(root: Path) -> None:
     database = root / "var/lib/dpkg"
     for name in _STATE_DIRS:
         (database / name).mkdir(parents=True, exist_ok=True)
-    for name in ("status", "available", "diversions", "statoverride"):
+    for name in ("status", "available", "diversions"):
         if not (database / name).exists():
             (database / name).touch()
     slim = root / _SLIM_CONFIG
@@ -241,6 +243,7 @@ def main() -> None:
     prepare(root)
     install(packages, root, asked, bootstrap=not spec["lower"])
     cache_fonts(root, asked)
+    still.settle(root)
     leftovers.clean(root)
     leftovers.name_machine(root, (root / state.STATUS).read_bytes())
 

@@ -60,6 +60,7 @@ _SECRETS = (
     "etc/ssl/certs/ssl-cert-snakeoil.pem",
 )
 """Keys that maintainer scripts make: chance, and a secret that every copy of an image would share."""
+_MORE_LOGS = ("var/lib/texmf/web2c/*.log", "var/lib/texmf/web2c/*/*.log")
 _MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 _FONT_FOLDER = re.compile(r"<dir>\s*/([^<\s]+?)/*\s*</dir>")
 """A folder of fonts in fontconfig's settings (fonts-conf(5)); those of users have attributes or a tilde."""
@@ -92,9 +93,9 @@ def clean(root: Path) -> None:
                 _remove(child)
     for name in _VOLATILE_FILES:
         _remove(root / name)
-    for pattern in _SECRETS:
-        for secret in root.glob(pattern):
-            secret.unlink()
+    for pattern in (*_SECRETS, *_MORE_LOGS):
+        for found in root.glob(pattern):
+            found.unlink()
     for path, info in list(walk(root)):
         plain = stat.S_ISREG(info.st_mode)
         if (deb.pruned(path) and not stat.S_ISDIR(info.st_mode)) or (plain and path.startswith("run/")):

@@ -28,6 +28,7 @@ let
         "ownership"
         "splitter"
         "state"
+        "still"
         "supervise"
       ];
       outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
