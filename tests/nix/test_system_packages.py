@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.nix, pytest.mark.network]
 SYSTEM_PACKAGES = (
     "ffmpeg git libgl1-mesa-glx libglib2.0-0 libsm6 libxext6 libsndfile1 espeak-ng aria2 xvfb",
     "dbus mosquitto openssh-server adduser",
-    "default-jre-headless fontconfig fonts-dejavu-core gstreamer1.0-plugins-good locales python3-yaml",
+    "default-jre-headless fontconfig fonts-dejavu-core libgstreamer1.0-0 locales python3-yaml",
 )
 _CAPABILITY = "SCHILY.xattr.security.capability"
 
@@ -51,8 +51,9 @@ def _read(build: Any) -> Tree:
     image: stream.Image = build.image()
     members: dict[str, tarfile.TarInfo] = {}
     contents: dict[str, bytes] = {}
+    store = build.path().parent
     for layer in image["layers"]:
-        with stream.open_layer(layer, build.store) as opened, tarfile.open(fileobj=opened, mode="r|") as tar:
+        with stream.open_layer(layer, store) as opened, tarfile.open(fileobj=opened, mode="r|") as tar:
             for info in tar:
                 members[info.name] = info
                 if info.isreg() and info.size < 1 << 20:
@@ -93,7 +94,6 @@ def test_every_package_is_wholly_installed(tree: Tree) -> None:
         ("etc/shadow", ("root", "shadow", "0o640")),
         ("tmp", ("root", "root", "0o1777")),
         ("var/mail", ("root", "mail", "0o2775")),
-        ("var/local", ("root", "staff", "0o2775")),
         ("usr/bin/su", ("root", "root", "0o4755")),
         ("usr/bin/ssh-agent", ("root", "_ssh", "0o2755")),
         ("usr/lib/dbus-1.0/dbus-daemon-launch-helper", ("root", "messagebus", "0o4754")),
@@ -118,7 +118,7 @@ def test_caches_are_made(tree: Tree) -> None:
     assert b"libavcodec.so.61" in tree.contents["etc/ld.so.cache"]
     assert tree.text("etc/ssl/certs/ca-certificates.crt").count("BEGIN CERTIFICATE") > 100
     assert "etc/ssl/certs/java/cacerts" in tree.members
-    assert "usr/lib/x86_64-linux-gnu/gio/modules/giomodule.cache" in tree.members
+    assert "usr/share/mime/mime.cache" in tree.members
     assert "usr/lib/python3/dist-packages/yaml/__pycache__/__init__.cpython-313.pyc" in tree.members
     assert tree.members["etc/alternatives/java"].linkname.endswith("/bin/java")
     assert tree.members["usr/bin/java"].linkname == "/etc/alternatives/java"
