@@ -118,7 +118,7 @@ def _apt_root(root: Path, suite: str) -> Mapping[str, str]:
         f'Dir::Etc::sourcelist "{root}/sources.list";\nDir::Etc::sourceparts "-";\nDir::State "{root}";\n'
         f'Dir::State::status "{root}/status";\nDir::Cache "{root}";\nAPT::Sandbox::User "root";\n'
         'APT::Install-Recommends "false";\nAcquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";\n'
-        'Acquire::Languages "none";\n'
+        'Acquire::Languages "none";\nAcquire::GzipIndexes "false";\n'
     )
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf")}
     subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, capture_output=True)
