@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
-sys.path[:0] = [str(ROOT), str(ROOT / "nix/builders")]
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
 
 import deb  # noqa: E402 - of nix/builders
 
@@ -35,6 +35,7 @@ _TAG = "cog-nix-benchmark:latest"
 _BASE = "cog-nix-benchmark-base:latest"
 _OTHER = "cog-nix-benchmark-dockerfile:latest"
 _MB = 1e6
+_MANY = 300
 
 
 @contextmanager
@@ -102,6 +103,51 @@ def lock() -> Row:
     return Row("lock", "s", values, 10)
 
 
+def ffmpeg() -> Row:
+    """Add ffmpeg to a project that is built: lock and build, with cached downloads."""
+    with project("hello-world") as copy, tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as store:
+        config = copy.folder / "cog.yaml"
+        plain = config.read_text()
+        copy.cog_nix("build", "--no-load", "--no-out-link", COG_NIX_STORE=store)
+        # Fetches what is not there yet, and nothing else.
+        config.write_text(plain.replace("build:\n", "build:\n  system_packages: [ffmpeg]\n"))
+        copy.cog_nix("build", "--update-lock", "--no-load", "--no-out-link", COG_NIX_STORE=f"{store}/first")
+        config.write_text(plain)
+        copy.cog_nix("lock", COG_NIX_STORE=store)
+
+        def once(_: int) -> None:
+            config.write_text(plain.replace("build:\n", "build:\n  system_packages: [ffmpeg]\n"))
+            copy.cog_nix("build", "--update-lock", "--no-load", "--no-out-link", COG_NIX_STORE=store)
+
+        values = timed(1, once)
+        run(["chmod", "-R", "u+w", store], copy.folder)
+    return Row("ffmpeg", "s", values, 40)
+
+
+def resolve() -> Row:
+    """Find the 300 packages that ffmpeg and git need, base system included, the index read before."""
+    from cog_nix.config.model import Settings  # noqa: PLC0415
+    from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
+    from cog_nix.paths import cache_dir  # noqa: PLC0415
+    from cog_nix.report import SilentReporter  # noqa: PLC0415
+    from cog_nix.spec import Context, SystemRequest  # noqa: PLC0415
+    from cog_nix_hooks import debian  # noqa: PLC0415
+
+    reporter = SilentReporter()
+    context = Context(Settings(), CachingFetcher(cache_dir(), reporter), reporter, cache_dir())
+    choice = debian.provide_interpreter("3.13", context)
+    assert choice is not None
+    groups = (("base", ()), ("python", choice.packages), ("system", ("ffmpeg", "git")))
+
+    def once(_: int) -> None:
+        found = debian.resolve_system_packages(SystemRequest("trixie", groups), context)
+        assert found is not None
+        assert sum(map(len, found.groups.values())) >= _MANY
+
+    once(-1)
+    return Row("resolve", "s", timed(5, once), 2)
+
+
 def size() -> Row:
     """Add up the files in the image, and all files of the packages that went into it."""
     with project("hello-world") as copy:
@@ -167,6 +213,8 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "start": start,
     "cold": cold,
     "lock": lock,
+    "ffmpeg": ffmpeg,
+    "resolve": resolve,
     "size": size,
 }
 

@@ -74,6 +74,8 @@ class Entry:
     """Of a symbolic or hard link."""
     uid: int = 0
     gid: int = 0
+    capability: str = ""
+    """A regular file's attribute ``security.capability``, each byte a character of Latin-1."""
 
 
 class _Counting:
@@ -183,6 +185,10 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
     info.uid, info.gid = entry.uid, entry.gid
     info.mtime = MTIME
     info.linkname = entry.target
+    if entry.capability:
+        # The name that star(1) gave to extended attributes is the one that Docker reads.
+        value = entry.capability.encode("latin-1").decode("utf-8", "surrogateescape")
+        info.pax_headers = {"SCHILY.xattr.security.capability": value}
     if entry.kind != tarfile.REGTYPE:
         tar.addfile(info)
     elif entry.source is None:

@@ -10,18 +10,14 @@ key store is one); what it changes is the fragment.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import archive
-import debs
+import changes
 import inputs
 import namespace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+import unpack
 
 FILE = "usr/local/share/ca-certificates/cog-ca-cert.crt"
 _COMMAND = ["/usr/sbin/update-ca-certificates"]
@@ -40,35 +36,19 @@ def install(pem: str, root: Path) -> None:
         sys.exit(f"cog-nix: update-ca-certificates ended with status {status}")
 
 
-def links(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Return the targets of those paths that are symbolic links."""
-    return {path: os.readlink(root / path) for path in paths if (root / path).is_symlink()}  # noqa: PTH115 - text
-
-
-def changed(root: Path, before: Mapping[str, int], targets: Mapping[str, str]) -> list[archive.Entry]:
-    """Return the entries of what is new or another than before, and of the folders above it."""
-    entries: list[archive.Entry] = []
-    after = debs.snapshot(root)
-    same = {path for path, target in links(root, after).items() if targets.get(path) == target}
-    for path, clock in after.items():
-        found = root / path
-        if before.get(path) != clock and path not in same and (found.is_symlink() or found.is_file()):
-            entries += archive.folders(str(Path(path).parent))
-            entries.append(archive.normalised(found, path))
-    return [*entries, *debs.whiteouts(before.keys() - after.keys())]
-
-
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
-    debs.unpack_lower(spec["lower"], root)
-    before = debs.snapshot(root)
-    targets = links(root, before)
+    lower = unpack.unpack([Path(path) for path in spec["lower"]], root)
+    before = changes.snapshot(root)
     install(spec["certificate"], root)
-    debs.clean(root)
-    archive.write_fragment(inputs.output(), changed(root, before, targets), "certificate")
+    changed, gone = changes.between(before, dict(changes.walk(root)))
+    taken = changes.Changes(root, lower, lower)
+    taken.add(changed)
+    taken.remove(gone)
+    archive.write_fragment(inputs.output(), taken.entries(), "certificate")
 
 
 if __name__ == "__main__":

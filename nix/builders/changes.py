@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import archive
 import tidy
+from ownership import SPECIAL, Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,10 +48,14 @@ class Changes:
         root: the file system after the command.
         lower: all that the command found: packages of the build as well.
         image: what of that the image has.
+        asked: owners and special bits that the command asked for.
     """
 
-    def __init__(self, root: Path, lower: unpack.View, image: unpack.View) -> None:
+    def __init__(
+        self, root: Path, lower: unpack.View, image: unpack.View, asked: Ownership | None = None
+    ) -> None:
         self._root, self._lower, self._image = root, lower, image
+        self._asked = asked or Ownership()
         self._entries: dict[str, archive.Entry] = {}
 
     def add(self, paths: Iterable[str], *, always: bool = False) -> None:
@@ -102,15 +107,22 @@ class Changes:
         except FileNotFoundError:
             return None
         mode, uid, gid = self._attributes(path, stat.S_IMODE(info.st_mode))
+        change = self._asked.of(source, info.st_ino)
+        uid = uid if change.uid is None else change.uid
+        gid = gid if change.gid is None else change.gid
+        mode = mode if change.special is None else mode & ~SPECIAL | change.special
         if stat.S_ISDIR(info.st_mode):
             return archive.Entry(path, mode, tarfile.DIRTYPE, uid=uid, gid=gid)
         if stat.S_ISLNK(info.st_mode):
-            return archive.Entry(path, 0o777, tarfile.SYMTYPE, target=str(source.readlink()))
+            return archive.Entry(
+                path, 0o777, tarfile.SYMTYPE, target=str(source.readlink()), uid=uid, gid=gid
+            )
         if not stat.S_ISREG(info.st_mode):
             return None  # sockets and pipes belong to programs that have ended
         if not info.st_mode & 0o400:
             source.chmod(0o600)  # the archive says the real mode
-        return archive.Entry(path, mode, source=source, uid=uid, gid=gid)
+        capability = change.capability or ""
+        return archive.Entry(path, mode, source=source, uid=uid, gid=gid, capability=capability)
 
     def _attributes(self, path: str, mode: int) -> tuple[int, int, int]:
         """Return mode and owner: those of the lower file, as long as the command left its mode alone."""
@@ -136,6 +148,8 @@ class Changes:
         if entry.path not in self._image.files:
             return False
         there = self._image.entry(entry.path)
+        if (there.uid, there.gid) != (entry.uid, entry.gid) or entry.capability:
+            return False
         if entry.source is None:
             return (there.kind, there.target) == (entry.kind, entry.target)
         regular = there.kind in (tarfile.REGTYPE, tarfile.LNKTYPE) and there.mode == entry.mode
@@ -159,12 +173,21 @@ def _linked(entries: Iterable[archive.Entry]) -> list[archive.Entry]:
     return found
 
 
-def between(before: Times, after: dict[str, os.stat_result]) -> tuple[list[str], set[str]]:
-    """Return the paths that came or changed, and those that went; what never belongs to a layer left out."""
+def between(
+    before: Times, after: dict[str, os.stat_result], asked: Ownership | None = None
+) -> tuple[list[str], set[str]]:
+    """Return the paths that came or changed, and those that went; what never belongs to a layer left out.
+
+    Args:
+        before: change times before the command.
+        after: everything after it.
+        asked: owners that the command asked for, which leave no trace in the file system.
+    """
     changed = [
         path
         for path, info in after.items()
-        if before.get(path) != info.st_ctime_ns and not tidy.volatile(path)
+        if (before.get(path) != info.st_ctime_ns or (asked is not None and asked.concerns(info.st_ino)))
+        and not tidy.volatile(path)
     ]
     gone = {path for path in before.keys() - after.keys() if not tidy.volatile(path)}
     return changed, gone

@@ -3,39 +3,43 @@
 Inside Nix's sandbox there is one user. The namespace maps it to uid 0, so the program may mount, chroot and
 own its files; a seccomp filter answers "done" to what needs more users than there are (chown, setuid, mknod,
 setuid bits), and to waiting for disks. Nix forbids setuid bits itself with a filter that says EPERM; of two
-filters that answer an error the one installed last is heard (seccomp(2)), so ours decides. Real owners and
-modes come from the packages' own archives.
+filters that answer an error the one installed last is heard (seccomp(2)), so ours decides. What owners and
+special bits were asked for can be written down (:mod:`supervise`): owners other than root, and special bits,
+then raise a signal instead.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ownership import Ownership
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 _NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x08000000 | 0x04000000
 """CLONE_NEWUSER, NEWNS, NEWPID, NEWIPC, NEWUTS (linux/sched.h); os.unshare came with Python 3.12."""
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 4, 38, 22, 2
 
 # linux/audit.h, linux/seccomp.h and linux/bpf_common.h
 _AUDIT_ARCH_X86_64 = 0xC000003E
 _RET_ALLOW = 0x7FFF0000
 _RET_DONE = 0x00050000  # SECCOMP_RET_ERRNO with errno 0: the call is skipped and returns 0
+_RET_TRAP = 0x00030000  # SIGSYS; counts for more than another filter's error
 _LOAD, _JUMP_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
 _NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
 _SETUID_BITS = 0o6000
+_UNCHANGED = 0xFFFFFFFF
 
 # arch/x86/entry/syscalls/syscall_64.tbl
 _SKIPPED = {
-    "chown": 92,
-    "fchown": 93,
-    "lchown": 94,
     "setuid": 105,
     "setgid": 106,
     "setreuid": 113,
@@ -47,7 +51,6 @@ _SKIPPED = {
     "setfsgid": 123,
     "mknod": 133,
     "mknodat": 259,
-    "fchownat": 260,
     # The file system is thrown away with the build: nothing in it needs to survive a power cut.
     "msync": 26,
     "fsync": 74,
@@ -56,6 +59,9 @@ _SKIPPED = {
     "sync_file_range": 277,
     "syncfs": 306,
 }
+_CHOWN_USER_ARGUMENT = {"chown": (92, 1), "fchown": (93, 1), "lchown": (94, 1), "fchownat": (260, 2)}
+"""Number, and place of the user; the group comes after."""
+_SETXATTR = {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190}
 _CHMOD_MODE_ARGUMENT = {"chmod": (90, 1), "fchmod": (91, 1), "fchmodat": (268, 2), "fchmodat2": (452, 2)}
 
 
@@ -63,8 +69,13 @@ class NamespaceError(Exception):
     """The kernel does not let this build make a user namespace."""
 
 
-def _filter_program() -> bytes:
-    """Assemble the classic BPF program (linux/filter.h: code, jump true, jump false, constant)."""
+def _filter_program(*, record: bool = False) -> bytes:
+    """Assemble the classic BPF program (linux/filter.h: code, jump true, jump false, constant).
+
+    Args:
+        record: raise a signal where a call asks for what has to be written down.
+    """
+    asked = _RET_TRAP if record else _RET_DONE
 
     def instruction(code: int, constant: int, true: int = 0, false: int = 0) -> bytes:
         return struct.pack("=HBBI", code, true, false, constant)
@@ -77,14 +88,30 @@ def _filter_program() -> bytes:
     ]
     for number in _SKIPPED.values():
         program += [instruction(_JUMP_EQUAL, number, false=1), instruction(_RETURN, _RET_DONE)]
+    for number, argument in _CHOWN_USER_ARGUMENT.values():
+        # Root, or -1 (no change), for user and group alike, is what files have anyway.
+        program += [
+            instruction(_JUMP_EQUAL, number, false=8),
+            instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * argument),
+            instruction(_JUMP_EQUAL, 0, true=1),
+            instruction(_JUMP_EQUAL, _UNCHANGED, false=3),
+            instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * (argument + 1)),
+            instruction(_JUMP_EQUAL, 0, true=2),
+            instruction(_JUMP_EQUAL, _UNCHANGED, true=1),
+            instruction(_RETURN, asked),
+            instruction(_RETURN, _RET_DONE),
+        ]
     for number, argument in _CHMOD_MODE_ARGUMENT.values():
         program += [
             instruction(_JUMP_EQUAL, number, false=4),
             instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * argument),
             instruction(_JUMP_SET, _SETUID_BITS, false=1),
-            instruction(_RETURN, _RET_DONE),
+            instruction(_RETURN, asked),
             instruction(_RETURN, _RET_ALLOW),
         ]
+    if record:
+        for number in _SETXATTR.values():
+            program += [instruction(_JUMP_EQUAL, number, false=1), instruction(_RETURN, asked)]
     program.append(instruction(_RETURN, _RET_ALLOW))
     return b"".join(program)
 
@@ -95,8 +122,8 @@ def _check(result: int, what: str) -> None:
         raise NamespaceError(f"{what}: {os.strerror(code)}")
 
 
-def _install_filter() -> None:
-    program = _filter_program()
+def _install_filter(*, record: bool) -> None:
+    program = _filter_program(record=record)
     buffer = ctypes.create_string_buffer(program, len(program))
     descriptor = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
@@ -126,18 +153,36 @@ def _enter(root: Path, binds: dict[str, Path]) -> None:
         _mount(str(outside), target, None, MS_BIND | MS_REC)
 
 
-def _become(root: Path, command: list[str], environment: dict[str, str]) -> NoReturn:
-    """Be the first process of the new pid namespace: mount /proc, change root, filter, execute."""
+def _become(
+    root: Path, command: list[str], environment: dict[str, str], hold: tuple[int, int] | None
+) -> NoReturn:
+    """Be the first process of the new pid namespace: mount /proc, change root, filter, execute.
+
+    Args:
+        root: the file system's folder.
+        command: what to be.
+        environment: the whole of it.
+        hold: a pipe to wait at until this process is traced; None: nobody traces it.
+    """
     (root / "proc").mkdir(exist_ok=True)
     _mount("proc", root / "proc", "proc", 0)
     os.chroot(root)
     os.chdir("/")
     os.umask(0o022)
-    _install_filter()
+    if hold:
+        os.close(hold[1])
+        os.read(hold[0], 1)
+    _install_filter(record=bool(hold))
     os.execve(command[0], command, environment)  # noqa: S606 - a list of arguments, no shell
 
 
-def run(root: Path, command: list[str], environment: dict[str, str], binds: dict[str, Path]) -> int:
+def run(
+    root: Path,
+    command: list[str],
+    environment: dict[str, str],
+    binds: dict[str, Path],
+    owners: Ownership | None = None,
+) -> int:
     """Run a command as root of ``root``; wait for it.
 
     Args:
@@ -145,26 +190,64 @@ def run(root: Path, command: list[str], environment: dict[str, str], binds: dict
         command: absolute path inside ``root``, and arguments.
         environment: the whole environment.
         binds: folders of this side to show inside, by path inside; files as well where one is there already.
+        owners: is told which owners and special bits the command asks for; None: nobody is.
 
     Returns:
         The exit status; 128 + signal number when a signal ended it; 125 when the namespace cannot be made.
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    told, tell = os.pipe()
     outer = os.fork()
     if outer == 0:
+        code = 125
         try:
+            os.close(told)
             _enter(root, binds)
-            inner = os.fork()
-            if inner == 0:
-                _become(root, command, environment)
-            _, status = os.waitpid(inner, 0)
-            code = os.waitstatus_to_exitcode(status)
-            os._exit(code if code >= 0 else 128 - code)
+            status = _supervised(root, command, environment, owners, tell)
+            code = _code(status)
         except (NamespaceError, OSError) as error:
             sys.stderr.write(f"cog-nix: {error}\n")
             sys.stderr.flush()
-        os._exit(125)
+        os._exit(code)
+    os.close(tell)
+    with os.fdopen(told, "rb") as stream:
+        changes = stream.read()
     _, status = os.waitpid(outer, 0)
+    if owners is not None and changes:
+        owners.update(changes)
+    return _code(status)
+
+
+def _supervised(
+    root: Path, command: list[str], environment: dict[str, str], owners: Ownership | None, tell: int
+) -> int:
+    """Start the command, write to ``tell`` what it asked for, and return its wait status."""
+    # Before the new /proc may cover it.
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    # A process whose credentials changed may not be traced, nor what it forks, until it says so (prctl(2)).
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
+    wait, go = os.pipe()
+    inner = os.fork()
+    if inner == 0:
+        _become(root, command, environment, (wait, go) if owners is not None else None)
+    os.close(wait)
+    if owners is None:
+        return os.waitpid(inner, 0)[1]
+    import supervise  # noqa: PLC0415 - derivations that record nothing come without it
+
+    os.chroot(root)
+    os.chdir("/")
+    try:
+        status = supervise.supervise(inner, lambda: os.close(go), proc, owners)
+    except supervise.SuperviseError as error:
+        os.kill(inner, signal.SIGKILL)
+        raise NamespaceError(f"programs cannot be traced here: {error}") from error
+    with os.fdopen(tell, "wb") as stream:
+        stream.write(owners.dump())
+    return status
+
+
+def _code(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

@@ -28,6 +28,7 @@ import overlay
 import places
 import tidy
 import unpack
+from ownership import Ownership
 
 from cog_nix.config import commands
 from cog_nix.config.environment import IMAGE
@@ -63,6 +64,7 @@ class System:
         )
         self.root = inputs.scratch() / "root"
         self.root.mkdir()
+        self.asked = Ownership()
         self.lower = self._lay([*lower, *tools, *results])
         self.image = unpack.view([*lower, *results])
         self.now = _stanzas(self.image)
@@ -158,7 +160,11 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
             # The lists that a command before fetched are in no layer.
             namespace.run(system.root, ["/usr/bin/apt-get", "update", "-qq"], given, binds)
         status = namespace.run(
-            system.root, [*instruction.argv], {**given, **made.variables}, {**binds, **made.binds}
+            system.root,
+            [*instruction.argv],
+            {**given, **made.variables},
+            {**binds, **made.binds},
+            system.asked,
         )
     if status:
         sys.exit(f"cog-nix: the command ended with exit status {status}")
@@ -201,11 +207,11 @@ def _text(path: Path) -> str:
 def keep(system: System, before: changes.Times, spec: dict[str, Any], command: str) -> changes.Changes:
     """Return what the command changed."""
     root = system.root
-    changed, _ = changes.between(before, dict(changes.walk(root)))
+    changed, _ = changes.between(before, dict(changes.walk(root)), system.asked)
     tidy.git_indexes(root, changed)
     compiled = tidy.bytecode(root, Path(spec["tree"]), spec["python"], changed)
     _, gone = changes.between(before, dict(changes.walk(root)))
-    taken = changes.Changes(root, system.lower, system.image)
+    taken = changes.Changes(root, system.lower, system.image, system.asked)
     own = settle(system, taken, command)
     database = (installed.STATUS, installed.STATES, installed.TRIGGERS)
     folders = {path.rpartition("/")[0] for path in compiled}

@@ -70,6 +70,14 @@ def status_without(status: bytes, apart: AbstractSet[str]) -> bytes:
     return "".join(f"{stanza.strip()}\n\n" for stanza in kept).encode()
 
 
+def unfinished(status: bytes) -> list[str]:
+    """Return the packages in dpkg's status file that are not wholly installed (dpkg-query(1), --list)."""
+    stanzas = [stanza for stanza in status.decode().split("\n\n") if stanza.strip()]
+    return [
+        _package(stanza) for stanza in stanzas if "\nStatus: install ok installed\n" not in f"\n{stanza}\n"
+    ]
+
+
 def _package(stanza: str) -> str:
     return stanza.partition("Package: ")[2].partition("\n")[0]
 

@@ -14,10 +14,13 @@ else
       builder = "certificate";
       modules = [
         "archive"
+        "changes"
         "deb"
-        "debs"
         "namespace"
-        "state"
+        "ownership"
+        "python_tree"
+        "tidy"
+        "unpack"
       ];
       spec = { inherit certificate lower; };
     }}"

@@ -23,8 +23,13 @@ let
       modules = [
         "archive"
         "deb"
+        "leftovers"
         "namespace"
+        "ownership"
+        "splitter"
         "state"
+        "still"
+        "supervise"
       ];
       outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
       spec = {

@@ -42,8 +42,10 @@ let
         "installed"
         "namespace"
         "overlay"
+        "ownership"
         "places"
         "python_tree"
+        "supervise"
         "tidy"
         "unpack"
       ];

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import bytecode
-import debs
 import pytest
+import splitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,12 +86,12 @@ def test_python_loads_it_even_when_the_source_is_newer(tmp_path: Path) -> None:
 def test_the_checked_kind_is_turned_into_the_unchecked_one(tmp_path: Path, flags: int, then: int) -> None:
     path = tmp_path / "x.pyc"
     path.write_bytes(importlib.util.MAGIC_NUMBER + flags.to_bytes(4, "little") + b"12345678rest")
-    debs.mark_unchecked(path)
+    splitter.mark_unchecked(path)
     assert path.read_bytes() == importlib.util.MAGIC_NUMBER + then.to_bytes(4, "little") + b"12345678rest"
 
 
 def test_bytecode_is_found_by_its_source() -> None:
     paths = ["x/__pycache__/m.cpython-313.pyc", "x/__pycache__/m.cpython-313.opt-1.pyc", "x/m.pyc", "y/z.py"]
-    assert debs.bytecode_by_source(paths) == {
+    assert splitter.bytecode_by_source(paths) == {
         "x/m.py": ["x/__pycache__/m.cpython-313.opt-1.pyc", "x/__pycache__/m.cpython-313.pyc"]
     }

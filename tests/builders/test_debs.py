@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from typing import TYPE_CHECKING
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING
 import archive
 import deb
 import debs
+import leftovers
 import namespace
 import pytest
+import splitter
 import state
+from ownership import Ownership, identify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +25,16 @@ if TYPE_CHECKING:
 def root(tmp_path: Path) -> Path:
     """Return a system with two packages, as dpkg leaves it."""
     folder = tmp_path / "root"
-    for name in ("usr/bin", "etc", "var/lib/dpkg/info", "tmp/left", "var/log/apt"):
+    for name in (
+        "usr/bin",
+        "etc",
+        "var/lib/dpkg/info",
+        "tmp/left",
+        "var/log/apt",
+        "var/log/service",
+        "run/sshd",
+        "etc/ssh",
+    ):
         (folder / name).mkdir(parents=True)
     for name, text in {
         "usr/bin/bash": "bash",
@@ -30,6 +43,10 @@ def root(tmp_path: Path) -> Path:
         "etc/made-by-a-script": "made",
         "etc/passwd-": "backup",
         "tmp/left/behind": "x",
+        "run/lock": "x",
+        "etc/ssh/ssh_host_rsa_key": "secret",
+        "etc/ssh/sshd_config": "x",
+        "var/log/service/own.log": "when",
         "var/log/dpkg.log": "when",
         "var/lib/dpkg/info/bash.list": "/.\n/bin\n/bin/bash\n/etc\n",
         "var/lib/dpkg/info/passwd:amd64.list": "/.\n/usr\n/usr/bin\n/usr/bin/passwd\n/usr/bin/again\n",
@@ -52,7 +69,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
-    assert debs.merged(path) == follows
+    assert splitter.merged(path) == follows
 
 
 @pytest.mark.parametrize(
@@ -64,41 +81,42 @@ def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
     ids=["plain-name", "with-architecture"],
 )
 def test_dpkgs_database_says_whose_a_file_is(root: Path, package: str, files: list[str]) -> None:
-    assert debs.package_files(root, package) == files
+    assert splitter.package_files(root, package) == files
 
 
 def test_owners_and_setuid_bits_come_from_the_package(root: Path) -> None:
-    splitter = debs.Splitter(root, {"usr/bin/passwd": deb.Attributes(0, 42, 0o4755)})
-    entry = splitter.entry("usr/bin/passwd", "passwd")
+    (root / "usr/bin/passwd").chmod(0o755)
+    split = splitter.Splitter(root, {"usr/bin/passwd": deb.Attributes(0, 42, 0o4755)})
+    entry = split.entry("usr/bin/passwd", "passwd")
     assert entry is not None
     assert (entry.uid, entry.gid, oct(entry.mode)) == (0, 42, "0o4755")
 
 
 def test_the_second_name_of_a_file_is_a_hard_link_within_its_package(root: Path) -> None:
-    splitter = debs.Splitter(root, {})
-    kinds = [splitter.entry(path, group) for path, group in (("usr/bin/again", "p"), ("usr/bin/passwd", "p"))]
+    split = splitter.Splitter(root, {})
+    kinds = [split.entry(path, group) for path, group in (("usr/bin/again", "p"), ("usr/bin/passwd", "p"))]
     assert [(one.kind, one.target) for one in kinds if one] == [
         (tarfile.REGTYPE, ""),
         (tarfile.LNKTYPE, "usr/bin/again"),
     ]
-    other = splitter.entry("usr/bin/passwd", "another package")
+    other = split.entry("usr/bin/passwd", "another package")
     assert other is not None
     assert other.kind == tarfile.REGTYPE, "a link may not reach into another fragment"
 
 
 def test_what_is_no_file_link_or_folder_has_no_entry(root: Path) -> None:
     os.mkfifo(root / "tmp/fifo")
-    splitter = debs.Splitter(root, {})
-    assert splitter.entry("tmp/fifo", "") is None
-    assert splitter.entry("not/there", "") is None
-    link = splitter.entry("usr/bin/sh", "")
+    split = splitter.Splitter(root, {})
+    assert split.entry("tmp/fifo", "") is None
+    assert split.entry("not/there", "") is None
+    link = split.entry("usr/bin/sh", "")
     assert link is not None
     assert (link.kind, link.target) == (tarfile.SYMTYPE, "bash")
 
 
 def test_shadow_belongs_to_its_group_and_everything_else_to_root(root: Path) -> None:
-    splitter = debs.Splitter(root, {})
-    groups = {path: splitter.entry(path, "") for path in ("etc/shadow", "etc/made-by-a-script")}
+    split = splitter.Splitter(root, {})
+    groups = {path: split.entry(path, "") for path in ("etc/shadow", "etc/made-by-a-script")}
     assert {path: entry.gid for path, entry in groups.items() if entry} == {
         "etc/shadow": 42,
         "etc/made-by-a-script": 0,
@@ -106,15 +124,95 @@ def test_shadow_belongs_to_its_group_and_everything_else_to_root(root: Path) -> 
 
 
 def test_clocks_logs_and_backups_are_cleaned_away(root: Path) -> None:
-    debs.clean(root)
-    left = {path for path, _ in debs._walk(root)}
-    assert left & {"tmp/left", "var/log/dpkg.log", "var/log/apt", "etc/passwd-"} == set()
-    assert {"tmp", "var/log", "etc/shadow", "usr/bin/bash"} <= left
+    leftovers.clean(root)
+    left = {path for path, _ in leftovers.walk(root)}
+    gone = {"tmp/left", "var/log/dpkg.log", "etc/passwd-", "run/lock", "etc/ssh/ssh_host_rsa_key"}
+    assert left & gone == set()
+    assert {"tmp", "var/log/apt", "etc/shadow", "usr/bin/bash", "run/sshd", "etc/ssh/sshd_config"} <= left
+    assert (root / "var/log/service/own.log").read_bytes() == b""
+
+
+def test_what_a_script_asked_for_counts_most(root: Path) -> None:
+    asked = Ownership()
+    path = root / "usr/bin/passwd"
+    path.chmod(0o750)
+    asked.chown(identify(str(path)), 7, -1, folder=False)
+    asked.chmod(identify(str(path)), 0o2750)
+    asked.allow(identify(str(path)), b"\1\xff")
+    asked.update(asked.dump())
+    split = splitter.Splitter(root, {"usr/bin/passwd": deb.Attributes(0, 42, 0o4755)}, asked)
+    entry = split.entry("usr/bin/passwd", "passwd")
+    assert entry is not None
+    assert (entry.uid, entry.gid, oct(entry.mode), entry.capability) == (7, 42, "0o2750", "\1\xff")
+
+
+def test_a_new_owner_takes_special_bits_away_from_files_alone() -> None:
+    asked = Ownership()
+    for inode, folder in enumerate((True, False)):
+        asked.chmod((0, 0, inode, 0), 0o2755)
+        asked.chown((0, 0, inode, 0), 5, 5, folder=folder)
+    assert [row[-2] for row in json.loads(asked.dump())] == [0o2000, 0]
+
+
+def test_folders_made_writable_for_the_build_get_their_mode_back(root: Path) -> None:
+    (root / "etc/ssh").chmod(0o755)
+    (root / "run/sshd").chmod(0o700)
+    split = splitter.Splitter(root, {"etc/ssh": deb.Attributes(3, 4, 0o2055)})
+    modes = {path: split.entry(path, "") for path in ("etc/ssh", "run/sshd")}
+    assert {path: (oct(one.mode), one.uid, one.gid) for path, one in modes.items() if one} == {
+        "etc/ssh": ("0o2055", 3, 4),
+        "run/sshd": ("0o700", 0, 0),
+    }
+
+
+def test_a_lower_system_keeps_its_owners(tmp_path: Path) -> None:
+    made = [
+        archive.Entry("srv", 0o2775, tarfile.DIRTYPE, gid=50),
+        archive.Entry("srv/tool", 0o4711, data=b"x", uid=3),
+        archive.Entry("srv/plain", 0o444, data=b"x"),
+    ]
+    archive.write_fragment(tmp_path / "lower", made, "lower")
+    (tmp_path / "root").mkdir()
+    known = debs.unpack_lower([str(tmp_path / "lower")], tmp_path / "root")
+    assert known == {"srv": deb.Attributes(0, 50, 0o2775), "srv/tool": deb.Attributes(3, 0, 0o4711)}
+    modes = {path: oct(info.st_mode & 0o7777) for path, info in leftovers.walk(tmp_path / "root")}
+    assert modes == {"srv": "0o775", "srv/tool": "0o711", "srv/plain": "0o444"}
+
+
+def test_a_drawn_identity_is_replaced_by_one_that_the_packages_give(root: Path) -> None:
+    machine = root / "etc/machine-id"
+    machine.write_text("drawn")
+    (root / "var/lib/dbus").mkdir()
+    (root / "var/lib/dbus/machine-id").symlink_to("/etc/machine-id")
+    leftovers.name_machine(root, b"packages")
+    first = machine.read_text()
+    assert (len(first), first[12], first.strip().isalnum()) == (33, "4", True)
+    leftovers.name_machine(root, b"packages")
+    assert machine.read_text() == first
+    leftovers.name_machine(root, b"other packages")
+    assert machine.read_text() != first
+    machine.unlink()
+    machine.touch()
+    leftovers.name_machine(root, b"packages")
+    assert machine.read_text() == "", "an empty one is to be filled in when the system starts"
+
+
+def test_folders_of_fonts_are_those_of_the_settings(root: Path) -> None:
+    for folder in ("usr/share/fonts/a", "usr/local/share/fonts", "etc/fonts/conf.d"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc/fonts/fonts.conf").write_text(
+        '<dir>/usr/share/fonts</dir><dir prefix="xdg">x</dir><dir>~/.fonts</dir><dir>/usr/X11/fonts/</dir>'
+    )
+    (root / "etc/fonts/conf.d/10-local.conf").write_text("<dir>\n/usr/local/share/fonts/\n</dir>")
+    found = leftovers.font_folders(root)
+    assert set(found) == {"usr/local/share/fonts", "usr/share/fonts", "usr/share/fonts/a"}
+    leftovers.still(root, found)
+    assert {(root / path).stat().st_mtime_ns for path in found} == {archive.MTIME * 10**9}
 
 
 def test_the_walk_is_in_one_order(root: Path) -> None:
-    walked = [path for path, _ in debs._walk(root)]
-    assert walked == [path for path, _ in debs._walk(root)]
+    walked = [path for path, _ in leftovers.walk(root)]
+    assert walked == [path for path, _ in leftovers.walk(root)]
     assert len(walked) == len(set(walked))
     for path in walked:
         parent = path.rpartition("/")[0]
@@ -134,6 +232,19 @@ Package: perl-base
 Status: install ok installed
 
 """
+
+
+def test_packages_that_are_not_wholly_installed_are_told() -> None:
+    assert state.unfinished(_STATUS) == []
+    half = _STATUS.replace(
+        b"Package: login\nStatus: install ok installed", b"Package: login\nStatus: install ok half-configured"
+    )
+    assert state.unfinished(half) == ["login"]
+    waiting = _STATUS.replace(
+        b"Package: login\nStatus: install ok installed",
+        b"Package: login\nStatus: install ok triggers-pending",
+    )
+    assert state.unfinished(waiting) == ["login"]
 
 
 def test_stanzas_of_other_packages_stay_as_they_are() -> None:
@@ -210,6 +321,6 @@ def test_a_failed_ldconfig_ends_the_build(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_a_later_run_removes_is_hidden_once_and_at_its_top() -> None:
-    entries = debs.whiteouts({"usr/bin/tool", "opt", "opt/old", "opt/old/file", "top"})
+    entries = splitter.whiteouts({"usr/bin/tool", "opt", "opt/old", "opt/old/file", "top"})
     assert {entry.path for entry in entries} == {"usr/bin/.wh.tool", ".wh.opt", ".wh.top"}
     assert all(entry.data == b"" and entry.source is None for entry in entries)

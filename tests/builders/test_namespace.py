@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import json
 import os
 import platform
 import shutil
@@ -19,15 +20,17 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ALLOW, _DONE = 0x7FFF0000, 0x00050000
+_ALLOW, _DONE, _TRAP = 0x7FFF0000, 0x00050000, 0x00030000
 _X86_64, _I386 = 0xC000003E, 0x40000003
 
 
-def _verdict(number: int, arguments: tuple[int, ...] = (), arch: int = _X86_64) -> int:
+def _verdict(
+    number: int, arguments: tuple[int, ...] = (), arch: int = _X86_64, *, record: bool = False
+) -> int:
     """Run the filter on a system call, as the kernel would (linux/bpf_common.h, linux/seccomp.h)."""
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=IIQ6Q", number, arch, 0, *padded)
-    program = list(struct.iter_unpack("=HBBI", namespace._filter_program()))
+    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=record)))
     position, accumulator = 0, 0
     while True:
         code, true, false, constant = program[position]
@@ -66,6 +69,41 @@ def test_only_setuid_bits_are_swallowed(number: int, arguments: tuple[int, ...],
     assert _verdict(number, arguments) == verdict
 
 
+_NOBODY, _SAME = 65534, 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments", "recorded"),
+    [
+        (92, (9, 0, 0), _DONE),
+        (92, (9, 0, _SAME), _DONE),
+        (92, (9, 0xFFFFFFFF_FFFFFFFF, 0), _DONE),
+        (92, (9, _NOBODY, 0), _TRAP),
+        (92, (9, _SAME, 8), _TRAP),
+        (93, (3, 0, 8), _TRAP),
+        (94, (9, 7, _SAME), _TRAP),
+        (94, (7, 0, 0), _DONE),
+        (260, (3, 9, 0, 0, 0), _DONE),
+        (260, (3, 9, 0, 8, 0), _TRAP),
+        (90, (9, 0o2755), _TRAP),
+        (91, (3, 0o4755), _TRAP),
+        (268, (3, 9, 0o6755), _TRAP),
+        (452, (3, 9, 0o4755, 0), _TRAP),
+    ],
+)
+def test_what_has_to_be_written_down_raises_a_signal(
+    number: int, arguments: tuple[int, ...], recorded: int
+) -> None:
+    assert _verdict(number, arguments, record=True) == recorded
+    assert _verdict(number, arguments) == _DONE
+
+
+@pytest.mark.parametrize("number", [188, 189, 190])
+def test_capabilities_are_asked_for_only_where_they_are_written_down(number: int) -> None:
+    assert _verdict(number) == _ALLOW
+    assert _verdict(number, record=True) == _TRAP
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 59, 89, 257, 435, 451, 453, 1000])
 def test_everything_else_is_allowed(number: int) -> None:
     assert _verdict(number) == _ALLOW
@@ -76,7 +114,7 @@ def test_another_architecture_is_left_alone() -> None:
 
 
 def test_no_jump_leaves_the_program() -> None:
-    program = list(struct.iter_unpack("=HBBI", namespace._filter_program()))
+    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=True)))
     assert len(program) <= 4096, "BPF_MAXINSNS"
     for position, (code, true, false, _) in enumerate(program):
         if code & 0x07 == 0x05:
@@ -98,7 +136,9 @@ needs_namespaces = pytest.mark.skipif(not _namespaces_work(), reason="no user na
 def root(tmp_path: Path) -> Path:
     """Return a file system that holds this machine's shell and what it needs."""
     folder = tmp_path / "root"
-    programs = [shutil.which(name) for name in ("sh", "chmod", "chown", "cat", "id", "mknod")]
+    programs = [
+        shutil.which(name) for name in ("sh", "chmod", "chown", "cat", "id", "mknod", "mv", "mkdir", "rm")
+    ]
     for program in filter(None, programs):
         _copy(Path(program), folder)
         for line in subprocess.run(
@@ -107,6 +147,9 @@ def root(tmp_path: Path) -> Path:
             for word in line.split():
                 if word.startswith("/"):
                     _copy(Path(word), folder)
+    if not (folder / "bin/sh").exists():
+        (folder / "bin").mkdir(exist_ok=True)
+        shutil.copy(Path("/bin/sh").resolve(), folder / "bin/sh")
     return folder
 
 
@@ -114,6 +157,33 @@ def _copy(path: Path, folder: Path) -> None:
     target = folder / str(path).lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path.resolve(), target)
+
+
+_RECORDING = """
+import json, pathlib, sys, namespace, ownership
+root, command, *paths = sys.argv[1:]
+asked = ownership.Ownership()
+status = namespace.run(pathlib.Path(root), ["/bin/sh", "-c", command], {"PATH": "/bin:/usr/bin"}, {}, asked)
+found = {}
+for path in paths:
+    info = (pathlib.Path(root) / path).lstat()
+    change = asked.of(pathlib.Path(root) / path, info.st_ino)
+    found[path] = [change.uid, change.gid, change.special, oct(info.st_mode & 0o7777), change.capability]
+print(json.dumps([status, len(asked), found]))
+"""
+
+
+def _record(root: Path, command: str, *paths: str) -> tuple[int, int, dict[str, list[object]]]:
+    """Run a shell line that is watched; return its status, how many files were noted, and what of each."""
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", _RECORDING, str(root), command, *paths],
+        env={"PYTHONPATH": str(Path(namespace.__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, number, found = json.loads(ran.stdout.splitlines()[-1])
+    return status, number, found
 
 
 _PROGRAM = """
@@ -138,10 +208,6 @@ def _run(root: Path, command: str, *binds: str) -> subprocess.CompletedProcess[s
 @pytest.fixture
 def run(root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs a shell line as root of ``root``, from a process of its own."""
-    if not (root / "bin/sh").exists():
-        (root / "bin").mkdir(exist_ok=True)
-        shutil.copy(Path("/bin/sh").resolve(), root / "bin/sh")
-
     return functools.partial(_run, root)
 
 
@@ -182,3 +248,89 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     ran = _run(tmp_path / "empty", "exit 0")
     assert ran.returncode == 125
     assert ran.stderr == f"cog-nix: [Errno {errno.ENOENT}] No such file or directory: '/bin/sh'\n"
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("command", "change"),
+    [
+        ("echo > f; chown 42:43 f", [42, 43, 0, "0o644", None]),
+        ("echo > f; chown 42 /f; chown :43 f", [42, 43, 0, "0o644", None]),
+        ("mkdir d; cd d; echo > ../f; chown 42:43 ../f", [42, 43, 0, "0o644", None]),
+        ("echo > g; chown 42:43 g; mv g f", [42, 43, 0, "0o644", None]),
+        ("echo > f; chmod 4750 f", [None, None, 0o4000, "0o750", None]),
+        ("mkdir f; chmod 3775 f; chown :43 f", [None, 43, 0o2000, "0o1775", None]),
+        ("echo > f; chmod 6755 f; chown 42 f", [42, None, 0, "0o755", None]),
+        ("echo > f; chown 0:0 f; chmod 600 f", [None, None, None, "0o600", None]),
+    ],
+)
+def test_owners_and_special_bits_are_written_down(root: Path, command: str, change: list[object]) -> None:
+    status, number, found = _record(root, command, "f")
+    assert (status, found) == (0, {"f": change})
+    assert number <= 1
+
+
+@needs_namespaces
+def test_a_link_has_an_owner_of_its_own(root: Path) -> None:
+    (root / "f").symlink_to("/nowhere")
+    _, _, found = _record(root, "chown -h 42:43 f; chown 9:9 f", "f")
+    assert found == {"f": [42, 43, 0, "0o777", None]}
+
+
+@needs_namespaces
+def test_links_lead_where_they_lead_inside(root: Path) -> None:
+    (root / "etc").mkdir(exist_ok=True)
+    (root / "etc/here").write_text("")
+    (root / "link").symlink_to("/etc/here")
+    _, number, found = _record(root, "chown 42:43 link; chown 9:9 /etc/passwd", "etc/here", "link")
+    assert found["etc/here"][:2] == [42, 43]
+    assert found["link"][:2] == [None, None]
+    assert number == 1, "this machine's own /etc/passwd is out of reach"
+
+
+@needs_namespaces
+def test_a_file_that_is_gone_leaves_no_trace_on_its_successor(root: Path) -> None:
+    command = "echo > f; chown 42:43 f; rm f; echo > f"
+    assert _record(root, command, "f")[2]["f"][:3] == [None, None, None]
+
+
+@needs_namespaces
+def test_what_cannot_be_found_is_an_error_as_ever(root: Path) -> None:
+    assert _record(root, "chown 42:43 missing || exit 7")[:2] == (7, 0)
+
+
+@needs_namespaces
+def test_capabilities_are_written_down_and_other_attributes_refused(root: Path) -> None:
+    code = (
+        "import os\n"
+        "open('/f', 'w').close()\n"
+        "os.setxattr('/f', 'security.capability', b'\\1\\0\\0\\2\\0\\x20\\0\\x80' + bytes(12))\n"
+        "try: os.setxattr('/f', 'user.other', b'x')\n"
+        "except OSError as error: raise SystemExit(error.errno)\n"
+    )
+    script = _RECORDING.replace('["/bin/sh", "-c", command]', "json.loads(command)")
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-B",
+            "-c",
+            script,
+            "/",
+            json.dumps([sys.executable, "-c", code.replace("/f", str(root / "f"))]),
+            str(root / "f")[1:],
+        ],
+        env={"PYTHONPATH": str(Path(namespace.__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, _, found = json.loads(ran.stdout.splitlines()[-1])
+    assert status == errno.ENOTSUP
+    [change] = found.values()
+    assert change[-1] == "\1\0\0\2\0 \0\x80" + "\0" * 12
+
+
+@needs_namespaces
+def test_all_that_a_program_starts_is_watched_to_its_end(root: Path) -> None:
+    line = "echo > f; (chown 42:43 f; sh -c 'kill -KILL $$') | cat; (cat f | cat) | cat; exit 3"
+    assert _record(root, line, "f")[::2] == (3, {"f": [42, 43, 0, "0o644", None]})

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import DebianSettings
+from cog_nix.errors import LockError
+from cog_nix.report import SilentReporter
 from cog_nix.spec import SystemRequest
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian.archive import open_suite
+from cog_nix_hooks.debian.names import Names
 from cog_nix_hooks.debian.relations import Relation
 from cog_nix_hooks.debian.release import find_keyring
+from cog_nix_hooks.debian.renamed import NOT_NEEDED, RENAMED
 from cog_nix_hooks.debian.solver import Solver
 from cog_nix_hooks.debian.sources import find_archive
 
@@ -31,23 +35,62 @@ pytestmark = [
 
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}
 
-ASKED_FOR = (
-    "aria2 build-essential clang cmake espeak-ng ffmpeg git git-lfs libgl1 libgl1-mesa-dev libgl1-mesa-glx "
-    "libglib2.0-0 libgomp1 libmagic1 libsm6 libsndfile1 libxext6 libxrender-dev libxrender1 mesa-utils-extra "
-    "ninja-build pkg-config python3-opencv texlive wget xvfb zip"
-)
-"""What published cog.yaml files name most."""
+MOST = """
+libglib2.0-0 libgl1-mesa-glx ffmpeg libsm6 libxext6 git libsndfile1 wget cmake libgl1 libxrender-dev
+build-essential ninja-build pkg-config libgomp1 libxrender1 libgl1-mesa-dev python3-opencv libmagic1 zip
+espeak-ng mesa-utils-extra
+"""
+"""What published cog.yaml files name most, in the order of how often they do."""
+ONCE = """
+aria2 clang curl freeglut3 freeglut3-dev git-lfs imagemagick libasound2-dev libatlas-base-dev
+libavcodec-dev libavformat-dev libboost-all-dev libcairo2-dev libegl1-mesa libegl1-mesa-dev
+libeigen3-dev libffi-dev libgles2-mesa-dev libglew-dev libglfw3 libglu1-mesa libgoogle-perftools4
+libgtk2.0-dev libjpeg-dev libmagickwand-dev libopenblas-dev libopencv-dev libosmesa6-dev libpng-dev
+libsndfile1-dev libssl-dev libswscale-dev libtiff5-dev libturbojpeg libxml2-dev poppler-utils
+portaudio19-dev python3-distutils rubberband-cli sox tesseract-ocr texlive unzip xvfb zlib1g-dev
+"""
+"""What single ones name. All are names of Ubuntu."""
+ASKED_FOR = tuple(f"{MOST} {ONCE}".split())
+NOWHERE = {
+    "cuda-toolkit-11-8": "CUDA comes with the Python packages that use it",
+    "nvidia-cudnn": "CUDA comes with the Python packages that use it",
+    "libgconf-2-4": "GConf left Debian in 2023",
+}
+"""What trixie has no successor of, and what is said then."""
+SAID = {
+    "bookworm": {
+        "freeglut3 is called libglut3.12 in Debian bookworm; taking that.",
+        "libturbojpeg is called libturbojpeg0 in Debian bookworm; taking that.",
+    },
+    "trixie": {
+        "freeglut3 is called libglut3.12 in Debian trixie; taking that.",
+        "libatlas-base-dev is called libopenblas-dev in Debian trixie; taking that.",
+        "libegl1-mesa is called libegl1 in Debian trixie; taking that.",
+        "libgl1-mesa-glx is called libgl1 in Debian trixie; taking that.",
+        "libturbojpeg is called libturbojpeg0 in Debian trixie; taking that.",
+        f"python3-distutils is not in Debian trixie: {NOT_NEEDED['python3-distutils']}; nothing to install.",
+    },
+}
+
+
+class Ears(SilentReporter):
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.infos: set[str] = set()
+
+    def info(self, text: str) -> None:
+        self.infos.add(text)
 
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     from cog_nix.config.model import Settings  # noqa: PLC0415
     from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
-    from cog_nix.report import SilentReporter  # noqa: PLC0415
     from cog_nix.spec import Context  # noqa: PLC0415
 
     cache = tmp_path_factory.mktemp("cache")
-    return Context(Settings(), CachingFetcher(cache, SilentReporter()), SilentReporter(), cache)
+    return Context(Settings(), CachingFetcher(cache, SilentReporter()), Ears(), cache)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +118,7 @@ def _apt_root(root: Path, suite: str) -> Mapping[str, str]:
         f'Dir::Etc::sourcelist "{root}/sources.list";\nDir::Etc::sourceparts "-";\nDir::State "{root}";\n'
         f'Dir::State::status "{root}/status";\nDir::Cache "{root}";\nAPT::Sandbox::User "root";\n'
         'APT::Install-Recommends "false";\nAcquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";\n'
-        'Acquire::Languages "none";\n'
+        'Acquire::Languages "none";\nAcquire::GzipIndexes "false";\n'
     )
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf")}
     subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, capture_output=True)
@@ -122,18 +165,52 @@ def test_what_projects_ask_for_resolves(suite: str, context: Context) -> None:
     assert choice is not None
     assert choice.suite == suite
     request = SystemRequest(
-        suite, (("base", ()), ("python", choice.packages), ("system", tuple(ASKED_FOR.split())))
+        suite, (("base", ()), ("python", choice.packages), ("system", ASKED_FOR), ("build", ()))
     )
+    assert isinstance(context.reporter, Ears)
+    context.reporter.infos.clear()
     found = debian.resolve_system_packages(request, context)
     assert found is not None
-    [base, python, system] = found.groups.values()
+    assert context.reporter.infos == SAID[suite]
+    [base, python, system, build] = found.groups.values()
     assert {"bash", "ca-certificates", "dpkg", "libc6", "tini", "util-linux"} <= {deb.package for deb in base}
     assert len(base) < 70
     assert choice.version_of in {deb.package for deb in python}
-    assert {"ffmpeg", "libgl1", "git"} <= {deb.package for deb in system}
+    assert {"ffmpeg", "libgl1", "git", "g++"} <= {deb.package for deb in system}
+    assert {"bzip2", "file"} <= {deb.package for deb in (*build, *system)}
     every = {deb.package for group in found.groups.values() for deb in group}
     assert all(set(deb.depends) <= every for group in found.groups.values() for deb in group)
     assert debian.resolve_system_packages(request, context) == found
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_what_no_suite_has_ends_with_the_way_out(name: str, context: Context) -> None:
+    request = SystemRequest("trixie", (("system", (name,)),), asked_in={name: "cog.yaml:7"})
+    with pytest.raises(LockError) as caught:
+        debian.resolve_system_packages(request, context)
+    assert f"cog.yaml:7: there is no package '{name}' in Debian trixie." in caught.value.message
+    assert NOWHERE[name] in caught.value.message
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_successor_is_there(suite: str, context: Context) -> None:
+    with open_suite(suite, context) as opened:
+        missing = {new for new in RENAMED.values() if not opened.catalogue.named(new)}
+        gone = {old for old in RENAMED if not opened.catalogue.named(old)}
+    assert missing == set()
+    assert {"libturbojpeg", "libjpeg8-dev", "python-pip"} <= gone
+
+
+@pytest.mark.parametrize("word", ["git/trixie", "git:amd64", "git=1:2.*"])
+def test_words_are_understood_as_apt_does(
+    word: str, context: Context, apt_for: Callable[[str], Mapping[str, str]]
+) -> None:
+    with open_suite("trixie", context) as opened:
+        names = Names(opened.catalogue, {}, context.reporter)
+        [[relation]] = names.clauses([word])
+        names.check()
+        [chosen] = Solver(opened.catalogue, {}).solve([[(relation,)]])
+    assert chosen["git"].version == apt_chooses([word], apt_for("trixie"))["git"]
 
 
 def test_the_debs_are_where_the_lock_says(context: Context) -> None:

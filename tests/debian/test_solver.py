@@ -102,6 +102,39 @@ def names(catalogue: Catalogue, *groups: str) -> str:
             id="goes-back",
         ),
         pytest.param("Package: a\nDepends: perl:any\n\nPackage: perl", "a", "a perl", id="any"),
+        pytest.param("Package: a\nDepends: c:amd64\n\nPackage: c", "a", "a c", id="own-architecture"),
+        pytest.param(
+            "Package: a\nRecommends: b\nSuggests: b\nEnhances: b\n\nPackage: b", "a", "a", id="recommends"
+        ),
+        pytest.param(
+            "Package: a\nReplaces: b\n\nPackage: b", "a, b", "a b", id="replaces-alone-is-no-conflict"
+        ),
+        pytest.param("Package: a\nConflicts: b:i386\n\nPackage: b", "a, b", "a b", id="conflict-elsewhere"),
+        pytest.param(
+            "Package: a\nDepends: v (>= 1) | c\n\nPackage: b\nProvides: v\n\nPackage: c",
+            "a",
+            "a c",
+            id="provided-without-a-version",
+        ),
+        pytest.param(
+            "Package: a\nConflicts: v\n\nPackage: b\nProvides: v\n\nPackage: c\n\nPackage: d\nDepends: b | c",
+            "a, d",
+            "a c d",
+            id="conflict-with-what-is-provided",
+        ),
+        pytest.param(
+            "Package: a\nBreaks: v (<< 2)\n\nPackage: b\nProvides: v (= 1)\n\nPackage: c\nProvides: v (= 2)\n\n"  # noqa: E501
+            "Package: d\nDepends: v",
+            "a, d",
+            "a c d",
+            id="breaks-a-version-that-is-provided",
+        ),
+        pytest.param(
+            "Package: a\nPre-Depends: b (= 2) | c\n\nPackage: b\nVersion: 3\n\nPackage: c",
+            "a",
+            "a c",
+            id="alternative-of-another-version",
+        ),
         pytest.param("Package: a\nDepends: b:i386 | c\n\nPackage: b\n\nPackage: c", "a", "a c", id="foreign"),
     ],
 )

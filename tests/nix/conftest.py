@@ -100,7 +100,7 @@ def hello(folder: Path) -> tuple[Build, stream.Image]:
     return build, build.image()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_build() -> Callable[..., Any]:
     """Return :class:`Build`."""
     return Build

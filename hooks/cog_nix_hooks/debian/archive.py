@@ -105,7 +105,8 @@ def open_suite(suite: str, context: Context, environment: Mapping[str, str] | No
         open_index(path, sha256=pocket.file.sha256, uri=pocket.uri, cache_dir=cache)
         for pocket, path in zip(pockets, paths, strict=True)
     )
-    return OpenSuite(Catalogue(suite, indexes), tuple(pocket.index for pocket in pockets))
+    names = tuple((pocket.release.codename, pocket.release.suite) for pocket in pockets)
+    return OpenSuite(Catalogue(suite, indexes, names), tuple(pocket.index for pocket in pockets))
 
 
 def fetch_contents(

@@ -1,65 +1,30 @@
 """The names that people write under ``system_packages``, and what Debian calls them.
 
 Lists are written for whatever distribution their author had, mostly Ubuntu. A name that the suite does not
-have is looked up in a small table of facts; what is not there either gets suggestions.
+have is looked up in a small table of facts (:mod:`cog_nix_hooks.debian.renamed`); what is not there either
+gets suggestions.
 """
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
 
 from .relations import Clause, Relation
+from .renamed import NOT_NEEDED, RENAMED, advice
+from .wanted import Wanted, WantedError, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cog_nix.report import Reporter
 
-    from .packages import Catalogue
+    from .packages import Catalogue, Package
 
-RENAMED: Mapping[str, str] = {
-    "chromium-browser": "chromium",
-    "imagemagick-6.q16": "imagemagick",
-    "libav-tools": "ffmpeg",
-    "libdc1394-22-dev": "libdc1394-dev",
-    "libegl1-mesa": "libegl1",
-    "libgl1-mesa-glx": "libgl1",
-    "libgles2-mesa": "libgles2",
-    "libjpeg8-dev": "libjpeg62-turbo-dev",
-    "libmysqlclient-dev": "default-libmysqlclient-dev",
-    "libpng12-dev": "libpng-dev",
-    "mime-support": "media-types",
-    "mysql-client": "default-mysql-client",
-    "netcat": "netcat-openbsd",
-    "ninja": "ninja-build",
-    "python": "python3",
-    "python-dev": "python3-dev",
-    "python-pip": "python3-pip",
-    "python-setuptools": "python3-setuptools",
-    "ttf-dejavu": "fonts-dejavu",
-    "ttf-freefont": "fonts-freefont-ttf",
-    "ttf-liberation": "fonts-liberation",
-    "wayland-dev": "libwayland-dev",
-}
-"""Names that are gone from some suite, with the package that took their place there."""
-
-_ELSEWHERE = (
-    (
-        re.compile(r"^(lib)?(cuda|cudnn|nvidia|nccl|cublas|tensorrt|nvinfer)"),
-        "CUDA comes with the Python packages that use it (torch, tensorflow, nvidia-*): leave this one out.",
-    ),
-    (
-        re.compile(r"^python3?\.?\d+(-(dev|venv|distutils|minimal))?$"),
-        "The Python of the image is set by build.python_version.",
-    ),
-)
-_REQUEST = re.compile(
-    r"^(?P<name>[a-z0-9][a-z0-9+.-]*)(?::(?P<qualifier>[a-z0-9-]+))?(?:=(?P<version>\S+))?$"
-)
 _PARTS = re.compile(r"[-+.]")
 _SUGGESTIONS = 3
 
@@ -82,8 +47,7 @@ class Names:
 
     def clauses(self, wanted: Iterable[str]) -> list[Clause]:
         """Return a clause for each name that can be asked for; the others are remembered as problems."""
-        found = (self._clause(name) for name in dict.fromkeys(wanted))
-        return [clause for clause in found if clause]
+        return [clause for entry in dict.fromkeys(wanted) for clause in self._of_entry(entry)]
 
     def written(self, clause: Clause) -> str:
         """Return a clause of :meth:`clauses` as it was asked for."""
@@ -107,29 +71,60 @@ class Names:
         where = self._asked_in.get(written)
         return f"{name} ({where})" if where else name
 
-    def _clause(self, written: str) -> Clause | None:
-        found = _REQUEST.match(written)
-        if not found:
-            self._problem(written, f"{written!r} is not a Debian package name.")
+    def _of_entry(self, entry: str) -> list[Clause]:
+        try:
+            found = [self._clause(entry, Wanted.parse(word)) for word in words(entry)]
+        except WantedError as error:
+            self._problem(entry, str(error))
+            return []
+        return [clause for clause in found if clause]
+
+    def _clause(self, entry: str, wanted: Wanted) -> Clause | None:
+        name = self._current(entry, wanted.name)
+        if not name:
             return None
-        name, version = self._current(written, found["name"]), found["version"] or ""
-        relation = Relation(name, "=" if version else "", version, found["qualifier"] or "")
-        if problem := self._what_is_wrong(relation):
-            self._problem(written, problem)
+        problem, version = self._version(name, wanted)
+        relation = Relation(name, "=" if version else "", version, wanted.qualifier)
+        if problem := problem or self._what_is_wrong(relation):
+            self._problem(entry, problem)
             return None
-        self._meant[name] = written
+        self._meant[name] = entry
         return (relation,)
 
-    def _current(self, written: str, name: str) -> str:
-        """Return the name that stands for one that the suite no longer has."""
-        renamed = RENAMED.get(name)
-        if renamed is None or self._is_clear(name) or not self._catalogue.named(renamed):
+    def _current(self, entry: str, name: str) -> str:
+        """Return the name that stands for one that the suite no longer has; empty: nothing has to."""
+        if self._is_clear(name):
             return name
-        where = f"{self._asked_in[written]}: " if written in self._asked_in else ""
-        self._reporter.info(
-            f"{where}{name} is called {renamed} in Debian {self._catalogue.suite}; taking that."
-        )
+        suite = f"Debian {self._catalogue.suite}"
+        where = f"{self._asked_in[entry]}: " if entry in self._asked_in else ""
+        if name in NOT_NEEDED:
+            self._reporter.info(f"{where}{name} is not in {suite}: {NOT_NEEDED[name]}; nothing to install.")
+            return ""
+        renamed = RENAMED.get(name)
+        if renamed is None or not self._is_clear(renamed):
+            return name
+        self._reporter.info(f"{where}{name} is called {renamed} in {suite}; taking that.")
         return renamed
+
+    def _version(self, name: str, wanted: Wanted) -> tuple[str, str]:
+        """Return what is wrong with the version or release that is asked for, and the version they mean."""
+        named = self._catalogue.named(name)
+        suite = f"Debian {self._catalogue.suite}"
+        if wanted.release:
+            releases = self._catalogue.releases
+            if wanted.release not in releases:
+                return f"{name}/{wanted.release}: locked are {', '.join(releases)} only.", ""
+            found = self._catalogue.in_release(name, wanted.release)
+            if named and not found:
+                return f"{name} is not in {wanted.release}.", ""
+            return "", found[0].version if found else ""
+        if not wanted.version or not named:
+            return "", wanted.version
+        fitting = [each.version for each in named if _fits(each, wanted.version)]
+        if fitting:
+            return "", fitting[0]
+        there = ", ".join(package.version for package in named)
+        return f"{name} has no version {wanted.version} in {suite}; there is {there}.", ""
 
     def _is_clear(self, name: str) -> bool:
         return bool(self._catalogue.named(name)) or len(self._providers(name)) == 1
@@ -142,10 +137,6 @@ class Names:
         if not relation.fits_architecture:
             return f"{relation}: only packages for amd64 can be installed."
         named = self._catalogue.named(relation.name)
-        if relation.version and not any(relation.accepts(package.version) for package in named):
-            there = ", ".join(package.version for package in named)
-            if there:
-                return f"{relation.name} has no version {relation.version} in {suite}; there is {there}."
         if named:
             return ""
         providers = self._providers(relation.name)
@@ -155,15 +146,23 @@ class Names:
 
     def _unknown(self, name: str) -> str:
         sentence = f"there is no package {name!r} in Debian {self._catalogue.suite}."
-        for pattern, advice in _ELSEWHERE:
-            if pattern.match(name):
-                return f"{sentence} {advice}"
+        if name.endswith(("+", "-")) and self._catalogue.named(name[:-1]):
+            return (
+                f"{sentence} Write {name[:-1]!r}, or leave it out: a sign behind a name is an order to apt."
+            )
+        if told := advice(name, self._catalogue.names):
+            return f"{sentence} {told}"
         close = suggest(name, self._catalogue.names)
         return f"{sentence} Did you mean {' or '.join(close)}?" if close else sentence
 
     def _problem(self, written: str, text: str) -> None:
         where = self._asked_in.get(written)
         self._problems.append(f"{where}: {text}" if where else text)
+
+
+def _fits(package: Package, version: str) -> bool:
+    """Tell whether a package has a version; apt takes ``*`` and ``?`` in one."""
+    return package.version == version or fnmatch.fnmatchcase(package.version, version)
 
 
 def suggest(name: str, names: Iterable[str]) -> list[str]:

@@ -170,11 +170,15 @@ class Catalogue:
     Args:
         suite: the suite's name, for messages.
         indexes: the same version found in two of them is taken from the first.
+        names: what each index' release is called (apt_preferences(5), "a" and "n"), as many as indexes.
     """
 
-    def __init__(self, suite: str, indexes: tuple[PackagesIndex, ...]) -> None:
+    def __init__(
+        self, suite: str, indexes: tuple[PackagesIndex, ...], names: tuple[tuple[str, ...], ...] = ()
+    ) -> None:
         self.suite = suite
         self._indexes = indexes
+        self._releases = names
         self._named: dict[str, tuple[Package, ...]] = {}
         self._providing: dict[str, tuple[Package, ...]] = {}
 
@@ -197,6 +201,21 @@ class Catalogue:
             )
             self._named[name] = tuple(ordered)
         return self._named[name]
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """What the releases of all indexes are called."""
+        return tuple(dict.fromkeys(name for names in self._releases for name in names))
+
+    def in_release(self, name: str, release: str) -> tuple[Package, ...]:
+        """Return the versions of a package that one release has, the highest first."""
+        versions = {
+            package.version
+            for index, names in zip(self._indexes, self._releases, strict=True)
+            if release in names
+            for package in index.named(name)
+        }
+        return tuple(package for package in self.named(name) if package.version in versions)
 
     def providing(self, name: str) -> tuple[Package, ...]:
         """Return the packages that provide a virtual name: the most important first, then by name.

@@ -1,0 +1,222 @@
+"""Watch a program and all that it starts, and write down the owners and special bits that it asks for.
+
+The program's seccomp filter (:mod:`namespace`) raises SIGSYS where a call asks for something that the build's
+one user cannot have. Signals of a traced program are its tracer's to look at first (ptrace(2)): this module
+answers the call itself and takes the signal away, so the program sees a call that worked.
+
+seccomp's own way to ask another process (SECCOMP_RET_USER_NOTIF) does not do: Nix' filter answers EPERM to
+setuid bits, and of two filters' answers an error counts for more than a question, but a signal for more than
+an error (seccomp(2)). Programs are not stopped at other calls, so this costs little: some 0.2 ms a process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_libc.ptrace.restype = ctypes.c_long
+
+# linux/ptrace.h
+_CONT, _GETREGS, _SETREGS, _GETSIGINFO, _SEIZE, _LISTEN = 7, 12, 13, 0x4202, 0x4206, 0x4208
+_TRACEFORK, _TRACEVFORK, _TRACECLONE, _EXITKILL = 2, 4, 8, 1 << 20
+_EVENT_STOP = 128
+_STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+_WALL = 0x40000000
+_SYS_SECCOMP = 1
+"""``si_code`` of a SIGSYS that a filter raised (sigaction(2))."""
+
+_ARGUMENTS = (14, 13, 12, 7, 9, 8)
+"""Places of rdi, rsi, rdx, r10, r8 and r9 in ``struct user_regs_struct`` (sys/user.h)."""
+_RAX, _ORIG_RAX, _REGISTERS = 10, 15, 27
+
+_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
+_PATH_MAX = 4096
+_PLAIN = 0o1777
+"""Permissions that the build's user may really set."""
+
+Registers = ctypes.c_ulonglong * _REGISTERS
+
+
+class SuperviseError(Exception):
+    """The kernel does not let this build trace what it starts."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Where a system call has its arguments; None: it has no such argument."""
+
+    path: int | None = None
+    folder: int | None = None
+    flags: int | None = None
+    follows: bool = True
+    """Whether symbolic links are followed, flags aside."""
+    value: int = 1
+    """Of the mode, or of the user; the group comes after."""
+
+
+# arch/x86/entry/syscalls/syscall_64.tbl
+_CHOWN = {
+    92: _Call(path=0),
+    93: _Call(folder=0),
+    94: _Call(path=0, follows=False),
+    260: _Call(path=1, folder=0, flags=4, value=2),
+}
+_CHMOD = {
+    90: _Call(path=0),
+    91: _Call(folder=0),
+    268: _Call(path=1, folder=0, value=2),
+    452: _Call(path=1, folder=0, flags=3, value=2),
+}
+
+# Name, value and size come where a path or handle was first.
+_SETXATTR = {188: _Call(path=0), 189: _Call(path=0, follows=False), 190: _Call(folder=0)}
+_CALLS = {**_CHOWN, **_CHMOD, **_SETXATTR}
+_CAPABILITY = b"security.capability"
+_CAPABILITY_SIZE = 24
+"""At most: ``struct vfs_ns_cap_data`` (linux/capability.h)."""
+
+
+def seize(pid: int) -> None:
+    """Trace a process and what it will start.
+
+    Raises:
+        SuperviseError: that is not allowed here.
+    """
+    options = _TRACEFORK | _TRACEVFORK | _TRACECLONE | _EXITKILL
+    if _libc.ptrace(_SEIZE, pid, None, options):
+        code = ctypes.get_errno()
+        raise SuperviseError(f"ptrace: {os.strerror(code)}")
+
+
+class Supervisor:
+    """Answers the calls of a traced process and all that it starts, until it ends.
+
+    Args:
+        proc: an open proc(5) of this process' pid namespace.
+        owners: is told what was asked for.
+
+    This process has to see the same root as those it watches: their paths are looked up in it.
+    """
+
+    def __init__(self, proc: int, owners: ownership.Ownership) -> None:
+        self._proc = proc
+        self._owners = owners
+
+    def watch(self, first: int) -> int:
+        """Return the wait status of the process that was seized."""
+        while True:
+            pid, status = os.waitpid(-1, _WALL)
+            if os.WIFSTOPPED(status):
+                self._stopped(pid, os.WSTOPSIG(status), status >> 16)
+            elif pid == first:
+                return status
+
+    def _stopped(self, pid: int, number: int, event: int) -> None:
+        if event == _EVENT_STOP and number in _STOPS:
+            _libc.ptrace(_LISTEN, pid, None, None)
+            return
+        passed = 0 if event else number
+        if passed == signal.SIGSYS and _by_filter(pid):
+            self._answer(pid)
+            passed = 0
+        _libc.ptrace(_CONT, pid, None, passed)
+
+    def _answer(self, pid: int) -> None:
+        registers = Registers()
+        if _libc.ptrace(_GETREGS, pid, None, ctypes.addressof(registers)):
+            return  # it was killed meanwhile
+        number = registers[_ORIG_RAX]
+        arguments = [registers[place] for place in _ARGUMENTS]
+        try:
+            self._carry_out(pid, number, arguments)
+            result = 0
+        except OSError as error:
+            result = -(error.errno or errno.EIO)
+        registers[_RAX] = ctypes.c_ulonglong(result).value
+        _libc.ptrace(_SETREGS, pid, None, ctypes.addressof(registers))
+
+    def _carry_out(self, pid: int, number: int, arguments: list[int]) -> None:
+        call = _CALLS[number]
+        if number in _SETXATTR and self._text(pid, arguments[1]) != _CAPABILITY:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))  # as Nix' filter has it
+        handle = self._open(pid, call, arguments)
+        try:
+            key = ownership.identify(handle)
+            if number in _SETXATTR:
+                self._owners.allow(key, self._bytes(pid, arguments[2], min(arguments[3], _CAPABILITY_SIZE)))
+            elif number in _CHOWN:
+                uid, gid = (_signed(arguments[call.value + each]) for each in (0, 1))
+                folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+                self._owners.chown(key, uid, gid, folder=folder)
+            else:
+                mode = arguments[call.value]
+                # An O_PATH handle takes no fchmod; its link in proc stands for the file.
+                os.chmod(f"self/fd/{handle}", mode & _PLAIN, dir_fd=self._proc)
+                self._owners.chmod(key, mode)
+        finally:
+            os.close(handle)
+
+    def _open(self, pid: int, call: _Call, arguments: list[int]) -> int:
+        """Open the file that a call is about, without any rights to its contents."""
+        flags = arguments[call.flags] if call.flags is not None else 0
+        path = self._text(pid, arguments[call.path]) if call.path is not None else b""
+        folder = _signed(arguments[call.folder]) if call.folder is not None else _AT_FDCWD
+        place = f"{pid}/cwd" if folder == _AT_FDCWD else f"{pid}/fd/{folder}"
+        if not path and (call.path is None or flags & _AT_EMPTY_PATH):
+            return os.open(place, os.O_PATH, dir_fd=self._proc)
+        if not path:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        follow = 0 if call.follows and not flags & _AT_SYMLINK_NOFOLLOW else os.O_NOFOLLOW
+        if path.startswith(b"/"):
+            return os.open(path, os.O_PATH | follow)
+        base = os.open(place, os.O_PATH | os.O_DIRECTORY, dir_fd=self._proc)
+        try:
+            return os.open(path, os.O_PATH | follow, dir_fd=base)
+        finally:
+            os.close(base)
+
+    def _text(self, pid: int, address: int) -> bytes:
+        """Read a NUL-terminated path from a process' memory."""
+        return self._bytes(pid, address, _PATH_MAX).partition(b"\0")[0]
+
+    def _bytes(self, pid: int, address: int, size: int) -> bytes:
+        memory = os.open(f"{pid}/mem", os.O_RDONLY, dir_fd=self._proc)
+        try:
+            return os.pread(memory, size, address)
+        finally:
+            os.close(memory)
+
+
+def _by_filter(pid: int) -> bool:
+    """Tell a filter's SIGSYS from one that somebody sent."""
+    information = (ctypes.c_int * 32)()
+    failed = _libc.ptrace(_GETSIGINFO, pid, None, ctypes.addressof(information))
+    return not failed and information[2] == _SYS_SECCOMP
+
+
+def _signed(argument: int) -> int:
+    """Return a register's lower half as the C int it is: -1 leaves an owner, -100 is the current folder."""
+    return ctypes.c_int(argument & 0xFFFFFFFF).value
+
+
+def supervise(first: int, release: Callable[[], None], proc: int, owners: ownership.Ownership) -> int:
+    """Trace a waiting process, let it go on, and return its wait status when it has ended.
+
+    Raises:
+        SuperviseError: tracing is not allowed here.
+    """
+    seize(first)
+    release()
+    return Supervisor(proc, owners).watch(first)
