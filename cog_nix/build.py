@@ -23,7 +23,7 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.resolve import Resolver
@@ -65,19 +65,33 @@ class Services:
     reporter: Reporter
     cache: Path = field(default_factory=cache_dir)
 
-    def context(self, settings: Settings) -> Context:
-        """Return what hooks are given."""
+    def context(
+        self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
+    ) -> Context:
+        """Return what hooks are given.
+
+        Args:
+            settings: cog-nix.toml.
+            project: whose files may be among what is fetched.
+            requirements: its requirement lines, which may carry credentials.
+        """
         from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - a build with nothing to fetch goes without
         from cog_nix.spec import Context  # noqa: PLC0415
 
-        fetcher = CachingFetcher(self.cache, self.reporter)
+        def credentials() -> list[str]:
+            named = ask(self.plugins, "download_credentials", requirements=requirements)
+            return [url for urls in named for url in urls]
+
+        root = project.root if project else None
+        fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def resolver(self, project: Project, settings: Settings) -> Resolver:
+    def resolver(self, project: Project, config: Config, settings: Settings) -> Resolver:
         """Return what makes locks."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
 
-        return Resolver(self.plugins, self.context(settings), optional_nix(), asked_in(project))
+        context = self.context(settings, project, config.build.requirements)
+        return Resolver(self.plugins, context, optional_nix(), asked_in(project))
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -96,10 +110,11 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     ask(services.plugins, "before_build", project=project, config=config)
     openapi = read_openapi(project, config, options)
     nix = nix_store.discover()
-    resolver = functools.partial(services.resolver, project, settings)
+    resolver = functools.partial(services.resolver, project, config, settings)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     document = openapi or signature.document(project.root, config.predict, config.train, sdk_version(lock))
-    provide(project, lock, nix, functools.partial(services.context, settings))
+    context = functools.partial(services.context, settings, project, config.build.requirements)
+    provide(project, lock, nix, context)
     tag = options.tag or config.image or default_tag(project.root.name)
     spec = nix_spec(project, options, tag, openapi)
     root = project.state_dir / "image" if options.link else None

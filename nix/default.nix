@@ -38,7 +38,7 @@ let
   args = { inherit derive store locked; };
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
-  wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
+  wheels = import ./layers/wheels.nix (args // { inherit interpreter debs; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
 in

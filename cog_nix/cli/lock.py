@@ -43,7 +43,7 @@ def lock(*, names: Names = None, upgrade: Upgrade = False, config_file: ConfigFi
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
     policy = Policy(update=True, upgrade=moving)
-    new = ensure_lock(project, config, settings, policy, lambda: services.resolver(project, settings))
+    new = ensure_lock(project, config, settings, policy, lambda: services.resolver(project, config, settings))
     lines = changes(former, new)
     for line in lines:
         reporter.info(line)

@@ -113,11 +113,34 @@ def _budget(value: Any) -> tuple[Any, str]:
     return value, "" if ok else f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}"
 
 
+def _normal(name: str) -> str:
+    """Normalise a package's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
+
+
+def _packages(value: Any) -> tuple[Any, str]:
+    ok = _is_names(value)
+    return (tuple(map(_normal, value)), "") if ok else (value, "a list of package names")
+
+
+def _requirements(value: Any) -> tuple[Any, str]:
+    ok = isinstance(value, dict) and all(map(_is_names, value.values()))
+    if not ok:
+        return value, "a table of lists of requirements by package name"
+    return tuple(sorted((_normal(name), tuple(lines)) for name, lines in value.items())), ""
+
+
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "mirror": _url,
     "security_mirror": _url,
     "suite": _suite,
     "exclude_newer": _date,
+    "no_build_isolation": _packages,
+    "build_requires": _requirements,
     "heavy_bytes": _bytes,
     "budget": _budget,
 }
@@ -126,6 +149,8 @@ _EXAMPLES = {
     "mirror": 'For example: mirror = "https://mirror.example.org/debian"',
     "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
     "suite": 'For example: suite = "trixie"',
+    "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
+    "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
-from cog_nix.lock import core, inputs, layers, seed
+from cog_nix.lock import core, inputs, layers, sdk, seed
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.plugins import Plugins, ask
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
-_SDK = {"cog", "coglet"}
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _GLIBC = "libc6"
 
 
@@ -61,7 +58,7 @@ class Resolver:
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
-        wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
+        wheels = self._wheels(project, config, version, glibc, former, upgrade)
         commands = len(config.build.run) + len(config.build.pre_install)
         if commands or any(wheel.source for wheel in wheels.wheels):
             tools = ("build", (*choice.build_packages, *wheels.build_packages))
@@ -69,7 +66,7 @@ class Resolver:
         python, own = system.groups["python"], system.groups.get("system", ())
         base, essential = core.divide(system.groups["base"], python)
         lock = Lock(
-            inputs=inputs.digest(config, settings),
+            inputs=inputs.digest(config, settings, project.root),
             suite=suite,
             indexes=tuple(system.indexes),
             seed=self._seed(former, upgrade),
@@ -127,16 +124,23 @@ class Resolver:
             raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
         return answer
 
-    def _wheels(
-        self, project: Project, config: Config, version: str, glibc: str, pins: Mapping[str, str]
+    def _wheels(  # noqa: PLR0913 - each of them is part of the question
+        self,
+        project: Project,
+        config: Config,
+        version: str,
+        glibc: str,
+        former: Lock | None,
+        upgrade: Upgrade,
     ) -> PythonResolution:
         return self._ask_python(
             PythonRequest(
                 python_version=version,
-                requirements=tuple(self._requirements(config)),
+                requirements=sdk.requirements(config.build, project.root, self.context.reporter.warn),
                 glibc=".".join(glibc.split(".")[:2]),
                 project_root=project.root,
-                pins=pins,
+                pins=_wheel_pins(former, upgrade),
+                build_pins=_build_pins(former, upgrade),
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )
@@ -148,22 +152,6 @@ class Resolver:
         if answer is None:
             raise LockError("No plugin resolves Python packages.")
         return answer
-
-    def _requirements(self, config: Config) -> list[str]:
-        """Return the project's lines with Cog's own packages and pip in place of what it says of them."""
-        lines = []
-        for line in config.build.requirements:
-            named = _NAME.match(line)
-            if named and re.sub(r"[-_.]+", "-", named.group(1)).lower() in _SDK:
-                self.context.reporter.warn(
-                    f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored"
-                )
-                continue
-            lines.append(line)
-        wanted = config.build.sdk_version
-        if wanted:
-            _check_version(wanted)
-        return [*lines, f"cog=={wanted}" if wanted else "cog", "coglet", "pip"]
 
     def _seed(self, former: Lock | None, upgrade: Upgrade) -> Any:
         if former and not upgrade.everything:
@@ -192,19 +180,6 @@ class Resolver:
         )
 
 
-def _check_version(text: str) -> None:
-    """Refuse what is no version (PEP 440)."""
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - only where sdk_version is set
-
-    try:
-        Version(text)
-    except InvalidVersion as error:
-        raise LockError(
-            f"build.sdk_version: {text!r} is not a version that cog-nix can lock.",
-            hint='Name one, for example: sdk_version: "0.23.1"',
-        ) from error
-
-
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
     for debs in groups.values():
         for deb in debs:
@@ -228,3 +203,14 @@ def _wheel_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
     if former is None:
         return {}
     return {wheel.name: wheel.version for wheel in former.wheels if upgrade.keeps(wheel.name)}
+
+
+def _build_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, dict[str, str]]:
+    """Return the versions that sources were built with, by the source's name."""
+    if former is None:
+        return {}
+    return {
+        wheel.name: {one.name: one.version for one in wheel.source.requires}
+        for wheel in former.wheels
+        if wheel.source and upgrade.keeps(wheel.name)
+    }

@@ -33,9 +33,11 @@ def freeze(distributions: list[dict[str, str]], python: str) -> str:
     """Return what ``pip freeze`` prints in the image (its order, its exceptions), newline at the end."""
     hidden = _NOT_FROZEN_BEFORE_3_12 if tuple(map(int, python.split("."))) < (3, 12) else _NOT_FROZEN
     shown = [one for one in distributions if one["name"].lower() not in hidden]
-    return "".join(
-        f"{one['name']}=={one['version']}\n" for one in sorted(shown, key=lambda one: one["name"].lower())
-    )
+    lines = [
+        f"{one['name']} @ {one['origin']}" if "origin" in one else f"{one['name']}=={one['version']}"
+        for one in sorted(shown, key=lambda one: one["name"].lower())
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:

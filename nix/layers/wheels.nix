@@ -1,16 +1,52 @@
 /*
-  Fragments of the wheels, one each.
+  Fragments of the wheels, one each. What comes as source is built to a wheel first, in a derivation of its own.
 
-  Type: { derive, store, locked, interpreter } -> { "wheel:NAME" = store path; }
+  Type: { derive, store, locked, interpreter, debs } -> { "wheel:NAME" = store path; }
 */
 {
   derive,
   store,
   locked,
   interpreter,
+  debs,
 }:
-builtins.listToAttrs (
-  map (wheel: {
+let
+  # The file to install: the locked one, or a folder with the one that is built from it.
+  wheelOf = wheel: if wheel ? source then built wheel else "${store.file wheel.artifact}";
+
+  built =
+    { source, ... }@wheel:
+    "${derive {
+      name = store.name "${wheel.name}-${wheel.version}-built";
+      builder = "sdist";
+      modules = [
+        "archive"
+        "backend"
+        "bytecode"
+        "deb"
+        "debs"
+        "namespace"
+        "python_tree"
+        "state"
+        "wheel"
+      ];
+      spec = {
+        inherit (wheel) name version depends;
+        inherit (source) subdirectory;
+        python = interpreter.minor;
+        archive = "${store.file wheel.artifact}";
+        lower =
+          debs.build
+          ++ builtins.attrValues interpreter.fragments
+          ++ map (name: fragments."wheel:${name}") (source.sees or [ ]);
+        requires = map (required: {
+          inherit (required.artifact) filename;
+          path = wheelOf required;
+        }) source.requires;
+      };
+    }}";
+
+  fragment = wheel: {
     name = "wheel:${wheel.name}";
     value = "${derive {
       name = store.name "${wheel.name}-${wheel.version}";
@@ -22,11 +58,15 @@ builtins.listToAttrs (
         "python_tree"
       ];
       spec = {
-        wheel = "${store.file wheel.artifact}";
+        wheel = wheelOf wheel;
         inherit (wheel.artifact) filename;
         python = interpreter.minor;
         inherit (interpreter) tree;
-      };
+      }
+      // (if wheel ? origin then { inherit (wheel) origin; } else { });
     }}";
-  }) locked.wheels
-)
+  };
+
+  fragments = builtins.listToAttrs (map fragment locked.wheels);
+in
+fragments
