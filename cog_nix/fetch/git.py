@@ -29,6 +29,8 @@ PREFIX = "git+"
 MTIME = 315532800
 """1980-01-01: the oldest that ZIP archives can express, so wheels can be made of the files."""
 
+_TOP = "source"
+"""The folder that everything in an archive is in, as in other source archives."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _HERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 """What git sets in hooks: it would make our clone the repository that the hook runs in."""
@@ -68,7 +70,7 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Crede
         checkout.make()
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in _files(checkout.folder):
-                _add(tar, path, path.relative_to(checkout.folder).as_posix())
+                _add(tar, path, f"{_TOP}/{path.relative_to(checkout.folder).as_posix()}")
 
 
 class _Checkout:

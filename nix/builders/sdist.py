@@ -4,11 +4,11 @@ Spec::
 
     {"name": "some-package", "version": "1.0", "depends": ["numpy", …],
      "archive": store path, "subdirectory": "", "python": "3.13",
-     "lower": [store path of a fragment, …],
+     "root": store path of a file system (:mod:`root`), "sees": [store path of a fragment, …],
      "requires": [{"path": store path of a wheel, "filename": "setuptools-….whl"}, …]}
 
-``lower`` is the file system: Debian with compilers, the interpreter, the virtual environment ``/usr/local``, and
-the project's own packages where the build sees those. The build requirements are installed into that
+``root`` is Debian with compilers, the interpreter and the virtual environment ``/usr/local``; ``sees`` are those of the
+project's own packages that the build sees. The build requirements are installed into that
 environment, and the backend is called in it (``backend.py``). The output is a folder with the wheel. Every
 build runs under the same paths, at the same date, with the same seed for hashes; the wheel's ZIP is written
 anew, so that nothing of the clock is left in it.
@@ -119,6 +119,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
         ],
         environment(spec["name"], spec["version"]),
         {"/dev": Path("/dev")},
+        Path(spec["root"]),
     )
     if status:
         sys.exit(f"cog-nix: building {spec['name']} {spec['version']} ended with status {status}")
@@ -190,9 +191,10 @@ def main() -> None:
     spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
-    debs.unpack_lower(spec["lower"], root)
-    for folder in ("dev", "tmp", "run"):
-        (root / folder).mkdir(exist_ok=True)
+    # Folders that builds write to are there from the start: those of the store belong to somebody else.
+    for folder in ("dev", "etc", "run", "tmp", "usr/local", "var/tmp"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    debs.unpack_lower(spec["sees"], root)
     for required in spec["requires"]:
         link = inputs.scratch() / required["filename"]
         link.symlink_to(required["path"])

@@ -14,6 +14,20 @@ let
   # The file to install: the locked one, or a folder with the one that is built from it.
   wheelOf = wheel: if wheel ? source then built wheel else "${store.file wheel.artifact}";
 
+  # What all builds have in common: the system with compilers, and the project's Python.
+  root = "${derive {
+    name = "build-root";
+    builder = "root";
+    modules = [
+      "archive"
+      "deb"
+      "debs"
+      "namespace"
+      "state"
+    ];
+    spec.lower = debs.build ++ builtins.attrValues interpreter.fragments;
+  }}";
+
   built =
     { source, ... }@wheel:
     "${derive {
@@ -35,10 +49,8 @@ let
         inherit (source) subdirectory;
         python = interpreter.minor;
         archive = "${store.file wheel.artifact}";
-        lower =
-          debs.build
-          ++ builtins.attrValues interpreter.fragments
-          ++ map (name: fragments."wheel:${name}") (source.sees or [ ]);
+        inherit root;
+        sees = map (name: fragments."wheel:${name}") (source.sees or [ ]);
         requires = map (required: {
           inherit (required.artifact) filename;
           path = wheelOf required;

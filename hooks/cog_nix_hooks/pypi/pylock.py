@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
 from cog_nix.fetch import urls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _REQUIRED_BY = re.compile(r"\s+# via (?P<parents>.+)$")
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:===?|@)")
@@ -74,11 +74,18 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
     return tuple(_package(entry, places) for entry in known.get("packages", []))
 
 
-def read_requirers(text: str) -> dict[str, set[str]]:
-    """Return what requires each package, from ``name==version  # via other, another`` lines."""
+def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:
+    """Return what requires each package, from ``name==version  # via other, another`` lines.
+
+    Args:
+        text: a requirements file.
+        packages: what is in it; a file stands there by its path or URL, without a name.
+    """
+    files = [(package, (*package.wheels, package.archive)) for package in packages if package.direct]
+    names = {file.filename: package.name for package, all_of in files for file in all_of if file}
     found: dict[str, set[str]] = {}
     for line in text.splitlines():
-        name = _name_of(line)
+        name = _name_of(line, names)
         via = _REQUIRED_BY.search(line)
         if name and via:
             parents = [parent.strip().partition("[")[0] for parent in via["parents"].split(",")]
@@ -86,15 +93,11 @@ def read_requirers(text: str) -> dict[str, set[str]]:
     return found
 
 
-def _name_of(line: str) -> str | None:
+def _name_of(line: str, names: Mapping[str, str]) -> str | None:
     named = _NAMED.match(line)
     if named:
         return canonicalize_name(named["name"])
-    filename = urls.filename_of(line.split("  # via ", maxsplit=1)[0].strip())
-    try:
-        return parse_wheel_filename(filename)[0]
-    except InvalidWheelFilename:
-        return None  # what has no name of its own is a leaf for us: nothing requires it
+    return names.get(urls.filename_of(line.partition("  # via ")[0].strip()))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ class _Resolver:
     context: Context
     lines: Lines
     depth: int = 0
-    _trees: dict[str, Tree] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    """What was read of sources, by hash and subdirectory."""
+    _environments: dict[tuple[object, ...], PythonResolution] = field(default_factory=dict, init=False)
 
     def wheels(self, lines: Lines, pins: Mapping[str, str]) -> PythonResolution:
         """Resolve lines to wheels, sorted by name, each source with all that building it takes."""
@@ -97,8 +99,11 @@ class _Resolver:
                         break
                     question = settled
                 packages = [package for package in packages if self._target.answers(package.marker)]
+                if self.depth:
+                    return packages, {}  # nobody asks who requires what in a build
                 versions = {package.name: package.version for package in packages if package.version}
-                return packages, read_requirers(uv.compile_annotated(question, versions, folder))
+                text = uv.compile_annotated(question, versions, folder)
+                return packages, read_requirers(text, packages)
         except uv.UvError as error:
             raise explain(
                 error.stderr,
@@ -170,10 +175,10 @@ class _Resolver:
 
     def _tree(self, artifact: Artifact, subdirectory: str) -> Tree:
         key = f"{artifact.sha256}/{subdirectory}"
-        if key not in self._trees:
+        if key not in self.trees:
             path: Path = self.context.fetcher.artifacts([artifact])[artifact.sha256]
-            self._trees[key] = read_tree(path, subdirectory, artifact.filename)
-        return self._trees[key]
+            self.trees[key] = read_tree(path, subdirectory, artifact.filename)
+        return self.trees[key]
 
     def _with_build(self, wheel: Wheel, project: Mapping[str, Wheel]) -> tuple[Wheel, set[str]]:
         """Add what building a source takes; return it and the Debian packages that it needs."""
@@ -198,14 +203,10 @@ class _Resolver:
                 " it, so it sees what the image has"
             )
         sees = builds.closure(plan.imports, project)
-        inner = _Resolver(self.request, self.context, self.lines, self.depth + 1, self._trees)
         pins = {name: one.version for name, one in project.items()}
         pins |= self.request.build_pins.get(wheel.name, {})
-        lines = replace(
-            self.lines, requirements=plan.requires, prefer_binary=True, hashes={}, no_binary=(), pre=False
-        )
         try:
-            found = inner.wheels(lines, pins)
+            found = self._build_environment(plan.requires, pins)
         except LockError as error:
             raise LockError(
                 f"what building {wheel.name} {wheel.version} takes cannot be resolved:\n{error.message}",
@@ -218,6 +219,17 @@ class _Resolver:
             sees=sees,
         )
         return replace(wheel, source=source), {*plan.packages, *found.build_packages}
+
+    def _build_environment(self, requires: tuple[str, ...], pins: Mapping[str, str]) -> PythonResolution:
+        """Resolve build requirements, once for all sources that ask for the same."""
+        key = (requires, tuple(sorted(pins.items())))
+        if key not in self._environments:
+            inner = replace(self, depth=self.depth + 1)
+            lines = replace(
+                self.lines, requirements=requires, prefer_binary=True, hashes={}, no_binary=(), pre=False
+            )
+            self._environments[key] = inner.wheels(lines, pins)
+        return self._environments[key]
 
     def _nothing_fits(self, package: Package) -> LockError:
         what = f"{package.name} {package.version}".strip()
