@@ -266,8 +266,7 @@ class Spec:
 
     @hookspec(firstresult=True)
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution | None:
-        """Runs when locking, after the system packages: find one wheel for each Python requirement, or
-        a source that one is built from.
+        """Runs when locking, after the system packages: find a wheel, or a source, for each requirement.
 
         Raises:
             LockError: the requirements cannot be satisfied.

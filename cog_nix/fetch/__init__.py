@@ -27,7 +27,6 @@ from cog_nix.fetch.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
     from io import BufferedRandom
     from typing import BinaryIO
 
@@ -123,8 +122,7 @@ class CachingFetcher:
                 sink.seek(0)
                 sink.truncate()
                 with transport.open(url) as response:
-                    for chunk in response.chunks:
-                        sink.write(chunk)
+                    sink.writelines(response.chunks)
 
             retry(read, url, self._policy)
 
@@ -154,7 +152,7 @@ class CachingFetcher:
                 f"  from      {urls.shown(artifact.url)}\n"
                 f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
                 f"  got       sha256 {sha256}, {size} bytes",
-                hint="A submodule may have moved, or git converts files here. Lock again and review the change.",
+                hint="A submodule may have moved, or git converts files here. Lock again and review it.",
             )
         return self._store.path(sha256)
 

@@ -27,8 +27,8 @@ from cog_nix.errors import FetchError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
-    from pathlib import Path
     from io import BufferedRandom
+    from pathlib import Path
     from typing import BinaryIO
 
     from cog_nix.lock.model import Artifact

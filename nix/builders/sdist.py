@@ -7,15 +7,16 @@ Spec::
      "root": store path of a file system (:mod:`root`), "sees": [store path of a fragment, …],
      "requires": [{"path": store path of a wheel, "filename": "setuptools-….whl"}, …]}
 
-``root`` is Debian with compilers, the interpreter and the virtual environment ``/usr/local``; ``sees`` are those of the
-project's own packages that the build sees. The build requirements are installed into that
-environment, and the backend is called in it (``backend.py``). The output is a folder with the wheel. Every
-build runs under the same paths, at the same date, with the same seed for hashes; the wheel's ZIP is written
-anew, so that nothing of the clock is left in it.
+``root`` is Debian with compilers, the interpreter and the virtual environment ``/usr/local``; ``sees`` are
+packages of the project that the build sees. The build requirements are installed into that environment, and
+the backend is called in it (:mod:`backend`). The output is a folder with the wheel. Every build runs under the
+same paths, at the same date, with the same seed for hashes; the wheel's ZIP is written anew, so that
+nothing of the clock is left in it.
 """
 
 from __future__ import annotations
 
+import email.parser
 import os
 import shutil
 import stat
@@ -31,6 +32,7 @@ import debs
 import inputs
 import namespace
 import wheel
+from installer.sources import WheelFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +48,7 @@ def environment(name: str, version: str) -> dict[str, str]:
     known = {
         "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": f"/{_WORK}/home",
-        "TMPDIR": f"/{_WORK}/tmp",
+        "TMPDIR": f"/{_WORK}/tmp",  # noqa: S108 - of the build alone
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "SOURCE_DATE_EPOCH": str(archive.MTIME),
@@ -76,7 +78,7 @@ def unpack_source(source: Path, target: Path) -> None:
         _unpack_zip(source, unpacked)
     else:
         with tarfile.open(source) as tar:
-            tar.extractall(unpacked, filter=_plain)
+            tar.extractall(unpacked, filter=_plain)  # noqa: S202 - filtered
     tops = list(unpacked.iterdir())
     only = tops[0] if len(tops) == 1 and tops[0].is_dir() else unpacked
     only.rename(target)
@@ -146,15 +148,15 @@ def check(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     missing = sorted(set(metadata["requires"]) - {*spec["depends"], name})
     if missing:
         sys.exit(
-            f"cog-nix: {spec['name']} {spec['version']} turns out to require {', '.join(missing)}, which its source"
-            " did not say when it was locked\nAdd that to the requirements, and lock again."
+            f"cog-nix: {spec['name']} {spec['version']} turns out to require {', '.join(missing)}, which its"
+            " source did not say when it was locked\nAdd that to the requirements, and lock again."
         )
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return name, version, and the normalised names that a wheel requires whatever the environment is."""
-    with wheel.WheelFile.open(path) as opened:
-        known = wheel.email.parser.HeaderParser().parsestr(opened.read_dist_info("METADATA"))
+    with WheelFile.open(path) as opened:
+        known = email.parser.HeaderParser().parsestr(opened.read_dist_info("METADATA"))
     stated = [line for line in known.get_all("Requires-Dist") or [] if ";" not in line]
     return {
         "name": known["Name"],

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import tarfile
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -41,6 +42,25 @@ def wheel(name: str, version: str, requires: Sequence[str] = ()) -> bytes:
     return stream.getvalue()
 
 
+def sdist(folder: str, files: Mapping[str, str]) -> bytes:
+    """Return a source archive with everything in one folder."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"{folder}/{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+def static(name: str, version: str, requires: Sequence[str] = (), build: Sequence[str] = ("backend",)) -> str:
+    """Return a pyproject.toml that tells all that a resolver asks."""
+    return (
+        f"[build-system]\nrequires = {json.dumps(build)}\nbuild-backend = 'backend'\n"
+        f"[project]\nname = '{name}'\nversion = '{version}'\ndependencies = {json.dumps(requires)}\n"
+    )
+
+
 @dataclass
 class Index:
     """A simple repository (PEP 503, PEP 691)."""
@@ -68,9 +88,11 @@ class Index:
         self.files.setdefault(name, {})[f"{name.replace('-', '_')}-{version}-{tags}.whl"] = content
         return content
 
-    def add_source(self, name: str, version: str) -> None:
-        """Add a source distribution."""
-        self.files.setdefault(name, {})[f"{name}-{version}.tar.gz"] = b"source"
+    def add_source(self, name: str, version: str, files: Mapping[str, str] | None = None) -> bytes:
+        """Add a source distribution; return its content. Without files it is none."""
+        content = sdist(f"{name}-{version}", files) if files else b"source"
+        self.files.setdefault(name, {})[f"{name}-{version}.tar.gz"] = content
+        return content
 
     def page(self, name: str) -> tuple[str, bytes]:
         """Return type and body of a project's page."""
@@ -205,7 +227,12 @@ def resolve(tmp_path: Path, project: Path) -> Callable[..., dict[str, Wheel]]:
         reporter = SilentReporter()
         context = Context(
             Settings(python=PythonSettings(exclude_newer=exclude_newer)),
-            CachingFetcher(tmp_path / "cache", reporter),
+            CachingFetcher(
+                tmp_path / "cache",
+                reporter,
+                credentials=lambda: pypi.download_credentials(lines),
+                root=project,
+            ),
             reporter,
             tmp_path / "cache",
         )

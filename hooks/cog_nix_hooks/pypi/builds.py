@@ -77,7 +77,7 @@ def plan(
 
 
 def closure(names: Collection[str], wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
-    """Return the names and all that they require, sorted; names that are not among the wheels are left out."""
+    """Return the names and all that they require, sorted, as far as they are among the wheels."""
     found: set[str] = set()
     pending = list(names)
     while pending:

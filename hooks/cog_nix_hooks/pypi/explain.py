@@ -26,6 +26,7 @@ _NO_WHEEL = re.compile(
     r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
 )
 _BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
+_GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
 _BACKEND = re.compile(r"The build backend returned an error|Failed to install requirements from")
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 _REFUSED = re.compile(
@@ -60,28 +61,34 @@ def explain(
     fetched = _FETCHED.search(text)
     if fetched:
         return _unreachable(text, fetched[1])
+    source = _source_failure(text, asked_in)
+    if source:
+        return source
+    said = shorten(_statements(text))
+    hint = _NO_FILE if _NO_WHEEL.search(text) else "Correct the requirements."
+    return LockError(f"uv cannot resolve the requirements in {asked_in}:\n{said}", hint=hint)
+
+
+def _source_failure(text: str, asked_in: str) -> LockError | None:
+    if "git executable not found" in text.lower():
+        return LockError(
+            f"{asked_in} names a git repository, and git is not installed here",
+            hint="Install git, or name a release of the package instead of its repository.",
+        )
+    if _GIT.search(text):
+        return LockError(
+            f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
+            hint="Check its URL and revision, and that git can clone it here without asking.",
+        )
     built = _BUILT.search(text)
     if built or _BACKEND.search(text):
         what = built[1] if built else "a source"
         return LockError(
             f"{asked_in}: {what} does not tell what it requires, and finding out by running its build on this"
             f" machine failed:\n{shorten(_statements(text))}",
-            hint="Name a version that has a wheel for this Python. If its build needs packages that it does"
-            " not ask for, list them: [python.build_requires] in cog-nix.toml.",
+            hint="Name a version that has a wheel for this Python, or correct its build.",
         )
-    if "Git executable not found" in text or "git executable" in text.lower():
-        return LockError(
-            f"{asked_in} names a git repository, and git is not installed here",
-            hint="Install git, or name a release of the package instead of its repository.",
-        )
-    if "Git operation failed" in text or "failed to fetch into" in text or "failed to clone" in text:
-        return LockError(
-            f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
-            hint="Check its URL and revision, and that git can clone it here without asking.",
-        )
-    said = shorten(_statements(text))
-    hint = _NO_FILE if _NO_WHEEL.search(text) else "Correct the requirements."
-    return LockError(f"uv cannot resolve the requirements in {asked_in}:\n{said}", hint=hint)
+    return None
 
 
 def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer: str | None) -> LockError:

@@ -129,7 +129,7 @@ def _with_named_credentials(index: str, environ: Mapping[str, str]) -> str:
 
 
 def _from_keyring(url: str, environ: Mapping[str, str]) -> str:
-    """Complete a URL that names a user only, as uv does: the keyring is asked for the URL, then for its host."""
+    """Complete a URL that names a user only, as uv does: the keyring is asked for URL, then host."""
     user, password = urls.credentials_in(url) or ("", "")
     asked = {environ.get("UV_KEYRING_PROVIDER"), environ.get("PIP_KEYRING_PROVIDER")} & _KEYRING_PROVIDERS
     if password or not user or not asked or not shutil.which("keyring", path=environ.get("PATH")):

@@ -1,9 +1,9 @@
 """What packages require where nobody can ask them: read from their source instead of running it.
 
 uv runs the build backend of a source whose metadata are not written down, on this machine. That fails where
-the build needs what this machine lacks: another Python, a compiler, or packages of the project that the source
-imports without asking for them (flash-attn imports torch). Then what the source says is taken as true, as far
-as it can be read; the build compares later (``nix/builders/sdist.py``).
+the build needs what this machine lacks: another Python, a compiler, or packages of the project that it did
+not ask for (flash-attn imports torch). Then what the source says is taken as true, as far as it can be read;
+the build compares later (``nix/builders/sdist.py``).
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class Metadata:
         """
         if not question.builds:
             return replace(question, builds=True)
+        if "Git operation failed" in error.stderr:
+            raise error
         failed = _FAILED.search(error.stderr)
         if failed:
             stated = Stated(canonicalize_name(failed["name"]), failed["version"] or _UNKNOWN, ())
@@ -83,7 +85,7 @@ class Metadata:
         return replace(question, metadata=(*question.metadata, *stated))
 
     def settled(self, question: Question, packages: Sequence[Package]) -> Question:
-        """Return the question with what the sources say in place of what was assumed; itself when nothing was.
+        """Return the question with what the sources say instead of what was assumed; itself if nothing was.
 
         Raises:
             UvError: a source does not say what it requires.

@@ -33,7 +33,7 @@ def file(package: Package) -> File:
     """Return the source archive of a package; that of a commit is still to be made.
 
     Raises:
-        LockError: it has none.
+        LockError: it is a folder.
     """
     if package.checkout:
         repository = urls.without_credentials(package.checkout.url)
@@ -41,7 +41,11 @@ def file(package: Package) -> File:
         return File(f"{package.name}-{commit[:_SHORT]}.tar", f"git+{repository}@{commit}", None, None)
     found = package.archive or package.sdist
     if found is None:
-        raise LockError(f"{package.name} {package.version} has no source.")
+        raise LockError(
+            f"{package.name} is the folder {package.folder}; requirements are installed before the project is in"
+            " the image, as with cog",
+            hint="Name an archive of it (./dist/NAME-1.0.tar.gz).",
+        )
     return found
 
 

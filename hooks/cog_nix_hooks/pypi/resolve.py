@@ -132,7 +132,7 @@ class _Resolver:
             origin = places.origin(package, artifact)
             return Wheel(package.name, package.version, artifact, requires, origin=origin)
         source = places.source(package)
-        if source is None:
+        if source is None and not package.folder:
             raise self._nothing_fits(package)
         artifact = self._artifact(places.file(package))
         origin = places.origin(package, artifact)
@@ -142,7 +142,7 @@ class _Resolver:
         return covers(self.lines.no_binary, package.name) and package.sdist is not None and self.depth == 0
 
     def _allowed(self, package: Package) -> Package:
-        """Leave out files whose hash is not among those that the requirements allow (pip, "Hash-checking")."""
+        """Leave out files whose hash the requirements do not allow (pip, "Hash-checking Mode")."""
         allowed = self.lines.hashes.get(package.name) if self.depth == 0 else None
         if allowed is None:
             return package
@@ -234,12 +234,6 @@ class _Resolver:
     def _nothing_fits(self, package: Package) -> LockError:
         what = f"{package.name} {package.version}".strip()
         asked_in = self.request.asked_in
-        if package.folder:
-            return LockError(
-                f"{asked_in}: {what} is a folder, {package.folder}; requirements are installed before the"
-                " project is in the image, as with cog",
-                hint="Name an archive of it (./dist/NAME-1.0.tar.gz).",
-            )
         have = ", ".join(sorted(file.filename for file in package.wheels)[:5])
         return LockError(
             f"{asked_in}: no wheel of {what} fits Python {self.request.python_version} with glibc"

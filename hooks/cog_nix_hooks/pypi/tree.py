@@ -140,7 +140,7 @@ class Tree:
         return any(keyword.arg in {argument, None} for keyword in _setup_keywords(self._setup))
 
     def _setup_argument(self, argument: str) -> Any:
-        """Return what ``setup()`` is given when that is a literal, or a name that a literal is assigned to."""
+        """Return what ``setup()`` is given when that is a literal, or the name of one."""
         setup = self._setup
         assigned = {
             target.id: node.value
