@@ -20,6 +20,7 @@ from cog_nix_hooks.pypi.uv import Stated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cog_nix.report import Reporter
     from cog_nix_hooks.pypi.pylock import Package
@@ -30,6 +31,7 @@ _FAILED = re.compile(
     r"Failed to (?:download and )?build `(?P<name>[A-Za-z0-9._-]+)(?:==(?P<version>[^`\s]+)| @ [^`]*)`"
 )
 _BACKEND_FAILED = re.compile(r"The build backend returned an error|Failed to resolve requirements from")
+_OTHER_NAME = re.compile(r"name `(?P<real>[^`]+)` does not match given name `(?P<given>[^`]+)`")
 _REASON = re.compile(r"^\s*((?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*)$", re.MULTILINE)
 _UNKNOWN = "0"
 _MOST = 30
@@ -49,7 +51,7 @@ class Metadata:
     reporter: Reporter
     _failures: dict[str, UvError] = field(default_factory=dict)
     _guessed: dict[str, str] = field(default_factory=dict)
-    """Lines that had no name, by the name that they were given."""
+    """References that had no name, by the name that they were given."""
 
     def after_failure(self, question: Question, error: UvError) -> Question:
         """Return the question to ask next: the failing package's source has to be found before it is read.
@@ -61,22 +63,41 @@ class Metadata:
             return replace(question, builds=True)
         if "Git operation failed" in error.stderr:
             raise error
+        other = _OTHER_NAME.search(error.stderr)
+        if other and other["given"] in self._guessed:
+            return self._renamed(question, other["given"], canonicalize_name(other["real"]))
         failed = _FAILED.search(error.stderr)
         if failed:
             stated = Stated(canonicalize_name(failed["name"]), failed["version"] or _UNKNOWN, ())
             if any(one.name == stated.name and one.version == stated.version for one in question.metadata):
                 raise error
             return self._provisional(question, [stated], error)
-        unnamed = [
-            line for line in question.lines.requirements if url_of(line) and not requirement_name(line)
-        ]
-        if not unnamed or not _BACKEND_FAILED.search(error.stderr):
+        named = self._named(question)
+        if named is question or not _BACKEND_FAILED.search(error.stderr):
             raise error
-        named = {line: _guess(url_of(line)) for line in unnamed}
-        self._guessed |= {name: line for line, name in named.items()}
-        lines = [f"{named[line]} @ {line}" if line in named else line for line in question.lines.requirements]
-        question = replace(question, lines=replace(question.lines, requirements=tuple(lines)))
-        return self._provisional(question, [Stated(name, _UNKNOWN, ()) for name in named.values()], error)
+        return named  # to learn which one fails
+
+    def _named(self, question: Question) -> Question:
+        """Give each line without a name one that is guessed."""
+        lines = []
+        for line in question.lines.requirements:
+            reference = _reference(line, question.project_root)
+            name = _guess(reference) if reference else ""
+            if name:
+                self._guessed[name] = reference
+            lines.append(f"{name} @ {reference}" if name else line)
+        if tuple(lines) == question.lines.requirements:
+            return question
+        return replace(question, lines=replace(question.lines, requirements=tuple(lines)))
+
+    def _renamed(self, question: Question, given: str, real: str) -> Question:
+        """Correct a guess."""
+        reference = self._guessed.pop(given)
+        renamed = (
+            f"{real} @ {reference}" if line == f"{given} @ {reference}" else line
+            for line in question.lines.requirements
+        )
+        return replace(question, lines=replace(question.lines, requirements=tuple(renamed)))
 
     def _provisional(self, question: Question, stated: list[Stated], error: UvError) -> Question:
         if len(question.metadata) + len(stated) > _MOST:
@@ -101,8 +122,7 @@ class Metadata:
         dependencies = tree.dependencies
         if dependencies is None:
             raise error
-        guessed = self._guessed.pop(package.name, None)
-        name = (tree.name if guessed else "") or package.name
+        name = (tree.name if package.name in self._guessed else "") or package.name
         version = package.version if package.version != _UNKNOWN else tree.version or _UNKNOWN
         self.reporter.info(
             f"{name}: cannot be asked here what it requires ({_reason(error)}); going by what its source says"
@@ -112,18 +132,24 @@ class Metadata:
             for one in question.metadata
             if one.name != package.name or one.version not in {_UNKNOWN, version}
         )
-        lines = question.lines
-        if guessed:
-            renamed = (
-                f"{name} @ {guessed}" if line == f"{package.name} @ {guessed}" else line
-                for line in lines.requirements
-            )
-            lines = replace(lines, requirements=tuple(renamed))
-        return replace(question, lines=lines, metadata=(*rest, Stated(name, version, dependencies)))
+        if name != package.name:
+            question = self._renamed(question, package.name, name)
+        return replace(question, metadata=(*rest, Stated(name, version, dependencies)))
+
+
+def _reference(line: str, root: Path) -> str:
+    """Return what a requirement without a name refers to, marker and all; "" for all others."""
+    if requirement_name(line) or line.startswith("-"):
+        return ""
+    if line.startswith("./"):
+        path, semicolon, marker = line.partition(" ;")
+        return f"{(root / path).absolute().as_uri()}{semicolon}{marker}"
+    return line if url_of(line) else ""
 
 
 def _guess(url: str) -> str:
     """Return what a repository or an archive is probably called; its source tells later."""
+    url = url.partition(" ;")[0].strip()
     name = urls.filename_of(url.partition("@")[0] if url.startswith("git+") else url)
     found = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*?[A-Za-z0-9])??(?=-\d|\.git$|\.zip$|\.tar|\.tgz$|$)", name)
     return canonicalize_name(found[0]) if found else "source"

@@ -42,8 +42,8 @@ def file(package: Package) -> File:
     found = package.archive or package.sdist
     if found is None:
         raise LockError(
-            f"{package.name} is the folder {package.folder}; requirements are installed before the project is in"
-            " the image, as with cog",
+            f"{package.name} is the folder {package.folder}; requirements are installed before the project"
+            " is in the image, as with cog",
             hint="Name an archive of it (./dist/NAME-1.0.tar.gz).",
         )
     return found
