@@ -50,8 +50,9 @@ def requirements(
     Raises:
         LockError: a version that is none or too old, or a wheel that is not there.
     """
-    cog = _wanted("cog", environ) or _version(build.sdk_version or "")
-    coglet = _wanted("coglet", environ)
+    named = _wanted("cog", environ)
+    cog = _version(build.sdk_version or "") if named is None else named
+    coglet = _wanted("coglet", environ) or ""
     lines = list(_without_sdk(build.requirements, {"cog": cog, "coglet": coglet}, warn))
     if cog == PRERELEASE:
         warn(
@@ -67,9 +68,11 @@ def requirements(
     )
 
 
-def _wanted(package: str, environ: Mapping[str, str]) -> str:
-    """Return what the environment says: a version, a URL, a path, or "" for the newest release."""
+def _wanted(package: str, environ: Mapping[str, str]) -> str | None:
+    """Return what the environment says: version, URL, path, or "" for the newest release; None: nothing."""
     value = environ.get(VARIABLES[package], "").strip()
+    if not value:
+        return None
     if not value.lower().startswith("pypi"):
         return value
     if value.lower() == "pypi":

@@ -182,3 +182,18 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     ran = _run(tmp_path / "empty", "exit 0")
     assert ran.returncode == 125
     assert ran.stderr == f"cog-nix: [Errno {errno.ENOENT}] No such file or directory: '/bin/sh'\n"
+
+
+def test_a_file_system_is_completed_where_it_cannot_be_laid_under(tmp_path: Path) -> None:
+    lower, upper = tmp_path / "lower", tmp_path / "upper"
+    for name in ("lower/usr/bin/tool", "lower/etc/conf", "upper/etc/conf"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (lower / "bin").symlink_to("usr/bin")
+    (lower / "usr/bin/tool").chmod(0o555)
+    namespace._complete(lower, upper)
+    assert (upper / "bin/tool").read_text() == "lower/usr/bin/tool"
+    assert (upper / "bin").is_symlink()
+    assert (upper / "etc/conf").read_text() == "upper/etc/conf"
+    assert (upper / "usr/bin/tool").stat().st_mode & 0o777 == 0o755

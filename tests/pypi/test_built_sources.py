@@ -71,7 +71,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, site: Index) -> Path:
         'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\nrun: "run.py:Runner"\n'
     )
     (folder / "run.py").write_text(
-        "from cog import BaseRunner\nclass Runner(BaseRunner):\n    def run(self) -> str:\n        return ''\n"
+        "from cog import BaseRunner\nclass Runner(BaseRunner):\n    def run(self) -> str: return ''\n"
     )
     return folder
 
