@@ -53,6 +53,16 @@ def split(url: str) -> tuple[str, str]:
     return repository, commit
 
 
+def public(repository: str) -> str:
+    """Return a repository's URL as it may be written down: over SSH the user is part of the address."""
+    known = urls.credentials_in(repository)
+    plain = urls.without_credentials(repository)
+    if known and known[0] and urlsplit(repository).scheme.endswith("ssh"):
+        scheme, separator, rest = plain.partition("://")
+        return f"{scheme}{separator}{quote(known[0])}@{rest}"
+    return plain
+
+
 def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Credentials]) -> None:
     """Write the archive of a commit.
 
@@ -78,14 +88,14 @@ class _Checkout:
         self, folder: Path, repository: str, commit: str, credentials: Mapping[str, urls.Credentials]
     ) -> None:
         self.folder = folder
-        self.repository = urls.without_credentials(repository)
+        self.repository = public(repository)
         self.commit = commit
         self._secrets: list[str] = []
         self._env = {name: value for name, value in os.environ.items() if name not in _HERE}
         self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
         host = urls.host_of(repository)
         known = urls.credentials_in(repository) or credentials.get(host)
-        if known:
+        if known and urlsplit(repository).scheme in {"http", "https"}:
             self._use(host, known)
 
     def _use(self, host: str, known: urls.Credentials) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
-from cog_nix.fetch import urls
+from cog_nix.fetch import git
 from cog_nix.lock.model import Source
 from cog_nix_hooks.pypi.pylock import File
 
@@ -36,7 +36,7 @@ def file(package: Package) -> File:
         LockError: it is a folder.
     """
     if package.checkout:
-        repository = urls.without_credentials(package.checkout.url)
+        repository = git.public(package.checkout.url)
         commit = package.checkout.commit
         return File(f"{package.name}-{commit[:_SHORT]}.tar", f"git+{repository}@{commit}", None, None)
     found = package.archive or package.sdist
