@@ -219,6 +219,7 @@ let
             kind = "sdist";
             subdirectory = "sub";
             isolated = true;
+            sees = [ ];
             requires = [ (wheel "setuptools") ];
           };
         }

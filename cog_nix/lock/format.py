@@ -122,7 +122,7 @@ def _source(source: Source) -> dict[str, Any]:
         "requires": [_wheel(wheel) for wheel in source.requires],
         "isolated": source.isolated,
         "subdirectory": source.subdirectory,
-        **({"sees": list(source.sees)} if source.sees else {}),
+        "sees": list(source.sees),
     }
 
 
@@ -225,7 +225,7 @@ def _read_source(data: dict[str, Any]) -> Source:
         requires=_wheels(data["requires"]),
         isolated=isolated,
         subdirectory=_text(data["subdirectory"]),
-        sees=_texts(data.get("sees", [])),
+        sees=_texts(data["sees"]),
     )
 
 

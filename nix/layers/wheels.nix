@@ -50,7 +50,7 @@ let
         python = interpreter.minor;
         archive = "${store.file wheel.artifact}";
         inherit root;
-        sees = map (name: fragments."wheel:${name}") (source.sees or [ ]);
+        sees = map (name: fragments."wheel:${name}") source.sees;
         requires = map (required: {
           inherit (required.artifact) filename;
           path = wheelOf required;
