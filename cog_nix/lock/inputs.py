@@ -47,7 +47,7 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
         "exclude_newer": settings.python.exclude_newer,
         **_named(settings),
         **_files(build.requirements, root),
-        **sdk.overrides(),
+        **sdk.overrides(root),
         "layers": asdict(settings.layers),
     }
     # What most projects have none of is left out above: it must not make every lock stale when it comes.

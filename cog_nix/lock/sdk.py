@@ -7,12 +7,14 @@ requirements say of the two is left out, with a warning.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
+from cog_nix.processes import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,10 +32,31 @@ _SEMVER_SUFFIX = re.compile(r"-(?P<kind>alpha|beta|rc|dev)(?P<number>\d*)$")
 _PEP440 = {"alpha": "a", "beta": "b", "rc": "rc", "dev": ".dev"}
 
 
-def overrides(environ: Mapping[str, str] = os.environ) -> dict[str, object]:
-    """Return what the environment says about the SDK, for the lock's digest; mostly nothing."""
-    found = {name: environ.get(name, "").strip() for name in VARIABLES.values()}
-    return {name: value for name, value in found.items() if value}
+def overrides(root: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
+    """Return what the environment says about the SDK, for the lock's digest; mostly nothing.
+
+    Args:
+        root: the project; None: wheels of one's own are not looked at.
+        environ: the environment.
+    """
+    found: dict[str, object] = {}
+    for package, variable in VARIABLES.items():
+        value = environ.get(variable, "").strip()
+        if value:
+            found[variable] = [value, _content(package, value, root)]
+    return found
+
+
+def _content(package: str, value: str, root: Path | None) -> str:
+    """Return the hash of the wheel that a path names; "" for what is none."""
+    if root is None or value.lower().startswith(("pypi", "http://", "https://")):
+        return ""
+    try:
+        path = _wheel(package, value, root)
+    except LockError:
+        return ""  # locking says what is wrong with it
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def requirements(
@@ -176,6 +199,8 @@ def _without_sdk(
         else:
             instead = f"{name}=={version} from PyPI" if re.match(r"\d", version) else version
         warn(
-            f"'{line}' found in requirements: overriding with {instead}. Remove it there and use"
-            f" build.sdk_version in cog.yaml or {VARIABLES[name]} to control the version."
+            redact(
+                f"'{line}' found in requirements: overriding with {instead}. Remove it there and use"
+                f" build.sdk_version in cog.yaml or {VARIABLES[name]} to control the version."
+            )
         )

@@ -115,6 +115,23 @@ def test_the_project_s_own_choice_is_overridden(
     assert "COG" in warnings[0]
 
 
+def test_warnings_show_no_credentials(tmp_path: Path) -> None:
+    _, warnings = lines(tmp_path, "cog", COG_SDK_WHEEL="https://u:hunter2@h/cog-1-py3-none-any.whl")
+    assert "hunter2" not in warnings[0]
+
+
 def test_the_environment_is_part_of_what_a_lock_answers() -> None:
-    assert sdk.overrides({}) == {}
-    assert sdk.overrides({"COG_SDK_WHEEL": " pypi:1 ", "COGLET_WHEEL": ""}) == {"COG_SDK_WHEEL": "pypi:1"}
+    assert sdk.overrides(None, {}) == {}
+    found = sdk.overrides(None, {"COG_SDK_WHEEL": " pypi:1 ", "COGLET_WHEEL": ""})
+    assert found == {"COG_SDK_WHEEL": ["pypi:1", ""]}
+
+
+def test_a_changed_wheel_of_one_s_own_counts(tmp_path: Path) -> None:
+    wheel = tmp_path / "dist/cog-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    environ = {"COG_SDK_WHEEL": "dist"}
+    seen = [sdk.overrides(tmp_path, environ)]
+    for content in ("one", "two"):
+        wheel.write_text(content)
+        seen.append(sdk.overrides(tmp_path, environ))
+    assert seen[0] != seen[1] != seen[2]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _UV_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _UV_INDEX_KEYS = {"index", "index-url", "extra-index-url"}
 _CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+_SDK_VARIABLES = ("COG_SDK_WHEEL", "COGLET_WHEEL")
 _KEYRING_PROVIDERS = {"subprocess", "import", "auto"}
 # These would change what is asked, or contradict an argument.
 _DROPPED = (
@@ -102,6 +103,7 @@ def credentialed_urls(lines: Iterable[str], environ: Mapping[str, str]) -> tuple
     pip = pip_config(environ)
     found = [pip.index_url or "", *pip.extra_index_urls, known.index or "", *known.extra, *known.find_links]
     found += [url_of(requirement).removeprefix("git+") for requirement in known.requirements]
+    found += [environ.get(name, "") for name in _SDK_VARIABLES]
     for name in _UV_INDEX_VARIABLES:
         found += [_with_named_credentials(index, environ) for index in environ.get(name, "").split()]
     with_user = dict.fromkeys(url for url in found if urls.credentials_in(url))
