@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
 
 _PROJECTS = Path(__file__).parent / "projects"
+_IMAGE = "cog-nix-test-many-sources"
+_SECRET = "correct-horse-battery-staple"  # noqa: S105
 _PYTHON = """\
 import json, shutil, subprocess
 import c_extension, docopt, flash_like, git_project, hatched, legacy_setup, meson_project
@@ -53,17 +55,22 @@ def site() -> Iterator[Index]:
 def project(tmp_path_factory: pytest.TempPathFactory, site: Index) -> Path:
     folder = tmp_path_factory.mktemp("sources") / "many-sources"
     (folder / "dist").mkdir(parents=True)
-    local = ("c-extension", "hatch-project", "meson-project", "flash-like", "torch-like")
+    local = ("hatch-project", "meson-project", "flash-like", "torch-like")
     for name in local:
         (folder / f"dist/{name}.tar.gz").write_bytes(sdist(name, texts(name)))
+    site.password, site.closed = _SECRET, True
+    site.add_source("c-extension", "1.0", texts("c-extension"))
     site.add_source("legacy-setup", "0.9", texts("legacy-setup"))
     repository = tmp_path_factory.mktemp("repository")
     commit(repository, texts("git-project"), tag="v4.5")
     site.repositories["git-project"] = repository
+    private = site.url.replace("//", "//user:${TOKEN}@")
     requirements = [
+        f"--extra-index-url {private}/simple/",
+        "c-extension",
         *(f"./dist/{name}.tar.gz" for name in local),
-        f"{site.url}/files/legacy-setup-0.9.tar.gz",
-        f"-e git+{site.url}/git/git-project@v4.5#egg=git-project&subdirectory=python",
+        f"{private}/files/legacy-setup-0.9.tar.gz",
+        f"-e git+{private}/git/git-project@v4.5#egg=git-project&subdirectory=python",
         "docopt==0.6.2",
     ]
     (folder / "requirements.txt").write_text("\n".join(requirements))
@@ -77,9 +84,27 @@ def project(tmp_path_factory: pytest.TempPathFactory, site: Index) -> Path:
 
 
 @pytest.fixture(scope="module")
-def image(project: Path) -> str:
-    cog_nix("build", "-t", "cog-nix-test-many-sources", cwd=project)
-    return "cog-nix-test-many-sources"
+def log(project: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOKEN", _SECRET)
+        return cog_nix("build", "-t", _IMAGE, cwd=project).stderr
+
+
+@pytest.fixture(scope="module")
+def image(log: str) -> str:
+    assert "Image built" in log
+    return _IMAGE
+
+
+@pytest.fixture(scope="module")
+def needed(image: str, project: Path) -> list[str]:
+    """Return every store path that the image was built from, and the image."""
+    assert image
+    nix = discover()
+    command = nix.command("nix-store", "--query", "--deriver", str((project / "result").readlink()))
+    derivation = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    command = nix.command("nix-store", "--query", "--requisites", "--include-outputs", derivation)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 @pytest.fixture(scope="module")
@@ -113,19 +138,34 @@ def test_pip_and_the_label_tell_where_packages_come_from(image: str, answers: di
     label = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert answers["freeze"].strip() == label.strip()
     lines = dict(line.split(" @ ", 1) for line in label.splitlines() if " @ " in line)
-    assert lines["c-extension"].startswith("file:///src/dist/c-extension.tar.gz#sha256=")
+    assert lines["hatch-project"].startswith("file:///src/dist/hatch-project.tar.gz#sha256=")
     assert lines["git-project"].startswith("git+http://127.0.0.1:")
     assert lines["git-project"].endswith("#subdirectory=python")
     assert "git-project==" not in label
 
 
-def test_a_build_makes_the_same_wheel_twice(image: str, project: Path) -> None:
-    assert image
+def test_the_password_of_the_index_is_nowhere(log: str, project: Path, needed: list[str]) -> None:
+    lock = project / "cog-nix.lock"
+    assert site_of(lock) == ["c-extension", "git-project", "legacy-setup"]
+    assert _SECRET not in log
     nix = discover()
-    command = nix.command("nix-store", "--query", "--deriver", str((project / "result").readlink()))
-    derivation = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    command = nix.command("nix-store", "--query", "--requisites", derivation)
-    needed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    ours = [lock, *(nix.real(path) for path in needed if path.endswith((".drv", "-built", ".tar", ".gz")))]
+    ours += [project / "result", *(project / ".cog").rglob("*")]
+    assert len(ours) > 10
+    found = subprocess.run(
+        ["grep", "-rlF", _SECRET, *map(str, ours)], check=False, capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout) == (1, "")
+
+
+def site_of(lock: Path) -> list[str]:
+    """Return the artifacts that came from the private site."""
+    wheels = json.loads(lock.read_text())["wheels"]
+    return [one["name"] for one in wheels if "127.0.0.1" in one["artifact"]["url"]]
+
+
+def test_a_build_makes_the_same_wheel_twice(needed: list[str]) -> None:
+    nix = discover()
     built = [
         path for path in needed if path.endswith(("c-extension-1.0-built.drv", "meson-project-3.0-built.drv"))
     ]
