@@ -136,6 +136,8 @@ class PythonRequest:
     """Versions to prefer where they still fit."""
     build_pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The same for what building a source takes, by the source's name."""
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """Commits to keep, by what was asked for: ``git+REPOSITORY@REVISION``."""
     asked_in: str = "cog.yaml"
     """The file that the requirements stand in, for error messages."""
 

@@ -45,6 +45,8 @@ class Source:
     """Whether the build sees ``requires`` alone; otherwise it sees some of the project's wheels as well."""
     subdirectory: str = ""
     """Where in the archive the project is (PEP 610)."""
+    revision: str = ""
+    """What a git requirement asked for: a branch, a tag, a commit; "" for the repository's own branch."""
     sees: tuple[str, ...] = ()
     """Names of the project's wheels that the build sees as the image has them, when it is not isolated."""
 

@@ -140,6 +140,7 @@ class Resolver:
                 project_root=project.root,
                 pins=_wheel_pins(*pins),
                 build_pins=_build_pins(*pins),
+                commits=_commits(*pins),
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )
@@ -213,3 +214,13 @@ def _build_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, dict[str, st
         for wheel in former.wheels
         if wheel.source and upgrade.keeps(wheel.name)
     }
+
+
+def _commits(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
+    """Return the commits of git sources, by ``git+REPOSITORY@REVISION``."""
+    found = {}
+    for wheel in former.wheels if former else ():
+        if wheel.source and wheel.source.kind == "git" and upgrade.keeps(wheel.name):
+            repository, _, commit = wheel.artifact.url.rpartition("@")
+            found[f"{repository}@{wheel.source.revision}"] = commit
+    return found

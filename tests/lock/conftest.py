@@ -52,6 +52,7 @@ def make_lock(**changes: Any) -> Lock:
                     (make_wheel("setuptools", "80.0"),),
                     isolated=False,
                     subdirectory="csrc",
+                    revision="main",
                     sees=("numpy",),
                 ),
                 origin="git+https://git.example.org/flash-attn@0123456789abcdef0123456789abcdef01234567",

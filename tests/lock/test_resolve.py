@@ -14,7 +14,7 @@ from cog_nix.errors import LockError
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Index, Seed
-from cog_nix.lock.resolve import Resolver
+from cog_nix.lock.resolve import Resolver, _build_pins, _commits
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
 from cog_nix.report import SilentReporter
@@ -348,3 +348,33 @@ def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _Hou
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
     with pytest.raises(LockError, match="No plugin resolves packages of the suite potato"):
         house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "expected"),
+    [
+        pytest.param(
+            Upgrade(),
+            {"git+https://git.example.org/flash-attn@main": "0123456789abcdef0123456789abcdef01234567"},
+            id="kept",
+        ),
+        pytest.param(Upgrade(names=frozenset({"flash-attn"})), {}, id="named"),
+        pytest.param(Upgrade(everything=True), {}, id="everything"),
+    ],
+)
+def test_branches_stay_at_their_commits(
+    lock: Callable[..., Lock], upgrade: Upgrade, expected: dict[str, str]
+) -> None:
+    former = lock()
+    wheels = tuple(
+        replace(wheel, artifact=replace(wheel.artifact, url=wheel.origin)) if wheel.origin else wheel
+        for wheel in former.wheels
+    )
+    assert _commits(replace(former, wheels=wheels), upgrade) == expected
+    assert _commits(None, upgrade) == {}
+
+
+def test_what_sources_were_built_with_stays(lock: Callable[..., Lock]) -> None:
+    assert _build_pins(lock(), Upgrade()) == {"flash-attn": {"setuptools": "80.0"}}
+    assert _build_pins(lock(), Upgrade(everything=True)) == {}
+    assert _build_pins(None, Upgrade()) == {}

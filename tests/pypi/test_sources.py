@@ -196,6 +196,28 @@ def test_a_git_revision_becomes_a_commit(
     assert built(found) == {"backend": "1.0"}
 
 
+@pytest.mark.parametrize("form", ["lib @ git+{}", "git+{}", "-e git+{}#egg=lib"])
+@pytest.mark.parametrize("revision", ["main", ""])
+def test_a_branch_stays_at_its_commit(
+    stocked: Index, resolve: Resolve, tmp_path: Path, form: str, revision: str
+) -> None:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    before = commit(folder, {"pyproject.toml": static("lib", "1.0")})
+    stocked.repositories["lib"] = folder
+    repository = f"{stocked.url}/git/lib"
+    line = form.format(f"{repository}@{revision}" if revision else repository)
+    first = resolve(stocked.line, line)["lib"]
+    assert first.source is not None
+    assert first.source.revision == revision
+    after = commit(folder, {"pyproject.toml": static("lib", "2.0")}, tag="v2")
+    commits = {f"git+{repository}@{revision}": before}
+    assert resolve(stocked.line, line, commits=commits) == {"lib": first}
+    assert resolve(stocked.line, line)["lib"].artifact.url.endswith(f"@{after}")
+    elsewhere = form.format(f"{repository}@v2")
+    assert resolve(stocked.line, elsewhere, commits=commits)["lib"].version == "2.0"
+
+
 def test_a_commit_is_fetched_anew_and_checked(stocked: Index, resolve: Resolve, tmp_path: Path) -> None:
     folder = tmp_path / "repository"
     folder.mkdir()

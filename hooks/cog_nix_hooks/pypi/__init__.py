@@ -2,7 +2,8 @@
 
 The story is in :mod:`.resolve`; what each module knows: requirement lines (:mod:`.lines`), the machine's
 indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`) and output (:mod:`.pylock`), the
-image's tags and markers (:mod:`.target`), where packages come from (:mod:`.places`), what a source says
+image's tags and markers (:mod:`.target`), where packages come from (:mod:`.places`), which
+commits stay (:mod:`.commits`), what a source says
 (:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked (:mod:`.metadata`),
 and how to put uv's failures (:mod:`.explain`).
 """

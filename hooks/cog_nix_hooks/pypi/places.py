@@ -23,7 +23,7 @@ _SHORT = 12
 def source(package: Package) -> Source | None:
     """Return what kind of source a package has, if any; what its build takes is found out later."""
     if package.checkout:
-        return Source("git", subdirectory=package.subdirectory)
+        return Source("git", subdirectory=package.subdirectory, revision=package.checkout.revision)
     if package.archive:
         return Source("archive", subdirectory=package.subdirectory)
     return Source("sdist") if package.sdist else None

@@ -39,6 +39,8 @@ class Checkout:
     url: str
     """Of the repository; may carry credentials."""
     commit: str
+    revision: str
+    """What was asked for."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,15 @@ def _package(entry: Mapping[str, Any], places: _Places) -> Package:
         wheels=tuple(file for file in wheels if file.filename.endswith(".whl")),
         sdist=_file(entry["sdist"], places) if "sdist" in entry else None,
         archive=archive,
-        checkout=Checkout(str(vcs["url"]), str(vcs["commit-id"])) if vcs else None,
+        checkout=_checkout(vcs) if vcs else None,
         folder=str(directory.get("path", "")) if directory else "",
         subdirectory=str(source.get("subdirectory", "")),
         direct=bool(source),
     )
+
+
+def _checkout(vcs: Mapping[str, Any]) -> Checkout:
+    return Checkout(str(vcs["url"]), str(vcs["commit-id"]), str(vcs.get("requested-revision", "")))
 
 
 def _file(known: Mapping[str, Any], places: _Places) -> File:

@@ -12,7 +12,7 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import builds, places, uv
+from cog_nix_hooks.pypi import builds, commits, places, uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse
@@ -40,7 +40,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
         LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
     lines = parse(request.requirements, request.asked_in, os.environ)
-    found = _Resolver(request, context, lines).wheels(lines, request.pins)
+    lines, asked = commits.keep(lines, request.commits)
+    found = _Resolver(request, context, lines, asked).wheels(lines, request.pins)
     for wheel in found.wheels:
         _check_secrets(wheel, lines)
     return found
@@ -51,6 +52,8 @@ class _Resolver:
     request: PythonRequest
     context: Context
     lines: Lines
+    asked: Mapping[str, str]
+    """What was asked for where a commit is kept, by the commit's URL."""
     depth: int = 0
     trees: dict[str, Tree] = field(default_factory=dict)
     """What was read of sources, by hash and subdirectory."""
@@ -136,6 +139,8 @@ class _Resolver:
             raise self._nothing_fits(package)
         artifact = self._artifact(places.file(package))
         origin = places.origin(package, artifact)
+        if source and artifact.url in self.asked:
+            source = replace(source, revision=self.asked[artifact.url])
         return Wheel(package.name, package.version, artifact, requires, source, origin)
 
     def _from_source(self, package: Package) -> bool:
