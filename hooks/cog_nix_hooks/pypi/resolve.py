@@ -207,7 +207,7 @@ class _Resolver:
                 f"{wheel.name}: its build uses {', '.join(plan.imports)} of this project without asking for"
                 " it, so it sees what the image has"
             )
-        sees = builds.closure(plan.imports, project)
+        sees = tuple(name for name in builds.closure(plan.imports, project) if name != wheel.name)
         pins = {name: one.version for name, one in project.items()}
         pins |= self.request.build_pins.get(wheel.name, {})
         try:
