@@ -27,7 +27,7 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.resolve import Resolver
@@ -80,19 +80,35 @@ class Services:
     reporter: Reporter
     cache: Path = field(default_factory=cache_dir)
 
-    def context(self, settings: Settings) -> Context:
-        """Return what hooks are given."""
+    def context(
+        self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
+    ) -> Context:
+        """Return what hooks are given.
+
+        Args:
+            settings: cog-nix.toml.
+            project: whose files may be among what is fetched.
+            requirements: its requirement lines, which may carry credentials.
+        """
         from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - a build with nothing to fetch goes without
         from cog_nix.spec import Context  # noqa: PLC0415
 
-        fetcher = CachingFetcher(self.cache, self.reporter)
+        def credentials() -> list[str]:
+            named = ask(self.plugins, "download_credentials", requirements=requirements)
+            return [url for urls in named for url in urls]
+
+        root = project.root if project else None
+        fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def resolver(self, asked: Mapping[str, str], settings: Settings) -> Resolver:
+    def resolver(
+        self, project: Project, config: Config, settings: Settings, asked: Mapping[str, str]
+    ) -> Resolver:
         """Return what makes locks; ``asked`` says where each system package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
 
-        return Resolver(self.plugins, self.context(settings), optional_nix(), asked)
+        context = self.context(settings, project, config.build.requirements)
+        return Resolver(self.plugins, context, optional_nix(), asked)
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -117,13 +133,14 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     ask(services.plugins, "before_build", project=project, config=config)
     api = read_api(project, config, options.openapi)
     nix = nix_store.discover()
-    resolver = functools.partial(services.resolver, asked_in(project, loaded), settings)
+    resolver = functools.partial(services.resolver, project, config, settings, asked_in(project, loaded))
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
         check_offline(project, config, settings, nix, services.cache)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
-    provide(project, lock, nix, functools.partial(services.context, settings))
+    context = functools.partial(services.context, settings, project, config.build.requirements)
+    provide(project, lock, nix, context)
     lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     spec = nix_spec(project, config, labels(project, options), tag, api.handed_in)

@@ -40,6 +40,17 @@ class Fetcher(Protocol):
             FetchError: a server cannot be reached, or a file has another hash.
         """
 
+    def take(self, url: str) -> tuple[str, int]:
+        """Fetch a file whose hash nobody knows into the cache; return its sha256 and size.
+
+        Args:
+            url: ``http``, ``https``, ``file``, relative to the project (``./dist/mine-1.0.tar.gz``), or a git
+                commit (``git+https://host/repository@COMMIT``).
+
+        Raises:
+            FetchError: it cannot be reached, or is refused.
+        """
+
     def text(self, url: str, *, max_age: float = 0) -> bytes:
         """Return the body behind a URL whose hash nobody knows (a Release file).
 
@@ -125,6 +136,10 @@ class PythonRequest:
     project_root: Path = Path()
     pins: Mapping[str, str] = field(default_factory=dict)
     """Versions to prefer where they still fit."""
+    build_pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The same for what building a source takes, by the source's name."""
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """Commits to keep, by what was asked for: ``git+REPOSITORY@REVISION``."""
     asked_in: str = "cog.yaml"
     """The file that the requirements stand in, for error messages."""
 
@@ -262,6 +277,16 @@ class Runtime(Protocol):
 class Spec:
     """All hooks, each with when it runs, what it takes and what it returns."""
 
+    @hookspec
+    def download_credentials(self, requirements: Sequence[str]) -> Sequence[str] | None:
+        """Runs before the first download: URLs with user and password, which are used for their hosts.
+
+        They are never written anywhere.
+
+        Args:
+            requirements: the project's requirement and option lines, which may carry some.
+        """
+
     @hookspec(firstresult=True)
     def provide_interpreter(
         self, python_version: str, pinned: Interpreter | None, context: Context
@@ -290,7 +315,7 @@ class Spec:
 
     @hookspec(firstresult=True)
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution | None:
-        """Runs when locking, after the system packages: find one wheel for each Python requirement.
+        """Runs when locking, after the system packages: find a wheel, or a source, for each requirement.
 
         Raises:
             LockError: the requirements cannot be satisfied.

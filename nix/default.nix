@@ -53,7 +53,7 @@ let
     inherit certificate;
     lower = debs.image;
   };
-  wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
+  wheels = import ./layers/wheels.nix (args // { inherit interpreter debs; });
   runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;

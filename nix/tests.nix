@@ -285,6 +285,51 @@ let
     inherit (lock.seed) python;
   };
   fixedRuns = offer: runsWith realDerive { inherit offer; };
+  wheels = import ./layers/wheels.nix {
+    derive = {
+      __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
+    };
+    store = store // {
+      file = artifact: artifact.filename;
+    };
+    interpreter = {
+      minor = "3.13";
+      tree = "/tree";
+      fragments.venv = "/venv";
+    };
+    debs.build = [ "/debian" ];
+    locked.wheels = [
+      (wheel "plain")
+      (
+        (wheel "torch")
+        // {
+          source = {
+            kind = "sdist";
+            subdirectory = "sub";
+            isolated = true;
+            sees = [ ];
+            requires = [ (wheel "setuptools") ];
+          };
+        }
+      )
+      (
+        (wheel "flash")
+        // {
+          origin = "https://example.org/flash.zip#sha256=00";
+          depends = [ "torch" ];
+          source = {
+            kind = "archive";
+            subdirectory = "";
+            isolated = false;
+            sees = [ "plain" ];
+            requires = [ ];
+          };
+        }
+      )
+    ];
+  };
+  # The spec of what stands for a derivation, its name cut off.
+  specOf = text: builtins.fromJSON (builtins.elemAt (builtins.match "[^{]*: ([{].*)" text) 0);
   interpreter = version: interpreterWith { inherit version; };
   interpreterWith =
     chosen:
@@ -619,6 +664,52 @@ in
   runKnownByItsHashIsTheSameWhateverHandsOverItsSecrets = {
     expr = toString (builtins.head (fixedRuns "a").results) == toString (builtins.head (fixedRuns "b").results);
     expected = true;
+  };
+
+  # layers/wheels.nix
+
+  wheelThatIsLockedIsInstalled = {
+    expr = (specOf wheels."wheel:plain").wheel;
+    expected = "plain-1.0-py3-none-any.whl";
+  };
+  wheelHasNoOriginUnlessNamed = {
+    expr = map (name: (specOf wheels.${name}).origin or null) [
+      "wheel:plain"
+      "wheel:flash"
+    ];
+    expected = [
+      null
+      "https://example.org/flash.zip#sha256=00"
+    ];
+  };
+  wheelFromSourceIsBuiltFirst = {
+    expr = removeAttrs (specOf (specOf wheels."wheel:torch").wheel) [ "root" ];
+    expected = {
+      name = "torch";
+      version = "1.0";
+      depends = [ ];
+      subdirectory = "sub";
+      python = "3.13";
+      archive = "torch-1.0-py3-none-any.whl";
+      sees = [ ];
+      requires = [
+        {
+          filename = "setuptools-1.0-py3-none-any.whl";
+          path = "setuptools-1.0-py3-none-any.whl";
+        }
+      ];
+    };
+  };
+  wheelFromSourceIsBuiltInTheBuildSystem = {
+    expr = (specOf (specOf (specOf wheels."wheel:torch").wheel).root).lower;
+    expected = [
+      "/debian"
+      "/venv"
+    ];
+  };
+  wheelWithoutIsolationSeesThoseOfTheImage = {
+    expr = (specOf (specOf wheels."wheel:flash").wheel).sees;
+    expected = [ wheels."wheel:plain" ];
   };
 
   # default.nix, image.nix, derive.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix

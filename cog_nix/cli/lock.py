@@ -64,8 +64,10 @@ def lock(
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
     policy = Policy(update=True, upgrade=moving, links=True)
-    asked = building.asked_in(project, loaded)
-    new = ensure_lock(project, loaded.config, settings, policy, lambda: services.resolver(asked, settings))
+    config, asked = loaded.config, building.asked_in(project, loaded)
+    new = ensure_lock(
+        project, config, settings, policy, lambda: services.resolver(project, config, settings, asked)
+    )
     lines = changes(former, new)
     for line in lines:
         reporter.info(line)

@@ -136,6 +136,14 @@ class PythonSettings:
     """RFC 3339 date handed to uv: distributions published later are not considered."""
     mirror: str | None = None
     """Base URL of a mirror of the CPython builds that uv installs; None: where uv has them from."""
+    no_build_isolation: tuple[str, ...] = ()
+    """Normalised names of packages whose builds see the project's packages."""
+    build_requires: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """``(normalised name, requirements)``: what the build of a package needs and does not ask for."""
+
+    def build_requires_of(self, name: str) -> tuple[str, ...]:
+        """Return what is added to the build of a package, by its normalised name."""
+        return dict(self.build_requires).get(name, ())
 
 
 @dataclass(frozen=True)

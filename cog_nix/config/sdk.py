@@ -1,10 +1,10 @@
-"""``build.sdk_version``: which releases of Cog's own package may be asked for, and how pip is asked."""
+"""``build.sdk_version``: which releases of Cog's own package may be asked for."""
 
 from __future__ import annotations
 
 import re
 
-from cog_nix.errors import ConfigError, LockError
+from cog_nix.errors import ConfigError
 
 CURRENT = "0.23.1"
 """The release of Cog that cog-nix follows, and what its command line writes where nothing else is known."""
@@ -17,13 +17,6 @@ MINIMUM_FOR_SCHEMA = (0, 17, 0)
 """Older servers do not take a document that was written from the source; these also lack ``coglet``."""
 
 _EXAMPLE = 'Name a newer one, for example: sdk_version: "0.23.1"'
-_UNFINISHED = re.compile(r"\d(a|b|rc|\.dev)\d")
-_SEMVER = (
-    (r"-alpha(\d+)", r"a\1"),
-    (r"-beta(\d+)", r"b\1"),
-    (r"-rc(\d+)", r"rc\1"),
-    (r"-dev(\d*)", r".dev\1"),
-)
 
 
 def check_sdk(version: str | None, *, from_source: bool) -> None:
@@ -48,42 +41,6 @@ def check_sdk(version: str | None, *, from_source: bool) -> None:
         least = ".".join(map(str, MINIMUM_FOR_SCHEMA))
         what = f"SDK version {version} is not supported by static schema generation; use {least} or newer"
         raise ConfigError(what, hint=f"{_EXAMPLE}\nOr hand the document in: --openapi-schema FILE")
-
-
-def sdk_requirements(version: str | None) -> tuple[str, ...]:
-    """Return the requirements that bring Cog's own packages.
-
-    Args:
-        version: ``build.sdk_version``: a version (PEP 440, or as Cog tags its releases: ``0.18.0-alpha1``),
-            ``prerelease``, or None for the newest finished one.
-
-    Raises:
-        LockError: it is none of these.
-    """
-    if version is None:
-        return ("cog", "coglet")
-    if version == PRERELEASE:
-        return ("cog>=0a0", "coglet>=0a0")  # the specifier names an unfinished one, which admits others (uv)
-    text = version
-    for semver, pep440 in _SEMVER:
-        text = re.sub(semver, pep440, text)
-    _check_version(version, text)
-    numbers = _numbers(text)
-    if numbers is not None and numbers < MINIMUM_FOR_SCHEMA:
-        return (f"cog=={text}",)
-    return (f"cog=={text}", "coglet>=0a0" if _UNFINISHED.search(text) else "coglet")
-
-
-def _check_version(version: str, text: str) -> None:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - only where sdk_version is set
-
-    try:
-        Version(text)
-    except InvalidVersion as error:
-        raise LockError(
-            f"build.sdk_version: {version!r} is not a version that cog-nix can lock.",
-            hint='Name one, for example: sdk_version: "0.23.1"',
-        ) from error
 
 
 def _numbers(version: str | None) -> tuple[int, ...] | None:

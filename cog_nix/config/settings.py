@@ -115,10 +115,30 @@ def _budget(value: Any) -> tuple[Any, str]:
 
 
 def _references(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value)
-    if not ok:
+    if not _is_names(value):
         return value, "a list of Nix files and flake references"
     return tuple(one.strip() for one in value), ""
+
+
+def _normal(name: str) -> str:
+    """Normalise a package's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
+
+
+def _packages(value: Any) -> tuple[Any, str]:
+    ok = _is_names(value)
+    return (tuple(map(_normal, value)), "") if ok else (value, "a list of package names")
+
+
+def _requirements(value: Any) -> tuple[Any, str]:
+    ok = isinstance(value, dict) and all(map(_is_names, value.values()))
+    if not ok:
+        return value, "a table of lists of requirements by package name"
+    return tuple(sorted((_normal(name), tuple(lines)) for name, lines in value.items())), ""
 
 
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
@@ -126,6 +146,8 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "security_mirror": _url,
     "suite": _suite,
     "exclude_newer": _date,
+    "no_build_isolation": _packages,
+    "build_requires": _requirements,
     "heavy_bytes": _bytes,
     "budget": _budget,
     "packages": _references,
@@ -135,6 +157,8 @@ _EXAMPLES = {
     "mirror": 'For example: mirror = "https://mirror.example.org/debian"',
     "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
     "suite": 'For example: suite = "trixie"',
+    "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
+    "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",

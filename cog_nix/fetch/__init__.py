@@ -7,20 +7,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.fetch import urls
+from cog_nix.errors import FetchError
+from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import Download
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy, retry
-from cog_nix.fetch.store import Store
+from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
 from cog_nix.fetch.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from io import BufferedRandom
+    from typing import BinaryIO
 
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Bar, Reporter
@@ -37,7 +45,9 @@ class CachingFetcher:
     Args:
         cache_dir: folder that all projects share; made when needed.
         reporter: shows one bar for all files.
-        credentials: URLs with user and password, whose credentials are used for their hosts.
+        credentials: URLs with user and password, whose credentials are used for their hosts; a function that
+            returns them is asked when the first thing has to be fetched.
+        root: the project's folder, which artifacts with a relative URL (``./dist/mine-1.0.tar.gz``) are in.
         policy: how often to try.
     """
 
@@ -46,14 +56,16 @@ class CachingFetcher:
         cache_dir: Path,
         reporter: Reporter,
         *,
-        credentials: Iterable[str] = (),
+        credentials: Iterable[str] | Callable[[], Iterable[str]] = (),
+        root: Path | None = None,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         self._store = Store(cache_dir / "downloads" / "sha256")
         self._texts = TextCache(cache_dir / "downloads" / "texts", policy)
         self._reporter = reporter
         self._policy = policy
-        self._credentials = {urls.host_of(url): urls.credentials_in(url) for url in credentials}
+        self._named = credentials
+        self._root = root
 
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
         """Return the local path of each artifact, by sha256; fetch what is missing, in parallel.
@@ -82,7 +94,69 @@ class CachingFetcher:
         with self._transport() as transport:
             return self._texts.get(url, max_age, transport)
 
+    def take(self, url: str) -> tuple[str, int]:
+        """Fetch a file whose hash nobody knows; return its sha256 and size. The cache holds it then.
+
+        Args:
+            url: ``http``, ``https``, ``file``, relative to the project, or a git commit.
+
+        Raises:
+            FetchError: it cannot be reached, or is refused.
+        """
+        folder = self._store.root
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _new_file(folder) as sink:
+                if git.is_git(url):
+                    git.write_archive(url, sink, self._credentials)
+                else:
+                    self._copy(self._located(url), sink)
+                return self._store.adopt(sink)
+        except OSError as error:
+            raise cache_failure(error, folder) from error
+
+    def _copy(self, url: str, sink: BinaryIO) -> None:
+        with self._transport() as transport:
+
+            def read() -> None:
+                sink.seek(0)
+                sink.truncate()
+                with transport.open(url) as response:
+                    sink.writelines(response.chunks)
+
+            retry(read, url, self._policy)
+
+    def _located(self, url: str) -> str:
+        """Return where a URL points to on this machine."""
+        if not url.startswith("./"):
+            return url
+        if self._root is None:
+            raise FetchError(f"{url} is in a project, and this is none", hint="Run this in the project.")
+        return (self._root / url).absolute().as_uri()
+
     def _fetch(self, missing: list[Artifact]) -> dict[str, Path]:
+        made = [artifact for artifact in missing if git.is_git(artifact.url)]
+        found = {artifact.sha256: self._make(artifact) for artifact in made}
+        located = [
+            replace(artifact, url=self._located(artifact.url)) for artifact in missing if artifact not in made
+        ]
+        return {**found, **(self._download(located) if located else {})}
+
+    def _make(self, artifact: Artifact) -> Path:
+        """Make the archive of a commit anew, and see that it is the one that was locked."""
+        self._reporter.step(f"Fetching {urls.shown(artifact.url)}")
+        sha256, size = self.take(artifact.url)
+        if sha256 != artifact.sha256:
+            raise FetchError(
+                f"refused {artifact.filename}: the commit's files are not those that were locked\n"
+                f"  from      {urls.shown(artifact.url)}\n"
+                f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
+                f"  got       sha256 {sha256}, {size} bytes",
+                hint="A submodule may have moved, or git converts files here. Lock again and review it.",
+            )
+        return self._store.path(sha256)
+
+    def _download(self, missing: list[Artifact]) -> dict[str, Path]:
         cancelled = threading.Event()
         total = sum(artifact.size for artifact in missing)
         files = f"{len(missing)} files" if len(missing) > 1 else missing[0].filename
@@ -99,7 +173,13 @@ class CachingFetcher:
         return {artifact.sha256: path for artifact, path in zip(missing, paths, strict=True)}
 
     def _transport(self) -> Transport:
-        return Transport({host: known for host, known in self._credentials.items() if known})
+        return Transport(self._credentials)
+
+    @cached_property
+    def _credentials(self) -> dict[str, urls.Credentials]:
+        named = self._named() if callable(self._named) else self._named
+        known = {urls.host_of(url): urls.credentials_in(url) for url in named}
+        return {host: pair for host, pair in known.items() if pair}
 
 
 def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # noqa: B008 - frozen
@@ -135,6 +215,18 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
             return digest.hexdigest(), size
 
         return retry(read, url, policy)
+
+
+@contextmanager
+def _new_file(folder: Path) -> Iterator[BufferedRandom]:
+    """Yield a file that is removed afterwards; its ``name`` is its path."""
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
+    os.close(descriptor)
+    try:
+        with Path(name).open("r+b") as stream:
+            yield stream
+    finally:
+        Path(name).unlink()
 
 
 def _serialised(bar: Bar) -> Callable[[int], None]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import time
@@ -26,6 +27,7 @@ from cog_nix.errors import FetchError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
+    from io import BufferedRandom
     from pathlib import Path
     from typing import BinaryIO
 
@@ -97,6 +99,25 @@ class Store:
         part_of(final).replace(final)
         sync_folder(final.parent)
         return final
+
+    def adopt(self, new: BufferedRandom) -> tuple[str, int]:
+        """Give a file that was written beside the others its name; return its sha256 and size.
+
+        The file keeps its old name as well, for whoever made it to remove.
+        """
+        new.flush()
+        os.fsync(new.fileno())
+        new.seek(0)
+        sha256 = hashlib.file_digest(new, "sha256").hexdigest()
+        size = new.tell()
+        final = self.path(sha256)
+        final.parent.mkdir(exist_ok=True)
+        linked = final.with_name(f"{sha256}.new-{os.getpid()}")
+        os.link(new.name, linked)
+        linked.chmod(0o644)
+        linked.replace(final)
+        sync_folder(final.parent)
+        return sha256, size
 
     def discard(self, artifact: Artifact) -> None:
         """Remove the part of an artifact; the caller holds its lock."""

@@ -47,7 +47,7 @@ def ensure_lock(
         LockError: the lock cannot be read, or resolving failed.
     """
     former = former_lock(project, policy.upgrade)
-    fresh = former is not None and former.inputs == inputs.digest(config, settings)
+    fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
     if former and fresh and not policy.upgrade.anything and not (policy.links and _links(project, former)):
         return former
     if former and not policy.update and not policy.upgrade.anything:

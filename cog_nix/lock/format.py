@@ -124,6 +124,8 @@ def _source(source: Source) -> dict[str, Any]:
         "requires": [_wheel(wheel) for wheel in source.requires],
         "isolated": source.isolated,
         "subdirectory": source.subdirectory,
+        "revision": source.revision,
+        "sees": list(source.sees),
     }
 
 
@@ -227,6 +229,8 @@ def _read_source(data: dict[str, Any]) -> Source:
         requires=_wheels(data["requires"]),
         isolated=isolated,
         subdirectory=_text(data["subdirectory"]),
+        revision=_text(data["revision"]),
+        sees=_texts(data["sees"]),
     )
 
 

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
+from cog_nix.lock import sdk
 from cog_nix.lock.format import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from cog_nix.config.model import Config, Settings
 
+_FILE = re.compile(r"(?:(?:-r|-c|--requirement|--constraint)[\s=]*)?(?P<path>[^-\s][^;]*?)\s*(?:;|$)")
 
-def digest(config: Config, settings: Settings) -> str:
-    """Return ``sha256:…`` over everything that resolving reads."""
+
+def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
+    """Return ``sha256:…`` over everything that resolving reads.
+
+    Args:
+        config: cog.yaml.
+        settings: cog-nix.toml.
+        root: the project, whose files may be requirements; None: they are not looked at.
+    """
     build = config.build
     question = {
         "version": VERSION,
@@ -34,8 +47,30 @@ def digest(config: Config, settings: Settings) -> str:
         "suite": settings.debian.suite,
         "packages": settings.nix.packages,
         "exclude_newer": settings.python.exclude_newer,
+        **_named(settings),
+        **_files(build.requirements, root),
+        **sdk.overrides(root),
         "layers": asdict(settings.layers),
         **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
     }
+    # What most projects have none of is left out above: it must not make every lock stale when it comes.
     text = json.dumps(question, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _named(settings: Settings) -> dict[str, object]:
+    python = settings.python
+    named = {"no_build_isolation": sorted(python.no_build_isolation), "build_requires": python.build_requires}
+    return {name: value for name, value in named.items() if value}
+
+
+def _files(requirements: Sequence[str], root: Path | None) -> dict[str, object]:
+    """Return the hashes of the project's files that are requirements or hold some."""
+    found = {}
+    for line in requirements:
+        named = _FILE.match(line)
+        path = root / named["path"] if root and named else None
+        if path and path.is_file():
+            with path.open("rb") as stream:
+                found[line] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"files": found} if found else {}

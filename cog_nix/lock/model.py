@@ -42,9 +42,13 @@ class Source:
     requires: tuple[Wheel, ...] = ()
     """The build environment: what ``build-system.requires`` and the backend's own hooks ask for, resolved."""
     isolated: bool = True
-    """Whether the build sees ``requires`` alone; otherwise it sees the project's other wheels as well."""
+    """Whether the build sees ``requires`` alone; otherwise it sees some of the project's wheels as well."""
     subdirectory: str = ""
     """Where in the archive the project is (PEP 610)."""
+    revision: str = ""
+    """What a git requirement asked for: a branch, a tag, a commit; "" for the repository's own branch."""
+    sees: tuple[str, ...] = ()
+    """Names of the project's wheels that the build sees as the image has them, when it is not isolated."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
-from cog_nix.config.sdk import sdk_requirements
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, core, inputs, layers, seed
+from cog_nix.lock import bundled, core, inputs, layers, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.model import Interpreter, Lock
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
-_SDK = {"cog", "coglet"}
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _GLIBC = "libc6"
 
 
@@ -69,7 +65,7 @@ class Resolver:
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
-        wheels = self._wheels(project, config, version, glibc, _wheel_pins(former, upgrade))
+        wheels = self._wheels(project, config, version, glibc, (former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
         own_library = (f"libpython{choice.minor}.so.1.0",) if choice.artifact else ()
         added = self._libraries(project, suite, system, wheels, own_library)
@@ -86,7 +82,7 @@ class Resolver:
         self._tell(added, former)
         base, essential = core.divide(system.groups["base"], python, (*added.packages, *choice.packages))
         lock = Lock(
-            inputs=inputs.digest(config, settings),
+            inputs=inputs.digest(config, settings, project.root),
             suite=suite,
             indexes=tuple(system.indexes),
             seed=self._seed(former, upgrade),
@@ -182,15 +178,26 @@ class Resolver:
         return answer
 
     def _wheels(
-        self, project: Project, config: Config, version: str, glibc: str, pins: Mapping[str, str]
+        self,
+        project: Project,
+        config: Config,
+        version: str,
+        glibc: str,
+        pins: tuple[Lock | None, Upgrade],
     ) -> PythonResolution:
         return self._ask_python(
             PythonRequest(
                 python_version=version,
-                requirements=(*self._requirements(config), *bundled.requirements(version)),
+                requirements=(
+                    *sdk.requirements(config.build, project.root, self.context.reporter.warn),
+                    *(TRACING_REQUIREMENTS if config.tracing else ()),
+                    *bundled.requirements(version),
+                ),
                 glibc=".".join(glibc.split(".")[:2]),
                 project_root=project.root,
-                pins={**bundled.preferences(version), **pins},
+                pins={**bundled.preferences(version), **_wheel_pins(*pins)},
+                build_pins=_build_pins(*pins),
+                commits=_commits(*pins),
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )
@@ -202,20 +209,6 @@ class Resolver:
         if answer is None:
             raise LockError("No plugin resolves Python packages.")
         return answer
-
-    def _requirements(self, config: Config) -> list[str]:
-        """Return the project's lines with Cog's own packages and pip in place of what it says of them."""
-        lines = []
-        for line in config.build.requirements:
-            named = _NAME.match(line)
-            if named and re.sub(r"[-_.]+", "-", named.group(1)).lower() in _SDK:
-                self.context.reporter.warn(
-                    f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored"
-                )
-                continue
-            lines.append(line)
-        tracing = TRACING_REQUIREMENTS if config.tracing else ()
-        return [*lines, *sdk_requirements(config.build.sdk_version), *tracing, "pip"]
 
     def _seed(self, former: Lock | None, upgrade: Upgrade) -> Any:
         if former and not upgrade.everything:
@@ -279,3 +272,24 @@ def _packages(former: Lock | None, upgrade: Upgrade) -> dict[str, NixPackage]:
     if former is None:
         return {}
     return {package.reference: package for package in former.packages if upgrade.keeps(package.reference)}
+
+
+def _build_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, dict[str, str]]:
+    """Return the versions that sources were built with, by the source's name."""
+    if former is None:
+        return {}
+    return {
+        wheel.name: {one.name: one.version for one in wheel.source.requires}
+        for wheel in former.wheels
+        if wheel.source and upgrade.keeps(wheel.name)
+    }
+
+
+def _commits(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
+    """Return the commits of git sources, by ``git+REPOSITORY@REVISION``."""
+    found = {}
+    for wheel in former.wheels if former else ():
+        if wheel.source and wheel.source.kind == "git" and upgrade.keeps(wheel.name):
+            repository, _, commit = wheel.artifact.url.rpartition("@")
+            found[f"{repository}@{wheel.source.revision}"] = commit
+    return found

@@ -188,7 +188,7 @@ def dpkg(root: Path, asked: Ownership, *arguments: str) -> None:
 
 
 def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) -> None:
-    status = namespace.run(root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, asked)
+    status = namespace.run(root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, owners=asked)
     if status:
         sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
 

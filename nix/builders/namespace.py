@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -130,27 +131,57 @@ def _install_filter(*, record: bool) -> None:
     _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, descriptor, 0, 0), "prctl(PR_SET_SECCOMP)")
 
 
-def _mount(source: str, target: Path, kind: str | None, flags: int) -> None:
+def _mount(source: str, target: Path, kind: str | None, flags: int, data: str | None = None) -> None:
     encoded = kind.encode() if kind else None
+    options = data.encode() if data else None
     _check(
-        _libc.mount(source.encode(), str(target).encode(), encoded, ctypes.c_ulong(flags), None),
+        _libc.mount(source.encode(), str(target).encode(), encoded, ctypes.c_ulong(flags), options),
         f"mount {source} on {target}",
     )
 
 
-def _enter(root: Path, binds: dict[str, Path]) -> None:
-    """Move this process into new namespaces with ``root`` as its file system (user_namespaces(7))."""
+def _enter(root: Path, binds: dict[str, Path], lower: Path | None) -> Path:
+    """Move this process into new namespaces (user_namespaces(7)); return what becomes its file system."""
     uid, gid = os.geteuid(), os.getegid()
     _check(_libc.unshare(_NAMESPACES), "user namespaces are not available to this build")
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     _mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
+    if lower:
+        root = _overlay(lower, root)
     for inside, outside in binds.items():
         target = root / inside.lstrip("/")
         if not target.exists():
             target.mkdir(parents=True)
         _mount(str(outside), target, None, MS_BIND | MS_REC)
+    return root
+
+
+def _overlay(lower: Path, upper: Path) -> Path:
+    """Lay ``upper`` over ``lower``; return where both are seen (Linux, "Overlay Filesystem")."""
+    work, seen = upper.with_name(f"{upper.name}.work"), upper.with_name(f"{upper.name}.seen")
+    for folder in (work, seen):
+        folder.mkdir(exist_ok=True)
+    try:
+        _mount("overlay", seen, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
+    except NamespaceError:
+        # Linux before 5.11, or a build folder that is an overlay itself: copy what is not in upper yet.
+        _complete(lower, upper)
+        return upper
+    return seen
+
+
+def _complete(lower: Path, upper: Path) -> None:
+    for entry in os.scandir(lower):
+        target = upper / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            target.mkdir(exist_ok=True)
+            _complete(Path(entry.path), target)
+        elif not os.path.lexists(target):
+            shutil.copy2(entry.path, target, follow_symlinks=False)
+            if not entry.is_symlink():
+                target.chmod(target.stat().st_mode | 0o200)
 
 
 def _become(
@@ -181,7 +212,9 @@ def run(
     command: list[str],
     environment: dict[str, str],
     binds: dict[str, Path],
+    *,
     owners: Ownership | None = None,
+    lower: Path | None = None,
 ) -> int:
     """Run a command as root of ``root``; wait for it.
 
@@ -191,6 +224,7 @@ def run(
         environment: the whole environment.
         binds: folders of this side to show inside, by path inside; files as well where one is there already.
         owners: is told which owners and special bits the command asks for; None: nobody is.
+        lower: a file system that ``root`` is laid over; it is not changed.
 
     Returns:
         The exit status; 128 + signal number when a signal ended it; 125 when the namespace cannot be made.
@@ -203,7 +237,7 @@ def run(
         code = 125
         try:
             os.close(told)
-            _enter(root, binds)
+            root = _enter(root, binds, lower)
             status = _supervised(root, command, environment, owners, tell)
             code = _code(status)
         except (NamespaceError, OSError) as error:

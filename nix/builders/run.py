@@ -164,7 +164,7 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
             [*instruction.argv],
             {**given, **made.variables},
             {**binds, **made.binds},
-            system.asked,
+            owners=system.asked,
         )
     if status:
         sys.exit(f"cog-nix: the command ended with exit status {status}")

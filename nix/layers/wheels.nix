@@ -1,16 +1,60 @@
 /*
-  Fragments of the wheels, one each.
+  Fragments of the wheels, one each. What comes as source is built to a wheel first, in a derivation of its own.
 
-  Type: { derive, store, locked, interpreter } -> { "wheel:NAME" = store path; }
+  Type: { derive, store, locked, interpreter, debs } -> { "wheel:NAME" = store path; }
 */
 {
   derive,
   store,
   locked,
   interpreter,
+  debs,
 }:
-builtins.listToAttrs (
-  map (wheel: {
+let
+  # The file to install: the locked one, or a folder with the one that is built from it.
+  wheelOf = wheel: if wheel ? source then built wheel else "${store.file wheel.artifact}";
+
+  # What all builds have in common: the system with compilers, and the project's Python.
+  root = "${derive {
+    name = "build-root";
+    builder = "root";
+    modules = [
+      "archive"
+      "unpack"
+    ];
+    spec.lower = debs.build ++ builtins.attrValues interpreter.fragments;
+  }}";
+
+  built =
+    { source, ... }@wheel:
+    "${derive {
+      name = store.name "${wheel.name}-${wheel.version}-built";
+      builder = "sdist";
+      modules = [
+        "archive"
+        "backend"
+        "bytecode"
+        "deb"
+        "namespace"
+        "python_tree"
+        "unpack"
+        "wheel"
+      ];
+      spec = {
+        inherit (wheel) name version depends;
+        inherit (source) subdirectory;
+        python = interpreter.minor;
+        archive = "${store.file wheel.artifact}";
+        inherit root;
+        sees = map (name: fragments."wheel:${name}") source.sees;
+        requires = map (required: {
+          inherit (required.artifact) filename;
+          path = wheelOf required;
+        }) source.requires;
+      };
+    }}";
+
+  fragment = wheel: {
     name = "wheel:${wheel.name}";
     value = "${derive {
       name = store.name "${wheel.name}-${wheel.version}";
@@ -22,11 +66,15 @@ builtins.listToAttrs (
         "python_tree"
       ];
       spec = {
-        wheel = "${store.file wheel.artifact}";
+        wheel = wheelOf wheel;
         inherit (wheel.artifact) filename;
         python = interpreter.minor;
         inherit (interpreter) tree headers;
-      };
+      }
+      // (if wheel ? origin then { inherit (wheel) origin; } else { });
     }}";
-  }) locked.wheels
-)
+  };
+
+  fragments = builtins.listToAttrs (map fragment locked.wheels);
+in
+fragments

@@ -163,7 +163,7 @@ _RECORDING = """
 import json, pathlib, sys, namespace, ownership
 root, command, *paths = sys.argv[1:]
 asked = ownership.Ownership()
-status = namespace.run(pathlib.Path(root), ["/bin/sh", "-c", command], {"PATH": "/bin:/usr/bin"}, {}, asked)
+status = namespace.run(pathlib.Path(root), ["/bin/sh", "-c", command], {"PATH": "/bin:/usr/bin"}, {}, owners=asked)
 found = {}
 for path in paths:
     info = (pathlib.Path(root) / path).lstat()
@@ -334,3 +334,18 @@ def test_capabilities_are_written_down_and_other_attributes_refused(root: Path) 
 def test_all_that_a_program_starts_is_watched_to_its_end(root: Path) -> None:
     line = "echo > f; (chown 42:43 f; sh -c 'kill -KILL $$') | cat; (cat f | cat) | cat; exit 3"
     assert _record(root, line, "f")[::2] == (3, {"f": [42, 43, 0, "0o644", None]})
+
+
+def test_a_file_system_is_completed_where_it_cannot_be_laid_under(tmp_path: Path) -> None:
+    lower, upper = tmp_path / "lower", tmp_path / "upper"
+    for name in ("lower/usr/bin/tool", "lower/etc/conf", "upper/etc/conf"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (lower / "bin").symlink_to("usr/bin")
+    (lower / "usr/bin/tool").chmod(0o555)
+    namespace._complete(lower, upper)
+    assert (upper / "bin/tool").read_text() == "lower/usr/bin/tool"
+    assert (upper / "bin").is_symlink()
+    assert (upper / "etc/conf").read_text() == "upper/etc/conf"
+    assert (upper / "usr/bin/tool").stat().st_mode & 0o777 == 0o755

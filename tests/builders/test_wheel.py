@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import stat
 from typing import TYPE_CHECKING
 
@@ -122,3 +123,33 @@ def test_two_installations_are_the_same_bits(
         archive.write_fragment(tmp_path / f"{name}-fragment", archive.from_tree(folder), "tiny")
         layers.append(read(tmp_path / f"{name}-fragment"))
     assert layers[0] == layers[1]
+
+
+@pytest.mark.parametrize(
+    ("origin", "described"),
+    [
+        pytest.param(
+            "git+https://example.org/a.git@0123#subdirectory=python",
+            {
+                "url": "https://example.org/a.git",
+                "vcs_info": {"vcs": "git", "commit_id": "0123"},
+                "subdirectory": "python",
+            },
+            id="git",
+        ),
+        pytest.param(
+            "file:///src/a-1.0.tar.gz#sha256=00",
+            {
+                "url": "file:///src/a-1.0.tar.gz",
+                "archive_info": {"hash": "sha256=00", "hashes": {"sha256": "00"}},
+            },
+            id="archive",
+        ),
+    ],
+)
+def test_a_direct_reference_is_written_down_for_pip(
+    make_wheel: Callable[..., Path], root: Path, origin: str, described: dict[str, object]
+) -> None:
+    found = wheel.unpack(make_wheel({"tiny.py": ""}), "3.13", root, origin=origin)
+    assert found["origin"] == origin
+    assert json.loads((root / _SITE / _INFO / "direct_url.json").read_text()) == described

@@ -1,35 +1,11 @@
-"""``build.sdk_version``: what is too old, and what is asked of pip."""
+"""``build.sdk_version``: what is too old."""
 
 from __future__ import annotations
 
 import pytest
 
-from cog_nix.config.sdk import check_sdk, sdk_requirements
-from cog_nix.errors import ConfigError, LockError
-
-
-@pytest.mark.parametrize(
-    ("version", "requirements"),
-    [
-        (None, ("cog", "coglet")),
-        ("0.23.1", ("cog==0.23.1", "coglet")),
-        ("0.18.0a1", ("cog==0.18.0a1", "coglet>=0a0")),
-        ("0.18.0-alpha1", ("cog==0.18.0a1", "coglet>=0a0")),
-        ("0.18.0-rc2", ("cog==0.18.0rc2", "coglet>=0a0")),
-        ("0.18.0-dev3", ("cog==0.18.0.dev3", "coglet>=0a0")),
-        ("prerelease", ("cog>=0a0", "coglet>=0a0")),
-        ("0.16.8", ("cog==0.16.8",)),
-        ("0.17", ("cog==0.17", "coglet")),
-    ],
-)
-def test_requirements(version: str | None, requirements: tuple[str, ...]) -> None:
-    assert sdk_requirements(version) == requirements
-
-
-@pytest.mark.parametrize("version", [">=0.18", "latest", "0.18.x"])
-def test_no_version(version: str) -> None:
-    with pytest.raises(LockError, match="is not a version"):
-        sdk_requirements(version)
+from cog_nix.config.sdk import check_sdk
+from cog_nix.errors import ConfigError
 
 
 @pytest.mark.parametrize(

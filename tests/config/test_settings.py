@@ -32,15 +32,37 @@ suite = "trixie"
 [python]
 exclude_newer = 2026-01-31T00:00:00Z
 mirror = "file:///srv/pythons"
+no_build_isolation = ["Flash_Attn"]
+build_requires = { Some_Thing = ["numpy<2", "cython"] }
 [layers]
 heavy_bytes = 1_000
 budget = 20
 """
     assert settings(tmp_path, text) == Settings(
         DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
-        PythonSettings("2026-01-31T00:00:00Z", "file:///srv/pythons"),
+        PythonSettings(
+            "2026-01-31T00:00:00Z",
+            "file:///srv/pythons",
+            ("flash-attn",),
+            (("some-thing", ("numpy<2", "cython")),),
+        ),
         LayerSettings(1000, 20),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        pytest.param("no_build_isolation = true", "python.no_build_isolation must be a list", id="flag"),
+        pytest.param("no_build_isolation = ['']", "python.no_build_isolation must be a list", id="empty"),
+        pytest.param("build_requires = ['numpy']", "python.build_requires must be a table", id="list"),
+        pytest.param("build_requires = { a = 'numpy' }", "python.build_requires must be a table", id="text"),
+    ],
+)
+def test_what_builds_need_is_checked(tmp_path: Path, written: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected) as caught:
+        settings(tmp_path, f"[python]\n{written}\n")
+    assert "For example" in str(caught.value)
 
 
 @pytest.mark.parametrize("written", ['"2026-01-31"', "2026-01-31"], ids=["text", "date"])

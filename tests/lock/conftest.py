@@ -48,7 +48,12 @@ def make_lock(**changes: Any) -> Lock:
             replace(
                 make_wheel("flash-attn", "2.0", "numpy"),
                 source=Source(
-                    "git", (make_wheel("setuptools", "80.0"),), isolated=False, subdirectory="csrc"
+                    "git",
+                    (make_wheel("setuptools", "80.0"),),
+                    isolated=False,
+                    subdirectory="csrc",
+                    revision="main",
+                    sees=("numpy",),
                 ),
                 origin="git+https://git.example.org/flash-attn@0123456789abcdef0123456789abcdef01234567",
             ),

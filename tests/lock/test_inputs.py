@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,9 @@ from cog_nix.config.model import (
     WeightSource,
 )
 from cog_nix.lock.inputs import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CONFIG = Config(build=Build(requirements=("numpy", "torch==2.5"), system_packages=("ffmpeg", "git")))
 
@@ -108,3 +111,29 @@ def test_a_change_of_the_digest_is_meant() -> None:
     # another value here makes every lock of every project stale
     known = "sha256:3a87c228e5a73328d46f70f6daea3f660b3ea8ae4c0a6e154b1948cc71415db4"
     assert digest(Config(), Settings()) == known
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        pytest.param("./dist/mine-1.0.tar.gz", True, id="archive"),
+        pytest.param("-c dist/mine-1.0.tar.gz", True, id="constraints"),
+        pytest.param("--requirement=./dist/mine-1.0.tar.gz ; x", True, id="requirements"),
+        pytest.param("numpy", False, id="package"),
+        pytest.param("--index-url https://h/dist", False, id="option"),
+    ],
+)
+def test_the_project_s_own_files_make_a_lock_stale(tmp_path: Path, line: str, counts: bool) -> None:  # noqa: FBT001
+    config = replace(_CONFIG, build=replace(_CONFIG.build, requirements=(line,)))
+    path = tmp_path / "dist/mine-1.0.tar.gz"
+    path.parent.mkdir()
+    path.write_bytes(b"one")
+    before = digest(config, Settings(), tmp_path)
+    path.write_bytes(b"two")
+    assert (digest(config, Settings(), tmp_path) != before) == counts
+
+
+def test_the_environment_s_choice_of_the_sdk_makes_a_lock_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest(_CONFIG, Settings())
+    monkeypatch.setenv("COG_SDK_WHEEL", "pypi:0.22.0")
+    assert digest(_CONFIG, Settings()) != before

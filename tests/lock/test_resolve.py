@@ -13,7 +13,7 @@ from cog_nix.errors import LockError
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Index, Interpreter, Seed
-from cog_nix.lock.resolve import Resolver
+from cog_nix.lock.resolve import Resolver, _build_pins, _commits
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
 from cog_nix.report import SilentReporter
@@ -298,9 +298,9 @@ def test_tracing_brings_its_exporters(house: _House) -> None:
     assert house.resolvers.python[0].requirements == (
         "cog",
         "coglet",
+        "pip",
         "opentelemetry-exporter-otlp-proto-http==1.44.0",
         "opentelemetry-exporter-otlp-proto-grpc==1.44.0",
-        "pip",
     )
 
 
@@ -353,9 +353,10 @@ def test_requirements_of_a_file_are_asked_for_in_that_file(house: _House) -> Non
 def test_the_sdk_in_requirements_is_ignored_with_a_warning(house: _House, line: str) -> None:
     house.lock(Config(build=Build(requirements=(line, "numpy"))))
     assert house.resolvers.python[0].requirements == ("numpy", "cog", "coglet", "pip")
-    assert house.reporter.warnings == [
-        f"{line}: the image's Cog SDK is chosen by build.sdk_version; line ignored"
-    ]
+    assert len(house.reporter.warnings) == 1
+    assert house.reporter.warnings[0].startswith(
+        f"'{line}' found in requirements: overriding with latest cog"
+    )
 
 
 @pytest.mark.parametrize(
@@ -555,3 +556,33 @@ def test_the_projects_own_libraries_count(house: _House) -> None:
 def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
     house.resolvers.renamed = {"ffmpeg": "ffmpeg7", "elsewhere": "other"}
     assert house.lock().reasons == (("ffmpeg7", "ffmpeg is asked for"),)
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "expected"),
+    [
+        pytest.param(
+            Upgrade(),
+            {"git+https://git.example.org/flash-attn@main": "0123456789abcdef0123456789abcdef01234567"},
+            id="kept",
+        ),
+        pytest.param(Upgrade(names=frozenset({"flash-attn"})), {}, id="named"),
+        pytest.param(Upgrade(everything=True), {}, id="everything"),
+    ],
+)
+def test_branches_stay_at_their_commits(
+    lock: Callable[..., Lock], upgrade: Upgrade, expected: dict[str, str]
+) -> None:
+    former = lock()
+    wheels = tuple(
+        replace(wheel, artifact=replace(wheel.artifact, url=wheel.origin)) if wheel.origin else wheel
+        for wheel in former.wheels
+    )
+    assert _commits(replace(former, wheels=wheels), upgrade) == expected
+    assert _commits(None, upgrade) == {}
+
+
+def test_what_sources_were_built_with_stays(lock: Callable[..., Lock]) -> None:
+    assert _build_pins(lock(), Upgrade()) == {"flash-attn": {"setuptools": "80.0"}}
+    assert _build_pins(lock(), Upgrade(everything=True)) == {}
+    assert _build_pins(None, Upgrade()) == {}

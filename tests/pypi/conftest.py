@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
+import subprocess
+import tarfile
 import threading
 import zipfile
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +27,6 @@ from cog_nix_hooks import pypi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from cog_nix.lock.model import Wheel
 
@@ -41,6 +45,28 @@ def wheel(name: str, version: str, requires: Sequence[str] = ()) -> bytes:
     return stream.getvalue()
 
 
+def sdist(folder: str, files: Mapping[str, str]) -> bytes:
+    """Return a source archive with everything in one folder."""
+    stream = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=stream, mode="w", mtime=0) as file,
+        tarfile.open(fileobj=file, mode="w") as tar,
+    ):
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"{folder}/{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+def static(name: str, version: str, requires: Sequence[str] = (), build: Sequence[str] = ("backend",)) -> str:
+    """Return a pyproject.toml that tells all that a resolver asks."""
+    return (
+        f"[build-system]\nrequires = {json.dumps(build)}\nbuild-backend = 'backend'\n"
+        f"[project]\nname = '{name}'\nversion = '{version}'\ndependencies = {json.dumps(requires)}\n"
+    )
+
+
 @dataclass
 class Index:
     """A simple repository (PEP 503, PEP 691)."""
@@ -50,7 +76,10 @@ class Index:
     """Answer as PEP 503 has it: no sizes."""
     hashes: bool = True
     password: str | None = None
-    """User ``user`` must give it for the pages; files are free."""
+    """User ``user`` must give it for pages and repositories; files are free unless ``closed``."""
+    closed: bool = False
+    repositories: dict[str, Path] = field(default_factory=dict)
+    """Git repositories, served as files (gitprotocol-http, "dumb"), by name."""
     uploaded: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -68,9 +97,11 @@ class Index:
         self.files.setdefault(name, {})[f"{name.replace('-', '_')}-{version}-{tags}.whl"] = content
         return content
 
-    def add_source(self, name: str, version: str) -> None:
-        """Add a source distribution."""
-        self.files.setdefault(name, {})[f"{name}-{version}.tar.gz"] = b"source"
+    def add_source(self, name: str, version: str, files: Mapping[str, str] | None = None) -> bytes:
+        """Add a source distribution; return its content. Without files it is none."""
+        content = sdist(f"{name}-{version}", files) if files else b"source"
+        self.files.setdefault(name, {})[f"{name}-{version}.tar.gz"] = content
+        return content
 
     def page(self, name: str) -> tuple[str, bytes]:
         """Return type and body of a project's page."""
@@ -115,8 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, name = self.path.strip("/").partition("/")
         name = name.replace("%2B", "+")
         content = {file: body for files in index.files.values() for file, body in files.items()}
-        if kind == "simple" and not self.allowed(index):
+        repository, _, path = self.path.strip("/").partition("?")[0].removeprefix("git/").partition("/")
+        guarded = {"simple", "git", "files"} if index.closed else {"simple", "git"}
+        if kind in guarded and not self.allowed(index):
             self.answer(401, "text/plain", b"", {"WWW-Authenticate": "Basic"})
+        elif kind == "git" and (index.repositories.get(repository, Path("/")) / ".git" / path).is_file():
+            self.answer(200, "text/plain", (index.repositories[repository] / ".git" / path).read_bytes())
         elif kind == "simple" and name in index.files:
             self.answer(200, *index.page(name))
         elif kind == "files" and name in content:
@@ -148,29 +183,52 @@ class _Server(ThreadingHTTPServer):
         """Say nothing when a client goes away."""
 
 
-@pytest.fixture
-def make_index() -> Iterator[Callable[[], Index]]:
-    servers: list[tuple[_Server, threading.Thread]] = []
-
-    def make() -> Index:
-        index = Index()
-        server = _Server(index)
-        index.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        return index
-
-    yield make
-    for server, thread in servers:
+@contextmanager
+def serve() -> Iterator[Index]:
+    """Serve a new index on loopback."""
+    index = Index()
+    server = _Server(index)
+    index.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield index
+    finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
 @pytest.fixture
+def make_index() -> Iterator[Callable[[], Index]]:
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(serve())
+
+
+@pytest.fixture
 def index(make_index: Callable[[], Index]) -> Index:
     return make_index()
+
+
+def commit(folder: Path, files: Mapping[str, str], tag: str = "") -> str:
+    """Commit files to the repository in ``folder``, made when needed; return the commit."""
+
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+        command = ["git", *identity, "-c", "commit.gpgSign=false", *words]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--allow-empty", "--message", "x")
+    if tag:
+        git("tag", tag)
+    git("update-server-info")
+    return git("rev-parse", "HEAD")
 
 
 @pytest.fixture
@@ -205,7 +263,12 @@ def resolve(tmp_path: Path, project: Path) -> Callable[..., dict[str, Wheel]]:
         reporter = SilentReporter()
         context = Context(
             Settings(python=PythonSettings(exclude_newer=exclude_newer)),
-            CachingFetcher(tmp_path / "cache", reporter),
+            CachingFetcher(
+                tmp_path / "cache",
+                reporter,
+                credentials=lambda: pypi.download_credentials(lines),
+                root=project,
+            ),
             reporter,
             tmp_path / "cache",
         )

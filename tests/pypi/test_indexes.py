@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix_hooks.pypi.indexes import credentialed_indexes, uv_environment
+from cog_nix_hooks.pypi.indexes import credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines
 
 if TYPE_CHECKING:
@@ -111,12 +111,51 @@ def test_local_wheels_of_the_machine_have_no_say(tmp_path: Path) -> None:
     assert "/wheels" not in "".join(value for name, value in env.items() if name.startswith("UV_"))
 
 
-def test_indexes_with_credentials_are_listed(tmp_path: Path) -> None:
-    secret = "https://user:pass@uv.example.org/simple"  # noqa: S105
-    known = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path), "PIP_INDEX_URL": PIP_INDEX}
-    assert credentialed_indexes({**known, "UV_INDEX": f"corp={secret} https://b.example.org/p@th"}) == (
-        secret,
-    )
+@pytest.mark.parametrize(
+    ("lines", "variables"),
+    [
+        pytest.param((), {"UV_INDEX": "https://b.example.org/p@th corp=SECRET"}, id="uv"),
+        pytest.param((), {"PIP_EXTRA_INDEX_URL": "https://b.example.org SECRET"}, id="pip"),
+        pytest.param(("torch --extra-index-url=SECRET",), {}, id="behind-a-requirement"),
+        pytest.param(("--find-links SECRET",), {}, id="find-links"),
+        pytest.param(("a @ SECRET",), {}, id="file"),
+        pytest.param(("a @ git+SECRET",), {}, id="git"),
+        pytest.param(
+            ("--index-url https://${WHO}:${TOKEN}@uv.example.org/simple",),
+            {"WHO": "user", "TOKEN": "p%40ss"},
+            id="from-the-environment",
+        ),
+        pytest.param(
+            (),
+            {
+                "UV_INDEX": "my-corp=https://uv.example.org/simple",
+                "UV_INDEX_MY_CORP_USERNAME": "user",
+                "UV_INDEX_MY_CORP_PASSWORD": "p@ss",
+            },
+            id="named-index",
+        ),
+    ],
+)
+def test_urls_with_credentials_are_listed(
+    tmp_path: Path, lines: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    secret = "https://user:p%40ss@uv.example.org/simple"  # noqa: S105
+    known = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
+    known |= {name: value.replace("SECRET", secret) for name, value in variables.items()}
+    assert credentialed_urls([line.replace("SECRET", secret) for line in lines], known) == (secret,)
+
+
+@pytest.mark.parametrize("variable", ["UV_KEYRING_PROVIDER", "PIP_KEYRING_PROVIDER"])
+def test_a_keyring_is_asked_for_the_password_of_a_user(tmp_path: Path, variable: str) -> None:
+    keyring = tmp_path / "keyring"
+    keyring.write_text('#!/bin/sh\n[ "$*" = "get uv.example.org user" ] && echo hunter2\n')
+    keyring.chmod(0o755)
+    index = "https://user@uv.example.org/simple"
+    known = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path), "UV_DEFAULT_INDEX": index}
+    known["PATH"] = f"{tmp_path}:/usr/bin:/bin"
+    assert credentialed_urls((), known) == (index,)
+    asked = credentialed_urls((), {**known, variable: "subprocess"})
+    assert asked == ("https://user:hunter2@uv.example.org/simple",)
 
 
 def test_the_machine_s_index_is_used(

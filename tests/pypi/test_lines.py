@@ -32,13 +32,13 @@ from cog_nix_hooks.pypi.lines import Lines, parse
             id="twice",
         ),
         pytest.param(
-            ["--pre", "--no-index", "--trusted-host h", "--prefer-binary", "--only-binary=:all:"],
+            ["--pre", "--no-index", "--trusted-host h"],
             Lines(trusted=("h",), no_index=True, pre=True),
             id="flags",
         ),
         pytest.param(
             ["a==1 --hash=sha256:00 --hash=sha256:11"],
-            Lines(("a==1 --hash=sha256:00 --hash=sha256:11",)),
+            Lines(("a==1 --hash=sha256:00 --hash=sha256:11",), hashes={"a": frozenset({"00", "11"})}),
             id="hashes",
         ),
         pytest.param(
@@ -56,23 +56,59 @@ def test_lines_are_sorted(lines: list[str], expected: Lines) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "expected"),
     [
-        "git+https://user:hunter2@example.org/a.git@main",
-        "a @ git+ssh://user:hunter2@example.org/a.git",
-        "-e ./a",
-        "--editable=./a",
-        "hg+https://example.org/a",
-        "https://user:hunter2@example.org/a-1.0.tar.gz",
-        "a @ https://example.org/a-1.0.zip ; python_version > '3'",
-        "./a-1.0.tar.gz",
+        pytest.param("git+https://h/a.git@main", "git+https://h/a.git@main", id="git"),
+        pytest.param("-e git+https://h/a.git#egg=A", "A @ git+https://h/a.git", id="editable"),
+        pytest.param(
+            "git+https://h/a.git@v1#egg=a&subdirectory=sub ; python_version > '3'",
+            "a @ git+https://h/a.git@v1#subdirectory=sub ; python_version > '3'",
+            id="egg-and-subdirectory",
+        ),
+        pytest.param("b @ git+https://h/a.git#egg=a", "b @ git+https://h/a.git", id="named-twice"),
+        pytest.param("a @ https://h/a-1.0.zip", "a @ https://h/a-1.0.zip", id="archive"),
+        pytest.param("./dist/a-1.0.tar.gz", "./dist/a-1.0.tar.gz", id="local"),
     ],
 )
-def test_sources_are_refused(line: str) -> None:
-    with pytest.raises(LockError, match=r"cog\.yaml: .* would have to be built from source") as caught:
+def test_direct_references_are_brought_into_one_form(line: str, expected: str) -> None:
+    assert parse([line], "cog.yaml").requirements == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param("-e ./a", "a folder in place", id="editable-folder"),
+        pytest.param("--editable=./a", "a folder in place", id="long-option"),
+        pytest.param("hg+https://user:hunter2@example.org/a", "in a hg repository", id="mercurial"),
+        pytest.param("a @ svn+https://example.org/a", "in a svn repository", id="subversion"),
+    ],
+)
+def test_what_no_image_can_have_is_refused(line: str, message: str) -> None:
+    with pytest.raises(LockError, match=message) as caught:
         parse([line], "cog.yaml")
-    assert "wheel" in caught.value.hint
+    assert caught.value.hint
     assert "hunter2" not in caught.value.message
+
+
+def test_build_options_collect_normalised_names() -> None:
+    lines = parse(
+        [
+            "--no-binary A_b,c",
+            "--no-binary :none:",
+            "--no-binary=D.e",
+            "--only-binary :all:",
+            "--prefer-binary",
+        ],
+        "cog.yaml",
+    )
+    assert (lines.no_binary, lines.only_binary, lines.prefer_binary) == (("d-e",), (":all:",), True)
+    assert parse(["--no-build-isolation"], "cog.yaml").not_isolated == (":all:",)
+
+
+def test_variables_are_expanded_and_remembered_as_secrets() -> None:
+    lines = parse(["--index-url https://u:${TOKEN}@h/${MISSING}"], "cog.yaml", {"TOKEN": "hunter2"})
+    assert lines.index == "https://u:hunter2@h/${MISSING}"
+    assert lines.secrets == ("hunter2",)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,9 @@ def test_a_wheel_can_be_named_by_url_or_found_beside_the_project(
     assert (artifact.url, artifact.size) == (url, len(content))
     assert artifact.sha256 == hashlib.sha256(content).hexdigest()
     assert found["direct"].depends == ("beside",)
-    assert found["beside"].artifact.url.startswith("file:///")
+    assert found["direct"].origin == f"{url}#sha256={artifact.sha256}"
+    assert found["beside"].artifact.url == "./wheels/beside-1.0-py3-none-any.whl"
+    assert found["beside"].origin == ""
 
 
 def test_credentials_of_an_index_reach_uv_but_not_the_lock(index: Index, resolve: Resolve) -> None:
@@ -175,13 +177,12 @@ def troubled(index: Index, project: Path) -> Index:
         pytest.param(("app", "lib<2"), "app depend on lib>=2 and you require app", "Loosen", id="conflict"),
         pytest.param(("lib==7",), "there is no version of lib==7", "Loosen", id="no-such-version"),
         pytest.param(("libb",), "libb was not found", "spelling of libb", id="no-such-name"),
-        pytest.param(("source",), "source==1.0 has no usable wheels", "wheels only", id="source-only"),
+        pytest.param(("source",), "cannot be read|no source archive", "", id="broken-source"),
+        pytest.param(("--only-binary=:all:", "source"), "no usable wheels", "has a wheel", id="no-wheel"),
         pytest.param(("binary",), "cp310", "python_version", id="for-other-pythons"),
         pytest.param(("lib ==",), "parse requirement in cog.yaml", "Correct", id="not-a-requirement"),
         pytest.param(("-r missing.txt",), "missing.txt", "Correct", id="missing-file"),
-        pytest.param(
-            (".",), "Building source distributions .*is disabled", "wheels only", id="a-source-tree"
-        ),
+        pytest.param((".",), "is the folder|does not tell", "", id="a-source-tree"),
     ],
 )
 def test_what_cannot_be_satisfied_is_explained(
@@ -189,7 +190,7 @@ def test_what_cannot_be_satisfied_is_explained(
 ) -> None:
     with pytest.raises(LockError, match=message) as caught:
         resolve(troubled.line, *lines, asked_in="cog.yaml")
-    assert "cog.yaml" in caught.value.message
+    assert "cog.yaml" in caught.value.message or not hint
     assert hint in caught.value.hint
     assert "error:" not in caught.value.message
 

@@ -1,27 +1,41 @@
-"""Resolves Python requirements to wheels with uv.
+"""Resolves Python requirements with uv, to wheels and to sources that wheels are built from.
 
 The story is in :mod:`.resolve`; what each module knows: requirement lines (:mod:`.lines`), the machine's
-indexes (:mod:`.indexes`), uv's command line (:mod:`.uv`) and output (:mod:`.pylock`), the image's tags and
-markers (:mod:`.target`), and how to put uv's failures (:mod:`.explain`).
+indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`) and output (:mod:`.pylock`), the
+image's tags and markers (:mod:`.target`), where packages come from (:mod:`.places`), which
+commits stay (:mod:`.commits`), what a source says
+(:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked (:mod:`.metadata`),
+and how to put uv's failures (:mod:`.explain`).
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cog_nix.spec import Context, PythonRequest, PythonResolution
 
 
 @hookimpl
 def resolve_python_packages(request: PythonRequest, context: Context) -> PythonResolution:
-    """Find one wheel for each requirement and what it requires.
+    """Find one wheel, or a source to build one from, for each requirement and what it requires.
 
     Raises:
-        LockError: the requirements cannot be satisfied by wheels, or the index cannot be reached.
+        LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
     from cog_nix_hooks.pypi.resolve import resolve  # noqa: PLC0415 - only locking needs it
 
     return resolve(request, context)
+
+
+@hookimpl
+def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
+    """Return the index URLs with credentials of requirements, uv, pip and the keyring."""
+    from cog_nix_hooks.pypi.indexes import credentialed_urls  # noqa: PLC0415 - only downloading needs it
+
+    return credentialed_urls(requirements, os.environ)

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 _LONGEST = 1500
 """Characters of uv's explanation that are shown; the rest is seldom read."""
 
-_WHEELS_ONLY = (
-    "cog-nix takes wheels only: it cannot build packages that come as source yet. Choose a version that has a"
-    " wheel for this Python, or another python_version."
-)
+_NO_FILE = "Choose a version that has a wheel for this Python, or another python_version."
 
 _PREFIX = re.compile(r"^\s*(?:error:|cause:|Caused by:|[\u00d7├╰─▶│]+)\s*")
 _FETCHED = re.compile(
@@ -28,6 +25,9 @@ _FETCHED = re.compile(
 _NO_WHEEL = re.compile(
     r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
 )
+_BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
+_GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
+_BACKEND = re.compile(r"The build backend returned an error|Failed to install requirements from")
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 _REFUSED = re.compile(
     r"An index URL \((?P<url>[^)\s]+)\) (?:could not be queried|returned).*?\(?(?P<answer>40[13] \w+)"
@@ -36,7 +36,12 @@ _NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provide
 
 
 def explain(
-    stderr: str, *, asked_in: str, python_version: str, exclude_newer: str | None = None
+    stderr: str,
+    *,
+    asked_in: str,
+    python_version: str,
+    exclude_newer: str | None = None,
+    secrets: Iterable[str] = (),
 ) -> LockError:
     """Return the error for what uv wrote to stderr.
 
@@ -45,8 +50,9 @@ def explain(
         asked_in: the file that the requirements stand in.
         python_version: of the interpreter in the image.
         exclude_newer: the date that limits the search, if any.
+        secrets: values that must not be shown, beyond what URLs carry.
     """
-    text = redact(stderr).replace("`-`", asked_in)
+    text = redact(stderr, secrets).replace("`-`", asked_in)
     refused = _REFUSED.search(text)
     if refused:
         return _refused(refused["url"], refused["answer"])
@@ -55,9 +61,34 @@ def explain(
     fetched = _FETCHED.search(text)
     if fetched:
         return _unreachable(text, fetched[1])
+    source = _source_failure(text, asked_in)
+    if source:
+        return source
     said = shorten(_statements(text))
-    hint = _WHEELS_ONLY if _NO_WHEEL.search(text) else "Correct the requirements."
+    hint = _NO_FILE if _NO_WHEEL.search(text) else "Correct the requirements."
     return LockError(f"uv cannot resolve the requirements in {asked_in}:\n{said}", hint=hint)
+
+
+def _source_failure(text: str, asked_in: str) -> LockError | None:
+    if "git executable not found" in text.lower():
+        return LockError(
+            f"{asked_in} names a git repository, and git is not installed here",
+            hint="Install git, or name a release of the package instead of its repository.",
+        )
+    if _GIT.search(text):
+        return LockError(
+            f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
+            hint="Check its URL and revision, and that git can clone it here without asking.",
+        )
+    built = _BUILT.search(text)
+    if built or _BACKEND.search(text):
+        what = built[1] if built else "a source"
+        return LockError(
+            f"{asked_in}: {what} does not tell what it requires, and finding out by running its build on this"
+            f" machine failed:\n{shorten(_statements(text))}",
+            hint="Name a version that has a wheel for this Python, or correct its build.",
+        )
+    return None
 
 
 def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer: str | None) -> LockError:
@@ -71,7 +102,7 @@ def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer:
             " one that lacks it."
         )
     elif _NO_WHEEL.search(text):
-        hint = _WHEELS_ONLY
+        hint = _NO_FILE
     else:
         hint = "Loosen one of the requirements named above."
     if exclude_newer:

@@ -9,22 +9,39 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
+import shutil
 import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cog_nix import processes
+from cog_nix.fetch import urls
+from cog_nix_hooks.pypi.lines import parse, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cog_nix_hooks.pypi.lines import Lines
 
 _UV_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _UV_INDEX_KEYS = {"index", "index-url", "extra-index-url"}
 _CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+_SDK_VARIABLES = ("COG_SDK_WHEEL", "COGLET_WHEEL")
+_KEYRING_PROVIDERS = {"subprocess", "import", "auto"}
 # These would change what is asked, or contradict an argument.
-_DROPPED = ("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_PYTHON_DOWNLOADS", "UV_NO_BINARY", "UV_CONFIG_SETTINGS")
+_DROPPED = (
+    "UV_SYSTEM_PYTHON",
+    "UV_PYTHON",
+    "UV_PYTHON_DOWNLOADS",
+    "UV_NO_BINARY",
+    "UV_NO_BUILD",
+    "UV_ONLY_BINARY",
+    "UV_CONFIG_SETTINGS",
+)
 
 
 @dataclass(frozen=True)
@@ -64,26 +81,79 @@ def uv_environment(lines: Lines, environ: Mapping[str, str]) -> dict[str, str]:
     certificates = [*(environ.get(name) for name in _CERTIFICATE_VARIABLES), pip.cert]
     if "SSL_CERT_DIR" not in env:
         _set_default(env, "SSL_CERT_FILE", next(filter(None, certificates), None))
+    if environ.get("PIP_KEYRING_PROVIDER") in _KEYRING_PROVIDERS:
+        env.setdefault("UV_KEYRING_PROVIDER", "subprocess")
     if not any(name in env for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         _set_default(env, "ALL_PROXY", pip.proxy)
     _set_default(env, "UV_HTTP_TIMEOUT", pip.timeout)
     return env
 
 
-def credentialed_indexes(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the configured index URLs that carry a user and password, for the fetcher to know them."""
+def credentialed_urls(lines: Iterable[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the URLs that carry a user and password, for the fetcher to know them.
+
+    They come from requirement lines, from uv's and pip's configuration, and where only a user is named, from
+    the keyring, if uv or pip is told to ask it.
+
+    Args:
+        lines: requirement and option lines; ``${NAME}`` in them is expanded.
+        environ: the environment of this process.
+    """
+    known = parse(lines, "requirements", environ)
     pip = pip_config(environ)
-    urls = [pip.index_url or "", *pip.extra_index_urls]
+    found = [pip.index_url or "", *pip.extra_index_urls, known.index or "", *known.extra, *known.find_links]
+    found += [url_of(requirement).removeprefix("git+") for requirement in known.requirements]
+    found += [environ.get(name, "") for name in _SDK_VARIABLES]
     for name in _UV_INDEX_VARIABLES:
-        urls += [_unnamed(url) for url in environ.get(name, "").split()]
-    return tuple(dict.fromkeys(url for url in urls if "@" in url.partition("://")[2].partition("/")[0]))
+        found += [_with_named_credentials(index, environ) for index in environ.get(name, "").split()]
+    with_user = dict.fromkeys(url for url in found if urls.credentials_in(url))
+    return tuple(_from_keyring(url, environ) for url in with_user)
+
+
+def authorised(url: str, known: Iterable[str]) -> str:
+    """Return a URL with the credentials that are known for its host, for a single request."""
+    host = urls.host_of(url)
+    for one in known:
+        pair = urls.credentials_in(one)
+        if pair and urls.host_of(one) == host and not urls.credentials_in(url):
+            return _with_credentials(url, pair)
+    return url
+
+
+def _with_named_credentials(index: str, environ: Mapping[str, str]) -> str:
+    """Return the URL of ``name=URL`` with what ``UV_INDEX_NAME_USERNAME`` and ``…_PASSWORD`` say."""
+    name, equals, url = index.partition("=")
+    if not equals or "://" in name:
+        return index
+    prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+    user, password = environ.get(f"{prefix}_USERNAME"), environ.get(f"{prefix}_PASSWORD")
+    return _with_credentials(url, (user or "", password or "")) if user or password else url
+
+
+def _from_keyring(url: str, environ: Mapping[str, str]) -> str:
+    """Complete a URL that names a user only, as uv does: the keyring is asked for URL, then host."""
+    user, password = urls.credentials_in(url) or ("", "")
+    asked = {environ.get("UV_KEYRING_PROVIDER"), environ.get("PIP_KEYRING_PROVIDER")} & _KEYRING_PROVIDERS
+    if password or not user or not asked or not shutil.which("keyring", path=environ.get("PATH")):
+        return url
+    for service in (urls.without_credentials(url), urls.host_of(url)):
+        finished = processes.run(["keyring", "get", service, user], env=environ, check=False)
+        if finished.returncode == 0 and finished.stdout.strip():
+            return _with_credentials(url, (user, finished.stdout.strip()))
+    return url
+
+
+def _with_credentials(url: str, pair: urls.Credentials) -> str:
+    scheme, separator, rest = urls.without_credentials(url).partition("://")
+    user, password = (quote(part, safe="") for part in pair)
+    return f"{scheme}{separator}{user}:{password}@{rest}"
 
 
 def uv_has_indexes(environ: Mapping[str, str]) -> bool:
     """Whether uv itself is told of an index, by a variable or in ``uv.toml``."""
     if any(environ.get(name) for name in _UV_INDEX_VARIABLES):
         return True
-    for path in _uv_files(environ):
+    for path in uv_files(environ):
         try:
             known = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
@@ -140,7 +210,8 @@ def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(named)
 
 
-def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
+def uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the configuration files of uv, from general to special; some may be missing."""
     named = environ.get("UV_CONFIG_FILE")
     if named:
         yield Path(named)
@@ -166,9 +237,3 @@ def _set_indexes(env: dict[str, str], default: str | None, extra: tuple[str, ...
 def _set_default(env: dict[str, str], name: str, value: str | None, *, replace: bool = False) -> None:
     if value and (replace or not env.get(name)):
         env[name] = value
-
-
-def _unnamed(index: str) -> str:
-    """Return the URL of ``name=URL`` (uv's way to name an index)."""
-    name, equals, url = index.partition("=")
-    return url if equals and "://" not in name else index

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
+
+from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
+from cog_nix.fetch import urls
 from cog_nix.processes import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _VALUED = {
     "-i": "index",
@@ -22,20 +25,27 @@ _VALUED = {
     "-f": "find_links",
     "--find-links": "find_links",
     "--trusted-host": "trusted",
-    "--only-binary": "",  # it is so anyway
-    "--no-binary": "",  # a wheel serves as well; there is no building yet
+    "--only-binary": "only_binary",
+    "--no-binary": "no_binary",
+    "--no-build-isolation-package": "not_isolated",
     "--use-feature": "",
+    "--config-settings": "",  # for one requirement, which pip hands to the build; wheels do not need it
 }
 _FLAGS = {
     "--no-index": "no_index",
     "--pre": "pre",
-    "--prefer-binary": "",
+    "--prefer-binary": "prefer_binary",
+    "--no-build-isolation": "not_isolated",
     "--require-hashes": "",
+    "--use-pep517": "",
 }
 _PASSED_ON = ("-r", "--requirement", "-c", "--constraint")
-_FROM_SOURCE = re.compile(r"^(?:-e\b|--editable\b)|(?:^|@\s*)(?:git|hg|svn|bzr)\+", re.IGNORECASE)
+_EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s+)")
+_REPOSITORY = re.compile(r"(?:^|@\s*)(?P<kind>git|hg|svn|bzr)\+", re.IGNORECASE)
 _OPTION_BEHIND = re.compile(r"\s(?=--?[a-z])", re.IGNORECASE)
-_SOURCE_ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".tar")
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
+_NAME = re.compile(r"^\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@ ]|$)")
+_ALL = ":all:"
 
 
 @dataclass(frozen=True)
@@ -49,27 +59,48 @@ class Lines:
     extra: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    """Normalised names that must be built from source; ``:all:``: every one."""
+    only_binary: tuple[str, ...] = ()
+    """Normalised names that must come as wheels; ``:all:``: every one."""
+    not_isolated: tuple[str, ...] = ()
+    """Normalised names whose builds see the project's packages; ``:all:``: every one."""
+    hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The sha256 that a package's file may have, by normalised name (pip's hash-checking mode)."""
+    secrets: tuple[str, ...] = ()
+    """Values that came from the environment (``${TOKEN}``): never to be shown or written."""
     no_index: bool = False
     pre: bool = False
+    prefer_binary: bool = False
 
 
-def parse(lines: Iterable[str], asked_in: str) -> Lines:
+def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None = None) -> Lines:
     """Sort requirement and option lines.
 
     Options behind a requirement (``torch==2.0.1 --extra-index-url=…``) count for the whole file, as with Cog.
+    ``${NAME}`` stands for a variable of the environment, as with pip.
+
+    Args:
+        lines: of a requirements file, comments gone.
+        asked_in: the file's name, for messages.
+        environ: for ``${NAME}``.
 
     Raises:
-        LockError: an option is unknown or lacks its value, or a requirement is a source tree.
+        LockError: an option is unknown or lacks its value, or a requirement cannot be installed.
     """
     requirements: list[str] = []
     options: list[tuple[str, str]] = []
-    for line in filter(None, map(str.strip, lines)):
+    hashes: dict[str, frozenset[str]] = {}
+    secrets: list[str] = []
+    for raw in filter(None, map(str.strip, lines)):
+        line = _expanded(raw, environ or {}, secrets)
         requirement, words = _split(line, asked_in)
-        _refuse_sources(requirement, asked_in)
-        hashes = [word for word in words if word.startswith("--hash")]
+        requirement = _direct(requirement, asked_in)
+        checks = [word for word in words if word.startswith("--hash")]
         if requirement:
-            requirements.append(" ".join([requirement, *hashes]))
-        options += _options([word for word in words if word not in hashes], line, asked_in)
+            requirements.append(" ".join([requirement, *checks]))
+            _note_hashes(requirement, checks, hashes)
+        options += _options([word for word in words if word not in checks], line, asked_in)
 
     def all_of(kind: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value for name, value in options if name == kind))
@@ -80,13 +111,59 @@ def parse(lines: Iterable[str], asked_in: str) -> Lines:
         extra=all_of("extra"),
         find_links=all_of("find_links"),
         trusted=all_of("trusted"),
-        **{flag: any(name == flag for name, _ in options) for flag in ("no_index", "pre")},
+        no_binary=_names(all_of("no_binary")),
+        only_binary=_names(all_of("only_binary")),
+        not_isolated=_names(value or _ALL for value in all_of("not_isolated")),
+        hashes=hashes,
+        secrets=tuple(dict.fromkeys(secrets)),
+        **{flag: any(name == flag for name, _ in options) for flag in ("no_index", "pre", "prefer_binary")},
     )
+
+
+def covers(names: tuple[str, ...], name: str) -> bool:
+    """Return whether a list such as ``no_binary`` covers a package."""
+    return name in names or _ALL in names
+
+
+def requirement_name(line: str) -> str | None:
+    """Return the normalised name that a requirement begins with; None when it is a bare URL or path."""
+    found = _NAME.match(line)
+    return canonicalize_name(found["name"]) if found else None
+
+
+def _expanded(line: str, environ: Mapping[str, str], secrets: list[str]) -> str:
+    """Replace ``${NAME}``; a variable that is not set stays as it is (pip, "Using environment variables")."""
+
+    def value(found: re.Match[str]) -> str:
+        known = environ.get(found["name"])
+        if known:
+            secrets.append(known)
+        return known or found[0]
+
+    return _VARIABLE.sub(value, line)
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of pip's lists: separated by commas, ``:none:`` empties what came before."""
+    found: list[str] = []
+    for name in (part.strip() for value in values for part in value.split(",")):
+        if name == ":none:":
+            found.clear()
+        elif name:
+            found.append(name if name == _ALL else canonicalize_name(name))
+    return tuple(dict.fromkeys(found))
+
+
+def _note_hashes(requirement: str, checks: list[str], hashes: dict[str, frozenset[str]]) -> None:
+    name = requirement_name(requirement)
+    found = {check.partition("sha256:")[2].lower() for check in checks if "sha256:" in check}
+    if name and found:
+        hashes[name] = hashes.get(name, frozenset()) | found
 
 
 def _split(line: str, asked_in: str) -> tuple[str, list[str]]:
     """Split a line into its requirement, if any, and the words of its options."""
-    if line.startswith(_PASSED_ON) or _FROM_SOURCE.match(line):
+    if line.startswith(_PASSED_ON) or _EDITABLE.match(line):
         return line, []
     if line.startswith("-"):
         return "", _words(line, line, asked_in)
@@ -126,15 +203,52 @@ def _options(words: list[str], line: str, asked_in: str) -> list[tuple[str, str]
     return found
 
 
-def _refuse_sources(requirement: str, asked_in: str) -> None:
+def _direct(requirement: str, asked_in: str) -> str:
+    """Bring what names its source into the form that uv takes; refuse what no image can be made from.
+
+    Raises:
+        LockError: an editable folder, or a version control system that is not git.
+    """
     if requirement.startswith(_PASSED_ON):
-        return
-    url = requirement.partition(" @ ")[2] or requirement
-    path = urlsplit(url.split(";")[0].strip()).path
-    archive = path.lower().endswith(_SOURCE_ARCHIVES) and ("/" in path)
-    if _FROM_SOURCE.search(requirement) or archive:
+        return requirement
+    plain = _EDITABLE.sub("", requirement)
+    repository = _REPOSITORY.search(plain)
+    if repository is None:
+        if plain != requirement:
+            raise LockError(
+                f"{asked_in}: {redact(requirement)!r} asks for a folder in place, which no image has:"
+                " requirements are installed before the project is there",
+                hint="Name an archive of it (./dist/NAME-1.0.tar.gz), or put its folder on the path with"
+                " environment: [PYTHONPATH=/src/FOLDER].",
+            )
+        return requirement
+    if repository["kind"].lower() != "git":
         raise LockError(
-            f"{asked_in}: {redact(requirement)!r} would have to be built from source, which cog-nix cannot do"
-            " yet",
-            hint="Name a release that has a wheel, or the URL of a wheel.",
+            f"{asked_in}: {redact(requirement)!r} is in a {repository['kind'].lower()} repository, and"
+            " cog-nix reads git ones only",
+            hint="Name a release of it, or the URL of an archive.",
         )
+    return _named_by_egg(plain)
+
+
+def _named_by_egg(requirement: str) -> str:
+    """Turn ``git+URL#egg=NAME&subdirectory=DIR`` into ``NAME @ git+URL#subdirectory=DIR``."""
+    reference, semicolon, marker = requirement.partition(" ;")
+    url, _, fragment = reference.strip().partition("#")
+    known = parse_qs(fragment)
+    egg, folder = known.get("egg", [""])[0], known.get("subdirectory", [""])[0]
+    named = f"{egg} @ {url}" if egg and requirement_name(url) is None else url
+    return f"{named}{f'#subdirectory={folder}' if folder else ''}{f' ;{marker}' if semicolon else ''}"
+
+
+def url_of(requirement: str) -> str:
+    """Return the URL of a direct reference, marker and hashes gone; "" when it is none."""
+    text = re.split(r"\s;|\s--hash", requirement, maxsplit=1)[0].strip()
+    url = text.partition("@")[2].strip() if requirement_name(text) else text
+    return url if "://" in url else ""
+
+
+def shown(requirement: str) -> str:
+    """Return a requirement as messages may show it."""
+    url = url_of(requirement)
+    return requirement.replace(url, urls.shown(url)) if url and urlsplit(url).scheme else requirement

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
 from cog_nix.fetch import urls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
 _REQUIRED_BY = re.compile(r"\s+# via (?P<parents>.+)$")
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:===?|@)")
@@ -21,12 +23,24 @@ _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*
 
 @dataclass(frozen=True)
 class File:
-    """One wheel of a package, as the index tells about it."""
+    """One file of a package, as the index tells about it."""
 
     filename: str
     url: str
+    """Relative to the project (``./dist/…``) when it is in there."""
     sha256: str | None
     size: int | None
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A commit of a git repository."""
+
+    url: str
+    """Of the repository; may carry credentials."""
+    commit: str
+    revision: str
+    """What was asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +50,44 @@ class Package:
     name: str
     version: str
     marker: str
-    wheels: tuple[File, ...]
-    source: str = ""
-    """Where it comes from when it is a source tree or a checkout."""
+    wheels: tuple[File, ...] = ()
+    sdist: File | None = None
+    """A source distribution of the index."""
+    archive: File | None = None
+    """A source archive that was named by its URL or path."""
+    checkout: Checkout | None = None
+    folder: str = ""
+    """A source tree on this machine."""
+    subdirectory: str = ""
+    """Where in the archive or the repository the project is."""
+    direct: bool = False
+    """Whether it was named by a URL or a path."""
 
 
-def read_pylock(path: Path) -> tuple[Package, ...]:
-    """Return the packages of a pylock.toml."""
+def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
+    """Return the packages of a pylock.toml.
+
+    Args:
+        path: the file.
+        root: the project.
+    """
     known = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(_package(entry, path.parent) for entry in known.get("packages", []))
+    places = _Places(path.parent, root.resolve())
+    return tuple(_package(entry, places) for entry in known.get("packages", []))
 
 
-def read_requirers(text: str) -> dict[str, set[str]]:
-    """Return what requires each package, from ``name==version  # via other, another`` lines."""
+def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:
+    """Return what requires each package, from ``name==version  # via other, another`` lines.
+
+    Args:
+        text: a requirements file.
+        packages: what is in it; a file stands there by its path or URL, without a name.
+    """
+    files = [(package, (*package.wheels, package.archive)) for package in packages if package.direct]
+    names = {file.filename: package.name for package, all_of in files for file in all_of if file}
     found: dict[str, set[str]] = {}
     for line in text.splitlines():
-        name = _name_of(line)
+        name = _name_of(line, names)
         via = _REQUIRED_BY.search(line)
         if name and via:
             parents = [parent.strip().partition("[")[0] for parent in via["parents"].split(",")]
@@ -59,36 +95,61 @@ def read_requirers(text: str) -> dict[str, set[str]]:
     return found
 
 
-def _name_of(line: str) -> str | None:
+def _name_of(line: str, names: Mapping[str, str]) -> str | None:
     named = _NAMED.match(line)
     if named:
         return canonicalize_name(named["name"])
-    filename = urls.filename_of(line.split("  # via ", maxsplit=1)[0].strip())
-    try:
-        return parse_wheel_filename(filename)[0]
-    except InvalidWheelFilename:
-        return None
+    return names.get(urls.filename_of(line.partition("  # via ")[0].strip()))
 
 
-def _package(entry: Mapping[str, Any], folder: Path) -> Package:
-    files = [*entry.get("wheels", []), *([entry["archive"]] if "archive" in entry else [])]
-    wheels = [file for file in (_file(known, folder) for known in files) if file.filename.endswith(".whl")]
-    source = entry.get("vcs") or entry.get("directory") or entry.get("archive") or {}
+@dataclass(frozen=True)
+class _Places:
+    folder: Path
+    """Where the lock file is."""
+    root: Path
+    """Where the project is."""
+
+    def url(self, known: Mapping[str, Any]) -> str:
+        """Return a file's URL. PEP 751: a path is relative to the lock file; one of url and path is there."""
+        url = str(known.get("url") or "").partition("#")[0]
+        if url and urlsplit(url).scheme != "file":
+            return url
+        path = urls.local_path(url) if url else self.folder / known["path"]
+        # Without following links: what is linked into the project is in the project.
+        path = Path(os.path.normpath(path.absolute()))
+        return f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
+
+
+def _package(entry: Mapping[str, Any], places: _Places) -> Package:
+    archive = _file(entry["archive"], places) if "archive" in entry else None
+    wheels = [_file(known, places) for known in entry.get("wheels", [])]
+    if archive and archive.filename.endswith(".whl"):
+        wheels, archive = [archive], None
+    vcs, directory = entry.get("vcs"), entry.get("directory")
+    source = vcs or directory or entry.get("archive") or {}
     return Package(
         name=canonicalize_name(entry["name"]),
         version=str(entry.get("version", "")),
         marker=entry.get("marker", ""),
-        wheels=tuple(wheels),
-        source=str(source.get("url") or source.get("path") or ""),
+        wheels=tuple(file for file in wheels if file.filename.endswith(".whl")),
+        sdist=_file(entry["sdist"], places) if "sdist" in entry else None,
+        archive=archive,
+        checkout=_checkout(vcs) if vcs else None,
+        folder=str(directory.get("path", "")) if directory else "",
+        subdirectory=str(source.get("subdirectory", "")),
+        direct=bool(source),
     )
 
 
-def _file(known: Mapping[str, Any], folder: Path) -> File:
-    # PEP 751: a path is relative to the lock file, and one of url and path is there.
-    url = known.get("url") or (folder / known["path"]).resolve().as_uri()
+def _checkout(vcs: Mapping[str, Any]) -> Checkout:
+    return Checkout(str(vcs["url"]), str(vcs["commit-id"]), str(vcs.get("requested-revision", "")))
+
+
+def _file(known: Mapping[str, Any], places: _Places) -> File:
+    url = places.url(known)
     return File(
         filename=known.get("name") or urls.filename_of(url),
-        url=url.partition("#")[0],
+        url=url,
         sha256=known.get("hashes", {}).get("sha256"),
         size=known.get("size"),
     )

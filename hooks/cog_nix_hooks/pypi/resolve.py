@@ -1,105 +1,262 @@
-"""The story: requirement lines in, one wheel for each package out."""
+"""The story: requirement lines in, one wheel or one source for each package out."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix import fetch
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
-from cog_nix.processes import redact
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import uv
+from cog_nix_hooks.pypi import builds, commits, places, uv
 from cog_nix_hooks.pypi.explain import explain
-from cog_nix_hooks.pypi.indexes import uv_environment
-from cog_nix_hooks.pypi.lines import parse
+from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
+from cog_nix_hooks.pypi.lines import Lines, covers, parse
+from cog_nix_hooks.pypi.metadata import Metadata
 from cog_nix_hooks.pypi.pylock import read_pylock, read_requirers
 from cog_nix_hooks.pypi.target import Target
+from cog_nix_hooks.pypi.tree import read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cog_nix.spec import Context, PythonRequest
     from cog_nix_hooks.pypi.pylock import File, Package
+    from cog_nix_hooks.pypi.tree import Tree
+
+_DEEPEST = 3
+"""Builds within builds: so deep may a source need sources."""
 
 
 def resolve(request: PythonRequest, context: Context) -> PythonResolution:
-    """Find one wheel for each requirement and what it requires, sorted by name.
+    """Find one wheel, or a source to build one from, for each requirement and what it requires.
 
     Raises:
-        LockError: the requirements cannot be satisfied by wheels, or the index cannot be reached.
+        LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
-    question = _question(request, context)
-    target = Target(request.python_version, request.glibc)
-    try:
-        with uv.scratch() as folder:
-            pylock = uv.compile_pylock(question, request.pins, folder, context.reporter.log)
-            packages = [package for package in read_pylock(pylock) if target.answers(package.marker)]
-            requirers = _requirers(question, packages, folder)
-    except uv.UvError as error:
-        raise explain(
-            error.stderr,
-            asked_in=request.asked_in,
-            python_version=request.python_version,
-            exclude_newer=question.exclude_newer,
-        ) from error
-    wheels = [_wheel(package, target, requirers, request) for package in packages]
-    return PythonResolution(tuple(sorted(wheels, key=lambda wheel: wheel.name)))
+    lines = parse(request.requirements, request.asked_in, os.environ)
+    lines, asked = commits.keep(lines, request.commits)
+    found = _Resolver(request, context, lines, asked).wheels(lines, request.pins)
+    for wheel in found.wheels:
+        _check_secrets(wheel, lines)
+    return found
 
 
-def _question(request: PythonRequest, context: Context) -> uv.Question:
-    lines = parse(request.requirements, request.asked_in)
-    return uv.Question(
-        lines=lines,
-        python_version=request.python_version,
-        glibc=request.glibc,
-        project_root=request.project_root,
-        env=uv_environment(lines, os.environ),
-        exclude_newer=context.settings.python.exclude_newer,
-    )
+@dataclass
+class _Resolver:
+    request: PythonRequest
+    context: Context
+    lines: Lines
+    asked: Mapping[str, str]
+    """What was asked for where a commit is kept, by the commit's URL."""
+    depth: int = 0
+    trees: dict[str, Tree] = field(default_factory=dict)
+    """What was read of sources, by hash and subdirectory."""
+    _environments: dict[tuple[object, ...], PythonResolution] = field(default_factory=dict, init=False)
 
+    def wheels(self, lines: Lines, pins: Mapping[str, str]) -> PythonResolution:
+        """Resolve lines to wheels, sorted by name, each source with all that building it takes."""
+        packages, requirers = self._packages(self._question(lines), pins)
+        found = sorted((self._wheel(package, requirers) for package in packages), key=lambda one: one.name)
+        by_name = {wheel.name: wheel for wheel in found}
+        debs: set[str] = set()
+        for wheel in found:
+            if wheel.source:
+                by_name[wheel.name], needed = self._with_build(wheel, by_name)
+                debs.update(needed)
+        return PythonResolution(tuple(by_name.values()), tuple(sorted(debs)))
 
-def _requirers(question: uv.Question, packages: list[Package], folder: Path) -> dict[str, set[str]]:
-    versions = {package.name: package.version for package in packages if package.version}
-    return read_requirers(uv.compile_annotated(question, versions, folder))
+    def _question(self, lines: Lines) -> uv.Question:
+        # Where wheels are preferred, sources are the second try.
+        return uv.Question(
+            lines=lines,
+            python_version=self.request.python_version,
+            glibc=self.request.glibc,
+            project_root=self.request.project_root,
+            env=uv_environment(lines, os.environ),
+            exclude_newer=self.context.settings.python.exclude_newer,
+            builds=not lines.prefer_binary,
+        )
 
+    def _packages(
+        self, question: uv.Question, pins: Mapping[str, str]
+    ) -> tuple[list[Package], dict[str, set[str]]]:
+        metadata = Metadata(self._source_tree, self.context.reporter)
+        log = self.context.reporter.log
+        try:
+            with uv.scratch() as folder:
+                while True:
+                    try:
+                        pylock = uv.compile_pylock(question, pins, folder, log)
+                    except uv.UvError as error:
+                        question = metadata.after_failure(question, error)
+                        continue
+                    packages = list(read_pylock(pylock, question.project_root))
+                    settled = metadata.settled(question, packages)
+                    if settled is question:
+                        break
+                    question = settled
+                packages = [package for package in packages if self._target.answers(package.marker)]
+                if self.depth:
+                    return packages, {}  # nobody asks who requires what in a build
+                versions = {package.name: package.version for package in packages if package.version}
+                text = uv.compile_annotated(question, versions, folder)
+                return packages, read_requirers(text, packages)
+        except uv.UvError as error:
+            raise explain(
+                error.stderr,
+                asked_in=self.request.asked_in,
+                python_version=self.request.python_version,
+                exclude_newer=question.exclude_newer,
+                secrets=question.lines.secrets,
+            ) from error
 
-def _wheel(package: Package, target: Target, requirers: dict[str, set[str]], request: PythonRequest) -> Wheel:
-    files = {file.filename: file for file in package.wheels}
-    best = target.best(list(files))
-    if best is None:
-        raise _no_wheel(package, request)
-    requires = sorted(name for name, parents in requirers.items() if package.name in parents)
-    artifact = _artifact(files[best], request.asked_in)
-    return Wheel(package.name, package.version, artifact, tuple(requires))
+    @cached_property
+    def _target(self) -> Target:
+        return Target(self.request.python_version, self.request.glibc)
 
+    @cached_property
+    def _credentialed(self) -> tuple[str, ...]:
+        return credentialed_urls(self.request.requirements, os.environ)
 
-def _artifact(file: File, asked_in: str) -> Artifact:
-    """Complete what the index told: some tell neither size nor hash (PEP 503)."""
-    sha256, size = file.sha256, file.size
-    try:
-        if sha256 and size is None:
-            size = fetch.size_of(file.url)
-        if sha256 is None or size is None:
-            sha256, size = fetch.measure(file.url)
-    except FetchError as error:
-        raise LockError(f"{asked_in}: {error.message}", hint=error.hint) from error
-    return Artifact(file.filename, urls.without_credentials(file.url), sha256, size)
+    def _wheel(self, package: Package, requirers: dict[str, set[str]]) -> Wheel:
+        """Choose a package's wheel that fits the image best, or else its source."""
+        requires = tuple(sorted(name for name, parents in requirers.items() if package.name in parents))
+        package = self._allowed(package)
+        files = {file.filename: file for file in package.wheels}
+        best = None if self._from_source(package) else self._target.best(list(files))
+        if best:
+            artifact = self._artifact(files[best])
+            origin = places.origin(package, artifact)
+            return Wheel(package.name, package.version, artifact, requires, origin=origin)
+        source = places.source(package)
+        if source is None and not package.folder:
+            raise self._nothing_fits(package)
+        artifact = self._artifact(places.file(package))
+        origin = places.origin(package, artifact)
+        if source and artifact.url in self.asked:
+            source = replace(source, revision=self.asked[artifact.url])
+        return Wheel(package.name, package.version, artifact, requires, source, origin)
 
+    def _from_source(self, package: Package) -> bool:
+        return covers(self.lines.no_binary, package.name) and package.sdist is not None and self.depth == 0
 
-def _no_wheel(package: Package, request: PythonRequest) -> LockError:
-    what = f"{package.name} {package.version}".strip()
-    if package.wheels:
+    def _allowed(self, package: Package) -> Package:
+        """Leave out files whose hash the requirements do not allow (pip, "Hash-checking Mode")."""
+        allowed = self.lines.hashes.get(package.name) if self.depth == 0 else None
+        if allowed is None:
+            return package
+        wheels = tuple(file for file in package.wheels if file.sha256 in allowed)
+        sdist = package.sdist if package.sdist and package.sdist.sha256 in allowed else None
+        if package.direct or wheels or sdist:
+            return replace(package, wheels=wheels, sdist=sdist)
+        raise LockError(
+            f"{self.request.asked_in}: no file of {package.name} {package.version} has a hash that the"
+            " requirements allow",
+            hint="Write the hashes of this version, or pin the version that they belong to.",
+        )
+
+    def _artifact(self, file: File) -> Artifact:
+        """Complete what the index told: some tell neither size nor hash (PEP 503)."""
+        sha256, size = file.sha256, file.size
+        url = file.url if file.url.startswith("git+") else urls.without_credentials(file.url)
+        try:
+            if sha256 and size is None and "://" in url:
+                size = fetch.size_of(authorised(file.url, self._credentialed))
+            if sha256 is None or size is None:
+                sha256, size = self.context.fetcher.take(url)
+        except FetchError as error:
+            raise LockError(f"{self.request.asked_in}: {error.message}", hint=error.hint) from error
+        return Artifact(file.filename, url, sha256, size)
+
+    def _source_tree(self, package: Package) -> Tree:
+        """Read what a package's source says about it."""
+        return self._tree(self._artifact(places.file(package)), package.subdirectory)
+
+    def _tree(self, artifact: Artifact, subdirectory: str) -> Tree:
+        key = f"{artifact.sha256}/{subdirectory}"
+        if key not in self.trees:
+            path: Path = self.context.fetcher.artifacts([artifact])[artifact.sha256]
+            self.trees[key] = read_tree(path, subdirectory, artifact.filename)
+        return self.trees[key]
+
+    def _with_build(self, wheel: Wheel, project: Mapping[str, Wheel]) -> tuple[Wheel, set[str]]:
+        """Add what building a source takes; return it and the Debian packages that it needs."""
+        assert wheel.source is not None  # noqa: S101 - for the type checker
+        if self.depth == _DEEPEST:
+            raise LockError(
+                f"{wheel.name} {wheel.version} has to be built from source in order to build others, which"
+                f" goes on for more than {_DEEPEST} levels",
+                hint="Name versions that have wheels.",
+            )
+        settings = self.context.settings.python
+        plan = builds.plan(
+            self._tree(wheel.artifact, wheel.source.subdirectory),
+            wheel.name,
+            added=settings.build_requires_of(wheel.name),
+            project=project.keys(),
+            not_isolated=(*self.lines.not_isolated, *settings.no_build_isolation),
+        )
+        if plan.imports:
+            self.context.reporter.info(
+                f"{wheel.name}: its build uses {', '.join(plan.imports)} of this project without asking for"
+                " it, so it sees what the image has"
+            )
+        sees = tuple(name for name in builds.closure(plan.imports, project) if name != wheel.name)
+        pins = {name: one.version for name, one in project.items()}
+        pins |= self.request.build_pins.get(wheel.name, {})
+        try:
+            found = self._build_environment(plan.requires, pins)
+        except LockError as error:
+            raise LockError(
+                f"what building {wheel.name} {wheel.version} takes cannot be resolved:\n{error.message}",
+                hint=error.hint,
+            ) from error
+        source = replace(
+            wheel.source,
+            requires=tuple(one for one in found.wheels if one.name not in sees),
+            isolated=not sees,
+            sees=sees,
+        )
+        return replace(wheel, source=source), {*plan.packages, *found.build_packages}
+
+    def _build_environment(self, requires: tuple[str, ...], pins: Mapping[str, str]) -> PythonResolution:
+        """Resolve build requirements, once for all sources that ask for the same."""
+        key = (requires, tuple(sorted(pins.items())))
+        if key not in self._environments:
+            inner = replace(self, depth=self.depth + 1)
+            lines = replace(
+                self.lines, requirements=requires, prefer_binary=True, hashes={}, no_binary=(), pre=False
+            )
+            self._environments[key] = inner.wheels(lines, pins)
+        return self._environments[key]
+
+    def _nothing_fits(self, package: Package) -> LockError:
+        what = f"{package.name} {package.version}".strip()
+        asked_in = self.request.asked_in
         have = ", ".join(sorted(file.filename for file in package.wheels)[:5])
         return LockError(
-            f"{request.asked_in}: no wheel of {what} fits Python {request.python_version} with glibc"
-            f" {request.glibc} on x86_64; there are {have}",
+            f"{asked_in}: no wheel of {what} fits Python {self.request.python_version} with glibc"
+            f" {self.request.glibc} on x86_64, and there is no source; there are {have}",
             hint="Choose another version of it, or another python_version.",
         )
-    source = f" (from {redact(package.source)})" if package.source else ""
-    return LockError(
-        f"{request.asked_in}: {what}{source} would have to be built from source, which cog-nix cannot do yet",
-        hint="Name a release that has a wheel, or the URL of a wheel.",
-    )
+
+
+def _check_secrets(wheel: Wheel, lines: Lines) -> None:
+    """Refuse to write a value of the environment into the lock.
+
+    Raises:
+        LockError: a URL carries one where it cannot be taken out.
+    """
+    written = f"{wheel.artifact.url} {wheel.artifact.filename} {wheel.origin}"
+    if any(secret in written for secret in lines.secrets):
+        raise LockError(
+            f"the URL of {wheel.name} carries the value of an environment variable, which would get into the"
+            " lock and the image",
+            hint="Put credentials where a URL has them (https://${USER}:${TOKEN}@host/…) or into ~/.netrc.",
+        )

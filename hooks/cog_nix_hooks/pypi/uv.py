@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix import processes
 from cog_nix.errors import LockError
+from cog_nix_hooks.pypi.indexes import uv_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +33,19 @@ class Question:
     project_root: Path
     env: Mapping[str, str]
     exclude_newer: str | None = None
+    builds: bool = True
+    """Whether distributions that come as source alone may be chosen."""
+    metadata: tuple[Stated, ...] = ()
+    """What is known about packages whose metadata cannot be built here."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Metadata of a package, as far as it is written down in its source."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
 
 
 class UvError(Exception):
@@ -112,22 +127,47 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
     import uv  # noqa: PLC0415 - only locking needs it
 
     lines = question.lines
-    command = [
-        *(uv.find_uv_bin(), "pip", "compile", "-", *options, "--no-build"),
-        *("--python", sys.executable, "--python-version", question.python_version),
-        *("--python-platform", platform(question.glibc)),
-        *(word for place in lines.find_links for word in ("--find-links", place)),
-        *(("--no-index",) if lines.no_index else ()),
-        *(("--prerelease", "allow") if lines.pre else ()),
-        *(("--exclude-newer", question.exclude_newer) if question.exclude_newer else ()),
-    ]
-    finished = processes.run(
-        command,
-        env=question.env,
-        cwd=question.project_root,
-        stdin="\n".join(lines.requirements) + "\n",
-        check=False,
-        on_stderr=log,
-    )
+    with _configuration(question) as configuration:
+        command = [
+            *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
+            *("--python", sys.executable, "--python-version", question.python_version),
+            *("--python-platform", platform(question.glibc)),
+            *(("--no-build",) if not question.builds else ()),
+            *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
+            *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),
+            *(word for place in lines.find_links for word in ("--find-links", place)),
+            *(("--no-index",) if lines.no_index else ()),
+            *(("--prerelease", "allow") if lines.pre else ()),
+            *(("--exclude-newer", question.exclude_newer) if question.exclude_newer else ()),
+        ]
+        finished = processes.run(
+            command,
+            env=question.env,
+            cwd=question.project_root,
+            stdin="\n".join(lines.requirements) + "\n",
+            check=False,
+            secrets=lines.secrets,
+            on_stderr=log,
+        )
     if finished.returncode != 0:
         raise UvError(finished.stderr)
+
+
+@contextmanager
+def _configuration(question: Question) -> Iterator[tuple[str, ...]]:
+    """Yield the option that hands stated metadata to uv: it takes them from a configuration file only."""
+    if not question.metadata:
+        yield ()
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="cog-nix-uv-", suffix=".toml", encoding="utf-8") as file:
+        # A file that is named takes the place of the user's own, so what that says comes first.
+        own = next(filter(Path.is_file, reversed(list(uv_files(question.env)))), None)
+        file.write(f"{own.read_text(encoding='utf-8')}\n" if own else "")
+        for stated in question.metadata:
+            # JSON's strings and lists of strings are TOML's.
+            file.write(
+                f"[[dependency-metadata]]\nname = {json.dumps(stated.name)}\n"
+                f"version = {json.dumps(stated.version)}\nrequires-dist = {json.dumps(stated.requires)}\n"
+            )
+        file.flush()
+        yield ("--config-file", file.name)
