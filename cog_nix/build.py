@@ -18,7 +18,9 @@ from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
+from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
+from cog_nix.lock.made import Made
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.lock.model import Lock
     from cog_nix.lock.resolve import Resolver
     from cog_nix.report import Reporter
     from cog_nix.spec import Context
@@ -144,16 +147,43 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     spec = nix_spec(project, config, labels(project, options), tag, api.handed_in)
-    root = project.state_dir / "image" if options.link else None
     services.reporter.step(f"Building {tag}")
-    foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
-    store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter, foreign=foreign)
-    image = ImageDescription.read(nix.real(store_path))
+    image = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+    made = Made(image, lock, nix.store_dir, project.state_dir)
+    if made.is_new and not options.offline:
+        if scans := made.scans():
+            linked = resolver().link(project, config, settings, lock, scans)
+            if linked != lock:
+                lock_format.write(linked, project.lock_path)
+                lock = linked
+                provide(project, lock, nix, context)
+                image = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+        made.remember()
     if options.link:
         link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
     return Built(image, tag, api.document(sdk_version(lock)), config)
+
+
+def realise(
+    project: Project,
+    options: BuildOptions,
+    lock: Lock,
+    spec: Mapping[str, Any],
+    *,
+    nix: nix_store.Nix,
+    reporter: Reporter,
+) -> ImageDescription:
+    """Let Nix make the image.
+
+    Raises:
+        NixError: it fails.
+    """
+    root = project.state_dir / "image" if options.link else None
+    foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
+    store_path = nix.build(nix_library() / "build.nix", spec, root, reporter, foreign=foreign)
+    return ImageDescription.read(nix.real(store_path))
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
@@ -195,7 +225,6 @@ def explain(project: Project, name: str) -> list[str]:
         LockError: there is no lock, or nothing of this name in it.
     """
     from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - nothing else needs it
-    from cog_nix.lock import format as lock_format  # noqa: PLC0415
 
     lock = lock_format.read(project.lock_path)
     if lock is None:

@@ -31,6 +31,8 @@ class LayerDescription:
     """``sha256:…`` (OCI image-spec, "Layer DiffID")."""
     size: int
     """Bytes of its tar."""
+    fragments: tuple[str, ...] = ()
+    """Names of the store paths that its files lie in."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,19 @@ class ImageDescription:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8").partition(_MARK)[2])
-            layers = tuple(
-                LayerDescription(one["name"], one["diff_id"], one["size"]) for one in data["layers"]
-            )
+            layers = tuple(map(_layer, data["layers"]))
             config = data["config"]
             digest = hashlib.sha256(config.encode()).hexdigest()
             return cls(path, f"sha256:{digest}", layers, json.loads(config))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
+
+
+def _layer(data: dict[str, Any]) -> LayerDescription:
+    # /nix/store/HASH-NAME/files.tar; a layer of several fragments has directories of its own
+    paths = [part["path"].rsplit("/", 2) for part in data["parts"]]
+    fragments = dict.fromkeys(name for _, name, file in paths if file == "files.tar")
+    return LayerDescription(data["name"], data["diff_id"], data["size"], tuple(fragments))
 
 
 def default_tag(folder: str) -> str:

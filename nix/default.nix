@@ -80,7 +80,14 @@ else
               package.flake;
         }
       ) locked.packages;
-      layers = map (group (debs.fragments // wheels // interpreter.fragments // runs.fragments // { source = null; })) locked.layers;
+      layers = map (group (
+        debs.fragments
+        // debs.linked (map (result: "${result}") runs.results)
+        // wheels
+        // interpreter.fragments
+        // runs.fragments
+        // { source = null; }
+      )) locked.layers;
       closures = import ./layers/closures.nix args;
       folder = import ./layers/folder.nix args;
     };

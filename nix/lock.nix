@@ -24,6 +24,7 @@ if lock.version or 0 == 2 then
     python = debs lock.python;
     # Installed together; the lock says which of them somebody asked for.
     system = debs (lock.system ++ lock.libraries);
+    linked = debs lock.linked;
     build = debs lock.build;
     wheels = sorted (wheel: wheel.name) lock.wheels;
     environment = sorted builtins.head lock.environment;

@@ -65,6 +65,7 @@ let
       "git"
     ];
     libraries = map deb [ "libgl1" ];
+    linked = map deb [ "libzmq5" ];
     build = map deb [ "gcc" ];
     runs = [ ];
     reasons = [ ];

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Project
 
-_LEAST_LAYERS = 7  # those that an image may have beside heavy wheels (cog_nix.lock.layers)
+_LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.lock.layers)
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 

@@ -93,6 +93,7 @@ def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
     if former is None:
         return
     known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
+    known |= {package.reference for package in former.packages}
     if former.interpreter.artifact:
         known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):

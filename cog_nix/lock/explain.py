@@ -51,7 +51,7 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     Raises:
         LockError: there is no such thing in the lock; with the closest names.
     """
-    debs = {deb.package: deb for deb in lock.debs}
+    debs = {deb.package: deb for deb in (*lock.build, *_in_image(lock))}
     wheels = {wheel.name: wheel for wheel in lock.wheels}
     lines: list[str] = []
     if name in debs:
@@ -68,6 +68,10 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     return lines
 
 
+def _in_image(lock: Lock) -> tuple[Deb, ...]:
+    return (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.libraries, *lock.linked)
+
+
 def normalised(name: str) -> str:
     """Return a Python package's name as PEP 503 has it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -75,9 +79,10 @@ def normalised(name: str) -> str:
 
 def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
     lines = [f"{deb.package} {deb.version} (Debian package)"]
-    if deb in lock.build:
+    present = _in_image(lock)
+    if deb not in present:
         return [*lines, f"{_INDENT}is there while the image is built, and not in the image"]
-    depends = {each.package: each.depends for each in lock.debs if each not in lock.build}
+    depends = {each.package: each.depends for each in present}
     return [*lines, *_chain(deb.package, depends, _roots(lock, deb, asked))]
 
 
@@ -109,7 +114,9 @@ def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
     essential = "is essential in Debian, and comes with system packages"
     yield {each.package: f"{each.package} {essential}" for each in lock.essential}
     yield {each.package: f"{each.package} is part of the base system" for each in lock.base}
-    yield {each.package: f"{each.package} is asked for" for each in (*lock.system, *lock.libraries)}
+    yield {
+        each.package: f"{each.package} is asked for" for each in (*lock.system, *lock.libraries, *lock.linked)
+    }
 
 
 def _because(lock: Lock, reason: str, asked: Asked) -> list[str]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
-_FIXED_LAYERS = 7
-"""base, python, essential, system-packages, sdk, python-packages, source."""
+_FIXED_LAYERS = 8
+"""base, python, essential, system-packages, sdk, python-packages, linked-libraries, source."""
 
 
 def plan(
@@ -30,6 +30,7 @@ def plan(
     system: Sequence[Deb],
     wheels: Sequence[Wheel],
     commands: int = 0,
+    linked: Sequence[Deb] = (),
     unpacked: bool = False,
     settings: LayerSettings,
 ) -> LayerPlan:
@@ -42,6 +43,7 @@ def plan(
         system: the project's own packages, and libraries that something links to.
         wheels: all wheels.
         commands: how many there are.
+        linked: packages with libraries that commands and source builds link to.
         unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         settings: threshold and budget.
     """
@@ -60,7 +62,7 @@ def plan(
         (
             "essential",
             (*(f"deb:{deb.package}" for deb in essential), "state:essential")
-            if essential and (system or commands)
+            if essential and (system or commands or linked)
             else (),
         ),
         (
@@ -70,6 +72,10 @@ def plan(
         ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
         ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
         *((f"run-{index}", (f"run:{index}",)) for index in range(commands)),
+        (
+            "linked-libraries",
+            (*(f"deb:{deb.package}" for deb in linked), *(("state:linked",) if linked else ())),
+        ),
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)

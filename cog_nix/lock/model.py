@@ -153,7 +153,9 @@ class Lock:
     """What ``system_packages`` asks for beyond those."""
     wheels: tuple[Wheel, ...]
     libraries: tuple[Deb, ...] = ()
-    """What nobody named: packages with shared libraries that something in the image links to."""
+    """What nobody named: packages with shared libraries that wheels or the project's files link to."""
+    linked: tuple[Deb, ...] = ()
+    """The same for what commands and source builds made, known once that is there; installed on top of it."""
     build: tuple[Deb, ...] = ()
     """Compilers and tools that source builds and commands may count on; never in the image."""
     runs: tuple[Run, ...] = ()
@@ -172,4 +174,12 @@ class Lock:
     @property
     def debs(self) -> tuple[Deb, ...]:
         """All packages but the seed's."""
-        return (*self.base, *self.essential, *self.python, *self.system, *self.libraries, *self.build)
+        return (
+            *self.base,
+            *self.essential,
+            *self.python,
+            *self.system,
+            *self.libraries,
+            *self.linked,
+            *self.build,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
@@ -10,9 +11,10 @@ from cog_nix.errors import LockError
 from cog_nix.lock import bundled, core, inputs, layers, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
+from cog_nix.lock.made import COMMAND
 from cog_nix.lock.model import Interpreter, Lock
 from cog_nix.lock.packages import lock_packages
-from cog_nix.lock.upgrade import INTERPRETER
+from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 from cog_nix.plugins import Plugins, ask
 from cog_nix.runs.keys import fitting
 from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Deb, NixPackage
-    from cog_nix.lock.upgrade import Upgrade
+    from cog_nix.elf.scan import Scan
+    from cog_nix.lock.model import Deb, NixPackage, Wheel
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
@@ -40,7 +42,14 @@ class Resolver:
     """Where each system package is asked for (``cog.yaml:7``), for error messages."""
 
     def resolve(
-        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
+        self,
+        project: Project,
+        config: Config,
+        settings: Settings,
+        former: Lock | None,
+        upgrade: Upgrade,
+        *,
+        made: Mapping[str, Scan] | None = None,
     ) -> Lock:
         """Return the lock for a configuration.
 
@@ -50,6 +59,7 @@ class Resolver:
             settings: cog-nix.toml.
             former: the lock so far, whose pins are kept where they fit.
             upgrade: pins that may move.
+            made: what commands and source builds made, by title; None: as far as the former lock tells.
 
         Raises:
             LockError: something cannot be found or satisfied.
@@ -68,7 +78,7 @@ class Resolver:
         wheels = self._wheels(project, config, version, glibc, (former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
         own_library = (f"libpython{choice.minor}.so.1.0",) if choice.artifact else ()
-        added = self._libraries(project, suite, system, wheels, own_library)
+        added = self._libraries(project, suite, system, wheels.wheels, own_library)
         more: list[tuple[str, tuple[str, ...]]] = []
         if added.packages:
             more.append(("libraries", added.packages))
@@ -79,8 +89,17 @@ class Resolver:
             system = self._ask_system(replace(request, groups=(*request.groups, *more), asked_in=asked_in))
         python, own = system.groups["python"], system.groups.get("system", ())
         libraries = system.groups.get("libraries", ())
+        present = (*system.groups["base"], *python, *own, *libraries)
+        linked = (
+            _linked_before(former, wheels.wheels, commands)
+            if made is None
+            else self._lacking(project, suite, present, wheels.wheels, brought=own_library, made=made)
+        )
+        linked_debs = self._linked(request, added, linked)
         self._tell(added, former)
-        base, essential = core.divide(system.groups["base"], python, (*added.packages, *choice.packages))
+        self._tell(linked, former)
+        needed = (*added.packages, *linked.packages, *choice.packages)
+        base, essential = core.divide(system.groups["base"], python, needed)
         lock = Lock(
             inputs=inputs.digest(config, settings, project.root),
             suite=suite,
@@ -95,10 +114,13 @@ class Resolver:
             system=tuple(own),
             wheels=tuple(wheels.wheels),
             libraries=tuple(libraries),
+            linked=linked_debs,
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
             packages=packages,
-            reasons=tuple(sorted({**_renames(config, system), **dict(added.reasons)}.items())),
+            reasons=tuple(
+                sorted({**_renames(config, system), **dict(added.reasons), **dict(linked.reasons)}.items())
+            ),
             layers=layers.plan(
                 base=base,
                 essential=essential,
@@ -106,6 +128,7 @@ class Resolver:
                 system=(*own, *libraries),
                 wheels=wheels.wheels,
                 commands=commands,
+                linked=linked_debs,
                 unpacked=choice.artifact is not None,
                 settings=settings.layers,
             ),
@@ -142,25 +165,71 @@ class Resolver:
         project: Project,
         suite: str,
         system: SystemResolution,
-        wheels: PythonResolution,
+        wheels: Sequence[Wheel],
         brought: Sequence[str],
     ) -> libraries_of.Answer:
-        """Find what the image lacks; everything that is to be read is fetched first."""
+        """Find what wheels and the project's files link to and the image lacks."""
         groups = system.groups
         core_packages, essential = core.divide(groups["base"], groups["python"])
         own = groups.get("system", ())
         present = (*core_packages, *groups["python"], *own, *(essential if own else ()))
-        files = self.context.fetcher.artifacts(artifacts_of(present, wheels.wheels))
+        return self._lacking(project, suite, present, wheels, brought=brought)
+
+    def _lacking(
+        self,
+        project: Project,
+        suite: str,
+        present: Sequence[Deb],
+        wheels: Sequence[Wheel],
+        *,
+        brought: Sequence[str],
+        made: Mapping[str, Scan] = MappingProxyType({}),
+    ) -> libraries_of.Answer:
+        """Find what the image lacks; everything that is to be read is fetched first."""
         return libraries_of.find(
             suite=suite,
-            wheels=wheels.wheels,
-            files=files,
+            wheels=wheels,
+            files=self.context.fetcher.artifacts(artifacts_of(present, wheels)),
             project=project.root,
             present=present,
             plugins=self.plugins,
             context=self.context,
+            made=made,
             brought=brought,
         )
+
+    def link(
+        self, project: Project, config: Config, settings: Settings, lock: Lock, made: Mapping[str, Scan]
+    ) -> Lock:
+        """Return the lock with what commands and source builds link to; the same when nothing is missing.
+
+        Args:
+            project: whose.
+            config: as it was locked.
+            settings: as they were.
+            lock: without what is missing.
+            made: what was made, by title (:mod:`cog_nix.lock.made`).
+
+        Raises:
+            LockError: what is missing does not fit.
+        """
+        present = (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.libraries, *lock.linked)
+        minor = ".".join(lock.interpreter.version.split(".")[:2])
+        brought = (f"libpython{minor}.so.1.0",) if lock.interpreter.artifact else ()
+        missing = self._lacking(project, lock.suite, present, lock.wheels, brought=brought, made=made)
+        if not missing.packages:
+            return lock
+        return self.resolve(project, config, settings, lock, Upgrade(), made=made)
+
+    def _linked(
+        self, request: SystemRequest, added: libraries_of.Answer, linked: libraries_of.Answer
+    ) -> tuple[Deb, ...]:
+        """Return the packages that results link to, beyond those of the rest of the image."""
+        if not linked.packages:
+            return ()
+        groups = (*request.groups, ("libraries", added.packages), ("linked", linked.packages))
+        asked_in = {**dict(linked.reasons), **dict(added.reasons), **self.asked_in}
+        return tuple(self._ask_system(replace(request, groups=groups, asked_in=asked_in)).groups["linked"])
 
     def _tell(self, added: libraries_of.Answer, former: Lock | None) -> None:
         """Say what nobody asked for, once."""
@@ -235,6 +304,18 @@ class Resolver:
         return replace(
             lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items()))
         )
+
+
+def _linked_before(former: Lock | None, wheels: Sequence[Wheel], commands: int) -> libraries_of.Answer:
+    """Return what a former lock has for commands and source builds that are still there."""
+    titles = [f"{wheel.name} {wheel.version}" for wheel in wheels if wheel.source]
+    titles += [f"{COMMAND} {number + 1}" for number in range(commands)]
+    reasons = tuple(
+        (package, reason)
+        for package, reason in (former.reasons if former else ())
+        if reason.partition(":")[0] in titles
+    )
+    return libraries_of.Answer(packages=tuple(package for package, _ in reasons), reasons=reasons)
 
 
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:

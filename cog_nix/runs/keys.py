@@ -33,10 +33,10 @@ def keys(lock: Lock, config: Config, results: Sequence[str]) -> Iterator[tuple[s
         "format": _FORMAT,
         "interpreter": lock.interpreter.version,
         # Libraries that something links to follow from the rest, and may follow from results.
-        "debs": [
+        "debs": sorted(
             deb.artifact.sha256
             for deb in (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.build)
-        ],
+        ),
         "wheels": [(wheel.name, wheel.artifact.sha256) for wheel in lock.wheels],
         "environment": [*lock.environment, *config.environment],
     }

@@ -31,6 +31,7 @@ import namespace
 import splitter
 import state
 import still
+import unpack
 from ownership import SPECIAL, Change, Ownership
 
 if TYPE_CHECKING:
@@ -130,8 +131,11 @@ def unpack_lower(fragments: Sequence[str], root: Path) -> splitter.Owners:
     """Unpack the file system that the packages are installed onto; return whose everything is."""
     found: splitter.Owners = {}
 
-    def ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo:
+    def ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo | None:
         """Leave owners and special bits to the records: inside the build everything is its one user's."""
+        if hidden := unpack.hides(member.name):
+            leftovers.remove(root / hidden)
+            return None
         if member.isdir() or member.uid or member.gid or member.mode & SPECIAL:
             found[member.name] = deb.Attributes(member.uid, member.gid, member.mode)
         mode = member.mode & splitter.PLAIN | (stat.S_IRWXU if member.isdir() else 0)

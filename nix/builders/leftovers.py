@@ -90,9 +90,9 @@ def clean(root: Path) -> None:
         folder = root / name
         if folder.is_dir():
             for child in folder.iterdir():
-                _remove(child)
+                remove(child)
     for name in _VOLATILE_FILES:
-        _remove(root / name)
+        remove(root / name)
     for pattern in (*_SECRETS, *_MORE_LOGS):
         for found in root.glob(pattern):
             found.unlink()
@@ -112,7 +112,8 @@ def _remove_empty(root: Path, top: str) -> None:
                 (root / path).rmdir()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

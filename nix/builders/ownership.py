@@ -46,9 +46,14 @@ class Change:
 
 
 class Ownership:
-    """What was asked for every file that anything was asked for."""
+    """What was asked for every file that anything was asked for.
 
-    def __init__(self) -> None:
+    Args:
+        layered: whether the files are on an overlay, where changing a file of a lower layer makes it another.
+    """
+
+    def __init__(self, *, layered: bool = False) -> None:
+        self.layered = layered
         self._changes: dict[Key, Change] = {}
         self._inodes: set[int] = set()
 

@@ -64,7 +64,7 @@ class System:
         )
         self.root = inputs.scratch() / "root"
         self.root.mkdir()
-        self.asked = Ownership()
+        self.asked = Ownership(layered=True)
         self.lower = self._lay([*lower, *tools, *results])
         self.image = unpack.view([*lower, *results])
         self.now = _stanzas(self.image)

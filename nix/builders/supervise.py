@@ -153,6 +153,8 @@ class Supervisor:
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))  # as Nix' filter has it
         handle = self._open(pid, call, arguments)
         try:
+            if self._owners.layered:
+                self._copy_up(handle)
             key = ownership.identify(handle)
             if number in _SETXATTR:
                 self._owners.allow(key, self._bytes(pid, arguments[2], min(arguments[3], _CAPABILITY_SIZE)))
@@ -167,6 +169,12 @@ class Supervisor:
                 self._owners.chmod(key, mode)
         finally:
             os.close(handle)
+
+    def _copy_up(self, handle: int) -> None:
+        """Make a file of a lower layer one of the upper: another file (Linux, "Overlay Filesystem")."""
+        info = os.fstat(handle)
+        if not stat.S_ISLNK(info.st_mode):
+            os.chmod(f"self/fd/{handle}", info.st_mode & _PLAIN, dir_fd=self._proc)
 
     def _open(self, pid: int, call: _Call, arguments: list[int]) -> int:
         """Open the file that a call is about, without any rights to its contents."""

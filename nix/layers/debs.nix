@@ -5,7 +5,7 @@
   every project with the same lock of these shares them; the project's own packages are installed on top, and on
   top of all that the compilers and tools that builds may count on.
 
-  Type: { derive, store, locked } -> { fragments : { "deb:NAME" = store path; "state:base" = store path; … }, image : [ store path ], build : [ store path ] }
+  Type: { derive, store, locked } -> { fragments : { "deb:NAME" = store path; "state:base" = store path; … }, image : [ store path ], build : [ store path ], linked : [ store path ] -> attrset }
 */
 {
   derive,
@@ -30,6 +30,7 @@ let
         "state"
         "still"
         "supervise"
+        "unpack"
       ];
       outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
       spec = {
@@ -76,4 +77,12 @@ in
   # The fragments of the image's system, and of the system that builds run in; later ones are laid over earlier ones.
   inherit image;
   build = image ++ builtins.attrValues buildFragments;
+
+  # Fragments of the packages that results of commands link to, installed on top of these results.
+  linked =
+    results:
+    if locked.linked == [ ] then
+      { }
+    else
+      fragments "linked" (install "linked" locked.linked [ ] (image ++ results)) locked.linked;
 }

@@ -163,7 +163,8 @@ _RECORDING = """
 import json, pathlib, sys, namespace, ownership
 root, command, *paths = sys.argv[1:]
 asked = ownership.Ownership()
-status = namespace.run(pathlib.Path(root), ["/bin/sh", "-c", command], {"PATH": "/bin:/usr/bin"}, {}, owners=asked)
+shell, environment = ["/bin/sh", "-c", command], {"PATH": "/bin:/usr/bin"}
+status = namespace.run(pathlib.Path(root), shell, environment, {}, owners=asked)
 found = {}
 for path in paths:
     info = (pathlib.Path(root) / path).lstat()

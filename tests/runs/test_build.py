@@ -184,6 +184,30 @@ def test_offline_names_commands_that_never_ran(plain: Folder) -> None:
     assert "the result of the command: echo never" in refused.stderr
 
 
+@pytest.mark.docker
+def test_what_a_program_links_to_comes_with_it_and_owners_stay(plain: Folder) -> None:
+    plain.commands(
+        "echo 'int main(void) { return 3; }' | gcc -xc -fopenmp -Wl,--no-as-needed -o /usr/local/bin/three -",
+        "mkdir /src/mine && chown 33:34 /src/mine && chmod 4755 /usr/local/bin/three",
+    )
+    said = plain.run("build", "-t", "cog-nix-test-linked", "--update-lock").stderr
+    assert "Adding libgomp1: Command 1 links to libgomp.so.1" in said
+    script = "three; echo $?; stat -c '%u %g' /src/mine; stat -c %a /usr/local/bin/three; dpkg --audit"
+    assert in_image("cog-nix-test-linked", script) == "3\n33 34\n4755\n"
+    assert "ii  libgomp1" in in_image("cog-nix-test-linked", "dpkg -l libgomp1")
+    before = plain.lock
+    again = plain.run("build", "--no-load").stderr
+    assert "Running" not in again
+    assert "Adding" not in again
+    assert "is up to date" in plain.run("lock").stderr
+    assert plain.lock == before
+    explained = plain.run("lock", "--explain", "libgomp1").stdout
+    assert "Command 1: usr/local/bin/three needs libgomp.so.1" in explained
+    plain.commands("echo nothing > /nothing")
+    plain.run("build", "--no-load", "--update-lock")
+    assert "libgomp1" not in {deb["package"] for deb in json.loads(plain.lock)["linked"]}
+
+
 def test_a_secret_does_not_get_into_the_image(plain: Folder) -> None:
     plain.commands("--mount=type=secret,id=token,env=TOKEN,required=true echo $TOKEN > /root/leak")
     missing = plain.run("build", "--no-load", "--update-lock", check=False)
