@@ -49,6 +49,8 @@ class BuildOptions:
     openapi: Path | None = None
     """A document to use instead of reading the source."""
     link: bool = True
+    oci: bool = False
+    """Whether to compress the layers as well, for registries and OCI layouts."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Built:
     tag: str
     openapi: str
     config: Config
+    oci: Path | None = None
+    """An OCI image layout of the same image, when one was asked for."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     provide(project, lock, nix, functools.partial(services.context, settings))
     tag = options.tag or config.image or default_tag(project.root.name)
     spec = nix_spec(project, options, tag, openapi)
-    root = project.state_dir / "image" if options.link else None
+    root = project.state_dir / ("oci" if options.oci else "image") if options.link else None
     services.reporter.step(f"Building {tag}")
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
     store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter, foreign=foreign)
-    image = ImageDescription.read(nix.real(store_path))
+    oci = nix.real(store_path) if options.oci else None
+    image = ImageDescription.read(nix.real(os.readlink(oci / "image")) if oci else nix.real(store_path))
     if options.link:
         link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, tag, document, config)
+    return Built(image, tag, document, config, oci)
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
@@ -226,6 +231,7 @@ def nix_spec(project: Project, options: BuildOptions, tag: str, openapi: str) ->
         "labels": {**git.labels(project.root), **options.labels},
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
+        "oci": options.oci,
     }
 
 

@@ -50,10 +50,6 @@ let
   wheels = import ./layers/wheels.nix (args // { inherit interpreter; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
-in
-import ./image.nix {
-  inherit derive locked source;
-  distributions = builtins.attrValues wheels;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
     packages = map (
@@ -72,5 +68,17 @@ import ./image.nix {
     layers = map (group (debs.fragments // wheels // interpreter.fragments // { source = null; })) locked.layers;
     closures = import ./layers/closures.nix args;
     folder = import ./layers/folder.nix args;
+  };
+  image = import ./image.nix {
+    inherit derive locked source description;
+    distributions = builtins.attrValues wheels;
+  };
+in
+image
+// {
+  # The same image as registries hold it; costs nothing where nobody asks.
+  oci = import ./oci.nix {
+    inherit derive description image;
+    blob = import ./layers/blob.nix args;
   };
 }
