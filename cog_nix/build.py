@@ -115,7 +115,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
     store_path = nix.build(nix_library() / "build.nix", spec, root, services.reporter, foreign=foreign)
     oci = nix.real(store_path) if options.oci else None
-    image = ImageDescription.read(nix.real(os.readlink(oci / "image")) if oci else nix.real(store_path))
+    image = ImageDescription.read(nix.real(str((oci / "image").readlink())) if oci else nix.real(store_path))
     if options.link:
         link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}

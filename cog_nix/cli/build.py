@@ -14,6 +14,7 @@ from cog_nix.image import with_tag
 from cog_nix.plugins import Plugins, find_runtime, load
 
 if TYPE_CHECKING:
+    from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
 _plugins: list[Plugins] = []
@@ -42,6 +43,16 @@ OpenApi = Annotated[
     ),
 ]
 Load = Annotated[bool, typer.Option("--load/--no-load", help="Load the image into Docker.")]
+OutputTo = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        show_default=False,
+        help="Write the image there instead of loading it: FILE.tar (a Docker archive), oci:FOLDER, "
+        "oci-archive:FILE, docker-archive:FILE.",
+    ),
+]
 Link = Annotated[bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")]
 
 
@@ -71,27 +82,42 @@ def build(
     openapi_schema: OpenApi = None,
     load_image: Load = True,
     out_link: Link = True,
+    output: OutputTo = None,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
+    from cog_nix import archives  # noqa: PLC0415
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
 
+    wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
         policy=Policy(update=update_lock),
         tag=tag,
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
         link=out_link,
+        oci=bool(wanted and wanted.needs_blobs),
     )
     began = time.monotonic()
     built = build_image(config_file, options)
-    if load_image:
+    if wanted:
+        _write(built, wanted, began)
+    elif load_image:
         load_into_docker(built, began, linked=out_link)
     else:
         seconds = time.monotonic() - began
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
         )
+
+
+def _write(built: Built, wanted: Output, began: float) -> None:
+    """Write an image where the user wants it."""
+    from cog_nix.archives import write  # noqa: PLC0415 - a faster --help
+
+    reporter.step(f"Writing {wanted.path}")
+    write(wanted, built.image.path, built.oci, [with_tag(built.tag)])
+    reporter.info(f"Built {built.tag} in {time.monotonic() - began:.1f} s: {wanted.kind}:{wanted.path}")
 
 
 def _annotation(text: str) -> tuple[str, str]:
