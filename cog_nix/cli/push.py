@@ -28,9 +28,9 @@ _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
 Go to replicate.com and create a new model before pushing.
 
-If the model already exists, you may be getting this error because you're not logged in as owner of the model. \
-This can happen if you did 'sudo cog login' instead of 'cog login' or 'sudo cog push' instead of 'cog push', \
-which causes Docker to use the wrong Docker credentials."""
+If the model already exists, you may be getting this error because you're not logged in as owner of \
+the model. This can happen if you did 'sudo cog login' instead of 'cog login' or 'sudo cog push' instead \
+of 'cog push', which causes Docker to use the wrong Docker credentials."""
 
 Target = Annotated[
     str | None,

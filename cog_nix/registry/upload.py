@@ -165,7 +165,7 @@ class Upload:
         least = _header(answer, "OCI-Chunk-Min-Length")
         most = _header(answer, "OCI-Chunk-Max-Length")
         wanted = (most - _MARGIN if most > 2 * _MARGIN else most) or self._largest
-        if least or most or self._blob.size > self._threshold:
+        if not self._whole and (least or most or self._blob.size > self._threshold):
             self._chunk = self._chunk or max(wanted, least)
 
     def _send(self) -> None:
@@ -200,7 +200,7 @@ class Upload:
         elif error.status in _NO_CHUNKS and (self._chunk or self._offset) and not self._whole:
             self._whole = True
             self._chunk = 0
-        else:
+        elif error.status != NOT_FOUND:  # a registry forgets uploads after a while
             raise error
         self._location = ""
         self._move_to(0)
