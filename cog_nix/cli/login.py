@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-import webbrowser
 from contextlib import suppress
 from typing import Annotated
 
@@ -56,6 +55,8 @@ def _replicate(host: str, *, token_stdin: bool) -> None:
 
 
 def _paste_token(base: str, host: str) -> str:
+    import webbrowser  # noqa: PLC0415 - only people who log in need it
+
     from cog_nix.registry import replicate  # noqa: PLC0415 - a faster --help
 
     page = replicate.token_page(base)
