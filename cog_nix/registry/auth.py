@@ -58,7 +58,7 @@ class Authorizer:
     registry: str
     credentials: Credentials
     scopes: tuple[str, ...]
-    _header: str = ""
+    _header: str = field(default="", repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -139,13 +139,12 @@ def _basic(known: Credentials) -> str:
 
 def refused(registry: str, credentials: Credentials, status: int) -> RegistryError:
     """Return the error for credentials that will not do, or that are missing."""
-    login = "cog-nix login" if registry == "r8.im" else f"docker login {registry}"
-    other = "" if registry == "r8.im" else f" (or COG_REGISTRY_HOST={registry} cog-nix login)"
+    login = f"cog-nix login {registry}"
     who = f" as {credentials.username}" if credentials.username else ""
     if credentials:
         message = f"{registry} does not let you push here{who} ({status})"
-        hint = f"Check that the repository is yours, and log in again with: {login}{other}"
+        hint = f"Check that the repository is yours, and log in again with: {login}"
     else:
         message = f"{registry} wants to know who you are ({status}), and Docker's configuration does not say"
-        hint = f"Log in with: {login}{other}"
+        hint = f"Log in with: {login}"
     return RegistryError(message, hint=hint, status=status)

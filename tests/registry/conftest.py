@@ -148,6 +148,7 @@ class Faulty:
     """A registry that keeps what it gets, and fails where it is told to."""
 
     port: int = 0
+    server: Any = None
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
@@ -324,13 +325,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(201, {"Docker-Content-Digest": digest_of(data)})
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Leave alone who hangs up, as clients do that do not trust a certificate."""
+
+
 @pytest.fixture
 def faulty() -> Iterator[Faulty]:
     """Yield a registry that misbehaves on demand."""
     state = Faulty()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     server.daemon_threads = True
     state.port = server.server_address[1]
+    state.server = server
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield state

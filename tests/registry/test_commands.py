@@ -121,7 +121,7 @@ def test_with_what_login_kept(cli: Cli, locked_registry: str) -> None:
     refused = cli("push", target, check=False)
     assert refused.returncode == 1
     assert "failed to push image: " in refused.stderr
-    assert f"Log in with: docker login {locked_registry}" in refused.stderr
+    assert f"Log in with: cog-nix login {locked_registry}" in refused.stderr
     ran = cli("login", locked_registry, said="ali\nopen sesame\n")
     assert f"Login succeeded for {locked_registry}" in ran.stderr
     assert "open sesame" not in ran.stdout + ran.stderr
@@ -251,6 +251,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "words"),
     [
         (["push"], "To push images, you must either set the 'image' option in cog.yaml"),
+        (
+            "push --no-cache --separate-weights=true --secret id=a,src=b --progress=plain --strip=false "
+            "--precompile --use-cog-base-image=false --use-cuda-base-image auto --dockerfile x".split(),
+            "To push images, you must either set the 'image' option in cog.yaml",
+        ),
         (["push", "UPPER/Case"], 'invalid image reference "UPPER/Case"'),
         (["push", "--json", f"me/model@sha256:{'0' * 64}"], "use a tag instead"),
     ],

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.retry import RetryPolicy
@@ -197,8 +199,8 @@ def test_a_registry_token_is_sent_as_it_is(faulty: Any, send: Callable[..., Push
 @pytest.mark.parametrize(
     ("known", "words", "hint"),
     [
-        (Credentials(), "wants to know who you are", "Log in with: docker login 127.0.0.1"),
-        (ALI, "does not let you push here as ali", "log in again with: docker login 127.0.0.1"),
+        (Credentials(), "wants to know who you are", "Log in with: cog-nix login 127.0.0.1"),
+        (ALI, "does not let you push here as ali", "log in again with: cog-nix login 127.0.0.1"),
     ],
     ids=["nobody", "somebody"],
 )
@@ -226,6 +228,24 @@ def test_uploads_elsewhere_never_see_credentials(
     elsewhere = [one for one in faulty.headers if one["Host"].startswith("localhost")]
     assert elsewhere
     assert not any("Authorization" in one for one in elsewhere)
+
+
+def test_tls_on_this_machine(
+    faulty: Any, send: Callable[..., Pushed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    faulty.server.socket = context.wrap_socket(faulty.server.socket, server_side=True)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with pytest.raises(RegistryError, match=r"the certificate of 127\.0\.0\.1:.* is not trusted") as caught:
+        send()
+    assert "COG_CA_CERT" in caught.value.hint
+    assert not faulty.headers, "nothing was told to somebody unknown"
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert send().total("uploaded")[0] == 3
 
 
 def test_a_bundle_is_an_index_around_the_image(faulty: Any, send: Callable[..., Pushed]) -> None:

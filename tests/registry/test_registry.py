@@ -112,7 +112,7 @@ def test_without_the_password(
     with pytest.raises(RegistryError) as caught:
         _push(make_layout(b"locked"), f"{locked_registry}/me/model:v1", tmp_path, known)
     assert caught.value.status == 401
-    assert "docker login" in caught.value.hint
+    assert f"cog-nix login {locked_registry}" in caught.value.hint
 
 
 @pytest.mark.parametrize(
