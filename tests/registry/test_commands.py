@@ -252,8 +252,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["push"], "To push images, you must either set the 'image' option in cog.yaml"),
         (
-            "push --no-cache --separate-weights=true --secret id=a,src=b --progress=plain --strip=false "
-            "--precompile --use-cog-base-image=false --use-cuda-base-image auto --dockerfile x".split(),
+            [
+                "push",
+                "--no-cache",
+                "--separate-weights=true",
+                "--secret",
+                "id=a,src=b",
+                "--progress=plain",
+                "--strip=false",
+                "--precompile",
+                "--use-cog-base-image=false",
+                "--use-cuda-base-image",
+                "auto",
+                "--dockerfile",
+                "x",
+            ],
             "To push images, you must either set the 'image' option in cog.yaml",
         ),
         (["push", "UPPER/Case"], 'invalid image reference "UPPER/Case"'),

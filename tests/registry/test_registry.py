@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +24,7 @@ from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cog_nix.registry.push import Pushed
@@ -95,6 +99,62 @@ def test_from_one_repository_to_another(
     pushed = _push(root, f"{registry}/you/second:v1", tmp_path)
     assert pushed.total("mounted")[0] == 2
     assert _skopeo("inspect", "--tls-verify=false", f"docker://{registry}/you/second:v1")
+
+
+@pytest.fixture
+def cut_once(registry: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield the address of a way to the registry that breaks off once, after 2 MB, and a list of when."""
+    host, _, port = registry.partition(":")
+    cuts: list[int] = []
+
+    def forward(source: socket.socket, sink: socket.socket, *, may_break: bool) -> None:
+        total = 0
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                total += len(data)
+                if may_break and not cuts and total > 2 << 20:
+                    cuts.append(total)
+                    break
+                sink.sendall(data)
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection((host, int(port))) as there:
+                back = threading.Thread(
+                    target=forward, args=(there, self.request), kwargs={"may_break": False}
+                )
+                back.start()
+                forward(self.request, there, may_break=True)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", cuts
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("chunk", ["", str(1 << 20)], ids=["whole", "in chunks"])
+def test_a_cut_on_the_way(
+    cut_once: tuple[str, list[int]],
+    make_layout: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: str,
+) -> None:
+    monkeypatch.setenv("COG_PUSH_DEFAULT_CHUNK_SIZE", chunk)
+    monkeypatch.setenv("COG_PUSH_MULTIPART_THRESHOLD", chunk)
+    host, cuts = cut_once
+    root = make_layout(LARGE + f"cut {chunk}".encode())
+    pushed = _push(root, f"{host}/me/cut:v1", tmp_path)
+    assert cuts
+    assert pushed.total("uploaded")[0] == 2
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
 
 
 def test_with_a_password(locked_registry: str, make_layout: Callable[..., Path], tmp_path: Path) -> None:
