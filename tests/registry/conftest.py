@@ -157,7 +157,7 @@ class Faulty:
     answers: dict[str, deque[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     """By method: what to answer instead of doing anything."""
     cut_after: deque[int] = field(default_factory=deque)
-    """The next bodies break off after so many bytes, which are kept."""
+    """The next bodies that are longer break off after so many bytes, which are kept."""
     forgets: bool = False
     """Whether a cut upload is gone."""
     lost: int = 0
@@ -200,8 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
     def body(self) -> tuple[bytes, bool]:
         """Return what came, and whether it was all."""
         length = int(self.headers.get("Content-Length") or 0)
-        if length and self.state.cut_after:
-            return self.rfile.read(min(length, self.state.cut_after.popleft())), False
+        if self.state.cut_after and length > self.state.cut_after[0]:
+            return self.rfile.read(self.state.cut_after.popleft()), False
         return self.rfile.read(length), True
 
     def do(self) -> None:
