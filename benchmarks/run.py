@@ -21,6 +21,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import push
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -211,6 +212,8 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "no-change": no_change,
     "edit": edit,
     "start": start,
+    "push": push.edited,
+    "push-first": push.first,
     "cold": cold,
     "lock": lock,
     "ffmpeg": ffmpeg,

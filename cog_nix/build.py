@@ -63,6 +63,8 @@ class BuildOptions:
     offline: bool = False
     """Use no network; refuse what would need it."""
     runs: RunOptions = field(default_factory=RunOptions)
+    oci: bool = False
+    """Whether to compress the layers as well, for registries and OCI layouts."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Built:
     tag: str
     openapi: str
     config: Config
+    oci: Path | None = None
+    """An OCI image layout of the same image, when one was asked for."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,9 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     provide(project, lock, nix, context)
     lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
-    spec = nix_spec(project, config, labels(project, options), tag, api.handed_in)
+    spec = {**nix_spec(project, config, labels(project, options), tag, api.handed_in), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
-    image = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+    image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
     made = Made(image, lock, nix.store_dir, project.state_dir)
     if made.is_new and not options.offline:
         if scans := made.scans():
@@ -157,13 +161,13 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
                 lock_format.write(linked, project.lock_path)
                 lock = linked
                 provide(project, lock, nix, context)
-                image = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+                image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
         made.remember()
     if options.link:
         link_result(project, image, services.reporter)
     details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, tag, api.document(sdk_version(lock)), config)
+    return Built(image, tag, api.document(sdk_version(lock)), config, oci)
 
 
 def realise(
@@ -174,16 +178,19 @@ def realise(
     *,
     nix: nix_store.Nix,
     reporter: Reporter,
-) -> ImageDescription:
-    """Let Nix make the image.
+) -> tuple[ImageDescription, Path | None]:
+    """Let Nix make the image; return it, and the OCI layout where one was asked for.
 
     Raises:
         NixError: it fails.
     """
-    root = project.state_dir / "image" if options.link else None
+    root = project.state_dir / ("oci" if options.oci else "image") if options.link else None
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
     store_path = nix.build(nix_library() / "build.nix", spec, root, reporter, foreign=foreign)
-    return ImageDescription.read(nix.real(store_path))
+    if not options.oci:
+        return ImageDescription.read(nix.real(store_path)), None
+    oci = nix.real(store_path)
+    return ImageDescription.read(nix.real(str((oci / "image").readlink()))), oci
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:

@@ -10,6 +10,7 @@
     ├── FetchError         a download failed or its hash is wrong
     ├── NixError           Nix is missing, cannot run, or a derivation failed
     ├── ImageError         an image cannot be assembled or read
+    ├── RegistryError      a container registry refuses, or cannot be reached
     ├── PluginError        a plugin broke or nobody answered a hook
     └── RuntimeFailure     a container did not start, or the model failed
         └── PredictionError    the model answered, with a failure
@@ -65,6 +66,20 @@ class NixError(CogNixError):
 
 class ImageError(CogNixError):
     """An image cannot be assembled, read or loaded."""
+
+
+class RegistryError(CogNixError):
+    """A container registry refuses, or cannot be reached.
+
+    Args:
+        message: what was asked for, and what the registry answered.
+        hint: what to do next.
+        status: of its answer (HTTP); 0: none came.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class PluginError(CogNixError):

@@ -47,6 +47,8 @@ class ImageDescription:
     """From bottom to top."""
     config: dict[str, Any]
     """The OCI image configuration."""
+    tag: str = ""
+    """The reference that it was built under."""
 
     @property
     def size(self) -> int:
@@ -65,7 +67,7 @@ class ImageDescription:
             layers = tuple(map(_layer, data["layers"]))
             config = data["config"]
             digest = hashlib.sha256(config.encode()).hexdigest()
-            return cls(path, f"sha256:{digest}", layers, json.loads(config))
+            return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
 

@@ -1,17 +1,20 @@
 /*
-  What `cog-nix build` evaluates: default.nix with its arguments from a JSON file.
+  What `cog-nix build` evaluates: default.nix with its arguments from a JSON file. With `oci` the image as
+  registries hold it.
 
   Type: { spec : string } -> derivation
 */
 { spec }:
 let
   args = builtins.fromJSON (builtins.readFile spec);
+  oci = args.oci or false;
+  image = import ./default.nix (
+    removeAttrs args [ "oci" ]
+    // {
+      lock = /. + args.lock;
+      project = /. + args.project;
+      core = /. + args.core;
+    }
+  );
 in
-import ./default.nix (
-  args
-  // {
-    lock = /. + args.lock;
-    project = /. + args.project;
-    core = /. + args.core;
-  }
-)
+if oci then image.oci else image

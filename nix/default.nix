@@ -57,38 +57,46 @@ let
   runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
   source = import ./layers/source.nix (args // { inherit project config included openapi; });
   group = import ./layers/group.nix args;
+  description = import ./description.nix {
+    inherit derive locked name tag labels overlay certificates;
+    packages = map (
+      package:
+      import ./package.nix {
+        inherit (package) attribute;
+        file = if package.file == "" then null else project + "/${package.file}";
+        # A flake in the project's own folder is read where it is.
+        flake =
+          if builtins.substring 0 1 package.flake == "." then
+            "path:${toString project}/${package.flake}"
+          else
+            package.flake;
+      }
+    ) locked.packages;
+    layers = map (group (
+      debs.fragments
+      // debs.linked (map (result: "${result}") runs.results)
+      // wheels
+      // interpreter.fragments
+      // runs.fragments
+      // { source = null; }
+    )) locked.layers;
+    closures = import ./layers/closures.nix args;
+    folder = import ./layers/folder.nix args;
+  };
+  image = import ./image.nix {
+    inherit derive locked source description;
+    distributions = builtins.attrValues wheels;
+    results = map (result: "${result}") runs.results;
+  };
 in
 if unknown != null then
   builtins.elemAt runs.results (builtins.length locked.runs)
 else
-  import ./image.nix {
-    inherit derive locked source;
-    distributions = builtins.attrValues wheels;
-    results = map (result: "${result}") runs.results;
-    description = import ./description.nix {
-      inherit derive locked name tag labels overlay certificates;
-      packages = map (
-        package:
-        import ./package.nix {
-          inherit (package) attribute;
-          file = if package.file == "" then null else project + "/${package.file}";
-          # A flake in the project's own folder is read where it is.
-          flake =
-            if builtins.substring 0 1 package.flake == "." then
-              "path:${toString project}/${package.flake}"
-            else
-              package.flake;
-        }
-      ) locked.packages;
-      layers = map (group (
-        debs.fragments
-        // debs.linked (map (result: "${result}") runs.results)
-        // wheels
-        // interpreter.fragments
-        // runs.fragments
-        // { source = null; }
-      )) locked.layers;
-      closures = import ./layers/closures.nix args;
-      folder = import ./layers/folder.nix args;
+  image
+  // {
+    # The same image as registries hold it; costs nothing where nobody asks.
+    oci = import ./oci.nix {
+      inherit derive description image;
+      blob = import ./layers/blob.nix args;
     };
   }

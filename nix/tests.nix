@@ -211,6 +211,14 @@ let
   };
   closures = import ./layers/closures.nix { inherit derive; };
   certificate = import ./layers/certificate.nix { inherit derive; };
+  blob = import ./layers/blob.nix { inherit derive; };
+  # The image as registries hold it, of two layers.
+  oci = import ./oci.nix {
+    inherit derive;
+    blob = layer: "/blob-${layer.name}";
+    description = description "final: prev: { }";
+    image = "/image";
+  };
   package = args: import ./package.nix ({ flake = ""; } // args);
   description =
     overlay:
@@ -528,6 +536,38 @@ in
   closuresOfWhatIsNoPackage = {
     expr = fails (closures [ 1 ]);
     expected = true;
+  };
+
+  # layers/blob.nix, oci.nix
+
+  blobIsMadeOfALayer = {
+    expr = blob {
+      name = "base";
+      path = "/base";
+    };
+    expected = "blob-base: {\"path\":\"/base\"}";
+  };
+  ociCompressesTheProjectItself = {
+    expr = oci;
+    expected = "cog-test-oci: ${
+      builtins.toJSON {
+        blobs = [
+          "/blob-base"
+          "/blob-certificate"
+          null
+        ];
+        image = "/image";
+        tag = "cog-test:latest";
+      }
+    }";
+  };
+  ociHasABlobForEachLayer = {
+    expr = builtins.length (spec (image { }).oci).blobs;
+    expected = builtins.length lock.layers;
+  };
+  ociHasABlobForEachLayerButTheSource = {
+    expr = builtins.filter builtins.isNull (spec (image { }).oci).blobs;
+    expected = [ null ];
   };
 
   # layers/certificate.nix

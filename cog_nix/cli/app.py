@@ -10,12 +10,13 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, config, lock, predict, schema, train
+from cog_nix.cli import build, check, config, load, lock, login, predict, push, schema, train
 from cog_nix.cli.arguments import normalize
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
-from cog_nix.plugins import Plugins, ask, load
+from cog_nix.plugins import Plugins, ask
+from cog_nix.plugins import load as load_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def application(plugins: Plugins) -> typer.Typer:
         reporter.configure(verbose=verbose, quiet=quiet)
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (build, lock, predict, train, check, schema, config):
+    for command in (build, lock, predict, train, push, login, load, check, schema, config):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app
@@ -90,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     status: Any = 0
     try:
-        plugins = load()
+        plugins = load_plugins()
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)

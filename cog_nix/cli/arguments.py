@@ -16,6 +16,11 @@ _SHORT = re.compile(r"(-[A-Za-z])=(.*)", re.DOTALL)
 _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
     "--use-replicate-token": None,
+    "--no-cache": None,
+    "--separate-weights": None,
+    "--strip": None,
+    "--precompile": None,
+    "--token-stdin": None,
     "--debug": None,
 }
 """Each switch, and what turns it off; None: leaving it out."""
@@ -44,20 +49,29 @@ _TAKE_VALUES = frozenset(
 """Options whose value is the next argument, whatever that looks like."""
 
 
+_JSON_IS_A_SWITCH = frozenset({"push", "check"})
+"""Commands that write JSON; the others read it."""
+
+
 def normalize(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in the form that typer takes."""
+    values = _TAKE_VALUES - ({"--json"} if _command(arguments) in _JSON_IS_A_SWITCH else set())
     found: list[str] = []
     of_program: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         if argument == "--":
             return [*of_program, *found, argument, *rest]
-        if argument in _TAKE_VALUES:
+        if argument in values:
             found += [argument, *[value for value in [next(rest, None)] if value is not None]]
             continue
         for one in _expand(argument):
             (of_program if one == "--debug" else found).append(one)
     return [*of_program, *found]
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next((one for one in arguments if not one.startswith("-")), "")
 
 
 def _expand(argument: str) -> list[str]:

@@ -15,6 +15,7 @@ from cog_nix.image import with_tag
 from cog_nix.plugins import Plugins, find_runtime, load
 
 if TYPE_CHECKING:
+    from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
 _plugins: list[Plugins] = []
@@ -53,6 +54,16 @@ NoCache = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use no network: everything must be here already.")]
 Load = Annotated[bool, typer.Option("--load/--no-load", help="Load the image into Docker.")]
+OutputTo = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        show_default=False,
+        help="Write the image there instead of loading it: FILE.tar (a Docker archive), oci:FOLDER, "
+        "oci-archive:FILE, docker-archive:FILE.",
+    ),
+]
 Link = Annotated[bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")]
 
 
@@ -85,8 +96,10 @@ def build(
     offline: Offline = False,
     load_image: Load = True,
     out_link: Link = True,
+    output: OutputTo = None,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
+    from cog_nix import archives  # noqa: PLC0415
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
@@ -95,6 +108,7 @@ def build(
     if offline and no_cache:
         raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
     secrets = parse(secret or (), Path.cwd(), os.environ)
+    wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
         policy=Policy(update=update_lock),
         tag=tag,
@@ -103,16 +117,28 @@ def build(
         link=out_link,
         runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
         offline=offline,
+        oci=bool(wanted and wanted.needs_blobs),
     )
     began = time.monotonic()
     built = build_image(config_file, options)
-    if load_image:
+    if wanted:
+        _write(built, wanted, began)
+    elif load_image:
         load_into_docker(built, began, linked=out_link)
     else:
         seconds = time.monotonic() - began
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
         )
+
+
+def _write(built: Built, wanted: Output, began: float) -> None:
+    """Write an image where the user wants it."""
+    from cog_nix.archives import write  # noqa: PLC0415 - a faster --help
+
+    reporter.step(f"Writing {wanted.path}")
+    write(wanted, built.image.path, built.oci, [with_tag(built.tag)])
+    reporter.info(f"Built {built.tag} in {time.monotonic() - began:.1f} s: {wanted.kind}:{wanted.path}")
 
 
 def _annotation(text: str) -> tuple[str, str]:

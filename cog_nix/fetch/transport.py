@@ -136,7 +136,7 @@ def _new_client() -> httpx.Client:
 
     try:
         return httpx.Client(
-            verify=_tls_context(),
+            verify=tls_context(),
             follow_redirects=True,
             timeout=httpx.Timeout(30, connect=15),
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
@@ -150,7 +150,12 @@ def _new_client() -> httpx.Client:
         ) from error
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """Return whom to trust: the first of :data:`BUNDLES` that is set, otherwise the system and certifi.
+
+    Raises:
+        FetchError: the named file cannot be read.
+    """
     import ssl  # noqa: PLC0415 - only downloads need it
 
     variable = next((name for name in BUNDLES if os.environ.get(name)), None)

@@ -23,6 +23,8 @@ from cog_nix.cli.arguments import normalize
         pytest.param("run -- -i=a --debug", "run -- -i=a --debug", id="nothing-after-two-dashes"),
         pytest.param("run --gpus=all --json={}", "run --gpus=all --json={}", id="long-with-equals-sign"),
         pytest.param("run -i", "run -i", id="value-forgotten"),
+        pytest.param("push --json --debug x", "--debug push --json x", id="json-that-is-a-switch"),
+        pytest.param("push --no-cache=true --strip=false", "push --no-cache", id="switches-of-push"),
     ],
 )
 def test_arguments_of_upstream_are_taken(given: str, taken: str) -> None:

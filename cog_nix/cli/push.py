@@ -1,0 +1,150 @@
+"""``cog-nix push``: build the model and bring it to a registry; no daemon takes part.
+
+stdout gets the result with ``--json`` and nothing otherwise; narration goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cog_nix.cli import build
+from cog_nix.cli.build import ConfigFile, OpenApi, UpdateLock  # noqa: TC001 - typer reads the annotations
+from cog_nix.cli.predict import Ignored, IgnoredSwitch  # noqa: TC001 - as above
+from cog_nix.cli.terminal import amount, reporter
+from cog_nix.errors import RegistryError
+
+if TYPE_CHECKING:
+    from cog_nix.build import Built
+    from cog_nix.registry.destination import Destination
+    from cog_nix.registry.push import Pushed
+
+_NOT_FOUND = 404
+_NO_MODEL = """\
+Unable to find existing Replicate model for {target}. \
+Go to replicate.com and create a new model before pushing.
+
+If the model already exists, you may be getting this error because you're not logged in as owner of \
+the model. This can happen if you did 'sudo cog login' instead of 'cog login' or 'sudo cog push' instead \
+of 'cog push', which causes Docker to use the wrong Docker credentials."""
+
+Target = Annotated[
+    str | None,
+    typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")]
+Secret = Annotated[list[str] | None, typer.Option("--secret", hidden=True, help="Secrets for the build.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``push`` to the command line."""
+    app.command("push", help="Build the model and push it to a registry, without a Docker daemon.")(push)
+
+
+def push(
+    *,
+    target: Target = None,
+    as_json: Json = False,
+    config_file: ConfigFile = "cog.yaml",
+    openapi_schema: OpenApi = None,
+    update_lock: UpdateLock = False,
+    secret: Secret = None,  # noqa: ARG001 - accepted because scripts pass it to upstream
+    progress: Ignored = "auto",  # noqa: ARG001 - as above
+    dockerfile: Ignored = "",  # noqa: ARG001 - as above
+    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
+    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
+    no_cache: IgnoredSwitch = False,  # noqa: ARG001 - as above
+    separate_weights: IgnoredSwitch = False,  # noqa: ARG001 - as above
+    strip: IgnoredSwitch = False,  # noqa: ARG001 - as above
+    precompile: IgnoredSwitch = False,  # noqa: ARG001 - as above
+) -> None:
+    """Build and push.
+
+    Raises:
+        ConfigError: there is nowhere to push to.
+        RegistryError: the registry refuses, or cannot be reached.
+    """
+    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+
+    destination = _destination(config_file, target)
+    reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
+    # A bundle's tag may be the time, which would make another derivation of the same image at each push.
+    tag = destination.reference.name if destination.bundle else destination.target
+    options = BuildOptions(policy=Policy(update=update_lock), tag=tag, openapi=openapi_schema, oci=True)
+    pushed = push_built(build.build_image(config_file, options), destination)
+    _tell(pushed, destination)
+    if as_json:
+        typer.echo(json.dumps(document(pushed), separators=(",", ":")))
+
+
+def _destination(config_file: str, target: str | None) -> Destination:
+    """Say where the image goes, before anything is built."""
+    from cog_nix.config import load  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.registry.destination import resolve  # noqa: PLC0415
+
+    return resolve(load(find_project(Path.cwd(), config_file)).config, target, os.environ)
+
+
+def push_built(built: Built, destination: Destination) -> Pushed:
+    """Push an image that was built with its blobs.
+
+    Raises:
+        RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
+    """
+    from cog_nix.paths import cache_dir  # noqa: PLC0415 - a faster --help
+    from cog_nix.registry import credentials, layout  # noqa: PLC0415
+    from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415
+    from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
+
+    assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
+    reporter.info(f"\nPushing to {destination.target}...")
+    registry = destination.image.registry
+    known = credentials.find(registry)
+    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
+        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
+        known = credentials.find(REPLICATE)
+    try:
+        return push_layout(layout.read(built.oci), destination, known, cache=cache_dir(), reporter=reporter)
+    except RegistryError as error:
+        if registry == REPLICATE and error.status == _NOT_FOUND:
+            raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error
+        error.message = f"failed to push image: {error.message}"
+        raise
+
+
+def document(pushed: Pushed) -> dict[str, object]:
+    """Return upstream's JSON result, version 1."""
+    return {"version": 1, **({"model": pushed.model} if pushed.model else {}), "image": pushed.image}
+
+
+def _tell(pushed: Pushed, destination: Destination) -> None:
+    from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415 - a faster --help
+    from cog_nix.registry.replicate import model_page  # noqa: PLC0415
+
+    reporter.info(summary(pushed))
+    if pushed.model:
+        reporter.info(f"\n  model   {pushed.model}\n  └─ image   {pushed.image}")
+    else:
+        reporter.info(f"\n  image  {pushed.image}")
+    if destination.image.registry == REPLICATE:
+        reporter.info(f"\nRun your model on Replicate:\n    {model_page(destination.image.name)}")
+
+
+def summary(pushed: Pushed) -> str:
+    """Return what was uploaded and what was not, in a line."""
+    blobs, size = pushed.total("uploaded")
+    told = [f"Uploaded {blobs} of {len(pushed.blobs)} blobs ({amount(size)})"]
+    for outcome, words in (
+        ("there", "skipped {} that were there"),
+        ("mounted", "mounted {} from other repositories"),
+    ):
+        blobs, size = pushed.total(outcome)  # type: ignore[arg-type]
+        if blobs:
+            told.append(f"{words.format(blobs)} ({amount(size)})")
+    return ", ".join(told)

@@ -1,0 +1,150 @@
+"""What a registry wants to see: HTTP Basic, or a bearer token from its token server.
+
+The exchange is the "Token Authentication Specification" and "OAuth 2 token" page of the Docker registry's
+documentation: a 401 names realm, service and scope; the realm hands out a token for user and password (GET)
+or for a refresh token (POST).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cog_nix.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from cog_nix.registry.credentials import Credentials
+
+_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_REFUSED = frozenset({400, 401, 403})
+_ERROR = 400
+_CLIENT = "cog-nix"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A ``WWW-Authenticate`` header (RFC 9110, section 11.6.1)."""
+
+    scheme: str
+    """In lower case."""
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, header: str) -> Challenge:
+        """Read one challenge; without any the scheme is empty."""
+        scheme, _, rest = header.strip().partition(" ")
+        found = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(rest)}
+        return cls(scheme.lower(), found)
+
+
+@dataclass
+class Authorizer:
+    """Makes the Authorization header for one registry, and renews it; safe to share between threads.
+
+    Args:
+        registry: host, for messages.
+        credentials: empty for nobody in particular.
+        scopes: what the token is asked for, ``repository:NAME:pull,push``.
+    """
+
+    registry: str
+    credentials: Credentials
+    scopes: tuple[str, ...]
+    _header: str = field(default="", repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def header(self) -> str:
+        """The current value of the Authorization header; "" for none."""
+        return self._header
+
+    def renew(self, client: httpx.Client, challenge: Challenge, used: str, *, secure: bool) -> bool:
+        """Get another header after a 401.
+
+        Args:
+            client: to ask the token server with.
+            challenge: what came with the 401.
+            used: the header that was refused.
+            secure: whether the registry was spoken to over TLS.
+
+        Returns:
+            Whether it is worth asking again.
+
+        Raises:
+            RegistryError: the token server refuses or cannot be used.
+            httpx.TransportError: it cannot be reached.
+        """
+        with self._lock:
+            if self._header != used:  # another thread was faster
+                return True
+            known = self.credentials
+            if known.registry_token:
+                self._header = f"Bearer {known.registry_token}"
+            elif challenge.scheme == "basic" and known.password:
+                self._header = _basic(known)
+            elif challenge.scheme == "bearer":
+                self._header = f"Bearer {self._token(client, challenge, secure=secure)}"
+            return self._header != used
+
+    def _token(self, client: httpx.Client, challenge: Challenge, *, secure: bool) -> str:
+        realm = challenge.parameters.get("realm", "")
+        if urlsplit(realm).scheme not in ({"https"} if secure else {"http", "https"}):
+            raise RegistryError(
+                f"{self.registry} names no token server that can be trusted: {realm or 'none at all'}",
+                hint="Ask whoever runs the registry; credentials are sent over https only.",
+            )
+        service = challenge.parameters.get("service", "")
+        known = self.credentials
+        if known.identity_token:
+            form = {"grant_type": "refresh_token", "service": service, "client_id": _CLIENT}
+            form |= {"scope": " ".join(self.scopes), "refresh_token": known.identity_token}
+            answer = client.post(realm, data=form)
+        else:
+            query: dict[str, str | list[str]] = {"service": service, "scope": list(self.scopes)}
+            headers = {"Authorization": _basic(known)} if known.password else {}
+            answer = client.get(realm, params=query, headers=headers)
+        return self._read(answer)
+
+    def _read(self, answer: httpx.Response) -> str:
+        if answer.status_code in _REFUSED:
+            raise refused(self.registry, self.credentials, answer.status_code)
+        if answer.status_code >= _ERROR:
+            raise RegistryError(
+                f"the token server of {self.registry} answered {answer.status_code} {answer.reason_phrase}",
+                hint="Run this again later.",
+                status=answer.status_code,
+            )
+        try:
+            data = answer.json()
+            token = data.get("token") or data["access_token"]
+        except (ValueError, KeyError, AttributeError) as error:
+            raise RegistryError(
+                f"the token server of {self.registry} did not answer with a token",
+                hint="Run this again later.",
+            ) from error
+        return str(token)
+
+
+def _basic(known: Credentials) -> str:
+    return "Basic " + base64.b64encode(f"{known.username}:{known.password}".encode()).decode()
+
+
+def refused(registry: str, credentials: Credentials, status: int) -> RegistryError:
+    """Return the error for credentials that will not do, or that are missing."""
+    login = f"cog-nix login {registry}"
+    who = f" as {credentials.username}" if credentials.username else ""
+    if credentials:
+        message = f"{registry} does not let you push here{who} ({status})"
+        hint = f"Check that the repository is yours, and log in again with: {login}"
+    else:
+        message = f"{registry} wants to know who you are ({status}), and Docker's configuration does not say"
+        hint = f"Log in with: {login}"
+    return RegistryError(message, hint=hint, status=status)

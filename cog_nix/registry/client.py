@@ -1,0 +1,299 @@
+"""One repository of one registry, over HTTP (OCI distribution-spec, version 1.1).
+
+A request that fails for a passing reason is tried again with growing pauses, or after the time that the
+registry asks for. What a connection broke off in the middle of is the uploader's to carry on with.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin, urlsplit
+
+from cog_nix import __version__
+from cog_nix.errors import RegistryError
+from cog_nix.fetch.retry import Cancelled, RetryPolicy
+from cog_nix.fetch.transport import TransientError, tls_context
+from cog_nix.registry.auth import Authorizer, Challenge, refused
+from cog_nix.registry.reference import DOCKER_HUB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    import httpx
+
+    from cog_nix.registry.credentials import Credentials
+    from cog_nix.registry.reference import Reference
+
+    T = TypeVar("T")
+
+INSECURE = "COG_NIX_INSECURE_REGISTRIES"
+"""Names registries, besides those on this machine, that may go without TLS: ``host:port``, with commas."""
+
+OK, CREATED, ACCEPTED, NO_CONTENT, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 201, 202, 204, 401, 403, 404
+_PASSING = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
+_ERROR = 400
+_LONGEST_WAIT = 60.0
+_HUB_HOST = "registry-1.docker.io"
+_SHOWN = 300
+
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass
+class Repository:
+    """Talks to a registry about one repository; threads may share it. Use it as a context manager.
+
+    Args:
+        reference: registry and repository.
+        credentials: empty for nobody in particular.
+        sources: other repositories of the registry that blobs may be mounted from.
+        policy: how often to try again.
+        cancelled: ends all waiting when set.
+    """
+
+    reference: Reference
+    credentials: Credentials
+    sources: tuple[str, ...] = ()
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    cancelled: threading.Event | None = None
+
+    def __post_init__(self) -> None:
+        name = self.reference.repository
+        scopes = [f"repository:{name}:pull,push", *(f"repository:{one}:pull" for one in self.sources)]
+        self._auth = Authorizer(self.reference.registry, self.credentials, tuple(scopes))
+        self._event = self.cancelled or threading.Event()
+        self._host = _HUB_HOST if self.reference.registry == DOCKER_HUB else self.reference.registry
+        self._client = new_client()
+        self._scheme = "https"
+
+    def __enter__(self) -> Self:
+        try:
+            self.retrying(self._greet)
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def url(self, path: str) -> str:
+        """Return the URL of something in the repository: ``blobs/…``, ``manifests/…``."""
+        return f"{self._scheme}://{self._host}/v2/{self.reference.repository}/{path}"
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        expected: tuple[int, ...],
+        headers: Mapping[str, str] | None = None,
+        body: Body = None,
+    ) -> httpx.Response:
+        """Send one request and return the answer, its body read.
+
+        A 401 is answered once, with credentials or a new token, if the registry itself asks for them; other
+        hosts, where a registry may send uploads to, never see them.
+
+        Args:
+            method: HTTP's.
+            url: absolute.
+            expected: status codes that are no failure.
+            headers: further ones.
+            body: bytes, or something that yields them and can be asked to do so again.
+
+        Raises:
+            TransientError: worth another try.
+            RegistryError: the registry refuses.
+        """
+        ours = urlsplit(url).netloc == self._host
+        used = self._auth.header if ours else ""
+        answer = self._send(method, url, headers, body, used)
+        if answer.status_code == UNAUTHORIZED and ours:
+            challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
+            if self._transport(
+                lambda: self._auth.renew(self._client, challenge, used, secure=self._scheme == "https")
+            ):
+                answer = self._send(method, url, headers, body, self._auth.header)
+        if answer.status_code in expected:
+            return answer
+        raise self._failure(method, url, answer)
+
+    def retrying(self, action: Callable[[], T], *, again: Callable[[], None] = lambda: None) -> T:
+        """Call ``action`` until it succeeds or has failed too often.
+
+        Args:
+            action: raises TransientError where another try may help.
+            again: called before each further try.
+
+        Raises:
+            RegistryError: it failed for good.
+            Cancelled: the work was given up.
+        """
+        for attempt in range(1, self.policy.attempts + 1):
+            try:
+                return action()
+            except TransientError as error:
+                if attempt == self.policy.attempts:
+                    raise self.unreachable(error, attempt) from error
+                self.wait(attempt, error)
+                again()
+        raise AssertionError("unreachable")
+
+    def wait(self, failures: int, error: TransientError) -> None:
+        """Wait before another try: longer each time, and as long as the registry asks for.
+
+        Raises:
+            Cancelled: the work was given up.
+        """
+        # Jitter keeps the parallel uploads from knocking in step.
+        pause = min(self.policy.delay * 2 ** (failures - 1), self.policy.longest) * random.uniform(0.75, 1.25)  # noqa: S311
+        if self._event.wait(max(pause, error.wait)):
+            raise Cancelled from error
+
+    def unreachable(self, error: TransientError, attempts: int) -> RegistryError:
+        """Return the error for a registry that kept failing."""
+        host = self.reference.registry
+        return RegistryError(
+            f"cannot push to {host} (after {attempts} attempts): {error.reason}",
+            hint=f"Check that {host} can be reached from here. What was uploaded is there: run this again.",
+        )
+
+    def _greet(self) -> None:
+        """Find out which scheme the registry speaks and what it wants to see ("Determining Support")."""
+        if may_be_plain(self.reference.registry):
+            self._scheme = "http"
+            if self._speaks_plainly():
+                return
+            self._scheme = "https"
+        self.request("GET", f"{self._scheme}://{self._host}/v2/", expected=(OK, UNAUTHORIZED, NOT_FOUND))
+
+    def _speaks_plainly(self) -> bool:
+        """Whether a registry answers without TLS; one with TLS says 400 or hangs up."""
+        import httpx  # noqa: PLC0415 - see new_client
+
+        try:
+            answer = self._client.get(f"http://{self._host}/v2/")
+        except httpx.ConnectError as error:
+            raise TransientError(str(error)) from error
+        except httpx.TransportError:
+            return False
+        if answer.status_code == UNAUTHORIZED:
+            challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
+            self._transport(lambda: self._auth.renew(self._client, challenge, "", secure=False))
+        return answer.status_code != _ERROR
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: Body, authorization: str
+    ) -> httpx.Response:
+        sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
+        return self._transport(lambda: self._client.request(method, url, headers=sent, content=body))
+
+    def _transport(self, action: Callable[[], T]) -> T:
+        """Call ``action``, and turn what the connection raises into our own errors."""
+        import httpx  # noqa: PLC0415 - see new_client
+
+        try:
+            return action()
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise RegistryError(
+                f"{self.reference.registry} sent a URL that leads nowhere: {error}"
+            ) from error
+        except httpx.TransportError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise _untrusted(self.reference.registry, error) from error
+            raise TransientError(str(error) or type(error).__name__) from error
+
+    def _failure(self, method: str, url: str, answer: httpx.Response) -> Exception:
+        status = answer.status_code
+        if status in _PASSING:
+            wait = answer.headers.get("retry-after", "")
+            said = f"the registry answered {status} {answer.reason_phrase}".rstrip()
+            return TransientError(said, wait=min(float(wait), _LONGEST_WAIT) if wait.isdigit() else 0.0)
+        if status in {UNAUTHORIZED, FORBIDDEN}:
+            return refused(self.reference.registry, self.credentials, status)
+        what = urlsplit(url).path.rpartition(f"/{self.reference.repository}/")[2]
+        said = _complaint(answer)
+        return RegistryError(
+            f"{self.reference.registry} refused {method} {what} of {self.reference.repository}: "
+            f"{status} {answer.reason_phrase}{said}",
+            hint="Check the name of the repository, and whether the registry creates new ones by itself."
+            if status == NOT_FOUND
+            else f"Ask whoever runs {self.reference.registry}.",
+            status=status,
+        )
+
+
+def new_client() -> httpx.Client:
+    """Return a client with the machine's proxies and certificates.
+
+    HTTP/1.1: large uploads over one HTTP/2 connection hold each other up.
+
+    Raises:
+        RegistryError: the proxy's settings cannot be used.
+        FetchError: the certificates cannot be read.
+    """
+    import httpx  # noqa: PLC0415 - costs a tenth of a second
+
+    try:
+        return httpx.Client(
+            verify=tls_context(),
+            follow_redirects=True,
+            timeout=httpx.Timeout(60, connect=15),
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+            headers={"User-Agent": f"cog-nix/{__version__}"},
+            # No proxy reaches this machine's own registries.
+            mounts={f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise RegistryError(
+            f"cannot use the configured proxy: {error}",
+            hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
+        ) from error
+
+
+def may_be_plain(registry: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a registry may be spoken to without TLS: on this machine, or named in :data:`INSECURE`."""
+    if registry in {one.strip() for one in environment.get(INSECURE, "").split(",")}:
+        return True
+    host = urlsplit(f"//{registry}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def absolute(answer: httpx.Response) -> str:
+    """Return an answer's Location, which may be relative (RFC 9110, section 10.2.2).
+
+    Raises:
+        RegistryError: there is none.
+    """
+    location = str(answer.headers.get("location", ""))
+    if not location:
+        raise RegistryError(f"{answer.url.host} does not say where to upload to (no Location header)")
+    return urljoin(str(answer.url), location)
+
+
+def _complaint(answer: httpx.Response) -> str:
+    """Return what a registry's JSON says of an error (spec, "Error Codes"), for people."""
+    try:
+        data: Any = answer.json()
+        said = "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in data["errors"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return f"\n  {said[:_SHOWN]}"
+
+
+def _untrusted(host: str, error: Exception) -> RegistryError:
+    return RegistryError(
+        f"the certificate of {host} is not trusted\n  {error}",
+        hint="Set COG_CA_CERT to a file with your organisation's certificate authorities (PEM).",
+    )

@@ -1,0 +1,95 @@
+"""Reads an OCI image layout (image-spec, image-layout.md), as Nix builds them for pushing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import ImageError
+from cog_nix.registry.upload import Blob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a registry is sent last."""
+
+    media_type: str
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` of its bytes."""
+        return f"sha256:{hashlib.sha256(self.data).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An image that is there as blobs."""
+
+    manifest: Manifest
+    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes."""
+    blobs: tuple[Blob, ...]
+    """Layers from bottom to top, each once, and the configuration."""
+
+
+def read(root: Path) -> Layout:
+    """Read the image of a layout.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        ImageError: it is no layout of one image.
+    """
+    try:
+        (pointer,) = json.loads((root / "index.json").read_text(encoding="utf-8"))["manifests"]
+        manifest = json.loads(_path(root, pointer["digest"]).read_text(encoding="utf-8"))
+        named = {one["digest"]: one["size"] for one in [*manifest["layers"], manifest["config"]]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(
+            f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
+        ) from error
+    blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
+    return Layout(docker_manifest(manifest), blobs)
+
+
+def docker_manifest(manifest: dict[str, Any]) -> Manifest:
+    """Return the Docker manifest that says what an OCI manifest says."""
+    data = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": {**manifest["config"], "mediaType": _DOCKER_CONFIG},
+        "layers": [{**one, "mediaType": _DOCKER_LAYER} for one in manifest["layers"]],
+    }
+    return Manifest(DOCKER_MANIFEST, _compact(data))
+
+
+def bundle(image: Manifest) -> Manifest:
+    """Return the OCI index that upstream pushes for projects with ``model:``, around an image."""
+    descriptor = {
+        "mediaType": image.media_type,
+        "size": len(image.data),
+        "digest": image.digest,
+        "platform": {"architecture": "amd64", "os": "linux"},
+    }
+    return Manifest(
+        OCI_INDEX, _compact({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor]})
+    )
+
+
+def _path(root: Path, digest: str) -> Path:
+    return root / "blobs" / digest.replace(":", "/")
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

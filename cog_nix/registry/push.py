@@ -1,0 +1,158 @@
+"""Pushes an image from the store: blobs in parallel, manifest last. :func:`push` is the whole story."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import CogNixError, RegistryError
+from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.registry.client import ACCEPTED, CREATED, NOT_FOUND, OK, Repository
+from cog_nix.registry.layout import OCI_INDEX, bundle
+from cog_nix.registry.memory import Memory
+from cog_nix.registry.upload import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cog_nix.registry.credentials import Credentials
+    from cog_nix.registry.destination import Destination
+    from cog_nix.registry.layout import Layout, Manifest
+    from cog_nix.registry.upload import Blob, Outcome
+    from cog_nix.report import Reporter
+
+_WORKERS = 5
+"""As many uploads at a time as upstream has."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did."""
+
+    image: str
+    """``registry/repository@sha256:…``."""
+    model: str = ""
+    """The same of a bundle's index; "" when the image itself was pushed."""
+    blobs: Mapping[str, Outcome] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def total(self, outcome: Outcome) -> tuple[int, int]:
+        """Return how many blobs had this outcome, and their bytes."""
+        found = [digest for digest, one in self.blobs.items() if one == outcome]
+        return len(found), sum(self.sizes[digest] for digest in found)
+
+
+def push(
+    layout: Layout,
+    destination: Destination,
+    credentials: Credentials,
+    *,
+    cache: Path,
+    reporter: Reporter,
+    policy: RetryPolicy | None = None,
+) -> Pushed:
+    """Make a registry hold an image under the destination's name.
+
+    Args:
+        layout: the image.
+        destination: where to.
+        credentials: for its registry.
+        cache: folder of the user's caches; what was pushed is remembered there.
+        reporter: shows the bytes that go over.
+        policy: how often to try again; None: as usual.
+
+    Raises:
+        RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
+    """
+    target = destination.image
+    memory = Memory(cache, target.registry)
+    sources = {blob.digest: memory.sources(blob.digest, target.repository) for blob in layout.blobs}
+    every = Counter(one for found in sources.values() for one in found)
+    cancelled = threading.Event()
+    repository = Repository(target, credentials, tuple(sorted(every)), policy or RetryPolicy(), cancelled)
+    with repository:
+        if _is_there(repository, layout.manifest):
+            outcomes: list[Outcome] = ["there"] * len(layout.blobs)
+        else:
+            outcomes = _blobs(repository, layout.blobs, sources, reporter, cancelled)
+        put_manifest(repository, layout.manifest, target.tag)
+        image = f"{target.name}@{layout.manifest.digest}"
+        model = ""
+        if destination.bundle:
+            index = bundle(layout.manifest)
+            put_manifest(repository, index, destination.reference.tag)
+            model = f"{target.name}@{index.digest}"
+    try:
+        memory.add(target, [blob.digest for blob in layout.blobs])
+    except CogNixError as error:
+        reporter.log(error.message)
+    names = [blob.digest for blob in layout.blobs]
+    sizes = {blob.digest: blob.size for blob in layout.blobs}
+    return Pushed(image, model, dict(zip(names, outcomes, strict=True)), sizes)
+
+
+def workers(environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many blobs go at a time: ``COG_PUSH_CONCURRENCY``, as upstream has it."""
+    value = environment.get("COG_PUSH_CONCURRENCY", "")
+    return int(value) if value.isdigit() and int(value) else _WORKERS
+
+
+def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:
+    """Give a repository a manifest (spec, "Pushing Manifests").
+
+    Raises:
+        RegistryError: it refuses, or says that it got something else.
+    """
+    headers = {"Content-Type": manifest.media_type}
+    answer = repository.retrying(
+        lambda: repository.request(
+            "PUT",
+            repository.url(f"manifests/{tag}"),
+            expected=(CREATED, OK, ACCEPTED),
+            headers=headers,
+            body=manifest.data,
+        )
+    )
+    said = answer.headers.get("docker-content-digest", manifest.digest)
+    if said != manifest.digest:
+        raise RegistryError(
+            f"{repository.reference.registry} stored {said} for {manifest.digest}",
+            hint="A proxy or the registry changes manifests; push to another one.",
+        )
+
+
+def _is_there(repository: Repository, manifest: Manifest) -> bool:
+    """Whether the repository has the image already; then it has its blobs as well."""
+    accepted = {"Accept": f"{manifest.media_type}, {OCI_INDEX}"}
+    url = repository.url(f"manifests/{manifest.digest}")
+    answer = repository.retrying(
+        lambda: repository.request("HEAD", url, expected=(OK, NOT_FOUND), headers=accepted)
+    )
+    return answer.status_code == OK
+
+
+def _blobs(
+    repository: Repository,
+    blobs: tuple[Blob, ...],
+    sources: Mapping[str, tuple[str, ...]],
+    reporter: Reporter,
+    cancelled: threading.Event,
+) -> list[Outcome]:
+    """Bring all blobs there, the largest first; return what became of each, in order."""
+    uploads = [Upload(repository, blob) for blob in blobs]
+    found = run_all(
+        [functools.partial(one.spare, sources[one.blob.digest]) for one in uploads], workers(), cancelled
+    )
+    left = sorted(
+        (upload for upload, outcome in zip(uploads, found, strict=True) if outcome is None),
+        key=lambda upload: -upload.blob.size,
+    )
+    with reporter.bytes_bar("Uploading", sum(upload.blob.size for upload in left)) as bar:
+        run_all([functools.partial(upload.run, bar.advance) for upload in left], workers(), cancelled)
+    return [outcome or "uploaded" for outcome in found]

@@ -1,0 +1,29 @@
+/*
+  The image as registries hold it: an OCI image layout whose blobs are links into the store.
+
+  Type: { derive, blob, description, image } -> derivation
+
+  Example:
+    import ./oci.nix { inherit derive blob description image; }
+    => «derivation /nix/store/…-cog-hello-oci.drv»
+*/
+{
+  derive,
+  blob,
+  description,
+  image,
+}:
+derive {
+  name = "${description.name}-oci";
+  builder = "oci";
+  modules = [
+    "blob"
+    "stream"
+  ];
+  spec = {
+    inherit (description) tag;
+    image = "${image}";
+    # The project's own layer changes at every edit and is small: it gets no derivation of its own.
+    blobs = map (layer: if layer.path == null then null else blob layer) description.layers;
+  };
+}
