@@ -135,7 +135,11 @@ class Resolver:
         )
         self.context.fetcher.artifacts(artifacts(lock))
         lock = self._with_additions(config, lock)
-        return replace(lock, runs=fitting(lock, config, lock.runs))
+        lock = replace(lock, runs=fitting(lock, config, lock.runs))
+        if former and made is None and (kept := _without_changed(former, lock)) != former:
+            # What a command of before linked to says nothing of the command that took its place.
+            return self.resolve(project, config, settings, kept, upgrade)
+        return lock
 
     def _interpreter(self, project: Project, config: Config, pinned: Interpreter | None) -> InterpreterChoice:
         version = config.build.python_version
@@ -316,6 +320,15 @@ def _linked_before(former: Lock | None, wheels: Sequence[Wheel], commands: int) 
         if reason.partition(":")[0] in titles
     )
     return libraries_of.Answer(packages=tuple(package for package, _ in reasons), reasons=reasons)
+
+
+def _without_changed(former: Lock, lock: Lock) -> Lock:
+    """Return the former lock without reasons that come from commands whose results do not fit any more."""
+    gone = {f"{COMMAND} {number + 1}" for number in range(len(lock.runs), len(former.runs))}
+    return replace(
+        former,
+        reasons=tuple(pair for pair in former.reasons if pair[1].partition(":")[0] not in gone),
+    )
 
 
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:

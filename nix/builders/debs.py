@@ -143,7 +143,10 @@ def unpack_lower(fragments: Sequence[str], root: Path) -> splitter.Owners:
 
     for fragment in fragments:
         for name in ("directories.tar", "files.tar"):
-            with (Path(fragment) / name).open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            path = Path(fragment) / name
+            if not path.stat().st_size:
+                continue  # tarfile takes it for a broken archive
+            with path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
                 tar.extractall(root, filter=ours)  # noqa: S202 - archives that we wrote ourselves
     return found
 
