@@ -12,6 +12,29 @@
   results,
   source,
 }:
+let
+  sha256 = map (one: one.artifact.sha256);
+  # Everything that is in the image, by content: mirrors make no difference.
+  digest = builtins.hashString "sha256" (
+    builtins.toJSON {
+      inherit (locked) inputs packages;
+      interpreter = locked.interpreter.artifact.sha256 or locked.interpreter.version;
+      debs = map sha256 [
+        locked.base
+        locked.essential
+        locked.python
+        locked.system
+        locked.linked
+      ];
+      wheels = sha256 locked.wheels;
+      runs = map (run: run.nar_sha256) locked.runs;
+    }
+  );
+  # ISO 8601 dates in UTC are in order as text.
+  snapshot = builtins.foldl' (
+    newest: index: if index.date > newest then index.date else newest
+  ) "" locked.indexes;
+in
 derive {
   inherit (description) name;
   builder = "image";
@@ -39,7 +62,9 @@ derive {
         name
         description.environment.${name}
       ]) (builtins.attrNames description.environment);
-      inherit (locked) labels inputs suite;
+      inherit (locked) labels suite;
+      inherit snapshot;
+      digest = "sha256:${digest}";
     };
   };
 }

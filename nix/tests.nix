@@ -304,6 +304,7 @@ let
     interpreter = {
       minor = "3.13";
       tree = "/tree";
+      headers = "include";
       fragments.venv = "/venv";
     };
     debs.build = [ "/debian" ];
@@ -800,6 +801,42 @@ in
         };
       }).drvPath;
     expected = true;
+  };
+  imageTellsTheNewestIndexItWasMadeFrom = {
+    expr =
+      (spec (image {
+        lock = file (
+          lock
+          // {
+            indexes = map (date: { inherit date; }) [
+              "2026-01-02T00:00:00Z"
+              "2026-03-01T00:00:00Z"
+              "2026-02-01T00:00:00Z"
+            ];
+          }
+        );
+      })).lock.snapshot;
+    expected = "2026-03-01T00:00:00Z";
+  };
+  imageIsTheSameFromAnotherMirror = {
+    expr =
+      (image {
+        lock = file (
+          lock
+          // {
+            wheels = map (
+              wheel:
+              wheel
+              // {
+                artifact = wheel.artifact // {
+                  url = "https://other.example.org/${wheel.artifact.filename}";
+                };
+              }
+            ) lock.wheels;
+          }
+        );
+      }).outPath;
+    expected = (image { }).outPath;
   };
   imageCarriesTheSdksVersion = {
     expr = (spec (image { })).project.version;

@@ -76,7 +76,8 @@ def labels(described: dict[str, Any], openapi: str, frozen: str, spec: dict[str,
     lock = spec["lock"]
     return {
         **dict(lock["labels"]),
-        "run.cog.nix.lock": lock["inputs"],
+        "run.cog.nix.lock": lock["digest"],
+        "run.cog.nix.snapshot": lock["snapshot"],
         "run.cog.nix.suite": lock["suite"],
         "run.cog.version": described["version"],
         "run.cog.config": described["label"],

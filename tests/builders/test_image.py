@@ -86,7 +86,8 @@ def test_annotations_replace_labels_and_plugins_do_not() -> None:
     spec = {
         "lock": {
             "labels": [["run.cog.version", "plugin"], ["mine", "plugin"]],
-            "inputs": "sha256:1",
+            "digest": "sha256:1",
+            "snapshot": "2026-01-31T00:00:00Z",
             "suite": "trixie",
         },
         "labels": {"mine": "user", "run.cog.config": "user"},
@@ -94,6 +95,7 @@ def test_annotations_replace_labels_and_plugins_do_not() -> None:
     assert image.labels(_DESCRIBED, "{doc}", "cog==0.23.1\n", spec) == {
         "mine": "user",
         "run.cog.nix.lock": "sha256:1",
+        "run.cog.nix.snapshot": "2026-01-31T00:00:00Z",
         "run.cog.nix.suite": "trixie",
         "run.cog.version": "0.23.1",
         "run.cog.config": "user",
@@ -163,7 +165,7 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
         "imagePython": "3.13.5",
         "labels": {},
         "config": {"User": "nobody"},
-        "lock": {"environment": [], "labels": [], "inputs": "sha256:1", "suite": "trixie"},
+        "lock": {"environment": [], "labels": [], "digest": "sha256:1", "snapshot": "", "suite": "trixie"},
     }
     made = image.configuration(spec, [layer])
     assert made["config"]["Labels"]["run.cog.pip_freeze"] == "Cog==0.23.1\n"

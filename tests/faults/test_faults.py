@@ -166,7 +166,7 @@ def test_stale_lock_is_refused_and_updated_on_demand(locked: Path) -> None:
 
 
 def test_damaged_lock_is_mended_by_upgrading(locked: Path) -> None:
-    (locked / "cog-nix.lock").write_text('{"version": 1}')
+    (locked / "cog-nix.lock").write_text('{"version": 2}')
     refused = cog_nix(locked, "build", "--no-load")
     assert refused.returncode == 1
     assert "cog-nix.lock is damaged" in refused.stderr
