@@ -12,6 +12,7 @@ from cog_nix import __version__
 from cog_nix.certificate import trust
 from cog_nix.cli import build, check, config, lock, predict, schema, train
 from cog_nix.cli.arguments import normalize
+from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
@@ -69,8 +70,17 @@ def application(plugins: Plugins) -> typer.Typer:
         version: Annotated[  # noqa: ARG001 - the callback answers it
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
+        no_color: Annotated[bool, typer.Option("--no-color", help="Print without colours.")] = False,
+        profile: Annotated[bool, typer.Option("--profile", hidden=True)] = False,
+        registry: Annotated[str, typer.Option("--registry", hidden=True)] = "",
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
+        if profile:
+            tell_without_effect("--profile")
+        if no_color or os.environ.get("COG_NO_COLOR"):
+            os.environ["NO_COLOR"] = "1"  # what rich and the tools underneath go by
+        if registry:
+            os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
     for command in (build, lock, predict, train, check, schema, config):

@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.flags import (
+    BuildFlags,
+    CogBase,
+    ConfigFile,
+    CudaBase,
+    Dockerfile,
+    Precompile,
+    Progress,
+    SeparateWeights,
+    SkipSchema,
+    Strip,
+    Timestamp,
+)
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
@@ -19,7 +32,6 @@ if TYPE_CHECKING:
 
 _plugins: list[Plugins] = []
 
-ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
 Tag = Annotated[
     str | None,
     typer.Option(
@@ -72,11 +84,31 @@ def build(
     openapi_schema: OpenApi = None,
     load_image: Load = True,
     out_link: Link = True,
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
+    separate_weights: SeparateWeights = False,
+    timestamp: Timestamp = None,
+    strip: Strip = False,
+    precompile: Precompile = False,
+    skip_schema_validation: SkipSchema = False,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
 
+    BuildFlags(
+        progress,
+        dockerfile,
+        use_cuda_base_image,
+        use_cog_base_image,
+        separate_weights,
+        timestamp,
+        strip,
+        precompile,
+        skip_schema_validation,
+    ).apply(exclusive=True)
     options = BuildOptions(
         policy=Policy(update=update_lock),
         tag=tag,

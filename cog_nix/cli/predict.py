@@ -5,6 +5,7 @@ stdout gets the answer and nothing else; narration and the model's own output go
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Dockerfile, Env, Gpus, Progress
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from cog_nix.runtime.schema import ApiSchema, Schema
     from cog_nix.spec import ContainerRequest, Runtime
 
-_FROM_BUILD = "Only for a build; without effect here: nothing is built from a Dockerfile."
 DEFAULT_SETUP_TIMEOUT = 5 * 60
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
@@ -41,15 +42,6 @@ Json = Annotated[
         "--json", show_default=False, help="Inputs as a JSON object, @path of a file with one, or @- (stdin)."
     ),
 ]
-Env = Annotated[
-    list[str] | None, typer.Option("--env", "-e", help="An environment variable, in the form name=value.")
-]
-Gpus = Annotated[
-    str,
-    typer.Option(
-        "--gpus", show_default=False, help="GPUs to add to the container, as `docker run --gpus` takes them."
-    ),
-]
 SetupTimeout = Annotated[
     int, typer.Option("--setup-timeout", min=0, help="How long the model's setup may take (in seconds).")
 ]
@@ -57,9 +49,6 @@ ReplicateToken = Annotated[
     bool,
     typer.Option("--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."),
 ]
-ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
-Ignored = Annotated[str, typer.Option(hidden=True, help=_FROM_BUILD)]
-IgnoredSwitch = Annotated[bool, typer.Option(hidden=True, help=_FROM_BUILD)]
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ class Model:
 def register(app: typer.Typer) -> None:
     """Add ``run`` and ``predict`` to the command line."""
     app.command("run", help="Run the model: build it, or take the named image, and make one prediction.")(run)
-    app.command("predict", help="The same as run.")(predict)
+    app.command("predict", help="The same as run (deprecated, use run).")(predict)
 
 
 def run(
@@ -107,12 +96,14 @@ def run(
     setup_timeout: SetupTimeout = DEFAULT_SETUP_TIMEOUT,
     use_replicate_token: ReplicateToken = False,
     config_file: ConfigFile = "cog.yaml",
-    progress: Ignored = "auto",  # noqa: ARG001 - accepted because scripts pass it to upstream
-    dockerfile: Ignored = "",  # noqa: ARG001 - as above
-    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
-    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
 ) -> None:
     """Run the model."""
+    flags = BuildFlags(progress, dockerfile, use_cuda_base_image, use_cog_base_image)
+    flags.apply(builds=image is None)
     options = Options(
         image=image,
         inputs=tuple(inputs or ()),
@@ -129,7 +120,11 @@ def run(
         sys.exit(1)
 
 
-predict = run
+@functools.wraps(run)
+def predict(**arguments: Any) -> None:
+    """Run the model, under the name that upstream has deprecated."""
+    reporter.warn('"cog predict" is deprecated, use "cog run"')
+    run(**arguments)
 
 
 def run_model(options: Options) -> bool:

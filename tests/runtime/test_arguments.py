@@ -23,6 +23,10 @@ from cog_nix.cli.arguments import normalize
         pytest.param("run -- -i=a --debug", "run -- -i=a --debug", id="nothing-after-two-dashes"),
         pytest.param("run --gpus=all --json={}", "run --gpus=all --json={}", id="long-with-equals-sign"),
         pytest.param("run -i", "run -i", id="value-forgotten"),
+        pytest.param("build x --no-color --profile", "--no-color --profile build x", id="colours"),
+        pytest.param("push --registry=a x --registry b", "--registry=a --registry b push x", id="registry"),
+        pytest.param("exec -p 80 ls -p=1 --debug", "exec -p 80 -- ls -p=1 --debug", id="another-program"),
+        pytest.param("--debug exec --gpus all -- ls", "--debug exec --gpus all -- ls", id="its-own-dashes"),
     ],
 )
 def test_arguments_of_upstream_are_taken(given: str, taken: str) -> None:
