@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
 
@@ -193,7 +193,22 @@ class ContainerRequest:
     mounts: tuple[tuple[Path, str], ...] = ()
     """``(host path, container path)``."""
     port: int | None = None
-    """Host port on loopback; None: a free one."""
+    """Host port on loopback for the container's port 5000; None: a free one. Without effect when
+    ``interactive`` or ``publish`` is set."""
+    interactive: bool = False
+    """Connect the streams before the first line is written: :class:`InteractiveContainer` is started."""
+    stdin: bool = False
+    """Keep the container's stdin open until the other end closes it."""
+    tty: bool = False
+    """Give it a terminal of its own; stdout and stderr are then one stream."""
+    publish: tuple[tuple[str, int, int], ...] = ()
+    """``(host address, host port, container port)``; nothing else is published then."""
+    workdir: str | None = None
+    """Folder it starts in; None: the image's."""
+    entrypoint: tuple[str, ...] | None = None
+    """Overrides the image's Entrypoint."""
+    reach_host: bool = False
+    """Make this machine known to the container as ``host.docker.internal``."""
 
 
 class Container(Protocol):
@@ -221,6 +236,30 @@ class Container(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Streams:
+    """File descriptors that a container's streams are connected to."""
+
+    stdin: int | None
+    """None: it reads nothing."""
+    stdout: int
+    stderr: int
+
+
+@runtime_checkable
+class InteractiveContainer(Protocol):
+    """What a container can do as well that was started ``interactive``, where the runtime knows how."""
+
+    def attach(self, streams: Streams) -> int:
+        """Copy between the container and the descriptors until it ends; return its exit status."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the container's terminal its size, in characters; without effect when it has none."""
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the main process, as :meth:`Container.signal`."""
 
 
 class Runtime(Protocol):

@@ -170,11 +170,21 @@ def document_of_environment() -> Path | None:
     return Path(name) if name else None
 
 
+def keep_document(config_file: str | None, document: str) -> None:
+    """Leave the OpenAPI document in the project's ``.cog``, where a server finds it that has it mounted."""
+    from cog_nix.files import write_atomically  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    state = find_project(Path.cwd(), config_file).state_dir
+    write_atomically(state / "openapi_schema.json", document.encode())
+
+
 def build_for_run(config_file: str | None) -> tuple[str, str]:
     """Build the project here and load it; return its reference and OpenAPI document."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
 
     built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
+    keep_document(config_file, built.openapi)
     runtime = find_runtime("auto", plugins())
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)

@@ -16,7 +16,7 @@ from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Style = Literal["auto", "tty", "plain", "quiet"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -156,3 +156,9 @@ def show_progress(asked: str | None) -> None:
         source = "--progress" if asked else "BUILDKIT_PROGRESS"
         raise ConfigError(f"{source} {style}: there is no such style.", hint=f"One of: {', '.join(STYLES)}.")
     reporter.progress("plain" if style in _AS_PLAIN else style)
+
+
+def variables(given: Iterable[str]) -> dict[str, str]:
+    """Split NAME=VALUE; a name alone takes the value it has here, as Docker's ``--env`` does."""
+    pairs = (text.partition("=") for text in given)
+    return {name: value if equals else os.environ.get(name, "") for name, equals, value in pairs}

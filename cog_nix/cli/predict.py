@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Dockerfile, Env, Gpus, Progress
+from cog_nix.cli.flags import (
+    BuildFlags,
+    CogBase,
+    ConfigFile,
+    CudaBase,
+    Dockerfile,
+    Env,
+    Gpus,
+    Progress,
+    variables,
+)
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
 
@@ -252,6 +262,13 @@ def build_project(config_file: str | None) -> tuple[str, str]:
     return build_for_run(config_file)
 
 
+def project_mounts(config_file: str | None) -> tuple[tuple[Path, str], ...]:
+    """Return what puts the project over the image's copy of it, so that what a training writes stays."""
+    from cog_nix.project import find_project  # noqa: PLC0415 - only for a training
+
+    return ((find_project(Path.cwd(), config_file).root, "/src"),)
+
+
 def _find_model(options: Options, runtime: Runtime) -> Model:
     from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415 - a faster `--help`
 
@@ -290,19 +307,14 @@ def _request(options: Options, model: Model) -> ContainerRequest:
     from cog_nix.runtime.logs import log_environment  # noqa: PLC0415 - a faster `--help`
     from cog_nix.spec import ContainerRequest  # noqa: PLC0415
 
-    env = {**dict(map(_variable, options.env)), **log_environment(os.environ, debug=options.debug)}
+    env = {**variables(options.env), **log_environment(os.environ, debug=options.debug)}
     return ContainerRequest(
         model.reference,
         env=env,
         gpus=options.gpus or ("all" if model.has_gpu else None),
         command=_TRAINING_SERVER if options.train else None,
+        mounts=project_mounts(options.config_file) if options.train and options.image is None else (),
     )
-
-
-def _variable(text: str) -> tuple[str, str]:
-    """Split NAME=VALUE; a name alone takes the value it has here, as Docker's ``--env`` does."""
-    name, equals, value = text.partition("=")
-    return name, value if equals else os.environ.get(name, "")
 
 
 def _context(options: Options) -> dict[str, str]:

@@ -58,7 +58,7 @@ def test_a_dockerfile_is_refused_where_something_is_built(capfd: pytest.CaptureF
     assert capfd.readouterr().err == "--dockerfile has no effect: nothing is built\n"
 
 
-@pytest.mark.parametrize("command", ["build"])
+@pytest.mark.parametrize("command", ["build", "exec"])
 def test_two_base_images_exclude_each_other(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [command, "--use-cog-base-image=false", "--use-cuda-base-image=true"]
     assert run([*arguments, "true"] if command == "exec" else arguments) == 1
