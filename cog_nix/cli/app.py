@@ -10,7 +10,7 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, config, exec, lock, predict, schema, serve, train  # noqa: A004 - upstream's name
+from cog_nix.cli import build, check, config, exec, init, lock, predict, schema, serve, train  # noqa: A004 - upstream's name
 from cog_nix.cli.arguments import normalize
 from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
@@ -83,7 +83,7 @@ def application(plugins: Plugins) -> typer.Typer:
             os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (build, lock, predict, serve, exec, train, check, schema, config):
+    for command in (init, build, lock, predict, serve, exec, train, check, schema, config):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app

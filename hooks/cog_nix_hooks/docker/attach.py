@@ -63,6 +63,7 @@ class Attachment:
         """Close the connection; the container goes on."""
         with suppress(OSError):
             self._holder.close()
+            self._socket.close()
         response = getattr(self._holder, "_response", None)
         if response is not None:
             with suppress(ValueError):  # urllib3 flushes what has just been closed

@@ -47,14 +47,13 @@ def start_container(client: docker.APIClient, request: ContainerRequest) -> Dock
     cleanup = _Cleanup(client, name)
     try:
         _create(client, name, request)
-        attachment = None
         if request.interactive:
-            attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
+            cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
         port = (
             _published_port(request) if request.publish or request.interactive else _host_port(client, name)
         )
-        return DockerContainer(client, cleanup, port, attachment)
+        return DockerContainer(client, cleanup, port)
     except docker.errors.DockerException as error:
         cleanup.run()
         raise _failure(error, request) from error
@@ -70,21 +69,13 @@ class DockerContainer:
         client: the daemon.
         cleanup: what removes it.
         port: the port on this machine; None: port 5000 is not published.
-        attachment: its streams, when they were asked for.
     """
 
-    def __init__(
-        self,
-        client: docker.APIClient,
-        cleanup: _Cleanup,
-        port: int | None,
-        attachment: Attachment | None = None,
-    ) -> None:
+    def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int | None) -> None:
         self._client = client
         self._cleanup = cleanup
         self._name = cleanup.name
         self._port = port
-        self._attachment = attachment
         self._follower: threading.Thread | None = None
 
     @property
@@ -124,9 +115,10 @@ class DockerContainer:
         Raises:
             RuntimeFailure: it was started without its streams.
         """
-        if self._attachment is None:
+        attachment = self._cleanup.attachment
+        if attachment is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
-        self._attachment.copy(streams)
+        attachment.copy(streams)
         return int(self._client.wait(self._name, timeout=None)["StatusCode"])
 
     def resize(self, rows: int, columns: int) -> None:
@@ -156,8 +148,6 @@ class DockerContainer:
 
     def __exit__(self, *exc: object) -> None:
         self._cleanup.run(before_removal=self._drain)
-        if self._attachment:
-            self._attachment.close()
 
     def _drain(self) -> None:
         """Let the last lines of the log arrive."""
@@ -175,6 +165,8 @@ class _Cleanup:
     def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client = client
         self.name = name
+        self.attachment: Attachment | None = None
+        """Its streams, when they were asked for."""
         self._done = False
         self._previous: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -192,6 +184,8 @@ class _Cleanup:
         try:
             self._remove(before_removal)
         finally:
+            if self.attachment:
+                self.attachment.close()
             self._client.close()
             self._set_interrupt(interrupt)
             for number, handler in self._previous.items():
