@@ -211,6 +211,20 @@ class ContainerRequest:
     """Make this machine known to the container as ``host.docker.internal``."""
 
 
+@dataclass(frozen=True)
+class Invocation:
+    """A command as it was called."""
+
+    program: str
+    """``cog-nix``, or ``cog`` when the shim stands in its place."""
+    command: str
+    """``build``; empty when there are only options."""
+    arguments: tuple[str, ...]
+    """Everything behind the program's name, the command included."""
+    native: bool
+    """Whether cog-nix does it; otherwise it goes to upstream's ``cog``."""
+
+
 class Container(Protocol):
     """A running image. Leaving the context stops and removes it, whatever happened."""
 
@@ -361,6 +375,22 @@ class Spec:
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:
         """Runs when the command line starts: add subcommands to ``app``."""
+
+    @hookspec
+    def before_command(self, invocation: Invocation) -> None:
+        """Runs before each command. Raise a CogNixError to keep it from running."""
+
+    @hookspec(firstresult=True)
+    def instead_of_command(self, invocation: Invocation) -> int | None:
+        """Runs after every ``before_command``: do what the command would.
+
+        Returns:
+            The exit status, or None to leave the command to the next plugin and at last to cog-nix.
+        """
+
+    @hookspec
+    def after_command(self, invocation: Invocation, status: int) -> None:
+        """Runs after each command, failed and interrupted ones as well, with the exit status."""
 
     @hookspec
     def before_build(self, project: Project, config: Config) -> None:

@@ -10,19 +10,35 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, config, exec, init, lock, predict, schema, serve, train  # noqa: A004 - upstream's name
-from cog_nix.cli.arguments import normalize
+from cog_nix.cli import (
+    build,
+    check,
+    cog,
+    config,
+    exec,  # noqa: A004 - upstream's name
+    init,
+    lock,
+    predict,
+    schema,
+    serve,
+    shim,
+    train,
+    upstream,
+)
+from cog_nix.cli.arguments import command_of, normalize
 from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask, load
+from cog_nix.spec import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+_INTERRUPTED = "interrupted; run the same command again to carry on"
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
@@ -83,41 +99,78 @@ def application(plugins: Plugins) -> typer.Typer:
             os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (init, build, lock, predict, serve, exec, train, check, schema, config):
+    for command in (init, build, lock, predict, serve, exec, train, check, schema, config, shim, upstream):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
     """Run a command line.
 
     Args:
         arguments: without the program's name.
+        program: its name; as ``cog``, what is not done here goes to upstream's program.
 
     Returns:
         The exit status.
     """
-    status: Any = 0
-    try:
+
+    def do() -> Any:
         plugins = load()
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        status = application(plugins)(args=normalize(arguments), prog_name="cog-nix", standalone_mode=False)
+        return _intercepted(plugins, arguments, program)
+
+    return _guarded(do)
+
+
+def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
+    """Run a command, with the hooks before it, in its place and after it."""
+    app = application(plugins)
+    command = command_of(arguments)
+    known = {one.name for one in app.registered_commands} - upstream.LEFT.keys()
+    as_cog = program == cog.PROGRAM
+    theirs = bool(command) and (command not in known or (as_cog and cog.needs_upstream(arguments)))
+    # A word that is no command of cog-nix is a mistyped one, unless the shim is called.
+    native = not theirs or (not as_cog and command not in upstream.LEFT)
+    invocation = Invocation(program, command, tuple(arguments), native)
+
+    def do() -> Any:
+        ask(plugins, "before_command", invocation=invocation)
+        status = ask(plugins, "instead_of_command", invocation=invocation)
+        if status is not None:
+            return status
+        if not native:
+            return upstream.hand_over(arguments)
+        status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
+        if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
+            complain(_INTERRUPTED)
+        return status
+
+    status = _guarded(do)
+    ask(plugins, "after_command", invocation=invocation, status=status)
+    return status
+
+
+def _guarded(do: Callable[[], Any]) -> int:
+    """Do something; turn what is the user's to mend into messages and an exit status."""
+    status: Any = 0
+    try:
+        status = do()
     except CogNixError as error:
         complain(f"error: {error}")
         status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
+        complain(_INTERRUPTED)
+        return INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except Exception as error:
         status = _explained(error)
         if status is None:
             raise
-    if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-        complain("interrupted; run the same command again to carry on")
     return status if isinstance(status, int) else 0
 
 

@@ -74,6 +74,17 @@ def normalize(arguments: Sequence[str]) -> list[str]:
     return [*of_program, *found]
 
 
+def command_of(arguments: Sequence[str]) -> str:
+    """Return the command of a command line, or an empty text when it has options only."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _TAKE_VALUES or argument == "--registry":
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return argument
+    return ""
+
+
 def _next(rest: Iterator[str]) -> list[str]:
     return [value for value in [next(rest, None)] if value is not None]
 
