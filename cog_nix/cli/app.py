@@ -49,8 +49,11 @@ _HELP = """Build Cog models into reproducible Docker images with Nix.
 
 \b
   cog-nix build                        build the model in this folder, load it into Docker
-  cog-nix predict -i text=world        build it and run one prediction
-  cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
+  cog-nix init                         begin a model in this folder
+  cog-nix run -i text=world            build it and run one prediction
+  cog-nix run IMAGE -i img=@a.png      run a prediction on an image that exists
+  cog-nix serve                        serve it over HTTP
+  cog-nix exec python                  run a command in its environment
   cog-nix lock --upgrade numpy         move one pin
   cog-nix check IMAGE                  does an image keep Cog's promises?
   cog-nix schema                       the OpenAPI document of the model in this folder
