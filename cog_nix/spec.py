@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     import typer
@@ -212,6 +212,20 @@ class ContainerRequest:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What ``cog-nix doctor`` tells about one thing."""
+
+    check: str
+    """What was looked at: ``Docker``."""
+    severity: Literal["ok", "fixed", "warning", "error"]
+    message: str
+    remedy: str = ""
+    """What to do about it, a command where there is one."""
+    fix: Callable[[], None] | None = None
+    """Mends it; only where that is safe without asking."""
+
+
+@dataclass(frozen=True)
 class Invocation:
     """A command as it was called."""
 
@@ -375,6 +389,10 @@ class Spec:
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:
         """Runs when the command line starts: add subcommands to ``app``."""
+
+    @hookspec
+    def diagnose(self, context: Context) -> Iterable[Finding] | None:
+        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing."""
 
     @hookspec
     def before_command(self, invocation: Invocation) -> None:

@@ -15,6 +15,7 @@ from cog_nix.cli import (
     check,
     cog,
     config,
+    doctor,
     exec,  # noqa: A004 - upstream's name
     init,
     lock,
@@ -102,7 +103,21 @@ def application(plugins: Plugins) -> typer.Typer:
             os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (init, build, lock, predict, serve, exec, train, check, schema, config, shim, upstream):
+    for command in (
+        init,
+        build,
+        lock,
+        predict,
+        serve,
+        exec,
+        train,
+        check,
+        schema,
+        config,
+        doctor,
+        shim,
+        upstream,
+    ):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app

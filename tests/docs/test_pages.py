@@ -18,7 +18,6 @@ import pytest
 from cog_nix import config as cog_config
 from cog_nix import plugins
 from cog_nix.build import unsupported
-from cog_nix.cli.app import run
 from cog_nix.config.model import Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb, Lock
