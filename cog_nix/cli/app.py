@@ -14,6 +14,7 @@ from cog_nix.cli import (
     build,
     check,
     cog,
+    completion,
     config,
     doctor,
     exec,  # noqa: A004 - upstream's name
@@ -116,6 +117,7 @@ def application(plugins: Plugins) -> typer.Typer:
         config,
         doctor,
         shim,
+        completion,
         upstream,
     ):
         command.register(app)
@@ -147,6 +149,8 @@ def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
 def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
     """Run a command, with the hooks before it, in its place and after it."""
     app = application(plugins)
+    if completion.variable(program) in os.environ:  # a shell asks what it could be; nothing is run
+        return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
     command = command_of(arguments)
     known = {one.name for one in app.registered_commands} - upstream.LEFT.keys()
     as_cog = program == cog.PROGRAM

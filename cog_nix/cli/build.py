@@ -30,6 +30,16 @@ from cog_nix.plugins import Plugins, find_runtime, load
 if TYPE_CHECKING:
     from cog_nix.build import BuildOptions, Built
 
+_HELP = """Build an image from cog.yaml and load it into Docker.
+
+\b
+  cog-nix build                      named cog-<folder>, or as cog.yaml says
+  cog-nix build -t my-model:v2
+  cog-nix build -f gpu.yaml          another configuration
+  cog-nix build --update-lock        after a change of what is asked for
+  cog-nix build --no-load            without Docker; ./result | docker load, elsewhere
+"""
+
 _plugins: list[Plugins] = []
 
 Tag = Annotated[
@@ -72,7 +82,7 @@ def plugins() -> Plugins:
 
 def register(app: typer.Typer) -> None:
     """Add ``build`` to the command line."""
-    app.command("build", help="Build an image from cog.yaml and load it into Docker.")(build)
+    app.command("build", help=_HELP)(build)
 
 
 def build(

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from cog_nix.runtime.schema import ApiSchema, Schema
     from cog_nix.spec import ContainerRequest, Runtime
 
+_HELP = """Run the model: build it, or take the named image, and make one prediction.
+
+\b
+  cog-nix run -i prompt="a photo of a cat"
+  cog-nix run -i image=@photo.jpg -o output.png   a file in, a file out
+  cog-nix run -i n=1 -i tags=a -i tags=b          a name given twice makes a list
+  cog-nix run registry.example.org/model -i n=1   an image that exists
+  echo '{"n": 1}' | cog-nix run --json @-         inputs and answer as JSON
+"""
 DEFAULT_SETUP_TIMEOUT = 5 * 60
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
@@ -91,7 +100,7 @@ class Model:
 
 def register(app: typer.Typer) -> None:
     """Add ``run`` and ``predict`` to the command line."""
-    app.command("run", help="Run the model: build it, or take the named image, and make one prediction.")(run)
+    app.command("run", help=_HELP)(run)
     app.command("predict", help="The same as run (deprecated, use run).")(predict)
 
 
