@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from contextlib import suppress
+import subprocess
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cog_nix.spec import ContainerRequest, Runtime
 
 LOOPBACK = "127.0.0.1"
+_ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
 _PORT = 5000
 _SERVER = (
     *("python", "--check-hash-based-pycs", "never", "-m", "cog.server.http"),
@@ -45,6 +47,10 @@ UploadUrl = Annotated[
         "--upload-url", show_default=False, help="Where the server uploads files of outputs (with PUT)."
     ),
 ]
+Playground = Annotated[bool, typer.Option("--playground", help="Serve Replicate's playground beside it.")]
+PlaygroundPort = Annotated[
+    int, typer.Option("--playground-port", min=0, max=65535, help="Port of the playground; 0: a free one.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,11 +68,14 @@ def serve(
     progress: Progress = None,
     use_cuda_base_image: CudaBase = None,
     use_cog_base_image: CogBase = None,
+    playground: Playground = False,
+    playground_port: PlaygroundPort = 9000,
 ) -> None:
     """Serve the model; Ctrl-C and SIGTERM are the ways to end it, and no failures.
 
     Raises:
-        ConfigError: the address is none.
+        ConfigError: the address is none, or model and playground would have one port.
+        CogNixError: the playground is asked for, which is part of upstream's program, and there is none.
         RuntimeFailure: the server does not start, or ends by itself.
     """
     from cog_nix.cli.mounted import prepare  # noqa: PLC0415 - a faster --help
@@ -74,6 +83,7 @@ def serve(
 
     BuildFlags(progress, None, use_cuda_base_image, use_cog_base_image).apply()
     _check_address(host)
+    beside = _playground(host, port, playground_port) if playground else None
     runtime = find_runtime()
     reporter.info("Building Docker image from environment in cog.yaml...\n")
     mounted = prepare(config_file, runtime)
@@ -84,12 +94,17 @@ def serve(
         gpus=gpus or ("all" if mounted.has_gpu else None),
         publish=((host, port, _PORT),),
         interactive=True,
-        reach_host=bool(upload_url),
+        reach_host=bool(upload_url) or playground,
     )
     words = " ".join(request.command or ())
     reporter.info(f"\nRunning {words} in Docker with the current directory mounted as a volume...")
     reporter.info(f"\nServing at {serving_at(host, port)}\n")
-    status = _run(runtime, request, target(host, port))
+    with subprocess.Popen(beside) if beside else nullcontext() as process:
+        try:
+            status = _run(runtime, request, target(host, port))
+        finally:
+            if process:
+                process.terminate()
     if status:
         raise RuntimeFailure(f"container exited with status {status}")
 
@@ -112,6 +127,17 @@ def _shut_down(url: str) -> None:
         httpx.post(f"{url}/shutdown", timeout=2, trust_env=False)
 
 
+def _playground(host: str, port: int, playground_port: int) -> list[str]:
+    """Return the command of upstream's playground; it listens on all interfaces, for the model's webhooks."""
+    from cog_nix.shim import require_upstream  # noqa: PLC0415 - only for the playground
+
+    if playground_port == port:
+        raise ConfigError(f"playground port {playground_port} must differ from the model port {port}")
+    program = require_upstream("`serve --playground`")
+    where = ["--target", target(host, port), "--host", _ALL, "--port", str(playground_port)]
+    return [str(program), "playground", "--no-open", *where]
+
+
 def _check_address(host: str) -> None:
     try:
         ipaddress.ip_address(host)
@@ -131,7 +157,7 @@ def serving_at(host: str, port: int) -> str:
     """Return where people reach the server; for all interfaces, also a URL that works here."""
     shown = "localhost" if host in {LOOPBACK, "::1"} else host
     url = f"http://{_bracketed(shown)}:{port}"
-    return f"{url} (http://localhost:{port})" if host == "0.0.0.0" else url  # noqa: S104 - compared, not bound
+    return f"{url} (http://localhost:{port})" if host == _ALL else url
 
 
 def _bracketed(host: str) -> str:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from cog_nix import shim
 from cog_nix.cli import exec as exec_command
-from cog_nix.cli import predict, serve
+from cog_nix.cli import mounted, predict, serve
 from cog_nix.cli.app import run
 from cog_nix.errors import CogNixError
 from conftest import EXAMPLES, ROOT
@@ -92,6 +93,34 @@ def test_what_is_wrong_is_told_before_anything_is_built(
     monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("too late"))
     assert run(arguments) == 1
     assert said in capfd.readouterr().err
+
+
+def test_the_playground_is_upstreams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("too late"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(shim.UPSTREAM, raising=False)
+    assert run(["serve", "--playground", "--playground-port", "8393"]) == 1
+    assert "playground port 8393 must differ from the model port 8393" in capfd.readouterr().err
+    assert run(["serve", "--playground"]) == 1
+    assert "`serve --playground` is left to Replicate's cog" in capfd.readouterr().err
+    seen = tmp_path / "seen"
+    (tmp_path / "cog").write_text(f'#!/bin/sh\necho "$@" > {seen}\nexec /bin/sleep 60\n')
+    (tmp_path / "cog").chmod(0o755)
+    monkeypatch.setattr(predict, "find_runtime", lambda: None)
+    monkeypatch.setattr(mounted, "prepare", lambda *_: mounted.Mounted("model", tmp_path, has_gpu=False))
+
+    def served(*_: object) -> int:
+        deadline = time.monotonic() + 30
+        while not (seen.exists() and seen.read_text().endswith("\n")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return 0
+
+    monkeypatch.setattr(serve, "_run", served)
+    assert run(["serve", "--playground", "--playground-port", "0", "-p", "81"]) == 0
+    wanted = "playground --no-open --target http://127.0.0.1:81 --host 0.0.0.0 --port 0\n"
+    assert seen.read_text() == wanted
 
 
 @pytest.fixture(scope="module")
