@@ -18,6 +18,7 @@ import pytest
 from cog_nix import config as cog_config
 from cog_nix import plugins
 from cog_nix.build import unsupported
+from cog_nix.cli.arguments import normalize
 from cog_nix.config.model import Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb, Lock
@@ -89,7 +90,8 @@ def test_commands_and_flags_exist(where: str, line: str) -> None:
         assert command in flags, f"{where}: there is no command {command}"
         allowed |= flags.get(command, set())
     if command == "exec":  # what follows its command is that one's own
-        words = words[: words.index(next(word for word in words[1:] if not word.startswith("-")))]
+        words = normalize(words)
+        words = words[: words.index("--")] if "--" in words else words
     unknown = {word.partition("=")[0] for word in words if re.match(r"-[\w-]", word)} - allowed
     assert not unknown, f"{where}: cog-nix {command} has no {unknown}"
 
