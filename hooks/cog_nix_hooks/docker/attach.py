@@ -55,6 +55,8 @@ class Attachment:
             self._receive(streams)
         finally:
             os.close(wake)  # ends the wait for input that nobody reads any more
+            with suppress(OSError):  # and this the sending of it, where it is stuck
+                self._socket.shutdown(socket.SHUT_RDWR)
             if sender:
                 sender.join()
             os.close(awake)

@@ -182,10 +182,10 @@ class _Cleanup:
         self._done = True
         interrupt = self._set_interrupt(signal.SIG_IGN)
         try:
+            if self.attachment:  # first: a daemon may wait for streams that nobody reads any more
+                self.attachment.close()
             self._remove(before_removal)
         finally:
-            if self.attachment:
-                self.attachment.close()
             self._client.close()
             self._set_interrupt(interrupt)
             for number, handler in self._previous.items():
