@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     import typer
@@ -208,7 +208,50 @@ class ContainerRequest:
     mounts: tuple[tuple[Path, str], ...] = ()
     """``(host path, container path)``."""
     port: int | None = None
-    """Host port on loopback; None: a free one."""
+    """Host port on loopback for the container's port 5000; None: a free one. Without effect when
+    ``interactive`` or ``publish`` is set."""
+    interactive: bool = False
+    """Connect the streams before the first line is written: :class:`InteractiveContainer` is started."""
+    stdin: bool = False
+    """Keep the container's stdin open until the other end closes it."""
+    tty: bool = False
+    """Give it a terminal of its own; stdout and stderr are then one stream."""
+    publish: tuple[tuple[str, int, int], ...] = ()
+    """``(host address, host port, container port)``; nothing else is published then."""
+    workdir: str | None = None
+    """Folder it starts in; None: the image's."""
+    entrypoint: tuple[str, ...] | None = None
+    """Overrides the image's Entrypoint."""
+    reach_host: bool = False
+    """Make this machine known to the container as ``host.docker.internal``."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What ``cog-nix doctor`` tells about one thing."""
+
+    check: str
+    """What was looked at: ``Docker``."""
+    severity: Literal["ok", "fixed", "warning", "error"]
+    message: str
+    remedy: str = ""
+    """What to do about it, a command where there is one."""
+    fix: Callable[[], None] | None = None
+    """Mends it; only where that is safe without asking."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command as it was called."""
+
+    program: str
+    """``cog-nix``, or ``cog`` when the shim stands in its place."""
+    command: str
+    """``build``; empty when there are only options."""
+    arguments: tuple[str, ...]
+    """Everything behind the program's name, the command included."""
+    native: bool
+    """Whether cog-nix does it; otherwise it goes to upstream's ``cog``."""
 
 
 class Container(Protocol):
@@ -236,6 +279,30 @@ class Container(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Streams:
+    """File descriptors that a container's streams are connected to."""
+
+    stdin: int | None
+    """None: it reads nothing."""
+    stdout: int
+    stderr: int
+
+
+@runtime_checkable
+class InteractiveContainer(Protocol):
+    """What a container can do as well that was started ``interactive``, where the runtime knows how."""
+
+    def attach(self, streams: Streams) -> int:
+        """Copy between the container and the descriptors until it ends; return its exit status."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the container's terminal its size, in characters; without effect when it has none."""
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the main process, as :meth:`Container.signal`."""
 
 
 class Runtime(Protocol):
@@ -347,6 +414,26 @@ class Spec:
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:
         """Runs when the command line starts: add subcommands to ``app``."""
+
+    @hookspec
+    def diagnose(self, context: Context) -> Iterable[Finding] | None:
+        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing."""
+
+    @hookspec
+    def before_command(self, invocation: Invocation) -> None:
+        """Runs before each command. Raise a CogNixError to keep it from running."""
+
+    @hookspec(firstresult=True)
+    def instead_of_command(self, invocation: Invocation) -> int | None:
+        """Runs after every ``before_command``: do what the command would.
+
+        Returns:
+            The exit status, or None to leave the command to the next plugin and at last to cog-nix.
+        """
+
+    @hookspec
+    def after_command(self, invocation: Invocation, status: int) -> None:
+        """Runs after each command, failed and interrupted ones as well, with the exit status."""
 
     @hookspec
     def before_build(self, project: Project, config: Config) -> None:

@@ -69,6 +69,58 @@ def command_line() -> str:
     return "\n".join(lines) + "\n"
 
 
+def manual_page() -> str:
+    """Return the manual page, in the macros of man(7)."""
+    app = application(plugins.load({"COG_NIX_PLUGINS": "0"}))
+    callback = app.registered_callback
+    assert callback is not None  # noqa: S101 - for the type checker
+    lines = [
+        r".\" Written by scripts/write_reference.py from the code: change it there, then run `make docs`.",
+        ".TH COG-NIX 1",
+        *(".SH NAME", _roff("cog-nix - build Cog models into reproducible Docker images with Nix")),
+        *(".SH SYNOPSIS", r"\fBcog\-nix\fR [\fIOPTIONS\fR] \fICOMMAND\fR [\fIARGUMENT\fR ...]"),
+        *(".SH DESCRIPTION", *_roff_help(app.info.help), ".SH OPTIONS"),
+        *_roff_options(_parameters(callback.callback)),
+        ".SH COMMANDS",
+    ]
+    for command in sorted(app.registered_commands, key=lambda command: command.name or ""):
+        parameters = _parameters(command.callback)
+        lines += [f".SS {_roff(' '.join(_usage(str(command.name), parameters)[1:-1]))}"]
+        lines += [*_roff_help(command.help), *_roff_options(parameters)]
+    lines += [".SH EXIT STATUS"]
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (REFERENCE / "exit-codes.md").read_text(), re.MULTILINE)
+    for status, meaning in rows:
+        lines += [".TP", rf"\fB{status}\fR", _roff(meaning.replace("`", ""))]
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    """Escape a line of text for man(7): backslashes, hyphens, and what begins a request."""
+    text = text.replace("\\", r"\e").replace("-", r"\-").replace("…", "...")
+    return rf"\&{text}" if text.startswith((".", "'")) else text
+
+
+def _roff_help(text: Any) -> list[str]:
+    """Turn a help text into paragraphs, its examples into lines that keep their layout."""
+    lines = []
+    for block in re.split(r"\n\n+", inspect.cleandoc(text or "")):
+        if block.startswith("\b\n"):
+            lines += [".PP", ".nf", *(_roff(line) for line in block.splitlines()[1:]), ".fi"]
+        else:
+            lines += [".PP", *(_roff(line.strip()) for line in block.splitlines())]
+    return lines
+
+
+def _roff_options(parameters: list[_Parameter]) -> list[str]:
+    lines = []
+    for one in parameters:
+        takes = one.kind is not bool and not one.is_argument
+        value = rf" \fI{_PLACEHOLDERS.get(one.kind, 'TEXT')}\fR" if takes else ""
+        lines += [".TP", ", ".join(rf"\fB{_roff(name)}\fR" for name in one.names) + value]
+        lines.append(_roff(re.sub(r"\s+", " ", one.info.help or "").strip()) or r"\&")
+    return lines
+
+
 def _help(text: Any) -> str:
     return inspect.cleandoc(text or "").replace("\b\n", "").strip()
 
@@ -216,7 +268,11 @@ def _said(node: ast.stmt | None) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated page."""
-    return {REFERENCE / "cli.md": command_line(), REFERENCE / "hooks.md": hooks()}
+    return {
+        REFERENCE / "cli.md": command_line(),
+        REFERENCE / "hooks.md": hooks(),
+        REFERENCE / "cog-nix.1": manual_page(),
+    }
 
 
 def main() -> int:

@@ -10,19 +10,41 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, config, load, lock, login, predict, push, schema, train
-from cog_nix.cli.arguments import normalize
+from cog_nix.cli import (
+    build,
+    check,
+    cog,
+    completion,
+    config,
+    doctor,
+    exec,  # noqa: A004 - upstream's name
+    init,
+    load,
+    lock,
+    login,
+    predict,
+    push,
+    schema,
+    serve,
+    shim,
+    train,
+    upstream,
+)
+from cog_nix.cli.arguments import command_of, normalize
+from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
 from cog_nix.plugins import load as load_plugins
+from cog_nix.spec import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+_INTERRUPTED = "interrupted; run the same command again to carry on"
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
@@ -33,8 +55,11 @@ _HELP = """Build Cog models into reproducible Docker images with Nix.
 
 \b
   cog-nix build                        build the model in this folder, load it into Docker
-  cog-nix predict -i text=world        build it and run one prediction
-  cog-nix predict IMAGE -i img=@a.png  run a prediction on an image that exists
+  cog-nix init                         begin a model in this folder
+  cog-nix run -i text=world            build it and run one prediction
+  cog-nix run IMAGE -i img=@a.png      run a prediction on an image that exists
+  cog-nix serve                        serve it over HTTP
+  cog-nix exec python                  run a command in its environment
   cog-nix lock --upgrade numpy         move one pin
   cog-nix check IMAGE                  does an image keep Cog's promises?
   cog-nix schema                       the OpenAPI document of the model in this folder
@@ -70,45 +95,111 @@ def application(plugins: Plugins) -> typer.Typer:
         version: Annotated[  # noqa: ARG001 - the callback answers it
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
+        no_color: Annotated[bool, typer.Option("--no-color", help="Print without colours.")] = False,
+        profile: Annotated[bool, typer.Option("--profile", hidden=True)] = False,
+        registry: Annotated[str, typer.Option("--registry", hidden=True)] = "",
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
+        if profile:
+            tell_without_effect("--profile")
+        if no_color or os.environ.get("COG_NO_COLOR"):
+            os.environ["NO_COLOR"] = "1"  # what rich and the tools underneath go by
+        if registry:
+            os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (build, lock, predict, train, push, login, load, check, schema, config):
+    for command in (
+        init,
+        build,
+        lock,
+        predict,
+        serve,
+        exec,
+        train,
+        push,
+        login,
+        load,
+        check,
+        schema,
+        config,
+        doctor,
+        shim,
+        completion,
+        upstream,
+    ):
         command.register(app)
     ask(plugins, "register_commands", app=app)
     return app
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
     """Run a command line.
 
     Args:
         arguments: without the program's name.
+        program: its name; as ``cog``, what is not done here goes to upstream's program.
 
     Returns:
         The exit status.
     """
-    status: Any = 0
-    try:
+
+    def do() -> Any:
         plugins = load_plugins()
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        status = application(plugins)(args=normalize(arguments), prog_name="cog-nix", standalone_mode=False)
+        return _intercepted(plugins, arguments, program)
+
+    return _guarded(do)
+
+
+def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
+    """Run a command, with the hooks before it, in its place and after it."""
+    app = application(plugins)
+    if completion.variable(program) in os.environ:  # a shell asks what it could be; nothing is run
+        return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
+    command = command_of(arguments)
+    known = {one.name for one in app.registered_commands} - upstream.LEFT.keys()
+    as_cog = program == cog.PROGRAM
+    theirs = bool(command) and (command not in known or (as_cog and cog.needs_upstream(arguments)))
+    # A word that is no command of cog-nix is a mistyped one, unless the shim is called.
+    native = not theirs or (not as_cog and command not in upstream.LEFT)
+    invocation = Invocation(program, command, tuple(arguments), native)
+
+    def do() -> Any:
+        ask(plugins, "before_command", invocation=invocation)
+        status = ask(plugins, "instead_of_command", invocation=invocation)
+        if status is not None:
+            return status
+        if not native:
+            return upstream.hand_over(arguments)
+        status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
+        if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
+            complain(_INTERRUPTED)
+        return status
+
+    status = _guarded(do)
+    ask(plugins, "after_command", invocation=invocation, status=status)
+    return status
+
+
+def _guarded(do: Callable[[], Any]) -> int:
+    """Do something; turn what is the user's to mend into messages and an exit status."""
+    status: Any = 0
+    try:
+        status = do()
     except CogNixError as error:
         complain(f"error: {error}")
         status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
+        complain(_INTERRUPTED)
+        return INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except Exception as error:
         status = _explained(error)
         if status is None:
             raise
-    if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-        complain("interrupted; run the same command again to carry on")
     return status if isinstance(status, int) else 0
 
 

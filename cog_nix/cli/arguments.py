@@ -10,18 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _SHORT = re.compile(r"(-[A-Za-z])=(.*)", re.DOTALL)
 _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
-    "--use-replicate-token": None,
-    "--no-cache": None,
-    "--separate-weights": None,
-    "--strip": None,
-    "--precompile": None,
-    "--token-stdin": None,
-    "--debug": None,
+    **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
+    **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
+    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
@@ -43,35 +39,59 @@ _TAKE_VALUES = frozenset(
             "--gpus",
         ),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
-        *("--openapi-schema", "--secret"),
+        *("--openapi-schema", "--secret", "--timestamp", "--registry"),
+        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
     )
 )
 """Options whose value is the next argument, whatever that looks like."""
+_OF_PROGRAM = ("--debug", "--no-color", "--profile")
+"""Switches of the whole program that upstream takes behind the command as well."""
+_WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
+"""Commands whose first argument ends their options: what follows belongs to the program that is run."""
 
 
-_JSON_IS_A_SWITCH = frozenset({"push", "check"})
+_JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor"})
 """Commands that write JSON; the others read it."""
 
 
 def normalize(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in the form that typer takes."""
-    values = _TAKE_VALUES - ({"--json"} if _command(arguments) in _JSON_IS_A_SWITCH else set())
+    values = _TAKE_VALUES - ({"--json"} if command_of(arguments) in _JSON_IS_A_SWITCH else set())
     found: list[str] = []
     of_program: list[str] = []
+    words: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         if argument == "--":
             return [*of_program, *found, argument, *rest]
+        if argument == "--registry" or argument.startswith("--registry="):
+            of_program += [argument] if "=" in argument else [argument, *_next(rest)]
+            continue
         if argument in values:
-            found += [argument, *[value for value in [next(rest, None)] if value is not None]]
+            found += [argument, *_next(rest)]
             continue
         for one in _expand(argument):
-            (of_program if one == "--debug" else found).append(one)
+            (of_program if one in _OF_PROGRAM else found).append(one)
+        if not argument.startswith("-"):
+            words.append(argument)
+        if len(words) > 1 and words[0] in _WITH_A_COMMAND_OF_THEIR_OWN:
+            return [*of_program, *found[:-1], "--", found[-1], *rest]
     return [*of_program, *found]
 
 
-def _command(arguments: Sequence[str]) -> str:
-    return next((one for one in arguments if not one.startswith("-")), "")
+def command_of(arguments: Sequence[str]) -> str:
+    """Return the command of a command line, or an empty text when it has options only."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _TAKE_VALUES or argument == "--registry":
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return argument
+    return ""
+
+
+def _next(rest: Iterator[str]) -> list[str]:
+    return [value for value in [next(rest, None)] if value is not None]
 
 
 def _expand(argument: str) -> list[str]:

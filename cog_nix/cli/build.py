@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.flags import (
+    BuildFlags,
+    CogBase,
+    ConfigFile,
+    CudaBase,
+    Dockerfile,
+    Precompile,
+    Progress,
+    SeparateWeights,
+    SkipSchema,
+    Strip,
+    Timestamp,
+)
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
@@ -18,9 +31,18 @@ if TYPE_CHECKING:
     from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
+_HELP = """Build an image from cog.yaml and load it into Docker.
+
+\b
+  cog-nix build                      named cog-<folder>, or as cog.yaml says
+  cog-nix build -t my-model:v2
+  cog-nix build -f gpu.yaml          another configuration
+  cog-nix build --update-lock        after a change of what is asked for
+  cog-nix build --no-load            without Docker; ./result | docker load, elsewhere
+"""
+
 _plugins: list[Plugins] = []
 
-ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
 Tag = Annotated[
     str | None,
     typer.Option(
@@ -81,7 +103,7 @@ def plugins() -> Plugins:
 
 def register(app: typer.Typer) -> None:
     """Add ``build`` to the command line."""
-    app.command("build", help="Build an image from cog.yaml and load it into Docker.")(build)
+    app.command("build", help=_HELP)(build)
 
 
 def build(
@@ -97,6 +119,15 @@ def build(
     load_image: Load = True,
     out_link: Link = True,
     output: OutputTo = None,
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
+    separate_weights: SeparateWeights = False,
+    timestamp: Timestamp = None,
+    strip: Strip = False,
+    precompile: Precompile = False,
+    skip_schema_validation: SkipSchema = False,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
     from cog_nix import archives  # noqa: PLC0415
@@ -105,6 +136,17 @@ def build(
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
     from cog_nix.runs.secrets import parse  # noqa: PLC0415
 
+    BuildFlags(
+        progress,
+        dockerfile,
+        use_cuda_base_image,
+        use_cog_base_image,
+        separate_weights,
+        timestamp,
+        strip,
+        precompile,
+        skip_schema_validation,
+    ).apply(exclusive=True)
     if offline and no_cache:
         raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
     secrets = parse(secret or (), Path.cwd(), os.environ)
@@ -184,11 +226,21 @@ def document_of_environment() -> Path | None:
     return Path(name) if name else None
 
 
+def keep_document(config_file: str | None, document: str) -> None:
+    """Leave the OpenAPI document in the project's ``.cog``, where a server finds it that has it mounted."""
+    from cog_nix.files import write_atomically  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    state = find_project(Path.cwd(), config_file).state_dir
+    write_atomically(state / "openapi_schema.json", document.encode())
+
+
 def build_for_run(config_file: str | None) -> tuple[str, str]:
     """Build the project here and load it; return its reference and OpenAPI document."""
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
 
     built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
+    keep_document(config_file, built.openapi)
     runtime = find_runtime("auto", plugins())
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)

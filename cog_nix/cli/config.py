@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cog_nix.cli.build import ConfigFile  # noqa: TC001 - typer reads it
+from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
 from cog_nix.cli.schema import write
 from cog_nix.cli.terminal import reporter
 

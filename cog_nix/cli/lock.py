@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cog_nix.cli.build import ConfigFile, plugins
+from cog_nix.cli.build import plugins
+from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
 from cog_nix.cli.terminal import reporter
 
 Upgrade = Annotated[

@@ -5,6 +5,7 @@ stdout gets the answer and nothing else; narration and the model's own output go
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -14,6 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cog_nix.cli.flags import (
+    BuildFlags,
+    CogBase,
+    ConfigFile,
+    CudaBase,
+    Dockerfile,
+    Env,
+    Gpus,
+    Progress,
+    variables,
+)
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
 
@@ -24,7 +36,15 @@ if TYPE_CHECKING:
     from cog_nix.runtime.schema import ApiSchema, Schema
     from cog_nix.spec import ContainerRequest, Runtime
 
-_FROM_BUILD = "Only for a build; without effect here: nothing is built from a Dockerfile."
+_HELP = """Run the model: build it, or take the named image, and make one prediction.
+
+\b
+  cog-nix run -i prompt="a photo of a cat"
+  cog-nix run -i image=@photo.jpg -o output.png   a file in, a file out
+  cog-nix run -i n=1 -i tags=a -i tags=b          a name given twice makes a list
+  cog-nix run registry.example.org/model -i n=1   an image that exists
+  echo '{"n": 1}' | cog-nix run --json @-         inputs and answer as JSON
+"""
 DEFAULT_SETUP_TIMEOUT = 5 * 60
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
@@ -41,15 +61,6 @@ Json = Annotated[
         "--json", show_default=False, help="Inputs as a JSON object, @path of a file with one, or @- (stdin)."
     ),
 ]
-Env = Annotated[
-    list[str] | None, typer.Option("--env", "-e", help="An environment variable, in the form name=value.")
-]
-Gpus = Annotated[
-    str,
-    typer.Option(
-        "--gpus", show_default=False, help="GPUs to add to the container, as `docker run --gpus` takes them."
-    ),
-]
 SetupTimeout = Annotated[
     int, typer.Option("--setup-timeout", min=0, help="How long the model's setup may take (in seconds).")
 ]
@@ -57,9 +68,6 @@ ReplicateToken = Annotated[
     bool,
     typer.Option("--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."),
 ]
-ConfigFile = Annotated[str, typer.Option("--file", "-f", help="The name of the config file.")]
-Ignored = Annotated[str, typer.Option(hidden=True, help=_FROM_BUILD)]
-IgnoredSwitch = Annotated[bool, typer.Option(hidden=True, help=_FROM_BUILD)]
 
 
 @dataclass(frozen=True)
@@ -92,8 +100,8 @@ class Model:
 
 def register(app: typer.Typer) -> None:
     """Add ``run`` and ``predict`` to the command line."""
-    app.command("run", help="Run the model: build it, or take the named image, and make one prediction.")(run)
-    app.command("predict", help="The same as run.")(predict)
+    app.command("run", help=_HELP)(run)
+    app.command("predict", help="The same as run (deprecated, use run).")(predict)
 
 
 def run(
@@ -107,12 +115,14 @@ def run(
     setup_timeout: SetupTimeout = DEFAULT_SETUP_TIMEOUT,
     use_replicate_token: ReplicateToken = False,
     config_file: ConfigFile = "cog.yaml",
-    progress: Ignored = "auto",  # noqa: ARG001 - accepted because scripts pass it to upstream
-    dockerfile: Ignored = "",  # noqa: ARG001 - as above
-    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
-    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
 ) -> None:
     """Run the model."""
+    flags = BuildFlags(progress, dockerfile, use_cuda_base_image, use_cog_base_image)
+    flags.apply(builds=image is None)
     options = Options(
         image=image,
         inputs=tuple(inputs or ()),
@@ -129,7 +139,11 @@ def run(
         sys.exit(1)
 
 
-predict = run
+@functools.wraps(run)
+def predict(**arguments: Any) -> None:
+    """Run the model, under the name that upstream has deprecated."""
+    reporter.warn('"cog predict" is deprecated, use "cog run"')
+    run(**arguments)
 
 
 def run_model(options: Options) -> bool:
@@ -257,6 +271,13 @@ def build_project(config_file: str | None) -> tuple[str, str]:
     return build_for_run(config_file)
 
 
+def project_mounts(config_file: str | None) -> tuple[tuple[Path, str], ...]:
+    """Return what puts the project over the image's copy of it, so that what a training writes stays."""
+    from cog_nix.project import find_project  # noqa: PLC0415 - only for a training
+
+    return ((find_project(Path.cwd(), config_file).root, "/src"),)
+
+
 def _find_model(options: Options, runtime: Runtime) -> Model:
     from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415 - a faster `--help`
 
@@ -295,19 +316,14 @@ def _request(options: Options, model: Model) -> ContainerRequest:
     from cog_nix.runtime.logs import log_environment  # noqa: PLC0415 - a faster `--help`
     from cog_nix.spec import ContainerRequest  # noqa: PLC0415
 
-    env = {**dict(map(_variable, options.env)), **log_environment(os.environ, debug=options.debug)}
+    env = {**variables(options.env), **log_environment(os.environ, debug=options.debug)}
     return ContainerRequest(
         model.reference,
         env=env,
         gpus=options.gpus or ("all" if model.has_gpu else None),
         command=_TRAINING_SERVER if options.train else None,
+        mounts=project_mounts(options.config_file) if options.train and options.image is None else (),
     )
-
-
-def _variable(text: str) -> tuple[str, str]:
-    """Split NAME=VALUE; a name alone takes the value it has here, as Docker's ``--env`` does."""
-    name, equals, value = text.partition("=")
-    return name, value if equals else os.environ.get(name, "")
 
 
 def _context(options: Options) -> dict[str, str]:

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli import build
-from cog_nix.cli.build import ConfigFile, OpenApi, UpdateLock  # noqa: TC001 - typer reads the annotations
-from cog_nix.cli.predict import Ignored, IgnoredSwitch  # noqa: TC001 - as above
+from cog_nix.cli.build import NoCache, OpenApi, Secrets, UpdateLock  # noqa: TC001 - typer reads them
+from cog_nix.cli.flags import (
+    BuildFlags,
+    CogBase,
+    ConfigFile,
+    CudaBase,
+    Dockerfile,
+    Precompile,
+    Progress,
+    SeparateWeights,
+    Strip,
+)
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import RegistryError
 
@@ -37,7 +47,6 @@ Target = Annotated[
     typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")]
-Secret = Annotated[list[str] | None, typer.Option("--secret", hidden=True, help="Secrets for the build.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,15 +61,15 @@ def push(
     config_file: ConfigFile = "cog.yaml",
     openapi_schema: OpenApi = None,
     update_lock: UpdateLock = False,
-    secret: Secret = None,  # noqa: ARG001 - accepted because scripts pass it to upstream
-    progress: Ignored = "auto",  # noqa: ARG001 - as above
-    dockerfile: Ignored = "",  # noqa: ARG001 - as above
-    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
-    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
-    no_cache: IgnoredSwitch = False,  # noqa: ARG001 - as above
-    separate_weights: IgnoredSwitch = False,  # noqa: ARG001 - as above
-    strip: IgnoredSwitch = False,  # noqa: ARG001 - as above
-    precompile: IgnoredSwitch = False,  # noqa: ARG001 - as above
+    secret: Secrets = None,
+    no_cache: NoCache = False,
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
+    separate_weights: SeparateWeights = False,
+    strip: Strip = False,
+    precompile: Precompile = False,
 ) -> None:
     """Build and push.
 
@@ -70,12 +79,30 @@ def push(
     """
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+    from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
+    from cog_nix.runs.secrets import parse  # noqa: PLC0415
 
+    BuildFlags(
+        progress,
+        dockerfile,
+        use_cuda_base_image,
+        use_cog_base_image,
+        separate_weights,
+        strip=strip,
+        precompile=precompile,
+    ).apply()
+    secrets = parse(secret or (), Path.cwd(), os.environ)
     destination = _destination(config_file, target)
     reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
-    options = BuildOptions(policy=Policy(update=update_lock), tag=tag, openapi=openapi_schema, oci=True)
+    options = BuildOptions(
+        policy=Policy(update=update_lock),
+        tag=tag,
+        openapi=openapi_schema,
+        runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
+        oci=True,
+    )
     pushed = push_built(build.build_image(config_file, options), destination)
     _tell(pushed, destination)
     if as_json:

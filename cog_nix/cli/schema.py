@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix.cli.build import ConfigFile, document_of_environment
+from cog_nix.cli.build import document_of_environment
+from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError
 

@@ -91,11 +91,22 @@ class TerminalReporter:
 
     def __init__(self) -> None:
         self.verbose = False
-        self.talks = True
+        self._quiet = False
+        self._style = "auto"
+
+    @property
+    def talks(self) -> bool:
+        """Whether narration is wanted."""
+        return not self._quiet and self._style != "quiet"
 
     def configure(self, *, verbose: bool, quiet: bool) -> None:
         """Take the global flags."""
-        self.verbose, self.talks = verbose, not quiet
+        self.verbose, self._quiet = verbose, quiet
+        self._style = "auto"
+
+    def progress(self, style: str) -> None:
+        """Take ``--progress``: ``auto``, ``tty``, ``plain`` or ``quiet``."""
+        self._style = style
 
     def step(self, text: str) -> None:
         """Say that a stage begins."""
@@ -130,7 +141,8 @@ class TerminalReporter:
 
     @contextmanager
     def _bar(self, text: str, total: int | None, *, in_bytes: bool) -> Iterator[Bar]:
-        shown = self.talks and not self.verbose and sys.stderr.isatty()
+        watched = self._style == "tty" or (self._style == "auto" and sys.stderr.isatty())
+        shown = self.talks and not self.verbose and watched
         bar = _Line(text, total, in_bytes=in_bytes, shown=shown)
         try:
             yield bar

@@ -11,15 +11,8 @@ from typing import Annotated
 import typer
 
 from cog_nix.cli import predict
-from cog_nix.cli.predict import (  # noqa: TC001 - typer reads the annotations
-    ConfigFile,
-    Env,
-    Gpus,
-    Ignored,
-    IgnoredSwitch,
-    Image,
-    Input,
-)
+from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Dockerfile, Env, Gpus, Progress
+from cog_nix.cli.predict import Image, Input  # noqa: TC001 - typer reads the annotations
 from cog_nix.cli.terminal import complain, reporter
 
 _DEPRECATED = 'Command "train" is deprecated, the train command will be removed in a future version of Cog'
@@ -40,13 +33,15 @@ def train(
     env: Env = None,
     gpus: Gpus = "",
     config_file: ConfigFile = "cog.yaml",
-    progress: Ignored = "auto",  # noqa: ARG001 - accepted because scripts pass it to upstream
-    dockerfile: Ignored = "",  # noqa: ARG001 - as above
-    use_cuda_base_image: Ignored = "auto",  # noqa: ARG001 - as above
-    use_cog_base_image: IgnoredSwitch = True,  # noqa: ARG001 - as above
+    progress: Progress = None,
+    dockerfile: Dockerfile = None,
+    use_cuda_base_image: CudaBase = None,
+    use_cog_base_image: CogBase = None,
 ) -> None:
     """Run a training."""
     complain(_DEPRECATED)
+    flags = BuildFlags(progress, dockerfile, use_cuda_base_image, use_cog_base_image)
+    flags.apply(builds=image is None)
     options = predict.Options(
         image=image,
         inputs=tuple(inputs or ()),

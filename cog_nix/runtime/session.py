@@ -53,13 +53,19 @@ def running_model(
     Raises:
         RuntimeFailure: it does not start or does not become ready.
     """
-    with _start(runtime, request, reporter) as container:
+    with start(runtime, request, reporter) as container:
         container.follow_logs(log)
         wait_until_ready(container, setup_timeout)
         yield container
 
 
-def _start(runtime: Runtime, request: ContainerRequest, reporter: Reporter) -> Container:
+def start(runtime: Runtime, request: ContainerRequest, reporter: Reporter) -> Container:
+    """Start a container; without GPUs where the machine has none and nobody named some.
+
+    Raises:
+        MissingDeviceDriverError: named GPUs are asked for, and there is no driver for them.
+        RuntimeFailure: it cannot be started.
+    """
     try:
         return runtime.start(request)
     except MissingDeviceDriverError:

@@ -43,7 +43,9 @@ def beep(seconds: float = 1.0, rate: int = 8000) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example", sorted(path.parent for path in EXAMPLES.glob("*/cog.yaml")), ids=lambda path: path.name
+)
 def test_an_example_is_a_project_with_a_page(example: Path) -> None:
     readme = (example / "README.md").read_text()
     assert readme.startswith(f"# {example.name}\n")

@@ -25,6 +25,10 @@ from cog_nix.cli.arguments import normalize
         pytest.param("run -i", "run -i", id="value-forgotten"),
         pytest.param("push --json --debug x", "--debug push --json x", id="json-that-is-a-switch"),
         pytest.param("push --no-cache=true --strip=false", "push --no-cache", id="switches-of-push"),
+        pytest.param("build x --no-color --profile", "--no-color --profile build x", id="colours"),
+        pytest.param("push --registry=a x --registry b", "--registry=a --registry b push x", id="registry"),
+        pytest.param("exec -p 80 ls -p=1 --debug", "exec -p 80 -- ls -p=1 --debug", id="another-program"),
+        pytest.param("--debug exec --gpus all -- ls", "--debug exec --gpus all -- ls", id="its-own-dashes"),
     ],
 )
 def test_arguments_of_upstream_are_taken(given: str, taken: str) -> None:

@@ -74,7 +74,8 @@ def test_without_an_image_the_project_is_built(invoke: Invoke) -> None:
 
 def test_predict_is_the_same(invoke: Invoke) -> None:
     first, second = (invoke(name, "model", "-i", "text=a") for name in ("run", "predict"))
-    assert (first.stdout, first.stderr) == (second.stdout, second.stderr)
+    deprecated = 'warning: "cog predict" is deprecated, use "cog run"\n'
+    assert (first.stdout, deprecated + first.stderr) == (second.stdout, second.stderr)
 
 
 def test_flags_of_upstreams_build_are_accepted(invoke: Invoke) -> None:

@@ -52,6 +52,7 @@ def invoke(
     monkeypatch.setattr(predict, "find_runtime", lambda: fake_runtime)
     monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
     monkeypatch.setattr(predict, "build_project", lambda _file: ("model", json.dumps(model.openapi)))
+    monkeypatch.setattr(predict, "project_mounts", lambda _file: ((tmp_path, "/src"),))
     app = typer.Typer()
     predict.register(app)
     train.register(app)
@@ -67,6 +68,7 @@ def test_a_training_runs_on_a_server_of_its_own_kind(
     [request] = fake_runtime.requests
     assert request.command == ("python", "-m", "cog.server.http", "--x-mode", "train")
     assert (request.env["A"], request.gpus) == ("b", "all")
+    assert request.mounts == ((tmp_path, "/src"),)
     assert (tmp_path / "weights").read_text() == "hello"
     assert result.stderr.startswith('Command "train" is deprecated, the train command will be removed')
     assert "Running training..." in result.stderr

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cog_nix.spec import (
         Context,
+        Finding,
         InterpreterChoice,
         LibraryRequest,
         LibraryResolution,
@@ -43,3 +46,11 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     from .sources import is_debian  # noqa: PLC0415
 
     return find(request, context) if is_debian(request.suite) else None
+
+
+@hookimpl
+def diagnose(context: Context) -> Iterable[Finding]:
+    """Tell whether the archive can be reached."""
+    from .checks import diagnose as look  # noqa: PLC0415
+
+    return [look(context)]

@@ -109,6 +109,19 @@ def open_suite(suite: str, context: Context, environment: Mapping[str, str] | No
     return OpenSuite(Catalogue(suite, indexes, names), tuple(pocket.index for pocket in pockets))
 
 
+def check_mirror(suite: str, context: Context, environment: Mapping[str, str] | None = None) -> str:
+    """Fetch a suite's Release file and check its signature; return who named the mirror.
+
+    Raises:
+        LockError: there is no mirror, keyring or suite, or a signature is wrong.
+        FetchError: the mirror does not answer.
+    """
+    variables = os.environ if environment is None else environment
+    archive = find_archive(context.settings.debian, variables)
+    _main_pocket(archive, suite, context, find_keyring(variables))
+    return archive.origin
+
+
 def fetch_contents(
     suite: str, context: Context, environment: Mapping[str, str] | None = None
 ) -> tuple[Path, str] | None:

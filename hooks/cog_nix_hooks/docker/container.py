@@ -15,12 +15,13 @@ from docker.types import DeviceRequest
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix_hooks.docker.attach import Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.spec import ContainerRequest, Streams
 
 OWNER_LABEL = "run.cog.nix.owner"
 """Process id of the owner: ``docker ps -a --filter label=run.cog.nix.owner`` finds what a killed one left."""
@@ -35,7 +36,7 @@ _NO_DRIVER = ("could not select device driver", "nvidia-container-cli: initializ
 
 
 def start_container(client: docker.APIClient, request: ContainerRequest) -> DockerContainer:
-    """Create and start a container that publishes port 5000 on loopback.
+    """Create and start a container that publishes port 5000 on loopback, or what the request says.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
@@ -46,8 +47,13 @@ def start_container(client: docker.APIClient, request: ContainerRequest) -> Dock
     cleanup = _Cleanup(client, name)
     try:
         _create(client, name, request)
+        if request.interactive:
+            cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
-        return DockerContainer(client, cleanup, _host_port(client, name))
+        port = (
+            _published_port(request) if request.publish or request.interactive else _host_port(client, name)
+        )
+        return DockerContainer(client, cleanup, port)
     except docker.errors.DockerException as error:
         cleanup.run()
         raise _failure(error, request) from error
@@ -62,10 +68,10 @@ class DockerContainer:
     Args:
         client: the daemon.
         cleanup: what removes it.
-        port: the port on this machine.
+        port: the port on this machine; None: port 5000 is not published.
     """
 
-    def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int) -> None:
+    def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int | None) -> None:
         self._client = client
         self._cleanup = cleanup
         self._name = cleanup.name
@@ -74,7 +80,13 @@ class DockerContainer:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``."""
+        """``http://127.0.0.1:PORT``.
+
+        Raises:
+            RuntimeFailure: port 5000 is not published.
+        """
+        if self._port is None:
+            raise RuntimeFailure("The container does not publish port 5000.")
         return f"http://{_LOOPBACK}:{self._port}"
 
     def alive(self) -> bool:
@@ -96,6 +108,23 @@ class DockerContainer:
             target=feed_lines, args=(stream, sink), daemon=True, name="container-logs"
         )
         self._follower.start()
+
+    def attach(self, streams: Streams) -> int:
+        """Copy between the container and these descriptors until it ends; return its exit status.
+
+        Raises:
+            RuntimeFailure: it was started without its streams.
+        """
+        attachment = self._cleanup.attachment
+        if attachment is None:
+            raise RuntimeFailure("The container was not started as an interactive one.")
+        attachment.copy(streams)
+        return int(self._client.wait(self._name, timeout=None)["StatusCode"])
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell its terminal its size, in characters."""
+        with suppress(docker.errors.APIError):  # it has ended, or has no terminal
+            self._client.resize(self._name, height=rows, width=columns)
 
     def signal(self, name: str) -> None:
         """Send a signal to the main process."""
@@ -136,6 +165,8 @@ class _Cleanup:
     def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client = client
         self.name = name
+        self.attachment: Attachment | None = None
+        """Its streams, when they were asked for."""
         self._done = False
         self._previous: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -151,6 +182,8 @@ class _Cleanup:
         self._done = True
         interrupt = self._set_interrupt(signal.SIG_IGN)
         try:
+            if self.attachment:  # first: a daemon may wait for streams that nobody reads any more
+                self.attachment.close()
             self._remove(before_removal)
         finally:
             self._client.close()
@@ -180,21 +213,41 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> None:
+    bindings, exposed = _ports(request)
     host_config = client.create_host_config(
-        port_bindings={_PORT: (_LOOPBACK, request.port or None)},
+        port_bindings=bindings,
         binds=[f"{source}:{target}" for source, target in request.mounts],
         device_requests=[gpu_request(request.gpus)] if request.gpus else None,
+        extra_hosts={"host.docker.internal": "host-gateway"} if request.reach_host else None,
         shm_size=_SHARED_MEMORY,
     )
     client.create_container(
         request.image,
         command=list(request.command) if request.command is not None else None,
+        entrypoint=list(request.entrypoint) if request.entrypoint is not None else None,
         environment=dict(request.env),
-        ports=[int(_PORT.partition("/")[0])],  # the SDK adds the protocol
+        ports=exposed,
         host_config=host_config,
         labels={OWNER_LABEL: str(os.getpid())},
         name=name,
+        stdin_open=request.stdin,
+        tty=request.tty,
+        working_dir=request.workdir,
     )
+
+
+def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:
+    """Return the SDK's bindings and the container's ports; the SDK adds the protocol to the latter."""
+    if not request.publish and not request.interactive:
+        return {_PORT: [(_LOOPBACK, request.port or None)]}, [int(_PORT.partition("/")[0])]
+    bindings: dict[int | str, Any] = {}
+    for address, host_port, port in request.publish:
+        bindings.setdefault(f"{port}/tcp", []).append((address, host_port))
+    return bindings, sorted({port for _, _, port in request.publish})
+
+
+def _published_port(request: ContainerRequest) -> int | None:
+    return next((host for _, host, port in request.publish if f"{port}/tcp" == _PORT), None)
 
 
 def gpu_request(gpus: str) -> DeviceRequest:
@@ -251,6 +304,16 @@ def _failure(error: docker.errors.DockerException, request: ContainerRequest) ->
     if isinstance(error, docker.errors.ImageNotFound):
         return RuntimeFailure(
             f"Failed to start container: {said}", hint=f"Build or pull {request.image} first."
+        )
+    if (
+        "not found in $PATH" in said
+        or "executable file not found" in said
+        or "no such file or directory" in said
+    ):
+        program = (request.command or ("",))[0]
+        return RuntimeFailure(
+            f"Failed to start container: {said}",
+            hint=f"Is {program} in the image? Programs come with system_packages and python_packages.",
         )
     if "port is already allocated" in said or "address already in use" in said:
         return RuntimeFailure(f"Failed to start container: {said}", hint="Choose another port.")

@@ -1,0 +1,51 @@
+"""The program behind the shim: ``cog`` as scripts and people call it.
+
+What cog-nix does goes to cog-nix; everything else goes to upstream's ``cog``, unchanged.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "cog"
+_DOCKERFILE = "--dockerfile"
+
+
+def version_line() -> str:
+    """Return what ``cog --version`` says: the version of Cog that images get, in upstream's form."""
+    from cog_nix import __version__  # noqa: PLC0415 - a faster start
+    from cog_nix.config.sdk import CURRENT  # noqa: PLC0415
+
+    return f"cog version {CURRENT} (cog-nix {__version__})"
+
+
+def as_options(arguments: Sequence[str]) -> list[str]:
+    """Turn ``help build``, as upstream has it, into ``build --help``."""
+    if arguments[:1] == ["help"]:
+        return [*arguments[1:], "--help"]
+    return list(arguments)
+
+
+def needs_upstream(arguments: Sequence[str]) -> bool:
+    """Whether an option asks for what only a build from a Dockerfile can do."""
+    before_dashes = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
+    return any(one == _DOCKERFILE or one.startswith(f"{_DOCKERFILE}=") for one in before_dashes)
+
+
+def main() -> None:
+    """Run ``cog``."""
+    from cog_nix.cli.app import run  # noqa: PLC0415 - as the entry point of cog-nix
+
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        sys.stdout.write(f"{version_line()}\n")
+        sys.exit()
+    sys.exit(run(as_options(arguments), program=PROGRAM))
+
+
+if __name__ == "__main__":
+    main()

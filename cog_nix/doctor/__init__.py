@@ -1,0 +1,32 @@
+"""What may keep a model from being built or run: this machine, and this project. One function tells it all.
+
+Each check returns findings (:class:`cog_nix.spec.Finding`). One that can be mended without asking carries a
+``fix``; nothing is changed before it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.doctor import machine, project
+from cog_nix.plugins import ask
+
+if TYPE_CHECKING:
+    from cog_nix.config.model import Project
+    from cog_nix.plugins import Plugins
+    from cog_nix.spec import Context, Finding
+
+
+def examine(where: Project | None, plugins: Plugins, context: Context) -> list[Finding]:
+    """Look at everything.
+
+    Args:
+        where: the project; None: there is none here.
+        plugins: asked about Docker, mirrors and whatever else they know.
+        context: settings and services for them.
+    """
+    found = [*project.examine(where)] if where else []
+    found += machine.examine(context.cache_dir)
+    for answer in ask(plugins, "diagnose", context=context):
+        found += answer or ()
+    return found

@@ -1,0 +1,67 @@
+"""What ``cog-nix doctor`` finds out about Docker: the daemon, how it stores images, its room, its GPUs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.spec import Finding
+from cog_nix_hooks.docker.endpoint import find_endpoint
+from cog_nix_hooks.docker.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SKIP = "COG_SKIP_DOCKER_CHECK"
+SKIP_GPU = "COG_SKIP_GPU_CHECK"
+_CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
+_ROOM = 10 * 10**9
+
+
+def diagnose() -> Iterator[Finding]:
+    """Ask the daemon what it is."""
+    if os.environ.get(SKIP):
+        return
+    try:
+        info = Engine(find_endpoint()).get("/info")
+    except RuntimeFailure as error:
+        yield Finding("Docker", "warning", f"{error.message} Images can be built, not run.", error.hint)
+        return
+    yield from describe(info, has_driver=Path("/proc/driver/nvidia/version").exists())
+
+
+def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
+    """Turn the daemon's answer to ``GET /info`` into findings.
+
+    Args:
+        info: the answer.
+        has_driver: whether this machine has NVIDIA's driver.
+    """
+    containerd = _CONTAINERD in (info.get("DriverStatus") or [])
+    store = "containerd's image store (whole images are sent to it)" if containerd else info.get("Driver")
+    yield Finding("Docker", "ok", f"Docker {info.get('ServerVersion')}, {store}")
+    if info.get("Architecture") not in {"x86_64", "amd64"}:
+        yield Finding(
+            "Docker", "warning", f"Docker runs on {info.get('Architecture')}; images are linux/amd64", ""
+        )
+    root = Path(info.get("DockerRootDir") or "/")
+    if root.exists() and (free := shutil.disk_usage(root).free) < _ROOM:
+        yield Finding(
+            "disk", "warning", f"only {free / 10**9:.1f} GB free for Docker ({root})", "docker image prune"
+        )
+    if os.environ.get(SKIP_GPU):
+        return
+    runtimes = info.get("Runtimes") or {}
+    if has_driver and "nvidia" not in runtimes:
+        yield Finding(
+            "GPU",
+            "warning",
+            "This machine has an NVIDIA driver, and Docker cannot use it.",
+            "Install the NVIDIA Container Toolkit, then:  "
+            "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
+        )
+    else:
+        yield Finding("GPU", "ok", "Docker can use NVIDIA's GPUs" if has_driver else "no NVIDIA driver here")

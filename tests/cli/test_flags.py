@@ -1,0 +1,132 @@
+"""Flags of upstream: what has a meaning is done, what has none is told once, what cannot be is refused."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.cli import flags
+from cog_nix.cli.app import run
+from cog_nix.cli.flags import BuildFlags, show_progress
+from cog_nix.cli.terminal import complain, reporter
+from cog_nix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flags, "_told", set())
+    monkeypatch.delenv("BUILDKIT_PROGRESS", raising=False)
+    monkeypatch.delenv("COG_NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    reporter.configure(verbose=False, quiet=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(BuildFlags(), [], id="nothing-given"),
+        pytest.param(BuildFlags(use_cog_base_image=False), ["--use-cog-base-image"], id="cog-base-image"),
+        pytest.param(BuildFlags(use_cuda_base_image="auto"), ["--use-cuda-base-image"], id="cuda-base-image"),
+        pytest.param(BuildFlags(separate_weights=True), ["--separate-weights"], id="separate-weights"),
+        pytest.param(BuildFlags(timestamp=0), ["--timestamp"], id="timestamp-of-the-epoch"),
+        pytest.param(
+            BuildFlags(strip=True, precompile=True, skip_schema_validation=True),
+            ["--strip", "--precompile", "--skip-schema-validation"],
+            id="hidden-ones",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_told_once(
+    given: BuildFlags, told: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    given.apply()
+    given.apply()
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition(" has no effect: ")[0] for line in lines] == told
+    assert all(line.partition(" has no effect: ")[2] for line in lines)
+
+
+def test_a_dockerfile_is_refused_where_something_is_built(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="--dockerfile: cog-nix builds without a Dockerfile"):
+        BuildFlags(dockerfile="Dockerfile").apply()
+    BuildFlags(dockerfile="Dockerfile").apply(builds=False)
+    assert capfd.readouterr().err == "--dockerfile has no effect: nothing is built\n"
+
+
+@pytest.mark.parametrize("command", ["build", "exec"])
+def test_two_base_images_exclude_each_other(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = [command, "--use-cog-base-image=false", "--use-cuda-base-image=true"]
+    assert run([*arguments, "true"] if command == "exec" else arguments) == 1
+    said = "The flags --use-cog-base-image and --use-cuda-base-image are mutually exclusive: you can only"
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "variable", "seen"),
+    [
+        pytest.param("tty", "", ["bar", "text"], id="bars-without-a-terminal"),
+        pytest.param("plain", "", ["text"], id="lines"),
+        pytest.param("quiet", "", [], id="errors-only"),
+        pytest.param(None, "", ["text"], id="auto-without-a-terminal"),
+        pytest.param(None, "tty", ["bar", "text"], id="from-the-environment"),
+        pytest.param("plain", "tty", ["text"], id="flag-beats-environment"),
+        pytest.param("rawjson", "", ["text"], id="of-buildkit"),
+    ],
+)
+def test_progress(
+    asked: str | None,
+    variable: str,
+    seen: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BUILDKIT_PROGRESS", variable)
+    show_progress(asked)
+    with reporter.bytes_bar("Loading", 10) as bar:
+        bar.advance(5)
+    reporter.info("done")
+    complain("error: told in any case")
+    said = capfd.readouterr().err
+    assert [name for name, sign in (("bar", "[#"), ("text", "done\n")) if sign in said] == seen
+    assert said.endswith("error: told in any case\n")
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["flag", "environment"])
+def test_an_unknown_style_is_refused(
+    variable: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    if variable:
+        monkeypatch.setenv("BUILDKIT_PROGRESS", "fancy")
+    assert run(["build", *([] if variable else ["--progress", "fancy"])]) == 1
+    source = "BUILDKIT_PROGRESS" if variable else "--progress"
+    said = capfd.readouterr().err
+    assert f"error: {source} fancy: there is no such style." in said
+    assert "auto, tty, plain, quiet" in said
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before-the-command", "behind-it"])
+def test_options_of_the_program(
+    behind: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    monkeypatch.setenv("COG_REGISTRY_HOST", "")
+    monkeypatch.chdir(tmp_path)
+    options = ["--no-color", "--profile", "--registry", "registry.example.org"]
+    assert run(["config", *options] if behind else [*options, "config"]) == 1
+    assert (os.environ["NO_COLOR"], os.environ["COG_REGISTRY_HOST"]) == ("1", "registry.example.org")
+    assert "--profile has no effect" in capfd.readouterr().err
+
+
+def test_predict_is_deprecated(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "a=b", "--json", "no json"]) == 1
+    assert capfd.readouterr().err.startswith('warning: "cog predict" is deprecated, use "cog run"\n')

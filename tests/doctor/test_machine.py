@@ -1,0 +1,168 @@
+"""What the doctor sees of a machine, with machines that lack something."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cog_nix import plugins
+from cog_nix.cli import app as command_line
+from cog_nix.cli.app import run
+from cog_nix.doctor import machine
+from cog_nix.spec import Finding, hookimpl
+from cog_nix_hooks.docker import checks as docker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def test_without_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("cog_nix.store.nix._PROFILES", ())
+    first, *_ = machine.examine(tmp_path)
+    assert (first.check, first.severity) == ("Nix", "error")
+    assert "apt-get install nix-bin" in first.remedy
+
+
+@pytest.mark.parametrize(
+    ("values", "remedies"),
+    [
+        pytest.param({"apparmor": "1", "clone": "1"}, ["sudo sysctl -w apparmor"], id="apparmor"),
+        pytest.param({"apparmor": "0", "clone": "0"}, ["sudo sysctl -w clone"], id="debians-setting"),
+        pytest.param(
+            {"apparmor": "1", "clone": "0"}, ["sudo sysctl -w apparmor", "sudo sysctl -w clone"], id="both"
+        ),
+        pytest.param({}, ["In a container, start it with --privileged"], id="something-else"),
+    ],
+)
+def test_user_namespaces_that_do_not_work(
+    values: dict[str, str], remedies: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unshare").write_text("#!/bin/sh\necho Operation not permitted >&2; exit 1\n")
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = {}
+    for name, forbidding in (("apparmor", "1"), ("clone", "0")):
+        if name in values:
+            (tmp_path / name).write_text(f"{values[name]}\n")
+        settings[name] = (str(tmp_path / name), forbidding, f"sudo sysctl -w {name}")
+    found = list(machine.namespaces("daemon", settings))
+    assert {one.severity for one in found} == {"error"}
+    assert len(found) == len(remedies)
+    assert all(one.remedy.startswith(remedy) for one, remedy in zip(found, remedies, strict=True))
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    [full] = machine.disk("cache", tmp_path / "not" / "there", room=1 << 70)
+    [roomy] = machine.disk("cache", tmp_path, room=0)
+    assert (full.severity, roomy.severity) == ("warning", "ok")
+    assert f"rm -r {tmp_path / 'not' / 'there'}" in full.remedy
+
+
+@pytest.mark.parametrize(
+    ("info", "has_driver", "severities"),
+    [
+        pytest.param({}, False, {"Docker": "ok", "GPU": "ok"}, id="plain"),
+        pytest.param({}, True, {"Docker": "ok", "GPU": "warning"}, id="driver-without-toolkit"),
+        pytest.param({"Runtimes": {"nvidia": {}}}, True, {"Docker": "ok", "GPU": "ok"}, id="gpu"),
+        pytest.param({"Architecture": "aarch64"}, False, {"Docker": "warning", "GPU": "ok"}, id="arm"),
+    ],
+)
+def test_docker(
+    info: dict[str, Any],
+    has_driver: bool,  # noqa: FBT001
+    severities: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(docker.SKIP_GPU, raising=False)
+    answer = {"ServerVersion": "1", "Driver": "overlay2", "Architecture": "x86_64", **info}
+    found = {one.check: one.severity for one in docker.describe(answer, has_driver=has_driver)}
+    assert found == severities
+
+
+def test_docker_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'nothing'}")
+    monkeypatch.delenv(docker.SKIP, raising=False)
+    [found] = docker.diagnose()
+    assert (found.check, found.severity) == ("Docker", "warning")
+    assert found.remedy
+    monkeypatch.setenv(docker.SKIP, "1")
+    assert list(docker.diagnose()) == []
+
+
+class _Sees:
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+
+    @hookimpl
+    def diagnose(self) -> Iterable[Finding]:
+        return self.findings
+
+
+@pytest.fixture
+def machine_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Let the doctor see these findings and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "examine", lambda _cache: iter(()))
+
+    def install(*findings: Finding) -> None:
+        loaded = plugins.load({"COG_NIX_PLUGINS": "0"})
+        for name in plugins.BUILT_IN:
+            loaded.manager.unregister(name=name)
+        loaded.manager.register(_Sees(*findings))
+        monkeypatch.setattr(command_line, "load", lambda: loaded)
+
+    return install
+
+
+def test_the_command(machine_with: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    calls: list[int] = []
+    machine_with(
+        Finding("a", "ok", "fine"),
+        Finding("b", "warning", "so so", "do this", lambda: calls.append(1)),
+        Finding("c", "error", "bad", "do that\nand that"),
+    )
+    assert run(["doctor"]) == 1
+    said = capfd.readouterr()
+    assert said.out.splitlines() == [
+        "ok      a: fine",
+        "warning b: so so",
+        "        do this",
+        "ERROR   c: bad",
+        "        do that",
+        "        and that",
+    ]
+    assert 'Found 1 error, 1 warning. Run "cog-nix doctor --fix"' in said.err
+    assert calls == [], "nothing is changed without --fix"
+    assert run(["doctor", "--fix", "--json"]) == 1
+    findings = json.loads(capfd.readouterr().out)
+    assert [(one["check"], one["severity"]) for one in findings] == [
+        ("a", "ok"),
+        ("b", "fixed"),
+        ("c", "error"),
+    ]
+    assert calls == [1]
+
+
+def test_a_well_machine(machine_with: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    machine_with(Finding("a", "ok", "fine"))
+    assert run(["doctor"]) == 0
+    assert capfd.readouterr().err.endswith("no issues found\n")
+    assert run(["doctor", "-f", "other.yaml"]) == 1, "a project that is named must be there"
+
+
+@pytest.mark.docker
+@pytest.mark.nix
+@pytest.mark.network
+def test_this_machine_can_build_and_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(["doctor", "--json"])
+    found = {one["check"]: one["severity"] for one in json.loads(capfd.readouterr().out)}
+    assert {name: found[name] for name in ("Nix", "sandbox", "Docker", "mirrors")} == dict.fromkeys(
+        ("Nix", "sandbox", "Docker", "mirrors"), "ok"
+    )
