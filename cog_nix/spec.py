@@ -194,6 +194,16 @@ class ContainerRequest:
     """``(host path, container path)``."""
     port: int | None = None
     """Host port on loopback; None: a free one."""
+    publish: tuple[tuple[str, int, int], ...] = ()
+    """``(host address, host port, container port)``; an empty address is loopback, port 0 a free one."""
+    interactive: bool = False
+    """Whether the main process has this process's stdin, stdout and stderr."""
+    tty: bool = False
+    """Whether it gets a terminal; only with one here."""
+    workdir: str | None = None
+    """Overrides the image's WorkingDir."""
+    entrypoint: tuple[str, ...] | None = None
+    """Overrides the image's Entrypoint, and then its Cmd counts no more."""
 
 
 class Container(Protocol):
@@ -315,9 +325,16 @@ class Spec:
     def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: labels to add to the image. Upstream's own cannot be replaced."""
 
+    @hookspec
+    def runtime_names(self) -> Sequence[str] | None:
+        """Runs when an image is loaded or run: name the runtimes that :meth:`provide_runtime` offers.
+
+        Where nobody names one, the first that is usable is taken, in the order in which plugins are asked.
+        """
+
     @hookspec(firstresult=True)
     def provide_runtime(self, name: str) -> Runtime | None:
-        """Runs when an image is loaded or run: offer the runtime of this name (``docker``, ``auto``)."""
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``)."""
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:

@@ -10,12 +10,12 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.certificate import trust
-from cog_nix.cli import build, check, config, lock, predict, schema, train
+from cog_nix.cli import build, check, config, lock, predict, runtimes, schema, train
 from cog_nix.cli.arguments import normalize
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
-from cog_nix.plugins import Plugins, ask, load
+from cog_nix.plugins import AUTO, Plugins, ask, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,11 +66,13 @@ def application(plugins: Plugins) -> typer.Typer:
             bool, typer.Option("--verbose", "-v", "--debug", help="Show what the tools underneath print.")
         ] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and results only.")] = False,
+        runtime: runtimes.RuntimeName = AUTO,
         version: Annotated[  # noqa: ARG001 - the callback answers it
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
+        runtimes.use(runtime)
         os.environ.update(trust(os.environ, cache_dir()))
 
     for command in (build, lock, predict, train, check, schema, config):

@@ -52,11 +52,12 @@ def normalize(arguments: Sequence[str]) -> list[str]:
     for argument in rest:
         if argument == "--":
             return [*of_program, *found, argument, *rest]
-        if argument in _TAKE_VALUES:
-            found += [argument, *[value for value in [next(rest, None)] if value is not None]]
+        if argument == "--runtime" or argument in _TAKE_VALUES:
+            taker = of_program if argument == "--runtime" else found
+            taker += [argument, *[value for value in [next(rest, None)] if value is not None]]
             continue
         for one in _expand(argument):
-            (of_program if one == "--debug" else found).append(one)
+            (of_program if one == "--debug" or one.startswith("--runtime=") else found).append(one)
     return [*of_program, *found]
 
 

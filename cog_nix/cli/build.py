@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
-from cog_nix.plugins import Plugins, find_runtime, load
+from cog_nix.plugins import Plugins, load
 
 if TYPE_CHECKING:
     from cog_nix.build import BuildOptions, Built
@@ -114,7 +115,7 @@ def build_image(config_file: str, options: BuildOptions) -> Built:
 
 def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
     """Load an image; where there is no Docker, say how to load it later."""
-    runtime = find_runtime("auto", plugins())
+    runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         reporter.warn(reason)
         reporter.info(
@@ -143,7 +144,7 @@ def build_for_run(config_file: str | None) -> tuple[str, str]:
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
 
     built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
-    runtime = find_runtime("auto", plugins())
+    runtime = find_runtime()
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)
     return tag, built.openapi
