@@ -18,7 +18,7 @@ ENGINES = ("crun", "runc", "bwrap")
 
 _ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian puts runc; a plain user's PATH is without it."""
-_HYBRID = Path("/sys/fs/cgroup/unified/cgroup.procs")
+HYBRID = Path("/sys/fs/cgroup/unified/cgroup.procs")
 """With both versions of cgroups mounted, crun refuses to start anything."""
 
 
@@ -29,7 +29,7 @@ def program(name: str) -> str | None:
 
 def find_engine() -> str | None:
     """Return the path of the best engine that is here, or None."""
-    usable = (name for name in ENGINES if not (name == "crun" and _HYBRID.exists()))
+    usable = (name for name in ENGINES if not (name == "crun" and HYBRID.exists()))
     return next((path for path in map(program, usable) if path), None)
 
 

@@ -112,12 +112,12 @@ class ImageStore:
                 found = self._unpack_archive(process.stdout, missing, bar)
             except tarfile.TarError as error:
                 process.wait()
-                complaints.seek(0)
-                raise _broken(program, complaints.read().decode("utf-8", "replace") or str(error)) from error
+                raise _broken(program, _text(complaints) or str(error)) from error
             except BaseException:
                 process.kill()
                 raise
-            process.stdout.close()
+            if process.wait():
+                raise _broken(program, _text(complaints))
         if left := set(missing) - found:
             raise _broken(program, f"it has no layer {min(left)}")
 
@@ -183,6 +183,11 @@ def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
         return image, tuple(said["sizes"])
     except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(program, str(error)) from error
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "replace")
 
 
 def _broken(program: Path, said: str) -> ImageError:

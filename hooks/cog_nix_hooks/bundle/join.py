@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _PROC = 'set -e; mount -t proc proc /proc; cd "$1"; '
 _MOUNT = {
     "overlay": 'mount -t overlay overlay -o "userxattr,$2" rootfs; ',
-    "fuse": 'fuse-overlayfs -o "$2" rootfs; ',
+    # What it says of options that it ignores is no line of the model's.
+    "fuse": 'said=$(fuse-overlayfs -o "$2" rootfs 2>&1) || { echo "$said" >&2; exit 1; }; ',
     "copy": "",
 }
 _RUN = 'shift 2; exec "$@"'

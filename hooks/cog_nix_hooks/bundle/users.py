@@ -31,8 +31,8 @@ def find_user(text: str, layers: Sequence[Path]) -> User:
     Raises:
         RuntimeFailure: the image knows no such user or group.
     """
-    name, _, group = text.partition(":")
-    entry = next((one for one in _entries(layers, "passwd") if (name or "0") in (one[0], one[2])), None)
+    name, _, group = (text or "0").partition(":")
+    entry = next((one for one in _entries(layers, "passwd") if name in (one[0], one[2])), None)
     if entry is None and not name.isdecimal():
         raise RuntimeFailure(
             f"The image has no user {name}.", hint="Name one that is in its /etc/passwd, or a number."
