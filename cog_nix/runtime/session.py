@@ -26,7 +26,7 @@ def require(runtime: Runtime) -> None:
     if why := runtime.available():
         raise RuntimeFailure(
             why,
-            hint=f"Install or start {runtime.name}, make sure that you may use it, or choose another --runtime.",
+            hint=f"Install or start {runtime.name}, make sure you may use it, or choose another --runtime.",
         )
 
 

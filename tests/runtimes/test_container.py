@@ -19,6 +19,7 @@ from cog_nix.report import SilentReporter
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle import join
+from cog_nix_hooks.bundle.engines import ENGINES
 from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.docker.conftest import Store
@@ -235,9 +236,10 @@ def test_piped_stdin(runtime: BundleRuntime, tmp_path: Path) -> None:
     assert (answer.stdout, answer.stderr) == ("as it is\n", "")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("way", ["overlay", "fuse", "copy"])
 def test_layers_look_the_same_however_they_are_joined(
-    way: str, tmp_path: Path, base: dict[str, bytes], finished: Finished
+    way: str, engine: str, tmp_path: Path, base: dict[str, bytes], finished: Finished
 ) -> None:
     if way == "fuse" and not shutil.which("fuse-overlayfs"):
         pytest.skip("fuse-overlayfs is not installed")
@@ -246,13 +248,17 @@ def test_layers_look_the_same_however_they_are_joined(
     image = Store(tmp_path / "made").build(
         base, lower, upper, {"folder/c": b""}, Env=["PATH=/bin"], Cmd=["sh"]
     )
-    runtime = BundleRuntime(tmp_path / "bundle", engine=usable("runc"), way=way)
+    runtime = BundleRuntime(tmp_path / "bundle", engine=usable(engine), way=way)
     runtime.load(image.program, ["layers"], SilentReporter())
     text = "cd /; ls d opaque folder; cat d/new e; rm e d/kept; echo changed > d/new; ls d"
     request = ContainerRequest("layers", command=("sh", "-c", text))
     expected = "d:\nkept\nnew\n\nfolder:\nc\n\nopaque:\nx\n35new\n"
     for _ in range(2):  # what the first one changed, the second does not see
         assert finished(runtime.start(request)) == (0, expected)
+    with runtime.start(replace(request, command=("sh", "-c", LOOP))) as container:
+        assert wait_for(container.logs)
+        container.signal("SIGTERM")
+        assert container.wait(20) == 7
 
 
 def test_overlayfs_is_chosen_where_it_works(tmp_path: Path) -> None:
@@ -261,7 +267,7 @@ def test_overlayfs_is_chosen_where_it_works(tmp_path: Path) -> None:
 
 
 def test_where_nothing_mounts_layers_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(join, "_MOUNT", {**join._MOUNT, "overlay": "exit 1; ", "fuse": "exit 1; "})
+    monkeypatch.setattr(join, "_SCRIPTS", {**join._SCRIPTS, "overlay": "exit 1", "fuse": "exit 1"})
     assert join.choose(tmp_path) == "copy"
 
 

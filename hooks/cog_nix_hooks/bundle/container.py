@@ -180,9 +180,10 @@ class BundleContainer:
         """Return the host's number of the main process; wait so long for it to come up."""
         deadline = time.monotonic() + seconds
         while self.alive():
-            for engine in _children(self._process.pid):
-                found = next(filter(_first_of_its_namespace, _children(engine)), None)
-                if found:
+            # The first process of the outer namespace is ours, the next such one below is the container's.
+            level = _children(self._process.pid)
+            while level := [child for parent in level for child in _children(parent)]:
+                if found := next(filter(_first_of_its_namespace, level), None):
                     return found
             if time.monotonic() >= deadline:
                 return None

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PROC = 'set -e; mount -t proc proc /proc; cd "$1"; '
-_MOUNT = {
-    "overlay": 'mount -t overlay overlay -o "userxattr,$2" rootfs; ',
-    # What it says of options that it ignores is no line of the model's.
-    "fuse": 'said=$(fuse-overlayfs -o "$2" rootfs 2>&1) || { echo "$said" >&2; exit 1; }; ',
-    "copy": "",
-}
 _RUN = 'shift 2; exec "$@"'
+_SCRIPTS = {
+    "overlay": f'{_PROC} mount -t overlay overlay -o "userxattr,$2" rootfs; {_RUN}',
+    # What it says of options that it ignores is no line of the model's. The shell stays, because crun would
+    # wait for the end of fuse-overlayfs.
+    "fuse": f'{_PROC} said=$(fuse-overlayfs -o "$2" rootfs 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
+    'shift 2; set +e; "$@"; exit $?',
+    "copy": _PROC + _RUN,
+}
 _LAYERS = "l"
 """A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
 
@@ -99,7 +101,7 @@ def prepare(folder: Path, layers: Sequence[Path], way: str) -> list[str]:
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))
     options = f"lowerdir={lower},upperdir=upper,workdir=work"
-    return [*namespaces(), "sh", "-c", _PROC + _MOUNT[way] + _RUN, "sh", str(folder), options]
+    return [*namespaces(), "sh", "-c", _SCRIPTS[way], "sh", str(folder), options]
 
 
 def copy(layers: Sequence[Path], root: Path) -> None:
