@@ -239,9 +239,16 @@ def _children(pid: int) -> list[int]:
 
 
 def _first_of_its_namespace(pid: int) -> bool:
+    """Whether a process is the first of its namespace, and the engine that made it has become the program."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
+        own = _status(pid)
+        engine = _status(int(own["PPid"]))
+    except (OSError, KeyError):
         return False
-    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-    return numbers[-1] == "1"
+    becoming = own["Name"].startswith("runc:[") or own["Name"] == engine["Name"]
+    return own["NSpid"].split()[-1] == "1" and not becoming
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

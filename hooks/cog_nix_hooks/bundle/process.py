@@ -69,6 +69,8 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         env.setdefault("TERM", "xterm")
     env.update(request.env)
     if SERVER in args:
+        if request.env.get("PORT", "").isdecimal():
+            port = int(request.env["PORT"])  # who names a port means it
         env["PORT"] = str(port)
         if not any(arg == "--host" or arg.startswith("--host=") for arg in args):
             args += ["--host", address]
