@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -310,3 +311,34 @@ def test_unknown_users(user: str, tmp_path: Path, base: dict[str, bytes]) -> Non
     with pytest.raises(RuntimeFailure, match="nobody-here"):
         runtime.start(ContainerRequest("users"))
     assert containers(runtime) == []
+
+
+def test_a_terminal(runtime: BundleRuntime) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from cog_nix_hooks.bundle.runtime import BundleRuntime\n"
+        "from cog_nix.spec import ContainerRequest\n"
+        "runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])\n"
+        "command = ('sh', '-c', 'test -t 0 -a -t 1; here=$?; read word; echo $here-$TERM-$word; exit 4')\n"
+        "with runtime.start(ContainerRequest('shell', command=command, tty=True)) as container:\n"
+        "    sys.exit(container.wait(20))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'hooks'}"}
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(runtime._store.root), str(runtime._engine)],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        env=env,
+        start_new_session=True,
+    ) as process:
+        os.close(its)
+        os.write(ours, b"typed\n")
+        said = b""
+        with contextlib.suppress(OSError):  # how Linux tells the end of a terminal
+            while data := os.read(ours, 1000):
+                said += data
+        os.close(ours)
+    assert process.returncode == 4
+    assert b"0-xterm-typed\r\n" in said
