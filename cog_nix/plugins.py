@@ -11,7 +11,7 @@ import inspect
 import os
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
@@ -28,8 +28,12 @@ BUILT_IN = (
     "cog_nix_hooks.standalone",
     "cog_nix_hooks.pypi",
     "cog_nix_hooks.docker",
+    "cog_nix_hooks.bundle",
 )
 """Modules of the built-in plugins, in the order in which they are asked."""
+
+AUTO = "auto"
+"""Name that stands for whatever runtime is usable."""
 
 
 @dataclass
@@ -137,13 +141,26 @@ def _owner(caller: pluggy.HookCaller, error: BaseException) -> str | None:
     return None
 
 
-def find_runtime(name: str = "auto", plugins: Plugins | None = None) -> Runtime:
+def find_runtime(name: str = AUTO, plugins: Plugins | None = None) -> Runtime:
     """Return the runtime of this name.
+
+    Args:
+        name: ``auto`` takes the first one that is usable, and the first of all where none is.
+        plugins: who is asked; None: all that are installed.
 
     Raises:
         PluginError: no plugin knows the name.
     """
-    runtime: Runtime | None = ask(plugins or load(), "provide_runtime", name=name)
-    if runtime is None:
-        raise PluginError(f"No plugin provides a runtime named {name}.", hint="docker is built in.")
-    return runtime
+    plugins = plugins or load()
+    names = [one for offered in ask(plugins, "runtime_names") for one in offered]
+    wanted = names if name == AUTO else [name]
+    found = (ask(plugins, "provide_runtime", name=one) for one in wanted)
+    runtimes: list[Runtime] = []
+    for runtime in filter(None, found):
+        if name != AUTO or runtime.available() is None:
+            return cast("Runtime", runtime)
+        runtimes.append(runtime)
+    if not runtimes:
+        known = ", ".join([AUTO, *names])
+        raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
+    return runtimes[0]

@@ -407,9 +407,16 @@ class Spec:
     def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: labels to add to the image. Upstream's own cannot be replaced."""
 
+    @hookspec
+    def runtime_names(self) -> Sequence[str] | None:
+        """Runs when an image is loaded or run: name the runtimes that :meth:`provide_runtime` offers.
+
+        Where nobody names one, the first that is usable is taken, in the order in which plugins are asked.
+        """
+
     @hookspec(firstresult=True)
     def provide_runtime(self, name: str) -> Runtime | None:
-        """Runs when an image is loaded or run: offer the runtime of this name (``docker``, ``auto``)."""
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``)."""
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:

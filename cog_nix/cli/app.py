@@ -24,6 +24,7 @@ from cog_nix.cli import (
     login,
     predict,
     push,
+    runtimes,
     schema,
     serve,
     shim,
@@ -35,7 +36,7 @@ from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
-from cog_nix.plugins import Plugins, ask
+from cog_nix.plugins import AUTO, Plugins, ask
 from cog_nix.plugins import load as load_plugins
 from cog_nix.spec import Invocation
 
@@ -92,6 +93,7 @@ def application(plugins: Plugins) -> typer.Typer:
             bool, typer.Option("--verbose", "-v", "--debug", help="Show what the tools underneath print.")
         ] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and results only.")] = False,
+        runtime: runtimes.RuntimeName = AUTO,
         version: Annotated[  # noqa: ARG001 - the callback answers it
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
@@ -100,6 +102,7 @@ def application(plugins: Plugins) -> typer.Typer:
         registry: Annotated[str, typer.Option("--registry", hidden=True)] = "",
     ) -> None:
         reporter.configure(verbose=verbose, quiet=quiet)
+        runtimes.use(runtime)
         if profile:
             tell_without_effect("--profile")
         if no_color or os.environ.get("COG_NO_COLOR"):

@@ -46,6 +46,8 @@ _TAKE_VALUES = frozenset(
 """Options whose value is the next argument, whatever that looks like."""
 _OF_PROGRAM = ("--debug", "--no-color", "--profile")
 """Switches of the whole program that upstream takes behind the command as well."""
+_VALUES_OF_PROGRAM = ("--registry", "--runtime")
+"""Options of the whole program that are taken behind the command as well."""
 _WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
 """Commands whose first argument ends their options: what follows belongs to the program that is run."""
 
@@ -64,7 +66,7 @@ def normalize(arguments: Sequence[str]) -> list[str]:
     for argument in rest:
         if argument == "--":
             return [*of_program, *found, argument, *rest]
-        if argument == "--registry" or argument.startswith("--registry="):
+        if argument.partition("=")[0] in _VALUES_OF_PROGRAM:
             of_program += [argument] if "=" in argument else [argument, *_next(rest)]
             continue
         if argument in values:
@@ -83,7 +85,7 @@ def command_of(arguments: Sequence[str]) -> str:
     """Return the command of a command line, or an empty text when it has options only."""
     rest = iter(arguments)
     for argument in rest:
-        if argument in _TAKE_VALUES or argument == "--registry":
+        if argument in _TAKE_VALUES or argument in _VALUES_OF_PROGRAM:
             next(rest, None)
         elif not argument.startswith("-"):
             return argument

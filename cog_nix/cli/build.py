@@ -22,10 +22,11 @@ from cog_nix.cli.flags import (
     Strip,
     Timestamp,
 )
+from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
-from cog_nix.plugins import Plugins, find_runtime, load
+from cog_nix.plugins import Plugins, load
 
 if TYPE_CHECKING:
     from cog_nix.archives import Output
@@ -202,7 +203,7 @@ def build_image(config_file: str, options: BuildOptions) -> Built:
 
 def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
     """Load an image; where there is no Docker, say how to load it later."""
-    runtime = find_runtime("auto", plugins())
+    runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         reporter.warn(reason)
         reporter.info(
@@ -241,7 +242,7 @@ def build_for_run(config_file: str | None) -> tuple[str, str]:
 
     built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
     keep_document(config_file, built.openapi)
-    runtime = find_runtime("auto", plugins())
+    runtime = find_runtime()
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)
     return tag, built.openapi

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli import build
 from cog_nix.cli.build import Tag  # noqa: TC001 - typer reads the annotations
+from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.image import ImageDescription, with_tag
-from cog_nix.plugins import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ def load(*, file: File = "./result", tag: Tag = None) -> None:
         ImageError: the file is no image.
         RuntimeFailure: there is nothing to load it into.
     """
-    runtime = find_runtime("auto", build.plugins())
+    runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         raise RuntimeFailure(reason)
     with _program(file) as (program, name):

@@ -237,11 +237,10 @@ def find_runtime() -> Runtime:
     Raises:
         RuntimeFailure: it cannot be used.
     """
-    from cog_nix.cli.build import plugins  # noqa: PLC0415 - a faster `--help`
-    from cog_nix.plugins import find_runtime as find  # noqa: PLC0415
+    from cog_nix.cli.runtimes import find_runtime as find  # noqa: PLC0415 - a faster `--help`
     from cog_nix.runtime.session import require  # noqa: PLC0415
 
-    runtime = find("auto", plugins())
+    runtime = find()
     require(runtime)
     return runtime
 

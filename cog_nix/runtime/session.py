@@ -25,7 +25,8 @@ def require(runtime: Runtime) -> None:
     """
     if why := runtime.available():
         raise RuntimeFailure(
-            why, hint=f"Install and start {runtime.name.capitalize()}, or make sure that you may use it."
+            why,
+            hint=f"Install or start {runtime.name}, make sure you may use it, or choose another --runtime.",
         )
 
 

@@ -105,7 +105,7 @@ class Store:
             "diff_ids": diff_ids,
             "sizes": [len(tar) for tar in tars],
             "tags": [],
-            "config": {},
+            "config": document,
         }
         (folder / "built.json").write_text(json.dumps(built))
         (folder / "calls").write_text("")

@@ -126,7 +126,7 @@ def test_the_sdks_way_leads_to_the_same_daemon(monkeypatch: pytest.MonkeyPatch) 
 def test_asking_for_an_image_does_not_import_the_sdk() -> None:
     code = (
         "import sys\nfrom cog_nix_hooks.docker import provide_runtime\n"
-        "provide_runtime(name='auto').image_id('cog-nix-test:gone')\n"
+        "provide_runtime(name='docker').image_id('cog-nix-test:gone')\n"
         "heavy = {'docker', 'requests', 'httpx', 'rich', 'jsonschema'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

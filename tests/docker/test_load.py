@@ -187,6 +187,6 @@ def test_a_name_gets_its_tag(name: str, full: str) -> None:
     assert archive.full_name(name) == full
 
 
-@pytest.mark.parametrize(("name", "offered"), [("docker", True), ("auto", True), ("podman", False)])
-def test_docker_is_offered_by_name(name: str, *, offered: bool) -> None:
+@pytest.mark.parametrize(("name", "offered"), [("docker", True), ("podman", True), ("other", False)])
+def test_docker_and_podman_are_offered_by_name(name: str, *, offered: bool) -> None:
     assert (provide_runtime(name=name) is not None) is offered

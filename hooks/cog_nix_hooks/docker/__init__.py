@@ -1,4 +1,4 @@
-"""Docker as a place that holds images and runs them."""
+"""Docker and Podman as places that hold images and run them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ if TYPE_CHECKING:
 
     from cog_nix.spec import Finding, Runtime
 
-NAMES = ("docker", "auto")
+
+@hookimpl
+def runtime_names() -> tuple[str, ...]:
+    """Name them, Docker first."""
+    return ("docker", "podman")
 
 
 @hookimpl
 def provide_runtime(name: str) -> Runtime | None:
-    """Offer Docker under its name, and as what is taken when nobody says otherwise."""
-    if name not in NAMES:
-        return None
-    from cog_nix_hooks.docker.runtime import DockerRuntime  # noqa: PLC0415 - most commands need no Docker
+    """Offer each under its name. Most commands need neither, and so nothing is imported before."""
+    if name == "docker":
+        from cog_nix_hooks.docker.runtime import DockerRuntime  # noqa: PLC0415
 
-    return DockerRuntime()
+        return DockerRuntime()
+    if name == "podman":
+        from cog_nix_hooks.docker.podman import PodmanRuntime  # noqa: PLC0415
+
+        return PodmanRuntime()
+    return None
 
 
 @hookimpl

@@ -63,7 +63,9 @@ def inspect_built(program: Path) -> BuiltImage:
         raise _broken(program, str(error)) from error
 
 
-def load_image(engine: Engine, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
+def load_image(
+    engine: Engine, program: Path, tags: Sequence[str], reporter: Reporter, *, whole: bool = False
+) -> str:
     """Make the daemon hold an image under these tags, with as little copying as possible.
 
     Args:
@@ -71,6 +73,7 @@ def load_image(engine: Engine, program: Path, tags: Sequence[str], reporter: Rep
         program: the built image.
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
+        whole: send all layers, to a daemon that does not look for those that it has.
 
     Returns:
         The daemon's id of the image. With the containerd image store that is its manifest's, not its
@@ -86,7 +89,7 @@ def load_image(engine: Engine, program: Path, tags: Sequence[str], reporter: Rep
             _tag(engine, built.id, tag)
         return built.id
     containerd = _CONTAINERD in (engine.get("/info").get("DriverStatus") or [])
-    held = 0 if containerd else held_layers(engine, built.diff_ids, tags)
+    held = 0 if containerd or whole else held_layers(engine, built.diff_ids, tags)
     try:
         messages = _stream(engine, built, tags, held, reporter)
     except Refused as error:

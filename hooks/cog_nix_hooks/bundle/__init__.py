@@ -1,0 +1,29 @@
+"""Runs images without a daemon and without root: unpacked layers, overlayfs, and crun, runc or bubblewrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import hookimpl
+
+if TYPE_CHECKING:
+    from cog_nix.spec import Runtime
+
+NAME = "bundle"
+
+
+@hookimpl
+def runtime_names() -> tuple[str, ...]:
+    """Name the one runtime that is here."""
+    return (NAME,)
+
+
+@hookimpl
+def provide_runtime(name: str) -> Runtime | None:
+    """Offer the daemonless runtime under its name."""
+    if name != NAME:
+        return None
+    from cog_nix.paths import cache_dir  # noqa: PLC0415 - most commands need no runtime
+    from cog_nix_hooks.bundle.runtime import BundleRuntime  # noqa: PLC0415
+
+    return BundleRuntime(cache_dir() / NAME)

@@ -1,0 +1,262 @@
+"""A container without a daemon: a child of this process, and gone with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.cleanup import Cleanup
+from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle.layers import lock, private, remove
+from cog_nix_hooks.bundle.process import LOOPBACK, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cog_nix.spec import ContainerRequest, Streams
+    from cog_nix_hooks.bundle.images import ImageStore
+
+_STOP_SECONDS = 3
+_START_SECONDS = 5
+_POLL_SECONDS = 0.01
+
+
+def start_container(
+    store: ImageStore, request: ContainerRequest, *, engine: str, way: str
+) -> BundleContainer:
+    """Start a container.
+
+    Args:
+        store: where its image is.
+        request: what to start.
+        engine: path of crun, runc or bwrap.
+        way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
+
+    Raises:
+        MissingDeviceDriverError: GPUs are asked for.
+        RuntimeFailure: it cannot be started.
+    """
+    if request.gpus:
+        raise MissingDeviceDriverError(
+            "The daemonless runtime gives containers no GPUs.",
+            hint="Use --runtime docker, or leave out --gpus.",
+        )
+    name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
+    folder = store.root / "containers" / name
+    with ExitStack() as stack:
+        # First of all: as long as this is held, no layer is removed.
+        stack.enter_context(lock(store.root / "containers.lock", fcntl.LOCK_SH))
+        image = store.find(request.image)
+        if image is None:
+            raise RuntimeFailure(
+                f"There is no image {request.image}.", hint=f"Build it:  cog-nix build -t {request.image}"
+            )
+        sweep(folder.parent)
+        private(folder)
+        stack.callback(remove, folder)
+        stack.enter_context(lock(folder / "owner.lock", fcntl.LOCK_EX))
+        layers = [store.layers.folder(diff_id) for diff_id in image.diff_ids]
+        process = describe(image, request, layers, name)
+        command = [
+            *join.prepare(folder, layers, way),
+            *engines.prepare(engine, folder, process, name),
+        ]
+        interactive = request.interactive or request.tty
+        running = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=None if interactive else subprocess.DEVNULL,
+            stdout=None if interactive else subprocess.PIPE,
+            stderr=None if interactive else subprocess.STDOUT,
+            # The terminal's Ctrl-C is for who watches, unless it is the container who does.
+            start_new_session=not interactive,
+        )
+        return BundleContainer(running, process.port, stack.pop_all())
+    raise AssertionError  # for the type checker: nothing above swallows an exception
+
+
+def sweep(containers: Path) -> None:
+    """Remove what containers left whose owners were killed."""
+    if not containers.is_dir():
+        return
+    for folder in containers.iterdir():
+        if (folder / "owner.lock").exists():
+            with lock(folder / "owner.lock", fcntl.LOCK_EX, wait=False) as ownerless:
+                if ownerless:
+                    remove(folder)
+
+
+class BundleContainer:
+    """A running container; leaving its context stops and removes it.
+
+    Args:
+        process: the ``unshare`` around it, with whose end all of it ends.
+        port: where its server listens.
+        resources: what to give back when it has ended.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, resources: ExitStack) -> None:
+        self._process = process
+        self._port = port
+        self._resources = resources
+        self._log = _Log(process.stdout) if process.stdout else None
+        self._cleanup = Cleanup(self._remove)
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def alive(self) -> bool:
+        """Whether the main process still runs."""
+        return self._process.poll() is None
+
+    def logs(self) -> str:
+        """Return what the container wrote so far, unless it wrote to the terminal itself."""
+        if self._log and not self.alive():
+            self._log.finish()
+        return self._log.text() if self._log else ""
+
+    def follow_logs(self, sink: Callable[[str], None]) -> None:
+        """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
+        if self._log:
+            self._log.follow(sink)
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the main process.
+
+        Raises:
+            RuntimeFailure: it has not come up, or has ended.
+        """
+        main = self._main(_START_SECONDS)
+        if main is None:
+            raise RuntimeFailure("The container's main process does not run.")
+        with suppress(ProcessLookupError):
+            os.kill(main, signal.Signals[name])
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; return the exit status, 128 and the signal's number when a signal ended it.
+
+        Raises:
+            RuntimeFailure: it still runs.
+        """
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
+        return status if status >= 0 else 128 - status
+
+    def attach(self, streams: Streams) -> int:  # noqa: ARG002 - an interactive container has this process's
+        """Wait for the end; the streams are connected already. Return the exit status."""
+        status = self._process.wait()
+        return status if status >= 0 else 128 - status
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Do nothing: the engine follows the size of this process's terminal by itself."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._cleanup.run()
+
+    def _remove(self) -> None:
+        try:
+            if self.alive() and (main := self._main(0)) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(main, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_STOP_SECONDS)
+            self._process.kill()
+            self._process.wait()
+            if self._log:
+                self._log.finish()
+        finally:
+            self._resources.close()
+
+    def _main(self, seconds: float) -> int | None:
+        """Return the host's number of the main process; wait so long for it to come up."""
+        deadline = time.monotonic() + seconds
+        while self.alive():
+            # The first process of the outer namespace is ours, the next such one below is the container's.
+            level = _children(self._process.pid)
+            while level := [child for parent in level for child in _children(parent)]:
+                if found := next(filter(_first_of_its_namespace, level), None):
+                    return found
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(_POLL_SECONDS)
+        return None
+
+
+class _Log:
+    """What a container writes: read in a thread, kept, and handed on in lines."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._sinks: list[Callable[[str], None]] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._read, daemon=True, name="container-logs")
+        self._thread.start()
+
+    def _read(self) -> None:
+        for data in self._stream:
+            line = data.decode("utf-8", "replace").rstrip("\r\n")
+            with self._lock:
+                self._lines.append(line)
+                for sink in self._sinks:
+                    sink(line)
+
+    def text(self) -> str:
+        """Return all of it."""
+        with self._lock:
+            return "".join(f"{line}\n" for line in self._lines)
+
+    def follow(self, sink: Callable[[str], None]) -> None:
+        """Hand on what came so far, then each line as it comes."""
+        with self._lock:
+            for line in self._lines:
+                sink(line)
+            self._sinks.append(sink)
+
+    def finish(self) -> None:
+        """Let the last lines arrive."""
+        self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
+            self._stream.close()
+
+
+def _children(pid: int) -> list[int]:
+    """Return a process's children (proc(5), ``/proc/PID/task/TID/children``), whichever thread made them."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def _first_of_its_namespace(pid: int) -> bool:
+    """Whether a process is the first of its namespace, and the engine that made it has become the program."""
+    try:
+        own = _status(pid)
+        engine = _status(int(own["PPid"]))
+    except (OSError, KeyError):
+        return False
+    becoming = own["Name"].startswith("runc:[") or own["Name"] == engine["Name"]
+    return own["NSpid"].split()[-1] == "1" and not becoming
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -1,0 +1,194 @@
+"""Which images are here: a file for each image, and a file for each name that one has."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from cog_nix.errors import ImageError
+from cog_nix.files import write_atomically
+from cog_nix.image import with_tag
+from cog_nix.processes import ProcessError, run
+from cog_nix_hooks.bundle.layers import LayerStore, lock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.report import Bar, Reporter
+
+_ID = "sha256:"
+
+
+@dataclass(frozen=True)
+class HeldImage:
+    """An image whose layers are unpacked."""
+
+    id: str
+    """``sha256:…`` of its configuration."""
+    diff_ids: tuple[str, ...]
+    """From bottom to top."""
+    config: dict[str, Any]
+    """The ``config`` object of the OCI image configuration."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels."""
+        return self.config.get("Labels") or {}
+
+
+class ImageStore:
+    """The images of one user.
+
+    Args:
+        root: folder that holds them and their layers.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.layers = LayerStore(root)
+
+    def find(self, reference: str) -> HeldImage | None:
+        """Return the image of a name or id, or None; also when layers of it were removed by hand."""
+        image_id = reference if reference.startswith(_ID) else self._named(reference)
+        image = self._read(image_id) if image_id else None
+        return image if image and all(map(self.layers.has, image.diff_ids)) else None
+
+    def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
+        """Unpack what is missing of a built image, and give it these names.
+
+        Args:
+            program: the executable that Nix built.
+            tags: ``name`` or ``name:tag``.
+            reporter: shows the bytes that are unpacked.
+
+        Returns:
+            The image's id.
+
+        Raises:
+            ImageError: it cannot be read or unpacked.
+        """
+        image, sizes = inspect(program)
+        before = {self._named(tag) for tag in tags}
+        if not all(map(self.layers.has, image.diff_ids)):
+            with lock(self.root / "load.lock", fcntl.LOCK_EX):
+                self._unpack(program, image, sizes, reporter)
+        if not self._image_file(image.id).exists():
+            document = {"id": image.id, "diff_ids": image.diff_ids, "config": image.config}
+            write_atomically(self._image_file(image.id), json.dumps(document).encode(), 0o600)
+        if before != {image.id}:
+            for tag in tags:
+                write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
+            self._forget({one for one in before if one} - {image.id})
+        return image.id
+
+    def _unpack(self, program: Path, image: HeldImage, sizes: Sequence[int], reporter: Reporter) -> None:
+        missing = {
+            diff_id: size
+            for diff_id, size in zip(image.diff_ids, sizes, strict=True)
+            if not self.layers.has(diff_id)
+        }
+        if not missing:
+            return  # another process was quicker
+        held = [one for one in image.diff_ids if one not in missing]
+        text = f"Unpacking {len(missing)} of {len(image.diff_ids)} layers"
+        with (
+            reporter.bytes_bar(text, sum(missing.values())) as bar,
+            tempfile.TemporaryFile() as complaints,
+            subprocess.Popen(
+                [program, *(word for one in held for word in ("--skip", one))],
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+            ) as process,
+        ):
+            assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
+            try:
+                found = self._unpack_archive(process.stdout, missing, bar)
+            except tarfile.TarError as error:
+                process.wait()
+                raise _broken(program, _text(complaints) or str(error)) from error
+            except BaseException:
+                process.kill()
+                raise
+            if process.wait():
+                raise _broken(program, _text(complaints))
+        if left := set(missing) - found:
+            raise _broken(program, f"it has no layer {min(left)}")
+
+    def _unpack_archive(self, stream: IO[bytes], missing: dict[str, int], bar: Bar) -> set[str]:
+        found: set[str] = set()
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                layer = archive.extractfile(member) if member.name.endswith(".tar") else None
+                if layer:
+                    found.add(self.layers.unpack(layer, missing, bar.advance))
+        while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
+            pass
+        return found
+
+    def _forget(self, replaced: set[str]) -> None:
+        """Forget images that have lost their last name, and the layers that no image has any more."""
+        tags = self.root / "tags"
+        named = {path.read_text() for path in tags.iterdir() if not path.name.startswith(".")}
+        for image_id in replaced - named:
+            self._image_file(image_id).unlink(missing_ok=True)
+        kept = (self._read(f"{_ID}{path.stem}") for path in (self.root / "images").glob("*.json"))
+        self.layers.keep_only({diff_id for image in kept if image for diff_id in image.diff_ids})
+
+    def _image_file(self, image_id: str) -> Path:
+        return self.root / "images" / f"{quote(image_id.removeprefix(_ID), safe='')}.json"
+
+    def _tag_file(self, reference: str) -> Path:
+        return self.root / "tags" / quote(with_tag(reference), safe="")
+
+    def _named(self, reference: str) -> str | None:
+        try:
+            return self._tag_file(reference).read_text()
+        except OSError:
+            return None
+
+    def _read(self, image_id: str) -> HeldImage | None:
+        try:
+            document = json.loads(self._image_file(image_id).read_text())
+            return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
+    """Return what a built image is, and the sizes of its layers in bytes.
+
+    Raises:
+        ImageError: it cannot say.
+    """
+    from cog_nix.image import ImageDescription  # noqa: PLC0415 - beside its only use
+
+    try:
+        read = ImageDescription.read(program)
+    except ImageError:
+        pass  # not the executable that Nix builds; one that can tell will do
+    else:
+        diff_ids = tuple(layer.diff_id for layer in read.layers)
+        image = HeldImage(read.id, diff_ids, read.config.get("config") or {})
+        return image, tuple(layer.size for layer in read.layers)
+    try:
+        said = json.loads(run([program, "--inspect"]).stdout)
+        image = HeldImage(said["id"], tuple(said["diff_ids"]), said["config"].get("config") or {})
+        return image, tuple(said["sizes"])
+    except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(program, str(error)) from error
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "replace")
+
+
+def _broken(program: Path, said: str) -> ImageError:
+    return ImageError(f"The built image {program} cannot be read: {said.strip()}", hint="Build it again.")

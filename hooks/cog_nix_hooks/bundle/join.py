@@ -1,0 +1,146 @@
+"""Makes one root file system of an image's layers and a folder for what the container writes.
+
+All of it happens in a mount namespace of the container's own: when the last process has ended, the mounts
+are gone, whoever ended it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PROC = 'set -e; mount -t proc proc /proc; cd "$1"; '
+_RUN = 'shift 2; exec "$@"'
+_SCRIPTS = {
+    "overlay": f'{_PROC} mount -t overlay overlay -o "userxattr,$2" rootfs; {_RUN}',
+    # What it says of options that it ignores is no line of the model's. The shell stays, because crun would
+    # wait for the end of fuse-overlayfs.
+    "fuse": f'{_PROC} said=$(fuse-overlayfs -o "$2" rootfs 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
+    'shift 2; set +e; "$@"; exit $?',
+    "copy": _PROC + _RUN,
+}
+_LAYERS = "l"
+"""A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
+
+
+def namespaces() -> list[str]:
+    """Return the command that starts another in namespaces of its own, and ends with this process.
+
+    The process ids' namespace is there for its end: whoever kills ``unshare`` kills all that run in it. A
+    plain user is root in there, and root of nothing else.
+    """
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return command if os.geteuid() == 0 else [*command, "--user", "--map-root-user"]
+
+
+def why_not() -> str | None:
+    """Return None when namespaces can be made here, otherwise what the kernel said."""
+    try:
+        subprocess.run(
+            [*namespaces(), "mount", "-t", "proc", "proc", "/proc"],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr).strip() or f"exit status {error.returncode}"
+    return None
+
+
+def choose(folder: Path) -> str:
+    """Return how layers are joined below ``folder``: ``overlay``, ``fuse`` or ``copy``, the best that works.
+
+    Args:
+        folder: where containers are kept; what the kernel allows depends on its file system.
+    """
+    for way in ("overlay", "fuse"):
+        if way == "fuse" and not shutil.which("fuse-overlayfs"):
+            continue
+        trial = Path(tempfile.mkdtemp(prefix=".trial-", dir=folder))
+        try:
+            lower = [trial / "a", trial / "b"]
+            for one in lower:
+                one.mkdir()
+            command = [*prepare(trial, lower, way), "true"]
+            tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            if tried.returncode == 0:
+                return way
+        finally:
+            remove(trial)
+    return "copy"
+
+
+def prepare(folder: Path, layers: Sequence[Path], way: str) -> list[str]:
+    """Prepare a container's folder; return the command that mounts ``rootfs`` in it and runs what follows.
+
+    Args:
+        folder: of the container, empty.
+        layers: folders of the unpacked layers, from bottom to top.
+        way: as :func:`choose` says.
+
+    Raises:
+        RuntimeFailure: layers cannot be copied.
+    """
+    for name in ("rootfs", "upper", "work", _LAYERS):
+        (folder / name).mkdir()
+    for index, layer in enumerate(layers):
+        (folder / _LAYERS / str(index)).symlink_to(layer)
+    if way == "copy":
+        copy(layers, folder / "rootfs")
+    lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))
+    options = f"lowerdir={lower},upperdir=upper,workdir=work"
+    return [*namespaces(), "sh", "-c", _SCRIPTS[way], "sh", str(folder), options]
+
+
+def copy(layers: Sequence[Path], root: Path) -> None:
+    """Lay layers over each other in ``root``, as overlayfs would show them.
+
+    Raises:
+        RuntimeFailure: a layer cannot be copied.
+    """
+    for layer in layers:
+        gone = _hide(layer, root)
+        try:
+            subprocess.run(
+                ["cp", "--archive", "--reflink=auto", "--remove-destination", f"{layer}/.", root],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise RuntimeFailure(
+                f"The image's layers cannot be copied to {root}: {error.stderr.strip()}",
+                hint="Free some space; where overlayfs or fuse-overlayfs works, nothing is copied.",
+            ) from error
+        for path in gone:
+            path.unlink()
+
+
+def _hide(layer: Path, root: Path) -> list[Path]:
+    """Remove from ``root`` what a layer removes; return the marks that copying the layer will leave."""
+    gone = []
+    for parent, _, files in os.walk(layer):
+        target = root / Path(parent).relative_to(layer)
+        if OPAQUE_ATTRIBUTE in os.listxattr(parent) and target.is_dir():
+            remove(target)
+        for name in files:
+            status = Path(parent, name).lstat()
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                gone.append(target / name)
+                if (target / name).is_dir() and not (target / name).is_symlink():
+                    remove(target / name)
+                else:
+                    (target / name).unlink(missing_ok=True)
+    return gone

@@ -1,0 +1,175 @@
+"""Unpacked layers, one folder each, shared by all images that have them.
+
+A layer is unpacked beside its place and renamed, so a folder that is there is whole. What a layer removes is
+kept as overlayfs wants it: a character device 0/0 for a file, the attribute ``user.overlay.opaque`` for the
+former contents of a folder (kernel documentation, "Overlay Filesystem"; image-spec, "Whiteouts").
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from cog_nix.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+_CHUNK = 1 << 20
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+OPAQUE_ATTRIBUTE = "user.overlay.opaque"
+
+
+class LayerStore:
+    """The unpacked layers of one user.
+
+    Args:
+        root: folder that holds them; only its owner may look into it, for layers carry setuid programs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, diff_id: str) -> Path:
+        """Return where the layer of this digest (``sha256:…``) is, or would be."""
+        return self.root / "layers" / diff_id.removeprefix("sha256:")
+
+    def has(self, diff_id: str) -> bool:
+        """Whether a layer is unpacked."""
+        return self.folder(diff_id).is_dir()
+
+    def unpack(self, stream: IO[bytes], wanted: Collection[str], advance: Callable[[int], None]) -> str:
+        """Unpack a layer's tar and return its digest.
+
+        Args:
+            stream: the uncompressed tar.
+            wanted: digests, one of which it must have.
+            advance: told the bytes read.
+
+        Raises:
+            ImageError: it cannot be unpacked, or it is none of the wanted.
+        """
+        layers = self.root / "layers"
+        private(self.root)
+        layers.mkdir(exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
+        try:
+            beside.chmod(0o755)  # it becomes the image's root folder
+            digest = _extract(stream, beside, advance)
+            if digest not in wanted:
+                raise ImageError(
+                    f"The image holds a layer {digest} that it does not name.", hint="Build it again."
+                )
+            keep_whiteouts(beside)
+            if not self.has(digest):
+                beside.rename(self.folder(digest))
+        except OSError as error:
+            raise ImageError(
+                f"A layer cannot be unpacked to {layers}: {error.strerror or error}",
+                hint="Free some space or mend the permissions, then run again.",
+            ) from error
+        finally:
+            if beside.exists():
+                remove(beside)
+        return digest
+
+    def keep_only(self, diff_ids: Collection[str]) -> None:
+        """Remove all other layers, unless a container runs: it may be using them."""
+        with lock(self.root / "containers.lock", fcntl.LOCK_EX, wait=False) as alone:
+            if not alone:
+                return
+            wanted = {self.folder(diff_id).name for diff_id in diff_ids}
+            for folder in (self.root / "layers").iterdir():
+                if folder.name not in wanted:
+                    remove(folder)
+
+
+def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
+    command = ["tar", "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
+    # Devices need root; /dev is the runtime's anyway.
+    command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
+    if os.geteuid() == 0:
+        command += ["--same-owner", "--xattrs", "--xattrs-include=security.capability"]
+    else:
+        command += ["--no-same-owner"]
+    digest = hashlib.sha256()
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints) as tar,
+    ):
+        assert tar.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        try:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                tar.stdin.write(chunk)
+                advance(len(chunk))
+            tar.stdin.close()
+        except BrokenPipeError:
+            pass  # its exit status and its words follow
+        if tar.wait():
+            complaints.seek(0)
+            said = complaints.read().decode("utf-8", "replace").strip()
+            raise ImageError(
+                f"A layer cannot be unpacked: {said}", hint="Free some space, or build the image again."
+            )
+    return f"sha256:{digest.hexdigest()}"
+
+
+def keep_whiteouts(folder: Path) -> None:
+    """Turn the marks of an image's layer into those of overlayfs."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            if not name.startswith(_WHITEOUT):
+                continue
+            mark = Path(parent, name)
+            mark.unlink()
+            if name == _OPAQUE:
+                os.setxattr(parent, OPAQUE_ATTRIBUTE, b"y")
+            elif not name.startswith(_WHITEOUT * 2):  # others of aufs mean nothing in an image
+                # Needs no privilege since Linux 5.8.
+                os.mknod(Path(parent, name.removeprefix(_WHITEOUT)), stat.S_IFCHR, os.makedev(0, 0))
+
+
+def private(folder: Path) -> None:
+    """Make a folder that only its owner may enter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all in it, also where an image or overlayfs took its owner's permissions away."""
+    if os.geteuid() != 0:
+        folder.chmod(0o700)
+        for parent, names, _ in os.walk(folder):
+            for path in (Path(parent, name) for name in names):
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lock(path: Path, kind: int, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock between processes; yield whether it is held.
+
+    Args:
+        path: the lock's file.
+        kind: ``fcntl.LOCK_SH`` or ``LOCK_EX``.
+        wait: for who holds it now.
+    """
+    private(path.parent)
+    with path.open("ab") as stream:
+        try:
+            fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -1,0 +1,85 @@
+"""The ``config.json`` of an OCI bundle (runtime-spec 1.0.2), as Docker would write it but for the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cog_nix_hooks.bundle.process import Process
+
+SHARED_MEMORY = 6 << 30
+"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
+
+_CAPABILITIES = [
+    f"CAP_{name}"
+    for name in (
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
+        *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+    )
+]
+"""Docker's default set."""
+
+_MASKED = (
+    *("/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi"),
+    *("/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware"),
+)
+_READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
+    """Return the configuration of a container that shares the host's network and nothing else.
+
+    Args:
+        process: what runs in it.
+        name: of the container.
+        hosts: file that becomes ``/etc/hosts``.
+    """
+    granted = _CAPABILITIES if process.user.uid == 0 else []
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": process.tty,
+            "user": {"uid": process.user.uid, "gid": process.user.gid},
+            "args": list(process.args),
+            "env": [f"{key}={value}" for key, value in process.env.items()],
+            "cwd": process.cwd,
+            "capabilities": {"bounding": _CAPABILITIES, "effective": granted, "permitted": granted},
+        },
+        "root": {"path": "rootfs"},
+        "hostname": name,
+        "mounts": [*_MOUNTS, *(_bind(source, target) for source, target in binds(process, hosts))],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
+            "maskedPaths": list(_MASKED),
+            "readonlyPaths": list(_READ_ONLY),
+        },
+    }
+
+
+def binds(process: Process, hosts: Path) -> list[tuple[Path, str]]:
+    """Return what of the host is seen in the container: ``(host path, container path)``."""
+    resolver = Path("/etc/resolv.conf")
+    found = [(hosts, "/etc/hosts")]
+    if resolver.exists():
+        found.append((resolver.resolve(), str(resolver)))
+    return [*found, *process.mounts]
+
+
+def _mount(target: str, kind: str, *options: str) -> dict[str, Any]:
+    return {"destination": target, "type": kind, "source": kind, "options": list(options)}
+
+
+def _bind(source: Path, target: str) -> dict[str, Any]:
+    return {"destination": target, "type": "bind", "source": str(source), "options": ["rbind", "rprivate"]}
+
+
+_MOUNTS = (
+    _mount("/proc", "proc", "nosuid", "noexec", "nodev"),
+    _mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+    _mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
+    _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", f"size={SHARED_MEMORY}"),  # noqa: S108 - in the container
+    _mount("/dev/mqueue", "mqueue", "nosuid", "noexec", "nodev"),
+    # A sysfs of its own needs a network of its own.
+    {**_mount("/sys", "bind", "rbind", "nosuid", "noexec", "nodev", "ro"), "source": "/sys"},
+)

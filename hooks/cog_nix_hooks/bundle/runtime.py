@@ -1,0 +1,101 @@
+"""The :class:`cog_nix.spec.Runtime` that needs neither a daemon nor root."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle.images import ImageStore
+from cog_nix_hooks.bundle.layers import private
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.report import Reporter
+    from cog_nix.spec import Container, ContainerRequest
+
+_NEEDED = ("setpriv", "unshare", "mount", "tar")
+
+
+class BundleRuntime:
+    """Runs images from layers that are unpacked once, under crun, runc or bubblewrap.
+
+    Args:
+        root: folder for layers, images and containers.
+        engine: path of the program that runs containers; None: the best that is here.
+        way: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
+    """
+
+    name = "bundle"
+
+    def __init__(self, root: Path, *, engine: str | None = None, way: str | None = None) -> None:
+        self._store = ImageStore(root)
+        self._engine = engine
+        self._given_way = way
+
+    @cached_property
+    def _way(self) -> str:
+        if self._given_way:
+            return self._given_way
+        containers = self._store.root / "containers"
+        private(self._store.root)
+        private(containers)
+        return join.choose(containers)
+
+    def available(self) -> str | None:
+        """Return None when containers can run here, otherwise why not, in a sentence."""
+        missing = [name for name in _NEEDED if not engines.program(name)]
+        if missing:
+            return f"The daemonless runtime needs {', '.join(missing)} (Debian's util-linux, mount and tar)."
+        if not (self._engine or engines.find_engine()):
+            return "The daemonless runtime needs crun, runc or bubblewrap (`sudo apt-get install crun`)."
+        if why := join.why_not():
+            return f"The daemonless runtime cannot make namespaces here: {why}"
+        return None
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of a held image, or None."""
+        image = self._store.find(reference)
+        return image.id if image else None
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        """Return a held image's labels.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        image = self._store.find(reference)
+        if image is None:
+            raise _no_image(reference)
+        return image.labels
+
+    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
+        """Take an image from the store; see :meth:`cog_nix_hooks.bundle.images.ImageStore.load`."""
+        return self._store.load(image, tags, reporter)
+
+    def pull(self, reference: str, reporter: Reporter) -> None:  # noqa: ARG002 - the protocol's
+        """Refuse: this runtime only knows images that were built here.
+
+        Raises:
+            ImageError: always.
+        """
+        raise _no_image(reference)
+
+    def start(self, request: ContainerRequest) -> Container:
+        """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
+        from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
+
+        engine = self._engine or engines.find_engine()
+        if engine is None:
+            raise RuntimeFailure(self.available() or "There is nothing to run containers with.")
+        return start_container(self._store, request, engine=engine, way=self._way)
+
+
+def _no_image(reference: str) -> ImageError:
+    return ImageError(
+        f"The daemonless runtime holds no image {reference}, and it pulls none.",
+        hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
+    )

@@ -1,0 +1,63 @@
+"""Who the main process is: the image's ``User``, looked up in the image's own passwd and group files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import RuntimeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class User:
+    """A user and a group by number, and the folder that HOME names."""
+
+    uid: int = 0
+    gid: int = 0
+    home: str = "/root"
+
+
+def find_user(text: str, layers: Sequence[Path]) -> User:
+    """Return who ``text`` names.
+
+    Args:
+        text: ``user``, ``uid``, ``user:group``, ``uid:gid`` or nothing (image-spec, config.md, "User").
+        layers: folders of the image's unpacked layers, from bottom to top.
+
+    Raises:
+        RuntimeFailure: the image knows no such user or group.
+    """
+    name, _, group = (text or "0").partition(":")
+    entry = next((one for one in _entries(layers, "passwd") if name in (one[0], one[2])), None)
+    if entry is None and not name.isdecimal():
+        raise RuntimeFailure(
+            f"The image has no user {name}.", hint="Name one that is in its /etc/passwd, or a number."
+        )
+    uid, gid, home = (int(entry[2]), int(entry[3]), entry[5]) if entry else (int(name), 0, "/")
+    return User(uid, _group(group, layers) if group else gid, home or "/")
+
+
+def _group(name: str, layers: Sequence[Path]) -> int:
+    if name.isdecimal():
+        return int(name)
+    for entry in _entries(layers, "group"):
+        if entry[0] == name:
+            return int(entry[2])
+    raise RuntimeFailure(
+        f"The image has no group {name}.", hint="Name one that is in its /etc/group, or a number."
+    )
+
+
+def _entries(layers: Sequence[Path], name: str) -> Iterator[list[str]]:
+    """Yield the lines of the uppermost file of this name (passwd(5), group(5)), cut into fields."""
+    fields = 7 if name == "passwd" else 4
+    for layer in reversed(layers):
+        path = layer / "etc" / name
+        if path.is_file() and not path.is_symlink():
+            lines = (line.split(":") for line in path.read_text(errors="replace").splitlines())
+            yield from (line for line in lines if len(line) == fields and line[2].isdecimal())
+            return

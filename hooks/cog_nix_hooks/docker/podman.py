@@ -1,0 +1,107 @@
+"""Podman, through the Docker API that it serves: a socket that is there, or a service started for a while."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.paths import cache_dir
+from cog_nix_hooks.docker.archive import load_image
+from cog_nix_hooks.docker.endpoint import Endpoint
+from cog_nix_hooks.docker.runtime import DockerRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cog_nix.report import Reporter
+
+_IDLE_SECONDS = 60
+"""So long a service that we started waits for the next command."""
+_START_SECONDS = 20
+_UNIX = "unix://"
+
+
+class PodmanRuntime(DockerRuntime):
+    """Podman, wherever ``CONTAINER_HOST`` says it is, or this user's own."""
+
+    name = "podman"
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where it answers; starts a service where nothing listens.
+
+        Raises:
+            RuntimeFailure: there is no Podman, or its service does not start.
+        """
+        return find_service(os.environ) or start_service(cache_dir() / "podman.sock")
+
+    def available(self) -> str | None:
+        """Return None when Podman answers, otherwise why not, in a sentence."""
+        try:
+            self.endpoint  # noqa: B018 - finding it may fail
+        except RuntimeFailure as error:
+            return error.message
+        return super().available()
+
+    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
+        """Take an image from the store. Podman reads whole archives only."""
+        return load_image(self._engine, image, tags, reporter, whole=True)
+
+
+def find_service(environ: Mapping[str, str]) -> Endpoint | None:
+    """Return the service that listens already: ``CONTAINER_HOST``, this user's, or the system's."""
+    if host := environ.get("CONTAINER_HOST"):
+        return Endpoint(host)
+    folders = [environ.get("XDG_RUNTIME_DIR"), "/run" if os.geteuid() == 0 else None]
+    sockets = [Path(folder, "podman/podman.sock") for folder in folders if folder]
+    return next((Endpoint(f"{_UNIX}{path}") for path in sockets if _listens(path)), None)
+
+
+def start_service(path: Path) -> Endpoint:
+    """Start Podman's service at a socket of our own, or take the one that an earlier command started.
+
+    Raises:
+        RuntimeFailure: Podman is not installed, or does not start.
+    """
+    if _listens(path):
+        return Endpoint(f"{_UNIX}{path}")
+    if not shutil.which("podman"):
+        raise RuntimeFailure(
+            "Podman is not installed: there is no podman command and no socket of its.",
+            hint="Install it (`sudo apt-get install podman`), or use another --runtime.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = path.with_suffix(".log")
+    with log.open("wb") as said:
+        service = subprocess.Popen(
+            ["podman", "system", "service", f"--time={_IDLE_SECONDS}", f"{_UNIX}{path}"],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,  # it serves the next commands too
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while not _listens(path):
+        if service.poll() is not None or time.monotonic() > deadline:
+            service.kill()
+            service.wait()
+            words = log.read_text(errors="replace").strip()
+            raise RuntimeFailure(f"Podman's service does not start: {words}", hint="Look at `podman info`.")
+        time.sleep(0.02)
+    return Endpoint(f"{_UNIX}{path}")
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

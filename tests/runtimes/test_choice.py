@@ -1,0 +1,119 @@
+"""``--runtime``, ``COG_NIX_RUNTIME`` and ``auto``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cog_nix import plugins
+from cog_nix.cli import runtimes
+from cog_nix.cli.app import application
+from cog_nix.cli.arguments import normalize
+from cog_nix.errors import PluginError
+from cog_nix.spec import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+
+@dataclass
+class Fake:
+    """A runtime, as far as choosing looks at it."""
+
+    name: str
+    why: str | None = None
+
+    def available(self) -> str | None:
+        return self.why
+
+
+@dataclass
+class Offers:
+    """A plugin with runtimes."""
+
+    runtimes: tuple[Fake, ...]
+
+    @hookimpl
+    def runtime_names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.runtimes)
+
+    @hookimpl
+    def provide_runtime(self, name: str) -> Fake | None:
+        return next((one for one in self.runtimes if one.name == name), None)
+
+
+def loaded(*offered: Fake, monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
+    monkeypatch.setattr(plugins, "BUILT_IN", ())
+    found = plugins.load(entry_points=list)
+    found.manager.register(Offers(offered))
+    return found
+
+
+def test_built_in_ones_are_asked_in_this_order() -> None:
+    found = plugins.load({"COG_NIX_PLUGINS": "0"})
+    assert [name for names in found.hook.runtime_names() for name in names] == ["docker", "podman", "bundle"]
+    assert [plugins.find_runtime(name, found).name for name in ("docker", "podman", "bundle")] == [
+        "docker",
+        "podman",
+        "bundle",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("why", "taken"),
+    [
+        pytest.param((None, None), "a", id="first"),
+        pytest.param(("off", None), "b", id="first-that-works"),
+        pytest.param(("off", "gone"), "a", id="none: the first says why"),
+    ],
+)
+def test_auto(why: tuple[str | None, str | None], taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(Fake("a", why[0]), Fake("b", why[1]), monkeypatch=monkeypatch)
+    assert plugins.find_runtime("auto", found).name == taken
+
+
+def test_a_name_is_taken_usable_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(Fake("a"), Fake("b", "off"), monkeypatch=monkeypatch)
+    assert plugins.find_runtime("b", found).name == "b"
+    with pytest.raises(PluginError, match="named c") as failure:
+        plugins.find_runtime("c", found)
+    assert failure.value.hint == "Choose one of auto, a, b."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "chosen"),
+    [
+        (["probe"], None, "auto"),
+        (["--runtime", "bundle", "probe"], None, "bundle"),
+        (["probe", "--runtime", "bundle"], None, "bundle"),
+        (["probe", "--runtime=bundle"], "podman", "bundle"),
+        (["probe"], "podman", "podman"),
+        (["probe"], "", "auto"),
+    ],
+)
+def test_flag_and_variable(
+    arguments: list[str], variable: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(runtimes, "find", lambda name, _plugins: asked.append(name))
+    monkeypatch.setattr(runtimes, "_chosen", ["auto"])
+    monkeypatch.setattr("cog_nix.cli.app.trust", lambda *_: {})
+    monkeypatch.delenv("COG_NIX_RUNTIME", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("COG_NIX_RUNTIME", variable)
+
+    class Probe:
+        @hookimpl
+        def register_commands(self, app: typer.Typer) -> None:
+            @app.command()
+            def probe() -> None:
+                runtimes.find_runtime()
+
+    found = plugins.load({"COG_NIX_PLUGINS": "0"})
+    found.manager.register(Probe())
+    result = CliRunner().invoke(application(found), normalize(arguments))
+    assert result.exception is None, result.output
+    assert asked == [chosen]

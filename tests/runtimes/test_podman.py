@@ -1,0 +1,126 @@
+"""Podman through its Docker API, with a service of this test's own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.errors import RuntimeFailure
+from cog_nix.report import SilentReporter
+from cog_nix.spec import ContainerRequest
+from cog_nix_hooks.docker import podman
+from cog_nix_hooks.docker.podman import PodmanRuntime
+from tests.docker.conftest import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cog_nix.spec import Container
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A running service; its socket."""
+    if not shutil.which("podman"):
+        pytest.skip("podman is not installed")
+    folder = tmp_path_factory.mktemp("podman")
+    # Podman raises limits, which root in a container or a small machine may not do.
+    limit = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    engine = "runc" if shutil.which("runc") else "crun"
+    (folder / "containers.conf").write_text(
+        f'[containers]\ndefault_ulimits = ["nofile={limit}:{limit}", "nproc={limit}:{limit}"]\n'
+        f'[engine]\nruntime = "{engine}"\n'
+    )
+    path = folder / "s"
+    env = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+    command = ["podman", "system", "service", "--time=0", f"unix://{path}"]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, env=env, stdout=log, stderr=log) as process,
+    ):
+        deadline = time.monotonic() + 30
+        while not podman._listens(path):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield path
+        process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def runtime(service: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodmanRuntime]:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{service}")
+    made = PodmanRuntime()
+    assert made.available() is None
+    yield made
+    made.close()
+
+
+def test_it_loads_and_runs(
+    runtime: PodmanRuntime,
+    tmp_path: Path,
+    base: dict[str, bytes],
+    finished: Callable[[Container], tuple[int, str]],
+    service: Path,
+) -> None:
+    made = Store(tmp_path)
+    first, second = (
+        made.build(base, {"src/a": text}, Env=["PATH=/bin"], Cmd=["sh"], Labels={"a": "b"})
+        for text in (b"1", b"2")
+    )
+    try:
+        for image in (first, second):
+            assert runtime.load(image.program, [made.tag], SilentReporter()) == image.id
+            assert [flag for call in image.calls for flag in call].count("--skip") == 0
+        assert runtime.image_id(made.tag) == second.id
+        assert runtime.image_labels(made.tag) == {"a": "b"}
+        request = ContainerRequest(made.tag, command=("sh", "-c", "cat /src/a; sleep 0.5; exit 3"))
+        assert finished(runtime.start(request)) == (3, "2")
+    finally:
+        subprocess.run(
+            ["podman", "--url", f"unix://{service}", "rmi", "-f", first.id, second.id],
+            check=True,
+            capture_output=True,
+        )
+
+
+def test_a_service_that_listens_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "podman").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "podman/podman.sock"))
+        listener.listen()
+        found = podman.find_service({"XDG_RUNTIME_DIR": str(tmp_path)})
+        assert found is not None
+        assert found.socket_path == str(tmp_path / "podman/podman.sock")
+    named = podman.find_service({"CONTAINER_HOST": "unix:///x", "XDG_RUNTIME_DIR": str(tmp_path)})
+    assert named is not None
+    assert named.host == "unix:///x"
+
+
+def test_a_service_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "podman"
+    program.write_text("#!/bin/sh\necho no subuids; exit 125\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(RuntimeFailure, match="does not start: no subuids"):
+        podman.start_service(tmp_path / "socket")
+
+
+def test_without_podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONTAINER_HOST", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(podman, "find_service", lambda _environ: None)
+    said = PodmanRuntime().available()
+    assert said is not None
+    assert said.startswith("Podman is not installed")
