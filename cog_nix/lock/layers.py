@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
+_MEDIUM = 4
+"""A wheel of this part of a heavy one is a layer of its own too, but above the system packages: the small
+ones that share a layer are sent together whenever one of them changes."""
 _FIXED_LAYERS = 8
 """base, python, essential, system-packages, sdk, python-packages, linked-libraries, source."""
 
@@ -47,11 +50,13 @@ def plan(
         unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         settings: threshold and budget.
     """
-    heavy = _heavy(wheels, settings.heavy_bytes, settings.budget - _FIXED_LAYERS - commands)
-    alone = {wheel.name for wheel in heavy}
-    rest = [wheel for wheel in wheels if wheel.name not in alone]
+    room = settings.budget - _FIXED_LAYERS - commands
+    heavy = _heavy(wheels, settings.heavy_bytes, room)
+    rest = _without(wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
-    small = [wheel for wheel in rest if wheel.name not in _SDK]
+    others = _without(rest, sdk)
+    medium = _heavy(others, settings.heavy_bytes // _MEDIUM, room - len(heavy))
+    small = _without(others, medium)
     layers = [
         ("base", tuple(f"deb:{deb.package}" for deb in base)),
         (
@@ -70,6 +75,7 @@ def plan(
             (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ())),
         ),
         ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
+        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in medium),
         ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
         *((f"run-{index}", (f"run:{index}",)) for index in range(commands)),
         (
@@ -79,6 +85,11 @@ def plan(
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)
+
+
+def _without(wheels: Sequence[Wheel], others: Sequence[Wheel]) -> list[Wheel]:
+    names = {wheel.name for wheel in others}
+    return [wheel for wheel in wheels if wheel.name not in names]
 
 
 def _heavy(wheels: Sequence[Wheel], heavy_bytes: int, room: int) -> list[Wheel]:

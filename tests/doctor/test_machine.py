@@ -113,7 +113,7 @@ def machine_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         for name in plugins.BUILT_IN:
             loaded.manager.unregister(name=name)
         loaded.manager.register(_Sees(*findings))
-        monkeypatch.setattr(command_line, "load", lambda: loaded)
+        monkeypatch.setattr(command_line, "load_plugins", lambda: loaded)
 
     return install
 

@@ -198,7 +198,7 @@ def test_without_nix_the_way_to_it_is_told(locked: Path, tmp_path: Path) -> None
 
 
 def test_without_docker_the_image_is_built_and_the_way_to_load_it_told(locked: Path) -> None:
-    finished = cog_nix(locked, "build", DOCKER_HOST="unix:///nonexistent/docker.sock")
+    finished = cog_nix(locked, "--runtime", "docker", "build", DOCKER_HOST="unix:///nonexistent/docker.sock")
     assert finished.returncode == 0
     assert "./result | docker load" in finished.stderr
     assert (locked / "result").is_symlink()

@@ -138,7 +138,7 @@ def _stream(
     named = [option for tag in tags for option in ("--tag", full_name(tag))]
     total = sum(built.sizes[held:])
     layers = len(built.diff_ids)
-    text = f"Loading {layers - held} of {layers} layers into Docker" if held else "Loading image into Docker"
+    text = f"Loading {layers - held} of {layers} layers" if held else "Loading the image"
     with reporter.bytes_bar(text, total) as bar, tempfile.TemporaryFile() as complaints:
         archive = _archive([str(built.program), *skipped, *named], built.program, complaints, bar)
         try:
