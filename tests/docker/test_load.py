@@ -130,7 +130,7 @@ def test_the_bar_counts_what_is_sent(runtime: DockerRuntime, store: Store) -> No
     reporter = Counting()
     runtime.load(image.program, [store.tag], reporter)
     ((text, total, sent),) = reporter.bars
-    assert text == "Loading image into Docker"
+    assert text == "Loading the image"
     assert 2_500_000 < total <= sent < total + 20_000
 
 
