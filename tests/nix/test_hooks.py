@@ -84,7 +84,8 @@ def test_labels_and_a_document_of_the_user_are_in_the_image(
 ) -> None:
     first, _ = hello
     monkeypatch.setenv("COG_NIX_STORE", str(first.store))
-    (tmp_path / "openapi.json").write_text('{"openapi": "3.0.2", "info": {"title": "Größe"}}')
+    document = '{"openapi": "3.0.2", "info": {"title": "Größe", "version": "1"}, "paths": {}}'
+    (tmp_path / "openapi.json").write_text(document)
     options = BuildOptions(labels={"a.b": "c=d"}, openapi=tmp_path / "openapi.json", link=False)
     path = build(_project(first.project), options, _services(_Ears())).image.path
     labels = json.loads(stream.read(path)["config"])["config"]["Labels"]
