@@ -51,7 +51,7 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     Raises:
         LockError: there is no such thing in the lock; with the closest names.
     """
-    debs = {deb.package: deb for deb in (*lock.build, *_in_image(lock))}
+    debs = {deb.package: deb for deb in (*lock.build, *lock.installed)}
     wheels = {wheel.name: wheel for wheel in lock.wheels}
     lines: list[str] = []
     if name in debs:
@@ -68,10 +68,6 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     return lines
 
 
-def _in_image(lock: Lock) -> tuple[Deb, ...]:
-    return (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.libraries, *lock.linked)
-
-
 def normalised(name: str) -> str:
     """Return a Python package's name as PEP 503 has it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -79,10 +75,9 @@ def normalised(name: str) -> str:
 
 def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
     lines = [f"{deb.package} {deb.version} (Debian package)"]
-    present = _in_image(lock)
-    if deb not in present:
+    if deb not in lock.installed:
         return [*lines, f"{_INDENT}is there while the image is built, and not in the image"]
-    depends = {each.package: each.depends for each in present}
+    depends = {each.package: each.depends for each in lock.installed}
     return [*lines, *_chain(deb.package, depends, _roots(lock, deb, asked))]
 
 

@@ -172,14 +172,11 @@ class Lock:
     """Image labels that plugins add."""
 
     @property
+    def installed(self) -> tuple[Deb, ...]:
+        """All packages that an image may have: those of builds and the seed's are left out."""
+        return (*self.base, *self.essential, *self.python, *self.system, *self.libraries, *self.linked)
+
+    @property
     def debs(self) -> tuple[Deb, ...]:
         """All packages but the seed's."""
-        return (
-            *self.base,
-            *self.essential,
-            *self.python,
-            *self.system,
-            *self.libraries,
-            *self.linked,
-            *self.build,
-        )
+        return (*self.installed, *self.build)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.elf.scan import Scan
-    from cog_nix.lock.model import Deb, NixPackage, Wheel
+    from cog_nix.lock.model import Artifact, Deb, NixPackage, Wheel
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
@@ -77,7 +77,7 @@ class Resolver:
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, (former, upgrade))
         commands = len(config.build.run) + len(config.build.pre_install)
-        own_library = (f"libpython{choice.minor}.so.1.0",) if choice.artifact else ()
+        own_library = _interpreter_library(version, choice.artifact)
         added = self._libraries(project, suite, system, wheels.wheels, own_library)
         more: list[tuple[str, tuple[str, ...]]] = []
         if added.packages:
@@ -217,10 +217,8 @@ class Resolver:
         Raises:
             LockError: what is missing does not fit.
         """
-        present = (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.libraries, *lock.linked)
-        minor = ".".join(lock.interpreter.version.split(".")[:2])
-        brought = (f"libpython{minor}.so.1.0",) if lock.interpreter.artifact else ()
-        missing = self._lacking(project, lock.suite, present, lock.wheels, brought=brought, made=made)
+        brought = _interpreter_library(lock.interpreter.version, lock.interpreter.artifact)
+        missing = self._lacking(project, lock.suite, lock.installed, lock.wheels, brought=brought, made=made)
         if not missing.packages:
             return lock
         return self.resolve(project, config, settings, lock, Upgrade(), made=made)
@@ -329,6 +327,12 @@ def _without_changed(former: Lock, lock: Lock) -> Lock:
         former,
         reasons=tuple(pair for pair in former.reasons if pair[1].partition(":")[0] not in gone),
     )
+
+
+def _interpreter_library(version: str, artifact: Artifact | None) -> tuple[str, ...]:
+    """Return the soname that an unpacked interpreter brings; Debian's is a package like any other."""
+    minor = ".".join(version.split(".")[:2])
+    return (f"libpython{minor}.so.1.0",) if artifact else ()
 
 
 def _named(groups: Mapping[str, Sequence[Deb]], package: str) -> Deb:
