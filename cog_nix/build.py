@@ -162,6 +162,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
                 lock = linked
                 provide(project, lock, nix, context)
                 image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+                made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
     if options.link:
         link_result(project, image, services.reporter)

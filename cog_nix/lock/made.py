@@ -52,11 +52,12 @@ class Made:
 
     def __init__(self, image: ImageDescription, lock: Lock, store: Path, state: Path) -> None:
         self._found = list(fragments(image, lock))
+        self._linked = [f"{deb.package}_{deb.version}" for deb in lock.linked]
         self._store, self._mark = store, state / "linked"
 
     @property
     def is_new(self) -> bool:
-        """Whether any of it has not been looked at."""
+        """Whether any of it has not been looked at, with what is locked for its libraries."""
         if not self._found:
             return False
         try:
@@ -76,4 +77,5 @@ class Made:
         write_atomically(self._mark, self._digest().encode())
 
     def _digest(self) -> str:
-        return hashlib.sha256("\n".join(name for _, name in self._found).encode()).hexdigest()
+        looked_at = (*(name for _, name in self._found), *self._linked)
+        return hashlib.sha256("\n".join(looked_at).encode()).hexdigest()

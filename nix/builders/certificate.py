@@ -16,6 +16,7 @@ from pathlib import Path
 import archive
 import changes
 import inputs
+import listing
 import namespace
 import unpack
 
@@ -42,9 +43,9 @@ def main() -> None:
     root = inputs.scratch() / "root"
     root.mkdir()
     lower = unpack.unpack([Path(path) for path in spec["lower"]], root)
-    before = changes.snapshot(root)
+    before = listing.snapshot(root, closed=listing.MOUNTS)
     install(spec["certificate"], root)
-    changed, gone = changes.between(before, dict(changes.walk(root)))
+    changed, gone = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)))
     taken = changes.Changes(root, lower, lower)
     taken.add(changed)
     taken.remove(gone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tarfile
 from dataclasses import replace
@@ -13,32 +12,13 @@ import tidy
 from ownership import SPECIAL, Ownership
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     import unpack
-
-Times = dict[str, int]
-"""Inode change time of everything, by path."""
-
-
-def snapshot(root: Path) -> Times:
-    """Return the change time of everything below ``root``, what is mounted there left out."""
-    return {path: info.st_ctime_ns for path, info in walk(root)}
-
-
-def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield ``(path relative to root, lstat)`` of everything, parents first, in a fixed order."""
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                path = f"{folder}/{entry.name}".lstrip("/")
-                yield path, entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False) and path not in ("proc", "sys", "dev"):
-                    pending.append(path)
+    from listing import Times
 
 
 class Changes:

@@ -27,6 +27,7 @@ import archive
 import deb
 import inputs
 import leftovers
+import listing
 import namespace
 import splitter
 import state
@@ -245,7 +246,7 @@ def main() -> None:
         attributes |= {path: own for path, own in owners(packages, root).items() if path not in attributes}
     else:
         attributes = unpack_by_hand(packages, root)
-    before = leftovers.snapshot(root) if spec["lower"] else {}
+    before = listing.snapshot(root) if spec["lower"] else {}
     asked = Ownership()
     prepare(root)
     install(packages, root, asked, bootstrap=not spec["lower"])
@@ -254,7 +255,7 @@ def main() -> None:
     leftovers.clean(root)
     leftovers.name_machine(root, (root / state.STATUS).read_bytes())
 
-    everything = dict(leftovers.walk(root))
+    everything = dict(listing.walk(root))
     changed = {
         path
         for path, info in everything.items()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import archive
 import deb
+from listing import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 POLICY = "usr/sbin/policy-rc.d"
@@ -64,24 +64,6 @@ _MORE_LOGS = ("var/lib/texmf/web2c/*.log", "var/lib/texmf/web2c/*/*.log")
 _MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 _FONT_FOLDER = re.compile(r"<dir>\s*/([^<\s]+?)/*\s*</dir>")
 """A folder of fonts in fontconfig's settings (fonts-conf(5)); those of users have attributes or a tilde."""
-
-
-def walk(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Yield ``(path relative to root, lstat)`` of everything below a folder, parents first."""
-    pending = [below] if (root / below).is_dir() else []
-    while pending:
-        folder = pending.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                path = f"{folder}/{entry.name}".lstrip("/")
-                yield path, entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-
-
-def snapshot(root: Path) -> dict[str, int]:
-    """Return the inode change time of everything, by path."""
-    return {path: info.st_ctime_ns for path, info in walk(root)}
 
 
 def clean(root: Path) -> None:

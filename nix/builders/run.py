@@ -23,6 +23,7 @@ import changes
 import handover
 import inputs
 import installed
+import listing
 import namespace
 import overlay
 import places
@@ -204,13 +205,13 @@ def _text(path: Path) -> str:
     return path.read_text(errors="surrogateescape") if path.is_file() else ""
 
 
-def keep(system: System, before: changes.Times, spec: dict[str, Any], command: str) -> changes.Changes:
+def keep(system: System, before: listing.Times, spec: dict[str, Any], command: str) -> changes.Changes:
     """Return what the command changed."""
     root = system.root
-    changed, _ = changes.between(before, dict(changes.walk(root)), system.asked)
+    changed, _ = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)), system.asked)
     tidy.git_indexes(root, changed)
     compiled = tidy.bytecode(root, Path(spec["tree"]), spec["python"], changed)
-    _, gone = changes.between(before, dict(changes.walk(root)))
+    _, gone = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)))
     taken = changes.Changes(root, system.lower, system.image, system.asked)
     own = settle(system, taken, command)
     database = (installed.STATUS, installed.STATES, installed.TRIGGERS)
@@ -239,7 +240,7 @@ def main() -> None:
         sys.exit(f"cog-nix: secrets and proxies cannot be handed to the command: {error}")
     system = System(spec)
     system.prepare(spec["archives"], host.certificates)
-    before = changes.snapshot(system.root)
+    before = listing.snapshot(system.root, closed=listing.MOUNTS)
     execute(system, instruction, variables(spec["environment"], host), host)
     taken = keep(system, before, spec, instruction.command)
     places.refuse_leaks(taken.sources(), host.secrets)

@@ -16,6 +16,7 @@ else
         "archive"
         "changes"
         "deb"
+        "listing"
         "namespace"
         "ownership"
         "python_tree"

@@ -24,6 +24,7 @@ let
         "archive"
         "deb"
         "leftovers"
+        "listing"
         "namespace"
         "ownership"
         "splitter"

@@ -40,6 +40,7 @@ let
         "deb"
         "handover"
         "installed"
+        "listing"
         "namespace"
         "overlay"
         "ownership"

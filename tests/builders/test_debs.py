@@ -11,6 +11,7 @@ import archive
 import deb
 import debs
 import leftovers
+import listing
 import namespace
 import pytest
 import splitter
@@ -125,7 +126,7 @@ def test_shadow_belongs_to_its_group_and_everything_else_to_root(root: Path) -> 
 
 def test_clocks_logs_and_backups_are_cleaned_away(root: Path) -> None:
     leftovers.clean(root)
-    left = {path for path, _ in leftovers.walk(root)}
+    left = {path for path, _ in listing.walk(root)}
     gone = {"tmp/left", "var/log/dpkg.log", "etc/passwd-", "run/lock", "etc/ssh/ssh_host_rsa_key"}
     assert left & gone == set()
     assert {"tmp", "var/log/apt", "etc/shadow", "usr/bin/bash", "run/sshd", "etc/ssh/sshd_config"} <= left
@@ -175,7 +176,7 @@ def test_a_lower_system_keeps_its_owners(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     known = debs.unpack_lower([str(tmp_path / "lower")], tmp_path / "root")
     assert known == {"srv": deb.Attributes(0, 50, 0o2775), "srv/tool": deb.Attributes(3, 0, 0o4711)}
-    modes = {path: oct(info.st_mode & 0o7777) for path, info in leftovers.walk(tmp_path / "root")}
+    modes = {path: oct(info.st_mode & 0o7777) for path, info in listing.walk(tmp_path / "root")}
     assert modes == {"srv": "0o775", "srv/tool": "0o711", "srv/plain": "0o444"}
 
 
@@ -211,8 +212,8 @@ def test_folders_of_fonts_are_those_of_the_settings(root: Path) -> None:
 
 
 def test_the_walk_is_in_one_order(root: Path) -> None:
-    walked = [path for path, _ in leftovers.walk(root)]
-    assert walked == [path for path, _ in leftovers.walk(root)]
+    walked = [path for path, _ in listing.walk(root)]
+    assert walked == [path for path, _ in listing.walk(root)]
     assert len(walked) == len(set(walked))
     for path in walked:
         parent = path.rpartition("/")[0]

@@ -190,6 +190,8 @@ def test_what_a_program_links_to_comes_with_it_and_owners_stay(plain: Folder) ->
         "echo 'int main(void) { return 3; }' | gcc -xc -fopenmp -Wl,--no-as-needed -o /usr/local/bin/three -",
         "mkdir /src/mine && chown 33:34 /src/mine && chmod 4755 /usr/local/bin/three",
     )
+    plain.run("lock")
+    unlinked = plain.lock
     said = plain.run("build", "-t", "cog-nix-test-linked", "--update-lock").stderr
     assert "Adding libgomp1: Command 1 links to libgomp.so.1" in said
     script = "three; echo $?; stat -c '%u %g' /src/mine; stat -c %a /usr/local/bin/three; dpkg --audit"
@@ -203,6 +205,9 @@ def test_what_a_program_links_to_comes_with_it_and_owners_stay(plain: Folder) ->
     assert plain.lock == before
     explained = plain.run("lock", "--explain", "libgomp1").stdout
     assert "Command 1: usr/local/bin/three needs libgomp.so.1" in explained
+    (plain.path / "cog-nix.lock").write_text(unlinked)
+    assert "Adding libgomp1" in plain.run("build", "--no-load", "--update-lock").stderr
+    assert plain.lock == before
     plain.commands("echo nothing > /nothing")
     plain.run("build", "--no-load", "--update-lock")
     assert "libgomp1" not in {deb["package"] for deb in json.loads(plain.lock)["linked"]}
