@@ -144,7 +144,7 @@ WRONG: Mapping[str, Any] = {
 def wrong(document: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the name of an input, and a request in which only that input has the wrong type.
 
-    An input with choices is passed over: a value of another type is none of them either, so it is wrong twice.
+    An input with choices is passed over: a value of another type is none of them either, thus wrong twice.
 
     Raises:
         NotApplicable: the model has no such input whose type is declared.
