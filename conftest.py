@@ -62,20 +62,25 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
 
 
 @pytest.fixture(scope="session")
-def build_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
-    """Return a function that builds a copy of a project folder and returns the image's reference."""
-    built: dict[Path, str] = {}
+def built_copy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that builds a copy of a project folder and returns the copy."""
+    built: dict[Path, Path] = {}
 
-    def build(project: Path) -> str:
+    def build(project: Path) -> Path:
         if project not in built:
             copy = tmp_path_factory.mktemp("project") / project.name
             shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
-            tag = f"cog-nix-test-{project.name}"
-            cog_nix("build", "-t", tag, cwd=copy)
-            built[project] = f"{tag}:latest"
+            cog_nix("build", "-t", f"cog-nix-test-{project.name}", cwd=copy)
+            built[project] = copy
         return built[project]
 
     return build
+
+
+@pytest.fixture(scope="session")
+def build_project(built_copy: Callable[[Path], Path]) -> Callable[[Path], str]:
+    """Return a function that builds a copy of a project folder and returns the image's reference."""
+    return lambda project: f"cog-nix-test-{built_copy(project).name}:latest"
 
 
 @pytest.fixture(scope="session")

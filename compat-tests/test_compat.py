@@ -19,8 +19,13 @@ pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 INPUTS = {
+    "ebsynth-cpu-like": {
+        name: f"@{EXAMPLES / 'ebsynth-cpu-like' / name}.png"
+        for name in ("style", "source_guide", "target_guide")
+    },
     "hello-world": {"text": "Ada"},
     "read-text": {"image": f"@{EXAMPLES / 'read-text' / 'receipt.png'}"},
+    "speech-to-text": {"audio": f"@{EXAMPLES / 'speech-to-text' / 'speech.ogg'}"},
     "streaming-words": {"words": "3", "delay": "0"},
 }
 """What to ask an example; the others get what the witness makes up, or nothing."""

@@ -91,8 +91,13 @@ def test_what_is_wrong_is_told(given: dict[str, str], message: str) -> None:
 
 
 def test_one_input_is_made_wrong_and_the_others_stay_right() -> None:
-    api = document(a={"$ref": "#/components/schemas/side"}, b={"type": "integer"})
+    api = document(a={"type": "string"}, b={"type": "integer"})
     assert wrong(api, {"a": "left", "b": 1}) == ("a", {"a": 3, "b": 1})
+
+
+def test_an_input_with_choices_would_be_wrong_twice() -> None:
+    api = document(a={"$ref": "#/components/schemas/side"}, b={"type": "integer"})
+    assert wrong(api, {"a": "left", "b": 1}) == ("b", {"a": "left", "b": "three"})
 
 
 def test_a_model_without_inputs_cannot_get_a_wrong_one() -> None:

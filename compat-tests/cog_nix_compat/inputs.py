@@ -144,10 +144,12 @@ WRONG: Mapping[str, Any] = {
 def wrong(document: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the name of an input, and a request in which only that input has the wrong type.
 
+    An input with choices is passed over: a value of another type is none of them either, thus wrong twice.
+
     Raises:
-        NotApplicable: the model has no input whose type is declared.
+        NotApplicable: the model has no such input whose type is declared.
     """
     for name, schema in input_schema(document)["properties"].items():
-        if schema.get("type") in WRONG:
+        if schema.get("type") in WRONG and "enum" not in schema:
             return name, {**right, name: WRONG[schema["type"]]}
     raise NotApplicable("has no input that could be wrong")
