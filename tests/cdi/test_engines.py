@@ -1,0 +1,180 @@
+"""GPUs in real containers: the device, the driver through the linker's cache, the environment, the hook's effect."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cog_nix.cdi import find
+from cog_nix.cdi.machine import Machine
+from cog_nix.cdi.model import CdiError
+from cog_nix.report import SilentReporter
+from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix.spec import ContainerRequest
+from cog_nix_hooks.bundle.engines import ENGINES
+from cog_nix_hooks.bundle.runtime import BundleRuntime
+from tests.docker.conftest import Store, programs
+from tests.runtimes.conftest import usable
+
+from .conftest import CUDA, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .conftest import Driver
+
+FOLDER = "/usr/lib/x86_64-linux-gnu"
+LOOK = (
+    "echo devices $(ls /dev/nvidia*); head -c 3 /dev/nvidia0 | od -An -tx1; echo env $WHO;"
+    "probe libcuda.so.1 libcuda.so libnvidia-ml.so.1 libc.so.6; ldconfig -p | grep libcuda"
+)
+HOOK = """#!/bin/sh
+# As an OCI hook is called: the container's state on stdin, its root file system already mounted.
+bundle=$(sed -n 's/.*"bundle": *"\\([^"]*\\)".*/\\1/p')
+echo "$@" > "$bundle/rootfs/hooked"
+"""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
+    """The program of an image with a linker's cache of its own, and no LD_LIBRARY_PATH."""
+    base = programs("sh", "ls", "cat", "head", "od", "grep", "rm")
+    base["bin/probe"] = (compiled / "probe").read_bytes()
+    base["sbin/ldconfig"] = Path("/sbin/ldconfig").read_bytes()
+    root = tmp_path_factory.mktemp("root")
+    for name in [name for name in base if ".so" in name]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(base[name])
+    (root / "etc").mkdir()
+    subprocess.run(["/sbin/ldconfig", "-r", str(root)], check=True, capture_output=True)
+    base["etc/ld.so.cache"] = (root / "etc/ld.so.cache").read_bytes()
+    base["etc/ld.so.conf"] = b"include /etc/ld.so.conf.d/*.conf\n"
+    made = Store(tmp_path_factory.mktemp("image"))
+    return made.build(base, Env=["PATH=/bin:/sbin", "WHO=image"], Cmd=["sh", "-c", LOOK]).program
+
+
+@pytest.fixture(params=ENGINES)
+def runtime(request: pytest.FixtureRequest, tmp_path: Path, image: Path) -> BundleRuntime:
+    """A runtime with each engine, that holds the image."""
+    made = BundleRuntime(tmp_path / "bundle", engine=usable(request.param))
+    made.load(image, ["gpu"], SilentReporter())
+    return made
+
+
+def output(runtime: BundleRuntime, **changes: Any) -> str:
+    with runtime.start(ContainerRequest("gpu", **{"gpus": "all", **changes})) as container:
+        status = container.wait(20)
+        said = container.logs()
+    assert status == 0, said
+    return said
+
+
+def specified(driver: Driver, **more: Any) -> dict[str, Any]:
+    """The edits that ``nvidia-ctk cdi generate`` writes for all containers."""
+    names = sorted(path.name for path in driver.folder.glob(f"lib*.so.{VERSION}"))
+    return {
+        "env": ["WHO=specification"],
+        "deviceNodes": [{"path": "/dev/nvidiactl", "hostPath": "/dev/null", "permissions": "rw"}],
+        "mounts": [
+            {
+                "hostPath": str(driver.folder / name),
+                "containerPath": f"{FOLDER}/{name}",
+                "options": ["ro", "nosuid", "nodev", "rbind", "rprivate"],
+            }
+            for name in names
+        ],
+        **more,
+    }
+
+
+HOOKS = [
+    {"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", *words]}
+    for words in (
+        ["create-symlinks", "--link", f"libcuda.so.1::{FOLDER}/libcuda.so"],
+        ["enable-cuda-compat", f"--host-driver-version={VERSION}"],
+        ["update-ldcache", "--folder", FOLDER],
+    )
+]
+GPU0 = {"deviceNodes": [{"path": "/dev/nvidia0", "hostPath": "/dev/zero"}]}
+
+
+def check(said: str, folder: str, who: str) -> None:
+    lines = said.splitlines()
+    assert lines[0] == "devices /dev/nvidia0 /dev/nvidiactl"
+    assert lines[1:3] == [" 00 00 00", f"env {who}"]
+    assert lines[3:7] == [
+        f"libcuda.so.1 found {CUDA}",
+        f"libcuda.so found {CUDA}",
+        "libnvidia-ml.so.1 found 0",
+        "libc.so.6 found 0",
+    ]
+    assert [line.split()[-1] for line in lines[7:]] == [f"{folder}/libcuda.so.1", f"{folder}/libcuda.so"]
+
+
+def test_a_specification(runtime: BundleRuntime, specify: Callable[..., Path], driver: Driver) -> None:
+    specify({"0": GPU0, "all": GPU0}, specified(driver, hooks=HOOKS))
+    check(output(runtime), FOLDER, "specification")
+    assert "devices /dev/nvidia0" in output(runtime, gpus="device=0", env={"WHO": "request"})
+    with pytest.raises(CdiError, match=r"no device nvidia.com/gpu=1"):
+        runtime.start(ContainerRequest("gpu", gpus="2"))
+
+
+def test_no_specification(
+    runtime: BundleRuntime, specify: Callable[..., Path], driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del specify  # its folder is empty
+    (driver.root / "dev/nvidia-caps/nvidia-cap1").unlink()
+    (driver.root / "dev/nvidia-uvm").unlink()
+    monkeypatch.setattr(find, "Machine", lambda: Machine(driver.root))
+    with pytest.raises(MissingDeviceDriverError, match="no /dev/nvidia0"):
+        runtime.start(ContainerRequest("gpu", gpus="all"))
+    driver.add_gpu(0)
+    check(output(runtime), find.LIBRARY_FOLDER, "image")
+    # Whoever calls ldconfig later, as apt does, still has the driver; and nothing of it is in the image.
+    again = ("sh", "-c", f"ldconfig && rm /etc/ld.so.conf.d/* && {LOOK}")
+    said = output(runtime, command=again).splitlines()
+    assert [f"libcuda.so.1 found {CUDA}", f"libcuda.so found {CUDA}"] == said[3:5]
+    plain = output(runtime, gpus=None, command=("sh", "-c", "ls /dev /etc; ldconfig -p | grep cuda; :"))
+    assert "nvidia" not in plain
+    assert "cuda" not in plain
+
+
+def test_hooks_are_run(runtime: BundleRuntime, specify: Callable[..., Path], tmp_path: Path) -> None:
+    program = tmp_path / "own-hook"
+    program.write_text(HOOK)
+    program.chmod(0o755)
+    hook = {"hookName": "createContainer", "path": str(program), "args": ["own-hook", "some", "words"]}
+    specify({"all": GPU0}, {"hooks": [hook]})
+    request = ContainerRequest("gpu", gpus="all", command=("cat", "/hooked"))
+    if Path(str(runtime._engine)).name == "bwrap":
+        with pytest.raises(
+            CdiError, match="createContainer hook that cannot be run here: own-hook some words"
+        ):
+            runtime.start(request)
+        return
+    with runtime.start(request) as container:
+        assert (container.wait(20), container.logs()) == (0, "some words\n")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_plain_user(
+    engine: str, image: Path, specify: Callable[..., Path], driver: Driver, tmp_path: Path
+) -> None:
+    specify({"all": GPU0}, specified(driver, hooks=HOOKS))
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from cog_nix_hooks.bundle.runtime import BundleRuntime\n"
+        "from cog_nix.report import SilentReporter\n"
+        "from cog_nix.spec import ContainerRequest\n"
+        "runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])\n"
+        "runtime.load(Path(sys.argv[3]), ['gpu'], SilentReporter())\n"
+        "with runtime.start(ContainerRequest('gpu', gpus='all')) as container:\n"
+        "    container.wait(20); print(container.logs(), end='')\n"
+    )
+    del code, tmp_path, sys, shutil
