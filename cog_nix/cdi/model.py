@@ -65,7 +65,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Hook:
-    """A program of this machine that is run while a container starts (OCI runtime-spec, config.md, "Hooks")."""
+    """A program of this machine that is run while a container starts (OCI runtime-spec, "Hooks")."""
 
     name: str
     """``createContainer`` and the like: when."""

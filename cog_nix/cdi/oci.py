@@ -8,15 +8,17 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cdi.model import CdiError
+from cog_nix.cdi.model import CdiError, Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from cog_nix.cdi.model import DeviceNode, Edits, Hook, Mount
+    from cog_nix.cdi.model import DeviceNode, Edits, Hook
+
+_OF_DEVICES = ("bind", "nosuid", "noexec")
 
 
-def apply(config: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
+def apply(config: Mapping[str, Any], edits: Edits, *, rootless: bool = False) -> dict[str, Any]:
     """Return a configuration with edits, as CDI's own library makes it.
 
     Variables, devices and mounts take the place of those with their name or path; mounts are put in order,
@@ -25,6 +27,8 @@ def apply(config: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
     Args:
         config: ``config.json``.
         edits: what to add.
+        rootless: whether only a user namespace's root starts it, who can neither make device files nor join
+            groups: the machine's own files are mounted.
 
     Raises:
         CdiError: a device file is not here.
@@ -35,22 +39,31 @@ def apply(config: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
     kept = [line for line in process.get("env", ()) if line.partition("=")[0] not in variables]
     process["env"] = [*kept, *(f"{name}={value}" for name, value in variables.items())]
     user = process.setdefault("user", {})
-    if edits.additional_gids:
+    if edits.additional_gids and not rootless:
         user["additionalGids"] = [*user.get("additionalGids", ()), *edits.additional_gids]
-    nodes = [(node, _node(node, user)) for node in edits.device_nodes]
-    if nodes:
-        paths = {node.path for node in edits.device_nodes}
-        others = [one for one in linux.get("devices", ()) if one["path"] not in paths]
-        linux["devices"] = [*others, *(device for _, device in nodes)]
-        rules = linux.setdefault("resources", {}).setdefault("devices", [])
-        rules += [_rule(node, device) for node, device in nodes if device["type"] in "bc"]
-    targets = {mount.container_path for mount in edits.mounts}
+    added = list(edits.mounts)
+    if rootless:
+        added += [Mount(node.host_path, node.path, _OF_DEVICES) for node in edits.device_nodes]
+    elif edits.device_nodes:
+        _add_nodes(linux, edits.device_nodes, user)
+    targets = {mount.container_path for mount in added}
     mounts = [one for one in edited.get("mounts", ()) if one["destination"] not in targets]
-    mounts += map(_mount, edits.mounts)
+    mounts += map(_mount, added)
     edited["mounts"] = sorted(mounts, key=lambda one: os.path.normpath(one["destination"]).count("/"))
     for hook in edits.hooks:
         edited.setdefault("hooks", {}).setdefault(hook.name, []).append(_hook(hook))
     return edited
+
+
+def _add_nodes(linux: dict[str, Any], nodes: Sequence[DeviceNode], user: Mapping[str, Any]) -> None:
+    devices = [_node(node, user) for node in nodes]
+    paths = {node.path for node in nodes}
+    others = [one for one in linux.get("devices", ()) if one["path"] not in paths]
+    linux["devices"] = [*others, *devices]
+    rules = linux.setdefault("resources", {}).setdefault("devices", [])
+    rules += [
+        _rule(node, device) for node, device in zip(nodes, devices, strict=True) if device["type"] in "bc"
+    ]
 
 
 def _node(node: DeviceNode, user: Mapping[str, Any]) -> dict[str, Any]:

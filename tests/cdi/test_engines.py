@@ -1,10 +1,13 @@
-"""GPUs in real containers: the device, the driver through the linker's cache, the environment, the hook's effect."""
+"""GPUs in real containers: the device, the driver through the linker's cache, the environment, the hooks."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ import pytest
 from cog_nix.cdi import find
 from cog_nix.cdi.machine import Machine
 from cog_nix.cdi.model import CdiError
+from cog_nix.cdi.registry import VARIABLE
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.spec import ContainerRequest
@@ -21,13 +25,17 @@ from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.docker.conftest import Store, programs
 from tests.runtimes.conftest import usable
 
-from .conftest import CUDA, VERSION
+from .conftest import CUDA, VERSION, Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from .conftest import Driver
 
+PLAIN_USER = (65534, 65534)
+MODULES = (
+    *("cog_nix", "cog_nix_hooks", "pluggy"),
+    *("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "typing_extensions"),
+)
 FOLDER = "/usr/lib/x86_64-linux-gnu"
 LOOK = (
     "echo devices $(ls /dev/nvidia*); head -c 3 /dev/nvidia0 | od -An -tx1; echo env $WHO;"
@@ -161,20 +169,67 @@ def test_hooks_are_run(runtime: BundleRuntime, specify: Callable[..., Path], tmp
         assert (container.wait(20), container.logs()) == (0, "some words\n")
 
 
+@pytest.fixture
+def foreign() -> Iterator[Path]:
+    """A folder that belongs to a plain user."""
+    folder = Path(tempfile.mkdtemp(prefix="cog-nix-plain-"))
+    os.chown(folder, *PLAIN_USER)
+    yield folder
+    shutil.rmtree(folder)
+
+
+PLAIN = """
+import sys
+from pathlib import Path
+from cog_nix.report import SilentReporter
+from cog_nix.spec import ContainerRequest
+from cog_nix_hooks.bundle.runtime import BundleRuntime
+
+runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])
+if why := runtime.available():
+    sys.exit(why)
+runtime.load(Path(sys.argv[3]), ["gpu"], SilentReporter())
+with runtime.start(ContainerRequest("gpu", gpus="all")) as container:
+    container.wait(20)
+    print(container.logs(), end="")
+"""
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_plain_user(
-    engine: str, image: Path, specify: Callable[..., Path], driver: Driver, tmp_path: Path
+    engine: str, image: Path, specify: Callable[..., Path], driver: Driver, foreign: Path
 ) -> None:
-    specify({"all": GPU0}, specified(driver, hooks=HOOKS))
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from cog_nix_hooks.bundle.runtime import BundleRuntime\n"
-        "from cog_nix.report import SilentReporter\n"
-        "from cog_nix.spec import ContainerRequest\n"
-        "runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])\n"
-        "runtime.load(Path(sys.argv[3]), ['gpu'], SilentReporter())\n"
-        "with runtime.start(ContainerRequest('gpu', gpus='all')) as container:\n"
-        "    container.wait(20); print(container.logs(), end='')\n"
+    copied = Driver(foreign / "machine", foreign / "machine" / driver.folder.relative_to(driver.root))
+    shutil.copytree(driver.root, copied.root, symlinks=True)
+    shutil.copy(specify({"all": GPU0}, specified(copied, hooks=HOOKS)), foreign)
+    # Modules and images may lie where that user cannot read them.
+    shutil.copytree(image.parent, foreign / "image")
+    for name in MODULES:
+        origin = Path(str(importlib.import_module(name).__file__))
+        target = foreign / "modules" / (name if origin.name == "__init__.py" else origin.name)
+        copy = shutil.copytree if target.name == name else shutil.copy
+        target.parent.mkdir(exist_ok=True)
+        copy(origin.parent if target.name == name else origin, target)
+    subprocess.run(["chmod", "-R", "a+rX", foreign], check=True)
+    subprocess.run(["chown", "-R", ":".join(map(str, PLAIN_USER)), foreign / "image"], check=True)
+    user, group = map(str, PLAIN_USER)
+    done = subprocess.run(
+        [
+            *("setpriv", "--reuid", user, "--regid", group, "--clear-groups"),
+            *(str(Path(sys.base_prefix, "bin/python3")), "-c", PLAIN, str(foreign / "bundle")),
+            *(usable(engine), str(foreign / "image/image")),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(foreign),
+            "PYTHONPATH": str(foreign / "modules"),
+            VARIABLE: str(foreign),
+        },
+        cwd=foreign,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    del code, tmp_path, sys, shutil
+    assert done.stderr == ""
+    check(done.stdout, FOLDER, "specification")

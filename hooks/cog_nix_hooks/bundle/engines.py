@@ -64,7 +64,8 @@ def prepare(
             b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, hosts, devices))
         )
         return ["sh", "-c", 'exec "$0" --args 9 -- "$@" 9<arguments', engine, *process.args]
-    (folder / "config.json").write_text(json.dumps(apply(bundle_config(process, name, hosts), devices)))
+    config = apply(bundle_config(process, name, hosts), devices, rootless=os.geteuid() != 0)
+    (folder / "config.json").write_text(json.dumps(config))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
 
