@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cog_nix.cdi.registry import VARIABLE
+from tests.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 VERSION = "550.54.15"
 CUDA = 12040
@@ -45,6 +46,22 @@ def compile_c(source: str, target: Path, *options: str) -> Path:
     command = ["gcc", "-x", "c", "-", "-x", "none", "-o", str(target), *options]
     subprocess.run(command, input=source, text=True, check=True, capture_output=True)
     return target
+
+
+FOLDER = "/usr/lib/x86_64-linux-gnu"
+LOOK = (
+    "echo devices $(ls /dev/nvidia*); head -c 3 /dev/nvidia0 | od -An -tx1; echo env $WHO;"
+    "probe libcuda.so.1 libcuda.so libnvidia-ml.so.1 libc.so.6; ldconfig -p | grep libcuda"
+)
+HOOKS = [
+    {"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", *words]}
+    for words in (
+        ["create-symlinks", "--link", f"libcuda.so.1::{FOLDER}/libcuda.so"],
+        ["enable-cuda-compat", f"--host-driver-version={VERSION}"],
+        ["update-ldcache", "--folder", FOLDER],
+    )
+]
+GPU0 = {"deviceNodes": [{"path": "/dev/nvidia0", "hostPath": "/dev/zero"}]}
 
 
 @dataclass(frozen=True)
@@ -124,3 +141,52 @@ def specify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
+    """The program of an image with a linker's cache of its own, and no LD_LIBRARY_PATH."""
+    base = programs("sh", "ls", "cat", "head", "od", "grep", "rm")
+    base["bin/probe"] = (compiled / "probe").read_bytes()
+    base["sbin/ldconfig"] = Path("/sbin/ldconfig").read_bytes()
+    root = tmp_path_factory.mktemp("root")
+    for name in [name for name in base if ".so" in name]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(base[name])
+    (root / "etc").mkdir()
+    subprocess.run(["/sbin/ldconfig", "-r", str(root)], check=True, capture_output=True)
+    base["etc/ld.so.cache"] = (root / "etc/ld.so.cache").read_bytes()
+    base["etc/ld.so.conf"] = b"include /etc/ld.so.conf.d/*.conf\n"
+    made = Store(tmp_path_factory.mktemp("image"))
+    return made.build(base, Env=["PATH=/bin:/sbin", "WHO=image"], Cmd=["sh", "-c", LOOK]).program
+
+
+def specified(driver: Driver, **more: Any) -> dict[str, Any]:
+    """The edits that ``nvidia-ctk cdi generate`` writes for all containers."""
+    names = sorted(path.name for path in driver.folder.glob(f"lib*.so.{VERSION}"))
+    return {
+        "env": ["WHO=specification"],
+        "deviceNodes": [{"path": "/dev/nvidiactl", "hostPath": "/dev/null", "permissions": "rw"}],
+        "mounts": [
+            {
+                "hostPath": str(driver.folder / name),
+                "containerPath": f"{FOLDER}/{name}",
+                "options": ["ro", "nosuid", "nodev", "rbind", "rprivate"],
+            }
+            for name in names
+        ],
+        **more,
+    }
+
+
+def check(said: str, folder: str, who: str) -> None:
+    lines = said.splitlines()
+    assert lines[0] == "devices /dev/nvidia0 /dev/nvidiactl"
+    assert lines[1:3] == [" 00 00 00", f"env {who}"]
+    assert lines[3:7] == [
+        f"libcuda.so.1 found {CUDA}",
+        f"libcuda.so found {CUDA}",
+        "libnvidia-ml.so.1 found 0",
+        "libc.so.6 found 0",
+    ]
+    assert [line.split()[-1] for line in lines[7:]] == [f"{folder}/libcuda.so.1", f"{folder}/libcuda.so"]

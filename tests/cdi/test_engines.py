@@ -22,10 +22,9 @@ from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle.engines import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
-from tests.docker.conftest import Store, programs
 from tests.runtimes.conftest import usable
 
-from .conftest import CUDA, VERSION, Driver
+from .conftest import CUDA, FOLDER, GPU0, HOOKS, LOOK, Driver, check, specified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,34 +35,11 @@ MODULES = (
     *("cog_nix", "cog_nix_hooks", "pluggy"),
     *("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "typing_extensions"),
 )
-FOLDER = "/usr/lib/x86_64-linux-gnu"
-LOOK = (
-    "echo devices $(ls /dev/nvidia*); head -c 3 /dev/nvidia0 | od -An -tx1; echo env $WHO;"
-    "probe libcuda.so.1 libcuda.so libnvidia-ml.so.1 libc.so.6; ldconfig -p | grep libcuda"
-)
 HOOK = """#!/bin/sh
 # As an OCI hook is called: the container's state on stdin, its root file system already mounted.
 bundle=$(sed -n 's/.*"bundle": *"\\([^"]*\\)".*/\\1/p')
 echo "$@" > "$bundle/rootfs/hooked"
 """
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
-    """The program of an image with a linker's cache of its own, and no LD_LIBRARY_PATH."""
-    base = programs("sh", "ls", "cat", "head", "od", "grep", "rm")
-    base["bin/probe"] = (compiled / "probe").read_bytes()
-    base["sbin/ldconfig"] = Path("/sbin/ldconfig").read_bytes()
-    root = tmp_path_factory.mktemp("root")
-    for name in [name for name in base if ".so" in name]:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(base[name])
-    (root / "etc").mkdir()
-    subprocess.run(["/sbin/ldconfig", "-r", str(root)], check=True, capture_output=True)
-    base["etc/ld.so.cache"] = (root / "etc/ld.so.cache").read_bytes()
-    base["etc/ld.so.conf"] = b"include /etc/ld.so.conf.d/*.conf\n"
-    made = Store(tmp_path_factory.mktemp("image"))
-    return made.build(base, Env=["PATH=/bin:/sbin", "WHO=image"], Cmd=["sh", "-c", LOOK]).program
 
 
 @pytest.fixture(params=ENGINES)
@@ -80,48 +56,6 @@ def output(runtime: BundleRuntime, **changes: Any) -> str:
         said = container.logs()
     assert status == 0, said
     return said
-
-
-def specified(driver: Driver, **more: Any) -> dict[str, Any]:
-    """The edits that ``nvidia-ctk cdi generate`` writes for all containers."""
-    names = sorted(path.name for path in driver.folder.glob(f"lib*.so.{VERSION}"))
-    return {
-        "env": ["WHO=specification"],
-        "deviceNodes": [{"path": "/dev/nvidiactl", "hostPath": "/dev/null", "permissions": "rw"}],
-        "mounts": [
-            {
-                "hostPath": str(driver.folder / name),
-                "containerPath": f"{FOLDER}/{name}",
-                "options": ["ro", "nosuid", "nodev", "rbind", "rprivate"],
-            }
-            for name in names
-        ],
-        **more,
-    }
-
-
-HOOKS = [
-    {"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", *words]}
-    for words in (
-        ["create-symlinks", "--link", f"libcuda.so.1::{FOLDER}/libcuda.so"],
-        ["enable-cuda-compat", f"--host-driver-version={VERSION}"],
-        ["update-ldcache", "--folder", FOLDER],
-    )
-]
-GPU0 = {"deviceNodes": [{"path": "/dev/nvidia0", "hostPath": "/dev/zero"}]}
-
-
-def check(said: str, folder: str, who: str) -> None:
-    lines = said.splitlines()
-    assert lines[0] == "devices /dev/nvidia0 /dev/nvidiactl"
-    assert lines[1:3] == [" 00 00 00", f"env {who}"]
-    assert lines[3:7] == [
-        f"libcuda.so.1 found {CUDA}",
-        f"libcuda.so found {CUDA}",
-        "libnvidia-ml.so.1 found 0",
-        "libc.so.6 found 0",
-    ]
-    assert [line.split()[-1] for line in lines[7:]] == [f"{folder}/libcuda.so.1", f"{folder}/libcuda.so"]
 
 
 def test_a_specification(runtime: BundleRuntime, specify: Callable[..., Path], driver: Driver) -> None:
