@@ -52,8 +52,8 @@ def entries(data: bytes) -> list[tuple[str, str]]:
     Args:
         data: the file; what is none, or a damaged one, has no libraries.
     """
-    table = _table(data)
     try:
+        table, _ = _table(data)
         found = _entries(table)
         wanted = [one for one in found if one.flags == X86_64]
         return [(_text(table, one.key), _text(table, one.value)) for one in wanted]
@@ -69,14 +69,16 @@ def with_libraries(data: bytes, added: Sequence[tuple[str, str]]) -> bytes:
             the linker then looks for all others where it does without a cache.
         added: ``(soname, path)``.
     """
-    table = _table(data)
+    delta = _ENTRY.size * len(added)
     try:
+        table, before = _table(data)
+        _, _, length, flags, extension = _HEADER.unpack_from(table)
         old = _entries(table)
         named = [(_text(table, one.key), one) for one in old]
-        rest = _moved(table, len(old), len(added))
+        rest = _moved(table, len(old), delta, before)
+        extension += delta - before if extension else 0
     except (struct.error, ValueError):
-        named, rest = [], b""
-    delta = _ENTRY.size * len(added)
+        named, rest, length, flags, extension = [], b"", 0, _LITTLE_ENDIAN, 0
     strings = bytearray()
     start = _HEADER.size + _ENTRY.size * (len(named) + len(added)) + len(rest)
 
@@ -92,10 +94,7 @@ def with_libraries(data: bytes, added: Sequence[tuple[str, str]]) -> bytes:
     ]
     # Python's sort keeps the new ones in front of the old ones of their name, in descending order too.
     ordered = sorted([*new, *moved], key=lambda pair: order(pair[0]), reverse=True)
-    _, _, length, flags, extension = _HEADER.unpack_from(table) if named else (b"", 0, 0, _LITTLE_ENDIAN, 0)
-    header = _HEADER.pack(
-        _MAGIC, len(ordered), length + len(strings), flags, extension + delta if extension else 0
-    )
+    header = _HEADER.pack(_MAGIC, len(ordered), length + len(strings), flags, extension)
     body = b"".join(
         _ENTRY.pack(one.flags, one.key, one.value, one.osversion, one.hwcap) for _, one in ordered
     )
@@ -109,13 +108,17 @@ def order(name: str) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _table(data: bytes) -> bytes:
-    """Return the file from its new table on: offsets of strings count from there."""
+def _table(data: bytes) -> tuple[bytes, int]:
+    """Return the file from its new table on, and what stands before it.
+
+    Offsets of strings count from that table, those of the extension from the file's start.
+    """
     if not data.startswith(_OLD_MAGIC):
-        return data
+        return data, 0
     _, count = _OLD_HEADER.unpack_from(data)
     start = _OLD_HEADER.size + count * _OLD_ENTRY_SIZE
-    return data[(start + 7) // 8 * 8 :]
+    start = (start + 7) // 8 * 8
+    return data[start:], start
 
 
 def _entries(table: bytes) -> list[_Entry]:
@@ -130,20 +133,28 @@ def _text(table: bytes, offset: int) -> str:
     return table[offset:end].decode("utf-8", "surrogateescape")
 
 
-def _moved(table: bytes, count: int, more: int) -> bytes:
-    """Return what follows the entries, with the extension's offsets as they are behind ``more`` entries."""
+def _moved(table: bytes, count: int, delta: int, before: int) -> bytes:
+    """Return what follows the entries, with the offsets that its extension has ``delta`` bytes further on.
+
+    Args:
+        table: the file from its new table on.
+        count: of entries.
+        delta: how far it moves.
+        before: bytes of the file that stood before the table and are left out.
+    """
     start = _HEADER.size + count * _ENTRY.size
     rest = bytearray(table[start:])
     *_, extension = _HEADER.unpack_from(table)
     if not extension:
         return bytes(rest)
-    delta = more * _ENTRY.size
+    extension -= before
     magic, sections = _EXTENSION.unpack_from(table, extension)
     if magic != _EXTENSION_MAGIC:
         raise ValueError(magic)
     for index in range(sections):
         at = extension + _EXTENSION.size + index * _SECTION.size
-        tag, flags, offset, size = _SECTION.unpack_from(table, at)
+        tag, flags, absolute, size = _SECTION.unpack_from(table, at)
+        offset = absolute - before
         _SECTION.pack_into(rest, at - start, tag, flags, offset + delta, size)
         if tag == _HARDWARE_SUBFOLDERS:
             for item in range(offset, offset + size, _OFFSET.size):
