@@ -12,6 +12,8 @@ from cog_nix.cdi.model import CdiError, Device, DeviceNode, Edits, Hook, Mount, 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
+_GROUPS = ("additionalGIDs", "additionalGids")
+"""As SPEC.md and as the tools spell it."""
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -96,7 +98,7 @@ def _edits(data: dict[str, Any] | None) -> Edits:
         mounts=tuple(map(_mount, data.get("mounts") or ())),
         hooks=tuple(map(_hook, data.get("hooks") or ())),
         # The main process has group 0 anyway, or is not to have it.
-        additional_gids=tuple(gid for gid in data.get("additionalGIDs") or () if gid),
+        additional_gids=tuple(gid for name in _GROUPS for gid in data.get(name) or () if gid),
     )
 
 
@@ -105,9 +107,9 @@ def _node(data: dict[str, Any]) -> DeviceNode:
         path=data["path"],
         host_path=data.get("hostPath") or data["path"],
         type=data.get("type") or "",
-        # A major of 0 is one that was left out: no driver has it.
+        # Tools leave a 0 out: no driver has the major number 0, and every one a minor 0.
         major=data.get("major") or None,
-        minor=data.get("minor") if data.get("major") else None,
+        minor=(data.get("minor") or 0) if data.get("major") else None,
         file_mode=data.get("fileMode"),
         permissions=data.get("permissions") or "rwm",
         uid=data.get("uid"),

@@ -41,11 +41,31 @@ def find_devices(gpus: str, *, runs_hooks: bool, machine: Machine | None = None)
     request = GpuRequest.parse(gpus)
     machine = machine or Machine()
     registry = Registry.read(folders())
-    if names := described(request, registry, machine):
-        edits = registry.edits(names)
-        _check_present(edits, registry)
-        return hooks.without(edits, all_of_them=not runs_hooks)
-    return discover(request, machine, registry.problems)
+    try:
+        edits = specified(request, registry, machine)
+    except MissingDeviceDriverError as error:
+        # The driver has changed since somebody wrote it down.
+        if not machine.gpus or any(map(is_qualified, request.ids)):
+            raise
+        return discover(request, machine, (error.message, *registry.problems))
+    if edits is None:
+        return discover(request, machine, registry.problems)
+    return hooks.without(edits, all_of_them=not runs_hooks)
+
+
+def specified(request: GpuRequest, registry: Registry, machine: Machine) -> Edits | None:
+    """Return what specifications say that a container needs; None: they do not know GPUs.
+
+    Raises:
+        MissingDeviceDriverError: they name files that are not here.
+        CdiError: they do not have what is asked for.
+    """
+    names = described(request, registry, machine)
+    if not names:
+        return None
+    edits = registry.edits(names)
+    _check_present(edits, registry)
+    return edits
 
 
 def described(request: GpuRequest, registry: Registry, machine: Machine) -> list[str]:

@@ -64,6 +64,8 @@ class GpuRequest:
             numbered = [str(index) for index in range(self.count)]
             others = [name for name in known if name != ALL]
             # Specifications may name devices by UUID only.
-            by_uuid = not set(numbered) & set(known) and len(others) >= self.count
-            names = others[: self.count] if by_uuid and others else numbered
-        return [name if is_qualified(name) else f"{KIND}={name}" for name in names]
+            by_uuid = bool(known) and all(name.startswith("GPU-") for name in others)
+            names = others[: self.count] if by_uuid and len(others) >= self.count else numbered
+        # nvidia-ctk's names are indexes, or with --device-name-strategy=type-index "gpu0".
+        typed = [f"gpu{name}" if f"gpu{name}" in known and name not in known else name for name in names]
+        return [name if is_qualified(name) else f"{KIND}={name}" for name in typed]

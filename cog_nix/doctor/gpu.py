@@ -7,8 +7,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.find import find_devices
-from cog_nix.cdi.gpus import ALL, KIND
+from cog_nix.cdi.find import discover, specified
+from cog_nix.cdi.gpus import KIND, GpuRequest
 from cog_nix.cdi.machine import CUDA, Machine
 from cog_nix.cdi.model import REMEDY
 from cog_nix.cdi.registry import Registry, folders
@@ -88,7 +88,8 @@ def _driver(machine: Machine, highest: Version | None) -> Iterator[Finding]:
 def _devices(machine: Machine, registry: Registry) -> Iterator[Finding]:
     files = ", ".join(str(one.path) for one in registry.specifications if one.kind == KIND)
     try:
-        find_devices(ALL, runs_hooks=True, machine=machine)
+        if specified(GpuRequest(-1), registry, machine) is None:
+            discover(GpuRequest(-1), machine)
     except CogNixError as error:
         yield Finding(_CHECK, "warning", error.message, error.hint or REMEDY)
         return

@@ -32,7 +32,7 @@ devices:
   containerEdits: {}
 containerEdits:
   env: [NVIDIA_VISIBLE_DEVICES=void, A=b=c]
-  additionalGIDs: [0, 44]
+  additionalGids: [0, 44]
   intelRdt: {closID: x}
   mounts:
   - hostPath: /lib/libcuda.so.1
@@ -58,7 +58,7 @@ def test_all_of_a_specification_is_read() -> None:
     assert (one.version, one.kind) == ("0.5.0", "nvidia.com/gpu")
     assert [device.name for device in one.devices] == ["0", "0:1"]
     assert one.devices[0].edits.device_nodes == (
-        DeviceNode("/dev/nvidia0", "/dev/nvidia0", "", 195, None, 0o666, "rw", 7),
+        DeviceNode("/dev/nvidia0", "/dev/nvidia0", "", 195, 0, 0o666, "rw", 7),
         DeviceNode("/dev/card0", "/dev/dri/card0", "c"),
     )
     assert one.edits.variables == {"NVIDIA_VISIBLE_DEVICES": "void", "A": "b=c"}

@@ -159,6 +159,20 @@ def test_uuids_become_the_indexes_of_a_specification(specify: Callable[..., Path
         which("4")
 
 
+def test_names_with_a_type(specify: Callable[..., Path], three: Machine) -> None:
+    specify({name: {"env": [f"DEVICE={name}"]} for name in ("gpu0", "gpu1", "all")})
+
+    def which(gpus: str) -> str:
+        return find_devices(gpus, runs_hooks=True, machine=three).variables["DEVICE"]
+
+    assert [which(gpus) for gpus in ("1", "device=1", "device=gpu1", "all")] == [
+        "gpu0",
+        "gpu1",
+        "gpu1",
+        "all",
+    ]
+
+
 def test_devices_of_others_by_their_names(specify: Callable[..., Path], tmp_path: Path) -> None:
     specify({"all": NULL}, kind="amd.com/gpu", name="amd.json")
     machine = Machine(tmp_path / "empty")
@@ -175,3 +189,12 @@ def test_a_specification_of_a_former_driver(specify: Callable[..., Path], tmp_pa
         find_devices("all", runs_hooks=True, machine=Machine(tmp_path / "empty"))
     assert caught.value.message == f"{path} names what is not here: {gone['hostPath']}."
     assert "nvidia-ctk cdi generate" in caught.value.hint
+
+
+def test_a_driver_that_has_changed_is_looked_for(specify: Callable[..., Path], driver: Driver) -> None:
+    specify({"0": NULL, "all": NULL}, {"mounts": [{"hostPath": "/nowhere/a", "containerPath": "/x"}]})
+    driver.add_gpu(0)
+    edits = find_devices("1", runs_hooks=True, machine=Machine(driver.root))
+    assert edits.placement.folders == (LIBRARY_FOLDER,)
+    with pytest.raises(MissingDeviceDriverError, match="names what is not here: /nowhere/a"):
+        find_devices("device=nvidia.com/gpu=0", runs_hooks=True, machine=Machine(driver.root))
