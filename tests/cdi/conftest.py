@@ -20,11 +20,13 @@ VERSION = "550.54.15"
 CUDA = 12040
 _DRIVER = f"""
 int cuInit(unsigned int flags) {{ return flags; }}
+int cuDeviceGetCount(int *count) {{ *count = 1; return 0; }}
 int cuDriverGetVersion(int *version) {{ *version = {CUDA}; return 0; }}
 """
 _PROBE = """
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 int main(int argc, char **argv)
 {
     for (int index = 1; index < argc; index++) {
@@ -34,6 +36,15 @@ int main(int argc, char **argv)
         if (version)
             version(&number);
         printf("%s %s %d\\n", argv[index], library ? "found" : dlerror(), number);
+        if (version && getenv("COUNT")) {
+            int (*start)(unsigned int) = dlsym(library, "cuInit");
+            int (*count)(int *) = dlsym(library, "cuDeviceGetCount");
+            int status = start(0);
+            number = -1;
+            if (status == 0)
+                status = count(&number);
+            printf("status %d, %d GPUs\\n", status, number);
+        }
     }
     return 0;
 }

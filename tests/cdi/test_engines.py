@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from cog_nix.cdi.model import CdiError
 from cog_nix.cdi.registry import VARIABLE
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix.runtime.session import start
 from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle.engines import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
@@ -101,6 +103,33 @@ def test_hooks_are_run(runtime: BundleRuntime, specify: Callable[..., Path], tmp
         return
     with runtime.start(request) as container:
         assert (container.wait(20), container.logs()) == (0, "some words\n")
+
+
+def test_without_a_driver_models_run_without_gpus(
+    runtime: BundleRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
+    monkeypatch.setattr(find, "Machine", lambda: Machine(tmp_path / "empty"))
+    request = ContainerRequest("gpu", gpus="all", command=("ls", "/dev"))
+    with start(runtime, request, SilentReporter()) as container:
+        assert container.wait(20) == 0
+        assert "nvidia" not in container.logs()
+    with pytest.raises(MissingDeviceDriverError):
+        start(runtime, replace(request, gpus="1"), SilentReporter())
+
+
+@pytest.mark.skipif(not Path("/dev/nvidia0").exists(), reason="this machine has no GPU")
+@pytest.mark.parametrize("without", [False, True], ids=["as-it-is", "without-specifications"])
+def test_a_real_driver(
+    without: bool,  # noqa: FBT001
+    runtime: BundleRuntime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if without:
+        monkeypatch.setenv(VARIABLE, str(tmp_path))
+    said = output(runtime, command=("probe", "libcuda.so.1", "libcuda.so"), env={"COUNT": "1"}).splitlines()
+    assert said[1::2] == [f"status 0, {len(Machine().gpus)} GPUs"] * 2
 
 
 @pytest.fixture

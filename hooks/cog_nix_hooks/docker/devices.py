@@ -25,6 +25,8 @@ class Devices:
     """For the daemon to answer."""
     edits: Edits = field(default_factory=Edits)
     """What we know ourselves. It has no hooks: this API takes none."""
+    labels: bool = True
+    """Whether SELinux's labels keep the container from device files; Podman's do, where SELinux is on."""
 
     @property
     def host_config(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Devices:
         return {
             "device_requests": list(self.requests) or None,
             "devices": nodes or None,
+            "security_opt": None if self.labels else ["label=disable"],
             "group_add": [str(gid) for gid in self.edits.additional_gids] or None,
         }
 
@@ -67,9 +70,10 @@ def gpu_request(gpus: str) -> DeviceRequest:
     return DeviceRequest(driver="nvidia", capabilities=[["gpu"]], **wanted)
 
 
-def by_name(names: Sequence[str]) -> Devices:
+def by_name(names: Sequence[str], *, labels: bool = True) -> Devices:
     """Return a request for devices by their qualified names (Docker since 25, Podman since 5.5)."""
-    return Devices((DeviceRequest(driver="cdi", device_ids=list(names), capabilities=[["cdi"]]),))
+    request = DeviceRequest(driver="cdi", device_ids=list(names), capabilities=[["cdi"]])
+    return Devices((request,), labels=labels)
 
 
 def known_to_docker(gpus: str, info: Mapping[str, Any]) -> list[str]:

@@ -82,14 +82,14 @@ class PodmanRuntime(DockerRuntime):
         takes_names = version(said) >= _TAKES_NAMES
         if self.endpoint.socket_path is None:
             if takes_names:
-                return by_name(request.qualified())
+                return by_name(request.qualified(), labels=False)
             raise MissingDeviceDriverError(
                 f"Podman {said} at {self.endpoint.host} gives no GPUs through its API.",
                 hint="Update it to 5.5 or newer, or run cog-nix there.",
             )
         if takes_names and (names := described(request, Registry.read(FOLDERS), Machine())):
-            return by_name(names)
-        return Devices(edits=find_devices(gpus, runs_hooks=False))
+            return by_name(names, labels=False)
+        return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store. Podman reads whole archives only."""
