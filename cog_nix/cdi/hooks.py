@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from cog_nix.cdi.model import Mount
 
 _PROGRAMS = {"nvidia-cdi-hook", "nvidia-ctk"}
-_NOT_NEEDED = {"enable-cuda-compat", "disable-device-node-modification", "noop"}
-"""Commands without which CUDA works: the first prefers a newer libcuda that an image may bring, the second
-keeps programs from making device files."""
+_NOT_NEEDED = {
+    "enable-cuda-compat",
+    "disable-device-node-modification",
+    "update-nvidia-params",
+    "update-application-profile",
+    "noop",
+}
+"""Commands without which CUDA works: the first prefers a newer libcuda that an image may bring, the next two keep
+programs from making device files, and the fourth hides other GPUs from EGL."""
 
 
 def without(edits: Edits, *, all_of_them: bool) -> Edits:

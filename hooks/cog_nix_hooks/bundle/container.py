@@ -13,12 +13,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from cog_nix.cdi import place
-from cog_nix.cdi.find import find_devices
-from cog_nix.cdi.model import Edits, Placement
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle import devices, engines, join
 from cog_nix_hooks.bundle.layers import lock, private, remove
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 
@@ -48,7 +45,7 @@ def start_container(
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
         RuntimeFailure: it cannot be started.
     """
-    devices = find_devices(request.gpus, runs_hooks=engines.runs_hooks(engine)) if request.gpus else Edits()
+    gpus = devices.find(request.gpus, engine)
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     folder = store.root / "containers" / name
     with ExitStack() as stack:
@@ -67,8 +64,7 @@ def start_container(
         process = describe(image, request, layers, name)
         command = [
             *join.prepare(folder, layers, way),
-            *_placing(folder, devices),
-            *engines.prepare(engine, folder, process, name, devices),
+            *devices.equipped(engine, folder, gpus, engines.prepare(engine, folder, process, name)),
         ]
         interactive = request.interactive or request.tty
         running = subprocess.Popen(
@@ -82,14 +78,6 @@ def start_container(
         )
         return BundleContainer(running, process.port, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
-
-
-def _placing(folder: Path, devices: Edits) -> list[str]:
-    """Return the words before the engine's command that write what devices need into the root file system."""
-    if devices.placement == Placement():
-        return []
-    (folder / "placement.json").write_text(place.dump(devices.placement))
-    return place.command(Path("rootfs"), folder / "placement.json")
 
 
 def sweep(containers: Path) -> None:

@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.model import Edits
-from cog_nix.cdi.oci import apply
 from cog_nix_hooks.bundle.oci import SHARED_MEMORY, binds, bundle_config
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ ENGINES = ("crun", "runc", "bwrap")
 
 _ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian puts runc; a plain user's PATH is without it."""
-_NO_DEVICES = Edits()
 HYBRID = Path("/sys/fs/cgroup/unified/cgroup.procs")
 """With both versions of cgroups mounted, crun refuses to start anything."""
 
@@ -36,14 +33,7 @@ def find_engine() -> str | None:
     return next((path for path in map(program, usable) if path), None)
 
 
-def runs_hooks(engine: str) -> bool:
-    """Whether an engine runs the hooks of a runtime configuration."""
-    return Path(engine).name != "bwrap"
-
-
-def prepare(
-    engine: str, folder: Path, process: Process, name: str, devices: Edits = _NO_DEVICES
-) -> list[str]:
+def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]:
     """Write what an engine reads into a container's folder; return the command that runs the container.
 
     Environment variables may be secrets: they stand in files that only their owner can read, and in no
@@ -54,39 +44,28 @@ def prepare(
         folder: of the container; ``rootfs`` in it is the root file system, and it is the working folder.
         process: what runs in it.
         name: of the container.
-        devices: what it needs for the devices that it gets.
     """
     hosts = folder / "hosts"
     hosts.write_text(f"{_hosts()}\n127.0.1.1\t{name}\n")
     if Path(engine).name == "bwrap":
         arguments = folder / "arguments"
         arguments.write_bytes(
-            b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, hosts, devices))
+            b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, hosts))
         )
         return ["sh", "-c", 'exec "$0" --args 9 -- "$@" 9<arguments', engine, *process.args]
-    config = apply(bundle_config(process, name, hosts), devices, rootless=os.geteuid() != 0)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(bundle_config(process, name, hosts)))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
 
 
-def _bubblewrap(process: Process, name: str, hosts: Path, devices: Edits) -> list[str]:
+def _bubblewrap(process: Process, name: str, hosts: Path) -> list[str]:
     words = ["--bind", "rootfs", "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
     words += ["--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108 - in the container
     for source, target in binds(process, hosts):
         words += ["--bind", str(source), target]
-    for node in devices.device_nodes:
-        words += ["--dev-bind", node.host_path, node.path]
-    for mount in devices.mounts:
-        bind = "--ro-bind" if mount.read_only else "--bind"
-        words += (
-            [bind, mount.host_path, mount.container_path]
-            if mount.binds
-            else [f"--{mount.type}", mount.container_path]
-        )
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
-    for key, value in {**process.env, **devices.variables}.items():
+    for key, value in process.env.items():
         words += ["--setenv", key, value]
     return words
 
