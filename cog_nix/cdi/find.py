@@ -28,7 +28,7 @@ def find_devices(gpus: str, *, runs_hooks: bool, machine: Machine | None = None)
     """Return what a container needs for the GPUs that are asked for.
 
     Args:
-        gpus: as ``docker run --gpus`` takes it.
+        gpus: as ``docker run --gpus`` takes it; 0 GPUs need nothing.
         runs_hooks: whether the runtime runs the hooks of specifications. Otherwise the known ones become a
             placement, and the edits have no hooks.
         machine: where they are; None: this one.
@@ -39,6 +39,8 @@ def find_devices(gpus: str, *, runs_hooks: bool, machine: Machine | None = None)
         RuntimeFailure: the request is none, or asks for a GPU that is not here.
     """
     request = GpuRequest.parse(gpus)
+    if request == GpuRequest():
+        return Edits()
     machine = machine or Machine()
     registry = Registry.read(folders())
     try:

@@ -26,8 +26,8 @@ _NOT_NEEDED = {
     "update-application-profile",
     "noop",
 }
-"""Commands without which CUDA works: the first prefers a newer libcuda that an image may bring, the next two keep
-programs from making device files, and the fourth hides other GPUs from EGL."""
+"""Commands without which CUDA works: the first prefers a newer libcuda that an image may bring, the next two
+keep programs from making device files, and the fourth hides other GPUs from EGL."""
 
 
 def without(edits: Edits, *, all_of_them: bool) -> Edits:

@@ -9,7 +9,7 @@ import pytest
 from cog_nix.cdi.find import LIBRARY_FOLDER, discover, find_devices
 from cog_nix.cdi.gpus import GpuRequest
 from cog_nix.cdi.machine import Machine
-from cog_nix.cdi.model import CdiError
+from cog_nix.cdi.model import CdiError, Edits
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.failures import MissingDeviceDriverError
 
@@ -63,7 +63,6 @@ def three(driver: Driver) -> Machine:
     [
         pytest.param("all", ["nvidia2", "nvidia0", "nvidia1"], id="all"),
         pytest.param("2", ["nvidia2", "nvidia0"], id="number"),
-        pytest.param("0", [], id="none"),
         pytest.param("device=1", ["nvidia0"], id="index"),
         pytest.param("device=GPU-cccc,1,2", ["nvidia1", "nvidia0"], id="uuid"),
     ],
@@ -74,6 +73,13 @@ def test_which_gpus(gpus: str, nodes: list[str], three: Machine) -> None:
     control = ["nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap1"]
     assert [node.path for node in edits.device_nodes] == [f"/dev/{name}" for name in [*nodes, *control]]
     assert all(node.host_path == f"{three.root}{node.path}" for node in edits.device_nodes)
+
+
+@pytest.mark.parametrize("specified", [True, False])
+def test_no_gpus_need_nothing(specified: bool, specify: Callable[..., Path], tmp_path: Path) -> None:  # noqa: FBT001
+    if specified:
+        specify({"all": NULL})
+    assert find_devices("0", runs_hooks=True, machine=Machine(tmp_path / "empty")) == Edits()
 
 
 @pytest.mark.parametrize(
