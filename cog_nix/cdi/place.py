@@ -147,6 +147,7 @@ def main() -> None:
         try:
             os.chroot(root)
             os.chdir("/")
+            os.umask(0o022)  # the container's users are to read it, whatever this one's files are like
             write(wanted)
             status = 0
         except (OSError, ValueError) as error:

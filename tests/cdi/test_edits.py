@@ -200,7 +200,7 @@ def test_placing_stays_inside_the_root(tmp_path: Path) -> None:
     (root / "usr/bin/x").write_text("the image's own")
     (tmp_path / "placement.json").write_text(place.dump(PLACEMENT))
     command = [*place.command(root, tmp_path / "placement.json"), "touch", str(tmp_path / "after")]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, umask=0o077)
     assert (tmp_path / "after").exists()
     assert sorted(path.name for path in outside.iterdir()) == ["conf"]
     assert (root / str(outside)[1:] / "libcuda.so").readlink() == Path("libcuda.so.1")
@@ -208,6 +208,8 @@ def test_placing_stays_inside_the_root(tmp_path: Path) -> None:
     assert (root / "real" / Path(place.CONFIGURATION).name).read_text() == f"{LIB}\n"
     assert linker.entries((root / "etc/ld.so.cache").read_bytes()) == KNOWN
     assert (root / "etc").stat().st_mode & 0o777 == 0o700
+    assert (root / "etc/ld.so.cache").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "after").stat().st_mode & 0o777 == 0o600, "the command has its own"
 
 
 @pytest.mark.root
