@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SKIP = "COG_SKIP_GPU_CHECK"
 _CHECK = "GPU"
+_MEMORY = "/dev/nvidia-uvm"
+"""Unified memory. The first CUDA program after a start of the machine makes it, outside of containers."""
 _WRITE = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
 
 
@@ -86,6 +88,13 @@ def _driver(machine: Machine, highest: Version | None) -> Iterator[Finding]:
 
 
 def _devices(machine: Machine, registry: Registry) -> Iterator[Finding]:
+    if machine.gpus and _MEMORY not in machine.control_nodes:
+        yield Finding(
+            _CHECK,
+            "warning",
+            f"There is no {_MEMORY}, without which CUDA does not start in a container.",
+            "sudo nvidia-modprobe -u -c=0",
+        )
     files = ", ".join(str(one.path) for one in registry.specifications if one.kind == KIND)
     try:
         if specified(GpuRequest(-1), registry, machine) is None:

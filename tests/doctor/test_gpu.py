@@ -168,6 +168,15 @@ def test_a_driver_that_waits_for_a_reboot(driver: Driver) -> None:  # noqa: F811
 
 
 @pytest.mark.usefixtures("specify")
+def test_a_driver_that_nobody_has_used_yet(driver: Driver) -> None:  # noqa: F811
+    driver.add_gpu(0)
+    (driver.root / "dev/nvidia-uvm").unlink()
+    found = list(gpu.examine(None, Machine(driver.root)))
+    assert severities(found) == ["ok", "warning", "ok"]
+    assert found[1].remedy == "sudo nvidia-modprobe -u -c=0"
+
+
+@pytest.mark.usefixtures("specify")
 def test_a_driver_without_libraries(driver: Driver) -> None:  # noqa: F811
     driver.add_gpu(0)
     for path in driver.folder.iterdir():
