@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.doctor import machine, project
+from cog_nix.doctor import gpu, machine, project
 from cog_nix.plugins import ask
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
     """
     found = [*project.examine(where)] if where else []
     found += machine.examine(context.cache_dir)
+    found += gpu.examine(where)
     for answer in ask(plugins, "diagnose", context=context):
         found += answer or ()
     return found

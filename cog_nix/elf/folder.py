@@ -35,7 +35,7 @@ def scan_project(root: Path) -> Scan:
         if stat.S_ISLNK(mode) and is_library(path):
             links.append(path)
         elif stat.S_ISREG(mode) and may_be_elf(path, executable=bool(mode & 0o111)):
-            found.append((path, _read_file(root / path)))
+            found.append((path, read_file(root / path)))
     return gather(found, links)
 
 
@@ -63,7 +63,8 @@ def scan_fragment(fragment: Path) -> Scan:
     return gather(found, links)
 
 
-def _read_file(path: Path) -> Dynamic | None:
+def read_file(path: Path) -> Dynamic | None:
+    """Return what a file tells the loader, or None when it is no program or library for x86-64."""
     try:
         with path.open("rb") as file:
             return _read_open(file)

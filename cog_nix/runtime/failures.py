@@ -6,4 +6,4 @@ from cog_nix.errors import RuntimeFailure
 
 
 class MissingDeviceDriverError(RuntimeFailure):
-    """The daemon has no driver for the GPUs that were asked for."""
+    """There is no driver for the GPUs that were asked for, or the daemon has none."""

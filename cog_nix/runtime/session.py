@@ -69,9 +69,10 @@ def start(runtime: Runtime, request: ContainerRequest, reporter: Reporter) -> Co
     """
     try:
         return runtime.start(request)
-    except MissingDeviceDriverError:
+    except MissingDeviceDriverError as error:
         # `all` is what a project with `gpu: true` gets unasked; who names devices wants to hear about it.
         if request.gpus != "all":
             raise
         reporter.warn("Missing device driver, re-trying without GPU")
+        reporter.info(error.message)
         return runtime.start(replace(request, gpus=None))

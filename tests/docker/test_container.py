@@ -21,7 +21,8 @@ from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix.spec import ContainerRequest
-from cog_nix_hooks.docker.container import feed_lines, gpu_request
+from cog_nix_hooks.docker.container import feed_lines
+from cog_nix_hooks.docker.devices import gpu_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -67,6 +67,15 @@ def test_a_full_disk(tmp_path: Path) -> None:
     [
         pytest.param({}, False, {"Docker": "ok", "GPU": "ok"}, id="plain"),
         pytest.param({}, True, {"Docker": "ok", "GPU": "warning"}, id="driver-without-toolkit"),
+        pytest.param(
+            {"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]},
+            True,
+            {"Docker": "ok", "GPU": "ok"},
+            id="cdi",
+        ),
+        pytest.param(
+            {"CDISpecDirs": ["/nowhere"]}, True, {"Docker": "ok", "GPU": "warning"}, id="cdi-without-gpus"
+        ),
         pytest.param({"Runtimes": {"nvidia": {}}}, True, {"Docker": "ok", "GPU": "ok"}, id="gpu"),
         pytest.param({"Architecture": "aarch64"}, False, {"Docker": "warning", "GPU": "ok"}, id="arm"),
     ],

@@ -138,6 +138,10 @@ def test_a_session_removes_its_container_after_a_failure(model: FakeModel, fake_
 class Warnings(SilentReporter):
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.reasons: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.reasons.append(text)
 
     def warn(self, text: str) -> None:
         self.texts.append(text)
@@ -151,6 +155,8 @@ def test_without_a_driver_all_gpus_become_none(fake_runtime: FakeRuntime) -> Non
         pass
     assert [(one.gpus, one.env) for one in fake_runtime.requests] == [("all", {"A": "1"}), (None, {"A": "1"})]
     assert reporter.texts == ["Missing device driver, re-trying without GPU"]
+    assert len(reporter.reasons) == 1
+    assert "driver" in reporter.reasons[0]
 
 
 def test_named_gpus_are_not_silently_dropped(fake_runtime: FakeRuntime) -> None:

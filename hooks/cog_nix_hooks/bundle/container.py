@@ -15,8 +15,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix.runtime.failures import MissingDeviceDriverError
-from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle import devices, engines, join
 from cog_nix_hooks.bundle.layers import lock, private, remove
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 
@@ -43,14 +42,10 @@ def start_container(
         way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
 
     Raises:
-        MissingDeviceDriverError: GPUs are asked for.
+        MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
         RuntimeFailure: it cannot be started.
     """
-    if request.gpus:
-        raise MissingDeviceDriverError(
-            "The daemonless runtime gives containers no GPUs.",
-            hint="Use --runtime docker, or leave out --gpus.",
-        )
+    gpus = devices.find(request.gpus, engine)
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     folder = store.root / "containers" / name
     with ExitStack() as stack:
@@ -69,7 +64,7 @@ def start_container(
         process = describe(image, request, layers, name)
         command = [
             *join.prepare(folder, layers, way),
-            *engines.prepare(engine, folder, process, name),
+            *devices.equipped(engine, folder, gpus, engines.prepare(engine, folder, process, name)),
         ]
         interactive = request.interactive or request.tty
         running = subprocess.Popen(

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.cdi.gpus import ALL, KIND
+from cog_nix.cdi.registry import Registry
 from cog_nix.errors import RuntimeFailure
 from cog_nix.spec import Finding
 from cog_nix_hooks.docker.endpoint import find_endpoint
@@ -55,7 +57,9 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
     if os.environ.get(SKIP_GPU):
         return
     runtimes = info.get("Runtimes") or {}
-    if has_driver and "nvidia" not in runtimes:
+    if has_driver and "nvidia" not in runtimes and _by_name(info):
+        yield Finding("GPU", "ok", "Docker can use NVIDIA's GPUs by their CDI names")
+    elif has_driver and "nvidia" not in runtimes:
         yield Finding(
             "GPU",
             "warning",
@@ -65,3 +69,13 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
         )
     else:
         yield Finding("GPU", "ok", "Docker can use NVIDIA's GPUs" if has_driver else "no NVIDIA driver here")
+
+
+def _by_name(info: dict[str, Any]) -> bool:
+    """Whether the daemon knows specifications of GPUs; before version 28.2 only its folders tell."""
+    from cog_nix_hooks.docker.devices import known_to_docker  # noqa: PLC0415 - imports the SDK
+
+    if not known_to_docker(ALL, info):
+        return False
+    specified = Registry.read([Path(folder) for folder in info.get("CDISpecDirs") or ()])
+    return bool(info.get("DiscoveredDevices")) or specified.knows(KIND)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import secrets
 import signal
+import tarfile
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import docker
-from docker.types import DeviceRequest
 
+from cog_nix.cdi import linker, place
+from cog_nix.cdi.model import Placement
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.docker.attach import Attachment
+from cog_nix_hooks.docker.devices import Devices, gpu_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,21 +36,34 @@ _STOP_SECONDS = 3
 _SHARED_MEMORY = 6 << 30
 """Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
-_NO_DRIVER = ("could not select device driver", "nvidia-container-cli: initialization error")
+_NO_DRIVER = (
+    *("could not select device driver", "nvidia-container-cli: initialization error"),
+    *("CDI device injection failed", "unresolvable CDI devices"),
+)
 
 
-def start_container(client: docker.APIClient, request: ContainerRequest) -> DockerContainer:
+def start_container(
+    client: docker.APIClient, request: ContainerRequest, devices: Devices | None = None
+) -> DockerContainer:
     """Create and start a container that publishes port 5000 on loopback, or what the request says.
+
+    Args:
+        client: the daemon.
+        request: what to start.
+        devices: what it gets of the GPUs that the request names; None: what NVIDIA's device driver gives.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
         RuntimeFailure: it cannot be started.
     """
+    if devices is None:
+        devices = Devices((gpu_request(request.gpus),)) if request.gpus else Devices()
     # A name of our own: an interrupted creation can be undone although its answer never came.
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     cleanup = _Cleanup(client, name)
     try:
-        _create(client, name, request)
+        _create(client, name, request, devices)
+        _place(client, name, devices)
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
@@ -212,12 +229,12 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> None:
+def _create(client: docker.APIClient, name: str, request: ContainerRequest, devices: Devices) -> None:
     bindings, exposed = _ports(request)
     host_config = client.create_host_config(
         port_bindings=bindings,
-        binds=[f"{source}:{target}" for source, target in request.mounts],
-        device_requests=[gpu_request(request.gpus)] if request.gpus else None,
+        binds=[*(f"{source}:{target}" for source, target in request.mounts), *devices.binds],
+        **devices.host_config,
         extra_hosts={"host.docker.internal": "host-gateway"} if request.reach_host else None,
         shm_size=_SHARED_MEMORY,
     )
@@ -225,7 +242,7 @@ def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> N
         request.image,
         command=list(request.command) if request.command is not None else None,
         entrypoint=list(request.entrypoint) if request.entrypoint is not None else None,
-        environment=dict(request.env),
+        environment={**request.env, **devices.edits.variables},
         ports=exposed,
         host_config=host_config,
         labels={OWNER_LABEL: str(os.getpid())},
@@ -234,6 +251,21 @@ def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> N
         tty=request.tty,
         working_dir=request.workdir,
     )
+
+
+def _place(client: docker.APIClient, name: str, devices: Devices) -> None:
+    """Put the driver where the linker finds it, into a container that does not run yet."""
+    placement = devices.edits.placement
+    if placement == Placement():
+        return
+    try:
+        stream, _ = client.get_archive(name, linker.PATH)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            member = tar.extractfile(tar.getmembers()[0])
+            cache = member.read() if member else b""
+    except docker.errors.NotFound:
+        cache = b""  # the image has none
+    client.put_archive(name, "/", place.archive(placement, cache))
 
 
 def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:
@@ -248,30 +280,6 @@ def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:
 
 def _published_port(request: ContainerRequest) -> int | None:
     return next((host for _, host, port in request.publish if f"{port}/tcp" == _PORT), None)
-
-
-def gpu_request(gpus: str) -> DeviceRequest:
-    """Return what ``docker run --gpus`` makes of its value.
-
-    Args:
-        gpus: ``all``, a number of GPUs, or ``device=0,1``.
-
-    Raises:
-        RuntimeFailure: it is none of these.
-    """
-    wanted: dict[str, Any]
-    text = gpus.strip('"')
-    if text == "all":
-        wanted = {"count": -1}
-    elif text.isdecimal():
-        wanted = {"count": int(text)}
-    elif text.startswith("device="):
-        wanted = {"device_ids": text.removeprefix("device=").split(",")}
-    else:
-        raise RuntimeFailure(
-            f'invalid GPU specification: "{gpus}"', hint="Use --gpus all, a number, or --gpus device=0,1."
-        )
-    return DeviceRequest(driver="nvidia", capabilities=[["gpu"]], **wanted)
 
 
 def _host_port(client: docker.APIClient, name: str) -> int:

@@ -13,15 +13,21 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.paths import cache_dir
+from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint
+from cog_nix_hooks.docker.engine import sdk_client
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.report import Reporter
+    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix_hooks.docker.devices import Devices
 
+_TAKES_NAMES = (5, 5)
+"""Podman whose Docker API honours requests for CDI devices."""
 _IDLE_SECONDS = 60
 """So long a service that we started waits for the next command."""
 _START_SECONDS = 20
@@ -49,6 +55,41 @@ class PodmanRuntime(DockerRuntime):
         except RuntimeFailure as error:
             return error.message
         return super().available()
+
+    def start(self, request: ContainerRequest) -> Container:
+        """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
+
+        Its Docker API ignored GPUs before version 5.5. Since then it takes CDI names; an older Podman, and
+        one on a machine without specifications, gets what the devices need in single pieces.
+
+        Raises:
+            MissingDeviceDriverError: there is no driver, or Podman is elsewhere and too old to look there.
+        """
+        from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+
+        devices = self._devices(request.gpus) if request.gpus else None
+        return start_container(sdk_client(self.endpoint), request, devices)
+
+    def _devices(self, gpus: str) -> Devices:
+        from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs
+        from cog_nix.cdi.gpus import GpuRequest  # noqa: PLC0415
+        from cog_nix.cdi.machine import Machine  # noqa: PLC0415
+        from cog_nix.cdi.registry import FOLDERS, Registry  # noqa: PLC0415
+        from cog_nix_hooks.docker.devices import Devices, by_name, version  # noqa: PLC0415 - imports the SDK
+
+        request = GpuRequest.parse(gpus)
+        said = str(self._engine.get("/version").get("Version", ""))
+        takes_names = version(said) >= _TAKES_NAMES
+        if self.endpoint.socket_path is None:
+            if takes_names:
+                return by_name(request.qualified(), labels=False)
+            raise MissingDeviceDriverError(
+                f"Podman {said} at {self.endpoint.host} gives no GPUs through its API.",
+                hint="Update it to 5.5 or newer, or run cog-nix there.",
+            )
+        if takes_names and (names := described(request, Registry.read(FOLDERS), Machine())):
+            return by_name(names, labels=False)
+        return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store. Podman reads whole archives only."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.docker.archive import full_name, load_image
 from cog_nix_hooks.docker.endpoint import find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
@@ -102,10 +103,20 @@ class DockerRuntime:
             client.close()
 
     def start(self, request: ContainerRequest) -> Container:
-        """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`."""
-        from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+        """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
 
-        return start_container(sdk_client(self.endpoint), request)
+        A daemon without NVIDIA's device driver is asked for GPUs by their CDI names, where it knows such.
+        """
+        from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+        from cog_nix_hooks.docker.devices import by_name, known_to_docker  # noqa: PLC0415 - as above
+
+        try:
+            return start_container(sdk_client(self.endpoint), request)
+        except MissingDeviceDriverError:
+            names = known_to_docker(request.gpus or "", self._engine.get("/info"))
+            if not names:
+                raise
+        return start_container(sdk_client(self.endpoint), request, by_name(names))
 
     def _inspect(self, reference: str) -> dict[str, Any] | None:
         try:
