@@ -18,6 +18,7 @@ from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
+from cog_nix.lock import cog_base
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.made import Made
@@ -144,7 +145,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
-        check_offline(project, config, settings, nix, services.cache)
+        check_offline(project, config, settings, nix, services.cache, asked=options.policy.cog_base)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     provide(project, lock, nix, context)
@@ -243,7 +244,9 @@ def explain(project: Project, name: str) -> list[str]:
     for line in cog_config.requirement_lines(document, project.root):
         if found := _REQUIREMENT.match(line.text):
             python.setdefault(lock_explain.normalised(found[0]), f"{file}:{line.number}")
-    return lock_explain.explain(lock, name, lock_explain.Asked(asked_in(project, loaded), python))
+    base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
+    asked = {**base, **asked_in(project, loaded)}
+    return lock_explain.explain(lock, name, lock_explain.Asked(asked, python))
 
 
 def optional_nix() -> nix_store.Nix | None:

@@ -153,7 +153,7 @@ def build(
     secrets = parse(secret or (), Path.cwd(), os.environ)
     wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
-        policy=Policy(update=update_lock),
+        policy=Policy(update=update_lock, cog_base=use_cog_base_image),
         tag=tag,
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
@@ -236,11 +236,21 @@ def keep_document(config_file: str | None, document: str) -> None:
     write_atomically(state / "openapi_schema.json", document.encode())
 
 
-def build_for_run(config_file: str | None) -> tuple[str, str]:
-    """Build the project here and load it; return its reference and OpenAPI document."""
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+def options_of_run(*, cog_base: bool | None) -> BuildOptions:
+    """Return the options of a build whose image is run at once.
 
-    built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
+    Args:
+        cog_base: whether the packages of Cog's base image come; None: not said.
+    """
+    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+
+    return BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
+
+
+def build_for_run(config_file: str | None, *, cog_base: bool | None = None) -> tuple[str, str]:
+    """Build the project here and load it; return its reference and OpenAPI document."""
+    built = build_image(config_file or "cog.yaml", options_of_run(cog_base=cog_base))
     keep_document(config_file, built.openapi)
     runtime = find_runtime()
     tag = with_tag(built.tag)

@@ -76,7 +76,7 @@ def execute(
     ports = tuple(map(parse_port, publish or ()))
     runtime = find_runtime()
     reporter.info("Building Docker image from environment in cog.yaml...\n")
-    mounted = prepare(config_file, runtime, needs_schema=False)
+    mounted = prepare(config_file, runtime, needs_schema=False, cog_base=use_cog_base_image)
     reporter.info(
         f"\nRunning {shlex.join(words)} in Docker with the current directory mounted as a volume...\n"
     )

@@ -47,7 +47,7 @@ CogBase = Annotated[
     typer.Option(
         "--use-cog-base-image/--no-use-cog-base-image",
         show_default=False,
-        help=f"{_NO_EFFECT} Images are built from Debian packages.",
+        help="Add the system packages of Cog's base image, or leave them out. [default: as the lock has it]",
     ),
 ]
 SeparateWeights = Annotated[
@@ -68,7 +68,6 @@ Gpus = Annotated[
 ]
 
 _WHY: Mapping[str, str] = {
-    "--use-cog-base-image": "images are built from Debian packages, not from a prebuilt base image",
     "--use-cuda-base-image": "CUDA's libraries come with the wheels that ask for them",
     "--separate-weights": "layers are cut by how often their files change",
     "--timestamp": "every file and image has a fixed time already",
@@ -130,7 +129,10 @@ class BuildFlags:
         yield "--dockerfile", self.dockerfile
 
     def _without_effect(self) -> Iterator[str]:
-        yield from (flag for flag, value in self._bases() if value is not None)
+        if self.use_cuda_base_image is not None:
+            yield "--use-cuda-base-image"
+        if self.dockerfile is not None:
+            yield "--dockerfile"
         if self.timestamp is not None:
             yield "--timestamp"
         switches = ("separate_weights", "strip", "precompile", "skip_schema_validation")

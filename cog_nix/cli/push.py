@@ -100,7 +100,7 @@ def push(
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     options = BuildOptions(
-        policy=Policy(update=update_lock),
+        policy=Policy(update=update_lock, cog_base=use_cog_base_image),
         tag=tag,
         openapi=openapi_schema,
         runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
