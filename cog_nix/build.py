@@ -6,6 +6,7 @@ import functools
 import os
 import posixpath
 import re
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
@@ -87,6 +88,8 @@ class Services:
     plugins: Plugins
     reporter: Reporter
     cache: Path = field(default_factory=cache_dir)
+    meanwhile: Callable[[], object] | None = None
+    """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
@@ -153,6 +156,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     spec = {**nix_spec(project, config, labels(project, options), tag, api.handed_in), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
+    if services.meanwhile:
+        threading.Thread(target=services.meanwhile, daemon=True).start()
     image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
     made = Made(image, lock, nix.store_dir, project.state_dir)
     if made.is_new and not options.offline:

@@ -29,6 +29,8 @@ from cog_nix.image import with_tag
 from cog_nix.plugins import Plugins, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
@@ -191,14 +193,22 @@ def _annotation(text: str) -> tuple[str, str]:
     return name, value
 
 
-def build_image(config_file: str, options: BuildOptions) -> Built:
-    """Build the project here; nothing is loaded anywhere."""
+def build_image(
+    config_file: str, options: BuildOptions, meanwhile: Callable[[], object] | None = None
+) -> Built:
+    """Build the project here; nothing is loaded anywhere.
+
+    Args:
+        config_file: its name.
+        options: what the user decided.
+        meanwhile: see :class:`cog_nix.build.Services`.
+    """
     from cog_nix.build import Services  # noqa: PLC0415 - a faster --help
     from cog_nix.build import build as build_project  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
-    return build_project(project, options, Services(plugins(), reporter))
+    return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
 def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
