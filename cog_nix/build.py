@@ -19,6 +19,7 @@ from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
+from cog_nix.large import large_files, with_folders
 from cog_nix.lock import cog_base
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
@@ -281,13 +282,17 @@ def nix_spec(
     project: Project, config: Config, labels: Mapping[str, str], tag: str, openapi: str
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
+    included = dict.fromkeys(map(_text, _included(project, config)), 1)
+    read = _read_in_builds(project, config)
+    large = set(large_files(project.root, included)).difference(read)
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
         "name": name_in_store(tag),
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
-        "included": dict.fromkeys(map(_text, _included(project, config)), 1),
+        "included": {path: 1 for path in included if path not in large} if large else included,
+        **({"weights": with_folders(sorted(large))} if large else {}),
         "core": str(core()),
         "labels": dict(labels),
         "openapi": openapi,
@@ -299,8 +304,15 @@ def nix_spec(
 def _included(project: Project, config: Config) -> Iterator[str]:
     """Yield the files and folders that the build sees: the image's, and those that it only reads."""
     yield from Ignore.load(project.root).walk()
-    yield ".dockerignore"
-    read = [project.config_path.relative_to(project.root).as_posix()]
+    for name in map(PurePosixPath, _read_in_builds(project, config)):
+        yield str(name)
+        yield from map(str, name.parents)
+
+
+def _read_in_builds(project: Project, config: Config) -> list[str]:
+    """Return the files that the image's builder reads, whether or not they are in the image."""
+    read = [".dockerignore"]
+    read += [project.config_path.relative_to(project.root).as_posix()]
     read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
     read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
     if config.weights:
@@ -308,9 +320,7 @@ def _included(project: Project, config: Config) -> Iterator[str]:
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]
-    for name in map(PurePosixPath, map(posixpath.normpath, read)):
-        yield str(name)
-        yield from map(str, name.parents)
+    return list(map(posixpath.normpath, read))
 
 
 def _text(path: str) -> str:

@@ -51,7 +51,7 @@ CogBase = Annotated[
     ),
 ]
 SeparateWeights = Annotated[
-    bool, typer.Option("--separate-weights", help=f"{_NO_EFFECT} Layers are cut by how often they change.")
+    bool, typer.Option("--separate-weights", help=f"{_NO_EFFECT} Large files are a layer of their own.")
 ]
 Timestamp = Annotated[int | None, typer.Option("--timestamp", hidden=True, help=_NO_EFFECT)]
 Strip = Annotated[bool, typer.Option("--strip", hidden=True, help=_NO_EFFECT)]
@@ -69,7 +69,7 @@ Gpus = Annotated[
 
 _WHY: Mapping[str, str] = {
     "--use-cuda-base-image": "CUDA's libraries come with the wheels that ask for them",
-    "--separate-weights": "layers are cut by how often their files change",
+    "--separate-weights": "files of 10 MiB and more are a layer of their own in any case",
     "--timestamp": "every file and image has a fixed time already",
     "--strip": "shared libraries stay as their packages have them",
     "--precompile": "Python files of packages are always compiled",
