@@ -6,6 +6,7 @@ import functools
 import os
 import posixpath
 import re
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
+from cog_nix.large import large_files, with_folders
+from cog_nix.lock import cog_base
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.made import Made
@@ -29,7 +32,7 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
@@ -86,6 +89,8 @@ class Services:
     plugins: Plugins
     reporter: Reporter
     cache: Path = field(default_factory=cache_dir)
+    meanwhile: Callable[[], object] | None = None
+    """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
@@ -144,7 +149,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
-        check_offline(project, config, settings, nix, services.cache)
+        check_offline(project, config, settings, nix, services.cache, asked=options.policy.cog_base)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     provide(project, lock, nix, context)
@@ -152,6 +157,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     spec = {**nix_spec(project, config, labels(project, options), tag, api.handed_in), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
+    if services.meanwhile:
+        threading.Thread(target=services.meanwhile, daemon=True).start()
     image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
     made = Made(image, lock, nix.store_dir, project.state_dir)
     if made.is_new and not options.offline:
@@ -244,7 +251,9 @@ def explain(project: Project, name: str) -> list[str]:
     for line in cog_config.requirement_lines(document, project.root):
         if found := _REQUIREMENT.match(line.text):
             python.setdefault(lock_explain.normalised(found[0]), f"{file}:{line.number}")
-    return lock_explain.explain(lock, name, lock_explain.Asked(asked_in(project, loaded), python))
+    base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
+    asked = {**base, **asked_in(project, loaded)}
+    return lock_explain.explain(lock, name, lock_explain.Asked(asked, python))
 
 
 def optional_nix() -> nix_store.Nix | None:
@@ -274,13 +283,17 @@ def nix_spec(
     project: Project, config: Config, labels: Mapping[str, str], tag: str, openapi: str
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
+    included = dict.fromkeys(map(_text, _included(project, config)), 1)
+    read = _read_in_builds(project, config)
+    large = set(large_files(project.root, included)).difference(read)
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
         "name": name_in_store(tag),
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
-        "included": dict.fromkeys(map(_text, _included(project, config)), 1),
+        "included": {path: 1 for path in included if path not in large} if large else included,
+        **({"weights": with_folders(sorted(large))} if large else {}),
         "core": str(core()),
         "labels": dict(labels),
         "openapi": openapi,
@@ -292,8 +305,15 @@ def nix_spec(
 def _included(project: Project, config: Config) -> Iterator[str]:
     """Yield the files and folders that the build sees: the image's, and those that it only reads."""
     yield from Ignore.load(project.root).walk()
-    yield ".dockerignore"
-    read = [project.config_path.relative_to(project.root).as_posix()]
+    for name in map(PurePosixPath, _read_in_builds(project, config)):
+        yield str(name)
+        yield from map(str, name.parents)
+
+
+def _read_in_builds(project: Project, config: Config) -> list[str]:
+    """Return the files that the image's builder reads, whether or not they are in the image."""
+    read = [".dockerignore"]
+    read += [project.config_path.relative_to(project.root).as_posix()]
     read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
     read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
     if config.weights:
@@ -301,9 +321,7 @@ def _included(project: Project, config: Config) -> Iterator[str]:
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]
-    for name in map(PurePosixPath, map(posixpath.normpath, read)):
-        yield str(name)
-        yield from map(str, name.parents)
+    return list(map(posixpath.normpath, read))
 
 
 def _text(path: str) -> str:

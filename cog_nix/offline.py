@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cog_nix.config import commands
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch.store import Store
+from cog_nix.lock import cog_base, inputs, seed
 from cog_nix.lock import format as lock_format
-from cog_nix.lock import inputs, seed
 from cog_nix.lock.format import artifacts_of, built_from
 from cog_nix.runs.ensure import STORE_NAME
 from cog_nix.runs.keys import fitting
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def check_offline(project: Project, config: Config, settings: Settings, nix: Nix, cache: Path) -> None:
+def check_offline(
+    project: Project, config: Config, settings: Settings, nix: Nix, cache: Path, *, asked: bool | None = None
+) -> None:
     """Refuse a build that would need the network.
 
     Args:
@@ -34,13 +36,15 @@ def check_offline(project: Project, config: Config, settings: Settings, nix: Nix
         settings: cog-nix.toml.
         nix: the store.
         cache: folder of downloads.
+        asked: whether the packages of Cog's base image come (:mod:`cog_nix.lock.cog_base`).
 
     Raises:
         LockError: there is no lock that fits.
         FetchError: something that the lock names is neither in the store nor among the downloads.
     """
     lock = lock_format.read(project.lock_path)
-    if lock is None or lock.inputs != inputs.digest(config, settings):
+    settings = cog_base.settled(settings, lock, asked)
+    if lock is None or lock.inputs != inputs.digest(config, settings, project.root):
         state = "is missing" if lock is None else f"does not fit {project.config_path.name} any more"
         raise LockError(
             f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",

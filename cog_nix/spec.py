@@ -216,6 +216,8 @@ class ContainerRequest:
     """Keep the container's stdin open until the other end closes it."""
     tty: bool = False
     """Give it a terminal of its own; stdout and stderr are then one stream."""
+    size: tuple[int, int] | None = None
+    """Rows and columns of that terminal before the command looks; None: as it happens to be."""
     publish: tuple[tuple[str, int, int], ...] = ()
     """``(host address, host port, container port)``; nothing else is published then."""
     workdir: str | None = None

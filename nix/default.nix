@@ -20,6 +20,8 @@
   config ? "cog.yaml",
   # Project files to take, as { "relative/path" = 1; }, folders included; null: all that .dockerignore leaves.
   included ? null,
+  # Large files of the project, as { "relative/path" = 1; } with the folders above them: a layer of their own.
+  weights ? { },
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
   core ? ../cog_nix,
   # Labels that only whoever builds knows: revision, version, annotations.
@@ -55,7 +57,7 @@ let
   };
   wheels = import ./layers/wheels.nix (args // { inherit interpreter debs; });
   runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
-  source = import ./layers/source.nix (args // { inherit project config included openapi; });
+  source = import ./layers/source.nix (args // { inherit project config included weights openapi; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
@@ -79,12 +81,13 @@ let
       // interpreter.fragments
       // runs.fragments
       // { source = null; }
-    )) locked.layers;
+    )) locked.layers ++ source.weights;
     closures = import ./layers/closures.nix args;
     folder = import ./layers/folder.nix args;
   };
   image = import ./image.nix {
-    inherit derive locked source description;
+    inherit derive locked description;
+    source = source.spec;
     distributions = builtins.attrValues wheels;
     results = map (result: "${result}") runs.results;
   };

@@ -780,6 +780,18 @@ in
     expr = map (layer: layer.name) (spec (image { })).layers;
     expected = map builtins.head lock.layers;
   };
+  imageHasLargeFilesBelowTheProject = {
+    expr = map (layer: layer.name) (spec (image {
+      included."cog.yaml" = 1;
+      weights."default.nix" = 1;
+    })).layers;
+    expected = map builtins.head (
+      builtins.filter (layer: builtins.head layer != "source") lock.layers
+    ) ++ [
+      "weights"
+      "source"
+    ];
+  };
   imageIsTheSameFromAShuffledLock = {
     expr = (image { lock = file shuffled; }).drvPath;
     expected = (image { }).drvPath;

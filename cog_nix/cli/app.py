@@ -31,7 +31,7 @@ from cog_nix.cli import (
     train,
     upstream,
 )
-from cog_nix.cli.arguments import command_of, normalize
+from cog_nix.cli.arguments import as_options, command_of, normalize
 from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
@@ -151,7 +151,7 @@ def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
-        return _intercepted(plugins, arguments, program)
+        return _intercepted(plugins, as_options(arguments), program)
 
     return _guarded(do)
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SHORT = re.compile(r"(-[A-Za-z])=(.*)", re.DOTALL)
 _SWITCHES = {
@@ -18,6 +18,7 @@ _SWITCHES = {
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
     **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help")),
+    **dict.fromkeys(("--verbose", "--quiet")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
@@ -44,8 +45,8 @@ _TAKE_VALUES = frozenset(
     )
 )
 """Options whose value is the next argument, whatever that looks like."""
-_OF_PROGRAM = ("--debug", "--no-color", "--profile")
-"""Switches of the whole program that upstream takes behind the command as well."""
+_OF_PROGRAM = ("--debug", "--verbose", "-v", "--quiet", "-q", "--no-color", "--profile")
+"""Switches of the whole program that are taken behind the command as well, as upstream does."""
 _VALUES_OF_PROGRAM = ("--registry", "--runtime")
 """Options of the whole program that are taken behind the command as well."""
 _WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
@@ -58,7 +59,8 @@ _JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor"})
 
 def normalize(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in the form that typer takes."""
-    values = _TAKE_VALUES - ({"--json"} if command_of(arguments) in _JSON_IS_A_SWITCH else set())
+    json = {"--json"} if command_of(arguments) in _JSON_IS_A_SWITCH else set()
+    values, switches = _TAKE_VALUES - json, {**_SWITCHES, **dict.fromkeys(json)}
     found: list[str] = []
     of_program: list[str] = []
     words: list[str] = []
@@ -72,13 +74,20 @@ def normalize(arguments: Sequence[str]) -> list[str]:
         if argument in values:
             found += [argument, *_next(rest)]
             continue
-        for one in _expand(argument):
+        for one in _expand(argument, switches):
             (of_program if one in _OF_PROGRAM else found).append(one)
         if not argument.startswith("-"):
             words.append(argument)
         if len(words) > 1 and words[0] in _WITH_A_COMMAND_OF_THEIR_OWN:
             return [*of_program, *found[:-1], "--", found[-1], *rest]
     return [*of_program, *found]
+
+
+def as_options(arguments: Sequence[str]) -> list[str]:
+    """Turn ``help build``, as upstream has it, into ``build --help``, and nothing at all into ``--help``."""
+    if arguments[:1] == ["help"] or not arguments:
+        return [*arguments[1:], "--help"]
+    return list(arguments)
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -96,12 +105,12 @@ def _next(rest: Iterator[str]) -> list[str]:
     return [value for value in [next(rest, None)] if value is not None]
 
 
-def _expand(argument: str) -> list[str]:
+def _expand(argument: str, switches: Mapping[str, str | None]) -> list[str]:
     short = _SHORT.fullmatch(argument)
     if short:
         return [short[1], short[2]]
     name, _, value = argument.partition("=")
-    if name not in _SWITCHES or value not in _ON | _OFF:
+    if name not in switches or value not in _ON | _OFF:
         return [argument]
-    off = _SWITCHES[name]
+    off = switches[name]
     return [name] if value in _ON else [off] if off else []

@@ -29,6 +29,8 @@ from cog_nix.image import with_tag
 from cog_nix.plugins import Plugins, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
@@ -153,7 +155,7 @@ def build(
     secrets = parse(secret or (), Path.cwd(), os.environ)
     wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
-        policy=Policy(update=update_lock),
+        policy=Policy(update=update_lock, cog_base=use_cog_base_image),
         tag=tag,
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
@@ -191,14 +193,22 @@ def _annotation(text: str) -> tuple[str, str]:
     return name, value
 
 
-def build_image(config_file: str, options: BuildOptions) -> Built:
-    """Build the project here; nothing is loaded anywhere."""
+def build_image(
+    config_file: str, options: BuildOptions, meanwhile: Callable[[], object] | None = None
+) -> Built:
+    """Build the project here; nothing is loaded anywhere.
+
+    Args:
+        config_file: its name.
+        options: what the user decided.
+        meanwhile: see :class:`cog_nix.build.Services`.
+    """
     from cog_nix.build import Services  # noqa: PLC0415 - a faster --help
     from cog_nix.build import build as build_project  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
-    return build_project(project, options, Services(plugins(), reporter))
+    return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
 def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
@@ -236,11 +246,21 @@ def keep_document(config_file: str | None, document: str) -> None:
     write_atomically(state / "openapi_schema.json", document.encode())
 
 
-def build_for_run(config_file: str | None) -> tuple[str, str]:
-    """Build the project here and load it; return its reference and OpenAPI document."""
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+def options_of_run(*, cog_base: bool | None) -> BuildOptions:
+    """Return the options of a build whose image is run at once.
 
-    built = build_image(config_file or "cog.yaml", BuildOptions(openapi=document_of_environment()))
+    Args:
+        cog_base: whether the packages of Cog's base image come; None: not said.
+    """
+    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+
+    return BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
+
+
+def build_for_run(config_file: str | None, *, cog_base: bool | None = None) -> tuple[str, str]:
+    """Build the project here and load it; return its reference and OpenAPI document."""
+    built = build_image(config_file or "cog.yaml", options_of_run(cog_base=cog_base))
     keep_document(config_file, built.openapi)
     runtime = find_runtime()
     tag = with_tag(built.tag)

@@ -23,13 +23,6 @@ def version_line() -> str:
     return f"cog version {CURRENT} (cog-nix {__version__})"
 
 
-def as_options(arguments: Sequence[str]) -> list[str]:
-    """Turn ``help build``, as upstream has it, into ``build --help``."""
-    if arguments[:1] == ["help"]:
-        return [*arguments[1:], "--help"]
-    return list(arguments)
-
-
 def needs_upstream(arguments: Sequence[str]) -> bool:
     """Whether an option asks for what only a build from a Dockerfile can do."""
     before_dashes = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
@@ -44,7 +37,7 @@ def main() -> None:
     if arguments == ["--version"]:
         sys.stdout.write(f"{version_line()}\n")
         sys.exit()
-    sys.exit(run(as_options(arguments), program=PROGRAM))
+    sys.exit(run(arguments, program=PROGRAM))
 
 
 if __name__ == "__main__":

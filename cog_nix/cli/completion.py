@@ -45,4 +45,15 @@ def completion(ctx: typer.Context, shell: Name) -> None:
     )
 
     program = ctx.find_root().info_name or "cog-nix"
-    typer.echo(get_completion_script(prog_name=program, complete_var=variable(program), shell=shell.value))
+    script = get_completion_script(prog_name=program, complete_var=variable(program), shell=shell.value)
+    typer.echo(script + (_first_time(program) if shell is Shell.zsh else ""))
+
+
+def _first_time(program: str) -> str:
+    """Return what completes at the first Tab as well.
+
+    zsh loads a file of its fpath when it needs the function of the file's name, and calls that. Without this
+    the file only defines a function for the next time (zshcompsys(1), "Autoloaded files").
+    """
+    function = f"_{program.replace('-', '_')}_completion"
+    return f'\n\nif [ "$funcstack[1]" = "_{program}" ]; then\n  {function} "$@"\nfi'

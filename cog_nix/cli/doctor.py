@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _HELP = """Check this machine and the project here.
 
-Looks at Nix and its sandbox, Docker and its GPUs, disks, mirrors, cog.yaml and the predictor.
+Looks at Nix and its sandbox, Docker and its GPUs, disks, mirrors and the index of Python packages; at
+cog.yaml, the predictor, Python files and the lock.
 
 \b
   cog-nix doctor         look, change nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,10 +77,11 @@ def execute(
     ports = tuple(map(parse_port, publish or ()))
     runtime = find_runtime()
     reporter.info("Building Docker image from environment in cog.yaml...\n")
-    mounted = prepare(config_file, runtime, needs_schema=False)
+    mounted = prepare(config_file, runtime, needs_schema=False, cog_base=use_cog_base_image)
     reporter.info(
         f"\nRunning {shlex.join(words)} in Docker with the current directory mounted as a volume...\n"
     )
+    tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()
     request = mounted.request(
         tuple(words),
         env={**variables(env or ()), **_logs()},
@@ -87,7 +89,8 @@ def execute(
         publish=ports,
         interactive=True,
         stdin=True,
-        tty=sys.stdin.isatty() and sys.stdout.isatty(),
+        tty=tty,
+        size=(size.lines, size.columns) if tty else None,
     )
     status = _run(runtime, request)
     if status:

@@ -47,11 +47,11 @@ CogBase = Annotated[
     typer.Option(
         "--use-cog-base-image/--no-use-cog-base-image",
         show_default=False,
-        help=f"{_NO_EFFECT} Images are built from Debian packages.",
+        help="Add the system packages of Cog's base image, or leave them out. [default: as the lock has it]",
     ),
 ]
 SeparateWeights = Annotated[
-    bool, typer.Option("--separate-weights", help=f"{_NO_EFFECT} Layers are cut by how often they change.")
+    bool, typer.Option("--separate-weights", help=f"{_NO_EFFECT} Large files are a layer of their own.")
 ]
 Timestamp = Annotated[int | None, typer.Option("--timestamp", hidden=True, help=_NO_EFFECT)]
 Strip = Annotated[bool, typer.Option("--strip", hidden=True, help=_NO_EFFECT)]
@@ -68,9 +68,8 @@ Gpus = Annotated[
 ]
 
 _WHY: Mapping[str, str] = {
-    "--use-cog-base-image": "images are built from Debian packages, not from a prebuilt base image",
     "--use-cuda-base-image": "CUDA's libraries come with the wheels that ask for them",
-    "--separate-weights": "layers are cut by how often their files change",
+    "--separate-weights": "files of 10 MiB and more are a layer of their own in any case",
     "--timestamp": "every file and image has a fixed time already",
     "--strip": "shared libraries stay as their packages have them",
     "--precompile": "Python files of packages are always compiled",
@@ -130,7 +129,10 @@ class BuildFlags:
         yield "--dockerfile", self.dockerfile
 
     def _without_effect(self) -> Iterator[str]:
-        yield from (flag for flag, value in self._bases() if value is not None)
+        if self.use_cuda_base_image is not None:
+            yield "--use-cuda-base-image"
+        if self.dockerfile is not None:
+            yield "--dockerfile"
         if self.timestamp is not None:
             yield "--timestamp"
         switches = ("separate_weights", "strip", "precompile", "skip_schema_validation")

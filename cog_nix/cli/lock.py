@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cog_nix.cli.build import plugins
-from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
+from cog_nix.cli.flags import CogBase, ConfigFile  # noqa: TC001 - typer reads them
 from cog_nix.cli.terminal import reporter
 
 Upgrade = Annotated[
@@ -40,6 +40,7 @@ def lock(
     upgrade: Upgrade = False,
     explain: Explain = None,
     config_file: ConfigFile = "cog.yaml",
+    use_cog_base_image: CogBase = None,
 ) -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
     from cog_nix import build as building  # noqa: PLC0415 - a faster --help
@@ -64,7 +65,7 @@ def lock(
     loaded, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
-    policy = Policy(update=True, upgrade=moving, links=True)
+    policy = Policy(update=True, upgrade=moving, links=True, cog_base=use_cog_base_image)
     config, asked = loaded.config, building.asked_in(project, loaded)
     new = ensure_lock(
         project, config, settings, policy, lambda: services.resolver(project, config, settings, asked)

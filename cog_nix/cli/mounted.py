@@ -47,7 +47,9 @@ class Mounted:
         return ContainerRequest(self.reference, command=command, mounts=mounts, workdir=SOURCE, **more)
 
 
-def prepare(config_file: str, runtime: Runtime, *, needs_schema: bool = True) -> Mounted:
+def prepare(
+    config_file: str, runtime: Runtime, *, needs_schema: bool = True, cog_base: bool | None = None
+) -> Mounted:
     """Build and load the image of the project here.
 
     Args:
@@ -55,17 +57,17 @@ def prepare(config_file: str, runtime: Runtime, *, needs_schema: bool = True) ->
         runtime: what loads it.
         needs_schema: whether a predictor that cannot be described is an error; a command that only wants the
             environment runs without.
+        cog_base: whether the packages of Cog's base image come; None: not said.
 
     Raises:
         CogNixError: it cannot be built or loaded.
     """
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
-    from cog_nix.cli.build import build_image, document_of_environment, keep_document  # noqa: PLC0415
+    from cog_nix.cli.build import build_image, keep_document, options_of_run  # noqa: PLC0415 - a faster --help
     from cog_nix.image import with_tag  # noqa: PLC0415
     from cog_nix.project import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
-    options = BuildOptions(openapi=document_of_environment())
+    options = options_of_run(cog_base=cog_base)
     try:
         built = build_image(config_file, options)
         keep_document(config_file, built.openapi)

@@ -84,6 +84,8 @@ class Options:
     use_replicate_token: bool = False
     config_file: str | None = None
     debug: bool = False
+    cog_base: bool | None = None
+    """Whether the packages of Cog's base image come; None: not said."""
     train: bool = False
     """Run the training of the model instead of its prediction."""
 
@@ -134,6 +136,7 @@ def run(
         use_replicate_token=use_replicate_token,
         config_file=None if config_file == "cog.yaml" else config_file,
         debug=reporter.verbose,
+        cog_base=use_cog_base_image,
     )
     if not run_model(options):
         sys.exit(1)
@@ -263,11 +266,11 @@ def project_schema(config_file: str | None) -> ApiSchema:
     return ApiSchema.parse(read_api(project, config, document_of_environment()).document(""))
 
 
-def build_project(config_file: str | None) -> tuple[str, str]:
+def build_project(config_file: str | None, *, cog_base: bool | None = None) -> tuple[str, str]:
     """Build the project; return the image's reference and its OpenAPI document."""
     from cog_nix.cli.build import build_for_run  # noqa: PLC0415 - only when there is something to build
 
-    return build_for_run(config_file)
+    return build_for_run(config_file, cog_base=cog_base)
 
 
 def project_mounts(config_file: str | None) -> tuple[tuple[Path, str], ...]:
@@ -282,7 +285,7 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
 
     if options.image is None:
         say("Building Docker image from environment in cog.yaml...\n")
-        reference, document = build_project(options.config_file)
+        reference, document = build_project(options.config_file, cog_base=options.cog_base)
         return Model(reference, ApiSchema.parse(document), _wants_gpu(runtime.image_labels(reference)))
     if "=" in options.image and not options.train:
         raise RuntimeFailure(f"Invalid image name '{options.image}'. Did you forget `-i`?")

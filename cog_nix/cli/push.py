@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +27,13 @@ from cog_nix.cli.flags import (
     Strip,
 )
 from cog_nix.cli.terminal import amount, reporter
-from cog_nix.errors import RegistryError
+from cog_nix.errors import CogNixError, RegistryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cog_nix.build import Built
+    from cog_nix.config.weights_lock import LockedWeight
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
 
@@ -92,33 +96,45 @@ def push(
         precompile=precompile,
     ).apply()
     secrets = parse(secret or (), Path.cwd(), os.environ)
-    destination = _destination(config_file, target)
+    destination, weights = _destination(config_file, target)
     reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     options = BuildOptions(
-        policy=Policy(update=update_lock),
+        policy=Policy(update=update_lock, cog_base=use_cog_base_image),
         tag=tag,
         openapi=openapi_schema,
         runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
         oci=True,
     )
-    pushed = push_built(build.build_image(config_file, options), destination)
+    pushed = push_built(build.build_image(config_file, options, _warm_up), destination, weights)
     _tell(pushed, destination)
     if as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
 
 
-def _destination(config_file: str, target: str | None) -> Destination:
-    """Say where the image goes, before anything is built."""
-    from cog_nix.config import load  # noqa: PLC0415 - a faster --help
+def _warm_up() -> None:
+    """Import what pushing needs, a tenth of a second's worth, while Nix has the other processor."""
+    from cog_nix.registry import layout, push  # noqa: F401, PLC0415 - for their being there
+    from cog_nix.registry.client import new_client  # noqa: PLC0415 - a faster --help
+
+    with suppress(CogNixError):  # told where a client is needed
+        new_client().close()
+
+
+def _destination(config_file: str, target: str | None) -> tuple[Destination, tuple[LockedWeight, ...]]:
+    """Say where the image goes and what belongs to it, before anything is built."""
+    from cog_nix.config import load, weights_lock  # noqa: PLC0415 - a faster --help
     from cog_nix.project import find_project  # noqa: PLC0415
     from cog_nix.registry.destination import resolve  # noqa: PLC0415
 
-    return resolve(load(find_project(Path.cwd(), config_file)).config, target, os.environ)
+    project = find_project(Path.cwd(), config_file)
+    config = load(project).config
+    weights = weights_lock.of_config(project.root, config)
+    return resolve(config, target, os.environ), weights
 
 
-def push_built(built: Built, destination: Destination) -> Pushed:
+def push_built(built: Built, destination: Destination, weights: Sequence[LockedWeight] = ()) -> Pushed:
     """Push an image that was built with its blobs.
 
     Raises:
@@ -130,6 +146,8 @@ def push_built(built: Built, destination: Destination) -> Pushed:
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
+    if weights:
+        reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
     known = credentials.find(registry)
@@ -137,7 +155,14 @@ def push_built(built: Built, destination: Destination) -> Pushed:
         # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
         known = credentials.find(REPLICATE)
     try:
-        return push_layout(layout.read(built.oci), destination, known, cache=cache_dir(), reporter=reporter)
+        return push_layout(
+            layout.read(built.oci),
+            destination,
+            known,
+            cache=cache_dir(),
+            reporter=reporter,
+            weights=weights,
+        )
     except RegistryError as error:
         if registry == REPLICATE and error.status == _NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error
@@ -147,7 +172,25 @@ def push_built(built: Built, destination: Destination) -> Pushed:
 
 def document(pushed: Pushed) -> dict[str, object]:
     """Return upstream's JSON result, version 1."""
-    return {"version": 1, **({"model": pushed.model} if pushed.model else {}), "image": pushed.image}
+    weights = [{"name": name, "reference": reference} for name, reference in pushed.weights.items()]
+    return {
+        "version": 1,
+        **({"model": pushed.model} if pushed.model else {}),
+        "image": pushed.image,
+        **({"weights": weights} if weights else {}),
+    }
+
+
+def tree(pushed: Pushed) -> str:
+    """Return the references of what was pushed, in upstream's columns."""
+    if not pushed.model:
+        return f"  image  {pushed.image}"
+    width = max(map(len, pushed.weights), default=0)
+    children = [f"image   {pushed.image}"]
+    children += [f"weight  {name:<{width}}  {reference}" for name, reference in pushed.weights.items()]
+    branches = ["├─"] * (len(children) - 1) + ["└─"]
+    lines = [f"  {branch} {child}" for branch, child in zip(branches, children, strict=True)]
+    return "\n".join([f"  model   {pushed.model}", *lines])
 
 
 def _tell(pushed: Pushed, destination: Destination) -> None:
@@ -155,10 +198,7 @@ def _tell(pushed: Pushed, destination: Destination) -> None:
     from cog_nix.registry.replicate import model_page  # noqa: PLC0415
 
     reporter.info(summary(pushed))
-    if pushed.model:
-        reporter.info(f"\n  model   {pushed.model}\n  └─ image   {pushed.image}")
-    else:
-        reporter.info(f"\n  image  {pushed.image}")
+    reporter.info(f"\n{tree(pushed)}")
     if destination.image.registry == REPLICATE:
         reporter.info(f"\nRun your model on Replicate:\n    {model_page(destination.image.name)}")
 

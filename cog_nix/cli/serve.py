@@ -86,7 +86,7 @@ def serve(
     beside = _playground(host, port, playground_port) if playground else None
     runtime = find_runtime()
     reporter.info("Building Docker image from environment in cog.yaml...\n")
-    mounted = prepare(config_file, runtime)
+    mounted = prepare(config_file, runtime, cog_base=use_cog_base_image)
     rust_log = os.environ.get("RUST_LOG")
     request = mounted.request(
         (*_SERVER, *(("--upload-url", upload_url) if upload_url else ())),

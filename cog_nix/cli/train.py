@@ -50,6 +50,7 @@ def train(
         gpus=gpus,
         config_file=None if config_file == "cog.yaml" else config_file,
         debug=reporter.verbose,
+        cog_base=use_cog_base_image,
         train=True,
     )
     if not predict.run_model(options):

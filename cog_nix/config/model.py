@@ -126,6 +126,8 @@ class DebianSettings:
     security_mirror: str | None = None
     suite: str | None = None
     """Override of the base suite that follows the interpreter."""
+    cog_base: bool | None = None
+    """Whether Cog's base image's packages come (:mod:`cog_nix.lock.cog_base`); None: as the lock has it."""
 
 
 @dataclass(frozen=True)

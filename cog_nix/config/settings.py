@@ -90,6 +90,10 @@ def _suite(value: Any) -> tuple[Any, str]:
     return value, "" if ok else "the name of a Debian suite"
 
 
+def _switch(value: Any) -> tuple[Any, str]:
+    return value, "" if isinstance(value, bool) else "true or false"
+
+
 def _date(value: Any) -> tuple[Any, str]:
     """Take TOML's own dates, and text that is one."""
     if isinstance(value, str):
@@ -145,6 +149,7 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "mirror": _url,
     "security_mirror": _url,
     "suite": _suite,
+    "cog_base": _switch,
     "exclude_newer": _date,
     "no_build_isolation": _packages,
     "build_requires": _requirements,
@@ -157,6 +162,7 @@ _EXAMPLES = {
     "mirror": 'For example: mirror = "https://mirror.example.org/debian"',
     "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
     "suite": 'For example: suite = "trixie"',
+    "cog_base": "For example: cog_base = true",
     "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
     "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",

@@ -37,6 +37,10 @@ class LockedWeight:
     """Digest over the paths and contents of its files."""
     sources: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
     """URI, include and exclude patterns of each source, as they were imported."""
+    digest: str = ""
+    """Digest of its manifest in the registry; "" in locks that do not say."""
+    size: int = 0
+    """Bytes of its files, uncompressed."""
 
 
 def read(root: Path) -> tuple[LockedWeight, ...]:
@@ -80,6 +84,19 @@ def check(root: Path, config: Config) -> None:
         raise ConfigError("\n".join([f"{NAME} is out of sync with cog.yaml:", *lines]), hint=_HINT)
 
 
+def of_config(root: Path, config: Config) -> tuple[LockedWeight, ...]:
+    """Return the locked weights of a project, in the order of cog.yaml.
+
+    Raises:
+        ConfigError: the lock does not fit, or cannot be read.
+    """
+    if not config.weights:
+        return ()
+    check(root, config)
+    locked = {weight.name: weight for weight in read(root)}
+    return tuple(locked[weight.name] for weight in config.weights)
+
+
 def manifest(weights: Sequence[LockedWeight]) -> str:
     """Return the content of ``/src/.cog/weights.json``, byte for byte what upstream writes."""
     entries = [{"name": w.name, "target": w.target, "setDigest": w.set_digest} for w in weights]
@@ -94,7 +111,10 @@ def _weight(entry: dict[str, Any]) -> LockedWeight:
     name, target, digest = (entry.get(key, "") for key in ("name", "target", "setDigest"))
     if not all(isinstance(text, str) for text in (name, target, digest)):
         raise TypeError("a name, target or setDigest is no text")
-    return LockedWeight(name, target, digest, sources)
+    manifest_digest, size = entry.get("digest") or "", entry.get("size") or 0
+    if not (isinstance(manifest_digest, str) and isinstance(size, int)):
+        raise TypeError("a digest is no text, or a size no number")
+    return LockedWeight(name, target, digest, sources, manifest_digest, size)
 
 
 def _check_unique(weights: Sequence[LockedWeight]) -> None:

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError, StaleLockError
+from cog_nix.lock import cog_base, inputs
 from cog_nix.lock import format as lock_format
-from cog_nix.lock import inputs
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Policy:
     update: bool = False
     """Resolve again when it does not fit any more; otherwise refuse."""
     upgrade: Upgrade = field(default_factory=Upgrade)
+    cog_base: bool | None = None
+    """Whether the packages of Cog's base image come; None: as cog-nix.toml or the lock says."""
     links: bool = False
     """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
@@ -47,20 +49,30 @@ def ensure_lock(
         LockError: the lock cannot be read, or resolving failed.
     """
     former = former_lock(project, policy.upgrade)
+    settings = cog_base.settled(settings, former, policy.cog_base)
     fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
     if former and fresh and not policy.upgrade.anything and not (policy.links and _links(project, former)):
         return former
     if former and not policy.update and not policy.upgrade.anything:
-        raise StaleLockError(
-            f"{project.lock_path.name} does not fit {project.config_path.name} any more: "
-            "what is asked for has changed.",
-            hint="To resolve what changed and keep every other pin:  cog-nix build --update-lock\n"
-            "To move pins as well:  cog-nix lock --upgrade [NAME]",
-        )
+        raise _stale(project, former, policy, settings)
     check_upgrade_names(former, policy.upgrade)
     lock = resolver().resolve(project, config, settings, former, policy.upgrade)
     lock_format.write(lock, project.lock_path)
     return lock
+
+
+def _stale(project: Project, former: Lock, policy: Policy, settings: Settings) -> StaleLockError:
+    """Return the error for a lock that was made for something else."""
+    flag, reason = "", "what is asked for has changed."
+    if former.cog_base != settings.debian.cog_base:
+        reason = f"it was made {'with' if former.cog_base else 'without'} the packages of Cog's base image."
+    if policy.cog_base is not None:
+        flag = f" {cog_base.FLAG}{'' if policy.cog_base else '=false'}"
+    return StaleLockError(
+        f"{project.lock_path.name} does not fit {project.config_path.name} any more: {reason}",
+        hint=f"To resolve what changed and keep every other pin:  cog-nix build --update-lock{flag}\n"
+        f"To move pins as well:  cog-nix lock --upgrade{flag} [NAME]",
+    )
 
 
 def _links(project: Project, former: Lock) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
-from cog_nix.lock import sdk
+from cog_nix.lock import cog_base, sdk
 from cog_nix.lock.format import VERSION
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
         **_files(build.requirements, root),
         **sdk.overrides(root),
         "layers": asdict(settings.layers),
+        **({"cog_base": cog_base.PACKAGES} if settings.debian.cog_base else {}),
         **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
     }
     # What most projects have none of is left out above: it must not make every lock stale when it comes.

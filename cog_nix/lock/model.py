@@ -158,6 +158,8 @@ class Lock:
     """The same for what commands and source builds made, known once that is there; installed on top of it."""
     build: tuple[Deb, ...] = ()
     """Compilers and tools that source builds and commands may count on; never in the image."""
+    cog_base: bool = False
+    """Whether ``system`` has the packages of Cog's base image (:mod:`cog_nix.lock.cog_base`)."""
     runs: tuple[Run, ...] = ()
     """Results of commands, in their order; those that never ran are missing."""
     reasons: tuple[tuple[str, str], ...] = ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, core, inputs, layers, sdk, seed
+from cog_nix.lock import bundled, cog_base, core, inputs, layers, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.made import COMMAND
@@ -56,7 +56,7 @@ class Resolver:
         Args:
             project: where it stands.
             config: what to resolve.
-            settings: cog-nix.toml.
+            settings: cog-nix.toml, settled (:mod:`cog_nix.lock.cog_base`).
             former: the lock so far, whose pins are kept where they fit.
             upgrade: pins that may move.
             made: what commands and source builds made, by title; None: as far as the former lock tells.
@@ -70,7 +70,14 @@ class Resolver:
         choice = self._interpreter(project, config, pinned)
         suite = settings.debian.suite or choice.suite
         report.step(f"Resolving system packages in Debian {suite}")
-        request = self._system_request(config, replace(choice, suite=suite), _deb_pins(former, upgrade))
+        names = cog_base.with_base(config.build.system_packages, settings)
+        python_names = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
+        request = SystemRequest(
+            suite=suite,
+            groups=(("base", ()), ("python", python_names), ("system", names)),
+            pins=_deb_pins(former, upgrade),
+            asked_in={**cog_base.places(settings), **self.asked_in},
+        )
         system = self._ask_system(request)
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
@@ -85,7 +92,7 @@ class Resolver:
         if commands or any(wheel.source for wheel in wheels.wheels):
             more.append(("build", (*choice.build_packages, *wheels.build_packages)))
         if more:
-            asked_in = {**dict(added.reasons), **self.asked_in}
+            asked_in = {**dict(added.reasons), **request.asked_in}
             system = self._ask_system(replace(request, groups=(*request.groups, *more), asked_in=asked_in))
         python, own = system.groups["python"], system.groups.get("system", ())
         libraries = system.groups.get("libraries", ())
@@ -115,11 +122,12 @@ class Resolver:
             wheels=tuple(wheels.wheels),
             libraries=tuple(libraries),
             linked=linked_debs,
+            cog_base=bool(settings.debian.cog_base),
             build=tuple(system.groups.get("build", ())),
             runs=former.runs if former else (),
             packages=packages,
             reasons=tuple(
-                sorted({**_renames(config, system), **dict(added.reasons), **dict(linked.reasons)}.items())
+                sorted({**_renames(names, system), **dict(added.reasons), **dict(linked.reasons)}.items())
             ),
             layers=layers.plan(
                 base=base,
@@ -152,17 +160,6 @@ class Resolver:
                 hint='Debian\'s own interpreters are available: set python_version to "3.13" or "3.11".',
             )
         return choice
-
-    def _system_request(
-        self, config: Config, choice: InterpreterChoice, pins: Mapping[str, str]
-    ) -> SystemRequest:
-        python = (*choice.packages, *(choice.wheel_libraries if config.build.requirements else ()))
-        return SystemRequest(
-            suite=choice.suite,
-            groups=(("base", ()), ("python", python), ("system", config.build.system_packages)),
-            pins=pins,
-            asked_in=self.asked_in,
-        )
 
     def _libraries(
         self,
@@ -221,6 +218,7 @@ class Resolver:
         missing = self._lacking(project, lock.suite, lock.installed, lock.wheels, brought=brought, made=made)
         if not missing.packages:
             return lock
+        settings = cog_base.settled(settings, lock, lock.cog_base)
         return self.resolve(project, config, settings, lock, Upgrade(), made=made)
 
     def _linked(
@@ -230,7 +228,7 @@ class Resolver:
         if not linked.packages:
             return ()
         groups = (*request.groups, ("libraries", added.packages), ("linked", linked.packages))
-        asked_in = {**dict(linked.reasons), **dict(added.reasons), **self.asked_in}
+        asked_in = {**dict(linked.reasons), **dict(added.reasons), **request.asked_in}
         return tuple(self._ask_system(replace(request, groups=groups, asked_in=asked_in)).groups["linked"])
 
     def _tell(self, added: libraries_of.Answer, former: Lock | None) -> None:
@@ -348,10 +346,10 @@ def _upstream_version(deb: Deb) -> str:
     return deb.version.rpartition(":")[2].rpartition("-")[0] or deb.version
 
 
-def _renames(config: Config, system: SystemResolution) -> dict[str, str]:
+def _renames(names: Sequence[str], system: SystemResolution) -> dict[str, str]:
     """Return the reason of each package that was asked for by another name."""
-    names = [name for name in config.build.system_packages if name in system.renamed]
-    return {system.renamed[name]: f"{name} is asked for" for name in reversed(names)}
+    renamed = [name for name in names if name in system.renamed]
+    return {system.renamed[name]: f"{name} is asked for" for name in reversed(renamed)}
 
 
 def _deb_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:

@@ -11,6 +11,7 @@ from cog_nix.errors import ImageError
 from cog_nix.registry.upload import Blob
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -74,17 +75,21 @@ def docker_manifest(manifest: dict[str, Any]) -> Manifest:
     return Manifest(DOCKER_MANIFEST, _compact(data))
 
 
-def bundle(image: Manifest) -> Manifest:
-    """Return the OCI index that upstream pushes for projects with ``model:``, around an image."""
+def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manifest:
+    """Return the OCI index that upstream pushes for projects with ``model:``: an image and its weights.
+
+    Args:
+        image: its manifest.
+        weights: descriptors of the weights' manifests (:mod:`cog_nix.registry.weights`).
+    """
     descriptor = {
         "mediaType": image.media_type,
         "size": len(image.data),
         "digest": image.digest,
         "platform": {"architecture": "amd64", "os": "linux"},
     }
-    return Manifest(
-        OCI_INDEX, _compact({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor]})
-    )
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor, *weights]}
+    return Manifest(OCI_INDEX, _compact(index))
 
 
 def _path(root: Path, digest: str) -> Path:

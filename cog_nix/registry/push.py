@@ -16,11 +16,13 @@ from cog_nix.registry.client import ACCEPTED, CREATED, NOT_FOUND, OK, Repository
 from cog_nix.registry.layout import OCI_INDEX, bundle
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.upload import Upload
+from cog_nix.registry.weights import descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.config.weights_lock import LockedWeight
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.layout import Layout, Manifest
@@ -39,6 +41,8 @@ class Pushed:
     """``registry/repository@sha256:…``."""
     model: str = ""
     """The same of a bundle's index; "" when the image itself was pushed."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """The references of a bundle's weights, by name, in the order of cog.yaml."""
     blobs: Mapping[str, Outcome] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -55,6 +59,7 @@ def push(
     *,
     cache: Path,
     reporter: Reporter,
+    weights: Sequence[LockedWeight] = (),
     policy: RetryPolicy | None = None,
 ) -> Pushed:
     """Make a registry hold an image under the destination's name.
@@ -65,6 +70,7 @@ def push(
         credentials: for its registry.
         cache: folder of the user's caches; what was pushed is remembered there.
         reporter: shows the bytes that go over.
+        weights: of a bundle; their manifests have to be in the repository.
         policy: how often to try again; None: as usual.
 
     Raises:
@@ -77,6 +83,8 @@ def push(
     cancelled = threading.Event()
     repository = Repository(target, credentials, tuple(sorted(every)), policy or RetryPolicy(), cancelled)
     with repository:
+        # Missing weights are told of before anything is uploaded.
+        beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
         if _is_there(repository, layout.manifest):
             outcomes: list[Outcome] = ["there"] * len(layout.blobs)
         else:
@@ -85,7 +93,7 @@ def push(
         image = f"{target.name}@{layout.manifest.digest}"
         model = ""
         if destination.bundle:
-            index = bundle(layout.manifest)
+            index = bundle(layout.manifest, beside)
             put_manifest(repository, index, destination.reference.tag)
             model = f"{target.name}@{index.digest}"
     try:
@@ -94,7 +102,10 @@ def push(
         reporter.log(error.message)
     names = [blob.digest for blob in layout.blobs]
     sizes = {blob.digest: blob.size for blob in layout.blobs}
-    return Pushed(image, model, dict(zip(names, outcomes, strict=True)), sizes)
+    references = {
+        one["annotations"]["run.cog.weight.name"]: f"{target.name}@{one['digest']}" for one in beside
+    }
+    return Pushed(image, model, references, dict(zip(names, outcomes, strict=True)), sizes)
 
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:

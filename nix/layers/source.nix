@@ -1,13 +1,16 @@
 /*
-  What builders/source.py needs to put the project under /src and to read configuration and OpenAPI document.
+  The project: what builders/source.py needs to put it under /src and to read configuration and OpenAPI document,
+  and a layer of its large files, where it has some.
 
-  Type: { locked, project, config, included, openapi, ... } -> attrset
+  Type: { derive, locked, project, config, included, weights, openapi, ... } -> { spec, weights }
 */
 {
+  derive,
   locked,
   project,
   config,
   included,
+  weights,
   openapi,
   ...
 }:
@@ -30,9 +33,37 @@ let
         included ? ${relative path};
   };
   sdk = builtins.head (builtins.filter (wheel: wheel.name == "cog") locked.wheels);
+  large = builtins.path {
+    path = project;
+    name = "weights";
+    filter = path: _type: weights ? ${relative path};
+  };
 in
 {
-  project = "${taken}";
-  inherit config openapi;
-  inherit (sdk) version;
+  spec = {
+    project = "${taken}";
+    inherit config openapi;
+    inherit (sdk) version;
+  };
+
+  # [ { name, path } ]: no layer, or one.
+  weights =
+    if weights == { } then
+      [ ]
+    else
+      [
+        {
+          name = "weights";
+          path = "${derive {
+            name = "weights";
+            builder = "folder";
+            modules = [ "archive" ];
+            spec = {
+              name = "weights";
+              to = "/src";
+              path = "${large}";
+            };
+          }}";
+        }
+      ];
 }

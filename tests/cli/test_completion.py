@@ -30,6 +30,18 @@ def test_a_script_for_each_shell(
     assert program in said
 
 
+@pytest.mark.parametrize("program", ["cog-nix", "cog"])
+def test_zsh_completes_when_it_has_just_loaded_the_script(
+    program: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The file's own name is the function that zsh calls; the script has to pass that call on."""
+    assert run(["completion", "zsh"], program=program) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == f"#compdef {program}"
+    function = next(line for line in lines if line.endswith("() {"))[:-4]
+    assert lines[-3:] == [f'if [ "$funcstack[1]" = "_{program}" ]; then', f'  {function} "$@"', "fi"]
+
+
 def test_an_unknown_shell(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", "dos"]) == 2
     assert "dos" in capfd.readouterr().err

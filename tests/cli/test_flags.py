@@ -30,7 +30,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "told"),
     [
         pytest.param(BuildFlags(), [], id="nothing-given"),
-        pytest.param(BuildFlags(use_cog_base_image=False), ["--use-cog-base-image"], id="cog-base-image"),
+        pytest.param(BuildFlags(use_cog_base_image=False), [], id="cog-base-image"),
         pytest.param(BuildFlags(use_cuda_base_image="auto"), ["--use-cuda-base-image"], id="cuda-base-image"),
         pytest.param(BuildFlags(separate_weights=True), ["--separate-weights"], id="separate-weights"),
         pytest.param(BuildFlags(timestamp=0), ["--timestamp"], id="timestamp-of-the-epoch"),

@@ -109,7 +109,9 @@ def test_the_playground_is_upstreams(
     (tmp_path / "cog").write_text(f'#!/bin/sh\necho "$@" > {seen}\nexec /bin/sleep 60\n')
     (tmp_path / "cog").chmod(0o755)
     monkeypatch.setattr(predict, "find_runtime", lambda: None)
-    monkeypatch.setattr(mounted, "prepare", lambda *_: mounted.Mounted("model", tmp_path, has_gpu=False))
+    monkeypatch.setattr(
+        mounted, "prepare", lambda *_, **__: mounted.Mounted("model", tmp_path, has_gpu=False)
+    )
 
     def served(*_: object) -> int:
         deadline = time.monotonic() + 30

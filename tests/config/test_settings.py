@@ -98,6 +98,11 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),
         pytest.param("[python]\nexclude_newer = 'soon'\n", ["must be a date"], id="date"),
         pytest.param("[python]\nexclude_newer = 3\n", ["must be a date"], id="number-as-date"),
+        pytest.param(
+            "[debian]\ncog_base = 'yes'\n",
+            ["cog-nix.toml:2: debian.cog_base must be true or false"],
+            id="switch",
+        ),
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),

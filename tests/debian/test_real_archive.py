@@ -11,6 +11,7 @@ import pytest
 
 from cog_nix.config.model import DebianSettings
 from cog_nix.errors import LockError
+from cog_nix.lock import cog_base
 from cog_nix.report import SilentReporter
 from cog_nix.spec import SystemRequest
 from cog_nix_hooks import debian
@@ -181,6 +182,16 @@ def test_what_projects_ask_for_resolves(suite: str, context: Context) -> None:
     every = {deb.package for group in found.groups.values() for deb in group}
     assert all(set(deb.depends) <= every for group in found.groups.values() for deb in group)
     assert debian.resolve_system_packages(request, context) == found
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_package_of_cogs_base_image_is_there(suite: str, context: Context) -> None:
+    request = SystemRequest(suite, (("base", ()), ("system", cog_base.PACKAGES)))
+    found = debian.resolve_system_packages(request, context)
+    assert found is not None
+    have = {deb.package for group in found.groups.values() for deb in group}
+    assert set(cog_base.PACKAGES) - have <= {"libglib2.0-0"}
+    assert {"libopencv-core-dev", "libglib2.0-dev"} <= have
 
 
 @pytest.mark.parametrize("name", NOWHERE)

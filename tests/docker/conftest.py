@@ -167,9 +167,9 @@ def programs(*names: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def shell_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An image that holds a shell and ``sleep``; its id."""
+    """An image that holds a shell, ``sleep`` and ``stty``; its id."""
     made = Store(tmp_path_factory.mktemp("store"))
-    layer = programs("sh", "sleep")
+    layer = programs("sh", "sleep", "stty")
     image = made.build(layer, Env=["PATH=/bin"], Cmd=["sh", "-c", f"echo started; {IDLE}"])
     daemon = DockerRuntime()
     daemon.load(image.program, [], SilentReporter())

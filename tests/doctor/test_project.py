@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cog_nix.api import read_api
 from cog_nix.config import load_config
+from cog_nix.config.model import Settings
 from cog_nix.doctor import migrate, project
 from cog_nix.errors import CogNixError
+from cog_nix.lock import format as lock_format
+from cog_nix.lock.inputs import digest
+from cog_nix.lock.model import Interpreter, Lock, Seed
 from cog_nix.project import find_project
 
 if TYPE_CHECKING:
@@ -58,7 +63,12 @@ def problems(findings: list[Finding]) -> list[tuple[str, str]]:
 
 def test_a_right_project(tmp_path: Path) -> None:
     found = look(tmp_path, cog__yaml=CONFIG, run__py=RUNNER)
-    assert [(one.check, one.severity) for one in found] == [("configuration", "ok"), ("predictor", "ok")]
+    assert [(one.check, one.severity) for one in found] == [
+        ("configuration", "ok"),
+        ("predictor", "ok"),
+        ("lock", "ok"),
+    ]
+    assert "the first build makes it" in found[-1].message
 
 
 @pytest.mark.parametrize(
@@ -91,7 +101,6 @@ def test_what_is_wrong(tmp_path: Path, files: dict[str, str], check: str, messag
     [one] = [one for one in found if one.severity == "error"]
     assert message in one.message
     assert one.remedy
-    assert one.fix is None
 
 
 def test_the_old_names_are_changed_and_nothing_else(tmp_path: Path) -> None:
@@ -141,3 +150,20 @@ def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".venv/lib").mkdir(parents=True)
     (tmp_path / ".venv/lib/x.py").write_text("from cog.types import ExperimentalFeatureWarning")
     assert problems(look(tmp_path, cog__yaml=CONFIG, run__py=RUNNER)) == []
+
+
+def test_a_lock_is_compared_with_what_is_asked_for(tmp_path: Path) -> None:
+    look(tmp_path, cog__yaml=CONFIG, run__py=RUNNER)
+    where = find_project(tmp_path)
+    empty = Lock("", "trixie", (), Seed("3.13", (), (), ""), Interpreter("", "", ""), (), (), (), (), ())
+    fitting = replace(empty, inputs=digest(load_config(where), Settings(), tmp_path))
+    for content, severity, words in (
+        (lock_format.dump(empty), "error", "cog-nix.lock does not fit cog.yaml any more"),
+        (lock_format.dump(fitting), "ok", "cog-nix.lock fits"),
+        ("{", "error", "cog-nix.lock is not a lock file"),
+    ):
+        where.lock_path.write_text(content)
+        found = project.lock(where, load_config(where))
+        assert (found.check, found.severity) == ("lock", severity)
+        assert words in found.message
+        assert severity == "ok" or "cog-nix" in found.remedy

@@ -10,6 +10,7 @@ import pytest
 
 from cog_nix.config.model import Build, Config, DebianSettings, Observability, Project, Settings, Traces
 from cog_nix.errors import LockError
+from cog_nix.lock import cog_base
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Index, Interpreter, Seed
@@ -556,6 +557,18 @@ def test_the_projects_own_libraries_count(house: _House) -> None:
 def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
     house.resolvers.renamed = {"ffmpeg": "ffmpeg7", "elsewhere": "other"}
     assert house.lock().reasons == (("ffmpeg7", "ffmpeg is asked for"),)
+
+
+def test_the_packages_of_cogs_base_image_are_asked_for_and_locked(house: _House) -> None:
+    house.resolvers.renamed = {"libglib2.0-0": "libglib2.0-0t64"}
+    lock = house.lock(settings=Settings(debian=DebianSettings(cog_base=True)))
+    names = dict(house.resolvers.system[0].groups)["system"]
+    assert names == ("ffmpeg", *(name for name in cog_base.PACKAGES if name != "ffmpeg"))
+    assert house.resolvers.system[0].asked_in["cmake"] == "Cog's base image (--use-cog-base-image)"
+    assert lock.cog_base
+    assert {"cmake", "sox"} <= {deb.package for deb in lock.system}
+    assert ("libglib2.0-0t64", "libglib2.0-0 is asked for") in lock.reasons
+    assert not house.lock().cog_base
 
 
 @pytest.mark.parametrize(

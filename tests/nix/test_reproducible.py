@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -77,6 +78,17 @@ def test_everything_else_different_and_the_same_image(
         os.umask(before)
     assert _layers(found) == _layers(image)
     assert stream.image_id(found) == stream.image_id(image)
+    blobs = [_blobs(first, folder / "first"), _blobs(other, folder / "other")]
+    assert blobs[0] == blobs[1], "what registries hold, compressed layers and manifest, is the same as well"
+    assert len(blobs[0]) == len(image["layers"]) + 2
+
+
+def _blobs(build: Any, to: Path) -> set[str]:
+    """Write an image as registries hold it; return the digests of all its parts."""
+    build.run("build", "-o", f"oci:{to}", "-t", "same")
+    found = {path.name: path.read_bytes() for path in (to / "blobs/sha256").iterdir()}
+    assert all(hashlib.sha256(data).hexdigest() == name for name, data in found.items())
+    return set(found)
 
 
 def _python_for(uid: int) -> tuple[str, str] | None:

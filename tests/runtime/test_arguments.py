@@ -24,6 +24,10 @@ from cog_nix.cli.arguments import normalize
         pytest.param("run --gpus=all --json={}", "run --gpus=all --json={}", id="long-with-equals-sign"),
         pytest.param("run -i", "run -i", id="value-forgotten"),
         pytest.param("push --json --debug x", "--debug push --json x", id="json-that-is-a-switch"),
+        pytest.param("push --json=true x --json=false", "push --json x", id="json-with-a-value"),
+        pytest.param("run --json=true", "run --json=true", id="json-that-is-read"),
+        pytest.param("build -q -t x --verbose", "-q --verbose build -t x", id="quiet-and-verbose"),
+        pytest.param("exec ls -v -q", "exec -- ls -v -q", id="flags-of-another-program"),
         pytest.param("push --no-cache=true --strip=false", "push --no-cache", id="switches-of-push"),
         pytest.param("build x --no-color --profile", "--no-color --profile build x", id="colours"),
         pytest.param("push --registry=a x --registry b", "--registry=a --registry b push x", id="registry"),
@@ -49,3 +53,18 @@ def test_the_whole_command_line_takes_them(
     monkeypatch.setattr("cog_nix.cli.predict.find_runtime", lambda: None)
     assert run(arguments.split()) == 1
     assert "Invalid image name 'a=b'. Did you forget `-i`?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        ("", "cog-nix [OPTIONS] COMMAND"),
+        ("help", "cog-nix [OPTIONS] COMMAND"),
+        ("help build", "cog-nix build"),
+    ],
+)
+def test_help_is_what_was_asked_for(arguments: str, usage: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments.split()) == 0
+    said = capfd.readouterr()
+    assert f"Usage: {usage}" in said.out
+    assert said.err == ""

@@ -67,6 +67,8 @@ def start_container(
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
+        if request.size:
+            _resize(client, name, *request.size)
         port = (
             _published_port(request) if request.publish or request.interactive else _host_port(client, name)
         )
@@ -140,8 +142,7 @@ class DockerContainer:
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal its size, in characters."""
-        with suppress(docker.errors.APIError):  # it has ended, or has no terminal
-            self._client.resize(self._name, height=rows, width=columns)
+        _resize(self._client, self._name, rows, columns)
 
     def signal(self, name: str) -> None:
         """Send a signal to the main process."""
@@ -238,6 +239,9 @@ def _create(client: docker.APIClient, name: str, request: ContainerRequest, devi
         extra_hosts={"host.docker.internal": "host-gateway"} if request.reach_host else None,
         shm_size=_SHARED_MEMORY,
     )
+    if request.size:
+        # Daemons before API 1.42 take it on Windows only; there the size comes right after the start.
+        host_config["ConsoleSize"] = list(request.size)
     client.create_container(
         request.image,
         command=list(request.command) if request.command is not None else None,
@@ -266,6 +270,11 @@ def _place(client: docker.APIClient, name: str, devices: Devices) -> None:
     except docker.errors.NotFound:
         cache = b""  # the image has none
     client.put_archive(name, "/", place.archive(placement, cache))
+
+
+def _resize(client: docker.APIClient, name: str, rows: int, columns: int) -> None:
+    with suppress(docker.errors.APIError):  # it has ended, or has no terminal
+        client.resize(name, height=rows, width=columns)
 
 
 def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:

@@ -5,7 +5,7 @@ indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`) and ou
 image's tags and markers (:mod:`.target`), where packages come from (:mod:`.places`), which
 commits stay (:mod:`.commits`), what a source says
 (:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked (:mod:`.metadata`),
-and how to put uv's failures (:mod:`.explain`).
+how to put uv's failures (:mod:`.explain`), and what to tell the doctor (:mod:`.checks`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from cog_nix.spec import Context, PythonRequest, PythonResolution
+    from cog_nix.spec import Context, Finding, PythonRequest, PythonResolution
 
 
 @hookimpl
@@ -39,3 +39,11 @@ def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
     from cog_nix_hooks.pypi.indexes import credentialed_urls  # noqa: PLC0415 - only downloading needs it
 
     return credentialed_urls(requirements, os.environ)
+
+
+@hookimpl
+def diagnose() -> Iterable[Finding]:
+    """Tell whether an index of Python packages can be reached."""
+    from cog_nix_hooks.pypi import checks  # noqa: PLC0415 - only the doctor asks
+
+    return [checks.diagnose()]

@@ -101,6 +101,18 @@ def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path)
     return output.read_text(encoding="utf-8")
 
 
+def newest(question: Question, package: str, folder: Path) -> str:
+    """Return the newest version of a package that fits; what uv keeps of its index is asked for anew.
+
+    Raises:
+        UvError: uv failed.
+    """
+    output = folder / "requirements.txt"
+    options = ("--no-deps", "--no-annotate", "--no-header", "--refresh-package", package)
+    _compile(question, (*options, "--output-file", str(output)), lambda _: None)
+    return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder for uv's outputs, and remove it."""

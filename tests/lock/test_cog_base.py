@@ -1,0 +1,141 @@
+"""The packages of Cog's base image: when they come, and how long a lock with them fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.config.model import Build, Config, DebianSettings, Project, Settings
+from cog_nix.errors import FetchError, LockError, StaleLockError
+from cog_nix.lock import cog_base
+from cog_nix.lock import format as lock_format
+from cog_nix.lock.ensure import Policy, ensure_lock
+from cog_nix.lock.inputs import digest
+from cog_nix.offline import check_offline
+from cog_nix.store.nix import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.lock.model import Lock
+    from cog_nix.lock.upgrade import Upgrade
+
+CONFIG = Config(build=Build(system_packages=("git", "htop")))
+
+
+def _settings(answer: bool | None) -> Settings:  # noqa: FBT001 - an answer is all there is
+    return Settings(debian=DebianSettings(cog_base=answer))
+
+
+class _Resolver:
+    """Makes a lock that says what it was asked for."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+
+    def resolve(
+        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
+    ) -> Lock:
+        assert former is None or project.lock_path.exists()
+        assert not upgrade.anything
+        base = settings.debian.cog_base
+        assert base is not None, "settled"
+        return replace(self.lock, inputs=digest(config, settings), cog_base=base)
+
+
+@pytest.fixture
+def ensured(tmp_path: Path, lock: Callable[..., Lock]) -> Callable[..., bool]:
+    """Return a function that makes a lock fit, and tells whether it has the base image's packages."""
+    project = Project(tmp_path, tmp_path / "cog.yaml")
+
+    def ensure(asked: bool | None, setting: bool | None = None, *, update: bool = False) -> bool:  # noqa: FBT001
+        policy = Policy(update=update, cog_base=asked)
+        made = ensure_lock(project, CONFIG, _settings(setting), policy, lambda: _Resolver(lock()))  # type: ignore[arg-type, return-value]
+        assert made == lock_format.read(project.lock_path)
+        return made.cog_base
+
+    return ensure
+
+
+@pytest.mark.parametrize(
+    ("asked", "setting", "expected"),
+    [
+        pytest.param(None, None, False, id="nobody-asks"),
+        pytest.param(True, None, True, id="flag"),
+        pytest.param(None, True, True, id="setting"),
+        pytest.param(False, True, False, id="flag-beats-setting"),
+    ],
+)
+def test_who_decides(
+    asked: bool | None,  # noqa: FBT001
+    setting: bool | None,  # noqa: FBT001
+    expected: bool,  # noqa: FBT001
+    ensured: Callable[..., bool],
+) -> None:
+    assert ensured(asked, setting) is expected
+    assert ensured(None) is expected, "what nobody changes stays as the lock has it"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words", "way_out"),
+    [
+        pytest.param(False, True, "made without", "--update-lock --use-cog-base-image\n", id="on"),
+        pytest.param(True, False, "made with", "--update-lock --use-cog-base-image=false\n", id="off"),
+    ],
+)
+def test_a_lock_is_stale_when_the_answer_changes(
+    first: bool,  # noqa: FBT001
+    then: bool,  # noqa: FBT001
+    words: str,
+    way_out: str,
+    ensured: Callable[..., bool],
+) -> None:
+    ensured(first)
+    with pytest.raises(StaleLockError) as caught:
+        ensured(then)
+    assert f"it was {words} the packages of Cog's base image" in caught.value.message
+    assert way_out in caught.value.hint
+    assert ensured(then, update=True) is then
+    with pytest.raises(StaleLockError, match="Cog's base image") as caught:
+        ensured(None, first)
+    assert "--update-lock\n" in caught.value.hint
+
+
+def test_its_packages_come_once_behind_the_projects_own() -> None:
+    names = cog_base.with_base(CONFIG.build.system_packages, _settings(True))
+    assert names[:2] == ("git", "htop")
+    assert sorted(names) == sorted({*cog_base.PACKAGES, "htop"})
+    assert cog_base.with_base(("git",), _settings(None)) == ("git",)
+    assert set(cog_base.places(_settings(True))) == set(cog_base.PACKAGES)
+    assert cog_base.places(_settings(False)) == {}
+
+
+def test_a_lock_without_them_is_written_as_ever(lock: Callable[..., Lock]) -> None:
+    assert "cog_base" not in lock_format.dump(lock())
+    text = lock_format.dump(lock(cog_base=True))
+    assert '\n "cog_base": true,\n' in text
+    assert lock_format.load(text, "x").cog_base
+
+
+def test_offline_a_lock_fits_what_was_asked_when_it_was_made(
+    tmp_path: Path, lock: Callable[..., Lock]
+) -> None:
+    """Files of the project among the requirements count, as they do with the network."""
+    (tmp_path / "more.txt").write_text("numpy\n")
+    project = Project(tmp_path, tmp_path / "cog.yaml")
+    config = replace(CONFIG, build=replace(CONFIG.build, requirements=("-r more.txt",)))
+    made = lock(inputs=digest(config, _settings(True), tmp_path), cog_base=True)
+    lock_format.write(made, project.lock_path)
+
+    def complaint(asked: bool | None) -> str:  # noqa: FBT001 - as above
+        with pytest.raises((FetchError, LockError), match="--offline") as caught:
+            check_offline(project, config, Settings(), discover(), tmp_path / "cache", asked=asked)
+        return str(caught.value)
+
+    assert "this machine lacks what cog-nix.lock names" in complaint(None)
+    assert "does not fit cog.yaml any more" in complaint(False)
+    (tmp_path / "more.txt").write_text("scipy\n")
+    assert "does not fit cog.yaml any more" in complaint(None)
