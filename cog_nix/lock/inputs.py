@@ -61,7 +61,8 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
 def _named(settings: Settings) -> dict[str, object]:
     python = settings.python
     named = {"no_build_isolation": sorted(python.no_build_isolation), "build_requires": python.build_requires}
-    return {name: value for name, value in named.items() if value}
+    toolkit = {} if settings.gpu.toolkit is None else {"toolkit": settings.gpu.toolkit}
+    return {name: value for name, value in named.items() if value} | toolkit
 
 
 def _files(requirements: Sequence[str], root: Path | None) -> dict[str, object]:
