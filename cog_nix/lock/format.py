@@ -87,7 +87,7 @@ def _block(key: str, value: Any) -> str:
         return _lines(value, "  ")
     if key in _PARTS:
         inner = [
-            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _PART_LISTS else json.dumps(part, sort_keys=True)}"
+            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _PART_LISTS else json.dumps(part)}"
             for name, part in sorted(value.items())
         ]
         return "{\n" + ",\n".join(inner) + "\n }"

@@ -52,7 +52,8 @@ def keys(lock: Lock, config: Config, results: Sequence[str]) -> Iterator[tuple[s
 def _toolkit(toolkit: Toolkit | None) -> dict[str, object]:
     if toolkit is None or not toolkit.commands:
         return {}
-    files = sorted(one.artifact.sha256 for one in (*toolkit.debs, *toolkit.wheels))
+    artifacts = [*(deb.artifact for deb in toolkit.debs), *(wheel.artifact for wheel in toolkit.wheels)]
+    files = sorted(artifact.sha256 for artifact in artifacts)
     return {"toolkit": [files, toolkit.host_compiler, toolkit.environment]}
 
 

@@ -8,8 +8,8 @@ Spec::
      "programs": ["/usr/local/cuda/bin", …]}
 
 ``lower`` are fragments of the image, ``tools`` those of compilers and the like, which the image lacks, and
-``results`` what the commands before left behind. ``programs`` is there when ``tools`` have a compiler for GPUs.
-The output has ``directories.tar``, ``files.tar`` and
+``results`` what the commands before left behind. ``programs`` is there when ``tools`` have a compiler for
+GPUs (:mod:`compiling`). The output has ``directories.tar``, ``files.tar`` and
 ``index.tsv`` of a fragment (:mod:`archive`), and no more: it is a fixed output, so it must not name itself.
 """
 

@@ -10,8 +10,8 @@ Spec::
 
 ``root`` is Debian with compilers, the interpreter and the virtual environment ``/usr/local``; ``sees`` are
 packages of the project that the build sees. The build requirements are installed into that environment, and
-the backend is called in it (:mod:`backend`). The last two are there when ``sees`` has a compiler for GPUs: where
-its programs are, and variables that decide what it compiles. The output is a folder with the wheel. Every build runs under
+the backend is called in it (:mod:`backend`). ``programs`` and ``environment`` are there when ``sees`` has a
+compiler for GPUs (:mod:`compiling`). The output is a folder with the wheel. Every build runs under
 the same paths, at the same date, with the same seed for hashes; the wheel's ZIP is written anew, so that
 nothing of the clock is left in it.
 """

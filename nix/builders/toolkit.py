@@ -1,4 +1,4 @@
-"""Lay a compiler for GPUs out at ``/usr/local/cuda``, as NVIDIA's installer does: what builds see, and no image.
+"""Lay a compiler for GPUs out at ``/usr/local/cuda``, as NVIDIA's installer does, for builds and for no image.
 
 Spec::
 
@@ -15,6 +15,7 @@ libraries are linked to where they are installed, so that there is one of each. 
 from __future__ import annotations
 
 import re
+import struct
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -31,13 +32,14 @@ HOME = "usr/local/cuda"
 
 NVCC = """\
 #!/bin/sh
-# nvcc names its intermediate files after its process, and some of these names stay in what it makes. Here they
-# are named after the object, or when there is none after the command, so that the same source gives the same bits.
+# nvcc names its intermediate files after its process, and some of these names stay in what it makes. Here
+# they are named after the object, or else after the command: the same source gives the same bits.
 nvcc=/usr/local/cuda/bin/nvcc.real
 for word; do
   case $word in
     -c | --compile | -dc | --device-c | -dw | --device-w) exec "$nvcc" -objtemp "$@" ;;
-    -keep* | --keep* | -save-temps* | --save-temps* | -dryrun | --dryrun | -V | --version | -h | --help) exec "$nvcc" "$@" ;;
+    -keep* | --keep* | -save-temps* | --save-temps*) exec "$nvcc" "$@" ;;
+    -dryrun | --dryrun | -V | --version | -h | --help) exec "$nvcc" "$@" ;;
   esac
 done
 folder=${TMPDIR:-/tmp}/nvcc-$(printf '%s\\n' "$PWD" "$@" | sha256sum | cut -c -16)
@@ -78,10 +80,11 @@ _IN_DEBS = (
 
 _IN_WHEELS = re.compile(r"nvidia/[^/]+/(?P<kind>bin|include|lib|lib64|nvvm)/(?P<rest>.+)")
 _STATIC = ("libcudart_static.a", "libculibos.a")
-"""All that is taken of a runtime that is newer than the compiler: it is linked in, and older ones are not to be
-had. Its device code (``libcudadevrt.a``) is refused by the linker of an older compiler."""
+"""All that is taken of a runtime that is newer than the compiler: it is linked in, and older ones are not to
+be had. Its device code (``libcudadevrt.a``) is refused by the linker of an older compiler."""
 
-_EMPTY_ARCHIVE = b"!<arch>\n"
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
 _MATH = "include/crt/math_functions.h"
 _DECLARED = re.compile(
     rb"(__device_builtin__\s+(?:double|float)\s+(?:sinpi|cospi|rsqrt)(f?)\((?:double|float) x\));"
@@ -196,6 +199,26 @@ def with_exceptions(header: bytes) -> bytes:
     return header if changed == header else _EXCEPTIONS + changed
 
 
+def no_device_runtime() -> bytes:
+    """Return an archive (ar(5)) of an object without code (elf(5)).
+
+    It stands for ``libcudadevrt.a``, which nvcc links to whether or not kernels start other kernels. The
+    host's linker wants an index of symbols in it, and nvlink an object.
+    """
+    names = b"\0.shstrtab\0"
+    padded = names.ljust(16, b"\0")
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = _HEADER.pack(ident, 1, 62, 1, 0, 0, 64 + len(padded), 0, 64, 0, 0, 64, 2, 1)
+    section = _SECTION.pack(1, 3, 0, 0, 64, len(names), 0, 0, 1, 0)
+    element = header + padded + bytes(_SECTION.size) + section
+    return b"!<arch>\n" + _member("/", bytes(4)) + _member("empty.o/", element)
+
+
+def _member(name: str, data: bytes) -> bytes:
+    fields = f"{name:16}{0:<12}{0:<6}{0:<6}{644:<8}{len(data):<10}`\n"
+    return fields.encode() + data + b"\n" * (len(data) % 2)
+
+
 def newest(wheels: Sequence[dict[str, Any]]) -> set[str]:
     """Return the paths of wheels whose distribution is there in an older version as well."""
     by_name: dict[str, list[dict[str, Any]]] = {}
@@ -233,7 +256,7 @@ def collect(spec: dict[str, Any], scratch: Path) -> _Files:
     for target, mode, data in (
         ("bin/nvcc", 0o755, NVCC.encode()),
         ("bin/nvcc.profile", 0o644, PROFILE.encode()),
-        ("lib64/libcudadevrt.a", 0o644, _EMPTY_ARCHIVE),
+        ("lib64/libcudadevrt.a", 0o644, no_device_runtime()),
     ):
         take([(target, archive.Entry(f"{HOME}/{target}", mode, data=data))])
     if (header := files.get(_MATH)) and header.source:

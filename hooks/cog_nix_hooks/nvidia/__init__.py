@@ -15,4 +15,4 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
     """Offer the CUDA toolkit to builds of GPU models that compile for GPUs."""
     from .toolkit import choose  # noqa: PLC0415 - only locking needs it
 
-    return choose(request, context.settings.gpu.toolkit)
+    return choose(request, setting=context.settings.gpu.toolkit)

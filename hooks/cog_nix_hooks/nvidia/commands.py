@@ -34,10 +34,11 @@ _SOURCES = re.compile(
 _COMPILED = re.compile(
     r"""(?ix)
     (^|\s)['"]?(
-        flash[-_.]attn | xformers | apex | pytorch3d | detectron2 | mmcv(-full)? | causal[-_.]conv1d | mamba[-_.]ssm
-        | bitsandbytes | auto[-_.]gptq | exllamav2 | deepspeed | tiny[-_.]?cuda[-_.]?nn | nvdiffrast
-        | diff[-_.]gaussian[-_.]rasterization | gsplat | torchsparse | spconv | torch[-_.](scatter|sparse|cluster)
-        | pycuda | natten | kaolin | vllm | sageattention | llama[-_.]cpp[-_.]python
+        flash[-_.]attn | xformers | apex | pytorch3d | detectron2 | mmcv(-full)? | causal[-_.]conv1d
+        | mamba[-_.]ssm | bitsandbytes | auto[-_.]gptq | exllamav2 | deepspeed | tiny[-_.]?cuda[-_.]?nn
+        | nvdiffrast | diff[-_.]gaussian[-_.]rasterization | gsplat | torchsparse | spconv
+        | torch[-_.](scatter|sparse|cluster) | pycuda | natten | kaolin | sageattention
+        | llama[-_.]cpp[-_.]python
     )\b(?![-_.][a-z])
     """,
 )

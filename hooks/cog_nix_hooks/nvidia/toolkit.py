@@ -1,9 +1,9 @@
 """The CUDA toolkit for builds: which release, and what it is made of.
 
-Releases from 13 on are complete as NVIDIA's own distributions on PyPI. Before, those lack the compiler's front
-end (``nvcc``, ``cicc``, ``cudafe++``), which Debian has in its ``non-free`` component: 12.4 in trixie, 11.8 in
-bookworm. It is taken from there whatever suite the image has, since its programs need nothing newer than glibc
-2.34, and the headers of the same release from PyPI. See docs/design/cuda-builds.md.
+Releases from 13 on are complete as NVIDIA's own distributions on PyPI. Before, those lack the compiler's
+front end (``nvcc``, ``cicc``, ``cudafe++``), which Debian has in its ``non-free`` component: 12.4 in trixie,
+11.8 in bookworm. It is taken from there whatever suite the image has, since its programs need nothing newer
+than glibc 2.34, and the headers of the same release from PyPI. See docs/design/cuda-builds.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cog_nix.spec import ToolkitChoice
 from .commands import compiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from cog_nix.lock.model import Wheel
     from cog_nix.spec import ToolkitRequest
@@ -108,6 +108,10 @@ RELEASES = (
 )
 """In ascending order."""
 
+_NEWEST_SUITE = "trixie"
+"""Whose driver library stands in for newer ones."""
+_DRIVER = "libcuda1"
+
 _DEFAULT_GCC = {"bookworm": 12, "trixie": 14}
 """What ``build-essential`` brings, by suite."""
 _OLDEST_GCC = {"bookworm": 11, "trixie": 12}
@@ -116,7 +120,7 @@ _RUNTIMES = re.compile(r"nvidia-cuda-runtime(-cu\d+)?")
 _LOCAL = re.compile(r"\+cu(\d+)(\d)$")
 
 
-def choose(request: ToolkitRequest, setting: bool | str | None) -> ToolkitChoice | None:
+def choose(request: ToolkitRequest, *, setting: bool | str | None) -> ToolkitChoice | None:
     """Choose the toolkit for a project's builds.
 
     Args:
@@ -136,12 +140,14 @@ def choose(request: ToolkitRequest, setting: bool | str | None) -> ToolkitChoice
     commands = bool(setting) or any(map(compiles, config_commands.texts(build)))
     if not sources and not commands and setting is None:
         return None
-    release = _release(setting if isinstance(setting, str) else "", built_with(request), asked=build.cuda or "")
+    release = _release(
+        setting if isinstance(setting, str) else "", built_with(request), asked=build.cuda or ""
+    )
     host = _host_compiler(release, request.suite)
     return ToolkitChoice(
         name=f"CUDA {release.version}",
         requirements=release.requirements,
-        packages=((release.suite, "non-free", ("nvidia-cuda-toolkit",)),) if release.suite else (),
+        packages=(_packages(release),),
         build_packages=(f"g++-{host}",) if host else (),
         host_compiler=host,
         environment=tuple(environment(release)),
@@ -153,7 +159,7 @@ def choose(request: ToolkitRequest, setting: bool | str | None) -> ToolkitChoice
 def built_with(request: ToolkitRequest) -> str:
     """Return the CUDA release that the project's Python packages are built with; "" when none tells.
 
-    It is the release of the runtime library that they require, or what torch's version ends with (``+cu118``).
+    It is the release of the runtime library that they require, or the end of torch's version (``+cu118``).
     """
     for wheel in request.wheels:
         if _RUNTIMES.fullmatch(wheel.name):
@@ -191,10 +197,20 @@ def _release(named: str, built: str, asked: str) -> Release:
         known = ", ".join(release.version for release in RELEASES)
         raise LockError(
             f"A build needs the compiler of CUDA {wanted}, which cog-nix does not have; there are {known}.",
-            hint="Set [gpu] toolkit in cog-nix.toml to one of them, or to false for builds without a compiler.",
+            hint="Set [gpu] toolkit in cog-nix.toml to one of them, or to false to build without a compiler.",
         )
     older = [release for release in fitting if _numbers(release.version) <= _numbers(wanted)]
     return (older or fitting[:1])[-1]
+
+
+def _packages(release: Release) -> tuple[str, str, tuple[str, ...]]:
+    """Return suite, component and names of what Debian has.
+
+    That is the compiler where PyPI lacks it, and the driver's library: extensions that call the driver link
+    to it, and a machine without a GPU has none.
+    """
+    compiler = ("nvidia-cuda-toolkit",) if release.suite else ()
+    return release.suite or _NEWEST_SUITE, "non-free", (_DRIVER, *compiler)
 
 
 def _host_compiler(release: Release, suite: str) -> str:
@@ -207,7 +223,7 @@ def _host_compiler(release: Release, suite: str) -> str:
         return ""
     if _OLDEST_GCC.get(suite, release.newest_gcc) > release.newest_gcc:
         raise LockError(
-            f"CUDA {release.version} takes GCC up to {release.newest_gcc}, which Debian {suite} does not have.",
+            f"CUDA {release.version} takes GCC up to {release.newest_gcc}; Debian {suite} has none so old.",
             hint='Build on an older suite: [debian] suite = "bookworm" in cog-nix.toml.',
         )
     return str(release.newest_gcc)
@@ -221,7 +237,7 @@ def _major(version: str) -> str:
     return version.partition(".")[0]
 
 
-def _numbers(version: str) -> Sequence[int]:
+def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 

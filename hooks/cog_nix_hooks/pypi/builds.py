@@ -35,7 +35,7 @@ _MODULES = {"cv2": "opencv-python", "yaml": "pyyaml", "PIL": "pillow", "sklearn"
 """Distributions whose module has another name, as far as setup scripts import them."""
 _FORTRAN = re.compile(r"['\"]fortran['\"]")
 _DEVICE_CODE = {
-    # torch.utils.cpp_extension's class, what it and others look for, and CMake's ways to ask for the language.
+    # torch.utils.cpp_extension's class, what it and others look for; CMake's ways to ask for the language.
     "setup.py": re.compile(r"\b(CUDAExtension|CUDA_HOME|CUDA_PATH|nvcc)\b"),
     "CMakeLists.txt": re.compile(
         r"\benable_language\s*\(\s*CUDA|\bfind_package\s*\(\s*CUDA(Toolkit)?\b"
