@@ -1,4 +1,4 @@
-"""Lay a compiler for GPUs out at ``/usr/local/cuda``, as NVIDIA's installer does, for builds and for no image.
+"""Lay a compiler for GPUs out at ``/usr/local/cuda``, as NVIDIA's installer does: for builds, not images.
 
 Spec::
 

@@ -10,7 +10,7 @@ _WORDS = re.compile(
     | /usr/local/cuda\b
     | \.cu\b
     | \bsetup\.py\s+(\S+\s+)*(install|develop|build|build_ext|bdist_wheel)\b
-    | \b(cmake|ninja)\b(?!\s+--?version)(?!=)
+    | (^|[;&|(])\s*(\w+=\S*\s+)*(cmake|ninja|make)\b(?!\s+--?version)
     | --no-build-isolation\b
     | --no-binary\b
     """,
