@@ -35,6 +35,13 @@ NVCC = """\
 # nvcc names its intermediate files after its process, and some of these names stay in what it makes. Here
 # they are named after the object, or else after the command: the same source gives the same bits.
 nvcc=/usr/local/cuda/bin/nvcc.real
+if [ ! -e /usr/local/cuda/lib64/libcudart_static.a ]; then
+  # This release's runtime is to be had as a shared library only.
+  case " $* " in
+    *" -cudart"* | *" --cudart"*) ;;
+    *) set -- -cudart shared "$@" ;;
+  esac
+fi
 for word; do
   case $word in
     -c | --compile | -dc | --device-c | -dw | --device-w) exec "$nvcc" -objtemp "$@" ;;

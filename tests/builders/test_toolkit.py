@@ -182,7 +182,10 @@ def nvcc(tmp_path: Path) -> Callable[..., list[str]]:
     )
     real.chmod(0o755)
     script = tmp_path / "nvcc"
-    script.write_text(toolkit.NVCC.replace("/usr/local/cuda/bin/nvcc.real", str(real)))
+    library = tmp_path / "libcudart_static.a"
+    library.touch()
+    text = toolkit.NVCC.replace("/usr/local/cuda/bin/nvcc.real", str(real))
+    script.write_text(text.replace("/usr/local/cuda/lib64/libcudart_static.a", str(library)))
     script.chmod(0o755)
     (tmp_path / "tmp").mkdir()
 
@@ -218,6 +221,20 @@ def test_other_output_has_a_folder_named_after_the_command(
     assert first[3:] == ["-shared", "a.cu", "-o", "a.so"]
     assert first[2] != nvcc("-shared", "b.cu", "-o", "b.so")[2]
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["-c", "a.cu"], ["-objtemp", "-cudart", "shared", "-c", "a.cu"], id="nothing-said"),
+        pytest.param(["-cudart=none", "-c", "a.cu"], ["-objtemp", "-cudart=none", "-c", "a.cu"], id="said"),
+    ],
+)
+def test_the_runtime_is_shared_where_there_is_no_other(
+    nvcc: Callable[..., list[str]], tmp_path: Path, words: list[str], expected: list[str]
+) -> None:
+    (tmp_path / "libcudart_static.a").unlink()
+    assert nvcc(*words) == expected
 
 
 @pytest.mark.parametrize("word", ["--version", "-V", "--keep", "-dryrun"])
