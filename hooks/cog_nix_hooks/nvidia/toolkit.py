@@ -109,7 +109,7 @@ RELEASES = (
 """In ascending order."""
 
 _NEWEST_SUITE = "trixie"
-"""Whose driver library stands in for newer ones."""
+"""Of Debian: its driver library is linked to where PyPI has the whole compiler."""
 _DRIVER = "libcuda1"
 
 _DEFAULT_GCC = {"bookworm": 12, "trixie": 14}
