@@ -111,6 +111,10 @@ class SystemRequest:
     """Versions to keep where they still exist and fit."""
     asked_in: Mapping[str, str] = field(default_factory=dict)
     """Where a name was asked for (``cog.yaml:7``), for error messages."""
+    component: str = "main"
+    """Area of the archive (Debian Policy 2.2); any but the first is looked at alone."""
+    alone: bool = False
+    """Just these packages, to be unpacked: nothing that they depend on."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,36 @@ class LibraryResolution:
     found: tuple[FoundLibrary, ...]
     missing: tuple[LibraryNeed, ...]
     """What no package of the suite has."""
+
+
+@dataclass(frozen=True)
+class ToolkitRequest:
+    """A question to whoever knows compilers for GPUs."""
+
+    config: Config
+    suite: str
+    """Debian suite of the system that builds run in."""
+    wheels: tuple[Wheel, ...]
+    """The project's Python packages; :attr:`Source.device_code` tells which of them need a compiler."""
+
+
+@dataclass(frozen=True)
+class ToolkitChoice:
+    """The answer: what the compiler is made of, to be resolved, and what builds have to know of it."""
+
+    name: str
+    """``CUDA 12.4``"""
+    requirements: tuple[tuple[str, ...], ...]
+    """Sets of requirement lines, each resolved by itself."""
+    packages: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """``(suite, component, names)``: system packages that are unpacked."""
+    build_packages: tuple[str, ...] = ()
+    """System packages that are installed where builds run."""
+    host_compiler: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+    variables: tuple[str, ...] = ()
+    commands: bool = False
+    """These four as in :class:`~cog_nix.lock.model.Toolkit`."""
 
 
 @dataclass(frozen=True)
@@ -399,6 +433,17 @@ class Spec:
 
         Raises:
             LockError: the suite's index of files is broken.
+        """
+
+    @hookspec(firstresult=True)
+    def provide_toolkit(self, request: ToolkitRequest, context: Context) -> ToolkitChoice | None:
+        """Runs when locking, after the Python packages: offer a compiler for GPUs to builds that need one.
+
+        Returns:
+            What it is made of, or None when no build needs one.
+
+        Raises:
+            LockError: one is needed, and there is none that fits.
         """
 
     @hookspec

@@ -55,8 +55,11 @@ let
     inherit certificate;
     lower = debs.image;
   };
-  wheels = import ./layers/wheels.nix (args // { inherit interpreter debs; });
-  runs = import ./layers/runs.nix (args // { inherit interpreter debs wheels environment unknown offer; });
+  toolkit = import ./layers/toolkit.nix (args // { inherit interpreter environment; });
+  wheels = import ./layers/wheels.nix (args // { inherit interpreter debs toolkit; });
+  runs = import ./layers/runs.nix (
+    args // { inherit interpreter debs toolkit wheels environment unknown offer; }
+  );
   source = import ./layers/source.nix (args // { inherit project config included weights openapi; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {

@@ -251,6 +251,53 @@ let
       folder = _: throw "not asked for";
       overlay = builtins.toFile "overlay.nix" overlay;
     };
+  # A compiler for GPUs, and how layers/toolkit.nix shows it.
+  nvcc = {
+    name = "CUDA 12.4";
+    debs = [ (deb "nvcc") ];
+    wheels = [ (wheel "headers") ];
+    host_compiler = "13";
+    environment = [
+      [
+        "FORCE_CUDA"
+        "1"
+      ]
+    ];
+    variables = [ "MAX_JOBS" ];
+    commands = true;
+  };
+  toolkitOf =
+    toolkit:
+    import ./layers/toolkit.nix {
+      derive = args: "${args.name}: ${builtins.toJSON args.spec}";
+      store = store // {
+        file = artifact: artifact.filename;
+      };
+      interpreter.minor = "3.13";
+      locked = {
+        wheels = [
+          (wheel "nvidia-cublas-cu12")
+          (wheel "torch")
+          ((wheel "nvidia-from-source") // { source = { }; })
+        ];
+      }
+      // toolkit;
+      environment = [
+        [
+          "FORCE_CUDA"
+          "0"
+        ]
+        [
+          "MAX_JOBS"
+          "1"
+        ]
+        [
+          "MODEL"
+          "x"
+        ]
+      ];
+    };
+  noToolkit = toolkitOf { };
   wrong = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
   runsWith =
     derive: args:
@@ -270,6 +317,7 @@ let
           ];
         };
         wheels."wheel:numpy" = "/numpy";
+        toolkit = noToolkit;
         locked = lock // {
           runs = [
             {
@@ -294,7 +342,9 @@ let
     inherit (lock.seed) python;
   };
   fixedRuns = offer: runsWith realDerive { inherit offer; };
-  wheels = import ./layers/wheels.nix {
+  wheels = wheelsWith noToolkit;
+  wheelsWith = toolkit: import ./layers/wheels.nix {
+    inherit toolkit;
     derive = {
       __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
     };
@@ -333,6 +383,7 @@ let
             isolated = false;
             sees = [ "plain" ];
             requires = [ ];
+            device_code = true;
           };
         }
       )
@@ -708,8 +759,109 @@ in
     expected = true;
   };
 
+  runHasNoProgramsWithoutAToolkit = {
+    expr = (builtins.head (runSpecs { })) ? programs;
+    expected = false;
+  };
+  runSeesTheToolkitAndWhereItsProgramsAre = {
+    expr =
+      let
+        told = builtins.head (runSpecs {
+          toolkit = toolkitOf { toolkit = nvcc; };
+        });
+      in
+      {
+        inherit (told) programs;
+        tools = builtins.length told.tools;
+        first = builtins.head told.environment;
+      };
+    expected = {
+      programs = [ "/usr/local/cuda/bin" ];
+      tools = 2;
+      first = [
+        "FORCE_CUDA"
+        "1"
+      ];
+    };
+  };
+
+  # layers/toolkit.nix
+
+  toolkitIsMadeOfItsFilesAndTheProjectsLibraries = {
+    expr = specOf (builtins.head (toolkitOf { toolkit = nvcc; }).commands.fragments);
+    expected = {
+      debs = [ "nvcc_2~3-4_amd64.deb" ];
+      wheels = [
+        {
+          name = "headers";
+          version = "1.0";
+          path = "headers-1.0-py3-none-any.whl";
+        }
+      ];
+      libraries = [ "nvidia-cublas-cu12-1.0-py3-none-any.whl" ];
+      python = "3.13";
+      host_compiler = "13";
+    };
+  };
+  toolkitIsForCommandsThatNeedIt = {
+    expr = map (toolkit: builtins.length (toolkitOf toolkit).commands.programs) [
+      { }
+      { toolkit = nvcc; }
+      { toolkit = nvcc // { commands = false; }; }
+    ];
+    expected = [
+      0
+      1
+      0
+    ];
+  };
+  toolkitIsForSourcesWithDeviceCode = {
+    expr = map (source: builtins.length ((toolkitOf { toolkit = nvcc; }).build source).fragments) [
+      { }
+      { device_code = true; }
+    ];
+    expected = [
+      0
+      1
+    ];
+  };
+  toolkitHandsSourcesTheProjectsVariablesThatCount = {
+    expr = ((toolkitOf { toolkit = nvcc; }).build { device_code = true; }).environment;
+    expected = [
+      [
+        "FORCE_CUDA"
+        "1"
+      ]
+      [
+        "FORCE_CUDA"
+        "0"
+      ]
+      [
+        "MAX_JOBS"
+        "1"
+      ]
+    ];
+  };
+
   # layers/wheels.nix
 
+  wheelWithDeviceCodeIsBuiltWithTheToolkit = {
+    expr =
+      let
+        built = wheelsWith (toolkitOf { toolkit = nvcc; });
+        told = specOf (specOf built."wheel:flash").wheel;
+      in
+      {
+        inherit (told) programs;
+        sees = builtins.length told.sees;
+        others = (specOf (specOf built."wheel:torch").wheel) ? programs;
+      };
+    expected = {
+      programs = [ "/usr/local/cuda/bin" ];
+      sees = 2;
+      others = false;
+    };
+  };
   wheelThatIsLockedIsInstalled = {
     expr = (specOf wheels."wheel:plain").wheel;
     expected = "plain-1.0-py3-none-any.whl";

@@ -167,6 +167,14 @@ class NixSettings:
 
 
 @dataclass(frozen=True)
+class GpuSettings:
+    """The ``[gpu]`` table of cog-nix.toml."""
+
+    toolkit: bool | str | None = None
+    """Whether builds see a compiler for GPUs, or the version of it; None: where they seem to need one."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -174,6 +182,7 @@ class Settings:
     python: PythonSettings = field(default_factory=PythonSettings)
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
+    gpu: GpuSettings = field(default_factory=GpuSettings)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, NixPackage, Run, Seed, Source, Wheel
+from cog_nix.lock.model import (
+    Artifact,
+    Deb,
+    Index,
+    Interpreter,
+    Lock,
+    NixPackage,
+    Run,
+    Seed,
+    Source,
+    Toolkit,
+    Wheel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +43,8 @@ _ONE_PER_LINE = (
     "environment",
     "labels",
 )
-_SEED_LISTS = ("debs", "wheels")
+_PARTS = ("seed", "toolkit")
+_PART_LISTS = ("debs", "wheels")
 
 
 def dump(lock: Lock) -> str:
@@ -63,6 +76,7 @@ def dump(lock: Lock) -> str:
         "layers": [[name, list(members)] for name, members in lock.layers],
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
+        **({"toolkit": _toolkit(lock.toolkit)} if lock.toolkit else {}),
     }
     return (
         "{\n" + ",\n".join(f" {json.dumps(key)}: {_block(key, data[key])}" for key in sorted(data)) + "\n}\n"
@@ -72,9 +86,9 @@ def dump(lock: Lock) -> str:
 def _block(key: str, value: Any) -> str:
     if key in _ONE_PER_LINE:
         return _lines(value, "  ")
-    if key == "seed":
+    if key in _PARTS:
         inner = [
-            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _SEED_LISTS else json.dumps(part)}"
+            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _PART_LISTS else json.dumps(part)}"
             for name, part in sorted(value.items())
         ]
         return "{\n" + ",\n".join(inner) + "\n }"
@@ -129,6 +143,19 @@ def _source(source: Source) -> dict[str, Any]:
         "subdirectory": source.subdirectory,
         "revision": source.revision,
         "sees": list(source.sees),
+        **({"device_code": True} if source.device_code else {}),
+    }
+
+
+def _toolkit(toolkit: Toolkit) -> dict[str, Any]:
+    return {
+        "name": toolkit.name,
+        "debs": [_deb(deb) for deb in toolkit.debs],
+        "wheels": [_wheel(wheel) for wheel in toolkit.wheels],
+        "host_compiler": toolkit.host_compiler,
+        "environment": [list(pair) for pair in toolkit.environment],
+        "variables": list(toolkit.variables),
+        "commands": toolkit.commands,
     }
 
 
@@ -195,6 +222,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
         environment=_pairs(data["environment"]),
         labels=_pairs(data["labels"]),
+        toolkit=_read_toolkit(data["toolkit"]) if "toolkit" in data else None,
     )
 
 
@@ -225,17 +253,27 @@ def _wheels(values: object) -> tuple[Wheel, ...]:
     )
 
 
+def _read_toolkit(data: dict[str, Any]) -> Toolkit:
+    return Toolkit(
+        name=_text(data["name"]),
+        debs=_debs(data["debs"]),
+        wheels=_wheels(data["wheels"]),
+        host_compiler=_text(data["host_compiler"]),
+        environment=_pairs(data["environment"]),
+        variables=_texts(data["variables"]),
+        commands=_truth(data["commands"], "commands"),
+    )
+
+
 def _read_source(data: dict[str, Any]) -> Source:
-    isolated = data["isolated"]
-    if not isinstance(isolated, bool):
-        raise TypeError(f"isolated {isolated!r} is neither true nor false")
     return Source(
         kind=_text(data["kind"]),
         requires=_wheels(data["requires"]),
-        isolated=isolated,
+        isolated=_truth(data["isolated"], "isolated"),
         subdirectory=_text(data["subdirectory"]),
         revision=_text(data["revision"]),
         sees=_texts(data["sees"]),
+        device_code=_truth(data.get("device_code", False), "device_code"),
     )
 
 
@@ -267,6 +305,12 @@ def _named_texts(data: dict[str, Any]) -> dict[str, str]:
 
 def _texts(values: object) -> tuple[str, ...]:
     return tuple(map(_text, _list(values)))
+
+
+def _truth(value: object, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} {value!r} is neither true nor false")
+    return value
 
 
 def _text(value: object) -> str:
@@ -310,7 +354,8 @@ def artifacts(lock: Lock) -> list[Artifact]:
 def built_from(lock: Lock) -> list[Artifact]:
     """Return the files that the image is built from: all but the seed's, some perhaps twice."""
     own = [lock.interpreter.artifact] if lock.interpreter.artifact else []
-    return [*own, *artifacts_of(lock.debs, lock.wheels)]
+    toolkit = artifacts_of(lock.toolkit.debs, lock.toolkit.wheels) if lock.toolkit else []
+    return [*own, *artifacts_of(lock.debs, lock.wheels), *toolkit]
 
 
 def artifacts_of(debs: Iterable[Deb], wheels: Iterable[Wheel]) -> list[Artifact]:

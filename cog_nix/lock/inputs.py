@@ -61,7 +61,11 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
 
 def _named(settings: Settings) -> dict[str, object]:
     python = settings.python
-    named = {"no_build_isolation": sorted(python.no_build_isolation), "build_requires": python.build_requires}
+    named: dict[str, object] = {
+        "no_build_isolation": sorted(python.no_build_isolation),
+        "build_requires": python.build_requires,
+        "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
+    }
     return {name: value for name, value in named.items() if value}
 
 

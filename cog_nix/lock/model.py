@@ -49,6 +49,8 @@ class Source:
     """What a git requirement asked for: a branch, a tag, a commit; "" for the repository's own branch."""
     sees: tuple[str, ...] = ()
     """Names of the project's wheels that the build sees as the image has them, when it is not isolated."""
+    device_code: bool = False
+    """Whether it compiles code for GPUs, as far as its source tells."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,26 @@ class NixPackage:
 
 
 @dataclass(frozen=True)
+class Toolkit:
+    """A compiler for GPUs: there in builds, at a place of its own, and never in the image."""
+
+    name: str
+    """``CUDA 12.4``"""
+    debs: tuple[Deb, ...]
+    """Packages that it is made of; they are unpacked, not installed."""
+    wheels: tuple[Wheel, ...]
+    """Python distributions that it is made of, sorted by name; the same."""
+    host_compiler: str = ""
+    """Major version of GCC that it works with (``13``); "": the build system's own."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables of builds that see it, by name. The project's own win."""
+    variables: tuple[str, ...] = ()
+    """Names of further variables that source builds take from the project when they see it."""
+    commands: bool = False
+    """Whether commands see it; source builds do whose source compiles for GPUs."""
+
+
+@dataclass(frozen=True)
 class Lock:
     """A whole cog-nix.lock."""
 
@@ -172,6 +194,8 @@ class Lock:
     """Image environment that plugins add."""
     labels: tuple[tuple[str, str], ...] = field(default=())
     """Image labels that plugins add."""
+    toolkit: Toolkit | None = None
+    """The compiler for GPUs that builds see; None: no build needs one."""
 
     @property
     def installed(self) -> tuple[Deb, ...]:

@@ -10,6 +10,7 @@ from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
 from cog_nix.lock import bundled, cog_base, core, inputs, layers, sdk, seed
 from cog_nix.lock import libraries as libraries_of
+from cog_nix.lock import toolkit as toolkits
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.made import COMMAND
 from cog_nix.lock.model import Interpreter, Lock
@@ -17,7 +18,14 @@ from cog_nix.lock.packages import lock_packages
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 from cog_nix.plugins import Plugins, ask
 from cog_nix.runs.keys import fitting
-from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, SystemRequest, SystemResolution
+from cog_nix.spec import (
+    InterpreterChoice,
+    PythonRequest,
+    PythonResolution,
+    SystemRequest,
+    SystemResolution,
+    ToolkitRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +91,12 @@ class Resolver:
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
         wheels = self._wheels(project, config, version, glibc, (former, upgrade))
+        toolkit, toolkit_packages = toolkits.find(
+            ToolkitRequest(config, suite, wheels.wheels),
+            former.toolkit if former and not upgrade.everything else None,
+            toolkits.Resolving(self.plugins, self.context, self._ask_system, self._ask_python),
+            PythonRequest(version, (), ".".join(glibc.split(".")[:2]), project.root),
+        )
         commands = len(config.build.run) + len(config.build.pre_install)
         own_library = _interpreter_library(version, choice.artifact)
         added = self._libraries(project, suite, system, wheels.wheels, own_library)
@@ -90,7 +104,7 @@ class Resolver:
         if added.packages:
             more.append(("libraries", added.packages))
         if commands or any(wheel.source for wheel in wheels.wheels):
-            more.append(("build", (*choice.build_packages, *wheels.build_packages)))
+            more.append(("build", (*choice.build_packages, *wheels.build_packages, *toolkit_packages)))
         if more:
             asked_in = {**dict(added.reasons), **request.asked_in}
             system = self._ask_system(replace(request, groups=(*request.groups, *more), asked_in=asked_in))
@@ -140,6 +154,7 @@ class Resolver:
                 unpacked=choice.artifact is not None,
                 settings=settings.layers,
             ),
+            toolkit=toolkit,
         )
         self.context.fetcher.artifacts(artifacts(lock))
         lock = self._with_additions(config, lock)

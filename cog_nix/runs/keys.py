@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cog_nix.config.model import Config
-    from cog_nix.lock.model import Lock, Run
+    from cog_nix.lock.model import Lock, Run, Toolkit
 
 _FORMAT = 1
 """Goes up when the same command on the same files gives another result by design."""
@@ -39,6 +39,7 @@ def keys(lock: Lock, config: Config, results: Sequence[str]) -> Iterator[tuple[s
         ),
         "wheels": [(wheel.name, wheel.artifact.sha256) for wheel in lock.wheels],
         "environment": [*lock.environment, *config.environment],
+        **_toolkit(lock.toolkit),
     }
     for number, text in enumerate(commands.texts(config.build)):
         if number > len(results):
@@ -46,6 +47,14 @@ def keys(lock: Lock, config: Config, results: Sequence[str]) -> Iterator[tuple[s
         question = {**below, "command": text, "results": list(results[:number])}
         digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
         yield text, f"sha256:{digest}"
+
+
+def _toolkit(toolkit: Toolkit | None) -> dict[str, object]:
+    if toolkit is None or not toolkit.commands:
+        return {}
+    artifacts = [*(deb.artifact for deb in toolkit.debs), *(wheel.artifact for wheel in toolkit.wheels)]
+    files = sorted(artifact.sha256 for artifact in artifacts)
+    return {"toolkit": [files, toolkit.host_compiler, toolkit.environment]}
 
 
 def fitting(lock: Lock, config: Config, runs: Sequence[Run]) -> tuple[Run, ...]:

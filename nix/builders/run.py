@@ -4,10 +4,12 @@ Spec::
 
     {"command": text behind Dockerfile's RUN, "environment": [[NAME, value], …], "offer": socket name or "",
      "lower": [store path of a fragment, …], "tools": [store path, …], "results": [store path, …],
-     "archives": [[uri, suite, component], …], "python": "3.13", "tree": store path of a Python 3.13}
+     "archives": [[uri, suite, component], …], "python": "3.13", "tree": store path of a Python 3.13,
+     "programs": ["/usr/local/cuda/bin", …]}
 
 ``lower`` are fragments of the image, ``tools`` those of compilers and the like, which the image lacks, and
-``results`` what the commands before left behind. The output has ``directories.tar``, ``files.tar`` and
+``results`` what the commands before left behind. ``programs`` is there when ``tools`` have a compiler for
+GPUs (:mod:`compiling`). The output has ``directories.tar``, ``files.tar`` and
 ``index.tsv`` of a fragment (:mod:`archive`), and no more: it is a fixed output, so it must not name itself.
 """
 
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import changes
+import compiling
 import handover
 import inputs
 import installed
@@ -241,7 +244,10 @@ def main() -> None:
     system = System(spec)
     system.prepare(spec["archives"], host.certificates)
     before = listing.snapshot(system.root, closed=listing.MOUNTS)
-    execute(system, instruction, variables(spec["environment"], host), host)
+    given = {**compiling.variables({**spec, "environment": []}), **variables(spec["environment"], host)}
+    if "programs" in spec:
+        given["PATH"] = compiling.path(spec["programs"], given["PATH"])
+    execute(system, instruction, given, host)
     taken = keep(system, before, spec, instruction.command)
     places.refuse_leaks(taken.sources(), host.secrets)
     out = inputs.output()

@@ -5,11 +5,13 @@ Spec::
     {"name": "some-package", "version": "1.0", "depends": ["numpy", …],
      "archive": store path, "subdirectory": "", "python": "3.13",
      "root": store path of a file system (:mod:`root`), "sees": [store path of a fragment, …],
-     "requires": [{"path": store path of a wheel, "filename": "setuptools-….whl"}, …]}
+     "requires": [{"path": store path of a wheel, "filename": "setuptools-….whl"}, …],
+     "programs": ["/usr/local/cuda/bin", …], "environment": [[NAME, value], …]}
 
 ``root`` is Debian with compilers, the interpreter and the virtual environment ``/usr/local``; ``sees`` are
 packages of the project that the build sees. The build requirements are installed into that environment, and
-the backend is called in it (:mod:`backend`). The output is a folder with the wheel. Every build runs under
+the backend is called in it (:mod:`backend`). ``programs`` and ``environment`` are there when ``sees`` has a
+compiler for GPUs (:mod:`compiling`). The output is a folder with the wheel. Every build runs under
 the same paths, at the same date, with the same seed for hashes; the wheel's ZIP is written anew, so that
 nothing of the clock is left in it.
 """
@@ -28,6 +30,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import archive
+import compiling
 import inputs
 import namespace
 import unpack
@@ -119,7 +122,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
             f"/{_WORK}/out",
             *backend(root, folder),
         ],
-        environment(spec["name"], spec["version"]),
+        {**environment(spec["name"], spec["version"]), **compiling.variables(spec)},
         {"/dev": Path("/dev")},
         lower=Path(spec["root"]),
     )

@@ -186,6 +186,13 @@ def _file(place: _Place, kind: bytes, data: mmap.mmap, target: str) -> None:
     except FileExistsError:
         _remove(place.path)
         _file(place, kind, data, target)
+    except FileNotFoundError:
+        # dpkg names bookworm's /usr/lib64 by its other name, so its folder comes with a later fragment.
+        parent = os.path.dirname(place.path)  # noqa: PTH120 - as above
+        if os.path.isdir(parent):  # noqa: PTH112 - as above
+            raise
+        os.makedirs(parent, 0o755)  # noqa: PTH103 - as above
+        _file(place, kind, data, target)
 
 
 def _write(descriptor: int, data: mmap.mmap, start: int, size: int) -> None:

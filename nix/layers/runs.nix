@@ -4,13 +4,15 @@
   The first time nobody knows what comes out: cog-nix runs a command under a hash that cannot be right (`unknown`),
   and writes down the one that Nix found. After that the store has the result, or the command must make it again.
 
-  Type: { derive, store, locked, interpreter, debs, wheels, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
+  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
 */
 {
   derive,
   locked,
   interpreter,
   debs,
+  # What of a compiler for GPUs commands see.
+  toolkit,
   wheels,
   # Variables that the project sets.
   environment ? [ ],
@@ -37,6 +39,7 @@ let
         "archive"
         "bytecode"
         "changes"
+        "compiling"
         "deb"
         "handover"
         "installed"
@@ -54,12 +57,15 @@ let
       fixed = hash;
       spec = {
         inherit command archives offer results;
-        environment = locked.environment ++ environment;
+        environment = toolkit.commands.environment ++ locked.environment ++ environment;
         lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels;
-        tools = build;
+        tools = build ++ toolkit.commands.fragments;
         python = interpreter.minor;
         inherit (interpreter) tree;
-      };
+      }
+      // (
+        if toolkit.commands.programs == [ ] then { } else { inherit (toolkit.commands) programs; }
+      );
     };
 
   commands =

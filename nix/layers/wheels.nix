@@ -1,7 +1,7 @@
 /*
   Fragments of the wheels, one each. What comes as source is built to a wheel first, in a derivation of its own.
 
-  Type: { derive, store, locked, interpreter, debs } -> { "wheel:NAME" = store path; }
+  Type: { derive, store, locked, interpreter, debs, toolkit } -> { "wheel:NAME" = store path; }
 */
 {
   derive,
@@ -9,6 +9,8 @@
   locked,
   interpreter,
   debs,
+  # What of a compiler for GPUs the build of a source sees.
+  toolkit,
 }:
 let
   # The file to install: the locked one, or a folder with the one that is built from it.
@@ -27,6 +29,9 @@ let
 
   built =
     { source, ... }@wheel:
+    let
+      seen = toolkit.build source;
+    in
     "${derive {
       name = store.name "${wheel.name}-${wheel.version}-built";
       builder = "sdist";
@@ -34,6 +39,7 @@ let
         "archive"
         "backend"
         "bytecode"
+        "compiling"
         "deb"
         "namespace"
         "python_tree"
@@ -46,12 +52,13 @@ let
         python = interpreter.minor;
         archive = "${store.file wheel.artifact}";
         inherit root;
-        sees = map (name: fragments."wheel:${name}") source.sees;
+        sees = map (name: fragments."wheel:${name}") source.sees ++ seen.fragments;
         requires = map (required: {
           inherit (required.artifact) filename;
           path = wheelOf required;
         }) source.requires;
-      };
+      }
+      // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
   fragment = wheel: {

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config import load_settings
-from cog_nix.config.model import DebianSettings, LayerSettings, Project, PythonSettings, Settings
+from cog_nix.config.model import (
+    DebianSettings,
+    GpuSettings,
+    LayerSettings,
+    Project,
+    PythonSettings,
+    Settings,
+)
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +44,8 @@ build_requires = { Some_Thing = ["numpy<2", "cython"] }
 [layers]
 heavy_bytes = 1_000
 budget = 20
+[gpu]
+toolkit = "12.4"
 """
     assert settings(tmp_path, text) == Settings(
         DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
@@ -47,7 +56,19 @@ budget = 20
             (("some-thing", ("numpy<2", "cython")),),
         ),
         LayerSettings(1000, 20),
+        gpu=GpuSettings("12.4"),
     )
+
+
+@pytest.mark.parametrize("written", ["true", "false"])
+def test_the_toolkit_can_be_switched(tmp_path: Path, written: str) -> None:
+    assert settings(tmp_path, f"[gpu]\ntoolkit = {written}").gpu == GpuSettings(written == "true")
+
+
+@pytest.mark.parametrize("written", ['"12"', '"cuda-12.4"', "12.4", "[]"])
+def test_a_toolkit_is_named_by_its_version(tmp_path: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match=r"gpu.toolkit must be true, false or a version of CUDA"):
+        settings(tmp_path, f"[gpu]\ntoolkit = {written}")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +100,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             id="table",
         ),
         pytest.param(
-            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, layers, nix, python."], id="top-level"
+            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python."], id="top-level"
         ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",

@@ -97,6 +97,7 @@ class TinyArchive:
         by_hash: bool = True,
         key: pysequoia.Tsk | None = None,
         contents: str | None = None,
+        non_free: str | None = None,
     ) -> Path:
         """Write a suite; return its InRelease file."""
         dists = self.root / folder / "dists" / suite
@@ -120,6 +121,12 @@ class TinyArchive:
             listed = gzip.compress(contents.encode())
             (dists / "main/Contents-amd64.gz").write_bytes(listed)
             text += f" {hashlib.sha256(listed).hexdigest()} {len(listed)} main/Contents-amd64.gz\n"
+        if non_free is not None:
+            listed = lzma.compress(complete(non_free).encode())
+            (dists / "non-free/binary-amd64").mkdir(parents=True)
+            (dists / "non-free/binary-amd64/Packages.xz").write_bytes(listed)
+            sha256 = hashlib.sha256(listed).hexdigest()
+            text += f" {sha256} {len(listed)} non-free/binary-amd64/Packages.xz\n"
         signer = (key or self.key).signer()
         signed = pysequoia.sign(signer, text.encode(), mode=pysequoia.SignatureMode.CLEAR)
         (dists / "InRelease").write_bytes(signed)

@@ -269,3 +269,52 @@ def test_the_plugin_imports_little() -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert found.stdout.strip() == "[]"
+
+
+_NON_FREE = """
+Package: nvidia-cuda-toolkit
+Version: 12.4.99-1
+Depends: nvidia-cuda-dev
+
+Package: nvidia-cuda-toolkit
+Version: 12.4.131-2
+Depends: nvidia-cuda-dev
+"""
+
+
+def _alone(name: str, **more: dict[str, str]) -> SystemRequest:
+    return SystemRequest("trixie", (("toolkit", (name,)),), component="non-free", alone=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("pins", "version"),
+    [
+        pytest.param({}, "12.4.131-2", id="highest"),
+        pytest.param({"nvidia-cuda-toolkit": "12.4.99-1"}, "12.4.99-1", id="pinned"),
+        pytest.param({"nvidia-cuda-toolkit": "11.8"}, "12.4.131-2", id="pin-that-is-gone"),
+    ],
+)
+def test_a_package_of_another_component_comes_alone(
+    archive: TinyArchive, context_for: ContextFor, pins: dict[str, str], version: str
+) -> None:
+    archive.add("trixie", STANZAS, non_free=_NON_FREE, by_hash=False)
+    found = debian.resolve_system_packages(_alone("nvidia-cuda-toolkit", pins=pins), context_for(archive.url))
+    assert found is not None
+    (deb,) = found.groups["toolkit"]
+    assert (deb.package, deb.version, deb.depends) == ("nvidia-cuda-toolkit", version, ())
+    assert [(index.suite, index.component) for index in found.indexes] == [("trixie", "non-free")]
+
+
+@pytest.mark.parametrize(
+    ("non_free", "name", "message"),
+    [
+        pytest.param(_NON_FREE, "nvcc", "has no package nvcc in non-free", id="package"),
+        pytest.param(None, "nvidia-cuda-toolkit", "names no Packages file for non-free", id="component"),
+    ],
+)
+def test_what_another_component_lacks_is_told(
+    archive: TinyArchive, context_for: ContextFor, non_free: str | None, name: str, message: str
+) -> None:
+    archive.add("trixie", STANZAS, non_free=non_free, by_hash=False)
+    with pytest.raises(LockError, match=message):
+        debian.resolve_system_packages(_alone(name), context_for(archive.url))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Wheel
+from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Source, Toolkit, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,8 @@ _TEXTS = st.lists(_TEXT, max_size=3).map(tuple)
 _PAIRS = st.lists(st.tuples(_TEXT, _TEXT), max_size=3).map(tuple)
 _ARTIFACTS = st.builds(Artifact, _TEXT, _TEXT, _TEXT, st.integers(0, 2**50))
 _DEBS = st.lists(st.builds(Deb, _TEXT, _TEXT, _TEXT, _ARTIFACTS, _TEXTS), max_size=3).map(tuple)
-_WHEELS = st.lists(st.builds(Wheel, _TEXT, _TEXT, _ARTIFACTS, _TEXTS), max_size=3).map(tuple)
+_SOURCES = st.none() | st.builds(Source, _TEXT, device_code=st.booleans())
+_WHEELS = st.lists(st.builds(Wheel, _TEXT, _TEXT, _ARTIFACTS, _TEXTS, _SOURCES), max_size=3).map(tuple)
 _LOCKS = st.builds(
     Lock,
     inputs=_TEXT,
@@ -39,6 +40,8 @@ _LOCKS = st.builds(
     layers=st.lists(st.tuples(_TEXT, _TEXTS), max_size=3).map(tuple),
     environment=_PAIRS,
     labels=_PAIRS,
+    toolkit=st.none()
+    | st.builds(Toolkit, _TEXT, _DEBS, _WHEELS, _TEXT, _PAIRS, _TEXTS, commands=st.booleans()),
 )
 
 
@@ -48,6 +51,13 @@ def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
     text = lock_format.dump(lock)
     assert lock_format.load(text, "x.lock") == lock
     assert lock_format.dump(lock_format.load(text, "x.lock")) == text
+
+
+def test_the_toolkits_files_are_downloaded_like_all_others(lock: Callable[..., Lock]) -> None:
+    one = Artifact("nvcc.deb", "https://mirror.example.org/nvcc.deb", "ab", 1)
+    with_toolkit = lock(toolkit=Toolkit("CUDA 12.4", (Deb("nvcc", "1", "amd64", one),), ()))
+    assert one in lock_format.artifacts(with_toolkit)
+    assert one not in lock_format.artifacts(lock())
 
 
 def test_keys_are_sorted_and_each_package_has_a_line(lock: Callable[..., Lock]) -> None:

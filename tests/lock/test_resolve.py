@@ -13,11 +13,12 @@ from cog_nix.errors import LockError
 from cog_nix.lock import cog_base
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
-from cog_nix.lock.model import Artifact, Index, Interpreter, Seed
+from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
 from cog_nix.lock.resolve import Resolver, _build_pins, _commits
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
 from cog_nix.report import SilentReporter
+from cog_nix.runs.keys import keys
 from cog_nix.spec import (
     PROJECT_NAME,
     Context,
@@ -30,6 +31,8 @@ from cog_nix.spec import (
     Spec,
     SystemRequest,
     SystemResolution,
+    ToolkitChoice,
+    ToolkitRequest,
     hookimpl,
 )
 from tests.elf.made import make_elf, make_wheel
@@ -56,6 +59,13 @@ class _Resolvers:
         self.libraries: list[LibraryRequest] = []
         self.renamed: dict[str, str] = {}
         self.pinned: Interpreter | None = None
+        self.toolkits: list[ToolkitRequest] = []
+        self.toolkit: ToolkitChoice | None = None
+
+    @hookimpl
+    def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
+        self.toolkits.append(request)
+        return self.toolkit
 
     @hookimpl
     def provide_interpreter(
@@ -112,7 +122,7 @@ class _Resolvers:
                 *(
                     self.deb(name, request.pins.get(name) or _LATEST.get(name, "1-1"))
                     for name in names
-                    if group in ("system", "libraries") and name != "login"
+                    if group in ("system", "libraries", "toolkit") and name != "login"
                 ),
             )
             for group, names in request.groups
@@ -599,3 +609,70 @@ def test_what_sources_were_built_with_stays(lock: Callable[..., Lock]) -> None:
     assert _build_pins(lock(), Upgrade()) == {"flash-attn": {"setuptools": "80.0"}}
     assert _build_pins(lock(), Upgrade(everything=True)) == {}
     assert _build_pins(None, Upgrade()) == {}
+
+
+_TOOLKIT = ToolkitChoice(
+    name="CUDA 12.4",
+    requirements=(("headers==12.4", "runtime==12.4"), ("static==12.9",)),
+    packages=(("sid", "non-free", ("nvcc",)),),
+    build_packages=("g++-13",),
+    host_compiler="13",
+    environment=(("FORCE_CUDA", "1"), ("CUDA_HOME", "/usr/local/cuda")),
+    variables=("MAX_JOBS",),
+    commands=True,
+)
+
+
+def test_a_toolkit_is_resolved_from_what_it_is_made_of(house: _House) -> None:
+    house.resolvers.toolkit = _TOOLKIT
+    config = Config(build=Build(pre_install=("nvcc a.cu",), gpu=True, requirements=("numpy>=1",)))
+    lock = house.lock(config)
+    assert lock.toolkit is not None
+    assert [deb.package for deb in lock.toolkit.debs] == ["nvcc"]
+    assert [wheel.name for wheel in lock.toolkit.wheels] == ["headers", "runtime", "static"]
+    assert lock.toolkit.environment == (("CUDA_HOME", "/usr/local/cuda"), ("FORCE_CUDA", "1"))
+    assert (lock.toolkit.host_compiler, lock.toolkit.commands) == ("13", True)
+    request = next(one for one in house.resolvers.system if one.component == "non-free")
+    assert (request.suite, request.alone) == ("sid", True)
+    build = next(dict(one.groups)["build"] for one in house.resolvers.system if "build" in dict(one.groups))
+    assert "g++-13" in build
+    told = house.resolvers.toolkits[0]
+    assert (told.suite, [wheel.name for wheel in told.wheels]) == (
+        "trixie",
+        ["cog", "coglet", "numpy", "pip"],
+    )
+    assert "nvcc_1-1_amd64.deb" in house.fetcher.asked
+    assert not {"nvcc", "headers"} & {name for _, members in lock.layers for name in members}
+
+
+def test_no_toolkit_where_nobody_offers_one(house: _House) -> None:
+    assert house.lock().toolkit is None
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "expected"),
+    [pytest.param(Upgrade(), "1-0", id="kept"), pytest.param(Upgrade(everything=True), "1-1", id="moved")],
+)
+def test_a_toolkit_is_pinned_unless_it_may_move(house: _House, upgrade: Upgrade, expected: str) -> None:
+    house.resolvers.toolkit = _TOOLKIT
+    former = house.lock()
+    assert former.toolkit is not None
+    older = replace(former.toolkit, debs=(house.resolvers.deb("nvcc", "1-0"),))
+    found = house.lock(former=replace(former, toolkit=older), upgrade=upgrade).toolkit
+    assert found is not None
+    assert [deb.version for deb in found.debs] == [expected]
+
+
+def test_commands_depend_on_the_toolkit_that_they_see(house: _House, lock: Callable[..., Lock]) -> None:
+    config = Config(build=Build(pre_install=("nvcc a.cu",)))
+    house.resolvers.toolkit = _TOOLKIT
+    seen = house.lock(config).toolkit
+    assert seen is not None
+
+    def key(toolkit: Toolkit | None) -> str:
+        return next(key for _, key in keys(lock(toolkit=toolkit), config, []))
+
+    other = replace(seen, debs=(house.resolvers.deb("nvcc", "2-0"),))
+    unseen = replace(seen, commands=False)
+    assert len({key(None), key(seen), key(other), key(replace(seen, host_compiler="12"))}) == 4
+    assert key(unseen) == key(None)

@@ -162,6 +162,30 @@ def test_what_a_build_takes(known: Tree, requires: tuple[str, ...], packages: tu
     assert (found.requires, found.packages, found.imports) == (requires, packages, ())
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        pytest.param("setup.py", "from torch.utils.cpp_extension import CUDAExtension", True, id="torch"),
+        pytest.param("setup.py", "nvcc = os.path.join(os.environ['CUDA_HOME'], 'bin')", True, id="cuda-home"),
+        pytest.param("setup.py", "from torch.utils.cpp_extension import CppExtension", False, id="cpp"),
+        pytest.param("setup.py", "setup(name='barracuda', keywords='CUDA')", False, id="keyword"),
+        pytest.param("CMakeLists.txt", "project(a LANGUAGES CXX\n CUDA)", True, id="cmake-language"),
+        pytest.param("CMakeLists.txt", "enable_language( CUDA )", True, id="cmake-enables"),
+        pytest.param("CMakeLists.txt", "find_package(CUDAToolkit REQUIRED)", True, id="cmake-finds"),
+        pytest.param("CMakeLists.txt", "project(a LANGUAGES C CXX)", False, id="cmake-without"),
+        pytest.param("README.md", "CUDAExtension", False, id="another-file"),
+    ],
+)
+def test_a_source_that_compiles_for_gpus_says_so(name: str, text: str, expected: bool) -> None:  # noqa: FBT001
+    assert plan(Tree({name: text}), "it", (), (), ()).device_code is expected
+
+
+def test_cmakes_project_is_read(tmp_path: Path) -> None:
+    files = {"pyproject.toml": "", "CMakeLists.txt": "enable_language(CUDA)", "sub/CMakeLists.txt": ""}
+    (tmp_path / "it").write_bytes(sdist("top-1.0", files))
+    assert read_tree(tmp_path / "it", "", "it").texts["CMakeLists.txt"] == "enable_language(CUDA)"
+
+
 _IMPORTING = (
     "import os, torch.utils\nfrom numpy import get_include\nfrom setuptools import setup\nimport cv2\n"
 )

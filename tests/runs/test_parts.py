@@ -65,6 +65,14 @@ def test_fragments_are_laid_over_each_other(tmp_path: Path, lower: Path) -> None
     assert (root / LONG).stat().st_mtime == archive.MTIME
 
 
+def test_a_folder_may_come_after_what_is_in_it(tmp_path: Path) -> None:
+    early = fragment(tmp_path / "early", file("usr/lib64/ld.so", b"loader"))
+    late = fragment(tmp_path / "late", *archive.folders("usr/lib64", 0o700))
+    unpack.unpack([early, late], tmp_path / "root")
+    assert (tmp_path / "root/usr/lib64/ld.so").read_bytes() == b"loader"
+    assert (tmp_path / "root/usr/lib64").stat().st_mode & 0o777 == 0o700
+
+
 def test_attributes_are_those_of_the_archive(tmp_path: Path, lower: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

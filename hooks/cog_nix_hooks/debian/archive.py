@@ -41,6 +41,7 @@ class _Pocket:
     release: Release
     file: IndexFile
     """The index that is wanted: a Packages file, or a Contents file."""
+    component: str = COMPONENT
 
     @property
     def folder(self) -> str:
@@ -63,7 +64,7 @@ class _Pocket:
     def index(self) -> Index:
         """The entry of the lock."""
         date = f"{self.release.date:%Y-%m-%dT%H:%M:%SZ}"
-        return Index(self.uri, self.suite, COMPONENT, ARCHITECTURE, date, self.file.sha256)
+        return Index(self.uri, self.suite, self.component, ARCHITECTURE, date, self.file.sha256)
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,21 @@ class OpenSuite:
         self.catalogue.__exit__(*exc)
 
 
-def open_suite(suite: str, context: Context, environment: Mapping[str, str] | None = None) -> OpenSuite:
+def open_suite(
+    suite: str,
+    context: Context,
+    environment: Mapping[str, str] | None = None,
+    *,
+    component: str = COMPONENT,
+) -> OpenSuite:
     """Fetch, verify and open a suite's indexes.
 
     Args:
         suite: Debian's name for it, ``trixie``.
         context: settings and services.
         environment: variables of the process; None: the real ones.
+        component: area of the archive (Debian Policy 2.2); of another than main, the suite itself is all that
+            is looked at.
 
     Raises:
         LockError: there is no mirror, keyring or suite, or a signature is wrong.
@@ -95,8 +104,9 @@ def open_suite(suite: str, context: Context, environment: Mapping[str, str] | No
     variables = os.environ if environment is None else environment
     archive = find_archive(context.settings.debian, variables)
     keyring = find_keyring(variables)
-    pockets = [_main_pocket(archive, suite, context, keyring)]
-    for uri, name in ((archive.main, f"{suite}-updates"), (archive.security, f"{suite}-security")):
+    pockets = [_main_pocket(archive, suite, context, keyring, component)]
+    additions = ((archive.main, f"{suite}-updates"), (archive.security, f"{suite}-security"))
+    for uri, name in additions if component == COMPONENT else ():
         if pocket := _extra_pocket(uri, name, context, keyring):
             pockets.append(pocket)
     paths = _fetch(pockets, context)
@@ -154,9 +164,11 @@ def fetch_contents(
         raise
 
 
-def _main_pocket(archive: Archive, suite: str, context: Context, keyring: Path) -> _Pocket:
+def _main_pocket(
+    archive: Archive, suite: str, context: Context, keyring: Path, component: str = COMPONENT
+) -> _Pocket:
     try:
-        return _read_pocket(archive.main, suite, context, keyring)
+        return _read_pocket(archive.main, suite, context, keyring, component)
     except FetchError as error:
         if _is_absent(error, archive.main, suite):
             raise LockError(
@@ -183,14 +195,16 @@ def _extra_pocket(uri: str, suite: str, context: Context, keyring: Path) -> _Poc
         ) from error
 
 
-def _read_pocket(uri: str, suite: str, context: Context, keyring: Path) -> _Pocket:
+def _read_pocket(
+    uri: str, suite: str, context: Context, keyring: Path, component: str = COMPONENT
+) -> _Pocket:
     url = f"{uri}/dists/{suite}/InRelease"
     data = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
     release = read_release(data, url=url, asked=suite, keyring=keyring)
-    file = release.packages(COMPONENT, ARCHITECTURE)
+    file = release.packages(component, ARCHITECTURE)
     if file is None:
-        raise LockError(f"{url} names no Packages file for {COMPONENT} on {ARCHITECTURE}.", hint=HOW_TO_SET)
-    return _Pocket(uri, suite, release, file)
+        raise LockError(f"{url} names no Packages file for {component} on {ARCHITECTURE}.", hint=HOW_TO_SET)
+    return _Pocket(uri, suite, release, file, component)
 
 
 def _is_absent(error: FetchError, uri: str, suite: str) -> bool:

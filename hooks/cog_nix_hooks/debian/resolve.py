@@ -35,7 +35,9 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
         LockError: a name is unknown or the set cannot be satisfied.
         FetchError: the archive cannot be read.
     """
-    with open_suite(request.suite, context) as suite:
+    if request.alone:
+        return _alone(request, context)
+    with open_suite(request.suite, context, component=request.component) as suite:
         names = Names(suite.catalogue, request.asked_in, context.reporter)
         wanted = [
             names.clauses(_names(label, packages, suite.catalogue)) for label, packages in request.groups
@@ -55,6 +57,27 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
         }
     renamed = {written: package for written, package in taken.items() if written != package}
     return SystemResolution(groups, suite.indexes, renamed)
+
+
+def _alone(request: SystemRequest, context: Context) -> SystemResolution:
+    """Find packages by name, each the version that is pinned or else the highest."""
+    with open_suite(request.suite, context, component=request.component) as suite:
+        groups = {
+            label: tuple(_one(name, request, suite.catalogue) for name in names)
+            for label, names in request.groups
+        }
+    return SystemResolution(groups, suite.indexes)
+
+
+def _one(name: str, request: SystemRequest, catalogue: Catalogue) -> Deb:
+    versions = catalogue.named(name)
+    if not versions:
+        raise LockError(
+            f"Debian {request.suite} has no package {name} in {request.component}.",
+            hint="A mirror may lack a component: name one that has it in [debian] mirror of cog-nix.toml.",
+        )
+    pinned = (one for one in versions if one.version == request.pins.get(name))
+    return _written(next(pinned, versions[0]))
 
 
 def _solve(
@@ -87,6 +110,10 @@ def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple
 
 
 def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
+    return _written(package, _pulled_in(package, everything, solver))
+
+
+def _written(package: Package, depends: tuple[str, ...] = ()) -> Deb:
     return Deb(
         package.name,
         package.version,
@@ -98,7 +125,7 @@ def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) ->
             sha256=package.sha256,
             size=package.size,
         ),
-        _pulled_in(package, everything, solver),
+        depends,
     )
 
 

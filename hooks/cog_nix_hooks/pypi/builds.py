@@ -34,6 +34,16 @@ _PACKAGES_FOR = {
 _MODULES = {"cv2": "opencv-python", "yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn"}
 """Distributions whose module has another name, as far as setup scripts import them."""
 _FORTRAN = re.compile(r"['\"]fortran['\"]")
+_DEVICE_CODE = {
+    # torch.utils.cpp_extension's class, what it and others look for; CMake's ways to ask for the language.
+    "setup.py": re.compile(r"\b(CUDAExtension|CUDA_HOME|CUDA_PATH|nvcc)\b"),
+    "CMakeLists.txt": re.compile(
+        r"\benable_language\s*\(\s*CUDA|\bfind_package\s*\(\s*CUDA(Toolkit)?\b"
+        r"|\bproject\s*\([^)]*\bCUDA\b",
+        re.IGNORECASE,
+    ),
+}
+"""By file of a source: what tells that it compiles for GPUs."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Plan:
     does not ask for them: the build sees them, and what they need."""
     packages: tuple[str, ...]
     """Debian packages."""
+    device_code: bool
+    """Whether it compiles code for GPUs."""
 
 
 def plan(
@@ -73,7 +85,8 @@ def plan(
         missing = sorted({*missing, *(have & set(project))} - {name})
         declared = [line for line in declared if _name(line) not in project]
     requires = tuple(dict.fromkeys(declared))
-    return Plan(requires, tuple(missing), tuple(sorted(_packages(tree, requires))))
+    device_code = any(pattern.search(tree.texts.get(name, "")) for name, pattern in _DEVICE_CODE.items())
+    return Plan(requires, tuple(missing), tuple(sorted(_packages(tree, requires))), device_code)
 
 
 def closure(names: Collection[str], wheels: Mapping[str, Wheel]) -> tuple[str, ...]:

@@ -222,6 +222,7 @@ class _Resolver:
             requires=tuple(one for one in found.wheels if one.name not in sees),
             isolated=not sees,
             sees=sees,
+            device_code=plan.device_code,
         )
         return replace(wheel, source=source), {*plan.packages, *found.build_packages}
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 4_000_000
 """Bytes of a file that is worth reading here."""
-_READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "meson.build", "Cargo.toml")
+_READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "meson.build", "Cargo.toml", "CMakeLists.txt")
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
