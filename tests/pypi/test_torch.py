@@ -200,6 +200,7 @@ def test_what_upstream_accepts_is_a_warning(
         pytest.param(("torch",), {"gpu": True}, None, id="no-cuda"),
         pytest.param(("torch",), {}, None, id="no-image"),
         pytest.param(("torch",), {"gpu": False}, "cpu", id="any-version"),
+        pytest.param(("torch==2.5.1", "torchaudio==2.11.0"), {"gpu": True}, None, id="an-open-companion"),
         pytest.param(("torch>=2",), {"gpu": True, "cuda": "12.5"}, "cu124", id="a-range"),
         pytest.param(("torch>=2",), {"gpu": True, "cuda": "10.1"}, None, id="a-range-and-no-build"),
         pytest.param(("Torch == 2.2",), {"gpu": True, "cuda": "11.8"}, "cu118", id="a-short-pin"),
@@ -264,3 +265,25 @@ def test_a_pin_stays_from_one_build_to_another(pytorch: PyTorch, resolve: Resolv
     assert cpu == {"torch": "2.5.1+cpu"}
     assert versions(resolve("torch>=2", gpu=True, pins=cpu)) == pins
     assert versions(resolve("torch>=2", gpu=True, cuda="11.8", pins=cpu)) == {"torch": "2.5.1+cu118"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param(("torch==2.5.1", "torchaudio"), {"torch": "2.5.1", "torchaudio": "2.5.1"}, id="plain"),
+        pytest.param(
+            ("torch==2.5.1", "torchaudio>=2.11"), {"torch": "2.5.1", "torchaudio": "2.11.0"}, id="a-range"
+        ),
+        pytest.param(
+            ("torch==2.13.0", "torchaudio"), {"torch": "2.13.0", "torchaudio": "2.11.0"}, id="none-of-its-own"
+        ),
+        pytest.param(
+            ("torchaudio==2.11.0", "torch<2.6"), {"torch": "2.5.1", "torchaudio": "2.11.0"}, id="open"
+        ),
+    ],
+)
+@pytest.mark.usefixtures("pytorch")
+def test_what_goes_with_a_pinned_torch_is_taken(
+    resolve: Resolve, lines: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    assert versions(resolve(*lines, gpu=True)) == expected

@@ -61,7 +61,7 @@ def versions(found: PythonResolution) -> dict[str, str]:
         pytest.param(
             {"gpu": False},
             "cpu",
-            "gpu: false asks for PyTorch built for cpu, and PyTorch's index cpu does not serve it",
+            "gpu: false asks for PyTorch built for the CPU, and PyTorch's index cpu does not serve it",
             id="cpu",
         ),
         pytest.param(

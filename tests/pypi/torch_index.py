@@ -35,14 +35,17 @@ def requires(name: str, version: str) -> list[str]:
     if name == "torch":
         return []
     public, _, local = version.partition("+")
-    torch = PARTNERS[name].get(public)
-    return [f"torch=={torch}+{local}" if local else f"torch=={torch}"] if torch else ["torch"]
+    torch = None if public in OPEN else PARTNERS[name].get(public)
+    return [f"torch=={torch}+{local}" if local else f"torch=={torch}"] if torch else []
 
 
 PARTNERS: dict[str, dict[str, str]] = json.loads(
     Path(__file__).with_name("pytorch-partners.json").read_text("utf-8")
 )
-"""The torch that each torchvision and torchaudio requires."""
+"""The torch that each torchvision and torchaudio was made for."""
+
+OPEN = ("2.11.0",)
+"""A torchaudio that requires no torch in particular."""
 
 
 @dataclass

@@ -44,6 +44,7 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     lines, asked = commits.keep(lines, request.commits)
     if request.gpu:
         lines = tensorflow.with_cuda(lines, context.reporter.warn)
+    lines = torch.matched(lines, Target(request.python_version, request.glibc))
     found = _resolve(_Resolver(request, context, lines, asked))
     for wheel in found.wheels:
         _check_secrets(wheel, lines)

@@ -9,10 +9,11 @@ order of decisions is in docs/design/gpu-resolution.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from cog_nix.config import torch as facts
@@ -32,6 +33,8 @@ FAMILY = ("torch", "torchvision", "torchaudio")
 _COMPANIONS = FAMILY[1:]
 _BACKEND = re.compile(r"cpu|xpu|cu\d{2,3}|rocm[\d.]+")
 _EXACT = ("==", "===")
+_OPEN_FROM = {"torchaudio": (2, 11)}
+"""From here on a companion requires no release of torch in particular."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Backend:
     def what(self) -> str:
         """Its builds, in words."""
         cuda = facts.cuda_of(self.name)
-        return f"PyTorch built for {f'CUDA {cuda}' if cuda else self.name}"
+        built_for = f"CUDA {cuda}" if cuda else "the CPU" if self.name == "cpu" else self.name
+        return f"PyTorch built for {built_for}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class _Named:
 
     versions: Mapping[str, str] = field(default_factory=dict)
     """Exact versions; "" where a range or nothing is said."""
+    ranges: Mapping[str, SpecifierSet] = field(default_factory=dict)
+    """All that is said."""
 
     def locals_(self) -> dict[str, str]:
         """Return the local version of each that has one."""
@@ -78,6 +84,28 @@ class _Named:
         """Return the release of PyTorch that is pinned, by torch itself or by what goes with it."""
         found = (facts.release_of(name, version) for name, version in self.versions.items() if version)
         return next(filter(None, found), None)
+
+
+def matched(lines: Lines, target: Target) -> Lines:
+    """Return the lines with the versions added that go with a pinned torch.
+
+    A torchaudio since 2.11 says nothing of the torch it was made for, so it would be taken beside any.
+
+    Args:
+        lines: what the project requires.
+        target: the image, for markers.
+    """
+    named = _named(lines, target)
+    pinned = named.versions.get("torch")
+    known = facts.release(pinned) if pinned else None
+    if known is None or has_own_index(lines):
+        return lines
+    added = []
+    for name in _COMPANIONS:
+        if named.versions.get(name) == "":
+            fitting = list(named.ranges[name].filter(known.companions(name)))
+            added += [f"{name}=={version}" for version in fitting[-1:]]
+    return replace(lines, requirements=(*lines.requirements, *added))
 
 
 def choose(lines: Lines, request: PythonRequest, target: Target) -> Choice:
@@ -138,6 +166,7 @@ def preferences(pins: Mapping[str, str], backend: Backend | None) -> dict[str, s
 
 def _named(lines: Lines, target: Target) -> _Named:
     found: dict[str, str] = {}
+    ranges: dict[str, SpecifierSet] = {}
     for line in lines.requirements:
         try:
             requirement = Requirement(re.split(r"\s--hash", line, maxsplit=1)[0])
@@ -152,7 +181,8 @@ def _named(lines: Lines, target: Target) -> _Named:
             if one.operator in _EXACT and not one.version.endswith(".*")
         ]
         found[name] = exact[0] if exact else found.get(name, "")
-    return _Named(found)
+        ranges[name] = ranges.get(name, SpecifierSet()) & requirement.specifier
+    return _Named(found, ranges)
 
 
 def _check_together(named: _Named, request: PythonRequest) -> None:
@@ -175,15 +205,17 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
     for name in _COMPANIONS if torch else ():
         version = named.versions.get(name, "")
         other = facts.release_of(name, version) if version else None
-        if torch and version and other and other != torch:
-            fitting = torch.companions(name)
+        fitting = torch.companions(name) if torch else ()
+        if torch and version and other and other != torch and fitting and not _is_open(name, version):
             raise LockError(
                 f"{request.asked_in}: {name} {version} is made for torch {other.version}, and torch"
                 f" {torch.version} is asked for",
-                hint=f"Beside torch {torch.version}: {name}=={fitting[-1]}."
-                if fitting
-                else f"Leave the version of {name} out, or ask for torch=={other.version}.",
+                hint=f"Beside torch {torch.version}: {name}=={fitting[-1]}.",
             )
+
+
+def _is_open(name: str, version: str) -> bool:
+    return name in _OPEN_FROM and facts.numbers(version) >= _OPEN_FROM[name]
 
 
 def _other_python(name: str, python: str, known: Release) -> str:
