@@ -287,3 +287,10 @@ def test_what_goes_with_a_pinned_torch_is_taken(
     resolve: Resolve, lines: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     assert versions(resolve(*lines, gpu=True)) == expected
+
+
+def test_a_pin_of_the_project_s_own_index_stays_as_it_is(index: Index, resolve: Resolve) -> None:
+    for version in ("2.0.1+cu118", "2.1.0+cu118"):
+        index.add("torch", version)
+    pins = {"torch": "2.0.1+cu118"}
+    assert versions(resolve(index.line, "torch>=2", gpu=True, pins=pins)) == pins

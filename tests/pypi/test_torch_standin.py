@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.config.model import Settings
+from cog_nix.config.model import PythonSettings, Settings
 from cog_nix.errors import LockError
 from cog_nix.fetch import CachingFetcher
 from cog_nix.report import SilentReporter
@@ -41,9 +41,9 @@ def listener() -> Listener:
 def ask(tmp_path: Path, project: Path, listener: Listener) -> Ask:
     """Ask through the hook, for Python 3.10."""
 
-    def call(*lines: str, **request: object) -> PythonResolution:
+    def call(*lines: str, settings: Settings | None = None, **request: object) -> PythonResolution:
         context = Context(
-            Settings(), CachingFetcher(tmp_path / "cache", listener), listener, tmp_path / "cache"
+            settings or Settings(), CachingFetcher(tmp_path / "cache", listener), listener, tmp_path / "cache"
         )
         question = PythonRequest("3.10.4", lines, "2.41", project, **request)  # type: ignore[arg-type]
         return pypi.resolve_python_packages(question, context)
@@ -153,6 +153,17 @@ def test_without_either_build_the_error_is_pypi_s(pytorch: PyTorch, ask: Ask, li
     with pytest.raises(LockError, match=r"torch==99\.0"):
         ask("torch==99.0", gpu=False)
     assert listener.said == []
+
+
+def test_without_dates_in_the_index_a_date_leaves_pypi_s_build(
+    pytorch: PyTorch, ask: Ask, listener: Listener
+) -> None:
+    found = ask(
+        "torch==2.6.0", gpu=False, settings=Settings(python=PythonSettings(exclude_newer="2026-01-01"))
+    )
+    assert versions(found) == {"torch": "2.6.0"}
+    assert len(listener.said) == 1
+    assert pytorch.asked
 
 
 @pytest.mark.usefixtures("pytorch")

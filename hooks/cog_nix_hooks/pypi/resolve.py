@@ -59,7 +59,8 @@ def _resolve(resolver: _Resolver) -> PythonResolution:
         resolver.context.reporter.warn(warning)
     if choice.backend:
         return _with_backend(resolver, choice.backend)
-    found = resolver.wheels(lines, torch.preferences(request.pins, None))
+    own = torch.has_own_index(lines)
+    found = resolver.wheels(lines, request.pins if own else torch.preferences(request.pins, None))
     required = torch.for_required(lines, request, {wheel.name: wheel.version for wheel in found.wheels})
     return _with_backend(resolver, required, found) if required else found
 
@@ -78,17 +79,19 @@ def _with_backend(
         LockError: the index does not answer, and a pin names it; or nothing fits.
     """
     lines, request = resolver.lines, resolver.request
-    failure = "" if standin.is_settled(backend, request) else resolver.torch_index_failure(backend)
-    if not failure and not standin.is_settled(backend, request):
-        try:
-            pins = torch.preferences(request.pins, backend)
-            return replace(resolver, backend=backend.name).wheels(lines, pins)
-        except LockError as error:
-            if backend.pinned:
-                raise
-            failure = error.message.splitlines()[-1].strip()
-    if backend.pinned:
-        raise standin.refused(backend, request, failure)
+    failure = ""
+    if not standin.is_settled(backend, request):
+        failure = resolver.torch_index_failure(backend)
+        if failure and backend.pinned:
+            raise standin.refused(backend, request, failure)
+        if not failure:
+            try:
+                pins = torch.preferences(request.pins, backend)
+                return replace(resolver, backend=backend.name).wheels(lines, pins)
+            except LockError as error:
+                if backend.pinned:
+                    raise
+                failure = error.message.splitlines()[-1].strip()
     found = found or resolver.wheels(lines, torch.preferences(request.pins, None))
     if failure:
         resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
