@@ -144,6 +144,12 @@ class PythonRequest:
     """The same for what building a source takes, by the source's name."""
     commits: Mapping[str, str] = field(default_factory=dict)
     """Commits to keep, by what was asked for: ``git+REPOSITORY@REVISION``."""
+    gpu: bool | None = None
+    """Whether the image is for machines with a GPU; None: the packages are for no image (cog-nix's tools)."""
+    cuda: str | None = None
+    """The CUDA release that cog.yaml names; None: it names none, whatever was derived from the packages."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why packages are what they are, from the former lock, by name: what need not be tried again."""
     asked_in: str = "cog.yaml"
     """The file that the requirements stand in, for error messages."""
 
@@ -155,6 +161,8 @@ class PythonResolution:
     wheels: tuple[Wheel, ...]
     build_packages: tuple[str, ...] = ()
     """System packages that source builds need beside those that every build has (``cargo``)."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why a package is not the one that was asked for, by name; the lock remembers it."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
     expected = {in_wheel(file) for file in tracked() if file.startswith(packages)}
     assert {
         "cog_nix/config/schema.json",
+        "cog_nix/config/torch.json",
         "cog_nix/config/gpu.json",
         "cog_nix/_nix/build.nix",
         "cog_nix/_nix/layers/wheels.nix",

@@ -110,6 +110,7 @@ def _build(build: dict[str, Any], lines: tuple[str, ...], cuda: str | None, cudn
         run=tuple(_command(entry) for entry in build.get("run", ())),
         pre_install=tuple(build.get("pre_install", ())),
         cuda=cuda,
+        cuda_named=build.get("cuda") or None,
         cudnn=cudnn,
         sdk_version=build.get("sdk_version") or None,
     )

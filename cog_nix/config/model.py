@@ -43,6 +43,9 @@ class Build:
     run: tuple[RunCommand, ...] = ()
     pre_install: tuple[str, ...] = ()
     cuda: str | None = None
+    """As completed: what cog.yaml names, or else what the packages are known to go with."""
+    cuda_named: str | None = None
+    """What cog.yaml names."""
     cudnn: str | None = None
     sdk_version: str | None = None
 

@@ -84,6 +84,7 @@ def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
 def _wheel(lock: Lock, wheel: Wheel, asked: Asked) -> list[str]:
     depends = {each.name: each.depends for each in lock.wheels}
     lines = [f"{wheel.name} {wheel.version} (Python package)"]
+    lines += [_INDENT + reason for name, reason in lock.reasons if name == wheel.name]
     return [*lines, *_chain(wheel.name, depends, _python_roots(lock, asked))]
 
 

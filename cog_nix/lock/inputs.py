@@ -52,6 +52,7 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
         **sdk.overrides(root),
         "layers": asdict(settings.layers),
         **({"cog_base": cog_base.PACKAGES} if settings.debian.cog_base else {}),
+        **({"cuda_named": build.cuda_named} if build.cuda_named else {}),
         **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
     }
     # What most projects have none of is left out above: it must not make every lock stale when it comes.

@@ -141,7 +141,14 @@ class Resolver:
             runs=former.runs if former else (),
             packages=packages,
             reasons=tuple(
-                sorted({**_renames(names, system), **dict(added.reasons), **dict(linked.reasons)}.items())
+                sorted(
+                    {
+                        **_renames(names, system),
+                        **wheels.reasons,
+                        **dict(added.reasons),
+                        **dict(linked.reasons),
+                    }.items()
+                )
             ),
             layers=layers.plan(
                 base=base,
@@ -282,6 +289,9 @@ class Resolver:
                 pins={**bundled.preferences(version), **_wheel_pins(*pins)},
                 build_pins=_build_pins(*pins),
                 commits=_commits(*pins),
+                gpu=config.build.gpu,
+                cuda=config.build.cuda_named,
+                reasons=_reasons(*pins),
                 asked_in=config.build.python_requirements or project.config_path.name,
             )
         )
@@ -377,6 +387,14 @@ def _wheel_pins(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
     if former is None:
         return {}
     return {wheel.name: wheel.version for wheel in former.wheels if upgrade.keeps(wheel.name)}
+
+
+def _reasons(former: Lock | None, upgrade: Upgrade) -> dict[str, str]:
+    """Return why Python packages are what they are, as far as they are to stay."""
+    if former is None:
+        return {}
+    names = {wheel.name for wheel in former.wheels if upgrade.keeps(wheel.name)}
+    return {name: reason for name, reason in former.reasons if name in names}
 
 
 def _packages(former: Lock | None, upgrade: Upgrade) -> dict[str, NixPackage]:

@@ -36,6 +36,7 @@ _BUILD_THAT_COUNTS: dict[str, Any] = {
     "sdk_version": "0.22.0",
     "gpu": True,
     "cuda": "12.4",
+    "cuda_named": "12.4",
     "cudnn": "9",
     "run": (RunCommand("echo", (Mount("secret", "a", "/a"),)),),
     "pre_install": ("echo",),

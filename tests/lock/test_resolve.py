@@ -61,6 +61,7 @@ class _Resolvers:
         self.pinned: Interpreter | None = None
         self.toolkits: list[ToolkitRequest] = []
         self.toolkit: ToolkitChoice | None = None
+        self.python_reasons: dict[str, str] = {}
 
     @hookimpl
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
@@ -148,7 +149,8 @@ class _Resolvers:
             line.partition("=")[0].partition(">")[0].partition("[")[0] for line in request.requirements
         )
         return PythonResolution(
-            tuple(self.wheel(name, request.pins.get(name) or _LATEST.get(name, "1.0")) for name in names)
+            tuple(self.wheel(name, request.pins.get(name) or _LATEST.get(name, "1.0")) for name in names),
+            reasons=self.python_reasons,
         )
 
 
@@ -230,6 +232,24 @@ def house(
     for folder in ("downloads", "project"):
         (tmp_path / folder).mkdir()
     return _House(resolvers, _Reporter(), _Fetcher(tmp_path / "downloads"), Plugins(manager), tmp_path)
+
+
+def test_what_a_resolver_of_wheels_says_is_kept_until_the_pin_may_move(house: _House) -> None:
+    house.resolvers.python_reasons = {"numpy": "it stands in for another"}
+    build = replace(_CONFIG.build, gpu=True, cuda="12.4", cuda_named="12")
+    former = house.lock(replace(_CONFIG, build=build))
+    assert ("numpy", "it stands in for another") in former.reasons
+    assert (house.resolvers.python[0].gpu, house.resolvers.python[0].cuda) == (True, "12")
+    assert house.resolvers.python[0].reasons == {}
+    assert house.resolvers.python[1].gpu is None  # cog-nix's own tools
+    for upgrade, expected in (
+        (Upgrade(), dict(house.resolvers.python_reasons)),
+        (Upgrade(names=frozenset({"numpy"})), {}),
+        (Upgrade(everything=True), {}),
+    ):
+        house.resolvers.python.clear()
+        house.lock(former=former, upgrade=upgrade)
+        assert house.resolvers.python[0].reasons == expected
 
 
 def _versions(lock: Lock) -> dict[str, str]:

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
     from cog_nix.lock.model import Wheel
 
+    from .torch_index import PyTorch
 
-def wheel(name: str, version: str, requires: Sequence[str] = ()) -> bytes:
+
+def wheel(name: str, version: str, requires: Sequence[str] = (), extras: Sequence[str] = ("extra",)) -> bytes:
     """Return a wheel that holds nothing but its metadata; uv reads no more."""
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-    lines += ["Provides-Extra: extra"]
+    lines += [f"Provides-Extra: {extra}" for extra in extras]
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
@@ -90,10 +92,16 @@ class Index:
         return f"--index-url {self.url}/simple/"
 
     def add(
-        self, name: str, version: str, requires: Sequence[str] = (), *, tags: str = "py3-none-any"
+        self,
+        name: str,
+        version: str,
+        requires: Sequence[str] = (),
+        *,
+        tags: str = "py3-none-any",
+        extras: Sequence[str] = ("extra",),
     ) -> bytes:
         """Add a wheel; return its content."""
-        content = wheel(name, version, requires)
+        content = wheel(name, version, requires, extras)
         self.files.setdefault(name, {})[f"{name.replace('-', '_')}-{version}-{tags}.whl"] = content
         return content
 
@@ -279,3 +287,24 @@ def resolve(tmp_path: Path, project: Path) -> Callable[..., dict[str, Wheel]]:
         return {found.name: found for found in wheels}
 
     return call
+
+
+@pytest.fixture
+def pytorch(plain_machine: pytest.MonkeyPatch, index: Index, tmp_path: Path) -> Iterator[PyTorch]:
+    """PyTorch's indexes, beside a PyPI that is this machine's configured one."""
+    from . import torch_index  # noqa: PLC0415 - it needs this module
+
+    for name, versions in torch_index.RECORDED["pypi"].items():
+        for version, pythons in versions.items():
+            for python in pythons.split():
+                tags = f"cp{python}-cp{python}-manylinux_2_28_x86_64"
+                index.add(name, version, torch_index.requires(name, version), tags=tags)
+    with torch_index.serve() as served:
+        authority = tmp_path / "authority.pem"
+        authority.write_bytes(served.authority.cert_pem.bytes())
+        plain_machine.delenv("SSL_CERT_DIR", raising=False)
+        plain_machine.setenv("SSL_CERT_FILE", str(authority))
+        plain_machine.setenv("UV_DEFAULT_INDEX", f"{index.url}/simple/")
+        plain_machine.setenv("HTTPS_PROXY", served.proxy)
+        plain_machine.setenv("NO_PROXY", "127.0.0.1")
+        yield served

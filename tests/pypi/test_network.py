@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.config import torch
 from cog_nix.fetch import CachingFetcher
 from cog_nix.report import SilentReporter
 
@@ -43,3 +44,19 @@ def test_a_model_s_packages(
     }
     pins = {name: wheel.version for name, wheel in found.items()}
     assert resolve(*lines, python_version=python_version, glibc=glibc, pins=pins) == found
+
+
+def test_pypi_s_builds_of_pytorch_are_what_the_table_says(resolve: Callable[..., dict[str, Wheel]]) -> None:
+    """The first of NVIDIA's wheels tells the CUDA release, and the metadata what goes together."""
+    for release, python in (("2.1.2", "3.11.2"), ("2.6.0", "3.13.5")):
+        known = torch.release(release)
+        assert known
+        lines = (f"torch=={release}", "torchvision", "torchaudio")
+        found = resolve(*lines, python_version=python, gpu=True, cuda=known.default)
+        versions = {name: found[name].version for name in ("torch", "torchvision", "torchaudio")}
+        assert versions == {
+            "torch": release,
+            "torchvision": known.torchvision[-1],
+            "torchaudio": known.torchaudio[-1],
+        }
+        assert found["nvidia-cuda-runtime-cu12"].version.startswith(f"{known.default}.")

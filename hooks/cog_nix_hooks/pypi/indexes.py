@@ -41,6 +41,7 @@ _DROPPED = (
     "UV_NO_BUILD",
     "UV_ONLY_BINARY",
     "UV_CONFIG_SETTINGS",
+    "UV_TORCH_BACKEND",
 )
 
 

@@ -12,7 +12,7 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import builds, commits, places, uv
+from cog_nix_hooks.pypi import builds, commits, places, standin, tensorflow, torch, uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from cog_nix.spec import Context, PythonRequest
     from cog_nix_hooks.pypi.pylock import File, Package
+    from cog_nix_hooks.pypi.torch import Backend
     from cog_nix_hooks.pypi.tree import Tree
 
 _DEEPEST = 3
@@ -41,10 +42,60 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     """
     lines = parse(request.requirements, request.asked_in, os.environ)
     lines, asked = commits.keep(lines, request.commits)
-    found = _Resolver(request, context, lines, asked).wheels(lines, request.pins)
+    if request.gpu:
+        lines = tensorflow.with_cuda(lines, context.reporter.warn)
+    lines = torch.matched(lines, Target(request.python_version, request.glibc))
+    found = _resolve(_Resolver(request, context, lines, asked))
     for wheel in found.wheels:
         _check_secrets(wheel, lines)
     return found
+
+
+def _resolve(resolver: _Resolver) -> PythonResolution:
+    """Resolve with the builds of PyTorch that the project asks for."""
+    lines, request = resolver.lines, resolver.request
+    choice = torch.choose(lines, request, resolver.target)
+    for warning in choice.warnings:
+        resolver.context.reporter.warn(warning)
+    if choice.backend:
+        return _with_backend(resolver, choice.backend)
+    own = torch.has_own_index(lines)
+    found = resolver.wheels(lines, request.pins if own else torch.preferences(request.pins, None))
+    required = torch.for_required(lines, request, {wheel.name: wheel.version for wheel in found.wheels})
+    return _with_backend(resolver, required, found) if required else found
+
+
+def _with_backend(
+    resolver: _Resolver, backend: Backend, found: PythonResolution | None = None
+) -> PythonResolution:
+    """Resolve with an index of PyTorch's; where it cannot serve, with PyPI's build, unless a pin names it.
+
+    Args:
+        resolver: of the project.
+        backend: the index.
+        found: what PyPI's build comes to, if that is known.
+
+    Raises:
+        LockError: the index does not answer, and a pin names it; or nothing fits.
+    """
+    lines, request = resolver.lines, resolver.request
+    failure = ""
+    if not standin.is_settled(backend, request):
+        failure = resolver.torch_index_failure(backend)
+        if failure and backend.pinned:
+            raise standin.refused(backend, request, failure)
+        if not failure:
+            try:
+                pins = torch.preferences(request.pins, backend)
+                return replace(resolver, backend=backend.name).wheels(lines, pins)
+            except LockError as error:
+                if backend.pinned:
+                    raise
+                failure = error.message.splitlines()[-1].strip()
+    found = found or resolver.wheels(lines, torch.preferences(request.pins, None))
+    if failure:
+        resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
+    return replace(found, reasons={**found.reasons, "torch": standin.reason(backend)})
 
 
 @dataclass
@@ -55,6 +106,8 @@ class _Resolver:
     asked: Mapping[str, str]
     """What was asked for where a commit is kept, by the commit's URL."""
     depth: int = 0
+    backend: str = ""
+    """The index of PyTorch's that its packages come from."""
     trees: dict[str, Tree] = field(default_factory=dict)
     """What was read of sources, by hash and subdirectory."""
     _environments: dict[tuple[object, ...], PythonResolution] = field(default_factory=dict, init=False)
@@ -81,7 +134,12 @@ class _Resolver:
             env=uv_environment(lines, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
+            torch_backend=self.backend,
         )
+
+    def torch_index_failure(self, backend: Backend) -> str:
+        """Return why an index of PyTorch's cannot be had, "" when it can."""
+        return uv.torch_index_failure(replace(self, backend=backend.name)._question(self.lines))  # noqa: SLF001 - its own
 
     def _packages(
         self, question: uv.Question, pins: Mapping[str, str]
@@ -101,7 +159,7 @@ class _Resolver:
                     if settled is question:
                         break
                     question = settled
-                packages = [package for package in packages if self._target.answers(package.marker)]
+                packages = [package for package in packages if self.target.answers(package.marker)]
                 if self.depth:
                     return packages, {}  # nobody asks who requires what in a build
                 versions = {package.name: package.version for package in packages if package.version}
@@ -117,7 +175,8 @@ class _Resolver:
             ) from error
 
     @cached_property
-    def _target(self) -> Target:
+    def target(self) -> Target:
+        """What the image takes."""
         return Target(self.request.python_version, self.request.glibc)
 
     @cached_property
@@ -129,7 +188,7 @@ class _Resolver:
         requires = tuple(sorted(name for name, parents in requirers.items() if package.name in parents))
         package = self._allowed(package)
         files = {file.filename: file for file in package.wheels}
-        best = None if self._from_source(package) else self._target.best(list(files))
+        best = None if self._from_source(package) else self.target.best(list(files))
         if best:
             artifact = self._artifact(files[best])
             origin = places.origin(package, artifact)

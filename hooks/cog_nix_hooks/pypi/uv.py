@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix import processes
 from cog_nix.errors import LockError
+from cog_nix.processes import redact
 from cog_nix_hooks.pypi.indexes import uv_files
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """The C libraries that uv knows a platform for (``x86_64-manylinux_2_N``)."""
+
+_SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
+"""uv has read an index's page. Where access is refused or a page is missing, it finds no torch."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Question:
     """Whether distributions that come as source alone may be chosen."""
     metadata: tuple[Stated, ...] = ()
     """What is known about packages whose metadata cannot be built here."""
+    torch_backend: str = ""
+    """The index of PyTorch's to take its packages from, as uv has it; "": they come as any other."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,31 @@ def newest(question: Question, package: str, folder: Path) -> str:
     return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
 
 
+def torch_index_failure(question: Question) -> str:
+    """Ask the index of PyTorch's whether it is there; return why not, "" when it is.
+
+    The lock can do without it in most cases, so one that is out of reach must not take minutes: few tries,
+    and less patience than uv has otherwise.
+
+    Args:
+        question: with a ``torch_backend``.
+    """
+    impatient = {"UV_HTTP_CONNECT_TIMEOUT": "5", "UV_HTTP_TIMEOUT": "15"}
+    env = {"UV_HTTP_RETRIES": "1", **question.env, **impatient}
+    probe = replace(question, lines=replace(question.lines, requirements=("torch",)), env=env, metadata=())
+    try:
+        _compile(probe, ("--no-deps", "--quiet"), lambda _: None)
+    except UvError as error:
+        text = redact(error.stderr, question.lines.secrets)
+        if "invalid value" in text:
+            return "this uv does not know it"
+        if _SERVED.search(text):
+            return ""  # it answered; what is in it does not fit, which the resolution will tell
+        lines = text.strip().splitlines() or ["no answer"]
+        return lines[-1].strip().removeprefix("cause: ")
+    return ""
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder for uv's outputs, and remove it."""
@@ -144,6 +176,7 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
             *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
             *("--python", sys.executable, "--python-version", question.python_version),
             *("--python-platform", platform(question.glibc)),
+            *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
             *(("--no-build",) if not question.builds else ()),
             *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
             *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),

@@ -1,0 +1,193 @@
+"""PyTorch's index does not answer, or has nothing that fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.config.model import PythonSettings, Settings
+from cog_nix.errors import LockError
+from cog_nix.fetch import CachingFetcher
+from cog_nix.report import SilentReporter
+from cog_nix.spec import Context, PythonRequest, PythonResolution
+from cog_nix_hooks import pypi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .conftest import Index
+    from .torch_index import PyTorch
+
+    Ask = Callable[..., PythonResolution]
+
+
+@dataclass
+class Listener(SilentReporter):
+    said: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def ask(tmp_path: Path, project: Path, listener: Listener) -> Ask:
+    """Ask through the hook, for Python 3.10."""
+
+    def call(*lines: str, settings: Settings | None = None, **request: object) -> PythonResolution:
+        context = Context(
+            settings or Settings(), CachingFetcher(tmp_path / "cache", listener), listener, tmp_path / "cache"
+        )
+        question = PythonRequest("3.10.4", lines, "2.41", project, **request)  # type: ignore[arg-type]
+        return pypi.resolve_python_packages(question, context)
+
+    return call
+
+
+def versions(found: PythonResolution) -> dict[str, str]:
+    return {wheel.name: wheel.version for wheel in found.wheels}
+
+
+@pytest.mark.parametrize(
+    ("request_", "backend", "expected"),
+    [
+        pytest.param(
+            {"gpu": False},
+            "cpu",
+            "gpu: false asks for PyTorch built for the CPU, and PyTorch's index cpu does not serve it",
+            id="cpu",
+        ),
+        pytest.param(
+            {"gpu": True, "cuda": "11.8"},
+            "cu118",
+            'cuda: "11.8" asks for PyTorch built for CUDA 11.8, and PyTorch\'s index cu118 does not serve it',
+            id="cuda",
+        ),
+    ],
+)
+def test_pypi_s_build_stands_in_and_that_is_remembered(
+    pytorch: PyTorch,
+    ask: Ask,
+    listener: Listener,
+    *,
+    request_: dict[str, object],
+    backend: str,
+    expected: str,
+) -> None:
+    pytorch.refuses = True
+    lines = ("torch==2.6.0", "torchvision")
+    found = ask(*lines, **request_)
+    assert versions(found) == {"torch": "2.6.0", "torchvision": "0.21.0"}
+    (warning,) = listener.said
+    assert warning.startswith(expected)
+    assert "Taken instead: PyPI's torch 2.6.0 with CUDA 12.4;" in warning
+    assert warning.endswith("cog-nix lock --upgrade torch")
+
+    listener.said.clear()
+    pytorch.refuses = False
+    again = ask(*lines, **request_, reasons=found.reasons, pins=versions(found))
+    assert (again, listener.said, pytorch.asked) == (found, [], [])
+
+    upgraded = ask(*lines, **request_, pins=versions(found))
+    assert versions(upgraded) == {"torch": f"2.6.0+{backend}", "torchvision": f"0.21.0+{backend}"}
+    assert upgraded.reasons == {}
+    assert listener.said == []
+
+
+def test_what_was_remembered_of_one_index_says_nothing_of_another(
+    pytorch: PyTorch, ask: Ask, listener: Listener
+) -> None:
+    pytorch.refuses = True
+    reasons = ask("torch==2.6.0", gpu=True, cuda="11.8").reasons
+    pytorch.refuses = False
+    assert versions(ask("torch==2.6.0", gpu=False, reasons=reasons)) == {"torch": "2.6.0+cpu"}
+    assert len(listener.said) == 1
+
+
+def test_torch_that_is_required_may_be_stood_in_for(
+    pytorch: PyTorch, index: Index, ask: Ask, listener: Listener
+) -> None:
+    index.add("app", "1.0", ["torch==2.6.0"])
+    pytorch.refuses = True
+    found = ask("app", gpu=False)
+    assert versions(found) == {"app": "1.0", "torch": "2.6.0"}
+    assert len(listener.said) == 1
+
+
+def test_a_pin_that_names_the_index_has_no_stand_in(pytorch: PyTorch, ask: Ask) -> None:
+    pytorch.refuses = True
+    with pytest.raises(LockError) as caught:
+        ask("torch==2.0.1+cu118", gpu=True)
+    assert caught.value.message.startswith(
+        "cog.yaml: torch==2.0.1+cu118 is in PyTorch's index cu118 alone, and that does not answer:"
+    )
+    assert "Without +cu118 PyPI's build is taken, which has CUDA 11.7." in (caught.value.hint or "")
+
+
+def test_an_index_that_has_not_everything_is_left_out(
+    pytorch: PyTorch, index: Index, ask: Ask, listener: Listener
+) -> None:
+    """uv looks for xformers in PyTorch's index alone, and the one for the CPU has none."""
+    index.add("xformers", "1.0", ["torch==2.6.0"])
+    found = ask("torch==2.6.0", "xformers", gpu=False)
+    assert versions(found) == {"torch": "2.6.0", "xformers": "1.0"}
+    assert "xformers was not found" in listener.said[0]
+    assert "cpu/torch" in pytorch.asked
+
+
+def test_an_index_that_lacks_a_pinned_build_is_an_error(pytorch: PyTorch, ask: Ask) -> None:
+    pytorch.pages = {"cu118": {"torch": {"2.0.0+cu118": "310"}}}
+    with pytest.raises(LockError, match=r"no version of torch==2\.0\.1\+cu118"):
+        ask("torch==2.0.1+cu118", gpu=True)
+
+
+def test_without_either_build_the_error_is_pypi_s(pytorch: PyTorch, ask: Ask, listener: Listener) -> None:
+    pytorch.refuses = True
+    with pytest.raises(LockError, match=r"torch==99\.0"):
+        ask("torch==99.0", gpu=False)
+    assert listener.said == []
+
+
+def test_without_dates_in_the_index_a_date_leaves_pypi_s_build(
+    pytorch: PyTorch, ask: Ask, listener: Listener
+) -> None:
+    found = ask(
+        "torch==2.6.0", gpu=False, settings=Settings(python=PythonSettings(exclude_newer="2026-01-01"))
+    )
+    assert versions(found) == {"torch": "2.6.0"}
+    assert len(listener.said) == 1
+    assert pytorch.asked
+
+
+@pytest.mark.usefixtures("pytorch")
+@pytest.mark.parametrize(
+    ("line", "gpu", "expected"),
+    [
+        pytest.param("tensorflow==2.18.0", True, {"nvidia-cudnn-cu12": "9.3.0"}, id="gpu"),
+        pytest.param("TensorFlow >= 2.16", True, {"nvidia-cudnn-cu12": "9.3.0"}, id="a-range"),
+        pytest.param("tensorflow[and-cuda]==2.18.0", False, {"nvidia-cudnn-cu12": "9.3.0"}, id="asked-for"),
+        pytest.param("tensorflow==2.18.0", False, {}, id="cpu"),
+        pytest.param("tensorflow==2.13.0", True, {}, id="too-old"),
+        pytest.param("tensorflow<2.15", True, {}, id="a-range-of-old-ones"),
+        pytest.param("tensorflow==2.15.*", True, {"nvidia-cudnn-cu12": "9.3.0"}, id="any-patch"),
+    ],
+)
+def test_tensorflow_brings_cuda_where_there_is_a_gpu(
+    index: Index, ask: Ask, listener: Listener, *, line: str, gpu: bool, expected: dict[str, str]
+) -> None:
+    index.add("tensorflow", "2.13.0")
+    for version in ("2.15.1", "2.18.0"):
+        index.add("tensorflow", version, ["nvidia-cudnn-cu12; extra == 'and-cuda'"], extras=("and-cuda",))
+    index.add("nvidia-cudnn-cu12", "9.3.0")
+    found = versions(ask(line, gpu=gpu))
+    assert {name: version for name, version in found.items() if name != "tensorflow"} == expected
+    old = gpu and not expected
+    assert [said for said in listener.said if "Take tensorflow>=2.15.1" in said] == listener.said
+    assert len(listener.said) == int(old)
