@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.config import torch as facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -13,18 +15,7 @@ if TYPE_CHECKING:
 
 Version = tuple[int, ...]
 
-LOWEST_DRIVERS: dict[int, str] = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
-"""The oldest driver that runs programs of a CUDA major version, whichever its minor version (NVIDIA, "CUDA
-Compatibility", minor version compatibility)."""
-
-_FLOORS = (((10, 0), (2, 7), (12, 8)), ((9, 0), (2, 0), (11, 8)))
-"""Compute capability, and the first torch and CUDA whose build has kernels for it; highest first. Wheels list
-them (``torch._C._cuda_getArchFlags()``); upstream's doctor knows the same two."""
-_OLDEST_GPU = (7, 5)
-_DROPPED_OLDER = (12, 8)
-"""Builds for this CUDA and newer have no kernels for GPUs before Turing: torch 2.7's begin with sm_75."""
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu[0-9]+)?")
-_LOCAL = re.compile(r"cu([0-9]+)([0-9])")
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,7 @@ class Locked:
     cuda: Version | None
     """Major and minor version; None: unknown."""
     torch: str
-    """Version, without its local part; "": there is none."""
+    """Version, without its local part; "": there is none, or none for GPUs."""
 
 
 def locked(lock: Lock) -> Locked:
@@ -44,8 +35,8 @@ def locked(lock: Lock) -> Locked:
     runtime = next((version for name, version in versions.items() if _RUNTIME.fullmatch(name)), "")
     if runtime:
         return Locked(numbers(runtime)[:2], torch)
-    mark = _LOCAL.fullmatch(local)
-    return Locked((int(mark[1]), int(mark[2])) if mark else None, torch)
+    cuda = facts.cuda_of(local)
+    return Locked(numbers(cuda) if cuda else None, "" if local == "cpu" else torch)
 
 
 def numbers(text: str) -> Version:
@@ -68,7 +59,7 @@ def driver_problem(driver: str, highest: Version | None, cuda: Version) -> str:
     """
     if highest and highest >= cuda:
         return ""
-    lowest = LOWEST_DRIVERS.get(cuda[0])
+    lowest = facts.minimum_driver(shown(cuda))
     if lowest and driver:
         if numbers(driver) >= numbers(lowest):
             return ""  # minor version compatibility, or the driver is newer than our table
@@ -85,14 +76,33 @@ def kernel_problems(capabilities: Iterable[Version], found: Locked) -> Iterator[
         capabilities: compute capabilities, ``(9, 0)``.
         found: what the project is locked to; without torch there is nothing to compare.
     """
-    if not found.torch:
-        return
-    for capability in sorted(set(capabilities)):
-        name = f"sm_{''.join(map(str, capability))}"
-        built = f"torch {found.torch}" + (f" for CUDA {shown(found.cuda)}" if found.cuda else "")
-        said = f"{built} has no kernels for {name}, the GPU here: its first operation there will fail."
-        floor = next((one for one in _FLOORS if capability >= one[0]), None)
-        if floor and (numbers(found.torch)[:2] < floor[1] or (found.cuda and found.cuda < floor[2])):
-            yield said, f"Ask for torch>={shown(floor[1])}, built for CUDA {shown(floor[2])} or newer."
-        elif capability < _OLDEST_GPU and found.cuda and found.cuda >= _DROPPED_OLDER:
-            yield said, "Ask for a torch that is built for CUDA 12.6."
+    cuda = shown(found.cuda) if found.cuda else ""
+    architectures = facts.supported_architectures(found.torch, cuda) if found.torch else ()
+    for capability in sorted(set(capabilities)) if architectures else ():
+        if not facts.runs_on(architectures, shown(capability)):
+            built = f"torch {found.torch}" + (f" for CUDA {cuda}" if cuda else "")
+            name = f"sm_{''.join(map(str, capability))}"
+            yield (
+                f"{built} has no kernels for {name}, the GPU here: its first operation there will fail.",
+                _other_build(found.torch, shown(capability)),
+            )
+
+
+def _other_build(torch: str, capability: str) -> str:
+    """Return which builds have kernels for a GPU: those of the same release, or else other releases."""
+    fitting = {
+        one.version: cudas
+        for one in facts.releases()
+        if (cudas := [cuda for cuda in one.cudas if _serves(one.version, cuda, capability)])
+    }
+    if torch in fitting:
+        return f'Write cuda: "{fitting[torch][-1]}" into cog.yaml: torch {torch} built for it has them.'
+    if not fitting:
+        return "No torch that is known has them."
+    ends = [next(iter(fitting.items())), list(fitting.items())[-1]]
+    first, last = (f"{version} for CUDA {cudas[-1]}" for version, cudas in ends)
+    return f"Those from torch {first} to torch {last} have them."
+
+
+def _serves(version: str, cuda: str, capability: str) -> bool:
+    return facts.runs_on(facts.supported_architectures(version, cuda), capability)

@@ -63,7 +63,7 @@ def severities(found: list[Finding]) -> list[str]:
             {"torch": "2.9.0", "nvidia_cuda_runtime": "13.0.48"}, Locked((13, 0), "2.9.0"), id="thirteen"
         ),
         pytest.param({"torch": "2.0.1+cu118"}, Locked((11, 8), "2.0.1"), id="mark"),
-        pytest.param({"torch": "2.6.0+cpu"}, Locked(None, "2.6.0"), id="no-gpu"),
+        pytest.param({"torch": "2.6.0+cpu"}, Locked(None, ""), id="no-gpu"),
         pytest.param({"nvidia_cuda_runtime_cu11": "11.8.89"}, Locked((11, 8), ""), id="without-torch"),
     ],
 )
@@ -101,12 +101,12 @@ def test_drivers_and_cuda(
     ("capability", "torch", "version", "remedy"),
     [
         pytest.param((9, 0), "2.6.0", (12, 4), "", id="hopper"),
-        pytest.param((9, 0), "1.13.1", (11, 7), "torch>=2.0, built for CUDA 11.8", id="hopper-too-old"),
-        pytest.param((12, 0), "2.6.0", (12, 6), "torch>=2.7, built for CUDA 12.8", id="blackwell"),
-        pytest.param((12, 0), "2.7.0", (11, 8), "torch>=2.7, built for CUDA 12.8", id="blackwell-other-cuda"),
+        pytest.param((9, 0), "1.13.1", (11, 7), "torch 2.0.0 for CUDA 11.8", id="hopper-too-old"),
+        pytest.param((12, 0), "2.6.0", (12, 6), "torch 2.7.0 for CUDA 12.8", id="blackwell"),
+        pytest.param((12, 0), "2.7.0", (11, 8), 'cuda: "12.8"', id="blackwell-other-cuda"),
         pytest.param((12, 1), "2.9.0", (13, 0), "", id="newest"),
         pytest.param((8, 9), "1.12.0", (11, 3), "", id="ada-runs-kernels-of-ampere"),
-        pytest.param((6, 1), "2.8.0", (12, 8), "built for CUDA 12.6", id="pascal"),
+        pytest.param((6, 1), "2.8.0", (12, 8), 'cuda: "12.6"', id="pascal"),
         pytest.param((6, 1), "2.6.0", (12, 4), "", id="pascal-still"),
         pytest.param((9, 0), "", (11, 0), "", id="no-torch"),
         pytest.param((9, 0), "2.6.0", None, "", id="unknown-cuda"),
