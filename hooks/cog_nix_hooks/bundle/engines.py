@@ -46,7 +46,7 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
         name: of the container.
     """
     hosts = folder / "hosts"
-    hosts.write_text(f"{_hosts()}\n127.0.1.1\t{name}\n")
+    hosts.write_text("\n".join((_hosts(), f"127.0.1.1\t{name}", *process.hosts, "")))
     if Path(engine).name == "bwrap":
         arguments = folder / "arguments"
         arguments.write_bytes(

@@ -35,8 +35,15 @@ _SHARED_MEMORY = 6 << 30
 _NO_DRIVER = ("could not select device driver", "nvidia-container-cli: initialization error")
 
 
-def start_container(client: docker.APIClient, request: ContainerRequest) -> DockerContainer:
+def start_container(
+    client: docker.APIClient, request: ContainerRequest, *, this_machine: str = "host-gateway"
+) -> DockerContainer:
     """Create and start a container that publishes port 5000 on loopback, or what the request says.
+
+    Args:
+        client: the daemon.
+        request: what to start.
+        this_machine: the address of ``host.docker.internal``, where the request wants it known.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
@@ -46,7 +53,7 @@ def start_container(client: docker.APIClient, request: ContainerRequest) -> Dock
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     cleanup = _Cleanup(client, name)
     try:
-        _create(client, name, request)
+        _create(client, name, request, this_machine)
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
@@ -212,13 +219,13 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _create(client: docker.APIClient, name: str, request: ContainerRequest) -> None:
+def _create(client: docker.APIClient, name: str, request: ContainerRequest, this_machine: str) -> None:
     bindings, exposed = _ports(request)
     host_config = client.create_host_config(
         port_bindings=bindings,
         binds=[f"{source}:{target}" for source, target in request.mounts],
         device_requests=[gpu_request(request.gpus)] if request.gpus else None,
-        extra_hosts={"host.docker.internal": "host-gateway"} if request.reach_host else None,
+        extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
         shm_size=_SHARED_MEMORY,
     )
     client.create_container(

@@ -15,17 +15,23 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.paths import cache_dir
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint
+from cog_nix_hooks.docker.engine import sdk_client
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.report import Reporter
+    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix_hooks.docker.engine import Engine
 
 _IDLE_SECONDS = 60
 """So long a service that we started waits for the next command."""
 _START_SECONDS = 20
 _UNIX = "unix://"
+_GATEWAY = "host-gateway"
+_KNOWS_GATEWAY = 5
+"""Podman's first major version that surely knows Docker's name for the address of the host."""
 
 
 class PodmanRuntime(DockerRuntime):
@@ -53,6 +59,13 @@ class PodmanRuntime(DockerRuntime):
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store. Podman reads whole archives only."""
         return load_image(self._engine, image, tags, reporter, whole=True)
+
+    def start(self, request: ContainerRequest) -> Container:
+        """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`."""
+        from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+
+        address = this_machine(self._engine) if request.reach_host else _GATEWAY
+        return start_container(sdk_client(self.endpoint), request, this_machine=address)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:
@@ -96,6 +109,36 @@ def start_service(path: Path) -> Endpoint:
             raise RuntimeFailure(f"Podman's service does not start: {words}", hint="Look at `podman info`.")
         time.sleep(0.02)
     return Endpoint(f"{_UNIX}{path}")
+
+
+def this_machine(engine: Engine) -> str:
+    """Return where containers reach this machine: Docker's word for it, or an address where Podman has none.
+
+    Podman 4 writes ``host-gateway`` into ``/etc/hosts`` as it is. Root's containers reach the machine at the
+    bridge's address, a plain user's at the one that the machine has in its own network, as for Podman's
+    ``host.containers.internal``.
+
+    Args:
+        engine: Podman's service.
+    """
+    version = (engine.get("/version") or {}).get("Version", "")
+    if int(version.partition(".")[0] or 0) >= _KNOWS_GATEWAY:
+        return _GATEWAY
+    if "name=rootless" in ((engine.get("/info") or {}).get("SecurityOptions") or ()):
+        return _own_address()
+    network = engine.get("/networks/podman") or {}
+    addresses = (entry.get("Gateway") for entry in (network.get("IPAM") or {}).get("Config") or ())
+    return next(filter(None, addresses), None) or _own_address()
+
+
+def _own_address() -> str:
+    """Return the address that this machine sends from; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that documentation uses
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def _listens(path: Path) -> bool:
