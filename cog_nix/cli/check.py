@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cog_nix_compat import Result
 
-Image = Annotated[str, typer.Argument(show_default=False, help="An image that Docker holds.")]
+Image = Annotated[str, typer.Argument(show_default=False, help="An image that the runtime holds.")]
 Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
 ]

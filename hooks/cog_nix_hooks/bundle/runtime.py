@@ -30,6 +30,8 @@ class BundleRuntime:
     """
 
     name = "bundle"
+    title = "a container"
+    shares_network = True
 
     def __init__(self, root: Path, *, engine: str | None = None, way: str | None = None) -> None:
         self._store = ImageStore(root)

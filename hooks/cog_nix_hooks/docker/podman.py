@@ -38,6 +38,7 @@ class PodmanRuntime(DockerRuntime):
     """Podman, wherever ``CONTAINER_HOST`` says it is, or this user's own."""
 
     name = "podman"
+    title = "Podman"
 
     @cached_property
     def endpoint(self) -> Endpoint:
