@@ -23,6 +23,11 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the promises of images be tried in another runtime: ``pytest compat-tests --runtime podman``."""
+    parser.addoption("--runtime", default="docker", help="where compat-tests run images (default: docker)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what only root can do where nobody is root; continuous integration is."""
     if os.geteuid() == 0:
@@ -62,16 +67,19 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
 
 
 @pytest.fixture(scope="session")
-def build_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+def build_project(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[Path], str]:
     """Return a function that builds a copy of a project folder and returns the image's reference."""
     built: dict[Path, str] = {}
+    runtime = request.config.getoption("--runtime")
 
     def build(project: Path) -> str:
         if project not in built:
             copy = tmp_path_factory.mktemp("project") / project.name
             shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
             tag = f"cog-nix-test-{project.name}"
-            cog_nix("build", "-t", tag, cwd=copy)
+            cog_nix("build", "--runtime", runtime, "-t", tag, cwd=copy)
             built[project] = f"{tag}:latest"
         return built[project]
 

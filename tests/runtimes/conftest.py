@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cog_nix.spec import Container, Runtime
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nada:x:7:8:Ada:/home/ada:/bin/sh\n"
-TOOLS = ("sh", "sleep", "ls", "cat", "id", "df", "rm", "touch", "hostname", "stty")
+TOOLS = ("sh", "sleep", "ls", "cat", "id", "df", "rm", "touch", "hostname", "stty", "unshare", "mount")
 LOOP = "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"
 """A script that runs until it is told to stop."""
 

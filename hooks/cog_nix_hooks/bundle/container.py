@@ -22,10 +22,11 @@ from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cog_nix.spec import ContainerRequest, Streams
     from cog_nix_hooks.bundle.images import ImageStore
+    from cog_nix_hooks.bundle.process import Process
     from cog_nix_hooks.bundle.streams import Connection
 
 _STOP_SECONDS = 3
@@ -86,7 +87,7 @@ def start_container(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's Ctrl-C is for who watches
             )
-        return BundleContainer(running, process.port, connection, stack.pop_all())
+        return BundleContainer(running, process, connection, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
@@ -105,24 +106,25 @@ class BundleContainer:
     """A running container; leaving its context stops and removes it.
 
     Args:
-        process: the ``unshare`` around it, with whose end all of it ends.
-        port: where its server listens.
+        running: the ``unshare`` around it, with whose end all of it ends.
+        process: what runs in it.
         connection: its streams, when they were asked for.
         resources: what to give back when it has ended.
     """
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
-        port: int | None,
+        running: subprocess.Popen[bytes],
+        process: Process,
         connection: Connection | None,
         resources: ExitStack,
     ) -> None:
-        self._process = process
-        self._port = port
+        self._process = running
+        self._port = process.port
+        self._env = process.env
         self._connection = connection
         self._resources = resources
-        self._log = _Log(process.stdout) if process.stdout else None
+        self._log = _Log(running.stdout) if running.stdout else None
         self._cleanup = Cleanup(self._remove)
 
     @property
@@ -174,6 +176,32 @@ class BundleContainer:
         except subprocess.TimeoutExpired as error:
             raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
         return status if status >= 0 else 128 - status
+
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command beside the main process: with its files, processes and environment, as root.
+
+        Returns:
+            Its exit status, and what it wrote to stdout and stderr.
+
+        Raises:
+            RuntimeFailure: the container has ended.
+        """
+        main = self._main(_START_SECONDS)
+        if main is None:
+            raise RuntimeFailure("The container's main process does not run.")
+        program = engines.program("nsenter") or "nsenter"  # the container's PATH is not ours
+        enter = [program, f"--target={main}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        if os.geteuid() != 0:
+            enter += ["--user", "--preserve-credentials"]
+        done = subprocess.run(
+            [*enter, "--", *command],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode("utf-8", "replace")
 
     def attach(self, streams: Streams) -> int:
         """Copy between the container and these descriptors until it ends; return its exit status.
