@@ -1,4 +1,4 @@
-"""The promises of Cog's images, kept in Podman and without a daemon. ``compat-tests`` tries all of them in Docker."""
+"""The promises of Cog's images, kept in Podman and without a daemon; ``compat-tests`` tries all in Docker."""
 
 from __future__ import annotations
 

@@ -77,14 +77,14 @@ class ImageStore:
             ImageError: it cannot be read or unpacked.
         """
         image, sizes = inspect(program)
-        before = {self._named(tag) for tag in tags}
-        if not all(map(self.layers.has, image.diff_ids)):
-            with lock(self.root / "load.lock", fcntl.LOCK_EX):
-                self._unpack(program, image, sizes, reporter)
-        if not self._image_file(image.id).exists():
-            document = asdict(image)
-            write_atomically(self._image_file(image.id), json.dumps(document).encode(), 0o600)
-        if before != {image.id}:
+        held = {one.id if one else None for one in map(self.find, tags)}
+        if held == {image.id}:
+            return image.id
+        # Until an image is noted, its layers belong to none, and another process would remove them.
+        with lock(self.root / "load.lock", fcntl.LOCK_EX):
+            self._unpack(program, image, sizes, reporter)
+            write_atomically(self._image_file(image.id), json.dumps(asdict(image)).encode(), 0o600)
+            before = {self._named(tag) for tag in tags}
             for tag in tags:
                 write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
             self._forget({one for one in before if one} - {image.id})
@@ -137,6 +137,7 @@ class ImageStore:
     def _forget(self, replaced: set[str]) -> None:
         """Forget images that have lost their last name, and the layers that no image has any more."""
         tags = self.root / "tags"
+        tags.mkdir(exist_ok=True)
         named = {path.read_text() for path in tags.iterdir() if not path.name.startswith(".")}
         for image_id in replaced - named:
             self._image_file(image_id).unlink(missing_ok=True)
@@ -158,9 +159,9 @@ class ImageStore:
     def _read(self, image_id: str) -> HeldImage | None:
         try:
             document = json.loads(self._image_file(image_id).read_text())
-            document["diff_ids"] = tuple(document["diff_ids"])
-            return HeldImage(**document)
-        except (OSError, ValueError, KeyError, TypeError):
+            platform = document.get("platform", "linux/amd64")  # older ones are without it
+            return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"], platform)
+        except (OSError, ValueError, KeyError):
             return None
 
 
