@@ -19,7 +19,7 @@ from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.bundle import engines, join
 from cog_nix_hooks.bundle.layers import lock, private, remove
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
-from cog_nix_hooks.bundle.streams import connected
+from cog_nix_hooks.bundle.streams import connected, resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -216,9 +216,21 @@ class BundleContainer:
         return status if status >= 0 else 128 - status
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell its terminal its size, in characters; the engine hands it on."""
-        if self._connection:
-            self._connection.resize(rows, columns)
+        """Tell its terminal its size, in characters."""
+        if self._connection is None:
+            return
+        self._connection.resize(rows, columns)
+        main = self._main(_START_SECONDS)
+        if main is None:
+            return
+        # runc hands it on, crun does not: so the container's own terminal is told as well.
+        with suppress(OSError):
+            inner = os.open(f"/proc/{main}/fd/0", os.O_RDWR | os.O_NOCTTY)
+            try:
+                if os.isatty(inner):
+                    resize(inner, rows, columns)
+            finally:
+                os.close(inner)
 
     def __enter__(self) -> Self:
         return self

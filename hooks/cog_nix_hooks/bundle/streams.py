@@ -65,9 +65,9 @@ class Connection:
                 os.close(awake)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the terminal its size, in characters (ioctl_tty(2), ``struct winsize``)."""
+        """Tell the terminal its size, in characters."""
         if self._terminal is not None:
-            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+            resize(self._terminal, rows, columns)
 
     def close(self) -> None:
         """Close what is open."""
@@ -133,6 +133,11 @@ def connected(
         for descriptor in (far_sink, far_out, far_err):
             os.close(descriptor)
     return process, connection
+
+
+def resize(terminal: int, rows: int, columns: int) -> None:
+    """Set a terminal's size, in characters; its programs get SIGWINCH (ioctl_tty(2), ``struct winsize``)."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
 
 
 def _read(source: int) -> bytes:
