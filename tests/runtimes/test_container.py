@@ -124,7 +124,9 @@ def test_the_image_names_a_port_of_loopback(
     open_to_all = describe(image, replace(server, publish=(("0.0.0.0", 99, 5000),)), [], "name")  # noqa: S104
     assert (open_to_all.args[-1], open_to_all.env["PORT"]) == ("0.0.0.0", "99")  # noqa: S104
     assert describe(image, replace(server, env={"PORT": "5005"}), [], "name").port == 5005
-    assert "PORT" not in describe(image, REQUEST, [], "name").env
+    wrapped = describe(image, replace(REQUEST, port=8765, command=("sh", "-c", "a server")), [], "name")
+    assert (wrapped.args[-1], wrapped.env["PORT"]) == ("a server", "8765")
+    assert "PORT" not in describe(image, replace(REQUEST, interactive=True), [], "name").env
     with pytest.raises(RuntimeFailure, match="port 80 cannot be published as 8080"):
         describe(image, replace(server, publish=(("", 8080, 80),)), [], "name")
 

@@ -74,13 +74,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
     if request.tty:
         env.setdefault("TERM", "xterm")
     env.update(request.env)
-    if SERVER in args:
-        port = port or free_port()
-        if request.env.get("PORT", "").isdecimal():
-            port = int(request.env["PORT"])  # who names a port means it
-        env["PORT"] = str(port)
-        if not any(arg == "--host" or arg.startswith("--host=") for arg in args):
-            args += ["--host", address]
+    port = _tell_where(args, env, request, (address, port))
     if os.geteuid() != 0 and (user.uid, user.gid) != (0, 0):
         raise RuntimeFailure(
             f"The image {request.image} runs as the user {user.uid}, which only root can become.",
@@ -94,6 +88,22 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         )
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
     return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, hosts)
+
+
+def _tell_where(
+    args: list[str], env: dict[str, str], request: ContainerRequest, where: tuple[str, int | None]
+) -> int | None:
+    """Tell Cog's server where to listen, in its arguments and environment; return the port."""
+    address, port = where
+    if SERVER in args:
+        port = port or free_port()
+        if not any(arg == "--host" or arg.startswith("--host=") for arg in args):
+            args += ["--host", address]
+    if port is not None:
+        if request.env.get("PORT", "").isdecimal():
+            port = int(request.env["PORT"])  # who names a port means it
+        env["PORT"] = str(port)  # also where a shell starts the server
+    return port
 
 
 def _listen(request: ContainerRequest) -> tuple[str, int | None]:
