@@ -36,7 +36,7 @@ PROJECTS = [
     pytest.param(EXAMPLES / "hello-world", ANY_IMAGE, id="hello-world"),
     pytest.param(
         project_path("counter"),
-        ("cancel", "stop-while-busy", "hang-up", "webhook-events", "await-shutdown"),
+        ("cancel", "stop-while-busy", "webhook-events", "await-shutdown"),
         id="counter",
     ),
 ]
