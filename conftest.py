@@ -23,6 +23,11 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the promises of images be tried in another runtime: ``pytest compat-tests --runtime podman``."""
+    parser.addoption("--runtime", default="docker", help="where compat-tests run images (default: docker)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what only root can do where nobody is root; continuous integration is."""
     if os.geteuid() == 0:
@@ -62,15 +67,18 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
 
 
 @pytest.fixture(scope="session")
-def built_copy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+def built_copy(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[Path], Path]:
     """Return a function that builds a copy of a project folder and returns the copy."""
     built: dict[Path, Path] = {}
+    runtime = request.config.getoption("--runtime")
 
     def build(project: Path) -> Path:
         if project not in built:
             copy = tmp_path_factory.mktemp("project") / project.name
             shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
-            cog_nix("build", "-t", f"cog-nix-test-{project.name}", cwd=copy)
+            cog_nix("build", "--runtime", runtime, "-t", f"cog-nix-test-{project.name}", cwd=copy)
             built[project] = copy
         return built[project]
 

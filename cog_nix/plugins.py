@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from cog_nix.errors import CogNixError, PluginError
+from cog_nix.runtime.unusable import NoRuntime
 from cog_nix.spec import PROJECT_NAME, Spec
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def find_runtime(name: str = AUTO, plugins: Plugins | None = None) -> Runtime:
     """Return the runtime of this name.
 
     Args:
-        name: ``auto`` takes the first one that is usable, and the first of all where none is.
+        name: ``auto`` takes the first one that is usable; where none is, one that says why of each.
         plugins: who is asked; None: all that are installed.
 
     Raises:
@@ -156,12 +157,12 @@ def find_runtime(name: str = AUTO, plugins: Plugins | None = None) -> Runtime:
     names = [one for offered in ask(plugins, "runtime_names") for one in offered]
     wanted = names if name == AUTO else [name]
     found = (ask(plugins, "provide_runtime", name=one) for one in wanted)
-    runtimes: list[Runtime] = []
+    reasons: dict[str, str] = {}
     for runtime in filter(None, found):
-        if name != AUTO or runtime.available() is None:
+        if name != AUTO or (why := runtime.available()) is None:
             return cast("Runtime", runtime)
-        runtimes.append(runtime)
-    if not runtimes:
-        known = ", ".join([AUTO, *names])
-        raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
-    return runtimes[0]
+        reasons[runtime.name] = why
+    if reasons:
+        return NoRuntime(reasons)
+    known = ", ".join([AUTO, *names])
+    raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")

@@ -353,6 +353,12 @@ class Runtime(Protocol):
     """Something that holds images and runs them."""
 
     name: str
+    """As ``--runtime`` takes it: ``docker``."""
+    title: str
+    """Where a command runs, as it is told: ``Docker``, or ``a container`` where no name means much."""
+    shares_network: bool
+    """Whether containers have this machine's network instead of one of their own: nothing keeps a port that a
+    program opens on all interfaces from other machines."""
 
     def available(self) -> str | None:
         """Return None when usable, otherwise why not, in a sentence."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import cog_nix_compat
+from cog_nix.plugins import find_runtime
 from cog_nix_compat import Case, Outcome, all_cases, project_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cog_nix.spec import Runtime
     from cog_nix_compat import Result
 
 pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
@@ -42,21 +44,33 @@ def broken(results: Sequence[Result]) -> list[str]:
     return [f"{result.case}: {result.detail}" for result in results if result.outcome is Outcome.FAIL]
 
 
+@pytest.fixture
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    """Where images are run: Docker, or what ``--runtime`` names."""
+    return find_runtime(request.config.getoption("--runtime"))
+
+
 @pytest.mark.parametrize("example", sorted(path.parent.name for path in EXAMPLES.glob("*/cog.yaml")))
-def test_an_example_keeps_the_promises_of_any_image(example: str, built_image: Callable[[str], str]) -> None:
-    assert broken(cog_nix_compat.run(built_image(example), inputs=INPUTS.get(example))) == []
+def test_an_example_keeps_the_promises_of_any_image(
+    example: str, built_image: Callable[[str], str], runtime: Runtime
+) -> None:
+    image = built_image(example)
+    assert broken(cog_nix_compat.run(image, inputs=INPUTS.get(example), runtime=runtime)) == []
 
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_model_keeps_the_promises_that_speak_of_it(
-    project: str, build_project: Callable[[Path], str]
+    project: str, build_project: Callable[[Path], str], runtime: Runtime
 ) -> None:
     image = build_project(project_path(project))
-    assert broken(cog_nix_compat.run(image, only=[case.name for case in cases_of(project)])) == []
+    assert (
+        broken(cog_nix_compat.run(image, only=[case.name for case in cases_of(project)], runtime=runtime))
+        == []
+    )
 
 
 @pytest.mark.parametrize("project", ["trainer", "surroundings"])
 def test_other_models_keep_the_promises_of_any_image(
-    project: str, build_project: Callable[[Path], str]
+    project: str, build_project: Callable[[Path], str], runtime: Runtime
 ) -> None:
-    assert broken(cog_nix_compat.run(build_project(project_path(project)))) == []
+    assert broken(cog_nix_compat.run(build_project(project_path(project)), runtime=runtime)) == []

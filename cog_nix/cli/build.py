@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
 
-_HELP = """Build an image from cog.yaml and load it into Docker.
+_HELP = """Build an image from cog.yaml and load it into Docker, or into another --runtime.
 
 \b
   cog-nix build                      named cog-<folder>, or as cog.yaml says
   cog-nix build -t my-model:v2
   cog-nix build -f gpu.yaml          another configuration
   cog-nix build --update-lock        after a change of what is asked for
-  cog-nix build --no-load            without Docker; ./result | docker load, elsewhere
+  cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
 """
 
 _plugins: list[Plugins] = []
@@ -78,7 +78,9 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Run every command again, also where its result is there.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use no network: everything must be here already.")]
-Load = Annotated[bool, typer.Option("--load/--no-load", help="Load the image into Docker.")]
+Load = Annotated[
+    bool, typer.Option("--load/--no-load", help="Load the image into Docker, or another --runtime.")
+]
 OutputTo = Annotated[
     str | None,
     typer.Option(
@@ -169,7 +171,7 @@ def build(
     if wanted:
         _write(built, wanted, began)
     elif load_image:
-        load_into_docker(built, began, linked=out_link)
+        load_into_runtime(built, began, linked=out_link)
     else:
         seconds = time.monotonic() - began
         reporter.info(
@@ -211,8 +213,8 @@ def build_image(
     return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
-def load_into_docker(built: Built, began: float, *, linked: bool) -> None:
-    """Load an image; where there is no Docker, say how to load it later."""
+def load_into_runtime(built: Built, began: float, *, linked: bool) -> None:
+    """Load an image into the runtime; where there is none, say how to load it later."""
     runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         reporter.warn(reason)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.runtimes import usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, ImageError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from cog_nix_compat import Result
 
-Image = Annotated[str, typer.Argument(show_default=False, help="An image that Docker holds.")]
+Image = Annotated[str, typer.Argument(show_default=False, help="An image that the runtime holds.")]
 Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
 ]
@@ -46,7 +47,7 @@ def check(
     """Try every case on an image; exit with 1 if a promise is broken.
 
     Raises:
-        CogNixError: Docker does not answer, or there is no such image, case or input.
+        CogNixError: nothing runs images here, or there is no such image, case or input.
     """
     if list_cases:
         _print_cases()
@@ -92,7 +93,7 @@ def examine(image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[
     try:
         cases = select(only)
         with reporter.steps_bar(f"Checking {image}", len(cases)) as bar:
-            for result in results(image, inputs=inputs, only=only):
+            for result in results(image, inputs=inputs, only=only, runtime=usable_runtime()):
                 found.append(result)
                 bar.advance(1)
                 bar.describe(f"{result.case} {result.outcome}")

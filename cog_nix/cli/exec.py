@@ -21,6 +21,7 @@ from cog_nix.cli.flags import (
     Progress,
     variables,
 )
+from cog_nix.cli.runtimes import building_for, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, RuntimeFailure
 
@@ -71,15 +72,15 @@ def execute(
         RuntimeFailure: it does not start, or ends with another status than 0.
     """
     from cog_nix.cli.mounted import prepare  # noqa: PLC0415 - a faster --help
-    from cog_nix.cli.predict import find_runtime  # noqa: PLC0415
 
     BuildFlags(progress, dockerfile, use_cuda_base_image, use_cog_base_image).apply(exclusive=True)
     ports = tuple(map(parse_port, publish or ()))
-    runtime = find_runtime()
-    reporter.info("Building Docker image from environment in cog.yaml...\n")
+    runtime = usable_runtime()
+    reporter.info(building_for(runtime))
     mounted = prepare(config_file, runtime, needs_schema=False, cog_base=use_cog_base_image)
     reporter.info(
-        f"\nRunning {shlex.join(words)} in Docker with the current directory mounted as a volume...\n"
+        f"\nRunning {shlex.join(words)} in {runtime.title} "
+        "with the current directory mounted as a volume...\n"
     )
     tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()
     request = mounted.request(
@@ -92,6 +93,11 @@ def execute(
         tty=tty,
         size=(size.lines, size.columns) if tty else None,
     )
+    if ports and runtime.shares_network:
+        reporter.warn(
+            f"{runtime.name} containers have this machine's network: -p publishes nothing, "
+            "and a port is open wherever the command listens."
+        )
     status = _run(runtime, request)
     if status:
         raise RuntimeFailure(f"container exited with status {status}")

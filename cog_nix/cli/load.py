@@ -28,7 +28,9 @@ File = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add ``load`` to the command line."""
-    app.command("load", help="Load an image into Docker, from ./result or an archive.")(load)
+    app.command(
+        "load", help="Load an image into the runtime (Docker, where it is), from ./result or an archive."
+    )(load)
 
 
 def load(*, file: File = "./result", tag: Tag = None) -> None:

@@ -106,7 +106,7 @@ def started(runtime: Runtime, request: ContainerRequest) -> Iterator[Interactive
         if not isinstance(container, InteractiveContainer):
             raise RuntimeFailure(
                 f"The runtime {runtime.name} cannot connect a container's streams.",
-                hint="Use Docker for this command.",
+                hint="Choose another --runtime for this command.",
             )
         yield container
 

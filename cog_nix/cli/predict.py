@@ -26,6 +26,7 @@ from cog_nix.cli.flags import (
     Progress,
     variables,
 )
+from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
 
@@ -169,13 +170,13 @@ def run_model(options: Options) -> bool:
     schema = None if options.image else project_schema(options.config_file)
     inputs = prepare_inputs(given, schema, train=options.train) if schema else None
     destination = _destination(options, given)
-    runtime = find_runtime()
+    runtime = usable_runtime()
     model = _find_model(options, runtime)
     schema = schema or model.schema
     if schema and inputs is None:
         inputs = prepare_inputs(given, schema, train=options.train)
     log = ModelLog(say)
-    say("\nStarting Docker image and running setup()...")
+    say(starting_in(runtime))
     with running_model(
         runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=reporter
     ) as container:
@@ -234,20 +235,6 @@ def say(text: str) -> None:
     reporter.info(text)
 
 
-def find_runtime() -> Runtime:
-    """Return what runs images here.
-
-    Raises:
-        RuntimeFailure: it cannot be used.
-    """
-    from cog_nix.cli.runtimes import find_runtime as find  # noqa: PLC0415 - a faster `--help`
-    from cog_nix.runtime.session import require  # noqa: PLC0415
-
-    runtime = find()
-    require(runtime)
-    return runtime
-
-
 def project_schema(config_file: str | None) -> ApiSchema:
     """Return what the project's source says about inputs and outputs.
 
@@ -284,7 +271,7 @@ def _find_model(options: Options, runtime: Runtime) -> Model:
     from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415 - a faster `--help`
 
     if options.image is None:
-        say("Building Docker image from environment in cog.yaml...\n")
+        say(building_for(runtime))
         reference, document = build_project(options.config_file, cog_base=options.cog_base)
         return Model(reference, ApiSchema.parse(document), _wants_gpu(runtime.image_labels(reference)))
     if "=" in options.image and not options.train:

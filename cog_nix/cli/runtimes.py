@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cog_nix.spec import Runtime
 
 _chosen = [AUTO]
+_UPSTREAMS = "docker"
 
 RuntimeName = Annotated[
     str,
@@ -30,7 +31,7 @@ def use(name: str) -> None:
 
 
 def find_runtime() -> Runtime:
-    """Return the runtime that this command uses.
+    """Return the runtime that this command would use, usable or not.
 
     Raises:
         PluginError: nobody knows its name.
@@ -38,3 +39,29 @@ def find_runtime() -> Runtime:
     from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
 
     return find(_chosen[0], plugins())
+
+
+def usable_runtime() -> Runtime:
+    """Return the runtime that this command uses.
+
+    Raises:
+        PluginError: nobody knows its name.
+        RuntimeFailure: it cannot be used, and why.
+    """
+    from cog_nix.runtime.session import require  # noqa: PLC0415 - a faster `--help`
+
+    runtime = find_runtime()
+    require(runtime)
+    return runtime
+
+
+def building_for(runtime: Runtime) -> str:
+    """Return the line that says that a project is built; upstream's, where its users see what they know."""
+    image = "Docker image" if runtime.name == _UPSTREAMS else "image"
+    return f"Building {image} from environment in cog.yaml...\n"
+
+
+def starting_in(runtime: Runtime) -> str:
+    """Return the line that says that a model is started, as :func:`building_for`."""
+    where = "Docker image" if runtime.name == _UPSTREAMS else f"image in {runtime.title}"
+    return f"\nStarting {where} and running setup()..."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Gpus, Progress
+from cog_nix.cli.runtimes import building_for, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError, RuntimeFailure
 
@@ -79,13 +80,12 @@ def serve(
         RuntimeFailure: the server does not start, or ends by itself.
     """
     from cog_nix.cli.mounted import prepare  # noqa: PLC0415 - a faster --help
-    from cog_nix.cli.predict import find_runtime  # noqa: PLC0415
 
     BuildFlags(progress, None, use_cuda_base_image, use_cog_base_image).apply()
     _check_address(host)
     beside = _playground(host, port, playground_port) if playground else None
-    runtime = find_runtime()
-    reporter.info("Building Docker image from environment in cog.yaml...\n")
+    runtime = usable_runtime()
+    reporter.info(building_for(runtime))
     mounted = prepare(config_file, runtime, cog_base=use_cog_base_image)
     rust_log = os.environ.get("RUST_LOG")
     request = mounted.request(
@@ -97,7 +97,7 @@ def serve(
         reach_host=bool(upload_url) or playground,
     )
     words = " ".join(request.command or ())
-    reporter.info(f"\nRunning {words} in Docker with the current directory mounted as a volume...")
+    reporter.info(f"\nRunning {words} in {runtime.title} with the current directory mounted as a volume...")
     reporter.info(f"\nServing at {serving_at(host, port)}\n")
     with subprocess.Popen(beside) if beside else nullcontext() as process:
         try:

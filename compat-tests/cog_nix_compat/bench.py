@@ -11,14 +11,12 @@ import httpx
 
 from cog_nix_compat import inputs
 from cog_nix_compat.case import ContainerSettings
-from cog_nix_compat.engine import Running
 from cog_nix_compat.result import Broken, NotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from docker import DockerClient
-
+    from cog_nix_compat.engine import Engine, Running
     from cog_nix_compat.listener import Listener
     from cog_nix_compat.subject import Image
 
@@ -31,7 +29,7 @@ POLL_SECONDS = 0.05
 class Bench:
     """Everything that the cases of one run share."""
 
-    docker: DockerClient
+    engine: Engine
     image: Image
     listener: Listener
     given: Mapping[str, str]
@@ -58,7 +56,7 @@ class Bench:
 
     def start(self, settings: ContainerSettings) -> Running:
         """Start a container of the image and wait for it; the caller closes it."""
-        running = Running.start(self.docker, self.image.reference, env=settings.env, command=settings.command)
+        running = self.engine.start(self.image.reference, env=settings.env, command=settings.command)
         with contextlib.ExitStack() as on_error:
             on_error.enter_context(running)
             if settings.wait:

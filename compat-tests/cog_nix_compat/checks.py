@@ -108,10 +108,11 @@ def environment(image: Image, container: Container) -> None:
 
 
 def ended(_image: Image, container: Container) -> None:
-    """The container ends within what ``docker stop`` grants; unloading PyTorch takes seconds of it."""
-    last = time.monotonic() + GRACE_SECONDS
-    while container().alive():
-        if time.monotonic() > last:
+    """The container ends within what ``docker stop`` grants; its removal takes what the machine needs."""
+    running = container()
+    deadline = time.monotonic() + GRACE_SECONDS
+    while running.alive():
+        if time.monotonic() > deadline:
             raise Broken(f"it still runs after {GRACE_SECONDS:g} s")
         time.sleep(0.05)
 

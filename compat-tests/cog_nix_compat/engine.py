@@ -1,111 +1,18 @@
-"""Docker, as far as a witness needs it: read an image, run it, look inside, stop it."""
+"""What a witness needs of whatever runs images: read an image, run it, look inside, stop it."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-from typing import TYPE_CHECKING, Any, Self
-
-from cog_nix_compat.case import CompatError
-from cog_nix_compat.result import Broken
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from docker import DockerClient
-    from docker.models.containers import Container
-
-HOST = "host.docker.internal"
-"""The name under which containers reach the listener on this machine."""
-PORT = "5000/tcp"
+    from cog_nix.spec import Runtime
 
 
-@contextlib.contextmanager
-def connect() -> Iterator[DockerClient]:
-    """Yield a client of the Docker daemon that the environment names.
-
-    Raises:
-        CompatError: no daemon answers.
-    """
-    import docker  # noqa: PLC0415 - takes long to import, and only this function needs it
-    from docker.errors import DockerException  # noqa: PLC0415
-
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        raise CompatError(
-            f"No Docker daemon answers: {error}", hint="Start Docker, or set DOCKER_HOST to where it listens."
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def inspect_image(client: DockerClient, reference: str) -> Mapping[str, Any]:
-    """Return what Docker knows of an image (its ``/images/NAME/json``).
-
-    Raises:
-        CompatError: there is no such image.
-    """
-    from docker.errors import ImageNotFound  # noqa: PLC0415
-
-    try:
-        attributes: Mapping[str, Any] = client.images.get(reference).attrs
-    except ImageNotFound as error:
-        raise CompatError(
-            f"Docker has no image {reference!r}.", hint="Build it first, or pull it with `docker pull`."
-        ) from error
-    return attributes
-
-
-def gateway(client: DockerClient) -> str:
-    """Return the address of this machine on Docker's default bridge, loopback if it has none here."""
-    network = client.networks.get("bridge")
-    for entry in (network.attrs.get("IPAM") or {}).get("Config") or []:
-        if "Gateway" in entry:
-            return str(entry["Gateway"])
-    return "0.0.0.0"  # noqa: S104 - an old daemon does not tell; the listener's paths are unguessable
-
-
-class Running:
+class Running(Protocol):
     """A container of the image under test; leaving the context removes it."""
-
-    def __init__(self, container: Container) -> None:
-        self._container = container
-
-    @classmethod
-    def start(
-        cls,
-        client: DockerClient,
-        image: str,
-        *,
-        env: Mapping[str, str],
-        command: Sequence[str] | None = None,
-    ) -> Running:
-        """Start a container whose port 5000 answers on loopback.
-
-        Raises:
-            Broken: Docker cannot start it.
-        """
-        from docker.errors import APIError  # noqa: PLC0415
-
-        container = None
-        try:
-            container = client.containers.create(
-                image,
-                command=list(command) if command is not None else None,
-                environment=dict(env),
-                ports={PORT: ("127.0.0.1", 0)},
-                extra_hosts={HOST: "host-gateway"},
-            )
-            container.start()
-        except APIError as error:
-            if container is not None:
-                container.remove(force=True, v=True)
-            raise Broken(f"Docker cannot start it: {error.explanation or error}") from error
-        return cls(container)
 
     @property
     def url(self) -> str:
@@ -114,43 +21,64 @@ class Running:
         Raises:
             Broken: the container has ended.
         """
-        self._container.reload()
-        for binding in self._container.ports.get(PORT) or ():
-            return f"http://127.0.0.1:{binding['HostPort']}"
-        raise Broken(f"the container does not run; it wrote: {self.logs()[-400:]}")
 
     def alive(self) -> bool:
         """Whether the main process still runs."""
-        self._container.reload()
-        return str(self._container.status) == "running"
 
     def run(self, command: str) -> tuple[int, str]:
         """Run a shell command inside; return its exit status, and stdout and stderr together."""
-        done = self._container.exec_run(["/bin/sh", "-c", command])
-        if done.exit_code is None or not isinstance(done.output, bytes):
-            raise CompatError(f"Docker gave no answer to `{command}`")
-        return done.exit_code, done.output.decode("utf-8", "replace")
 
     def stop(self, signal: str, within: float) -> tuple[int | None, float]:
         """Send a signal and wait; return the exit status (None: it still runs) and the seconds it took."""
-        begun = time.monotonic()
-        self._container.kill(signal=signal)
-        while time.monotonic() - begun < within:
-            self._container.reload()
-            if self._container.status == "exited":
-                return int(self._container.attrs["State"]["ExitCode"]), time.monotonic() - begun
-            time.sleep(0.05)
-        return None, time.monotonic() - begun
 
     def logs(self) -> str:
         """Return the last lines of what the container wrote."""
-        return self._container.logs(tail=20).decode("utf-8", "replace")
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> Self: ...
 
-    def __exit__(self, *exc: object) -> None:
-        from docker.errors import NotFound  # noqa: PLC0415
+    def __exit__(self, *exc: object) -> None: ...
 
-        with contextlib.suppress(NotFound):
-            self._container.remove(force=True, v=True)
+
+class Engine(Protocol):
+    """What holds the image and runs it."""
+
+    host: str
+    """The name or address under which containers reach a listener on this machine."""
+    address: str
+    """Where on this machine that listener has to listen."""
+
+    def inspect(self, reference: str) -> Mapping[str, Any]:
+        """Return ``Config``, ``Os`` and ``Architecture`` of an image (Docker Engine API, "ImageInspect").
+
+        Raises:
+            CompatError: there is no such image.
+        """
+
+    def start(self, image: str, *, env: Mapping[str, str], command: Sequence[str] | None = None) -> Running:
+        """Start a container whose port 5000 answers on loopback.
+
+        Raises:
+            Broken: it cannot be started.
+        """
+
+
+@contextmanager
+def connect(runtime: Runtime | None = None) -> Iterator[Engine]:
+    """Yield what runs the image.
+
+    Args:
+        runtime: one of cog-nix's; None: the Docker daemon that the environment names.
+
+    Raises:
+        CompatError: it does not answer.
+    """
+    # Each of them takes long to import, and only one is needed.
+    if runtime is not None and runtime.name == "bundle":
+        from cog_nix_compat.daemonless import DaemonlessEngine  # noqa: PLC0415
+
+        yield DaemonlessEngine(runtime)
+        return
+    from cog_nix_compat.docker_engine import connected  # noqa: PLC0415
+
+    with connected(runtime if runtime is not None and runtime.name == "podman" else None) as engine:
+        yield engine

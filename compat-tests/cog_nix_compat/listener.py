@@ -10,8 +10,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
-from cog_nix_compat.engine import HOST
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,9 +29,15 @@ class Received:
 
 
 class Listener:
-    """Serves while its context is open; forgets everything afterwards."""
+    """Serves while its context is open; forgets everything afterwards.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: where it listens.
+        host: what containers call this machine.
+    """
+
+    def __init__(self, address: str, host: str) -> None:
+        self._host = host
         self._received: list[Received] = []
         self._files: dict[str, tuple[str, bytes]] = {}
         self._news = threading.Condition()
@@ -43,7 +47,7 @@ class Listener:
     @property
     def base(self) -> str:
         """``http://HOST:PORT`` as containers see it."""
-        return f"http://{HOST}:{self._server.server_port}"
+        return f"http://{self._host}:{self._server.server_port}"
 
     def new_hook(self) -> str:
         """Return a path that nobody else posts to."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix_compat.bench import Bench
 from cog_nix_compat.case import select
-from cog_nix_compat.engine import connect, gateway, inspect_image
+from cog_nix_compat.engine import connect
 from cog_nix_compat.listener import Listener
 from cog_nix_compat.result import Broken, NotApplicable, Outcome, Result
 from cog_nix_compat.steps import play
@@ -17,6 +17,7 @@ from cog_nix_compat.subject import FACTS, Image
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cog_nix.spec import Runtime
     from cog_nix_compat.case import Case
 
 
@@ -25,23 +26,25 @@ def run(
     *,
     inputs: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
+    runtime: Runtime | None = None,
 ) -> list[Result]:
     """Check that an image keeps the promises of Cog's images.
 
     Args:
-        image: a reference or id of an image that Docker holds.
+        image: a reference or id of an image that the runtime holds.
         inputs: values for the model's inputs as text, ``@path`` for a file; required inputs that are not
             given are made up where that makes sense.
         only: names of cases; none: all those that apply to any image. Cases with a project hold for images
             of that project only, and run only when named.
+        runtime: what holds and runs the image; None: the Docker daemon that the environment names.
 
     Returns:
         One result a case, in the order of their names.
 
     Raises:
-        CompatError: Docker does not answer, or there is no such image, case or input.
+        CompatError: the runtime does not answer, or there is no such image, case or input.
     """
-    return list(results(image, inputs=inputs, only=only))
+    return list(results(image, inputs=inputs, only=only, runtime=runtime))
 
 
 def results(
@@ -49,14 +52,15 @@ def results(
     *,
     inputs: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
+    runtime: Runtime | None = None,
 ) -> Iterator[Result]:
     """Like :func:`run`, but yield each result when it is known."""
     cases = select(only)
     with ExitStack() as stack:
-        docker = stack.enter_context(connect())
-        subject = Image(image, inspect_image(docker, image))
-        listener = stack.enter_context(Listener(gateway(docker)))
-        bench = stack.enter_context(Bench(docker, subject, listener, dict(inputs or {})))
+        engine = stack.enter_context(connect(runtime))
+        subject = Image(image, engine.inspect(image))
+        listener = stack.enter_context(Listener(engine.address, engine.host))
+        bench = stack.enter_context(Bench(engine, subject, listener, dict(inputs or {})))
         for case in cases:
             yield judge(case, bench)
 

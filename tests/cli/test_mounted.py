@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pty
-import select
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from cog_nix import shim
 from cog_nix.cli import exec as exec_command
-from cog_nix.cli import mounted, predict, serve
+from cog_nix.cli import mounted, serve
 from cog_nix.cli.app import run
 from cog_nix.errors import CogNixError
-from conftest import EXAMPLES, ROOT
+from conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "cog_nix", "-q"]
@@ -90,7 +82,8 @@ def test_where_it_is_served(host: str, shown: str, reached: str) -> None:
 def test_what_is_wrong_is_told_before_anything_is_built(
     arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("too late"))
+    for command in (exec_command, serve):
+        monkeypatch.setattr(command, "usable_runtime", lambda: pytest.fail("too late"))
     assert run(arguments) == 1
     assert said in capfd.readouterr().err
 
@@ -98,7 +91,7 @@ def test_what_is_wrong_is_told_before_anything_is_built(
 def test_the_playground_is_upstreams(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("too late"))
+    monkeypatch.setattr(serve, "usable_runtime", lambda: pytest.fail("too late"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(shim.UPSTREAM, raising=False)
     assert run(["serve", "--playground", "--playground-port", "8393"]) == 1
@@ -108,7 +101,8 @@ def test_the_playground_is_upstreams(
     seen = tmp_path / "seen"
     (tmp_path / "cog").write_text(f'#!/bin/sh\necho "$@" > {seen}\nexec /bin/sleep 60\n')
     (tmp_path / "cog").chmod(0o755)
-    monkeypatch.setattr(predict, "find_runtime", lambda: None)
+    docker = SimpleNamespace(name="docker", title="Docker", shares_network=False)
+    monkeypatch.setattr(serve, "usable_runtime", lambda: docker)
     monkeypatch.setattr(
         mounted, "prepare", lambda *_, **__: mounted.Mounted("model", tmp_path, has_gpu=False)
     )
@@ -123,128 +117,3 @@ def test_the_playground_is_upstreams(
     assert run(["serve", "--playground", "--playground-port", "0", "-p", "81"]) == 0
     wanted = "playground --no-open --target http://127.0.0.1:81 --host 0.0.0.0 --port 0\n"
     assert seen.read_text() == wanted
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mounted") / "cog-nix-test-mounted"
-    return shutil.copytree(EXAMPLES / "hello-world", folder)
-
-
-def execute(project: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "exec", *arguments],
-        cwd=project,
-        input=given,
-        env={**os.environ, "PYTHONPATH": PATHS},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.docker
-@pytest.mark.nix
-@pytest.mark.network
-class TestImages:
-    def test_a_command_sees_the_project_and_keeps_what_it_writes(self, project: Path) -> None:
-        script = "import os, sys; print(os.getcwd(), os.environ['A']); print('to stderr', file=sys.stderr)"
-        done = execute(project, "-e", "A=b c", "python", "-c", f"{script}; open('made', 'w').write('kept')")
-        assert (done.returncode, done.stdout) == (0, "/src b c\n")
-        assert "to stderr\n" in done.stderr
-        assert (project / "made").read_text() == "kept"
-
-    def test_piped_input_and_options_of_the_command(self, project: Path) -> None:
-        done = execute(project, "sort", "-r", "--", "-", given="a\nc\nb\n")
-        assert (done.returncode, done.stdout) == (0, "c\nb\na\n")
-
-    def test_a_failing_command(self, project: Path) -> None:
-        done = execute(project, "sh", "-c", "exit 3")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.endswith("error: container exited with status 3\n")
-
-    def test_a_predictor_that_cannot_be_described_does_not_keep_a_command_from_running(
-        self, project: Path, tmp_path: Path
-    ) -> None:
-        broken = shutil.copytree(project, tmp_path / "cog-nix-test-broken", symlinks=True)
-        (broken / "predict.py").write_text("class Predictor:\n    def predict(self, a): ...\n")
-        done = execute(broken, "cat", "predict.py")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("class Predictor")
-        assert "The command runs all the same" in done.stderr
-
-    def test_a_terminal_of_its_own(self, project: Path) -> None:
-        script = "import sys; print(sys.stdin.isatty()); print(input()); input()"
-        process, terminal = pty.fork()
-        if process == 0:
-            os.chdir(project)
-            os.environ["PYTHONPATH"] = PATHS
-            os.execv(sys.executable, [*COMMAND, "exec", "python", "-c", script])  # noqa: S606 - as wanted
-        seen = _until(terminal, b"True\r\n")
-        os.write(terminal, b"typed\n")
-        seen += _until(terminal, b"typed\r\ntyped\r\n")
-        os.write(terminal, b"\x03")  # the container's terminal makes the signal of it, not this one
-        seen += _until(terminal, b"exited with status")
-        _, status = os.waitpid(process, 0)
-        os.close(terminal)
-        assert b"KeyboardInterrupt" in seen
-        assert os.waitstatus_to_exitcode(status) == 1
-
-    @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-    def test_a_model_is_served_until_it_is_told_to_stop(self, project: Path, ending: signal.Signals) -> None:
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            port = held.getsockname()[1]
-        server = subprocess.Popen(
-            [*COMMAND, "serve", "-p", str(port)],
-            cwd=project,
-            env={**os.environ, "PYTHONPATH": PATHS},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", server)
-            document = httpx.get(f"http://127.0.0.1:{port}/openapi.json", trust_env=False).json()
-            assert document == json.loads((project / ".cog/openapi_schema.json").read_text())
-            body = {"input": {"text": "served"}}
-            answer = httpx.post(f"http://127.0.0.1:{port}/predictions", json=body, trust_env=False).json()
-            assert answer["status"] == "succeeded"
-            assert "served" in answer["output"]
-        finally:
-            server.send_signal(ending)
-            _, said = server.communicate(timeout=60)
-        assert server.returncode == 0, said
-        owned = ["docker", "ps", "-aq", "--filter", f"label=run.cog.nix.owner={server.pid}"]
-        assert subprocess.run(owned, capture_output=True, text=True, check=True).stdout == ""
-
-
-def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        assert server.poll() is None, server.communicate()[1]
-        try:
-            if httpx.get(f"{url}/health-check", trust_env=False).json()["status"] == "READY":
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    pytest.fail("it never became ready")
-
-
-def _until(terminal: int, sign: bytes) -> bytes:
-    seen = b""
-    for data in _read(terminal):
-        seen += data
-        if sign in seen:
-            return seen
-    pytest.fail(f"{sign!r} never came, but {seen!r}")
-
-
-def _read(terminal: int) -> Iterator[bytes]:
-    while select.select([terminal], [], [], 300)[0]:
-        try:
-            data = os.read(terminal, 1 << 16)
-        except OSError:  # Linux answers EIO when the other end is closed
-            return
-        yield data

@@ -154,6 +154,8 @@ class FakeRuntime:
     """Holds images in a dictionary of labels."""
 
     name = "docker"
+    title = "Docker"
+    shares_network = False
 
     def __init__(self, url: str) -> None:
         self.container = FakeContainer(url)

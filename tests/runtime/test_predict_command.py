@@ -36,7 +36,7 @@ def invoke(
         "run.cog.config": config,
         "run.cog.openapi_schema": json.dumps(model.openapi),
     }
-    monkeypatch.setattr(predict, "find_runtime", lambda: fake_runtime)
+    monkeypatch.setattr(predict, "usable_runtime", lambda: fake_runtime)
     monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
     monkeypatch.setattr(predict, "build_project", lambda _file, **_: ("model", json.dumps(model.openapi)))
     monkeypatch.delenv("RUST_LOG", raising=False)
@@ -95,7 +95,7 @@ def test_wrong_inputs_of_a_project_stop_before_it_is_built(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predict, "build_project", lambda _file, **_: pytest.fail("built"))
-    monkeypatch.setattr(predict, "find_runtime", lambda: pytest.fail("asked for Docker"))
+    monkeypatch.setattr(predict, "usable_runtime", lambda: pytest.fail("asked for Docker"))
     assert failure(invoke("run", "-i", "typo=a")).message == 'unknown input "typo"; valid inputs are: text'
 
 

@@ -49,7 +49,7 @@ def invoke(
     model.openapi = training({"type": "string"})
     config = json.dumps({"build": {"python_version": "3.13"}})
     fake_runtime.images["model"] = {"run.cog.config": config}
-    monkeypatch.setattr(predict, "find_runtime", lambda: fake_runtime)
+    monkeypatch.setattr(predict, "usable_runtime", lambda: fake_runtime)
     monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
     monkeypatch.setattr(predict, "build_project", lambda _file, **_: ("model", json.dumps(model.openapi)))
     monkeypatch.setattr(predict, "project_mounts", lambda _file: ((tmp_path, "/src"),))

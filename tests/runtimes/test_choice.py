@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,9 @@ from cog_nix import plugins
 from cog_nix.cli import runtimes
 from cog_nix.cli.app import application
 from cog_nix.cli.arguments import normalize
-from cog_nix.errors import PluginError
+from cog_nix.errors import PluginError, RuntimeFailure
+from cog_nix.report import SilentReporter
+from cog_nix.runtime.session import require
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
@@ -67,12 +70,37 @@ def test_built_in_ones_are_asked_in_this_order() -> None:
     [
         pytest.param((None, None), "a", id="first"),
         pytest.param(("off", None), "b", id="first-that-works"),
-        pytest.param(("off", "gone"), "a", id="none: the first says why"),
     ],
 )
 def test_auto(why: tuple[str | None, str | None], taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = loaded(Fake("a", why[0]), Fake("b", why[1]), monkeypatch=monkeypatch)
     assert plugins.find_runtime("auto", found).name == taken
+
+
+def test_where_none_is_usable_each_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(Fake("a", "It is off."), Fake("b", "It is gone."), monkeypatch=monkeypatch)
+    none = plugins.find_runtime("auto", found)
+    with pytest.raises(RuntimeFailure) as refused:
+        require(none)
+    assert refused.value.message.splitlines()[1:] == ["  a: It is off.", "  b: It is gone."]
+    assert refused.value.hint.startswith("Install or start one of them")
+    for use in (none.image_id, none.image_labels, none.start):
+        with pytest.raises(RuntimeFailure, match=r"b: It is gone\."):
+            use("anything")  # type: ignore[arg-type]
+    with pytest.raises(RuntimeFailure):
+        none.pull("anything", SilentReporter())
+    with pytest.raises(RuntimeFailure):
+        none.load(Path("anything"), [], SilentReporter())
+
+
+@pytest.mark.parametrize(
+    ("name", "building", "starting"),
+    [("docker", "Building Docker image", "Docker image"), ("podman", "Building image", "image in Podman")],
+)
+def test_the_runtime_is_told_by_its_name(name: str, building: str, starting: str) -> None:
+    runtime = plugins.find_runtime(name, plugins.load({"COG_NIX_PLUGINS": "0"}))
+    assert runtimes.building_for(runtime) == f"{building} from environment in cog.yaml...\n"
+    assert runtimes.starting_in(runtime) == f"\nStarting {starting} and running setup()..."
 
 
 def test_a_name_is_taken_usable_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

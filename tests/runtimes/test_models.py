@@ -16,8 +16,6 @@ import pytest
 
 from conftest import EXAMPLES, ROOT, cog_nix
 
-from .test_podman import service  # noqa: F401 - a fixture
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,11 +38,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture
-def podman(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{request.getfixturevalue('service')}")
-
-
 def answer(project: Path, runtime: str, arguments: list[str]) -> tuple[int, str]:
     finished = cog_nix("predict", "--runtime", runtime, *arguments, cwd=project, check=False)
     return finished.returncode, re.sub(r'("predict_time": )[0-9.e-]+', r"\1SECONDS", finished.stdout)
@@ -52,7 +45,7 @@ def answer(project: Path, runtime: str, arguments: list[str]) -> tuple[int, str]
 
 @pytest.mark.docker
 @pytest.mark.parametrize("arguments", ASKED)
-@pytest.mark.usefixtures("podman")
+@pytest.mark.usefixtures("podman_host")
 def test_all_runtimes_give_the_same_answers(project: Path, arguments: list[str]) -> None:
     answers = {name: answer(project, name, arguments) for name in ("docker", "podman", "bundle")}
     assert answers["docker"][0] == (1 if "wrong=1" in arguments else 0)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
-import shutil
-import signal
 import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,38 +23,8 @@ if TYPE_CHECKING:
     from cog_nix.spec import Container
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A running service; its socket."""
-    if not shutil.which("podman"):
-        pytest.skip("podman is not installed")
-    folder = tmp_path_factory.mktemp("podman")
-    # Podman raises limits, which root in a container or a small machine may not do.
-    limit = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    engine = "runc" if shutil.which("runc") else "crun"
-    (folder / "containers.conf").write_text(
-        f'[containers]\ndefault_ulimits = ["nofile={limit}:{limit}", "nproc={limit}:{limit}"]\n'
-        f'[engine]\nruntime = "{engine}"\n'
-    )
-    path = folder / "s"
-    env = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
-    command = ["podman", "system", "service", "--time=0", f"unix://{path}"]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, env=env, stdout=log, stderr=log) as process,
-    ):
-        deadline = time.monotonic() + 30
-        while not podman._listens(path):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield path
-        process.send_signal(signal.SIGTERM)
-
-
 @pytest.fixture
-def runtime(service: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodmanRuntime]:
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{service}")
+def runtime(podman_host: str) -> Iterator[PodmanRuntime]:  # noqa: ARG001 - for its effect
     made = PodmanRuntime()
     assert made.available() is None
     yield made
@@ -70,7 +36,7 @@ def test_it_loads_and_runs(
     tmp_path: Path,
     base: dict[str, bytes],
     finished: Callable[[Container], tuple[int, str]],
-    service: Path,
+    podman_host: str,
 ) -> None:
     made = Store(tmp_path)
     first, second = (
@@ -87,7 +53,7 @@ def test_it_loads_and_runs(
         assert finished(runtime.start(request)) == (3, "2")
     finally:
         subprocess.run(
-            ["podman", "--url", f"unix://{service}", "rmi", "-f", first.id, second.id],
+            ["podman", "--url", podman_host, "rmi", "-f", first.id, second.id],
             check=True,
             capture_output=True,
         )

@@ -18,12 +18,15 @@ from cog_nix.runtime.cleanup import Cleanup
 from cog_nix_hooks.bundle import devices, engines, join
 from cog_nix_hooks.bundle.layers import lock, private, remove
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
+from cog_nix_hooks.bundle.streams import connected, resize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cog_nix.spec import ContainerRequest, Streams
     from cog_nix_hooks.bundle.images import ImageStore
+    from cog_nix_hooks.bundle.process import Process
+    from cog_nix_hooks.bundle.streams import Connection
 
 _STOP_SECONDS = 3
 _START_SECONDS = 5
@@ -66,17 +69,20 @@ def start_container(
             *join.prepare(folder, layers, way),
             *devices.equipped(engine, folder, gpus, engines.prepare(engine, folder, process, name)),
         ]
-        interactive = request.interactive or request.tty
-        running = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=None if interactive else subprocess.DEVNULL,
-            stdout=None if interactive else subprocess.PIPE,
-            stderr=None if interactive else subprocess.STDOUT,
-            # The terminal's Ctrl-C is for who watches, unless it is the container who does.
-            start_new_session=not interactive,
-        )
-        return BundleContainer(running, process.port, stack.pop_all())
+        connection = None
+        if request.interactive or request.tty:
+            running, connection = connected(command, folder, stdin=request.stdin, tty=request.tty)
+            stack.callback(connection.close)
+        else:
+            running = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # the terminal's Ctrl-C is for who watches
+            )
+        return BundleContainer(running, process, connection, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
@@ -95,21 +101,36 @@ class BundleContainer:
     """A running container; leaving its context stops and removes it.
 
     Args:
-        process: the ``unshare`` around it, with whose end all of it ends.
-        port: where its server listens.
+        running: the ``unshare`` around it, with whose end all of it ends.
+        process: what runs in it.
+        connection: its streams, when they were asked for.
         resources: what to give back when it has ended.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, resources: ExitStack) -> None:
-        self._process = process
-        self._port = port
+    def __init__(
+        self,
+        running: subprocess.Popen[bytes],
+        process: Process,
+        connection: Connection | None,
+        resources: ExitStack,
+    ) -> None:
+        self._process = running
+        self._port = process.port
+        self._env = process.env
+        self._connection = connection
         self._resources = resources
-        self._log = _Log(process.stdout) if process.stdout else None
+        self._log = _Log(running.stdout) if running.stdout else None
         self._cleanup = Cleanup(self._remove)
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``."""
+        """``http://127.0.0.1:PORT``.
+
+        Raises:
+            RuntimeFailure: port 5000 is not published.
+        """
+        if self._port is None:
+            raise RuntimeFailure("The container does not publish port 5000.")
         return f"http://{LOOPBACK}:{self._port}"
 
     def alive(self) -> bool:
@@ -117,7 +138,7 @@ class BundleContainer:
         return self._process.poll() is None
 
     def logs(self) -> str:
-        """Return what the container wrote so far, unless it wrote to the terminal itself."""
+        """Return what the container wrote so far, unless its streams are connected."""
         if self._log and not self.alive():
             self._log.finish()
         return self._log.text() if self._log else ""
@@ -151,13 +172,60 @@ class BundleContainer:
             raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
         return status if status >= 0 else 128 - status
 
-    def attach(self, streams: Streams) -> int:  # noqa: ARG002 - an interactive container has this process's
-        """Wait for the end; the streams are connected already. Return the exit status."""
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command beside the main process: with its files, processes and environment, as root.
+
+        Returns:
+            Its exit status, and what it wrote to stdout and stderr.
+
+        Raises:
+            RuntimeFailure: the container has ended.
+        """
+        main = self._main(_START_SECONDS)
+        if main is None:
+            raise RuntimeFailure("The container's main process does not run.")
+        program = engines.program("nsenter") or "nsenter"  # the container's PATH is not ours
+        enter = [program, f"--target={main}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        if os.geteuid() != 0:
+            enter += ["--user", "--preserve-credentials"]
+        done = subprocess.run(
+            [*enter, "--", *command],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def attach(self, streams: Streams) -> int:
+        """Copy between the container and these descriptors until it ends; return its exit status.
+
+        Raises:
+            RuntimeFailure: it was started without its streams.
+        """
+        if self._connection is None:
+            raise RuntimeFailure("The container was not started as an interactive one.")
+        self._connection.copy(streams)
         status = self._process.wait()
         return status if status >= 0 else 128 - status
 
     def resize(self, rows: int, columns: int) -> None:
-        """Do nothing: the engine follows the size of this process's terminal by itself."""
+        """Tell its terminal its size, in characters."""
+        if self._connection is None:
+            return
+        self._connection.resize(rows, columns)
+        main = self._main(_START_SECONDS)
+        if main is None:
+            return
+        # runc hands it on, crun does not: so the container's own terminal is told as well.
+        with suppress(OSError):
+            inner = os.open(f"/proc/{main}/fd/0", os.O_RDWR | os.O_NOCTTY)
+            try:
+                if os.isatty(inner):
+                    resize(inner, rows, columns)
+            finally:
+                os.close(inner)
 
     def __enter__(self) -> Self:
         return self

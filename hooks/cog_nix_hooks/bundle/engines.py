@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix_hooks.bundle.oci import SHARED_MEMORY, binds, bundle_config
+from cog_nix_hooks.bundle import seccomp
+from cog_nix_hooks.bundle.oci import CAPABILITIES, SHARED_MEMORY, binds, bundle_config
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
@@ -46,13 +47,16 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
         name: of the container.
     """
     hosts = folder / "hosts"
-    hosts.write_text(f"{_hosts()}\n127.0.1.1\t{name}\n")
+    hosts.write_text("\n".join((_hosts(), f"127.0.1.1\t{name}", *process.hosts, "")))
     if Path(engine).name == "bwrap":
         arguments = folder / "arguments"
         arguments.write_bytes(
             b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, hosts))
         )
-        return ["sh", "-c", 'exec "$0" --args 9 -- "$@" 9<arguments', engine, *process.args]
+        filtered = "--seccomp 8" if seccomp.write_program(folder / "seccomp") else ""
+        (folder / "seccomp").touch()
+        script = f'exec "$0" --args 9 {filtered} -- "$@" 9<arguments 8<seccomp'
+        return ["sh", "-c", script, engine, *process.args]
     (folder / "config.json").write_text(json.dumps(bundle_config(process, name, hosts)))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
@@ -65,6 +69,9 @@ def _bubblewrap(process: Process, name: str, hosts: Path) -> list[str]:
         words += ["--bind", str(source), target]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
+    words += ["--cap-drop", "ALL"]
+    for capability in CAPABILITIES:
+        words += ["--cap-add", capability]
     for key, value in process.env.items():
         words += ["--setenv", key, value]
     return words

@@ -7,7 +7,7 @@ import json
 import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from cog_nix.processes import ProcessError, run
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.report import Bar, Reporter
@@ -36,6 +36,8 @@ class HeldImage:
     """From bottom to top."""
     config: dict[str, Any]
     """The ``config`` object of the OCI image configuration."""
+    platform: str = "linux/amd64"
+    """Operating system and architecture."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -75,14 +77,14 @@ class ImageStore:
             ImageError: it cannot be read or unpacked.
         """
         image, sizes = inspect(program)
-        before = {self._named(tag) for tag in tags}
-        if not all(map(self.layers.has, image.diff_ids)):
-            with lock(self.root / "load.lock", fcntl.LOCK_EX):
-                self._unpack(program, image, sizes, reporter)
-        if not self._image_file(image.id).exists():
-            document = {"id": image.id, "diff_ids": image.diff_ids, "config": image.config}
-            write_atomically(self._image_file(image.id), json.dumps(document).encode(), 0o600)
-        if before != {image.id}:
+        held = {one.id if one else None for one in map(self.find, tags)}
+        if held == {image.id}:
+            return image.id
+        # Until an image is noted, its layers belong to none, and another process would remove them.
+        with lock(self.root / "load.lock", fcntl.LOCK_EX):
+            self._unpack(program, image, sizes, reporter)
+            write_atomically(self._image_file(image.id), json.dumps(asdict(image)).encode(), 0o600)
+            before = {self._named(tag) for tag in tags}
             for tag in tags:
                 write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
             self._forget({one for one in before if one} - {image.id})
@@ -135,6 +137,7 @@ class ImageStore:
     def _forget(self, replaced: set[str]) -> None:
         """Forget images that have lost their last name, and the layers that no image has any more."""
         tags = self.root / "tags"
+        tags.mkdir(exist_ok=True)
         named = {path.read_text() for path in tags.iterdir() if not path.name.startswith(".")}
         for image_id in replaced - named:
             self._image_file(image_id).unlink(missing_ok=True)
@@ -156,7 +159,8 @@ class ImageStore:
     def _read(self, image_id: str) -> HeldImage | None:
         try:
             document = json.loads(self._image_file(image_id).read_text())
-            return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"])
+            platform = document.get("platform", "linux/amd64")  # older ones are without it
+            return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"], platform)
         except (OSError, ValueError, KeyError):
             return None
 
@@ -175,14 +179,19 @@ def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
         pass  # not the executable that Nix builds; one that can tell will do
     else:
         diff_ids = tuple(layer.diff_id for layer in read.layers)
-        image = HeldImage(read.id, diff_ids, read.config.get("config") or {})
+        image = HeldImage(read.id, diff_ids, read.config.get("config") or {}, _platform(read.config))
         return image, tuple(layer.size for layer in read.layers)
     try:
         said = json.loads(run([program, "--inspect"]).stdout)
-        image = HeldImage(said["id"], tuple(said["diff_ids"]), said["config"].get("config") or {})
+        config = said["config"]
+        image = HeldImage(said["id"], tuple(said["diff_ids"]), config.get("config") or {}, _platform(config))
         return image, tuple(said["sizes"])
     except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(program, str(error)) from error
+
+
+def _platform(config: Mapping[str, Any]) -> str:
+    return f"{config.get('os', 'linux')}/{config.get('architecture', 'amd64')}"
 
 
 def _text(stream: IO[bytes]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix_hooks.bundle.seccomp import oci_section
+
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
 
 SHARED_MEMORY = 6 << 30
 """Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
-_CAPABILITIES = [
+CAPABILITIES = [
     f"CAP_{name}"
     for name in (
         *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
@@ -35,7 +37,7 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
         name: of the container.
         hosts: file that becomes ``/etc/hosts``.
     """
-    granted = _CAPABILITIES if process.user.uid == 0 else []
+    granted = CAPABILITIES if process.user.uid == 0 else []
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -44,7 +46,7 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
             "args": list(process.args),
             "env": [f"{key}={value}" for key, value in process.env.items()],
             "cwd": process.cwd,
-            "capabilities": {"bounding": _CAPABILITIES, "effective": granted, "permitted": granted},
+            "capabilities": {"bounding": CAPABILITIES, "effective": granted, "permitted": granted},
         },
         "root": {"path": "rootfs"},
         "hostname": name,
@@ -53,6 +55,7 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
+            "seccomp": oci_section(),
         },
     }
 

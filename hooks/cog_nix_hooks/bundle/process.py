@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix_hooks.bundle.lookup import has_program
 from cog_nix_hooks.bundle.users import User, find_user
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SERVER = "cog.server.http"
 LOOPBACK = "127.0.0.1"
 _PORT = 5000
+_THIS_MACHINE = "host.docker.internal"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,8 +36,10 @@ class Process:
     tty: bool
     mounts: tuple[tuple[Path, str], ...]
     """``(host path, container path)``."""
-    port: int
-    """Where its server listens on this machine."""
+    port: int | None
+    """Where its server listens on this machine; None: nobody asked for port 5000."""
+    hosts: tuple[str, ...] = ()
+    """Lines that its ``/etc/hosts`` has beside this machine's."""
 
 
 def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path], name: str) -> Process:
@@ -62,38 +66,81 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
     if not args:
         raise RuntimeFailure(f"The image {request.image} names no command.", hint="Name one.")
     address, port = _listen(request)
+    if port is not None:
+        _require_free(address, port)
     env = dict(line.partition("=")[::2] for line in config.get("Env") or ())
     user = find_user(config.get("User") or "", layers)
     env = {"PATH": _PATH, "HOME": user.home, "HOSTNAME": name, **env}
     if request.tty:
         env.setdefault("TERM", "xterm")
     env.update(request.env)
-    if SERVER in args:
-        if request.env.get("PORT", "").isdecimal():
-            port = int(request.env["PORT"])  # who names a port means it
-        env["PORT"] = str(port)
-        if not any(arg == "--host" or arg.startswith("--host=") for arg in args):
-            args += ["--host", address]
+    port = _tell_where(args, env, request, (address, port))
     if os.geteuid() != 0 and (user.uid, user.gid) != (0, 0):
         raise RuntimeFailure(
             f"The image {request.image} runs as the user {user.uid}, which only root can become.",
             hint="Run it as root, or with --runtime docker.",
         )
     cwd = request.workdir or config.get("WorkingDir") or "/"
-    return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port)
+    if not has_program(args[0], env, cwd, layers, request.mounts):
+        raise RuntimeFailure(
+            f'Failed to start container: exec: "{args[0]}": executable file not found in $PATH',
+            hint=f"Is {args[0]} in the image? Programs come with system_packages and python_packages.",
+        )
+    hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
+    return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, hosts)
 
 
-def _listen(request: ContainerRequest) -> tuple[str, int]:
+def _tell_where(
+    args: list[str], env: dict[str, str], request: ContainerRequest, where: tuple[str, int | None]
+) -> int | None:
+    """Tell Cog's server where to listen, in its arguments and environment; return the port."""
+    address, port = where
+    if SERVER in args:
+        port = port or free_port()
+        if not any(arg == "--host" or arg.startswith("--host=") for arg in args):
+            args += ["--host", address]
+    if port is not None:
+        if request.env.get("PORT", "").isdecimal():
+            port = int(request.env["PORT"])  # who names a port means it
+        env["PORT"] = str(port)  # also where a shell starts the server
+    return port
+
+
+def _listen(request: ContainerRequest) -> tuple[str, int | None]:
+    found: tuple[str, int | None] = (LOOPBACK, None)
     for address, host_port, container_port in request.publish:
         if container_port == _PORT:
-            return address or LOOPBACK, host_port or free_port()
-        if host_port != container_port:
+            found = (address or LOOPBACK, host_port or free_port())
+        elif host_port != container_port:
             raise RuntimeFailure(
                 f"The port {container_port} cannot be published as {host_port}: "
                 "the daemonless runtime has the machine's own network.",
                 hint=f"Use the port {container_port} itself, or --runtime docker.",
             )
+        else:
+            _require_free(address, host_port)
+    if found[1] is not None or request.publish or request.interactive:
+        return found
     return LOOPBACK, request.port or free_port()
+
+
+def _require_free(address: str, port: int) -> None:
+    """Refuse a port that is taken, before the program in the container fails at it in words of its own.
+
+    Raises:
+        RuntimeFailure: something listens there, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do: connections of one that has ended are no harm.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise RuntimeFailure(
+                f"Failed to start container: {address}:{port}: {error.strerror or error}",
+                hint="Choose another port.",
+            ) from error
 
 
 def free_port() -> int:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.report import Reporter
-    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix.spec import ContainerRequest
+    from cog_nix_hooks.bundle.container import BundleContainer
+    from cog_nix_hooks.bundle.images import HeldImage
 
 _NEEDED = ("setpriv", "unshare", "mount", "tar")
 
@@ -30,6 +32,8 @@ class BundleRuntime:
     """
 
     name = "bundle"
+    title = "a container"
+    shares_network = True
 
     def __init__(self, root: Path, *, engine: str | None = None, way: str | None = None) -> None:
         self._store = ImageStore(root)
@@ -67,10 +71,18 @@ class BundleRuntime:
         Raises:
             ImageError: there is no such image.
         """
+        return self.find(reference).labels
+
+    def find(self, reference: str) -> HeldImage:
+        """Return what is known of a held image.
+
+        Raises:
+            ImageError: there is no such image.
+        """
         image = self._store.find(reference)
         if image is None:
             raise _no_image(reference)
-        return image.labels
+        return image
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :meth:`cog_nix_hooks.bundle.images.ImageStore.load`."""
@@ -84,7 +96,7 @@ class BundleRuntime:
         """
         raise _no_image(reference)
 
-    def start(self, request: ContainerRequest) -> Container:
+    def start(self, request: ContainerRequest) -> BundleContainer:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 

@@ -82,18 +82,25 @@ class Attachment:
 
     def _receive(self, streams: Streams) -> None:
         if self._tty:
-            while data := self._socket.recv(_CHUNK):
+            while data := self._receive_some(_CHUNK):
                 _write(streams.stdout, data)
             return
         while header := self._exactly(_HEADER.size):
             number, length = _HEADER.unpack(header)
             _write(streams.stderr if number == _STDERR else streams.stdout, self._exactly(length))
 
+    def _receive_some(self, most: int) -> bytes:
+        try:
+            data: bytes = self._socket.recv(most)
+        except ConnectionResetError:  # Podman, when the container has not read all its input
+            return b""
+        return data
+
     def _exactly(self, length: int) -> bytes:
         """Return this many bytes, or none when the stream ends before."""
         data = b""
         while len(data) < length:
-            part: bytes = self._socket.recv(length - len(data))
+            part = self._receive_some(length - len(data))
             if not part:
                 return b""
             data += part

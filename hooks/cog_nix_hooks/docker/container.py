@@ -43,7 +43,11 @@ _NO_DRIVER = (
 
 
 def start_container(
-    client: docker.APIClient, request: ContainerRequest, devices: Devices | None = None
+    client: docker.APIClient,
+    request: ContainerRequest,
+    devices: Devices | None = None,
+    *,
+    this_machine: str = "host-gateway",
 ) -> DockerContainer:
     """Create and start a container that publishes port 5000 on loopback, or what the request says.
 
@@ -51,6 +55,7 @@ def start_container(
         client: the daemon.
         request: what to start.
         devices: what it gets of the GPUs that the request names; None: what NVIDIA's device driver gives.
+        this_machine: the address of ``host.docker.internal``, where the request wants it known.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
@@ -62,7 +67,7 @@ def start_container(
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     cleanup = _Cleanup(client, name)
     try:
-        _create(client, name, request, devices)
+        _create(client, name, request, devices, this_machine)
         _place(client, name, devices)
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
@@ -230,13 +235,15 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _create(client: docker.APIClient, name: str, request: ContainerRequest, devices: Devices) -> None:
+def _create(
+    client: docker.APIClient, name: str, request: ContainerRequest, devices: Devices, this_machine: str
+) -> None:
     bindings, exposed = _ports(request)
     host_config = client.create_host_config(
         port_bindings=bindings,
         binds=[*(f"{source}:{target}" for source, target in request.mounts), *devices.binds],
         **devices.host_config,
-        extra_hosts={"host.docker.internal": "host-gateway"} if request.reach_host else None,
+        extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
         shm_size=_SHARED_MEMORY,
     )
     if request.size:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
     from cog_nix.spec import Container, ContainerRequest
     from cog_nix_hooks.docker.devices import Devices
+    from cog_nix_hooks.docker.engine import Engine
 
 _TAKES_NAMES = (5, 5)
 """Podman whose Docker API honours requests for CDI devices."""
@@ -32,12 +33,16 @@ _IDLE_SECONDS = 60
 """So long a service that we started waits for the next command."""
 _START_SECONDS = 20
 _UNIX = "unix://"
+_GATEWAY = "host-gateway"
+_KNOWS_GATEWAY = 5
+"""Podman's first major version that surely knows Docker's name for the address of the host."""
 
 
 class PodmanRuntime(DockerRuntime):
     """Podman, wherever ``CONTAINER_HOST`` says it is, or this user's own."""
 
     name = "podman"
+    title = "Podman"
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -68,7 +73,8 @@ class PodmanRuntime(DockerRuntime):
         from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
 
         devices = self._devices(request.gpus) if request.gpus else None
-        return start_container(sdk_client(self.endpoint), request, devices)
+        address = this_machine(self._engine) if request.reach_host else _GATEWAY
+        return start_container(sdk_client(self.endpoint), request, devices, this_machine=address)
 
     def _devices(self, gpus: str) -> Devices:
         from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs
@@ -137,6 +143,36 @@ def start_service(path: Path) -> Endpoint:
             raise RuntimeFailure(f"Podman's service does not start: {words}", hint="Look at `podman info`.")
         time.sleep(0.02)
     return Endpoint(f"{_UNIX}{path}")
+
+
+def this_machine(engine: Engine) -> str:
+    """Return where containers reach this machine: Docker's word for it, or an address where Podman has none.
+
+    Podman 4 writes ``host-gateway`` into ``/etc/hosts`` as it is. Root's containers reach the machine at the
+    bridge's address, a plain user's at the one that the machine has in its own network, as for Podman's
+    ``host.containers.internal``.
+
+    Args:
+        engine: Podman's service.
+    """
+    version = (engine.get("/version") or {}).get("Version", "")
+    if int(version.partition(".")[0] or 0) >= _KNOWS_GATEWAY:
+        return _GATEWAY
+    if "name=rootless" in ((engine.get("/info") or {}).get("SecurityOptions") or ()):
+        return _own_address()
+    network = engine.get("/networks/podman") or {}
+    addresses = (entry.get("Gateway") for entry in (network.get("IPAM") or {}).get("Config") or ())
+    return next(filter(None, addresses), None) or _own_address()
+
+
+def _own_address() -> str:
+    """Return the address that this machine sends from; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that documentation uses
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def _listens(path: Path) -> bool:

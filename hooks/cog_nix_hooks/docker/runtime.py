@@ -27,6 +27,8 @@ class DockerRuntime:
     """
 
     name = "docker"
+    title = "Docker"
+    shares_network = False
 
     @cached_property
     def endpoint(self) -> Endpoint:
