@@ -27,6 +27,7 @@ BUILT_IN = (
     "cog_nix_hooks.debian",
     "cog_nix_hooks.standalone",
     "cog_nix_hooks.pypi",
+    "cog_nix_hooks.nvidia",
     "cog_nix_hooks.docker",
     "cog_nix_hooks.bundle",
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, core, inputs, layers, sdk, seed
+from cog_nix.lock import bundled, core, inputs, layers, python_libraries, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.made import COMMAND
@@ -75,10 +76,13 @@ class Resolver:
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
-        wheels = self._wheels(project, config, version, glibc, (former, upgrade))
-        commands = len(config.build.run) + len(config.build.pre_install)
+        python_request = self._python_request(project, config, version, glibc, (former, upgrade))
         own_library = _interpreter_library(version, choice.artifact)
-        added = self._libraries(project, suite, system, wheels.wheels, own_library)
+        wheels, wheel_reasons = self._wheels(project, config, python_request, own_library)
+        self._tell(wheel_reasons, former)
+        commands = len(config.build.run) + len(config.build.pre_install)
+        gpu = config.build.gpu
+        added = self._libraries(project, suite, system, wheels.wheels, own_library, gpu=gpu)
         more: list[tuple[str, tuple[str, ...]]] = []
         if added.packages:
             more.append(("libraries", added.packages))
@@ -93,7 +97,7 @@ class Resolver:
         linked = (
             _linked_before(former, wheels.wheels, commands)
             if made is None
-            else self._lacking(project, suite, present, wheels.wheels, brought=own_library, made=made)
+            else self._lacking(project, suite, present, wheels.wheels, brought=own_library, made=made, gpu=gpu)
         )
         linked_debs = self._linked(request, added, linked)
         self._tell(added, former)
@@ -119,7 +123,14 @@ class Resolver:
             runs=former.runs if former else (),
             packages=packages,
             reasons=tuple(
-                sorted({**_renames(config, system), **dict(added.reasons), **dict(linked.reasons)}.items())
+                sorted(
+                    {
+                        **_renames(config, system),
+                        **dict(wheel_reasons.reasons),
+                        **dict(added.reasons),
+                        **dict(linked.reasons),
+                    }.items()
+                )
             ),
             layers=layers.plan(
                 base=base,
@@ -171,13 +182,15 @@ class Resolver:
         system: SystemResolution,
         wheels: Sequence[Wheel],
         brought: Sequence[str],
+        *,
+        gpu: bool,
     ) -> libraries_of.Answer:
         """Find what wheels and the project's files link to and the image lacks."""
         groups = system.groups
         core_packages, essential = core.divide(groups["base"], groups["python"])
         own = groups.get("system", ())
         present = (*core_packages, *groups["python"], *own, *(essential if own else ()))
-        return self._lacking(project, suite, present, wheels, brought=brought)
+        return self._lacking(project, suite, present, wheels, brought=brought, gpu=gpu)
 
     def _lacking(
         self,
@@ -188,6 +201,7 @@ class Resolver:
         *,
         brought: Sequence[str],
         made: Mapping[str, Scan] = MappingProxyType({}),
+        gpu: bool,
     ) -> libraries_of.Answer:
         """Find what the image lacks; everything that is to be read is fetched first."""
         return libraries_of.find(
@@ -200,6 +214,7 @@ class Resolver:
             context=self.context,
             made=made,
             brought=brought,
+            gpu=gpu,
         )
 
     def link(
@@ -218,7 +233,15 @@ class Resolver:
             LockError: what is missing does not fit.
         """
         brought = _interpreter_library(lock.interpreter.version, lock.interpreter.artifact)
-        missing = self._lacking(project, lock.suite, lock.installed, lock.wheels, brought=brought, made=made)
+        missing = self._lacking(
+            project,
+            lock.suite,
+            lock.installed,
+            lock.wheels,
+            brought=brought,
+            made=made,
+            gpu=config.build.gpu,
+        )
         if not missing.packages:
             return lock
         return self.resolve(project, config, settings, lock, Upgrade(), made=made)
@@ -248,30 +271,62 @@ class Resolver:
             raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
         return answer
 
-    def _wheels(
+    def _python_request(
         self,
         project: Project,
         config: Config,
         version: str,
         glibc: str,
         pins: tuple[Lock | None, Upgrade],
-    ) -> PythonResolution:
-        return self._ask_python(
-            PythonRequest(
-                python_version=version,
-                requirements=(
-                    *sdk.requirements(config.build, project.root, self.context.reporter.warn),
-                    *(TRACING_REQUIREMENTS if config.tracing else ()),
-                    *bundled.requirements(version),
-                ),
-                glibc=".".join(glibc.split(".")[:2]),
-                project_root=project.root,
-                pins={**bundled.preferences(version), **_wheel_pins(*pins)},
-                build_pins=_build_pins(*pins),
-                commits=_commits(*pins),
-                asked_in=config.build.python_requirements or project.config_path.name,
-            )
+    ) -> PythonRequest:
+        return PythonRequest(
+            python_version=version,
+            requirements=(
+                *sdk.requirements(config.build, project.root, self.context.reporter.warn),
+                *(TRACING_REQUIREMENTS if config.tracing else ()),
+                *bundled.requirements(version),
+            ),
+            glibc=".".join(glibc.split(".")[:2]),
+            project_root=project.root,
+            pins={**bundled.preferences(version), **_wheel_pins(*pins)},
+            build_pins=_build_pins(*pins),
+            commits=_commits(*pins),
+            asked_in=config.build.python_requirements or project.config_path.name,
         )
+
+    def _wheels(
+        self, project: Project, config: Config, request: PythonRequest, brought: Sequence[str]
+    ) -> tuple[PythonResolution, libraries_of.Answer]:
+        """Resolve Python, and once more with each package that brings libraries which are missing."""
+        found = self._ask_python(request)
+        asked = {wheel.name for wheel in found.wheels}
+        added: dict[str, str] = {}
+        while True:
+            more = python_libraries.find(
+                config=config,
+                wheels=found.wheels,
+                project=project.root,
+                brought=brought,
+                plugins=self.plugins,
+                context=self.context,
+            )
+            new = {each.requirement: each.because for each in more if each.requirement not in added}
+            if not new:
+                break
+            settled = {wheel.name: wheel.version for wheel in found.wheels}
+            lines = (*request.requirements, *added, *new)
+            try:
+                found = self._ask_python(
+                    replace(request, requirements=lines, pins={**request.pins, **settled})
+                )
+            except LockError as error:
+                self.context.reporter.warn(
+                    f"{' '.join(new.values())} {', '.join(new)} cannot be installed beside what the project "
+                    f"asks for, so the image goes without: {error.message}"
+                )
+                break
+            added |= new
+        return found, _named_wheels(added, [wheel for wheel in found.wheels if wheel.name not in asked])
 
     def _ask_python(self, request: PythonRequest) -> PythonResolution:
         answer: PythonResolution | None = ask(
@@ -306,6 +361,26 @@ class Resolver:
         return replace(
             lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items()))
         )
+
+
+def _named_wheels(added: Mapping[str, str], new: Sequence[Wheel]) -> libraries_of.Answer:
+    """Return why Python packages are there that the project did not ask for: those on top, not what they require."""
+    required = {name for wheel in new for name in wheel.depends}
+    reasons = {
+        wheel.name: next(
+            (because for line, because in added.items() if _requirement_name(line) == wheel.name),
+            " ".join(added.values()),
+        )
+        for wheel in new
+        if wheel.name not in required
+    }
+    return libraries_of.Answer(
+        packages=tuple(reasons), reasons=tuple(reasons.items()), lines=tuple(reasons.items())
+    )
+
+
+def _requirement_name(line: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
 
 
 def _linked_before(former: Lock | None, wheels: Sequence[Wheel], commands: int) -> libraries_of.Answer:
