@@ -174,8 +174,8 @@ class PythonLibraryRequest:
     needs: tuple[LibraryNeed, ...]
     """What files link to and nothing around them has."""
     named: tuple[LibraryNeed, ...]
-    """Versioned names of libraries that stand in files as text: what is loaded at run time is among them, and so
-    is what is merely tried. Looked for when the project asks for a GPU, in wheels that do not already come with
+    """Versioned names of libraries that stand in files as text: what is loaded at run time is among them, and
+    so is what is merely tried. Looked for when the project asks for a GPU, in wheels that do not require
     libraries of their own choice."""
 
 
@@ -184,7 +184,7 @@ class FoundRequirement:
     """A Python package that brings libraries."""
 
     requirement: str
-    """A requirement line, an extra of a package that is there already among others: ``a-package[cuda]``."""
+    """A requirement line; may be an extra of a package that is there already: ``a-package[cuda]``."""
     because: str
     """A sentence for the lock."""
 

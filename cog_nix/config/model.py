@@ -165,6 +165,14 @@ class NixSettings:
 
 
 @dataclass(frozen=True)
+class GpuSettings:
+    """The ``[gpu]`` table of cog-nix.toml."""
+
+    compiler: bool = True
+    """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -172,6 +180,7 @@ class Settings:
     python: PythonSettings = field(default_factory=PythonSettings)
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
+    gpu: GpuSettings = field(default_factory=GpuSettings)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cog_nix.config.model import DebianSettings, LayerSettings, NixSettings, PythonSettings, Settings
+from cog_nix.config.model import (
+    DebianSettings,
+    GpuSettings,
+    LayerSettings,
+    NixSettings,
+    PythonSettings,
+    Settings,
+)
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.errors import ConfigError
 
@@ -21,7 +28,7 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings)
+_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
 
 
 def load_settings(project: Project) -> Settings:
@@ -53,6 +60,7 @@ def load_settings(project: Project) -> Settings:
         python=_table(PythonSettings, "python", data, text, problems),
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
+        gpu=_table(GpuSettings, "gpu", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -114,6 +122,10 @@ def _budget(value: Any) -> tuple[Any, str]:
     return value, "" if ok else f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}"
 
 
+def _flag(value: Any) -> tuple[Any, str]:
+    return value, "" if isinstance(value, bool) else "true or false"
+
+
 def _references(value: Any) -> tuple[Any, str]:
     if not _is_names(value):
         return value, "a list of Nix files and flake references"
@@ -151,6 +163,7 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "heavy_bytes": _bytes,
     "budget": _budget,
     "packages": _references,
+    "compiler": _flag,
 }
 
 _EXAMPLES = {
@@ -162,6 +175,7 @@ _EXAMPLES = {
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",
+    "compiler": "For example: compiler = false",
     "packages": 'For example: packages = ["./tool.nix", "github:owner/repository#tool"]',
 }
 

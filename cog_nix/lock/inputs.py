@@ -60,7 +60,11 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
 
 def _named(settings: Settings) -> dict[str, object]:
     python = settings.python
-    named = {"no_build_isolation": sorted(python.no_build_isolation), "build_requires": python.build_requires}
+    named = {
+        "no_build_isolation": sorted(python.no_build_isolation),
+        "build_requires": python.build_requires,
+        "no_compiler": not settings.gpu.compiler,
+    }
     return {name: value for name, value in named.items() if value}
 
 

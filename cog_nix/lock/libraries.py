@@ -255,4 +255,6 @@ def _reason(need: LibraryNeed, versions: Mapping[str, str]) -> str:
 def _verb(need: LibraryNeed) -> str:
     if need.path:
         return "links to"
+    if need.soname.endswith(".h"):
+        return "compiles with"
     return "loads" if ".so" in need.soname else "runs"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, core, inputs, layers, python_libraries, sdk, seed
+from cog_nix.lock import bundled, core, duplicates, inputs, layers, python_libraries, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock.format import artifacts, artifacts_of
 from cog_nix.lock.made import COMMAND
@@ -22,6 +22,7 @@ from cog_nix.spec import InterpreterChoice, PythonRequest, PythonResolution, Sys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.elf.scan import Scan
@@ -97,7 +98,9 @@ class Resolver:
         linked = (
             _linked_before(former, wheels.wheels, commands)
             if made is None
-            else self._lacking(project, suite, present, wheels.wheels, brought=own_library, made=made, gpu=gpu)
+            else self._lacking(
+                project, suite, present, wheels.wheels, brought=own_library, made=made, gpu=gpu
+            )
         )
         linked_debs = self._linked(request, added, linked)
         self._tell(added, former)
@@ -141,11 +144,12 @@ class Resolver:
                 commands=commands,
                 linked=linked_debs,
                 unpacked=choice.artifact is not None,
+                linker=any(libraries_of.is_self_contained(wheel.name) for wheel in wheels.wheels),
                 settings=settings.layers,
             ),
         )
-        self.context.fetcher.artifacts(artifacts(lock))
-        lock = self._with_additions(config, lock)
+        files = self.context.fetcher.artifacts(artifacts(lock))
+        lock = self._with_additions(config, _with_links(lock, files))
         lock = replace(lock, runs=fitting(lock, config, lock.runs))
         if former and made is None and (kept := _without_changed(former, lock)) != former:
             # What a command of before linked to says nothing of the command that took its place.
@@ -363,8 +367,14 @@ class Resolver:
         )
 
 
+def _with_links(lock: Lock, files: Mapping[str, Path]) -> Lock:
+    """Return the lock with links in place of what wheels have twice."""
+    links = duplicates.find(lock.wheels, files, layers.wheels_of(lock.layers))
+    return replace(lock, links=links, layers=layers.with_links(lock.layers, [name for name, _ in links]))
+
+
 def _named_wheels(added: Mapping[str, str], new: Sequence[Wheel]) -> libraries_of.Answer:
-    """Return why Python packages are there that the project did not ask for: those on top, not what they require."""
+    """Return why there are Python packages that the project did not ask for, without what they require."""
     required = {name for wheel in new for name in wheel.depends}
     reasons = {
         wheel.name: next(

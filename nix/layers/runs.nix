@@ -4,7 +4,7 @@
   The first time nobody knows what comes out: cog-nix runs a command under a hash that cannot be right (`unknown`),
   and writes down the one that Nix found. After that the store has the result, or the command must make it again.
 
-  Type: { derive, store, locked, interpreter, debs, wheels, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
+  Type: { derive, store, locked, interpreter, debs, wheels, linker, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
 */
 {
   derive,
@@ -12,6 +12,8 @@
   interpreter,
   debs,
   wheels,
+  # Fragments with what the dynamic linker has to know of wheels.
+  linker ? [ ],
   # Variables that the project sets.
   environment ? [ ],
   # The command to run after those that the lock has results of, as { command, hash }; null: none.
@@ -54,7 +56,7 @@ let
       spec = {
         inherit command archives offer results;
         environment = locked.environment ++ environment;
-        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels;
+        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels ++ linker;
         tools = build;
         python = interpreter.minor;
         inherit (interpreter) tree;

@@ -1,8 +1,8 @@
 """Variables of images that run on a GPU.
 
-Sources: the CUDA base images' ``PATH`` and ``LD_LIBRARY_PATH`` (NVIDIA's public Dockerfiles of ``nvidia/cuda``),
-on which upstream builds. The toolkit mounts a driver's files one by one; some platforms (Google's among them) mount
-its folder at /usr/local/nvidia instead.
+Sources: ``PATH`` and ``LD_LIBRARY_PATH`` of the CUDA base images (NVIDIA's public Dockerfiles of
+``nvidia/cuda``), on which upstream builds. The toolkit mounts a driver's files one by one; some platforms
+(Google's among them) mount its folder at /usr/local/nvidia instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which Python packages bring the CUDA libraries that others link to or load.
 
-NVIDIA publishes the parts of CUDA on PyPI, and ``cuda-toolkit``, whose extras name the parts of one release. A
-wheel that has an extra for CUDA is asked for with it; for all others the libraries' names decide.
+NVIDIA publishes the parts of CUDA on PyPI, and ``cuda-toolkit``, whose extras name the parts of one
+release. A wheel that has an extra for CUDA is asked for with it; for all others the libraries' names decide.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ class _Search:
                 else:
                     extras.setdefault(asked, need)
         for extra, need in extras.items():
-            yield FoundRequirement(f"cuda-toolkit[{extra}]{self._release(family)}", self._sentence(need, linked))
+            requirement = f"cuda-toolkit[{extra}]{self._release(family)}"
+            yield FoundRequirement(requirement, self._sentence(need, linked))
 
     def _known(self, needs: Iterable[LibraryNeed]) -> list[LibraryNeed]:
         """Return what is CUDA's, but for other variants of libraries that are there.
@@ -140,7 +141,9 @@ class _Search:
         sonames = {soname for family in families() for soname in family.libraries}
         there = {_title(wheel.name) for wheel in self.wheels if _PART.match(wheel.name)}
         return [
-            need for need in needs if need.soname in sonames and not there.intersection(_packages(need.soname))
+            need
+            for need in needs
+            if need.soname in sonames and not there.intersection(_packages(need.soname))
         ]
 
     def _family(

@@ -66,7 +66,7 @@ def _requires(wheel: Path) -> list[str]:
 
 
 def _conditional(lines: list[str]) -> Iterator[tuple[Requirement, str]]:
-    """Yield each requirement that an extra adds on Linux, and the extra (core metadata, ``Provides-Extra``)."""
+    """Yield each requirement that an extra adds on Linux, and the extra (core metadata, Requires-Dist)."""
     for line in lines:
         try:
             requirement = Requirement(line)
@@ -75,7 +75,11 @@ def _conditional(lines: list[str]) -> Iterator[tuple[Requirement, str]]:
         linux = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"}
         for extra in re.findall(r"extra\s*==\s*[\"']([^\"']+)[\"']", line.partition(";")[2]):
             marker = requirement.marker
-            if marker and marker.evaluate({**linux, "extra": extra}) and not marker.evaluate({**linux, "extra": ""}):
+            if (
+                marker
+                and marker.evaluate({**linux, "extra": extra})
+                and not marker.evaluate({**linux, "extra": ""})
+            ):
                 yield requirement, extra
 
 
