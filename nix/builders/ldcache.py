@@ -1,7 +1,7 @@
 """The dynamic linker's cache, ``/etc/ld.so.cache``, as ldconfig(8) of the GNU C library writes it.
 
-The format (glibc, ``sysdeps/generic/dl-cache.h``, "glibc-ld.so.cache1.1"): a header, an entry for each library,
-the strings that these point to, and since 2.33 extensions: who wrote the file, and the names of
+The format (glibc, ``sysdeps/generic/dl-cache.h``, "glibc-ld.so.cache1.1"): a header, an entry for each
+library, the strings that these point to, and since 2.33 extensions: who wrote the file, and the names of
 ``glibc-hwcaps`` folders. Entries stand in descending order of names, numbers in names compared as numbers; of
 two with one name the linker takes the first.
 """

@@ -34,7 +34,7 @@ CONFIGURATION = "etc/ld.so.conf.d/zz-nvidia.conf"
 
 DRIVER = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64", "/usr/lib64")
 """Where hosts put the driver's libraries beside /usr/lib/x86_64-linux-gnu, which Debian's own file names:
-Google's container platform, and distributions of Red Hat's family (CDI mounts files where the host has them)."""
+Google's container platform, and Red Hat's family of distributions (CDI mounts files where the host has them)."""
 
 _LOADER = ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2")
 """What Debian has in one of these."""

@@ -107,10 +107,11 @@ class _Search:
         wanted = bool(self._known(needs)) or not installed or not nvidia <= self._present.keys()
         if not own or not wanted or (installed and not self._known(needs) and parts & self._present.keys()):
             return None
-        names = ",".join(extra.name for extra in own)
-        what = "its extra for CUDA's libraries" if len(own) == 1 else "its extras for CUDA's libraries"
+        names = [extra.name for extra in own]
+        which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
         return FoundRequirement(
-            f"{wheel.name}[{names}]", f"{wheel.name} {wheel.version}: {what}, {names.replace(',', ' and ')}."
+            f"{wheel.name}[{','.join(names)}]",
+            f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}",
         )
 
     def parts(self, needs: Sequence[LibraryNeed], linked: set[str]) -> Iterator[FoundRequirement]:
@@ -193,7 +194,7 @@ def _title(name: str) -> str:
 
 @cache
 def _packages(soname: str) -> frozenset[str]:
-    """Return the names, without CUDA's version, of the packages that have a library or another version of it."""
+    """Return the packages, without CUDA's version, that have a library or another version of it."""
     found = _STEM.match(soname)
     stem = found[1] if found else soname
     titles = set()
