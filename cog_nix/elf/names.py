@@ -24,7 +24,9 @@ _FORMAT = 1
 _CHUNK = 1 << 22
 _LONGEST = 128
 """Bytes; so much of a chunk's end is looked at again with the next one."""
-_NAME = re.compile(rb"(?<![A-Za-z0-9_.+-])lib[A-Za-z0-9_+-]{2,64}\.so\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?![0-9.])")
+_NAME = re.compile(
+    rb"(?<![A-Za-z0-9_.+-])lib[A-Za-z0-9_+-]{2,64}\.so\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?!\.?[0-9])"
+)
 
 
 def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str], ...]:

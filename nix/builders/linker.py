@@ -5,18 +5,20 @@ Spec::
     {"wheels": [store path of a fragment, …], "lower": [store path of a fragment, …], "python": "3.13"}
 
 The fragment has a file in ``/etc/ld.so.conf.d`` that names the folders, so that an ``ldconfig`` in the
-container finds them again (NVIDIA's toolkit runs one when it mounts the driver); ``/etc/ld.so.cache`` of the system
-below with the libraries added, as that ``ldconfig`` would write it; and ``libcuda.so`` for what links with
-``-lcuda`` at run time (Triton), which points to the driver's library wherever hosts mount it.
+container finds them again (NVIDIA's toolkit runs one when it mounts the driver); ``/etc/ld.so.cache`` of the
+system below with the libraries added, as that ``ldconfig`` would write it; and ``libcuda.so`` for what links
+with ``-lcuda`` at run time (Triton), which points to the driver's library wherever hosts mount it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tarfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import archive
 import inputs
@@ -34,12 +36,14 @@ CONFIGURATION = "etc/ld.so.conf.d/zz-nvidia.conf"
 
 DRIVER = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64", "/usr/lib64")
 """Where hosts put the driver's libraries beside /usr/lib/x86_64-linux-gnu, which Debian's own file names:
-Google's container platform, and Red Hat's family of distributions (CDI mounts files where the host has them)."""
+Google's container platform, and distributions like Red Hat's (CDI mounts files where the host has them)."""
 
 _LOADER = ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2")
 """What Debian has in one of these."""
 
 _DRIVER_LINKS = ("usr/lib/x86_64-linux-gnu/libcuda.so", "usr/lib64/libcuda.so")
+_HEADERS = 64 * 1024
+"""Enough of an entry for its headers."""
 _LIBRARY = re.compile(
     r"usr/local/lib/python3\.\d+/site-packages/nvidia/[^/]+/lib/(?P<name>lib[^/]*\.so(\.[^/]*)?)"
 )
@@ -48,35 +52,36 @@ _LIBRARY = re.compile(
 
 def libraries(fragment: Path) -> Iterator[ldcache.Library]:
     """Yield the libraries of a fragment as ldconfig would list them, by the names that they declare."""
-    for start, end, path in archive.read_index(fragment)[1]:
-        found = _LIBRARY.fullmatch(path)
-        if found:
-            dynamic = read_dynamic(lambda start=start, end=end: _Member(fragment, start, end))  # type: ignore[misc]
-            if dynamic:
-                yield ldcache.Library(dynamic.soname or found["name"], f"/{path}")
+    with (fragment / "files.tar").open("rb") as tar:
+        for start, end, path in archive.read_index(fragment)[1]:
+            if found := _LIBRARY.fullmatch(path):
+                dynamic = read_dynamic(partial(_Member, tar, start, end))
+                if dynamic:
+                    yield ldcache.Library(dynamic.soname or found["name"], f"/{path}")
 
 
 class _Member:
-    """The bytes of a regular file in a fragment, read forward."""
+    """A regular file of a fragment, read forward.
 
-    def __init__(self, fragment: Path, start: int, end: int) -> None:
-        self._stream = (fragment / "files.tar").open("rb")
-        self._stream.seek(start)
-        head = self._stream.read(min(end - start, _HEADERS))
-        size = unpack.parse(head).size
-        self._stream.seek(end - -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+    Args:
+        tar: of the fragment.
+        start: where its entry begins.
+        end: and ends.
+    """
+
+    def __init__(self, tar: IO[bytes], start: int, end: int) -> None:
+        tar.seek(start)
+        size = unpack.parse(tar.read(min(end - start, _HEADERS))).size
+        tar.seek(end - -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        self._tar = tar
 
     def read(self, size: int) -> bytes:
         """Return at most ``size`` bytes."""
-        return self._stream.read(size)
+        return self._tar.read(size)
 
     def skip(self, size: int) -> None:
         """Go forward."""
-        self._stream.seek(size, 1)
-
-
-_HEADERS = 64 * 1024
-"""Enough of an entry for its headers."""
+        self._tar.seek(size, os.SEEK_CUR)
 
 
 def configuration(found: Iterable[ldcache.Library]) -> str:
