@@ -24,6 +24,8 @@ _FORMAT = 1
 _CHUNK = 1 << 22
 _LONGEST = 128
 """Bytes; so much of a chunk's end is looked at again with the next one."""
+_AFTER = 8
+"""Bytes behind a name that may belong to it."""
 _NAME = re.compile(
     rb"(?<![A-Za-z0-9_.+-])lib[A-Za-z0-9_+-]{2,64}\.so\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?!\.?[0-9])"
 )
@@ -67,8 +69,15 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
     with stream:
         while chunk := stream.read(_CHUNK):
             text = last + chunk
-            # A name at the very end may go on in the next chunk, which has it again.
-            seen.update(found.group() for found in _NAME.finditer(text) if found.end() < len(text))
+            # What stands at an end may go on beyond it. The next chunk, which begins earlier, has it whole.
+            end = len(text) - _AFTER
+            seen.update(found.group() for found in _found(text, last) if found.end() <= end)
             last = text[-_LONGEST:]
-    seen.update(found.group() for found in _NAME.finditer(last))
+    seen.update(found.group() for found in _found(last, last))
     yield from sorted(name.decode() for name in seen)
+
+
+def _found(text: bytes, before: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield names; not one that the text begins with, when something was before that."""
+    whole = len(before) < _LONGEST
+    return (found for found in _NAME.finditer(text) if whole or found.start())

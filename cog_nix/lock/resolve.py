@@ -324,9 +324,10 @@ class Resolver:
                     replace(request, requirements=lines, pins={**request.pins, **settled})
                 )
             except LockError as error:
+                because = "; ".join(dict.fromkeys(new.values()))
                 self.context.reporter.warn(
-                    f"{' '.join(new.values())} {', '.join(new)} cannot be installed beside what the project "
-                    f"asks for, so the image goes without: {error.message}"
+                    f"{because}: {', '.join(new)} cannot be installed beside what the project asks for, so the "
+                    f"image goes without it: {error.message}"
                 )
                 break
             added |= new
