@@ -326,8 +326,8 @@ class Resolver:
             except LockError as error:
                 because = "; ".join(dict.fromkeys(new.values()))
                 self.context.reporter.warn(
-                    f"{because}: {', '.join(new)} cannot be installed beside what the project asks for, so the "
-                    f"image goes without it: {error.message}"
+                    f"{because}: {', '.join(new)} cannot be installed beside what the project asks for, so "
+                    f"the image goes without it: {error.message}"
                 )
                 break
             added |= new
