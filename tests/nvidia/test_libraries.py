@@ -191,7 +191,49 @@ def test_one_extra_of_several_for_each_cuda_is_taken(case: _Case, cuda: str | No
         "numba-cuda", "0.20", *(f"nvidia-cuda-nvcc-{one} ; extra == '{one}'" for one in ("cu11", "cu12"))
     )
     case.files.requires["numba-cuda"] += ("cuda-toolkit[nvvm]==13.* ; extra == 'cu13'",)
-    assert list(case.ask(cuda=cuda)) == [f"numba-cuda[{extra}]"]
+    assert next(iter(case.ask(cuda=cuda))) == f"numba-cuda[{extra}]"
+
+
+_CUPY = ("cuda-toolkit[cublas,nvrtc]==12.* ; extra == 'ctk'", "scipy ; extra == 'all'")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "expected"),
+    [
+        pytest.param("12.4", ["cupy[ctk]", "cuda-toolkit==12.4.*"], id="it-takes"),
+        pytest.param("13.0", ["cupy[ctk]"], id="it-does-not-take"),
+        pytest.param(None, ["cupy[ctk]"], id="none"),
+    ],
+)
+def test_a_release_that_extras_leave_open_is_that_of_cog_yaml(
+    case: _Case, cuda: str | None, expected: list[str]
+) -> None:
+    assert list(case.wheel("cupy", "14.2", *_CUPY).ask(cuda=cuda)) == expected
+
+
+def test_a_release_that_is_there_is_left_to_the_resolver(case: _Case) -> None:
+    case.wheel("nvidia-cuda-runtime-cu12", "12.6.77").wheel("cupy", "14.2", *_CUPY)
+    assert list(case.names("cupy", "libcublas.so.12").ask(cuda="12.4")) == ["cupy[ctk]"]
+
+
+def test_what_extras_leave_out_comes_by_its_name(case: _Case) -> None:
+    case.wheel("cuda-toolkit", "12.4.1").wheel("nvidia-cublas-cu12").wheel(
+        "nvidia-cuda-runtime-cu12", "12.4.1"
+    )
+    case.wheel("cupy", "14.2", *_CUPY).links("cupy", "libnccl.so.2", "libcutensor.so.2")
+    assert case.ask() == {"nvidia-nccl-cu12>=2,<3": "cupy 14.2: cupy/_c.so needs libnccl.so.2"}
+
+
+def test_parts_that_others_brought_are_enough(case: _Case) -> None:
+    case.wheel("nvidia-cublas-cu12").wheel("nvidia-cuda-runtime-cu12", "12.4.127").wheel(
+        "cupy", "14.2", *_CUPY
+    )
+    assert case.ask() == {}
+
+
+@pytest.mark.parametrize("name", ["cuda-toolkit", "cuda-pathfinder", "nvidia-cublas"])
+def test_extras_of_nvidias_own_packages_are_not_asked_for(case: _Case, name: str) -> None:
+    assert case.wheel(name, "12.9", "nvidia-npp-cu12==12.* ; extra == 'npp'").ask() == {}
 
 
 def test_without_a_gpu_only_links_count(case: _Case) -> None:

@@ -68,6 +68,7 @@ _OPTIONAL: tuple[tuple[str, str], ...] = (
     (r"pyqt5-qt5", r"/libQt5MultimediaGstTools\.so"),  # used by a plugin alone
     (r"numba", r"/tbbpool\."),  # one of three threading layers; the two others need nothing
     (r"onnxruntime.*", r"_providers_(tensorrt|openvino|nv_tensorrt_rtx)\.so"),  # when a session asks for it
+    (r"cupy-cuda.*", r"/_?cutensor\."),  # an accelerator, when somebody asks for it
     (r"bitsandbytes", r"/libbitsandbytes_(rocm|hip|xpu|npu)"),  # one of several, by the GPU that is there
     (r"open3d.*", r"/open3d_(torch|tf)_ops\."),  # when open3d.ml.torch or .tf is imported
     (r"torchaudio", r"^torio/lib/|/_?(lib)?torchaudio_sox\.so"),  # tried in turn; torchaudio goes without

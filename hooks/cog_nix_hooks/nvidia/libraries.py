@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.spec import FoundRequirement
 
-from .metadata import cuda_extras
+from .metadata import cuda_extras, is_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,11 +67,11 @@ def find(request: PythonLibraryRequest, context: Context) -> Sequence[FoundRequi
         by_owner.setdefault(need.owner, []).append(need)
     linked = {(need.owner, need.soname) for need in request.needs}
     for wheel in request.wheels:
-        if build.gpu and wheel.source is None and not _PART.match(wheel.name):
+        if build.gpu and wheel.source is None and not is_part(wheel.name):
             path = context.fetcher.artifacts([wheel.artifact])[wheel.artifact.sha256]
             if extras := search.extras(wheel, path, by_owner.get(wheel.name, ())):
                 by_owner.pop(wheel.name, None)
-                found.append(extras)
+                found += extras
     for owner, needs in sorted(by_owner.items()):
         found += search.parts(needs, {soname for name, soname in linked if name == owner})
     return _merged(found)
@@ -95,24 +95,29 @@ class _Search:
                 return ".".join(version.split(".")[:2])
         return ""
 
-    def extras(self, wheel: Wheel, path: Path, needs: Sequence[LibraryNeed]) -> FoundRequirement | None:
-        """Return a wheel with its extras for CUDA; None when it has none, or all of it is there."""
+    def extras(self, wheel: Wheel, path: Path, needs: Sequence[LibraryNeed]) -> list[FoundRequirement]:
+        """Return a wheel with its extras for CUDA; nothing when it has none, or all of it is there.
+
+        Where they leave the release open, the one that cog.yaml names comes with them.
+        """
         offered = cuda_extras(path)
         majors = {extra.family for extra in offered if extra.family}
         family = self._family(needs, needs, majors) if len(majors) > 1 else "".join(majors)
         own = [extra for extra in offered if extra.family in ("", family)]
-        parts = {part for extra in own for part in extra.parts}
-        nvidia = {part for part in parts if part.startswith("nvidia-")}
+        missing = {part for extra in own for part in extra.parts} - self._present.keys()
         installed = any(map(_PART.match, self._present))
-        wanted = bool(self._known(needs)) or not installed or not nvidia <= self._present.keys()
-        if not own or not wanted or (installed and not self._known(needs) and parts & self._present.keys()):
-            return None
+        # Where others brought the parts, nobody needs the package that only names a release.
+        lacking = self._known(needs) or any(part.startswith("nvidia-") for part in missing)
+        if not missing or (installed and not lacking):
+            return []
         names = [extra.name for extra in own]
         which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
-        return FoundRequirement(
-            f"{wheel.name}[{','.join(names)}]",
-            f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}",
-        )
+        because = f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}"
+        found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
+        release = ".".join(self.cuda.split(".")[:2])
+        if not installed and release and any(extra.takes(release) for extra in own):
+            found.append(FoundRequirement(f"cuda-toolkit=={release}.*", because))
+        return found
 
     def parts(self, needs: Sequence[LibraryNeed], linked: set[str]) -> Iterator[FoundRequirement]:
         """Yield what brings the libraries that one owner needs, all of one family."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
@@ -31,6 +32,18 @@ class Extra:
     """Normalised names of what it asks for."""
     family: str
     """CUDA's major version where these tell it: ``12``; otherwise empty."""
+    toolkit: str | None = None
+    """Which releases of ``cuda-toolkit`` it takes (PEP 440); None: it asks for parts one by one."""
+
+    def takes(self, release: str) -> bool:
+        """Tell whether it asks for ``cuda-toolkit``, and any of a release (``12.4``) will do."""
+        allowed = SpecifierSet(self.toolkit or "")
+        return self.toolkit is not None and any(allowed.contains(f"{release}.{patch}") for patch in range(4))
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a package is a part of CUDA itself, by its normalised name."""
+    return _PART.fullmatch(name) is not None
 
 
 def cuda_extras(wheel: Path) -> tuple[Extra, ...]:
@@ -46,9 +59,9 @@ def cuda_extras(wheel: Path) -> tuple[Extra, ...]:
     for requirement, extra in _conditional(_requires(wheel)):
         asked.setdefault(extra, []).append(requirement)
     return tuple(
-        Extra(name, _names(requirements), _family(requirements))
+        Extra(name, _names(requirements), _family(requirements), _toolkit(requirements))
         for name, requirements in sorted(asked.items())
-        if all(map(_PART.fullmatch, _names(requirements)))
+        if all(map(is_part, _names(requirements)))
     )
 
 
@@ -93,3 +106,7 @@ def _family(requirements: list[Requirement]) -> str:
         if requirement.name == "cuda-toolkit":
             found |= set(re.findall(r"[=~]=\s*(\d+)", str(requirement.specifier)))
     return found.pop() if len(found) == 1 else ""
+
+
+def _toolkit(requirements: list[Requirement]) -> str | None:
+    return next((str(one.specifier) for one in requirements if one.name == "cuda-toolkit"), None)
