@@ -115,7 +115,7 @@ class _Search:
         because = f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}"
         found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
         release = ".".join(self.cuda.split(".")[:2])
-        if not installed and release and any(extra.takes(release) for extra in own):
+        if release and not self._installed and any(extra.takes(release) for extra in own):
             found.append(FoundRequirement(f"cuda-toolkit=={release}.*", because))
         return found
 
