@@ -6,20 +6,75 @@ missing. See docs/design/cuda.md.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix.elf.names import named_in_wheel
-from cog_nix.lock.libraries import everywhere, is_self_contained, scans_of, unmet, with_dependencies
+from cog_nix.errors import LockError
+from cog_nix.lock.libraries import Answer, everywhere, is_self_contained, scans_of, unmet, with_dependencies
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import FoundRequirement, LibraryNeed, PythonLibraryRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.config.model import Config
     from cog_nix.lock.model import Wheel
-    from cog_nix.spec import Context
+    from cog_nix.report import Reporter
+    from cog_nix.spec import Context, PythonRequest, PythonResolution
+
+
+def resolve(
+    request: PythonRequest,
+    ask_python: Callable[[PythonRequest], PythonResolution],
+    look: Callable[[Sequence[Wheel]], Sequence[FoundRequirement]],
+    reporter: Reporter,
+) -> tuple[PythonResolution, Answer]:
+    """Resolve Python, and once more with each package that brings libraries which are missing.
+
+    Args:
+        request: what the project asks for.
+        ask_python: resolves.
+        look: :func:`find` for wheels.
+        reporter: is told of packages that do not fit; the image goes without them.
+
+    Returns:
+        The packages, and why those are there that nobody asked for.
+
+    Raises:
+        LockError: what the project asks for cannot be satisfied.
+    """
+    found = ask_python(request)
+    asked = {wheel.name for wheel in found.wheels}
+    added: dict[str, str] = {}
+    while True:
+        new = {one.requirement: one.because for one in look(found.wheels) if one.requirement not in added}
+        if not new:
+            break
+        settled = {wheel.name: wheel.version for wheel in found.wheels}
+        lines = (*request.requirements, *added, *new)
+        try:
+            found = ask_python(replace(request, requirements=lines, pins={**request.pins, **settled}))
+        except LockError as error:
+            because = "; ".join(dict.fromkeys(new.values()))
+            reporter.warn(
+                f"{because}: {', '.join(new)} cannot be installed beside what the project asks for, so "
+                f"the image goes without it: {error.message}"
+            )
+            break
+        added |= new
+    return found, _reasons(added, [wheel for wheel in found.wheels if wheel.name not in asked])
+
+
+def _reasons(added: Mapping[str, str], new: Sequence[Wheel]) -> Answer:
+    """Return why there are packages that the project did not ask for, without what they require."""
+    required = {name for wheel in new for name in wheel.depends}
+    by_name = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]: because for line, because in added.items()}
+    every = "; ".join(dict.fromkeys(added.values()))
+    reasons = {wheel.name: by_name.get(wheel.name, every) for wheel in new if wheel.name not in required}
+    return Answer(tuple(reasons), tuple(reasons.items()), tuple(reasons.items()))
 
 
 def find(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -301,37 +300,20 @@ class Resolver:
     def _wheels(
         self, project: Project, config: Config, request: PythonRequest, brought: Sequence[str]
     ) -> tuple[PythonResolution, libraries_of.Answer]:
-        """Resolve Python, and once more with each package that brings libraries which are missing."""
-        found = self._ask_python(request)
-        asked = {wheel.name for wheel in found.wheels}
-        added: dict[str, str] = {}
-        while True:
-            more = python_libraries.find(
+        """Resolve Python, with the packages that bring libraries which are missing."""
+        return python_libraries.resolve(
+            request,
+            self._ask_python,
+            lambda wheels: python_libraries.find(
                 config=config,
-                wheels=found.wheels,
+                wheels=wheels,
                 project=project.root,
                 brought=brought,
                 plugins=self.plugins,
                 context=self.context,
-            )
-            new = {each.requirement: each.because for each in more if each.requirement not in added}
-            if not new:
-                break
-            settled = {wheel.name: wheel.version for wheel in found.wheels}
-            lines = (*request.requirements, *added, *new)
-            try:
-                found = self._ask_python(
-                    replace(request, requirements=lines, pins={**request.pins, **settled})
-                )
-            except LockError as error:
-                because = "; ".join(dict.fromkeys(new.values()))
-                self.context.reporter.warn(
-                    f"{because}: {', '.join(new)} cannot be installed beside what the project asks for, so "
-                    f"the image goes without it: {error.message}"
-                )
-                break
-            added |= new
-        return found, _named_wheels(added, [wheel for wheel in found.wheels if wheel.name not in asked])
+            ),
+            self.context.reporter,
+        )
 
     def _ask_python(self, request: PythonRequest) -> PythonResolution:
         answer: PythonResolution | None = ask(
@@ -372,26 +354,6 @@ def _with_links(lock: Lock, files: Mapping[str, Path]) -> Lock:
     """Return the lock with links in place of what wheels have twice."""
     links = duplicates.find(lock.wheels, files, layers.wheels_of(lock.layers))
     return replace(lock, links=links, layers=layers.with_links(lock.layers, [name for name, _ in links]))
-
-
-def _named_wheels(added: Mapping[str, str], new: Sequence[Wheel]) -> libraries_of.Answer:
-    """Return why there are Python packages that the project did not ask for, without what they require."""
-    required = {name for wheel in new for name in wheel.depends}
-    reasons = {
-        wheel.name: next(
-            (because for line, because in added.items() if _requirement_name(line) == wheel.name),
-            " ".join(added.values()),
-        )
-        for wheel in new
-        if wheel.name not in required
-    }
-    return libraries_of.Answer(
-        packages=tuple(reasons), reasons=tuple(reasons.items()), lines=tuple(reasons.items())
-    )
-
-
-def _requirement_name(line: str) -> str:
-    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
 
 
 def _linked_before(former: Lock | None, wheels: Sequence[Wheel], commands: int) -> libraries_of.Answer:

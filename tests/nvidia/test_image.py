@@ -96,7 +96,7 @@ def _inside(image: str, *command: str, env: tuple[str, ...] = ()) -> str:
     return done.stdout
 
 
-# Docker's own variable is emptied: the linker's cache alone has to do.
+# With the variable emptied, the linker's cache alone has to do.
 @pytest.mark.parametrize("env", [(), ("LD_LIBRARY_PATH=",)], ids=["as-it-is", "without-a-path"])
 def test_libraries_that_are_loaded_by_name_are_found(by_name: str, env: tuple[str, ...]) -> None:
     printed = _inside(by_name, "python", "-c", _LOAD, env=env)
