@@ -177,6 +177,31 @@ class LibraryNeed:
 
 
 @dataclass(frozen=True)
+class PythonLibraryRequest:
+    """A question to whoever knows which Python packages bring shared libraries."""
+
+    config: Config
+    wheels: tuple[Wheel, ...]
+    """What the project's requirements resolved to."""
+    needs: tuple[LibraryNeed, ...]
+    """What files link to and nothing around them has."""
+    named: tuple[LibraryNeed, ...]
+    """Versioned names of libraries that stand in files as text: what is loaded at run time is among them, and
+    so is what is merely tried. Looked for when the project asks for a GPU, in wheels that do not require
+    libraries of their own choice."""
+
+
+@dataclass(frozen=True)
+class FoundRequirement:
+    """A Python package that brings libraries."""
+
+    requirement: str
+    """A requirement line; may be an extra of a package that is there already: ``a-package[cuda]``."""
+    because: str
+    """A sentence for the lock."""
+
+
+@dataclass(frozen=True)
 class LibraryRequest:
     """A question to whoever knows the system's libraries."""
 
@@ -188,6 +213,8 @@ class LibraryRequest:
     """Those of them that are built from source, so that nothing could be read of them."""
     present: tuple[Deb, ...]
     """The system packages that are in the image, already downloaded."""
+    gpu: bool = False
+    """Whether the project asks for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -436,6 +463,19 @@ class Spec:
 
         Raises:
             LockError: the requirements cannot be satisfied.
+        """
+
+    @hookspec
+    def find_python_libraries(
+        self, request: PythonLibraryRequest, context: Context
+    ) -> Sequence[FoundRequirement] | None:
+        """Runs when locking, after the Python packages: name Python packages for libraries that nothing has.
+
+        Python is then resolved once more with them. Where they do not fit, a warning says so, and the image
+        goes without.
+
+        Raises:
+            LockError: a wheel cannot be read.
         """
 
     @hookspec(firstresult=True)

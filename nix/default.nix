@@ -57,9 +57,29 @@ let
   };
   toolkit = import ./layers/toolkit.nix (args // { inherit interpreter environment; });
   wheels = import ./layers/wheels.nix (args // { inherit interpreter debs toolkit; });
+  linker = import ./layers/linker.nix args { inherit wheels; };
   runs = import ./layers/runs.nix (
-    args // { inherit interpreter debs toolkit wheels environment unknown offer; }
+    args
+    // {
+      inherit interpreter debs toolkit wheels environment unknown offer;
+      linker = builtins.attrValues (linker debs.image);
+    }
   );
+  results = map (result: "${result}") runs.results;
+  linked = debs.linked results;
+  # What the image has of the system's state, from bottom to top.
+  states = builtins.concatMap (
+    layer:
+    builtins.concatMap (
+      member:
+      if builtins.substring 0 6 member == "state:" then
+        [ (debs.fragments // linked).${member} ]
+      else if builtins.substring 0 4 member == "run:" then
+        [ (builtins.elemAt results (builtins.fromJSON (builtins.substring 4 (-1) member))) ]
+      else
+        [ ]
+    ) (builtins.elemAt layer 1)
+  ) locked.layers;
   source = import ./layers/source.nix (args // { inherit project config included weights openapi; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
@@ -79,8 +99,10 @@ let
     ) locked.packages;
     layers = map (group (
       debs.fragments
-      // debs.linked (map (result: "${result}") runs.results)
+      // linked
       // wheels
+      // import ./layers/links.nix (args // { inherit interpreter; })
+      // linker states
       // interpreter.fragments
       // runs.fragments
       // { source = null; }
@@ -92,7 +114,7 @@ let
     inherit derive locked description;
     source = source.spec;
     distributions = builtins.attrValues wheels;
-    results = map (result: "${result}") runs.results;
+    inherit results;
   };
 in
 if unknown != null then

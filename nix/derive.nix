@@ -33,6 +33,7 @@ let
           "ignore.py"
           "dockerignore.py"
           "config"
+          "elf"
           "signature"
         ];
         below = folder: builtins.substring 0 (builtins.stringLength folder + 1) path == "${folder}/";

@@ -298,6 +298,42 @@ let
       ];
     };
   noToolkit = toolkitOf { };
+  # What the linker is told of wheels of these names.
+  linkerOf =
+    names:
+    import ./layers/linker.nix {
+      inherit derive;
+      locked.wheels = map wheel names;
+    } { wheels = builtins.listToAttrs (map (name: { name = "wheel:${name}"; value = "/${name}"; }) names); };
+  # The lock of an image with parts of CUDA and a file that is a link.
+  cuda = lock // {
+    wheels = lock.wheels ++ [ (wheel "nvidia-cublas") ];
+    links = [
+      [
+        "torch"
+        [
+          [
+            "torch/lib.so"
+            "torch/lib.so.1"
+          ]
+        ]
+      ]
+    ];
+    layers = [
+      [
+        "torch"
+        [
+          "wheel:torch"
+          "links:torch"
+        ]
+      ]
+      [
+        "linker"
+        [ "linker" ]
+      ]
+    ]
+    ++ builtins.filter (layer: builtins.head layer != "torch") lock.layers;
+  };
   wrong = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
   runsWith =
     derive: args:
@@ -704,6 +740,53 @@ in
     expected = true;
   };
 
+  # layers/linker.nix
+
+  linkerReadsWhatNvidiaMakes = {
+    expr = specOf (linkerOf [
+      "nvidia-cublas"
+      "torch"
+    ] [ "/system" ]).linker;
+    expected = {
+      lower = [ "/system" ];
+      wheels = [ "/nvidia-cublas" ];
+    };
+  };
+  linkerIsNotThereWithoutAny = {
+    expr = linkerOf [ "torch" ] [ "/system" ];
+    expected = { };
+  };
+
+  # layers/links.nix
+
+  linksAreOneFragmentAWheel = {
+    expr = builtins.mapAttrs (_name: specOf) (
+      import ./layers/links.nix {
+        inherit derive store;
+        interpreter.minor = "3.13";
+        locked = cuda;
+      }
+    );
+    expected."links:torch" = {
+      name = "torch";
+      python = "3.13";
+      links = [
+        [
+          "torch/lib.so"
+          "torch/lib.so.1"
+        ]
+      ];
+    };
+  };
+  linksAreNoneInMostLocks = {
+    expr = import ./layers/links.nix {
+      inherit derive store;
+      interpreter.minor = "3.13";
+      locked = lock;
+    };
+    expected = { };
+  };
+
   # layers/runs.nix
 
   runResultsAreNamedByNumber = {
@@ -951,6 +1034,10 @@ in
   imageIsTheSameWithADefaultGiven = {
     expr = (image { openapi = ""; }).drvPath;
     expected = (image { }).drvPath;
+  };
+  imageTellsTheLinkerAndHasLinks = {
+    expr = map (layer: layer.name) (spec (image { lock = file cuda; })).layers;
+    expected = map builtins.head cuda.layers;
   };
   imageDependsOnItsLabels = {
     expr = (image { labels.a = "b"; }).drvPath == (image { }).drvPath;

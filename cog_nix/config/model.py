@@ -175,6 +175,8 @@ class GpuSettings:
 
     toolkit: bool | str | None = None
     """Whether builds see a compiler for GPUs, or the version of it; None: where they seem to need one."""
+    compiler: bool = True
+    """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,10 @@ def _toolkit(value: Any) -> tuple[Any, str]:
     return value, "" if ok else "true, false or a version of CUDA"
 
 
+def _flag(value: Any) -> tuple[Any, str]:
+    return value, "" if isinstance(value, bool) else "true or false"
+
+
 def _references(value: Any) -> tuple[Any, str]:
     if not _is_names(value):
         return value, "a list of Nix files and flake references"
@@ -170,6 +174,7 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "budget": _budget,
     "packages": _references,
     "toolkit": _toolkit,
+    "compiler": _flag,
 }
 
 _EXAMPLES = {
@@ -182,6 +187,7 @@ _EXAMPLES = {
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",
+    "compiler": "For example: compiler = false",
     "packages": 'For example: packages = ["./tool.nix", "github:owner/repository#tool"]',
     "toolkit": 'For example: toolkit = true, or: toolkit = "12.4"',
 }

@@ -91,6 +91,7 @@ def _wheel(lock: Lock, wheel: Wheel, asked: Asked) -> list[str]:
 def _python_roots(lock: Lock, asked: Asked) -> Iterator[_Roots]:
     yield {name: f"{name} is asked for in {place}" for name, place in asked.python.items()}
     yield {name: f"{name} is in every image: the Cog SDK and pip" for name in _SDK}
+    yield dict(lock.reasons)
     yield {wheel.name: f"{wheel.name} is asked for" for wheel in lock.wheels}
 
 

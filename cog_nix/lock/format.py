@@ -37,6 +37,7 @@ _ONE_PER_LINE = (
     "wheels",
     "runs",
     "reasons",
+    "links",
     "packages",
     "indexes",
     "layers",
@@ -73,6 +74,11 @@ def dump(lock: Lock) -> str:
         "runs": [vars(run) for run in lock.runs],
         "reasons": [list(pair) for pair in lock.reasons],
         "packages": [vars(package) for package in lock.packages],
+        **(
+            {"links": [[name, [list(pair) for pair in pairs]] for name, pairs in lock.links]}
+            if lock.links
+            else {}
+        ),
         "layers": [[name, list(members)] for name, members in lock.layers],
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
@@ -218,6 +224,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         wheels=_wheels(data["wheels"]),
         runs=tuple(Run(**_named_texts(run)) for run in _list(data["runs"])),
         reasons=_pairs(data["reasons"]),
+        links=tuple((_text(name), _pairs(pairs)) for name, pairs in _list(data.get("links", []))),
         packages=tuple(NixPackage(**_named_texts(package)) for package in _list(data["packages"])),
         layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
         environment=_pairs(data["environment"]),

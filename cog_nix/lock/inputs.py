@@ -66,6 +66,7 @@ def _named(settings: Settings) -> dict[str, object]:
         "no_build_isolation": sorted(python.no_build_isolation),
         "build_requires": python.build_requires,
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
+        "no_compiler": not settings.gpu.compiler,
     }
     return {name: value for name, value in named.items() if value}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cog_nix.config.model import LayerSettings
     from cog_nix.lock.model import Deb, Wheel
@@ -35,6 +35,7 @@ def plan(
     commands: int = 0,
     linked: Sequence[Deb] = (),
     unpacked: bool = False,
+    linker: bool = False,
     settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
@@ -48,9 +49,10 @@ def plan(
         commands: how many there are.
         linked: packages with libraries that commands and source builds link to.
         unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
+        linker: whether the dynamic linker has to be told of libraries in wheels.
         settings: threshold and budget.
     """
-    room = settings.budget - _FIXED_LAYERS - commands
+    room = settings.budget - _FIXED_LAYERS - commands - linker
     heavy = _heavy(wheels, settings.heavy_bytes, room)
     rest = _without(wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
@@ -82,9 +84,36 @@ def plan(
             "linked-libraries",
             (*(f"deb:{deb.package}" for deb in linked), *(("state:linked",) if linked else ())),
         ),
+        # On top of all that has libraries, and of a few kilobytes.
+        ("linker", ("linker",) if linker else ()),
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)
+
+
+def wheels_of(layers: LayerPlan) -> tuple[str, ...]:
+    """Return the names of wheels from the lowest layer to the topmost."""
+    return tuple(
+        member.removeprefix("wheel:")
+        for _, members in layers
+        for member in members
+        if member.startswith("wheel:")
+    )
+
+
+def with_links(layers: LayerPlan, linked: Collection[str]) -> LayerPlan:
+    """Return the same layers, with links laid over the wheels that have some.
+
+    Args:
+        layers: a plan.
+        linked: names of wheels with files that others, or they themselves, have as well.
+    """
+
+    def members(all_of: Sequence[str]) -> tuple[str, ...]:
+        links = (f"links:{one.removeprefix('wheel:')}" for one in all_of if one.startswith("wheel:"))
+        return (*all_of, *(link for link in links if link.removeprefix("links:") in linked))
+
+    return tuple((name, members(all_of)) for name, all_of in layers)
 
 
 def _without(wheels: Sequence[Wheel], others: Sequence[Wheel]) -> list[Wheel]:

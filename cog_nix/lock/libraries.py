@@ -74,6 +74,7 @@ def find(
     context: Context,
     made: Mapping[str, Scan] = MappingProxyType({}),
     brought: Collection[str] = (),
+    gpu: bool = False,
 ) -> Answer:
     """Find the system packages that nobody named.
 
@@ -88,20 +89,21 @@ def find(
         made: what was found in results of builds and commands (:func:`~cog_nix.elf.folder.scan_fragment`): by
             the name of a wheel that was built from source, or by what else to call its origin in a reason.
         brought: sonames of the interpreter's own libraries.
+        gpu: whether the project asks for one.
 
     Raises:
         LockError: a wheel cannot be read, or an index is broken.
     """
-    cache = context.cache_dir / "elf"
-    scans = {wheel.name: _scan(wheel, files, cache) for wheel in wheels if wheel.source is None}
-    scans[PROJECT] = scan_project(project)
+    scans = scans_of(wheels, files, project, context.cache_dir)
     scans.update(made)
+    brought = everywhere(scans).union(brought)
     request = LibraryRequest(
         suite=suite,
         needs=tuple(unmet(scans, {wheel.name: wheel.depends for wheel in wheels}, brought)),
         distributions=tuple(sorted(wheel.name for wheel in wheels)),
         built=tuple(sorted(wheel.name for wheel in wheels if wheel.name not in scans)),
         present=tuple(present),
+        gpu=gpu,
     )
     answer: LibraryResolution | None = ask(plugins, "find_libraries", request=request, context=context)
     if answer is None:
@@ -115,9 +117,38 @@ def find(
     return _sum_up(alive, versions)
 
 
+def scans_of(
+    wheels: Iterable[Wheel], files: Mapping[str, Path], project: Path, cache_dir: Path
+) -> dict[str, Scan]:
+    """Return what wheels have and need by name, and the project's own under :data:`PROJECT`.
+
+    Args:
+        wheels: those that are built from source are left out.
+        files: downloaded files by sha256.
+        project: its folder.
+        cache_dir: where results are kept.
+
+    Raises:
+        LockError: a wheel cannot be read.
+    """
+    cache = cache_dir / "elf"
+    scans = {wheel.name: _scan(wheel, files, cache) for wheel in wheels if wheel.source is None}
+    return {**scans, PROJECT: scan_project(project)}
+
+
+def is_self_contained(name: str) -> bool:
+    """Tell whether a wheel is one of NVIDIA's with parts of CUDA, which the image's linker knows."""
+    return _SELF_CONTAINED.match(name) is not None
+
+
+def everywhere(scans: Mapping[str, Scan]) -> frozenset[str]:
+    """Return the sonames that the dynamic linker finds for every file (nix/layers/linker.nix)."""
+    return frozenset[str]().union(*(scan.names for name, scan in scans.items() if is_self_contained(name)))
+
+
 def _scan(wheel: Wheel, files: Mapping[str, Path], cache: Path) -> Scan:
     path = files[wheel.artifact.sha256]
-    if _SELF_CONTAINED.match(wheel.name):
+    if is_self_contained(wheel.name):
         return names_in_wheel(path)
     return scan_wheel(path, wheel.artifact.sha256, cache)
 
@@ -136,7 +167,7 @@ def unmet(
     names = {name: scan.names for name, scan in scans.items()}
     for owner, scan in sorted(scans.items()):
         # The project, and what commands made for it, may import any package before it loads what is its own.
-        around = _with_dependencies(owner, depends) if owner in depends else set(scans)
+        around = with_dependencies(owner, depends) if owner in depends else set(scans)
         met = frozenset(brought).union(*(names[each] for each in around if each in names))
         for linked in scan.linked:
             for soname in linked.needed:
@@ -144,7 +175,8 @@ def unmet(
                     yield LibraryNeed(owner, linked.path, soname)
 
 
-def _with_dependencies(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
+def with_dependencies(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return a package and all that it requires, directly or not."""
     found: set[str] = set()
     pending = [name]
     while pending:
@@ -223,4 +255,6 @@ def _reason(need: LibraryNeed, versions: Mapping[str, str]) -> str:
 def _verb(need: LibraryNeed) -> str:
     if need.path:
         return "links to"
+    if need.soname.endswith(".h"):
+        return "compiles with"
     return "loads" if ".so" in need.soname else "runs"

@@ -187,7 +187,11 @@ class Lock:
     reasons: tuple[tuple[str, str], ...] = ()
     """``(package, sentence)``: why a package that nobody named, or by another name, is there."""
     layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0``."""
+    """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0`` and
+    the like."""
+    links: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Files of wheels that become links to what is the same: by wheel ``(path, target)`` below
+    ``site-packages``."""
     packages: tuple[NixPackage, ...] = ()
     """Nix packages, in the order of cog-nix.toml."""
     environment: tuple[tuple[str, str], ...] = field(default=())

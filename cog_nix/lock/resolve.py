@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, cog_base, core, inputs, layers, sdk, seed
+from cog_nix.lock import bundled, cog_base, core, duplicates, inputs, layers, python_libraries, sdk, seed
 from cog_nix.lock import libraries as libraries_of
 from cog_nix.lock import toolkit as toolkits
 from cog_nix.lock.format import artifacts, artifacts_of
@@ -29,6 +29,7 @@ from cog_nix.spec import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.elf.scan import Scan
@@ -90,16 +91,19 @@ class Resolver:
         version = choice.version or _upstream_version(_named(system.groups, choice.version_of))
         report.step(f"Resolving Python packages for Python {version}")
         glibc = _upstream_version(_named(system.groups, _GLIBC))
-        wheels = self._wheels(project, config, version, glibc, (former, upgrade))
+        python_request = self._python_request(project, config, version, glibc, (former, upgrade))
+        own_library = _interpreter_library(version, choice.artifact)
+        wheels, wheel_reasons = self._wheels(project, config, python_request, own_library)
+        self._tell(wheel_reasons, former)
         toolkit, toolkit_packages = toolkits.find(
             ToolkitRequest(config, suite, wheels.wheels),
             former.toolkit if former and not upgrade.everything else None,
             toolkits.Resolving(self.plugins, self.context, self._ask_system, self._ask_python),
-            PythonRequest(version, (), ".".join(glibc.split(".")[:2]), project.root),
+            PythonRequest(version, (), python_request.glibc, project.root),
         )
         commands = len(config.build.run) + len(config.build.pre_install)
-        own_library = _interpreter_library(version, choice.artifact)
-        added = self._libraries(project, suite, system, wheels.wheels, own_library)
+        gpu = config.build.gpu
+        added = self._libraries(project, suite, system, wheels.wheels, own_library, gpu=gpu)
         more: list[tuple[str, tuple[str, ...]]] = []
         if added.packages:
             more.append(("libraries", added.packages))
@@ -114,7 +118,9 @@ class Resolver:
         linked = (
             _linked_before(former, wheels.wheels, commands)
             if made is None
-            else self._lacking(project, suite, present, wheels.wheels, brought=own_library, made=made)
+            else self._lacking(
+                project, suite, present, wheels.wheels, brought=own_library, made=made, gpu=gpu
+            )
         )
         linked_debs = self._linked(request, added, linked)
         self._tell(added, former)
@@ -145,6 +151,7 @@ class Resolver:
                     {
                         **_renames(names, system),
                         **wheels.reasons,
+                        **dict(wheel_reasons.reasons),
                         **dict(added.reasons),
                         **dict(linked.reasons),
                     }.items()
@@ -159,12 +166,13 @@ class Resolver:
                 commands=commands,
                 linked=linked_debs,
                 unpacked=choice.artifact is not None,
+                linker=any(libraries_of.is_self_contained(wheel.name) for wheel in wheels.wheels),
                 settings=settings.layers,
             ),
             toolkit=toolkit,
         )
-        self.context.fetcher.artifacts(artifacts(lock))
-        lock = self._with_additions(config, lock)
+        files = self.context.fetcher.artifacts(artifacts(lock))
+        lock = self._with_additions(config, _with_links(lock, files))
         lock = replace(lock, runs=fitting(lock, config, lock.runs))
         if former and made is None and (kept := _without_changed(former, lock)) != former:
             # What a command of before linked to says nothing of the command that took its place.
@@ -190,13 +198,15 @@ class Resolver:
         system: SystemResolution,
         wheels: Sequence[Wheel],
         brought: Sequence[str],
+        *,
+        gpu: bool,
     ) -> libraries_of.Answer:
         """Find what wheels and the project's files link to and the image lacks."""
         groups = system.groups
         core_packages, essential = core.divide(groups["base"], groups["python"])
         own = groups.get("system", ())
         present = (*core_packages, *groups["python"], *own, *(essential if own else ()))
-        return self._lacking(project, suite, present, wheels, brought=brought)
+        return self._lacking(project, suite, present, wheels, brought=brought, gpu=gpu)
 
     def _lacking(
         self,
@@ -207,6 +217,7 @@ class Resolver:
         *,
         brought: Sequence[str],
         made: Mapping[str, Scan] = MappingProxyType({}),
+        gpu: bool,
     ) -> libraries_of.Answer:
         """Find what the image lacks; everything that is to be read is fetched first."""
         return libraries_of.find(
@@ -219,6 +230,7 @@ class Resolver:
             context=self.context,
             made=made,
             brought=brought,
+            gpu=gpu,
         )
 
     def link(
@@ -237,7 +249,15 @@ class Resolver:
             LockError: what is missing does not fit.
         """
         brought = _interpreter_library(lock.interpreter.version, lock.interpreter.artifact)
-        missing = self._lacking(project, lock.suite, lock.installed, lock.wheels, brought=brought, made=made)
+        missing = self._lacking(
+            project,
+            lock.suite,
+            lock.installed,
+            lock.wheels,
+            brought=brought,
+            made=made,
+            gpu=config.build.gpu,
+        )
         if not missing.packages:
             return lock
         settings = cog_base.settled(settings, lock, lock.cog_base)
@@ -268,32 +288,48 @@ class Resolver:
             raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
         return answer
 
-    def _wheels(
+    def _python_request(
         self,
         project: Project,
         config: Config,
         version: str,
         glibc: str,
         pins: tuple[Lock | None, Upgrade],
-    ) -> PythonResolution:
-        return self._ask_python(
-            PythonRequest(
-                python_version=version,
-                requirements=(
-                    *sdk.requirements(config.build, project.root, self.context.reporter.warn),
-                    *(TRACING_REQUIREMENTS if config.tracing else ()),
-                    *bundled.requirements(version),
-                ),
-                glibc=".".join(glibc.split(".")[:2]),
-                project_root=project.root,
-                pins={**bundled.preferences(version), **_wheel_pins(*pins)},
-                build_pins=_build_pins(*pins),
-                commits=_commits(*pins),
-                gpu=config.build.gpu,
-                cuda=config.build.cuda_named,
-                reasons=_reasons(*pins),
-                asked_in=config.build.python_requirements or project.config_path.name,
-            )
+    ) -> PythonRequest:
+        return PythonRequest(
+            python_version=version,
+            requirements=(
+                *sdk.requirements(config.build, project.root, self.context.reporter.warn),
+                *(TRACING_REQUIREMENTS if config.tracing else ()),
+                *bundled.requirements(version),
+            ),
+            glibc=".".join(glibc.split(".")[:2]),
+            project_root=project.root,
+            pins={**bundled.preferences(version), **_wheel_pins(*pins)},
+            build_pins=_build_pins(*pins),
+            commits=_commits(*pins),
+            gpu=config.build.gpu,
+            cuda=config.build.cuda_named,
+            reasons=_reasons(*pins),
+            asked_in=config.build.python_requirements or project.config_path.name,
+        )
+
+    def _wheels(
+        self, project: Project, config: Config, request: PythonRequest, brought: Sequence[str]
+    ) -> tuple[PythonResolution, libraries_of.Answer]:
+        """Resolve Python, with the packages that bring libraries which are missing."""
+        return python_libraries.resolve(
+            request,
+            self._ask_python,
+            lambda wheels: python_libraries.find(
+                config=config,
+                wheels=wheels,
+                project=project.root,
+                brought=brought,
+                plugins=self.plugins,
+                context=self.context,
+            ),
+            self.context.reporter,
         )
 
     def _ask_python(self, request: PythonRequest) -> PythonResolution:
@@ -329,6 +365,12 @@ class Resolver:
         return replace(
             lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items()))
         )
+
+
+def _with_links(lock: Lock, files: Mapping[str, Path]) -> Lock:
+    """Return the lock with links in place of what wheels have twice."""
+    links = duplicates.find(lock.wheels, files, layers.wheels_of(lock.layers))
+    return replace(lock, links=links, layers=layers.with_links(lock.layers, [name for name, _ in links]))
 
 
 def _linked_before(former: Lock | None, wheels: Sequence[Wheel], commands: int) -> libraries_of.Answer:

@@ -21,6 +21,9 @@ import inputs
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+LINKS = "-links"
+"""What names of fragments end with that hold links to what is the same (:mod:`links`)."""
+
 
 def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
     """Write the directories of all fragments to ``out``; return the parts of the layer."""
@@ -58,8 +61,10 @@ def ranges(tar: Path, wanted: list[tuple[int, int]]) -> list[archive.Part]:
 def warn_if_different(
     path: str, first: Path, index: list[tuple[int, int, str]], second: Path, span: tuple[int, int]
 ) -> None:
-    """Say so when two fragments bring different files under one path."""
+    """Say so when two fragments bring different files under one path; a link to the same content is none."""
     start, end = next((s, e) for s, e, name in index if name == path)
+    if title(second).endswith(LINKS):
+        return
     if content(first, start, end) != content(second, *span):
         note = f"/{path} comes from {title(first)} and {title(second)}; the latter is used"
         print(f"cog-nix-note: {note}")  # noqa: T201 - a builder's output is its log

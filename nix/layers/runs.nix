@@ -4,7 +4,7 @@
   The first time nobody knows what comes out: cog-nix runs a command under a hash that cannot be right (`unknown`),
   and writes down the one that Nix found. After that the store has the result, or the command must make it again.
 
-  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
+  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, linker, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
 */
 {
   derive,
@@ -14,6 +14,8 @@
   # What of a compiler for GPUs commands see.
   toolkit,
   wheels,
+  # Fragments with what the dynamic linker has to know of wheels.
+  linker ? [ ],
   # Variables that the project sets.
   environment ? [ ],
   # The command to run after those that the lock has results of, as { command, hash }; null: none.
@@ -58,7 +60,7 @@ let
       spec = {
         inherit command archives offer results;
         environment = toolkit.commands.environment ++ locked.environment ++ environment;
-        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels;
+        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels ++ linker;
         tools = build ++ toolkit.commands.fragments;
         python = interpreter.minor;
         inherit (interpreter) tree;

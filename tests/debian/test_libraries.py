@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cog_nix.config.model import GpuSettings
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
@@ -83,8 +85,9 @@ def _find(
     distributions: tuple[str, ...] = (),
     built: tuple[str, ...] = (),
     present: tuple[Deb, ...] = (),
+    gpu: bool = False,
 ) -> LibraryResolution:
-    request = LibraryRequest("trixie", needs, distributions, built, present)
+    request = LibraryRequest("trixie", needs, distributions, built, present, gpu=gpu)
     found = debian.find_libraries(request, context)
     assert found is not None
     return found
@@ -267,3 +270,30 @@ def test_renamed_packages_are_told(context: Context) -> None:
     )
     assert found is not None
     assert dict(found.renamed) == {"libgl1-mesa-glx": "libgl1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "interpreter", "switches", "expected"),
+    [
+        ("triton", "python3.13", (True, True), {"gcc": "gcc", "g++": "g++", "Python.h": "libpython3.13-dev"}),
+        ("triton", "media-types", (True, True), {"gcc": "gcc", "g++": "g++"}),
+        ("triton", "python3.13", (False, True), {}),
+        ("triton", "python3.13", (True, False), {}),
+        ("torch", "python3.13", (True, True), {}),
+    ],
+    ids=["debians-python", "another-python", "no-gpu", "switched-off", "no-triton"],
+)
+def test_a_compiler_comes_with_what_compiles_on_a_gpu(
+    context: Context, name: str, interpreter: str, switches: tuple[bool, bool], expected: dict[str, str]
+) -> None:
+    gpu, compiler = switches
+    settings = replace(context.settings, gpu=GpuSettings(compiler=compiler))
+    present = replace(_make_deb(context.cache_dir.parent / "present", {}), package=interpreter)
+    found = _find(replace(context, settings=settings), distributions=(name,), present=(present,), gpu=gpu)
+    assert _packages(found) == expected
+
+
+def test_a_compiler_that_is_there_is_not_asked_for(context: Context, tmp_path: Path) -> None:
+    gcc = _make_deb(tmp_path / "gcc", {})
+    found = _find(context, distributions=("triton",), present=(gcc,), gpu=True)
+    assert _packages(found) == {"g++": "g++"}

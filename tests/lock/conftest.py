@@ -63,6 +63,7 @@ def make_lock(**changes: Any) -> Lock:
         "build": (make_deb("gcc", "14.2-1"),),
         "runs": (Run("echo hello > /hello", "sha256:1", "sha256-BBBB"),),
         "reasons": (("libgl1", "opencv-python links to libGL.so.1"),),
+        "links": (("numpy", (("numpy/lib.so", "numpy/lib.so.1"),)),),
         "layers": (("base", ("deb:bash", "deb:libc6")), ("source", ("source",))),
         "environment": (("NAME", "value"),),
         "labels": (("com.example.label", "value"),),

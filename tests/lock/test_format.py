@@ -108,8 +108,8 @@ def test_any_value_of_another_kind_is_damage(lock: Callable[..., Lock], put: obj
     assert tried > 50
 
 
-_OPTIONAL = ("source", "origin")
-"""Most wheels have neither."""
+_OPTIONAL = ("source", "origin", "links")
+"""Most wheels have neither of the first two, and most locks no links."""
 
 
 def test_any_missing_key_is_named(lock: Callable[..., Lock]) -> None:

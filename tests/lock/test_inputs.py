@@ -11,6 +11,7 @@ from cog_nix.config.model import (
     Build,
     Config,
     DebianSettings,
+    GpuSettings,
     LayerSettings,
     Mount,
     NixSettings,
@@ -92,12 +93,13 @@ def test_every_field_of_the_configuration_was_thought_of() -> None:
         (Settings(debian=DebianSettings(suite="bookworm")), True),
         (Settings(python=PythonSettings(exclude_newer="2026-01-01T00:00:00Z")), True),
         (Settings(layers=LayerSettings(heavy_bytes=1)), True),
+        (Settings(gpu=GpuSettings(compiler=False)), True),
         (Settings(layers=LayerSettings(budget=30)), True),
         (Settings(nix=NixSettings(packages=("./tool.nix",))), True),
         (Settings(debian=DebianSettings(mirror="https://mirror.example.org/debian")), False),
         (Settings(debian=DebianSettings(security_mirror="https://mirror.example.org/security")), False),
     ],
-    ids=["suite", "exclude-newer", "heavy", "budget", "packages", "mirror", "security-mirror"],
+    ids=["suite", "exclude-newer", "heavy", "compiler", "budget", "packages", "mirror", "security-mirror"],
 )
 def test_settings_count_when_they_change_what_is_chosen(settings: Settings, counts: bool) -> None:  # noqa: FBT001 - a parameter
     assert (digest(_CONFIG, settings) != digest(_CONFIG, Settings())) is counts

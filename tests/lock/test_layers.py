@@ -170,3 +170,27 @@ def test_over_the_budget_the_heaviest_keep_their_layers(wheel: Callable[..., Whe
     plan = dict(_plan(wheels, budget=11))
     assert set(_NAMES) & set(plan) == set(_NAMES[-3:])
     assert plan["python-packages"] == tuple(f"wheel:{name}" for name in _NAMES[:-3])
+
+
+def test_the_linker_is_told_on_top_of_everything_but_the_source() -> None:
+    planned = layers.plan(
+        base=[_deb("libc6")],
+        essential=[],
+        python=[_deb("python3.13")],
+        system=[],
+        wheels=[_wheel("numpy", 1, ())],
+        commands=1,
+        linked=[_deb("libx1")],
+        linker=True,
+        settings=LayerSettings(),
+    )
+    assert [name for name, _ in planned][-3:] == ["linked-libraries", "linker", "source"]
+
+
+def test_links_lie_over_the_wheels_that_have_them() -> None:
+    planned = _plan([_wheel("torch", _HEAVY, ()), _wheel("a", 1, ()), _wheel("b", 1, ())])
+    linked = dict(layers.with_links(planned, ["torch", "b"]))
+    assert linked["torch"] == ("wheel:torch", "links:torch")
+    assert linked["python-packages"] == ("wheel:a", "wheel:b", "links:b")
+    assert layers.with_links(planned, []) == planned
+    assert layers.wheels_of(planned) == ("torch", "a", "b")

@@ -23,9 +23,11 @@ from cog_nix.spec import (
     PROJECT_NAME,
     Context,
     FoundLibrary,
+    FoundRequirement,
     InterpreterChoice,
     LibraryRequest,
     LibraryResolution,
+    PythonLibraryRequest,
     PythonRequest,
     PythonResolution,
     Spec,
@@ -53,7 +55,7 @@ class _Resolvers:
     """Knows the latest version of everything, and keeps pins."""
 
     def __init__(self, deb: Callable[..., Deb], wheel: Callable[..., Wheel]) -> None:
-        self.deb, self.wheel = deb, wheel
+        self.deb, self.wheel, self.made = deb, wheel, wheel
         self.system: list[SystemRequest] = []
         self.python: list[PythonRequest] = []
         self.libraries: list[LibraryRequest] = []
@@ -62,6 +64,11 @@ class _Resolvers:
         self.toolkits: list[ToolkitRequest] = []
         self.toolkit: ToolkitChoice | None = None
         self.python_reasons: dict[str, str] = {}
+        self.python_libraries: list[PythonLibraryRequest] = []
+        self.brings: dict[str, FoundRequirement] = {}
+        """What brings libraries, by soname."""
+        self.refused = ""
+        """A requirement that does not fit."""
 
     @hookimpl
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
@@ -131,6 +138,12 @@ class _Resolvers:
         return SystemResolution(groups, (_INDEX,), self.renamed)
 
     @hookimpl
+    def find_python_libraries(self, request: PythonLibraryRequest) -> list[FoundRequirement]:
+        self.python_libraries.append(request)
+        sonames = {need.soname for need in (*request.needs, *request.named)}
+        return [self.brings[soname] for soname in sorted(sonames & self.brings.keys())]
+
+    @hookimpl
     def find_libraries(self, request: LibraryRequest) -> LibraryResolution:
         self.libraries.append(request)
         packages = {"libGL.so.1": "libgl1", "libcrypt.so.1": "login"}
@@ -145,6 +158,8 @@ class _Resolvers:
     @hookimpl
     def resolve_python_packages(self, request: PythonRequest) -> PythonResolution:
         self.python.append(request)
+        if self.refused in request.requirements:
+            raise LockError(f"no version of {self.refused} fits")
         names = sorted(
             line.partition("=")[0].partition(">")[0].partition("[")[0] for line in request.requirements
         )
@@ -250,6 +265,75 @@ def test_what_a_resolver_of_wheels_says_is_kept_until_the_pin_may_move(house: _H
         house.resolvers.python.clear()
         house.lock(former=former, upgrade=upgrade)
         assert house.resolvers.python[0].reasons == expected
+
+
+def _cuda_wheel(house: _House, name: str, *needed: str, text: bytes = b"") -> None:
+    members = {f"{name}/_c.so": make_elf(*needed), f"{name}/_loads.so": b"\x7fELF" + text}
+    make_wheel(house.fetcher.folder / f"{name}-1.0-py3-none-any.whl", members)
+
+
+def _gpu(*requirements: str, gpu: bool = True) -> Config:
+    return Config(build=Build(gpu=gpu, requirements=requirements))
+
+
+def test_python_is_resolved_again_with_what_brings_libraries(house: _House, wheel: Any) -> None:
+    _cuda_wheel(house, "ct", "libfft.so.11", text=b"\0libblas.so.12\0")
+    house.resolvers.brings = {
+        "libblas.so.12": FoundRequirement("toolkit[blas]==12.*", "ct 1.0: ct/_loads.so names libblas.so.12"),
+        "libfft.so.11": FoundRequirement("nvidia-fft", "ct 1.0: ct/_c.so needs libfft.so.11"),
+    }
+    brought = wheel("nvidia-fft")
+    make_wheel(house.fetcher.folder / brought.artifact.filename, {"nvidia/fft/lib/libfft.so.11": make_elf()})
+    lock = house.lock(_gpu("ct"))
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "nvidia-fft", "pip", "toolkit"]
+    assert [request.requirements[-2:] for request in house.resolvers.python[1:2]] == [
+        ("nvidia-fft", "toolkit[blas]==12.*")
+    ]
+    assert house.resolvers.python[1].pins["ct"] == "1.0"
+    assert house.resolvers.python_libraries[-1].needs == ()
+    assert dict(lock.reasons) == {
+        "nvidia-fft": "ct 1.0: ct/_c.so needs libfft.so.11",
+        "toolkit": "ct 1.0: ct/_loads.so names libblas.so.12",
+    }
+    assert "Adding nvidia-fft: ct 1.0: ct/_c.so needs libfft.so.11" in house.reporter.infos
+    assert lock.layers[-2] == ("linker", ("linker",))
+    assert house.resolvers.libraries[0].needs == ()
+    assert house.resolvers.libraries[0].gpu
+
+
+def test_names_in_files_count_with_a_gpu_alone(house: _House) -> None:
+    _cuda_wheel(house, "ct", "libfft.so.11", text=b"\0libblas.so.12\0")
+    house.lock(_gpu("ct", gpu=False))
+    request = house.resolvers.python_libraries[0]
+    assert ([need.soname for need in request.needs], request.named) == (["libfft.so.11"], ())
+    assert not house.resolvers.libraries[0].gpu
+
+
+def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
+    _cuda_wheel(house, "ct", text=b"\0libblas.so.12\0")
+    house.resolvers.brings = {"libblas.so.12": FoundRequirement("nvidia-blas", "ct names libblas.so.12")}
+    house.resolvers.refused = "nvidia-blas"
+    lock = house.lock(_gpu("ct"))
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "pip"]
+    assert (lock.reasons, [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
+    (warning,) = house.reporter.warnings
+    assert warning == (
+        "ct names libblas.so.12: nvidia-blas cannot be installed beside what the project asks for, so the "
+        "image goes without it: no version of nvidia-blas fits"
+    )
+
+
+def test_a_file_that_two_wheels_have_is_a_link_in_the_lock(house: _House) -> None:
+    row = f"{{}}/lib.so,sha256=abc,{1 << 20}\n"
+    for name in ("a", "b"):
+        path = house.fetcher.folder / f"{name}-1.0-py3-none-any.whl"
+        make_wheel(path, {f"{name}-1.0.dist-info/RECORD": row.format(name).encode()})
+    house.resolvers.wheel = lambda name, version: replace(
+        made := house.resolvers.made(name, version), artifact=replace(made.artifact, size=1 << 20)
+    )
+    lock = house.lock(_gpu("a", "b"))
+    assert lock.links == (("b", (("b/lib.so", "a/lib.so"),)),)
+    assert dict(lock.layers)["python-packages"] == ("wheel:a", "wheel:b", "links:b")
 
 
 def _versions(lock: Lock) -> dict[str, str]:

@@ -52,6 +52,15 @@ STARTED: Mapping[str, tuple[str, str]] = {
 }
 """The program that a Python package does nothing without, and the Debian package that has it."""
 
+COMPILED: Mapping[str, tuple[tuple[str, str], ...]] = dict.fromkeys(
+    ("triton", "pytorch-triton"),
+    (("gcc", "gcc"), ("g++", "g++"), ("Python.h", "libpython{minor}-dev")),
+)
+"""What a Python package compiles with at run time, on a GPU: program or header, and the Debian package of it.
+
+Triton compiles a launcher for each kernel with ``gcc`` (triton/runtime/build.py); ``torch.compile``, which
+needs Triton there, compiles what stays on the CPU with ``g++`` (torch/_inductor/cpp_builder.py)."""
+
 _OPTIONAL: tuple[tuple[str, str], ...] = (
     # Qt loads a plugin when somebody asks for what it does: databases, printers, desktops' themes. Without a
     # platform no GUI starts, so those count. QML modules are plugins as well.
@@ -59,6 +68,7 @@ _OPTIONAL: tuple[tuple[str, str], ...] = (
     (r"pyqt5-qt5", r"/libQt5MultimediaGstTools\.so"),  # used by a plugin alone
     (r"numba", r"/tbbpool\."),  # one of three threading layers; the two others need nothing
     (r"onnxruntime.*", r"_providers_(tensorrt|openvino|nv_tensorrt_rtx)\.so"),  # when a session asks for it
+    (r"cupy-cuda.*", r"/_?cutensor\."),  # an accelerator, when somebody asks for it
     (r"bitsandbytes", r"/libbitsandbytes_(rocm|hip|xpu|npu)"),  # one of several, by the GPU that is there
     (r"open3d.*", r"/open3d_(torch|tf)_ops\."),  # when open3d.ml.torch or .tf is imported
     (r"torchaudio", r"^torio/lib/|/_?(lib)?torchaudio_sox\.so"),  # tried in turn; torchaudio goes without

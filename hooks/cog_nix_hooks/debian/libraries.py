@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
-from .companions import LINKED, LOADED, STARTED, is_from_host, is_optional
+from .companions import COMPILED, LINKED, LOADED, STARTED, is_from_host, is_optional
 from .contents import open_contents
 from .provided import provided
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .packages import Catalogue, Package
 
 _NOT_FOR_RUNNING = re.compile(r"-(dev|dbg|dbgsym|cross|headers|test|tests|examples)$")
+_INTERPRETER = re.compile(r"python(3\.\d+)")
 _PUNCTUATION = re.compile(r"[^a-z0-9]")
 
 
@@ -37,7 +38,7 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     there = provided(request.present, files, cache)
     linked = [need for need in request.needs if need.soname not in there and _counts(need)]
     loaded = [need for need in _loaded(request) if need.soname not in there]
-    started = list(_started(request))
+    started = [*_started(request), *(_compiled(request) if context.settings.gpu.compiler else ())]
     if not linked and not loaded:
         return LibraryResolution(tuple(started), ())
     index = fetch_contents(request.suite, context)
@@ -76,6 +77,19 @@ def _started(request: LibraryRequest) -> Iterator[FoundLibrary]:
         program, package = STARTED.get(name, ("", ""))
         if package and package not in present:
             yield FoundLibrary(package, LibraryNeed(name, "", program))
+
+
+def _compiled(request: LibraryRequest) -> Iterator[FoundLibrary]:
+    """Yield compilers, and the headers of Debian's Python where that is the image's."""
+    present = {deb.package for deb in request.present}
+    minors = [found[1] for name in sorted(present) if (found := _INTERPRETER.fullmatch(name))]
+    for name in request.distributions if request.gpu else ():
+        for what, pattern in COMPILED.get(name, ()):
+            if "{minor}" in pattern and not minors:
+                continue  # another Python brings its headers itself
+            package = pattern.format(minor=minors[0] if minors else "")
+            if package not in present:
+                yield FoundLibrary(package, LibraryNeed(name, "", what))
 
 
 class _Chooser:

@@ -1,4 +1,4 @@
-"""NVIDIA: what GPU models need beyond Python packages."""
+"""NVIDIA: CUDA from Python packages, its compiler for builds, and what a GPU image says of itself."""
 
 from __future__ import annotations
 
@@ -7,12 +7,41 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Context, ToolkitChoice, ToolkitRequest
+    from collections.abc import Mapping, Sequence
+
+    from cog_nix.config.model import Config
+    from cog_nix.spec import (
+        Context,
+        FoundRequirement,
+        PythonLibraryRequest,
+        ToolkitChoice,
+        ToolkitRequest,
+    )
+
+# What resolving needs is imported when it is needed: a build with an up-to-date lock never does.
 
 
 @hookimpl
 def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice | None:
     """Offer the CUDA toolkit to builds of GPU models that compile for GPUs."""
-    from .toolkit import choose  # noqa: PLC0415 - only locking needs it
+    from .toolkit import choose  # noqa: PLC0415
 
     return choose(request, setting=context.settings.gpu.toolkit)
+
+
+@hookimpl
+def find_python_libraries(
+    request: PythonLibraryRequest, context: Context
+) -> Sequence[FoundRequirement] | None:
+    """Name the packages that bring CUDA's libraries."""
+    from .libraries import find  # noqa: PLC0415
+
+    return find(request, context)
+
+
+@hookimpl
+def image_environment(config: Config) -> Mapping[str, str] | None:
+    """Put the folders of a driver that is mounted as a whole in front, as CUDA's base images do."""
+    from .environment import environment  # noqa: PLC0415
+
+    return environment() if config.build.gpu else None

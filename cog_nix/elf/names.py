@@ -1,0 +1,83 @@
+"""Names of libraries that stand in programs and libraries of a wheel as text: what they may load at run time.
+
+A library that is opened by ``dlopen`` (POSIX) leaves no trace in the dynamic section, but its name has to be
+somewhere. Only names with a version count (``libcublas.so.12``), the form in which a name is bound to an ABI.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from cog_nix.elf.scan import is_library
+from cog_nix.errors import LockError
+from cog_nix.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FORMAT = 1
+_CHUNK = 1 << 22
+_LONGEST = 128
+"""Bytes; so much of a chunk's end is looked at again with the next one."""
+_AFTER = 8
+"""Bytes behind a name that may belong to it."""
+_NAME = re.compile(
+    rb"(?<![A-Za-z0-9_.+-])lib[A-Za-z0-9_+-]{2,64}\.so\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?!\.?[0-9])"
+)
+
+
+def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str], ...]:
+    """Return ``(file, name)`` for each name of a library that stands in a library of a wheel, sorted.
+
+    Args:
+        path: the wheel.
+        sha256: its hash, already verified.
+        cache: folder for results; may be lost at any time.
+
+    Raises:
+        LockError: the file is no zip archive.
+    """
+    kept = cache / f"names-v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return tuple((str(file), str(name)) for file, name in json.loads(kept.read_bytes()))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = sorted(
+                (info.filename, name)
+                for info in archive.infolist()
+                if not info.is_dir() and is_library(info.filename)
+                for name in _names(archive.open(info))
+            )
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise LockError(
+            f"{path}: this wheel cannot be read: {error}",
+            hint="Name another version of the package, or tell its authors.",
+        ) from error
+    write_atomically(kept, json.dumps(found, separators=(",", ":")).encode())
+    return tuple(found)
+
+
+def _names(stream: IO[bytes]) -> Iterator[str]:
+    """Yield each name once."""
+    seen: set[bytes] = set()
+    last = b""
+    with stream:
+        while chunk := stream.read(_CHUNK):
+            text = last + chunk
+            # What stands at an end may go on beyond it. The next chunk, which begins earlier, has it whole.
+            end = len(text) - _AFTER
+            seen.update(found.group() for found in _found(text, last) if found.end() <= end)
+            last = text[-_LONGEST:]
+    seen.update(found.group() for found in _found(last, last))
+    yield from sorted(name.decode() for name in seen)
+
+
+def _found(text: bytes, before: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield names; not one that the text begins with, when something was before that."""
+    whole = len(before) < _LONGEST
+    return (found for found in _NAME.finditer(text) if whole or found.start())

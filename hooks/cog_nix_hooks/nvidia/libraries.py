@@ -1,0 +1,247 @@
+"""Which Python packages bring the CUDA libraries that others link to or load.
+
+NVIDIA publishes the parts of CUDA on PyPI, and ``cuda-toolkit``, whose extras name the parts of one
+release. A wheel that has an extra for CUDA is asked for with it; for all others the libraries' names decide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.spec import FoundRequirement
+
+from .metadata import cuda_extras, is_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from cog_nix.lock.model import Wheel
+    from cog_nix.spec import Context, LibraryNeed, PythonLibraryRequest
+
+_STEM = re.compile(r"^(lib.+?)\.so(\.|$)")
+_PART = re.compile(r"nvidia-.*-cu(\d{2})|nvidia-(cuda-runtime|cublas|cuda-nvrtc|cudnn)")
+_RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu\d{2})?")
+_NEW_NAMES = "13"
+"""Since this release of CUDA most packages go without a suffix."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A major version of CUDA."""
+
+    major: str
+    toolkit: str
+    """Which releases of ``cuda-toolkit``."""
+    libraries: Mapping[str, str]
+    """By soname: an extra of ``cuda-toolkit``, or a requirement."""
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Return what is known, oldest first."""
+    table = json.loads(Path(__file__).with_name("libraries.json").read_text("utf-8"))["families"]
+    return tuple(
+        Family(major, known["toolkit"], known["libraries"])
+        for major, known in sorted(table.items(), key=lambda pair: int(pair[0]))
+    )
+
+
+def find(request: PythonLibraryRequest, context: Context) -> Sequence[FoundRequirement]:
+    """Name packages for CUDA's libraries that nothing has.
+
+    Without ``gpu: true`` only what files link to is looked for.
+
+    Raises:
+        LockError: a wheel cannot be read.
+    """
+    build = request.config.build
+    search = _Search(tuple(request.wheels), build.cuda or "")
+    found: list[FoundRequirement] = []
+    by_owner: dict[str, list[LibraryNeed]] = {}
+    for need in (*request.needs, *request.named):
+        by_owner.setdefault(need.owner, []).append(need)
+    linked = {(need.owner, need.soname) for need in request.needs}
+    for wheel in request.wheels:
+        if build.gpu and wheel.source is None and not is_part(wheel.name):
+            path = context.fetcher.artifacts([wheel.artifact])[wheel.artifact.sha256]
+            if extras := search.extras(wheel, path, by_owner.get(wheel.name, ())):
+                by_owner.pop(wheel.name, None)
+                found += extras
+    for owner, needs in sorted(by_owner.items()):
+        found += search.parts(needs, {soname for name, soname in linked if name == owner})
+    return _merged(found)
+
+
+@dataclass(frozen=True)
+class _Search:
+    wheels: tuple[Wheel, ...]
+    cuda: str
+    """``build.cuda``, completed."""
+
+    @property
+    def _present(self) -> Mapping[str, str]:
+        return {wheel.name: wheel.version for wheel in self.wheels}
+
+    @property
+    def _installed(self) -> str:
+        """CUDA's release that the project's packages brought (``12.4``); empty when they brought none."""
+        for name, version in sorted(self._present.items()):
+            if _RUNTIME.fullmatch(name):
+                return ".".join(version.split(".")[:2])
+        return ""
+
+    def extras(self, wheel: Wheel, path: Path, needs: Sequence[LibraryNeed]) -> list[FoundRequirement]:
+        """Return a wheel with its extras for CUDA; nothing when it has none, or all of it is there.
+
+        Where they leave the release open, the one that cog.yaml names comes with them.
+        """
+        offered = cuda_extras(path)
+        majors = {extra.family for extra in offered if extra.family}
+        family = self._family(needs, needs, majors) if len(majors) > 1 else "".join(majors)
+        own = [extra for extra in offered if extra.family in ("", family)]
+        missing = {part for extra in own for part in extra.parts} - self._present.keys()
+        installed = any(map(_PART.match, self._present))
+        # Where others brought the parts, nobody needs the package that only names a release.
+        lacking = self._known(needs) or any(part.startswith("nvidia-") for part in missing)
+        if not missing or (installed and not lacking):
+            return []
+        names = [extra.name for extra in own]
+        which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
+        because = f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}"
+        found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
+        release = ".".join(self.cuda.split(".")[:2])
+        if release and not self._installed and any(extra.takes(release) for extra in own):
+            found.append(FoundRequirement(f"cuda-toolkit=={release}.*", because))
+        return found
+
+    def parts(self, needs: Sequence[LibraryNeed], linked: set[str]) -> Iterator[FoundRequirement]:
+        """Yield what brings the libraries that one owner needs, all of one family."""
+        known = self._known(needs)
+        if not known:
+            return
+        major = self._family([need for need in known if need.soname in linked], known, set())
+        family = next((one for one in families() if one.major == major), None)
+        if family is None:
+            return
+        extras: dict[str, LibraryNeed] = {}
+        for need in known:
+            if asked := family.libraries.get(need.soname):
+                if asked.startswith("nvidia-"):
+                    yield FoundRequirement(asked, self._sentence(need, linked))
+                else:
+                    extras.setdefault(asked, need)
+        for extra, need in extras.items():
+            requirement = f"cuda-toolkit[{extra}]{self._release(family)}"
+            yield FoundRequirement(requirement, self._sentence(need, linked))
+
+    def _known(self, needs: Iterable[LibraryNeed]) -> list[LibraryNeed]:
+        """Return what is CUDA's, but for other variants of libraries that are there.
+
+        A package with a file for each CUDA there is (bitsandbytes) asks for them all.
+        """
+        sonames = {soname for family in families() for soname in family.libraries}
+        there = {_title(wheel.name) for wheel in self.wheels if _PART.match(wheel.name)}
+        return [
+            need
+            for need in needs
+            if need.soname in sonames and not there.intersection(_packages(need.soname))
+        ]
+
+    def _family(
+        self, sure: Iterable[LibraryNeed], all_needs: Iterable[LibraryNeed], offered: set[str]
+    ) -> str:
+        """Choose a major version: what files link to, then what is there, what cog.yaml says, the newest."""
+        for needs in (sure, all_needs):
+            majors = self._majors(needs)
+            if offered:
+                majors &= offered
+            if len(majors) == 1:
+                return majors.pop()
+            if majors:
+                break
+        else:
+            majors = offered or {family.major for family in families()}
+        for release in (self._installed, self.cuda):
+            if release.partition(".")[0] in majors:
+                return release.partition(".")[0]
+        return max(majors, key=int)
+
+    @staticmethod
+    def _majors(needs: Iterable[LibraryNeed]) -> set[str]:
+        """Return the families that have all of the libraries, or else the most of them."""
+        sonames = {need.soname for need in needs}
+        counts = {family.major: len(sonames & family.libraries.keys()) for family in families()}
+        most = max(counts.values())
+        return {major for major, count in counts.items() if count == most} if most else set()
+
+    def _release(self, family: Family) -> str:
+        """Return which release: the one whose parts are there, the one that cog.yaml names, the newest."""
+        for release in (self._installed, self.cuda):
+            if release.partition(".")[0] == family.major and family.major != "11":
+                return f"=={'.'.join(release.split('.')[:2])}.*"
+        return family.toolkit
+
+    def _sentence(self, need: LibraryNeed, linked: set[str]) -> str:
+        title = f"{need.owner} {self._present[need.owner]}" if need.owner in self._present else need.owner
+        verb = "needs" if need.soname in linked else "names"
+        return f"{title or 'The project'}: {need.path} {verb} {need.soname}"
+
+
+def _title(name: str) -> str:
+    """Return a package's name without CUDA's version."""
+    return re.sub(r"-cu\d{2}$", "", name)
+
+
+@cache
+def _packages(soname: str) -> frozenset[str]:
+    """Return the packages, without CUDA's version, that have a library or another version of it."""
+    found = _STEM.match(soname)
+    stem = found[1] if found else soname
+    titles = set()
+    for family in families():
+        for name, asked in family.libraries.items():
+            if name.startswith(f"{stem}.so"):
+                plain = re.split(r"[<>=]", asked)[0]
+                titles.add(_title(plain) if asked.startswith("nvidia-") else _BY_EXTRA[asked])
+    return frozenset(titles)
+
+
+_BY_EXTRA = {
+    "cublas": "nvidia-cublas",
+    "cudart": "nvidia-cuda-runtime",
+    "cufft": "nvidia-cufft",
+    "cufile": "nvidia-cufile",
+    "cupti": "nvidia-cuda-cupti",
+    "curand": "nvidia-curand",
+    "cusolver": "nvidia-cusolver",
+    "cusparse": "nvidia-cusparse",
+    "npp": "nvidia-npp",
+    "nvfatbin": "nvidia-nvfatbin",
+    "nvjitlink": "nvidia-nvjitlink",
+    "nvjpeg": "nvidia-nvjpeg",
+    "nvrtc": "nvidia-cuda-nvrtc",
+    "nvtx": "nvidia-nvtx",
+}
+"""The package behind each extra of ``cuda-toolkit``, without CUDA's version."""
+
+
+def _merged(found: Iterable[FoundRequirement]) -> Sequence[FoundRequirement]:
+    """Return one requirement for all extras of the same release, and each other one once."""
+    extras: dict[tuple[str, str], dict[str, str]] = {}
+    others: dict[str, FoundRequirement] = {}
+    for one in found:
+        match = re.fullmatch(r"(cuda-toolkit)\[([a-z]+)\](.*)", one.requirement)
+        if match:
+            extras.setdefault((match[1], match[3]), {}).setdefault(match[2], one.because)
+        else:
+            others.setdefault(one.requirement, one)
+    merged = [
+        FoundRequirement(f"{name}[{','.join(sorted(known))}]{release}", next(iter(known.values())))
+        for (name, release), known in extras.items()
+    ]
+    return (*merged, *others.values())

@@ -1,0 +1,36 @@
+/*
+  Fragments that lay links over files of wheels whose content is there already, one a wheel.
+
+  Type: { derive, store, locked, interpreter } -> { "links:NAME" = store path; }
+
+  Example:
+    links
+    => { "links:triton" = "/nix/store/…-triton-links"; }
+*/
+{
+  derive,
+  store,
+  locked,
+  interpreter,
+}:
+builtins.listToAttrs (
+  map (
+    pair:
+    let
+      name = builtins.elemAt pair 0;
+    in
+    {
+      name = "links:${name}";
+      value = "${derive {
+        name = store.name "${name}-links";
+        builder = "links";
+        modules = [ "archive" ];
+        spec = {
+          inherit name;
+          python = interpreter.minor;
+          links = builtins.elemAt pair 1;
+        };
+      }}";
+    }
+  ) (locked.links or [ ])
+)

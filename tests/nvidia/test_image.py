@@ -1,0 +1,173 @@
+"""GPU models without a GPU: all that CUDA consists of is there but for the driver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from conftest import cog_nix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BY_NAME = Path(__file__).parent / "projects/cuda-by-name"
+TORCH = Path(__file__).parent / "projects/torch"
+
+pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
+
+_LOAD = """
+import ctypes
+for name in "libcublas.so.12 libcublasLt.so.12 libnccl.so.2".split():
+    print(ctypes.CDLL(name)._name)
+import ctranslate2
+print(ctranslate2.get_cuda_device_count())
+"""
+_ALL_OF_IT = """
+import ctypes, pathlib
+for path in sorted(pathlib.Path("/usr/local/lib/python3.13/site-packages/nvidia").glob("*/lib/lib*.so*")):
+    try:
+        ctypes.CDLL(path.name)
+    except OSError as error:
+        print(path.name, error)
+"""
+_INDUCTOR = """
+import torch
+compiled = torch.compile(lambda x: (x.sin() + x.cos()).sum())
+print(torch.version.cuda, round(float(compiled(torch.zeros(100)))))
+"""
+_TRITON = """
+import re, subprocess
+import triton, triton.language as tl
+from pathlib import Path
+from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia import driver
+from triton.compiler import ASTSource
+
+@triton.jit
+def double(source, target, BLOCK: tl.constexpr):
+    index = tl.arange(0, BLOCK)
+    tl.store(target + index, 2 * tl.load(source + index))
+
+signature = {"source": "*fp32", "target": "*fp32", "BLOCK": "constexpr"}
+kernel = triton.compile(
+    ASTSource(double, signature=signature, constants={"BLOCK": 64}), target=GPUTarget("cuda", 80, 32)
+)
+print(kernel.asm["cubin"][:4])
+
+# A library with the driver's functions and nothing in them, where hosts put the real one.
+code = Path(driver.__file__).with_name("driver.c").read_text()
+names = sorted(set(re.findall(r"\\b(cu[A-Z]\\w+)\\s*\\(", code)))
+Path("/tmp/driver.c").write_text("".join(f"int {name}(void) {{ return 100; }}\\n" for name in names))
+library = "/usr/lib/x86_64-linux-gnu/libcuda.so.1"
+subprocess.run(["gcc", "-shared", "-Wl,-soname,libcuda.so.1", "-o", library, "/tmp/driver.c"], check=True)
+subprocess.run(["/sbin/ldconfig"], check=True)
+print(driver.compile_module_from_src(code, "cuda_utils").__name__)
+"""
+
+
+@pytest.fixture(scope="module")
+def by_name(build_project: Callable[[Path], str]) -> str:
+    """Return the image of a project whose libraries nothing names but files' text."""
+    return build_project(BY_NAME)
+
+
+@pytest.fixture(scope="module")
+def torch(build_project: Callable[[Path], str]) -> str:
+    """Return the image of a project with PyTorch and its CUDA."""
+    return build_project(TORCH)
+
+
+def _inside(image: str, *command: str, env: tuple[str, ...] = ()) -> str:
+    variables = [word for one in env for word in ("-e", one)]
+    done = subprocess.run(
+        ["docker", "run", "--rm", *variables, image, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# With the variable emptied, the linker's cache alone has to do.
+@pytest.mark.parametrize("env", [(), ("LD_LIBRARY_PATH=",)], ids=["as-it-is", "without-a-path"])
+def test_libraries_that_are_loaded_by_name_are_found(by_name: str, env: tuple[str, ...]) -> None:
+    printed = _inside(by_name, "python", "-c", _LOAD, env=env)
+    assert printed.split() == ["libcublas.so.12", "libcublasLt.so.12", "libnccl.so.2", "0"]
+
+
+@pytest.mark.parametrize("image", ["by_name", "torch"])
+def test_ldconfig_in_the_container_changes_nothing(image: str, request: pytest.FixtureRequest) -> None:
+    program = "ldconfig -p > /tmp/before && ldconfig && ldconfig -p | diff /tmp/before - && ldconfig -p"
+    listing = _inside(request.getfixturevalue(image), "sh", "-c", program)
+    assert "site-packages/nvidia/cublas/lib/libcublas.so.12" in listing
+
+
+def test_the_lock_says_why(tmp_path: Path) -> None:
+    for file in BY_NAME.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    said = cog_nix("lock", cwd=tmp_path).stderr
+    assert "Adding cuda-toolkit: ctranslate2 4.8.5: ctranslate2.libs/libctranslate2-" in said
+    lock = json.loads((tmp_path / "cog-nix.lock").read_text())
+    versions = {wheel["name"]: wheel["version"] for wheel in lock["wheels"]}
+    assert versions["cuda-toolkit"].startswith("12.4.")
+    assert versions["nvidia-cublas-cu12"].startswith("12.4.")
+    explained = cog_nix("lock", "--explain", "nvidia-cublas-cu12", cwd=tmp_path).stdout
+    assert "cuda-toolkit needs nvidia-cublas-cu12\n" in explained
+    assert "names libcublas.so.12\n" in explained
+
+
+def test_every_library_of_cuda_loads_without_a_driver(torch: str) -> None:
+    assert _inside(torch, "python", "-c", _ALL_OF_IT, env=("LD_LIBRARY_PATH=",)) == ""
+
+
+def test_torch_compiles_what_stays_on_the_cpu(torch: str) -> None:
+    assert _inside(torch, "python", "-c", _INDUCTOR) == "12.4 100\n"
+
+
+def test_triton_compiles_up_to_the_driver(torch: str) -> None:
+    program = f"cat > /tmp/kernel.py <<'END'\n{_TRITON}\nEND\npython /tmp/kernel.py"
+    assert _inside(torch, "sh", "-c", program).splitlines() == [str(b"\x7fELF"), "cuda_utils"]
+
+
+def test_packages_are_whole(torch: str) -> None:
+    assert _inside(torch, "pip", "check") == "No broken requirements found.\n"
+
+
+def _large_files(image: str) -> Iterator[tuple[str, str]]:
+    """Yield ``(sha256, path)`` of files over 1 MB in all layers, as Docker streams them."""
+    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
+        with tarfile.open(fileobj=saving.stdout, mode="r|") as archive:
+            for part in archive:
+                if not part.isreg() or part.name.endswith(".json") or part.size < 1 << 20:
+                    continue
+                with tarfile.open(fileobj=archive.extractfile(part), mode="r|") as layer:
+                    for member in layer:
+                        if member.isreg() and member.size > 1 << 20:
+                            yield _digest(layer.extractfile(member)), member.name
+        assert saving.stdout
+        saving.stdout.read()
+    assert saving.returncode == 0
+
+
+def _digest(stream: IO[bytes] | None) -> str:
+    assert stream is not None
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def test_no_large_file_is_there_twice(torch: str) -> None:
+    paths: dict[str, list[str]] = {}
+    for digest, path in _large_files(torch):
+        paths.setdefault(digest, []).append(path)
+    assert len(paths) > 50
+    assert [same for same in paths.values() if len(same) > 1] == []
