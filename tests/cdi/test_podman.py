@@ -16,7 +16,7 @@ from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.docker import container
 from cog_nix_hooks.docker.endpoint import Endpoint
 from cog_nix_hooks.docker.podman import PodmanRuntime
-from tests.runtimes.test_podman import service  # noqa: F401 - a fixture
+from tests.runtimes.conftest import podman_host, podman_service  # noqa: F401 - fixtures
 
 from .conftest import FOLDER, GPU0, HOOKS, check, specified
 
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def runtime(service: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodmanRuntime]:  # noqa: F811
+def runtime(podman_host: str, image: Path) -> Iterator[PodmanRuntime]:  # noqa: F811
     """Podman with the image ``gpu``."""
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{service}")
     made = PodmanRuntime()
     assert made.available() is None
     loaded = made.load(image, ["cog-nix-test-gpu:latest"], SilentReporter())
     yield made
     made.close()
-    remove = ["podman", "--url", f"unix://{service}", "rmi", "-f", loaded]
+    remove = ["podman", "--url", podman_host, "rmi", "-f", loaded]
     subprocess.run(remove, check=True, capture_output=True)
 
 
@@ -96,7 +95,7 @@ def test_names_are_for_those_who_take_them(
     monkeypatch.setattr("cog_nix.cdi.registry.FOLDERS", (folder,))
     given = []
     monkeypatch.setattr(
-        container, "start_container", lambda _client, _request, devices: given.append(devices)
+        container, "start_container", lambda _client, _request, devices, **_: given.append(devices)
     )
     monkeypatch.setattr("cog_nix_hooks.docker.podman.sdk_client", lambda _endpoint: None)
     runtime = PodmanRuntime()

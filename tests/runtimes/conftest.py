@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import shutil
 import subprocess
+import tempfile
 import time
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +25,6 @@ from tests.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cog_nix.spec import Container, Runtime
 
@@ -55,9 +58,21 @@ def usable(name: str) -> str:
     path = engines.program(name)
     if path is None:
         pytest.skip(f"{name} is not installed")
-    if name == "crun" and engines.HYBRID.exists():
-        pytest.skip("crun does not run with both versions of cgroups mounted")
-    return path
+    return _with_one_version(path) if name == "crun" and engines.HYBRID.exists() else path
+
+
+@cache
+def _with_one_version(crun: str) -> str:
+    """Return a crun that sees one version of cgroups: it refuses to start where both are mounted."""
+    wrapper = Path(tempfile.mkdtemp(prefix="cog-nix-crun-")) / "crun"
+    atexit.register(shutil.rmtree, wrapper.parent)
+    hidden = f"mount -t tmpfs none {engines.HYBRID.parent}"
+    wrapper.write_text(
+        f"""#!/bin/sh\nexec unshare --mount sh -c '{hidden} && exec "$0" "$@"' {crun} "$@"\n"""
+    )
+    wrapper.chmod(0o755)
+    wrapper.parent.chmod(0o755)
+    return str(wrapper)
 
 
 @pytest.fixture(params=engines.ENGINES)
