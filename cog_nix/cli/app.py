@@ -153,7 +153,7 @@ def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
         build.use(plugins)
         return _intercepted(plugins, as_options(arguments), program)
 
-    return _guarded(do)
+    return _guarded(do, program)
 
 
 def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
@@ -181,12 +181,12 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             complain(_INTERRUPTED)
         return status
 
-    status = _guarded(do)
+    status = _guarded(do, program)
     ask(plugins, "after_command", invocation=invocation, status=status)
     return status
 
 
-def _guarded(do: Callable[[], Any]) -> int:
+def _guarded(do: Callable[[], Any], program: str) -> int:
     """Do something; turn what is the user's to mend into messages and an exit status."""
     status: Any = 0
     try:
@@ -200,17 +200,17 @@ def _guarded(do: Callable[[], Any]) -> int:
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except Exception as error:
-        status = _explained(error)
+        status = _explained(error, program)
         if status is None:
             raise
     return status if isinstance(status, int) else 0
 
 
-def _explained(error: Exception) -> int | None:
+def _explained(error: Exception, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, _UsageProblem):
         error.show()
-        return int(error.exit_code)
+        return 1 if program == cog.PROGRAM else int(error.exit_code)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         complain(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}")
         complain("\nFree some space, then run this again.")

@@ -159,6 +159,19 @@ def test_version_and_help(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert as_options(["help"]) == as_options([]) == ["--help"]
 
 
+@pytest.mark.parametrize("line", ["build --nope", "build --progress", "exec", "init here"])
+def test_a_wrong_command_line_ends_as_with_cog(
+    folders: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str
+) -> None:
+    shim.install(folders[0])
+    done = call(*line.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert run(line.split()) == 2
+    assert capfd.readouterr().err == done.stderr.replace("Usage: cog ", "Usage: cog-nix ").replace(
+        "Try 'cog ", "Try 'cog-nix "
+    )
+
+
 def test_a_mistyped_command_of_cog_nix_is_no_command_of_cog(
     folders: tuple[Path, Path],  # noqa: ARG001 - upstream is there
     capfd: pytest.CaptureFixture[str],
