@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
 from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
-from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError, Transport
+from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
 
     from cog_nix.fetch.transport import Response
     from cog_nix.lock.model import Artifact
+
+
+class Opener(Protocol):
+    """Opens URLs, as :class:`cog_nix.fetch.transport.Transport` does."""
+
+    def open(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractContextManager[Response]:
+        """Ask for a URL; raises TransientError where another try may help."""
 
 
 class _NotThisFile(Exception):  # noqa: N818 - turned into a FetchError or a second try
@@ -45,7 +53,7 @@ class Download:
 
     artifact: Artifact
     store: Store
-    transport: Transport
+    transport: Opener
     policy: RetryPolicy
     cancelled: threading.Event
     advance: Callable[[int], None]

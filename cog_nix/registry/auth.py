@@ -53,11 +53,13 @@ class Authorizer:
         registry: host, for messages.
         credentials: empty for nobody in particular.
         scopes: what the token is asked for, ``repository:NAME:pull,push``.
+        purpose: ``push`` or ``pull``, for messages.
     """
 
     registry: str
     credentials: Credentials
     scopes: tuple[str, ...]
+    purpose: str = "push"
     _header: str = field(default="", repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,7 +117,7 @@ class Authorizer:
 
     def _read(self, answer: httpx.Response) -> str:
         if answer.status_code in _REFUSED:
-            raise refused(self.registry, self.credentials, answer.status_code)
+            raise refused(self.registry, self.credentials, answer.status_code, self.purpose)
         if answer.status_code >= _ERROR:
             raise RegistryError(
                 f"the token server of {self.registry} answered {answer.status_code} {answer.reason_phrase}",
@@ -137,13 +139,14 @@ def _basic(known: Credentials) -> str:
     return "Basic " + base64.b64encode(f"{known.username}:{known.password}".encode()).decode()
 
 
-def refused(registry: str, credentials: Credentials, status: int) -> RegistryError:
+def refused(registry: str, credentials: Credentials, status: int, purpose: str = "push") -> RegistryError:
     """Return the error for credentials that will not do, or that are missing."""
     login = f"cog-nix login {registry}"
     who = f" as {credentials.username}" if credentials.username else ""
     if credentials:
-        message = f"{registry} does not let you push here{who} ({status})"
-        hint = f"Check that the repository is yours, and log in again with: {login}"
+        message = f"{registry} does not let you {purpose} here{who} ({status})"
+        right = "the repository is yours" if purpose == "push" else "you may read the repository"
+        hint = f"Check that {right}, and log in again with: {login}"
     else:
         message = f"{registry} wants to know who you are ({status}), and Docker's configuration does not say"
         hint = f"Log in with: {login}"

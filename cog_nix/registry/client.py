@@ -10,20 +10,22 @@ import os
 import random
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 from cog_nix import __version__
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.retry import Cancelled, RetryPolicy
-from cog_nix.fetch.transport import TransientError, tls_context
+from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError, tls_context
 from cog_nix.registry.auth import Authorizer, Challenge, refused
 from cog_nix.registry.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from typing import TypeVar
 
     import httpx
@@ -56,6 +58,7 @@ class Repository:
         sources: other repositories of the registry that blobs may be mounted from.
         policy: how often to try again.
         cancelled: ends all waiting when set.
+        purpose: which rights to ask for.
     """
 
     reference: Reference
@@ -63,11 +66,13 @@ class Repository:
     sources: tuple[str, ...] = ()
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     cancelled: threading.Event | None = None
+    purpose: Literal["push", "pull"] = "push"
 
     def __post_init__(self) -> None:
         name = self.reference.repository
-        scopes = [f"repository:{name}:pull,push", *(f"repository:{one}:pull" for one in self.sources)]
-        self._auth = Authorizer(self.reference.registry, self.credentials, tuple(scopes))
+        rights = "pull,push" if self.purpose == "push" else "pull"
+        scopes = [f"repository:{name}:{rights}", *(f"repository:{one}:pull" for one in self.sources)]
+        self._auth = Authorizer(self.reference.registry, self.credentials, tuple(scopes), self.purpose)
         self._event = self.cancelled or threading.Event()
         self._host = _HUB_HOST if self.reference.registry == DOCKER_HUB else self.reference.registry
         self._client = new_client()
@@ -126,6 +131,33 @@ class Repository:
             return answer
         raise self._failure(method, url, answer)
 
+    @contextmanager
+    def open(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+        """Ask for something large, whose body is read as it comes.
+
+        The registry may send us on to another host, which never sees our credentials.
+
+        Args:
+            url: absolute.
+            headers: further ones; ``Range`` asks for the rest (spec, "Pulling blobs").
+
+        Raises:
+            TransientError: worth another try; also while the body is read.
+            RegistryError: the registry refuses.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._translated())
+            used = self._auth.header
+            answer = stack.enter_context(self._stream(url, headers, used))
+            if answer.status_code == UNAUTHORIZED:
+                challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
+                if self._auth.renew(self._client, challenge, used, secure=self._scheme == "https"):
+                    answer = stack.enter_context(self._stream(url, headers, self._auth.header))
+            if answer.status_code not in {OK, PARTIAL, RANGE_NOT_SATISFIABLE}:
+                answer.read()
+                raise self._failure("GET", url, answer)
+            yield Response(answer.status_code, answer.headers, answer.iter_raw())
+
     def retrying(self, action: Callable[[], T], *, again: Callable[[], None] = lambda: None) -> T:
         """Call ``action`` until it succeeds or has failed too often.
 
@@ -161,9 +193,12 @@ class Repository:
     def unreachable(self, error: TransientError, attempts: int) -> RegistryError:
         """Return the error for a registry that kept failing."""
         host = self.reference.registry
+        pushing = self.purpose == "push"
+        direction = "to" if pushing else "from"
+        kept = "What was uploaded is there" if pushing else "What has come is kept"
         return RegistryError(
-            f"cannot push to {host} (after {attempts} attempts): {error.reason}",
-            hint=f"Check that {host} can be reached from here. What was uploaded is there: run this again.",
+            f"cannot {self.purpose} {direction} {host} (after {attempts} attempts): {error.reason}",
+            hint=f"Check that {host} can be reached from here. {kept}: run this again.",
         )
 
     def _greet(self) -> None:
@@ -197,11 +232,25 @@ class Repository:
         return self._transport(lambda: self._client.request(method, url, headers=sent, content=body))
 
     def _transport(self, action: Callable[[], T]) -> T:
-        """Call ``action``, and turn what the connection raises into our own errors."""
+        with self._translated():
+            return action()
+
+    def _stream(
+        self, url: str, headers: Mapping[str, str] | None, authorization: str
+    ) -> AbstractContextManager[httpx.Response]:
+        # Bytes must come as they are stored: their digest is what is checked.
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
+        return self._client.stream(
+            "GET", url, headers={**sent, **({"Authorization": authorization} if authorization else {})}
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what the connection raises into our own errors."""
         import httpx  # noqa: PLC0415 - see new_client
 
         try:
-            return action()
+            yield
         except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
             raise RegistryError(
                 f"{self.reference.registry} sent a URL that leads nowhere: {error}"
@@ -218,17 +267,20 @@ class Repository:
             said = f"the registry answered {status} {answer.reason_phrase}".rstrip()
             return TransientError(said, wait=min(float(wait), _LONGEST_WAIT) if wait.isdigit() else 0.0)
         if status in {UNAUTHORIZED, FORBIDDEN}:
-            return refused(self.reference.registry, self.credentials, status)
+            return refused(self.reference.registry, self.credentials, status, self.purpose)
         what = urlsplit(url).path.rpartition(f"/{self.reference.repository}/")[2]
         said = _complaint(answer)
         return RegistryError(
             f"{self.reference.registry} refused {method} {what} of {self.reference.repository}: "
             f"{status} {answer.reason_phrase}{said}",
-            hint="Check the name of the repository, and whether the registry creates new ones by itself."
-            if status == NOT_FOUND
-            else f"Ask whoever runs {self.reference.registry}.",
+            hint=self._missing() if status == NOT_FOUND else f"Ask whoever runs {self.reference.registry}.",
             status=status,
         )
+
+    def _missing(self) -> str:
+        if self.purpose == "pull":
+            return "Check the name and the tag."
+        return "Check the name of the repository, and whether the registry creates new ones by itself."
 
 
 def new_client() -> httpx.Client:

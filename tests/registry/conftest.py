@@ -35,7 +35,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def write_layout(root: Path, layers: list[bytes]) -> Path:
+def write_layout(root: Path, layers: list[bytes], **options: Any) -> Path:
     """Write an OCI layout by the image-spec, not by the code under test."""
     blobs = root / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -49,7 +49,7 @@ def write_layout(root: Path, layers: list[bytes]) -> Path:
         }
 
     diff_ids = [digest_of(layer) for layer in layers]
-    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers"}}
+    config = {"architecture": "amd64", "os": "linux", "config": options, "rootfs": {"type": "layers"}}
     config["rootfs"]["diff_ids"] = diff_ids  # type: ignore[index]
     manifest = {
         "schemaVersion": 2,
@@ -158,6 +158,8 @@ class Faulty:
     """By method: what to answer instead of doing anything."""
     cut_after: deque[int] = field(default_factory=deque)
     """The next bodies that are longer break off after so many bytes, which are kept."""
+    cut_answers: deque[int] = field(default_factory=deque)
+    """The next blobs that are asked for break off after so many bytes."""
     forgets: bool = False
     """Whether a cut upload is gone."""
     lost: int = 0
@@ -258,7 +260,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def blob(self, name: str, digest: str) -> None:
         found = self.state.blobs.get((name, digest))
-        self.answer(404 if found is None else 200)
+        if found is None or self.command == "HEAD":
+            self.answer(404 if found is None else 200)
+            return
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(found) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(found) - 1}/{len(found)}")
+        self.end_headers()
+        cut = self.state.cut_answers.popleft() if self.state.cut_answers else None
+        self.wfile.write(found[start : cut and start + cut])
+        self.close_connection = cut is not None
 
     def open_upload(self, name: str, query: dict[str, list[str]]) -> None:
         state = self.state
@@ -314,6 +327,11 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.state
         if self.command == "HEAD":
             self.answer(200 if f"{name}@{reference}" in state.manifests else 404)
+            return
+        if self.command == "GET":
+            at = "@" if reference.startswith("sha256:") else ":"
+            found = state.manifests.get(f"{name}{at}{reference}")
+            self.answer(404 if found is None else 200, body=found or b"")
             return
         data, _ = self.body()
         parsed = json.loads(data)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Bar, Reporter
 
 _ID = "sha256:"
+_LOADING = "load.lock"
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,48 @@ class ImageStore:
         """
         image, sizes = inspect(program)
         held = {one.id if one else None for one in map(self.find, tags)}
-        if held == {image.id}:
-            return image.id
-        # Until an image is noted, its layers belong to none, and another process would remove them.
-        with lock(self.root / "load.lock", fcntl.LOCK_EX):
-            self._unpack(program, image, sizes, reporter)
-            write_atomically(self._image_file(image.id), json.dumps(asdict(image)).encode(), 0o600)
-            before = {self._named(tag) for tag in tags}
-            for tag in tags:
-                write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
-            self._forget({one for one in before if one} - {image.id})
+        if held != {image.id}:
+            with lock(self.root / _LOADING, fcntl.LOCK_EX):
+                self._unpack(program, image, sizes, reporter)
+                self._note(image, tags)
         return image.id
+
+    def add(self, image: HeldImage, files: Mapping[str, Path], tag: str, reporter: Reporter) -> bool:
+        """Hold an image whose missing layers are in files, and give it this name.
+
+        Args:
+            image: which.
+            files: its layers by diff id, without those that are held.
+            tag: ``name`` or ``name:tag``.
+            reporter: shows the bytes that are unpacked.
+
+        Returns:
+            Whether it is held now; False where layers have gone that are not among the files.
+
+        Raises:
+            ImageError: a layer cannot be unpacked.
+        """
+        with lock(self.root / _LOADING, fcntl.LOCK_EX):
+            missing = [one for one in dict.fromkeys(image.diff_ids) if not self.layers.has(one)]
+            if not files.keys() >= set(missing):
+                return False
+            with reporter.bytes_bar(f"Unpacking {len(missing)} of {len(image.diff_ids)} layers", None) as bar:
+                for diff_id in missing:
+                    with files[diff_id].open("rb") as stream:
+                        self.layers.unpack(stream, [diff_id], bar.advance)
+            self._note(image, [tag])
+        return True
+
+    def _note(self, image: HeldImage, tags: Sequence[str]) -> None:
+        """Note an image whose layers are there, and its names; what nothing names any more goes.
+
+        Until then its layers belong to none, and another process would remove them: the lock is held.
+        """
+        write_atomically(self._image_file(image.id), json.dumps(asdict(image)).encode(), 0o600)
+        before = {self._named(tag) for tag in tags}
+        for tag in tags:
+            write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
+        self._forget({one for one in before if one} - {image.id})
 
     def _unpack(self, program: Path, image: HeldImage, sizes: Sequence[int], reporter: Reporter) -> None:
         missing = {
@@ -179,18 +211,21 @@ def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
         pass  # not the executable that Nix builds; one that can tell will do
     else:
         diff_ids = tuple(layer.diff_id for layer in read.layers)
-        image = HeldImage(read.id, diff_ids, read.config.get("config") or {}, _platform(read.config))
+        image = HeldImage(read.id, diff_ids, read.config.get("config") or {}, platform_of(read.config))
         return image, tuple(layer.size for layer in read.layers)
     try:
         said = json.loads(run([program, "--inspect"]).stdout)
         config = said["config"]
-        image = HeldImage(said["id"], tuple(said["diff_ids"]), config.get("config") or {}, _platform(config))
+        image = HeldImage(
+            said["id"], tuple(said["diff_ids"]), config.get("config") or {}, platform_of(config)
+        )
         return image, tuple(said["sizes"])
     except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(program, str(error)) from error
 
 
-def _platform(config: Mapping[str, Any]) -> str:
+def platform_of(config: Mapping[str, Any]) -> str:
+    """Return what an OCI image configuration is for: ``linux/amd64``."""
     return f"{config.get('os', 'linux')}/{config.get('architecture', 'amd64')}"
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
+from cog_nix_hooks.bundle.compression import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -51,7 +52,7 @@ class LayerStore:
         """Unpack a layer's tar and return its digest.
 
         Args:
-            stream: the uncompressed tar.
+            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.plain`).
             wanted: digests, one of which it must have.
             advance: told the bytes read.
 
@@ -64,7 +65,8 @@ class LayerStore:
         beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
         try:
             beside.chmod(0o755)  # it becomes the image's root folder
-            digest = _extract(stream, beside, advance)
+            with plain(stream) as tar:
+                digest = _extract(tar, beside, advance)
             if digest not in wanted:
                 raise ImageError(
                     f"The image holds a layer {digest} that it does not name.", hint="Build it again."

@@ -81,20 +81,21 @@ class BundleRuntime:
         """
         image = self._store.find(reference)
         if image is None:
-            raise _no_image(reference)
+            raise ImageError(
+                f"The daemonless runtime holds no image {reference}.",
+                hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
+            )
         return image
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :meth:`cog_nix_hooks.bundle.images.ImageStore.load`."""
         return self._store.load(image, tags, reporter)
 
-    def pull(self, reference: str, reporter: Reporter) -> None:  # noqa: ARG002 - the protocol's
-        """Refuse: this runtime only knows images that were built here.
+    def pull(self, reference: str, reporter: Reporter) -> None:
+        """Fetch an image from its registry; see :func:`cog_nix_hooks.bundle.pull.pull_image`."""
+        from cog_nix_hooks.bundle.pull import pull_image  # noqa: PLC0415 - what was built here needs none
 
-        Raises:
-            ImageError: always.
-        """
-        raise _no_image(reference)
+        pull_image(self._store, reference, reporter)
 
     def start(self, request: ContainerRequest) -> BundleContainer:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
@@ -104,10 +105,3 @@ class BundleRuntime:
         if engine is None:
             raise RuntimeFailure(self.available() or "There is nothing to run containers with.")
         return start_container(self._store, request, engine=engine, way=self._way)
-
-
-def _no_image(reference: str) -> ImageError:
-    return ImageError(
-        f"The daemonless runtime holds no image {reference}, and it pulls none.",
-        hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
-    )

@@ -1,0 +1,167 @@
+"""Pulls an image from a registry: its manifest, its configuration, and those layers that are not held."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.errors import FetchError, RegistryError
+from cog_nix.fetch.download import Download
+from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.fetch.store import Store
+from cog_nix.lock.model import Artifact
+from cog_nix.registry.client import OK, Repository
+from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from cog_nix.registry.credentials import Credentials
+    from cog_nix.registry.reference import Reference
+    from cog_nix.report import Reporter
+
+_WORKERS = 5
+_INDEXES = (OCI_INDEX, DOCKER_LIST)
+_ACCEPTED = ", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *_INDEXES))
+_PLATFORM = {"os": "linux", "architecture": "amd64"}
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """An image from a registry."""
+
+    id: str
+    """``sha256:…`` of its configuration."""
+    config: Mapping[str, Any]
+    """The OCI image configuration."""
+    diff_ids: tuple[str, ...]
+    """From bottom to top."""
+    layers: Mapping[str, Path]
+    """The files of those layers that were not held, by diff id; compressed as the registry has them."""
+
+
+def pull(
+    reference: Reference,
+    credentials: Credentials,
+    *,
+    folder: Path,
+    held: Callable[[str], bool],
+    reporter: Reporter,
+    policy: RetryPolicy | None = None,
+) -> Pulled:
+    """Fetch an image (distribution-spec, "Pull").
+
+    Args:
+        reference: which; of an index, what it has for Linux on x86-64.
+        credentials: for its registry.
+        folder: where layers are put. Those that are there from an earlier try are taken or carried on.
+        held: whether the layer of a diff id is needed no more.
+        reporter: shows the bytes that come.
+        policy: how often to try again; None: as usual.
+
+    Raises:
+        RegistryError: there is no such image, the registry refuses or cannot be reached, or what comes is
+            something else.
+    """
+    cancelled = threading.Event()
+    policy = policy or RetryPolicy()
+    with Repository(reference, credentials, (), policy, cancelled, "pull") as repository:
+        manifest = _manifest(repository, reference)
+        try:
+            text = _text(repository, "blobs", manifest["config"]["digest"])
+            config = json.loads(text)
+            layers = dict(zip(config["rootfs"]["diff_ids"], manifest["layers"], strict=True))
+            diff_ids = tuple(config["rootfs"]["diff_ids"])
+            missing = {
+                diff_id: _artifact(repository, one) for diff_id, one in layers.items() if not held(diff_id)
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _no_image(reference, "its manifest or configuration is not one of an image") from error
+        files = _fetch(repository, missing, folder, reporter, cancelled)
+    return Pulled(_digest(text), config, diff_ids, files)
+
+
+def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
+    """Return the manifest of the image itself, through an index where there is one."""
+    found = _parsed(reference, _text(repository, "manifests", reference.digest or reference.tag))
+    if found.get("mediaType") in _INDEXES or "manifests" in found:
+        for one in found.get("manifests", []):
+            platform = one.get("platform") or {}
+            if all(platform.get(key) == value for key, value in _PLATFORM.items()):
+                found = _parsed(reference, _text(repository, "manifests", one["digest"]))
+                break
+        else:
+            raise _no_image(reference, "it has nothing for linux/amd64")
+    if "config" not in found or "layers" not in found:
+        raise _no_image(reference, "it is something else, or in a format older than Docker's schema 2")
+    return found
+
+
+def _parsed(reference: Reference, text: bytes) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _no_image(reference, "its manifest is no JSON object")
+    return found
+
+
+def _text(repository: Repository, kind: str, name: str) -> bytes:
+    """Return a manifest or a small blob, checked where it is named by its digest."""
+    headers = {"Accept": _ACCEPTED} if kind == "manifests" else None
+    url = repository.url(f"{kind}/{name}")
+    answer = repository.retrying(lambda: repository.request("GET", url, expected=(OK,), headers=headers))
+    content: bytes = answer.content
+    if name.startswith("sha256:") and _digest(content) != name:
+        raise _no_image(repository.reference, f"what came as {name} is {_digest(content)}")
+    return content
+
+
+def _artifact(repository: Repository, layer: Mapping[str, Any]) -> Artifact:
+    digest: str = layer["digest"]
+    return Artifact(digest, repository.url(f"blobs/{digest}"), digest.removeprefix("sha256:"), layer["size"])
+
+
+def _fetch(
+    repository: Repository,
+    wanted: Mapping[str, Artifact],
+    folder: Path,
+    reporter: Reporter,
+    cancelled: threading.Event,
+) -> dict[str, Path]:
+    if not wanted:
+        return {}
+    total = sum(one.size for one in wanted.values())
+    lock = threading.Lock()
+    with reporter.bytes_bar(f"Pulling {len(wanted)} layers", total) as bar:
+
+        def advance(amount: int) -> None:
+            with lock:
+                bar.advance(amount)
+
+        downloads = [
+            Download(one, Store(folder), repository, repository.policy, cancelled, advance)
+            for one in wanted.values()
+        ]
+        try:
+            paths = run_all([one.run for one in downloads], _WORKERS, cancelled)
+        except FetchError as error:
+            raise RegistryError(
+                f"{repository.reference} cannot be pulled: {error.message}",
+                hint="Run this again: what has come is kept.",
+            ) from error
+    return dict(zip(wanted, paths, strict=True))
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _no_image(reference: Reference, why: str) -> RegistryError:
+    return RegistryError(f"{reference} cannot be pulled: {why}", hint="Check the name and the tag.")

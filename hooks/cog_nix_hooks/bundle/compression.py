@@ -1,0 +1,101 @@
+"""Layers as registries and archives have them: a tar, compressed with gzip or Zstandard, or as it is.
+
+Which it is, the first bytes tell (image-spec, layer.md, "Layer Media Types"; RFC 1952; RFC 8878).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import threading
+from contextlib import contextmanager
+from shutil import copyfileobj, which
+from typing import IO, TYPE_CHECKING, cast
+
+from cog_nix.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def plain(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Yield what is in a stream, decompressed; the stream need not seek.
+
+    Raises:
+        ImageError: it is broken, or there is no program for it.
+    """
+    start = stream.read(len(_ZSTD))
+    whole = io.BufferedReader(_Joined(start, stream), _CHUNK)
+    if start.startswith(_ZSTD):
+        with _zstd(whole) as out:
+            yield out
+    elif start.startswith(_GZIP):
+        from isal import igzip, igzip_lib  # noqa: PLC0415 - images that Nix built are not compressed
+
+        try:
+            yield cast("IO[bytes]", igzip.IGzipFile(fileobj=whole))  # type: ignore[no-untyped-call]
+        except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc] # its stub
+            raise _broken(str(error)) from error
+    else:
+        yield whole
+
+
+@contextmanager
+def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    program = which("zstd")
+    if program is None:
+        raise ImageError(
+            "A layer is compressed with Zstandard, and there is no zstd here.",
+            hint="Install it:  sudo apt-get install zstd",
+        )
+    with subprocess.Popen(
+        [program, "-dc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 - for the type checker: they were asked for
+        assert process.stdout is not None  # noqa: S101 - as above
+        assert process.stderr is not None  # noqa: S101 - as above
+        feeder = threading.Thread(target=_feed, args=(stream, process.stdin), daemon=True)
+        feeder.start()
+        try:
+            yield process.stdout
+        except BaseException:
+            process.kill()
+            raise
+        said = process.stderr.read().decode("utf-8", "replace").strip()
+        if process.wait():
+            raise _broken(said)
+        feeder.join()
+
+
+def _feed(stream: IO[bytes], sink: IO[bytes]) -> None:
+    try:
+        with sink:
+            copyfileobj(stream, sink, _CHUNK)
+    except (OSError, ValueError):
+        pass  # it has ended; its exit status says why
+
+
+def _broken(said: str) -> ImageError:
+    return ImageError(f"A layer cannot be decompressed: {said}", hint="Pull or build the image again.")
+
+
+class _Joined(io.RawIOBase):
+    """Bytes that were read already, and the stream that they came from."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(data) :] if self._start else b""
+        buffer[: len(data)] = data
+        return len(data)
