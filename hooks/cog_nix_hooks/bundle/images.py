@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from cog_nix.errors import ImageError
@@ -18,12 +18,15 @@ from cog_nix.processes import ProcessError, run
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.report import Bar, Reporter
 
 _ID = "sha256:"
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+"""How compressed files begin (RFC 1952, RFC 8878)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class ImageStore:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
             try:
                 found = self._unpack_archive(process.stdout, missing, bar)
-            except tarfile.TarError as error:
+            except (tarfile.TarError, EOFError) as error:
                 process.wait()
                 raise _broken(program, _text(complaints) or str(error)) from error
             except BaseException:
@@ -129,7 +132,7 @@ class ImageStore:
             for member in archive:
                 layer = archive.extractfile(member) if member.name.endswith(".tar") else None
                 if layer:
-                    found.add(self.layers.unpack(layer, missing, bar.advance))
+                    found.add(self.layers.unpack(_plain(layer), missing, bar.advance))
         while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
             pass
         return found
@@ -188,6 +191,25 @@ def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
         return image, tuple(said["sizes"])
     except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(program, str(error)) from error
+
+
+def _plain(layer: IO[bytes]) -> IO[bytes]:
+    """Return a layer's tar: in an archive that others wrote it may be compressed.
+
+    Raises:
+        ImageError: it is, and not by gzip.
+    """
+    start = cast("io.BufferedReader", layer).peek(len(_ZSTANDARD))
+    if start.startswith(_ZSTANDARD):
+        raise ImageError(
+            "The archive's layers are compressed with Zstandard.",
+            hint="Let skopeo change them: skopeo copy oci:FOLDER docker-archive:image.tar",
+        )
+    if not start.startswith(_GZIP):
+        return layer
+    from isal import igzip  # noqa: PLC0415 - what Nix builds is not compressed
+
+    return cast("IO[bytes]", igzip.IGzipFile(fileobj=layer))  # type: ignore[no-untyped-call] # no stubs
 
 
 def _platform(config: Mapping[str, Any]) -> str:

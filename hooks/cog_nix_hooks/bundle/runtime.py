@@ -109,5 +109,6 @@ class BundleRuntime:
 def _no_image(reference: str) -> ImageError:
     return ImageError(
         f"The daemonless runtime holds no image {reference}, and it pulls none.",
-        hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
+        hint=f"Build it:  cog-nix --runtime bundle build -t {reference}\n"
+        "or load an archive of it:  cog-nix --runtime bundle load FILE",
     )

@@ -149,9 +149,8 @@ class DockerContainer:
         return status
 
     def _logged(self, name: str) -> bytes:
-        streams = {"stdout": name == "stdout", "stderr": name == "stderr"}
         with suppress(docker.errors.APIError):  # its logs may go where they cannot be read
-            text: bytes = self._client.logs(self._name, **streams)
+            text: bytes = self._client.logs(self._name, stdout=name == "stdout", stderr=name == "stderr")
             return text
         return b""
 
