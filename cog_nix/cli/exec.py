@@ -103,8 +103,8 @@ def execute(
         )
     elif runtime.shares_network and in_a_shell(words):
         reporter.warn(
-            f"{runtime.name} containers have this machine's network: "
-            f"a server that a shell starts is open to other machines, unless --host {LOOPBACK} stands behind it."
+            f"{runtime.name} containers have this machine's network: a server that a shell starts "
+            f"is open to other machines, unless --host {LOOPBACK} stands behind it."
         )
     status = _run(runtime, request)
     if status:
