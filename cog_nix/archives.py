@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Kind = Literal["docker-archive", "oci", "oci-archive"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _LAYOUT = ("oci-layout", "index.json", "blobs")
 """What is in a layout (image-spec, image-layout.md); Nix's has a link to the image beside it."""
@@ -41,7 +42,7 @@ class Output:
         Raises:
             ConfigError: there is no path.
         """
-        for kind in get_args(Kind):
+        for kind in KINDS:
             if text.startswith(f"{kind}:"):
                 text = text.removeprefix(f"{kind}:")
                 break

@@ -26,9 +26,12 @@ from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, RuntimeFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cog_nix.spec import ContainerRequest, Runtime
 
 LOOPBACK = "127.0.0.1"
+SERVER = "cog.server.http"
 _LAST_PORT = 65535
 
 _HELP = """Run a command in the environment that cog.yaml describes.
@@ -98,9 +101,19 @@ def execute(
             f"{runtime.name} containers have this machine's network: -p publishes nothing, "
             "and a port is open wherever the command listens."
         )
+    elif runtime.shares_network and in_a_shell(words):
+        reporter.warn(
+            f"{runtime.name} containers have this machine's network: a server that a shell starts "
+            f"is open to other machines, unless --host {LOOPBACK} stands behind it."
+        )
     status = _run(runtime, request)
     if status:
         raise RuntimeFailure(f"container exited with status {status}")
+
+
+def in_a_shell(words: Sequence[str]) -> bool:
+    """Whether a line for a shell starts Cog's server where nobody but that line can say where it listens."""
+    return any(SERVER in word and word != SERVER and "--host" not in word for word in words)
 
 
 def _run(runtime: Runtime, request: ContainerRequest) -> int:

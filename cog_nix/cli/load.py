@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.archives import KINDS
 from cog_nix.cli.build import Tag  # noqa: TC001 - typer reads the annotations
 from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import reporter
@@ -28,9 +29,9 @@ File = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add ``load`` to the command line."""
-    app.command(
-        "load", help="Load an image into the runtime (Docker, where it is), from ./result or an archive."
-    )(load)
+    app.command("load", help="Load an image into Docker, or another --runtime, from ./result or an archive.")(
+        load
+    )
 
 
 def load(*, file: File = "./result", tag: Tag = None) -> None:
@@ -55,7 +56,7 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
     from cog_nix import archive_program  # noqa: PLC0415 - a faster --help
 
     with tempfile.TemporaryDirectory(prefix="cog-nix-load-") as folder:
-        path = _from_stdin(Path(folder)) if file == "-" else Path(file)
+        path = _from_stdin(Path(folder)) if file == "-" else _named(file)
         if not path.exists():
             raise ImageError(f"{file} is not there.", hint="Build first, or name an archive.")
         try:
@@ -66,6 +67,14 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
             yield archive_program.program(path, Path(folder)), name
         else:
             yield path.resolve(), ImageDescription.read(path).tag
+
+
+def _named(file: str) -> Path:
+    """Return the path of what may be named as ``build -o`` names it, with the kind in front."""
+    path = Path(file)
+    if path.exists():
+        return path
+    return next((Path(file.removeprefix(f"{kind}:")) for kind in KINDS if file.startswith(f"{kind}:")), path)
 
 
 def _from_stdin(folder: Path) -> Path:

@@ -117,3 +117,16 @@ def test_the_playground_is_upstreams(
     assert run(["serve", "--playground", "--playground-port", "0", "-p", "81"]) == 0
     wanted = "playground --no-open --target http://127.0.0.1:81 --host 0.0.0.0 --port 0\n"
     assert seen.read_text() == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "open_to_others"),
+    [
+        pytest.param(["sh", "-c", "cd x && python -m cog.server.http"], True, id="shell"),
+        pytest.param(["sh", "-c", "python -m cog.server.http --host 127.0.0.1"], False, id="shell-with-host"),
+        pytest.param(["python", "-m", "cog.server.http"], False, id="no-shell"),
+        pytest.param(["python", "train.py"], False, id="no-server"),
+    ],
+)
+def test_a_server_that_only_a_shell_knows_of(words: list[str], *, open_to_others: bool) -> None:
+    assert exec_command.in_a_shell(words) == open_to_others

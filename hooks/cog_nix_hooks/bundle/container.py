@@ -71,7 +71,9 @@ def start_container(
         ]
         connection = None
         if request.interactive or request.tty:
-            running, connection = connected(command, folder, stdin=request.stdin, tty=request.tty)
+            running, connection = connected(
+                command, folder, stdin=request.stdin, tty=request.tty, size=request.size
+            )
             stack.callback(connection.close)
         else:
             running = subprocess.Popen(

@@ -144,7 +144,7 @@ class ImageStore:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
             try:
                 found = self._unpack_archive(process.stdout, missing, bar)
-            except tarfile.TarError as error:
+            except (tarfile.TarError, EOFError) as error:
                 process.wait()
                 raise _broken(program, _text(complaints) or str(error)) from error
             except BaseException:

@@ -42,6 +42,7 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
         "ociVersion": "1.0.2",
         "process": {
             "terminal": process.tty,
+            **_console(process),
             "user": {"uid": process.user.uid, "gid": process.user.gid},
             "args": list(process.args),
             "env": [f"{key}={value}" for key, value in process.env.items()],
@@ -58,6 +59,14 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
             "seccomp": oci_section(),
         },
     }
+
+
+def _console(process: Process) -> dict[str, Any]:
+    """Return the size that the engine gives to a terminal before the program can look at it."""
+    if not (process.tty and process.size):
+        return {}
+    rows, columns = process.size
+    return {"consoleSize": {"height": rows, "width": columns}}
 
 
 def binds(process: Process, hosts: Path) -> list[tuple[Path, str]]:

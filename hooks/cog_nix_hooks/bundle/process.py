@@ -38,6 +38,8 @@ class Process:
     """``(host path, container path)``."""
     port: int | None
     """Where its server listens on this machine; None: nobody asked for port 5000."""
+    size: tuple[int, int] | None = None
+    """Rows and columns of its terminal when it starts."""
     hosts: tuple[str, ...] = ()
     """Lines that its ``/etc/hosts`` has beside this machine's."""
 
@@ -87,7 +89,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
             hint=f"Is {args[0]} in the image? Programs come with system_packages and python_packages.",
         )
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
-    return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, hosts)
+    return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, request.size, hosts)
 
 
 def _tell_where(

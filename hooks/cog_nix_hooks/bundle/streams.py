@@ -91,7 +91,7 @@ class Connection:
 
 
 def connected(
-    command: list[str], folder: Path, *, stdin: bool, tty: bool
+    command: list[str], folder: Path, *, stdin: bool, tty: bool, size: tuple[int, int] | None = None
 ) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start a command with streams of its own.
 
@@ -100,10 +100,13 @@ def connected(
         folder: where.
         stdin: whether it reads.
         tty: whether its streams are a terminal, which then controls its session.
+        size: rows and columns of the terminal from the first moment on.
     """
     if tty:
         near, far = os.openpty()
         try:
+            if size:
+                resize(near, *size)
             process = subprocess.Popen(
                 ["setsid", "--ctty", *command], cwd=folder, stdin=far, stdout=far, stderr=far
             )

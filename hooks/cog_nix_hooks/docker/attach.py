@@ -17,6 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import docker
 
     from cog_nix.spec import Streams
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _CHUNK = 1 << 16
-_PODMAN_LOST_INPUT = re.compile(rb"Error: read unixpacket \S+/attach: read: connection reset by peer\n")
+_PODMAN_LOST_INPUT = re.compile(
+    rb"Error: (read|write) unixpacket \S+/attach: \1: (connection reset by peer|broken pipe)\n"
+)
 """What Podman says on the container's stderr when that ended without reading all its input."""
 
 
@@ -44,6 +48,10 @@ class Attachment:
         self._socket: Any = getattr(self._holder, "_sock", self._holder)
         self._socket.settimeout(None)  # the SDK's is a minute; a model may be silent for longer
         self._tty = tty
+        self.copied = {"stdout": 0, "stderr": 0}
+        """Bytes that came out of each stream."""
+        self.torn = False
+        """Whether the connection was cut before the container's end, so that some output may be missing."""
 
     def copy(self, streams: Streams) -> None:
         """Copy in both directions until the container's end closes."""
@@ -64,6 +72,17 @@ class Attachment:
                 sender.join()
             os.close(awake)
 
+    def complete(self, streams: Streams, logged: Callable[[str], bytes]) -> None:
+        """Hand on what a torn connection did not bring.
+
+        Args:
+            streams: where output goes.
+            logged: returns all that the container wrote to ``stdout`` or ``stderr``.
+        """
+        for name, size in [*self.copied.items()]:
+            if missing := logged(name)[size:]:
+                self._hand_on(streams, name, missing)
+
     def close(self) -> None:
         """Close the connection; the container goes on."""
         with suppress(OSError):
@@ -78,6 +97,8 @@ class Attachment:
         with suppress(OSError):  # the container ended without reading everything
             while awake not in (ready := select.select([stdin, awake], [], [])[0]) and ready:
                 data = os.read(stdin, _CHUNK)
+                if not data and self._tty:  # it has no end, and Docker would take this for output's too
+                    return
                 if not data:
                     self._socket.shutdown(socket.SHUT_WR)
                     return
@@ -86,20 +107,27 @@ class Attachment:
     def _receive(self, streams: Streams) -> None:
         if self._tty:
             while data := self._receive_some(_CHUNK):
-                _write(streams.stdout, data)
+                self._hand_on(streams, "stdout", data)
             return
         while header := self._exactly(_HEADER.size):
             number, length = _HEADER.unpack(header)
             body = self._exactly(length)
             if number != _STDERR:
-                _write(streams.stdout, body)
-            elif not _PODMAN_LOST_INPUT.fullmatch(body):
-                _write(streams.stderr, body)
+                self._hand_on(streams, "stdout", body)
+            elif _PODMAN_LOST_INPUT.fullmatch(body):
+                self.torn = True
+            else:
+                self._hand_on(streams, "stderr", body)
+
+    def _hand_on(self, streams: Streams, name: str, data: bytes) -> None:
+        _write(getattr(streams, name), data)
+        self.copied[name] += len(data)
 
     def _receive_some(self, most: int) -> bytes:
         try:
             data: bytes = self._socket.recv(most)
         except ConnectionResetError:  # Podman, when the container has not read all its input
+            self.torn = True
             return b""
         return data
 

@@ -143,7 +143,16 @@ class DockerContainer:
         if attachment is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
         attachment.copy(streams)
-        return int(self._client.wait(self._name, timeout=None)["StatusCode"])
+        status = int(self._client.wait(self._name, timeout=None)["StatusCode"])
+        if attachment.torn:
+            attachment.complete(streams, self._logged)
+        return status
+
+    def _logged(self, name: str) -> bytes:
+        with suppress(docker.errors.APIError):  # its logs may go where they cannot be read
+            text: bytes = self._client.logs(self._name, stdout=name == "stdout", stderr=name == "stderr")
+            return text
+        return b""
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal its size, in characters."""

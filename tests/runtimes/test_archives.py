@@ -1,0 +1,66 @@
+"""Images from archives, as ``cog-nix load`` hands them to each runtime."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix import archive_program
+from cog_nix.report import SilentReporter
+from cog_nix_hooks.bundle.runtime import BundleRuntime
+from tests.runtimes.test_streams import converse
+from tests.runtimes.test_streams import shell as request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.spec import Runtime
+
+IMAGE = "cog-nix-test-streams"
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": lambda data: gzip.compress(data[:512], 1) + gzip.compress(data[512:], 1),
+    "zstandard": lambda data: subprocess.check_output(["zstd", "-q", "-c"], input=data),
+}
+
+
+def saved(program: Path, folder: Path, compression: str) -> Path:
+    """Write a Docker archive whose layers are compressed; return the program that stands for it."""
+    path = folder / "image.tar"
+    plain = io.BytesIO(subprocess.check_output([program]))
+    with tarfile.open(fileobj=plain) as old, tarfile.open(path, "w") as new:
+        for member in old:
+            stream = old.extractfile(member)
+            data = stream.read() if stream else b""
+            if member.name.endswith(".tar"):
+                data = COMPRESSED[compression](data)
+            member.size = len(data)
+            new.addfile(member, io.BytesIO(data))
+    return archive_program.program(path, folder)
+
+
+@pytest.mark.parametrize("compression", ["plain", "gzip"])
+def test_an_archive_is_the_image(anywhere: Runtime, shell: Path, tmp_path: Path, compression: str) -> None:
+    expected = anywhere.image_id(IMAGE)
+    archive = saved(shell, tmp_path, compression)
+    loaded = anywhere.load(archive, [f"{IMAGE}:{compression}"], SilentReporter())
+    assert loaded == expected == anywhere.image_id(f"{IMAGE}:{compression}")
+    assert converse(anywhere, request("echo $A"), b"") == (0, b"image\n", b"")
+
+
+@pytest.mark.parametrize("compression", ["plain", "gzip", "zstandard"])
+def test_layers_come_out_of_an_archive(shell: Path, tmp_path: Path, compression: str) -> None:
+    made = BundleRuntime(tmp_path / "bundle")
+    archive = saved(shell, tmp_path, compression)
+    said = json.loads(subprocess.check_output([archive, "--inspect"]))
+    assert made.load(archive, [IMAGE], SilentReporter()) == said["id"]
+    assert made.find(IMAGE).config["WorkingDir"] == "/src"
+    for diff_id in said["diff_ids"]:
+        assert made._store.layers.has(diff_id)
