@@ -196,7 +196,7 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
         known = facts.release_of(name, version) if version else None
         if known and not known.fits(python):
             raise LockError(
-                f"{request.asked_in}: {name} {version} has no wheels for Python {python}: there are some for"
+                f"{request.place(name)}: {name} {version} has no wheels for Python {python}: there are some for"
                 f" {_span(known.pythons)}",
                 hint=_other_python(name, python, known),
             )
@@ -208,7 +208,7 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
         fitting = torch.companions(name) if torch else ()
         if torch and version and other and other != torch and fitting and not _is_open(name, version):
             raise LockError(
-                f"{request.asked_in}: {name} {version} is made for torch {other.version}, and torch"
+                f"{request.place(name)}: {name} {version} is made for torch {other.version}, and torch"
                 f" {torch.version} is asked for",
                 hint=f"Beside torch {torch.version}: {name}=={fitting[-1]}.",
             )
@@ -242,7 +242,7 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     if len(set(found.values())) > 1:
         pins = " and ".join(f"{name}=={named.versions[name]}" for name in found)
         raise LockError(
-            f"{request.asked_in}: {pins} are built for different CUDA releases and do not work together",
+            f"{request.place(next(iter(found)))}: {pins} are built for different CUDA releases and do not work together",
             hint=f"Write the same local version behind both: +{next(iter(found.values()))}.",
         )
     local = next(iter(found.values()), "")
@@ -252,7 +252,7 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     if known and known.cudas and cuda and cuda not in known.cudas:
         name = next(iter(found))
         raise LockError(
-            f"{request.asked_in}: {name} {named.versions[name]} does not exist: torch {known.version} has"
+            f"{request.place(name)}: {name} {named.versions[name]} does not exist: torch {known.version} has"
             f" builds for CUDA {_listed(known.cudas)} and for the CPU",
             hint=_other_build(cuda, known),
         )
