@@ -14,7 +14,8 @@ from cog_nix.lock import cog_base
 from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
-from cog_nix.lock.resolve import Resolver, _build_pins, _commits
+from cog_nix.lock.pins import Pins
+from cog_nix.lock.resolve import Resolver
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins import Plugins
 from cog_nix.report import SilentReporter
@@ -705,14 +706,14 @@ def test_branches_stay_at_their_commits(
         replace(wheel, artifact=replace(wheel.artifact, url=wheel.origin)) if wheel.origin else wheel
         for wheel in former.wheels
     )
-    assert _commits(replace(former, wheels=wheels), upgrade) == expected
-    assert _commits(None, upgrade) == {}
+    assert Pins(replace(former, wheels=wheels), upgrade).commits == expected
+    assert Pins(None, upgrade).commits == {}
 
 
 def test_what_sources_were_built_with_stays(lock: Callable[..., Lock]) -> None:
-    assert _build_pins(lock(), Upgrade()) == {"flash-attn": {"setuptools": "80.0"}}
-    assert _build_pins(lock(), Upgrade(everything=True)) == {}
-    assert _build_pins(None, Upgrade()) == {}
+    assert Pins(lock(), Upgrade()).builds == {"flash-attn": {"setuptools": "80.0"}}
+    assert Pins(lock(), Upgrade(everything=True)).builds == {}
+    assert Pins(None, Upgrade()).builds == {}
 
 
 _TOOLKIT = ToolkitChoice(

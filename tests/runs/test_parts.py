@@ -12,6 +12,7 @@ import archive
 import changes
 import distributions
 import installed
+import listing
 import overlay
 import pytest
 import run
@@ -88,7 +89,7 @@ def test_only_what_changed_is_taken(tmp_path: Path, lower: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     view = unpack.unpack([lower], root)
-    before = changes.snapshot(root)
+    before = listing.snapshot(root)
     (root / "usr/bin/tool").unlink()
     (root / "usr/bin/new").write_bytes(b"new")
     (root / "usr/bin/also-new").hardlink_to(root / "usr/bin/new")
@@ -96,7 +97,7 @@ def test_only_what_changed_is_taken(tmp_path: Path, lower: Path) -> None:
     (root / "var/log").mkdir(parents=True)
     (root / "var/log/apt.log").write_text("now")
     os.mkfifo(root / "pipe")
-    changed, gone = changes.between(before, dict(changes.walk(root)))
+    changed, gone = changes.between(before, dict(listing.walk(root)))
     taken = changes.Changes(root, view, view)
     taken.add(changed)
     taken.remove(gone)
@@ -112,9 +113,9 @@ def test_what_only_the_build_has_leaves_no_trace(tmp_path: Path, lower: Path) ->
     root.mkdir()
     tools = fragment(tmp_path / "tools", *archive.folders("opt"), file("opt/gcc"))
     view = unpack.unpack([lower, tools], root)
-    before = changes.snapshot(root)
+    before = listing.snapshot(root)
     (root / "opt/gcc").unlink()
-    changed, gone = changes.between(before, dict(changes.walk(root)))
+    changed, gone = changes.between(before, dict(listing.walk(root)))
     taken = changes.Changes(root, view, unpack.view([lower]))
     taken.add(changed)
     taken.remove(gone)

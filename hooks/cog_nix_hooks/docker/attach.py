@@ -8,6 +8,7 @@ number, three zeros, length as big-endian 32 bits) and a body. What is sent into
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import struct
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _CHUNK = 1 << 16
+_PODMAN_LOST_INPUT = re.compile(rb"Error: read unixpacket \S+/attach: read: connection reset by peer\n")
+"""What Podman says on the container's stderr when that ended without reading all its input."""
 
 
 class Attachment:
@@ -87,7 +90,11 @@ class Attachment:
             return
         while header := self._exactly(_HEADER.size):
             number, length = _HEADER.unpack(header)
-            _write(streams.stderr if number == _STDERR else streams.stdout, self._exactly(length))
+            body = self._exactly(length)
+            if number != _STDERR:
+                _write(streams.stdout, body)
+            elif not _PODMAN_LOST_INPUT.fullmatch(body):
+                _write(streams.stderr, body)
 
     def _receive_some(self, most: int) -> bytes:
         try:

@@ -1,0 +1,82 @@
+"""What a former lock says of packages that are to stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.lock.upgrade import INTERPRETER
+
+if TYPE_CHECKING:
+    from cog_nix.lock.model import Interpreter, Lock, NixPackage, Seed, Toolkit
+    from cog_nix.lock.upgrade import Upgrade
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The pins that are kept; none where there was no lock."""
+
+    former: Lock | None
+    upgrade: Upgrade
+
+    @property
+    def interpreter(self) -> Interpreter | None:
+        """The project's Python."""
+        return self.former.interpreter if self.former and self.upgrade.keeps(INTERPRETER) else None
+
+    @property
+    def seed(self) -> Seed | None:
+        """The builders' Python."""
+        return self.former.seed if self.former and not self.upgrade.everything else None
+
+    @property
+    def toolkit(self) -> Toolkit | None:
+        """The compiler for GPUs."""
+        return self.former.toolkit if self.former and not self.upgrade.everything else None
+
+    @property
+    def debs(self) -> dict[str, str]:
+        """Versions of system packages by name."""
+        debs = self.former.debs if self.former else ()
+        return {deb.package: deb.version for deb in debs if self.upgrade.keeps(deb.package)}
+
+    @property
+    def wheels(self) -> dict[str, str]:
+        """Versions of Python packages by name."""
+        wheels = self.former.wheels if self.former else ()
+        return {wheel.name: wheel.version for wheel in wheels if self.upgrade.keeps(wheel.name)}
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why Python packages are what they are, by name."""
+        return {name: reason for name, reason in self.told.items() if name in self.wheels}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """All reasons of the lock so far, by package."""
+        return dict(self.former.reasons) if self.former else {}
+
+    @property
+    def packages(self) -> dict[str, NixPackage]:
+        """Nix packages by reference."""
+        packages = self.former.packages if self.former else ()
+        return {package.reference: package for package in packages if self.upgrade.keeps(package.reference)}
+
+    @property
+    def builds(self) -> dict[str, dict[str, str]]:
+        """Versions that sources were built with, by the source's name."""
+        return {
+            wheel.name: {one.name: one.version for one in wheel.source.requires}
+            for wheel in (self.former.wheels if self.former else ())
+            if wheel.source and self.upgrade.keeps(wheel.name)
+        }
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """Commits of git sources, by ``git+REPOSITORY@REVISION``."""
+        found = {}
+        for wheel in self.former.wheels if self.former else ():
+            if wheel.source and wheel.source.kind == "git" and self.upgrade.keeps(wheel.name):
+                repository, _, commit = wheel.artifact.url.rpartition("@")
+                found[f"{repository}@{wheel.source.revision}"] = commit
+        return found
