@@ -6,9 +6,9 @@
 
 Without names all are run but ``import-torch``, which needs 12 GB of disk. Each works on a copy of
 examples/hello-world (that one of examples/torch-demo) and removes what it made. Downloads are cached before
-anything is timed, so no network is measured. The comparison, where there is one, is the least that a Dockerfile
-could do on this machine: everything but the model's source is in the base image already, and the Dockerfile
-copies the source onto it. It says nothing about installing packages.
+anything is timed, so no network is measured. The comparison, where there is one, is the least that a
+Dockerfile could do on this machine: everything but the model's source is in the base image already, and the
+Dockerfile copies the source onto it. It says nothing about installing packages.
 """
 
 from __future__ import annotations
