@@ -113,14 +113,18 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def resolver(
-        self, project: Project, config: Config, settings: Settings, asked: Mapping[str, str]
-    ) -> Resolver:
-        """Return what makes locks; ``asked`` says where each system package is asked for."""
+    def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
+        """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
 
-        context = self.context(settings, project, config.build.requirements)
-        return Resolver(self.plugins, context, optional_nix(), asked)
+        context = self.context(settings, project, loaded.config.build.requirements)
+        return Resolver(
+            self.plugins,
+            context,
+            optional_nix(),
+            asked_in(project, loaded),
+            python_asked_in(project, loaded),
+        )
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -145,7 +149,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     ask(services.plugins, "before_build", project=project, config=config)
     api = read_api(project, config, options.openapi)
     nix = nix_store.discover()
-    resolver = functools.partial(services.resolver, project, config, settings, asked_in(project, loaded))
+    resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
@@ -232,6 +236,17 @@ def asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:
     }
 
 
+def python_asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:
+    """Return where each Python package is asked for first, by normalised name (PEP 503)."""
+    document = loaded.document
+    file = document.value(str, "build", "python_requirements") or project.config_path.name
+    places: dict[str, str] = {}
+    for line in cog_config.requirement_lines(document, project.root):
+        if found := _REQUIREMENT.match(line.text):
+            places.setdefault(re.sub(r"[-_.]+", "-", found[0]).lower(), f"{file}:{line.number}")
+    return places
+
+
 def explain(project: Project, name: str) -> list[str]:
     """Tell why something is in a project's image.
 
@@ -245,15 +260,9 @@ def explain(project: Project, name: str) -> list[str]:
     if lock is None:
         raise LockError(f"There is no {project.lock_path.name} yet.", hint="Make it with:  cog-nix lock")
     loaded = cog_config.load(project)
-    document = loaded.document
-    file = document.value(str, "build", "python_requirements") or project.config_path.name
-    python: dict[str, str] = {}
-    for line in cog_config.requirement_lines(document, project.root):
-        if found := _REQUIREMENT.match(line.text):
-            python.setdefault(lock_explain.normalised(found[0]), f"{file}:{line.number}")
     base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
     asked = {**base, **asked_in(project, loaded)}
-    return lock_explain.explain(lock, name, lock_explain.Asked(asked, python))
+    return lock_explain.explain(lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded)))
 
 
 def optional_nix() -> nix_store.Nix | None:

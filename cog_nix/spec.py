@@ -152,6 +152,12 @@ class PythonRequest:
     """Why packages are what they are, from the former lock, by name: what need not be tried again."""
     asked_in: str = "cog.yaml"
     """The file that the requirements stand in, for error messages."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where each package is asked for, by normalised name (PEP 503): ``requirements.txt:3``."""
+
+    def place(self, name: str) -> str:
+        """Return where a package is asked for, as far as that is known."""
+        return self.places.get(name, self.asked_in)
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,8 @@ def lock(
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     former = former_lock(project, moving)
     policy = Policy(update=True, upgrade=moving, links=True, cog_base=use_cog_base_image)
-    config, asked = loaded.config, building.asked_in(project, loaded)
     new = ensure_lock(
-        project, config, settings, policy, lambda: services.resolver(project, config, settings, asked)
+        project, loaded.config, settings, policy, lambda: services.resolver(project, loaded, settings)
     )
     lines = changes(former, new)
     for line in lines:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def _for_tensorflow(cuda: str | None, cudnn: str | None, version: str) -> Versio
     """TensorFlow's wheels need exactly the CUDA and cuDNN they were built with."""
     built_cuda, built_cudnn = _table()["tensorflow"].get(version, ("", ""))
     if not cuda and not built_cuda:
-        raise GpuError("tensorflow", _unknown("tensorflow", version), "Name the version to use: build.cuda")
+        raise GpuError("tensorflow", _unknown("tensorflow", version), _other("tensorflow", version))
     if cuda and built_cuda and not cuda.startswith(built_cuda.partition(".")[0]):
         text = f"TensorFlow {version} is incompatible with CUDA {cuda}: it requires CUDA {built_cuda}"
         raise GpuError("cuda", text, f'Write: cuda: "{built_cuda}", or leave it out.')
@@ -116,7 +116,7 @@ def _for_torch(cuda: str | None, cudnn: str | None, version: str) -> Versions:
     """PyTorch's wheels bring their own CUDA, so another one is a warning only."""
     built = _cudas_of_torch(version)
     if not cuda and not built:
-        raise GpuError("torch", _unknown("torch", version), "Name the version to use: build.cuda")
+        raise GpuError("torch", _unknown("torch", version), _other("torch", version))
     chosen = cuda or max(built, key=_numbers)
     warning = ""
     if cuda and not any(_numbers(other)[:2] == _numbers(cuda)[:2] for other in built):
@@ -152,6 +152,15 @@ def _latest_cudnn(cuda: str) -> str:
 
 def _unknown(package: str, version: str) -> str:
     return f"cog doesn't know what CUDA version is compatible with {package}=={version}"
+
+
+def _other(package: Literal["torch", "tensorflow"], version: str) -> str:
+    """Return what to write instead: a CUDA version, or the nearest releases that one is known of."""
+    wanted = _numbers(version)
+    known = sorted(_table()[package], key=_numbers)
+    near = [one for one in known if _numbers(one)[:2] == wanted[:2]] or [known[0], known[-1]]
+    names = " or ".join(f"{package}=={one}" for one in dict.fromkeys((near[0], near[-1])))
+    return f"Name the version to use: build.cuda. Or take a release whose CUDA is known, such as {names}."
 
 
 def _list_of(what: str, versions: Sequence[str]) -> str:

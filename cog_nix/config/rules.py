@@ -175,7 +175,8 @@ def _gpu(document: Document, root: Path) -> Iterator[Problem]:
     try:
         derive(cuda, cudnn, [line.text for line in lines])
     except GpuError as error:
-        pin = next((line for line in lines if re.match(rf"{error.subject}\b", line.text)), None)
+        # A package whose name begins like it (cuda-python) is another one.
+        pin = next((line for line in lines if re.match(rf"{error.subject}(?![\w.-])", line.text)), None)
         if pin:
             yield Problem(pin.number, error.text, error.fix, name=name)
         else:

@@ -14,7 +14,8 @@ def changes(former: Lock | None, new: Lock) -> list[str]:
     """Return a line for each package that came, went or moved; one summary line for a first lock."""
     packages = _packages(new)
     if former is None:
-        return [f"Locked {len(new.debs)} Debian packages and {len(new.wheels)} Python packages"]
+        builds = f", and {new.toolkit.name} for builds" if new.toolkit else ""
+        return [f"Locked {len(new.debs)} Debian packages and {len(new.wheels)} Python packages{builds}"]
     old = _packages(former)
     lines = [f"added    {name} {version}" for name, version in packages.items() if name not in old]
     lines += [f"removed  {name} {version}" for name, version in old.items() if name not in packages]
@@ -30,4 +31,14 @@ def _packages(lock: Lock) -> dict[str, str]:
     debs = {deb.package: deb.version for deb in lock.debs}
     if lock.interpreter.artifact:  # otherwise it is one of the packages
         debs[INTERPRETER] = lock.interpreter.version
-    return debs | {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}
+    wheels = {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}
+    return debs | wheels | _for_builds(lock)
+
+
+def _for_builds(lock: Lock) -> dict[str, str]:
+    """Return what the compiler for GPUs is made of, apart from what the image has of the same name."""
+    if lock.toolkit is None:
+        return {}
+    found = {deb.package: deb.version for deb in lock.toolkit.debs}
+    found |= {wheel.name: wheel.version for wheel in lock.toolkit.wheels}
+    return {f"{name} ({lock.toolkit.name} for builds)": version for name, version in found.items()}

@@ -42,7 +42,8 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
 
     Args:
         lock: of the image.
-        name: of a system package or a Python package, or a library's soname.
+        name: of a system package or a Python package, a library's soname, or of the compiler for GPUs or a
+            part of it (``nvcc``).
         asked: what the project names.
 
     Returns:
@@ -58,13 +59,14 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
         lines += _deb(lock, debs[name], asked)
     if normalised(name) in wheels:
         lines += _wheel(lock, wheels[normalised(name)], asked)
+    lines += _toolkit(lock, name)
     if lines:
         return lines
     for package, reason in lock.reasons:
         if name in reason.split() and package in debs:
             lines += [f"{name} is a library of {package}", *_deb(lock, debs[package], asked)]
     if not lines:
-        raise _unknown(name, [*debs, *wheels])
+        raise _unknown(name, [*debs, *wheels, *_parts(lock)])
     return lines
 
 
@@ -86,6 +88,34 @@ def _wheel(lock: Lock, wheel: Wheel, asked: Asked) -> list[str]:
     lines = [f"{wheel.name} {wheel.version} (Python package)"]
     lines += [_INDENT + reason for name, reason in lock.reasons if name == wheel.name]
     return [*lines, *_chain(wheel.name, depends, _python_roots(lock, asked))]
+
+
+def _parts(lock: Lock) -> dict[str, str]:
+    """Return what the compiler for GPUs is made of: what each package is, by name."""
+    if lock.toolkit is None:
+        return {}
+    parts = {deb.package: f"{deb.package} {deb.version} (Debian package)" for deb in lock.toolkit.debs}
+    return parts | {
+        wheel.name: f"{wheel.name} {wheel.version} (Python package)" for wheel in lock.toolkit.wheels
+    }
+
+
+def _toolkit(lock: Lock, name: str) -> list[str]:
+    """Tell what the compiler for GPUs has of a name, and which builds see it."""
+    if lock.toolkit is None:
+        return []
+    parts = _parts(lock)
+    whole = name.casefold() in {lock.toolkit.name.casefold(), lock.toolkit.name.casefold().split()[0]}
+    found = [text for part, text in parts.items() if name == part or name in part.split("-")]
+    if not whole and not found:
+        return []
+    builds = [wheel.name for wheel in lock.wheels if wheel.source and wheel.source.device_code]
+    seen = [*(["the commands of cog.yaml"] if lock.toolkit.commands else []), *builds]
+    return [
+        *([f"{lock.toolkit.name} (compiler for GPUs)", *parts.values()] if whole else found),
+        f"{_INDENT}is there while the image is built, and not in the image",
+        f"{_INDENT}{lock.toolkit.name} is seen by {', '.join(seen)}",
+    ]
 
 
 def _python_roots(lock: Lock, asked: Asked) -> Iterator[_Roots]:

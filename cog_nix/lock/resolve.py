@@ -59,6 +59,8 @@ class Resolver:
     nix: Nix | None = None
     asked_in: Mapping[str, str] = field(default_factory=dict)
     """Where each system package is asked for (``cog.yaml:7``), for error messages."""
+    python_asked_in: Mapping[str, str] = field(default_factory=dict)
+    """Where each Python package is asked for, by normalised name."""
 
     @property
     def _ask(self) -> Resolvers:
@@ -191,6 +193,7 @@ class Resolver:
             cuda=config.build.cuda_named,
             reasons=pins.reasons,
             asked_in=config.build.python_requirements or question.project.config_path.name,
+            places=self.python_asked_in,
         )
 
     def _python(

@@ -54,6 +54,10 @@ class Changes:
         if path not in self._image.files or self._data(path) != data:
             self._entries[path] = entry
 
+    def __contains__(self, path: str) -> bool:
+        """Say whether the image has something at a path, before the command or from it."""
+        return path in self._entries or path in self._image
+
     def remove(self, paths: AbstractSet[str]) -> None:
         """Hide files that the image has (OCI image-spec, "Whiteouts")."""
         gone = {path for path in paths if path in self._image}

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sIIB3xI12x")
@@ -73,6 +77,17 @@ def read(data: bytes) -> Cache:
         )
     except (struct.error, ValueError) as error:
         raise NotACacheError(f"it is damaged: {error}") from error
+
+
+def reduced(data: bytes, there: Callable[[str], bool]) -> bytes:
+    """Return a file without the libraries whose paths are not there; as it is when all are.
+
+    Raises:
+        NotACacheError: they are of another format.
+    """
+    known = read(data)
+    kept = tuple(library for library in known.libraries if there(library.path))
+    return write(replace(known, libraries=kept)) if kept != known.libraries else data
 
 
 def _string(data: bytes, offset: int) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ import compiling
 import handover
 import inputs
 import installed
+import ldcache
 import listing
 import namespace
 import overlay
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.commands import Instruction
 
+_CACHE = "etc/ld.so.cache"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 _POLICY = "usr/sbin/policy-rc.d"
 _APT_CONFIGURATION = "etc/apt/apt.conf.d/zz-cog-nix"
@@ -228,7 +231,20 @@ def keep(system: System, before: listing.Times, spec: dict[str, Any], command: s
         and (not path.endswith("/__pycache__") or path in folders)
     )
     taken.remove(gone)
+    if _CACHE in changed:
+        forget_libraries(root, taken)
     return taken
+
+
+def forget_libraries(root: Path, taken: changes.Changes) -> None:
+    """Take the build's own libraries out of the dynamic linker's cache that a command's ldconfig(8) wrote."""
+
+    def there(path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return (places.inside(root, folder) / name).relative_to(root).as_posix() in taken
+
+    with suppress(ldcache.NotACacheError, OSError):  # somebody's own
+        taken.replace(_CACHE, ldcache.reduced((root / _CACHE).read_bytes(), there))
 
 
 def main() -> None:

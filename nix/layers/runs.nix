@@ -45,6 +45,7 @@ let
         "deb"
         "handover"
         "installed"
+        "ldcache"
         "listing"
         "namespace"
         "overlay"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.lock.changes import changes
-from cog_nix.lock.model import Artifact, Interpreter
+from cog_nix.lock.model import Artifact, Interpreter, Toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,3 +65,16 @@ def test_an_interpreter_that_is_no_package_has_a_line(lock: Callable[..., Lock])
         for version in ("3.12.10", "3.12.11")
     )
     assert changes(old, new) == ["changed  python 3.12.10 -> 3.12.11"]
+
+
+def test_the_compiler_for_gpus_has_lines_of_its_own(
+    lock: Callable[..., Lock], deb: Callable[..., Deb], wheel: Callable[..., Wheel]
+) -> None:
+    old = Toolkit("CUDA 12.4", (), (wheel("numpy", "12.4.131"),))
+    new = Toolkit("CUDA 13.0", (deb("libcuda1", "550"),), (wheel("numpy", "13.0.88"),))
+    assert changes(None, lock(toolkit=old))[0].endswith("3 Python packages, and CUDA 12.4 for builds")
+    assert changes(lock(toolkit=old), lock(toolkit=new)) == [
+        "added    libcuda1 (CUDA 13.0 for builds) 550",
+        "added    numpy (CUDA 13.0 for builds) 13.0.88",
+        "removed  numpy (CUDA 12.4 for builds) 12.4.131",
+    ]

@@ -10,6 +10,7 @@ import pytest
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.explain import Asked, explain
+from cog_nix.lock.model import Source, Toolkit
 from conftest import cog_nix
 
 if TYPE_CHECKING:
@@ -184,3 +185,58 @@ def test_the_command_line_tells_it(whole: Lock, tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "libgl is not in the lock." in wrong.stderr
     assert "Did you mean libgl1" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines"),
+    [
+        pytest.param(
+            ("nvcc", True),
+            [
+                "nvidia-cuda-nvcc-cu12 12.4.131 (Python package)",
+                "  is there while the image is built, and not in the image",
+                "  CUDA 12.4 is seen by the commands of cog.yaml, ops",
+            ],
+            id="a-part",
+        ),
+        pytest.param(
+            ("cuda", False),
+            [
+                "CUDA 12.4 (compiler for GPUs)",
+                "libcuda1 550 (Debian package)",
+                "nvidia-cuda-nvcc-cu12 12.4.131 (Python package)",
+                "  is there while the image is built, and not in the image",
+                "  CUDA 12.4 is seen by ops",
+            ],
+            id="all-of-it",
+        ),
+    ],
+)
+def test_the_compiler_for_gpus_is_told_of(
+    lock: Callable[..., Lock],
+    deb: Callable[..., Deb],
+    wheel: Callable[..., Wheel],
+    asked: tuple[str, bool],
+    lines: list[str],
+) -> None:
+    name, commands = asked
+    toolkit = Toolkit(
+        "CUDA 12.4",
+        (deb("libcuda1", "550"),),
+        (wheel("nvidia-cuda-nvcc-cu12", "12.4.131"),),
+        commands=commands,
+    )
+    compiled = replace(wheel("ops"), source=Source("sdist", device_code=True))
+    made = lock(wheels=(*lock().wheels, compiled), toolkit=toolkit)
+    assert explain(made, name, _ASKED) == lines
+    with pytest.raises(LockError, match=f"{name} is not in the lock"):
+        explain(lock(), name, _ASKED)
+
+
+def test_a_part_of_the_compiler_is_a_suggestion(
+    lock: Callable[..., Lock], wheel: Callable[..., Wheel]
+) -> None:
+    toolkit = Toolkit("CUDA 12.4", (), (wheel("nvidia-cuda-nvcc-cu12", "12.4.131"),))
+    with pytest.raises(LockError) as caught:
+        explain(lock(toolkit=toolkit), "nvidia-cuda-nvcc", _ASKED)
+    assert caught.value.hint == "Did you mean nvidia-cuda-nvcc-cu12?"

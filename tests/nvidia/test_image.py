@@ -11,13 +11,12 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from conftest import cog_nix
+from conftest import EXAMPLES, cog_nix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BY_NAME = Path(__file__).parent / "projects/cuda-by-name"
-TORCH = Path(__file__).parent / "projects/torch"
 
 pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
 
@@ -28,6 +27,8 @@ for name in "libcublas.so.12 libcublasLt.so.12 libnccl.so.2".split():
 import ctranslate2
 print(ctranslate2.get_cuda_device_count())
 """
+_NO_DRIVER = {"35", "100"}
+"""cudaErrorInsufficientDriver, cudaErrorNoDevice: all is there but for what a machine has to bring."""
 _ALL_OF_IT = """
 import ctypes, pathlib
 for path in sorted(pathlib.Path("/usr/local/lib/python3.13/site-packages/nvidia").glob("*/lib/lib*.so*")):
@@ -79,8 +80,8 @@ def by_name(build_project: Callable[[Path], str]) -> str:
 
 @pytest.fixture(scope="module")
 def torch(build_project: Callable[[Path], str]) -> str:
-    """Return the image of a project with PyTorch and its CUDA."""
-    return build_project(TORCH)
+    """Return the image of a project with PyTorch and its CUDA: the one that tests/examples builds as well."""
+    return build_project(EXAMPLES / "torch-demo")
 
 
 def _inside(image: str, *command: str, env: tuple[str, ...] = ()) -> str:
@@ -103,6 +104,16 @@ def test_libraries_that_are_loaded_by_name_are_found(by_name: str, env: tuple[st
     assert printed.split() == ["libcublas.so.12", "libcublasLt.so.12", "libnccl.so.2", "0"]
 
 
+def test_what_commands_compiled_finds_all_but_the_driver(by_name: str) -> None:
+    count = "import ctypes; print(ctypes.CDLL('libcount.so').devices())"
+    assert _inside(by_name, "python", "-c", count, env=("LD_LIBRARY_PATH=",)).strip() in _NO_DRIVER
+    linked = _inside(by_name, "ldd", "/usr/local/lib/libdriver.so", env=("LD_LIBRARY_PATH=",))
+    lines = {words[0]: words[2] for line in linked.splitlines() if len(words := line.split()) > 2}
+    assert lines["libcudart.so.12"].endswith("site-packages/nvidia/cuda_runtime/lib/libcudart.so.12")
+    assert [name for name, place in lines.items() if place == "not"] == ["libcuda.so.1"]
+
+
+# One of them with commands that use nvcc, and run ldconfig with all that builds have and images lack.
 @pytest.mark.parametrize("image", ["by_name", "torch"])
 def test_ldconfig_in_the_container_changes_nothing(image: str, request: pytest.FixtureRequest) -> None:
     program = "ldconfig -p > /tmp/before && ldconfig && ldconfig -p | diff /tmp/before - && ldconfig -p"
@@ -141,10 +152,10 @@ def test_packages_are_whole(torch: str) -> None:
     assert _inside(torch, "pip", "check") == "No broken requirements found.\n"
 
 
-def _large_files(image: str) -> Iterator[tuple[str, str]]:
-    """Yield ``(sha256, path)`` of files over 1 MB in all layers, as Docker streams them."""
-    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
-        with tarfile.open(fileobj=saving.stdout, mode="r|") as archive:
+def _large_files(result: Path) -> Iterator[tuple[str, str]]:
+    """Yield ``(sha256, path)`` of files over 1 MB in all layers, from the archive that Docker was given."""
+    with subprocess.Popen([result], stdout=subprocess.PIPE) as writing:
+        with tarfile.open(fileobj=writing.stdout, mode="r|") as archive:
             for part in archive:
                 if not part.isreg() or part.name.endswith(".json") or part.size < 1 << 20:
                     continue
@@ -152,9 +163,9 @@ def _large_files(image: str) -> Iterator[tuple[str, str]]:
                     for member in layer:
                         if member.isreg() and member.size > 1 << 20:
                             yield _digest(layer.extractfile(member)), member.name
-        assert saving.stdout
-        saving.stdout.read()
-    assert saving.returncode == 0
+        assert writing.stdout
+        writing.stdout.read()
+    assert writing.returncode == 0
 
 
 def _digest(stream: IO[bytes] | None) -> str:
@@ -165,9 +176,9 @@ def _digest(stream: IO[bytes] | None) -> str:
     return digest.hexdigest()
 
 
-def test_no_large_file_is_there_twice(torch: str) -> None:
+def test_no_large_file_is_there_twice(built_copy: Callable[[Path], Path]) -> None:
     paths: dict[str, list[str]] = {}
-    for digest, path in _large_files(torch):
+    for digest, path in _large_files(built_copy(EXAMPLES / "torch-demo") / "result"):
         paths.setdefault(digest, []).append(path)
     assert len(paths) > 50
     assert [same for same in paths.values() if len(same) > 1] == []

@@ -166,6 +166,27 @@ def test_contradictions_name_what_works(
 
 
 @pytest.mark.parametrize(
+    ("lines", "request_", "place"),
+    [
+        pytest.param(("torch==2.0.1",), {"python": "3.13"}, "ai.txt:4: torch 2.0.1", id="python"),
+        pytest.param(
+            ("torch==2.0.1", "torchvision==0.16.0"), {}, "ai.txt:7: torchvision 0.16.0", id="a-companion"
+        ),
+        pytest.param(
+            ("torch==2.0.1+cu118", "torchvision==0.15.2+cu117"), {}, "ai.txt:4: torch==", id="local-versions"
+        ),
+        pytest.param(("torch==2.0.1+cu121",), {}, "ai.txt:4: torch 2.0.1+cu121", id="no-such-build"),
+        pytest.param(("torchaudio==2.0.2+cu121",), {}, "ai.txt: torchaudio", id="a-line-that-is-not-known"),
+    ],
+)
+def test_contradictions_name_the_line(lines: tuple[str, ...], request_: dict[str, str], place: str) -> None:
+    places = {"torch": "ai.txt:4", "torchvision": "ai.txt:7"}
+    with pytest.raises(LockError) as caught:
+        choice(*lines, gpu=True, asked_in="ai.txt", places=places, **request_)
+    assert caught.value.message.startswith(place)
+
+
+@pytest.mark.parametrize(
     ("lines", "request_", "expected"),
     [
         pytest.param(
@@ -189,7 +210,8 @@ def test_contradictions_name_what_works(
 def test_what_upstream_accepts_is_a_warning(
     lines: tuple[str, ...], request_: dict[str, object], expected: str
 ) -> None:
-    (warning,) = choice(*lines, **request_).warnings  # type: ignore[arg-type]
+    (warning,) = choice(*lines, **request_, places={"torch": "ai.txt:4"}).warnings  # type: ignore[arg-type]
+    assert warning.startswith("ai.txt:4: torch")
     assert expected in warning
 
 

@@ -124,9 +124,9 @@ def test_torch_that_is_required_may_be_stood_in_for(
 def test_a_pin_that_names_the_index_has_no_stand_in(pytorch: PyTorch, ask: Ask) -> None:
     pytorch.refuses = True
     with pytest.raises(LockError) as caught:
-        ask("torch==2.0.1+cu118", gpu=True)
+        ask("torch==2.0.1+cu118", gpu=True, places={"torch": "cog.yaml:5"})
     assert caught.value.message.startswith(
-        "cog.yaml: torch==2.0.1+cu118 is in PyTorch's index cu118 alone, and that does not answer:"
+        "cog.yaml:5: torch==2.0.1+cu118 is in PyTorch's index cu118 alone, and that does not answer:"
     )
     assert "Without +cu118 PyPI's build is taken, which has CUDA 11.7." in (caught.value.hint or "")
 

@@ -12,6 +12,7 @@ import archive
 import changes
 import distributions
 import installed
+import ldcache
 import listing
 import overlay
 import pytest
@@ -120,6 +121,35 @@ def test_what_only_the_build_has_leaves_no_trace(tmp_path: Path, lower: Path) ->
     taken.add(changed)
     taken.remove(gone)
     assert taken.entries() == []
+
+
+def test_the_linker_s_cache_has_what_the_image_has(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    usr = (*archive.folders("usr/lib"), archive.Entry("lib", 0o777, tarfile.SYMTYPE, target="usr/lib"))
+    lower = fragment(tmp_path / "lower", *usr, file("usr/lib/libz.so.1"))
+    tools = fragment(tmp_path / "tools", *archive.folders("usr/lib"), file("usr/lib/libcurl.so.4"))
+    view = unpack.unpack([lower, tools], root)
+    (root / "usr/lib/libmade.so").write_bytes(b"made")
+    (root / "etc").mkdir()
+    listed = [ldcache.Library(name, f"/lib/{name}") for name in ("libz.so.1", "libmade.so", "libcurl.so.4")]
+    (root / "etc/ld.so.cache").write_bytes(ldcache.write(ldcache.Cache(tuple(listed), b"ldconfig")))
+    taken = changes.Changes(root, view, unpack.view([lower]))
+    taken.add(["usr/lib/libmade.so", "etc/ld.so.cache"])
+    run.forget_libraries(root, taken)
+    (cache,) = (entry for entry in taken.entries() if entry.path == "etc/ld.so.cache")
+    assert cache.data is not None
+    assert ldcache.read(cache.data) == ldcache.Cache(tuple(listed[:2]), b"ldconfig")
+
+
+@pytest.mark.parametrize("data", [b"", b"somebody's own"], ids=["empty", "another-format"])
+def test_a_cache_of_another_format_stays(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/ld.so.cache").write_bytes(data)
+    taken = changes.Changes(tmp_path, unpack.View(), unpack.View())
+    taken.add(["etc/ld.so.cache"])
+    run.forget_libraries(tmp_path, taken)
+    assert dict(taken.sources()) == {"etc/ld.so.cache": tmp_path / "etc/ld.so.cache"}
 
 
 def test_everything_is_on_disk_where_there_is_no_overlay(

@@ -61,8 +61,9 @@ def refused(backend: Backend, request: PythonRequest, failure: str) -> LockError
     hint += " mirror among the requirements (--extra-index-url URL)."
     if backend.default:
         hint += f" Without +{backend.name} PyPI's build is taken, which has CUDA {backend.default}."
+    place = request.place(backend.why.partition("==")[0])
     return LockError(
-        f"{request.asked_in}: {backend.why} is in PyTorch's index {backend.name} alone, and that does not"
+        f"{place}: {backend.why} is in PyTorch's index {backend.name} alone, and that does not"
         f" answer: {failure}",
         hint=hint,
     )

@@ -132,7 +132,7 @@ def choose(lines: Lines, request: PythonRequest, target: Target) -> Choice:
     if request.gpu is False:
         return Choice(Backend("cpu", "gpu: false", default=known.default if known else ""))
     if request.gpu and request.cuda:
-        return _for_cuda(request.cuda, named)
+        return _for_cuda(request.cuda, named, request)
     return Choice()
 
 
@@ -196,8 +196,8 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
         known = facts.release_of(name, version) if version else None
         if known and not known.fits(python):
             raise LockError(
-                f"{request.asked_in}: {name} {version} has no wheels for Python {python}: there are some for"
-                f" {_span(known.pythons)}",
+                f"{request.place(name)}: {name} {version} has no wheels for Python {python}: there are some"
+                f" for {_span(known.pythons)}",
                 hint=_other_python(name, python, known),
             )
     pinned = named.versions.get("torch")
@@ -208,7 +208,7 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
         fitting = torch.companions(name) if torch else ()
         if torch and version and other and other != torch and fitting and not _is_open(name, version):
             raise LockError(
-                f"{request.asked_in}: {name} {version} is made for torch {other.version}, and torch"
+                f"{request.place(name)}: {name} {version} is made for torch {other.version}, and torch"
                 f" {torch.version} is asked for",
                 hint=f"Beside torch {torch.version}: {name}=={fitting[-1]}.",
             )
@@ -241,8 +241,9 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     found = named.locals_()
     if len(set(found.values())) > 1:
         pins = " and ".join(f"{name}=={named.versions[name]}" for name in found)
+        place = request.place(next(iter(found)))
         raise LockError(
-            f"{request.asked_in}: {pins} are built for different CUDA releases and do not work together",
+            f"{place}: {pins} are built for different CUDA releases and do not work together",
             hint=f"Write the same local version behind both: +{next(iter(found.values()))}.",
         )
     local = next(iter(found.values()), "")
@@ -252,7 +253,7 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     if known and known.cudas and cuda and cuda not in known.cudas:
         name = next(iter(found))
         raise LockError(
-            f"{request.asked_in}: {name} {named.versions[name]} does not exist: torch {known.version} has"
+            f"{request.place(name)}: {name} {named.versions[name]} does not exist: torch {known.version} has"
             f" builds for CUDA {_listed(known.cudas)} and for the CPU",
             hint=_other_build(cuda, known),
         )
@@ -275,26 +276,26 @@ def _for_pin(local: str, named: _Named, request: PythonRequest) -> Choice:
     name = next(iter(named.locals_()))
     pin = f"{name}=={named.versions[name]}"
     cuda, asked = facts.cuda_of(local), _minor(request.cuda or "")
-    known = named.release()
+    known, said = named.release(), f"{request.place(name)}: {pin}"
     warnings: tuple[str, ...] = ()
     if request.gpu is False and cuda:
         warnings = (
-            f"{pin} brings CUDA {cuda} into an image with gpu: false; {name}=={_public(pin)}+cpu does not",
+            f"{said} brings CUDA {cuda} into an image with gpu: false; {name}=={_public(pin)}+cpu does not",
         )
     elif request.gpu and local == "cpu":
-        warnings = (f"{pin} cannot use a GPU, and the image is one with gpu: true: leave +cpu out",)
+        warnings = (f"{said} cannot use a GPU, and the image is one with gpu: true: leave +cpu out",)
     elif asked and cuda and asked != cuda:
         others = (
             f" (torch {known.version} has builds for CUDA {_listed(known.cudas)})"
             if known and known.cudas
             else ""
         )
-        said = f'{pin} brings CUDA {cuda}, and cog.yaml says cuda: "{request.cuda}"{others}'
+        said += f' brings CUDA {cuda}, and cog.yaml says cuda: "{request.cuda}"{others}'
         warnings = (f'{said}: the one in the wheel is what the model uses. Write cuda: "{cuda}"',)
     return Choice(Backend(local, pin, pinned=True, default=known.default if known else ""), warnings)
 
 
-def _for_cuda(asked: str, named: _Named) -> Choice:
+def _for_cuda(asked: str, named: _Named, request: PythonRequest) -> Choice:
     """The build for the newest CUDA release that is not newer than the one asked for, as Cog has it."""
     known, wanted = named.release(), facts.numbers(asked)[:2]
     why = f'cuda: "{asked}"'
@@ -308,7 +309,8 @@ def _for_cuda(asked: str, named: _Named) -> Choice:
     if not fitting:
         goes = [one.version for one in facts.releases() if _minor(asked) in one.cudas]
         other = f", and CUDA {_minor(asked)} with torch {_span((goes[0], goes[-1]))}" if goes else ""
-        said = f"{why}: torch {known.version} has no build for a CUDA release as old as that"
+        place = request.place(next(iter(named.versions)))
+        said = f"{place}: torch {known.version} has no build for a CUDA release as old as {why}"
         taken = f"so PyPI's with CUDA {known.default} is taken"
         return Choice(warnings=(f"{said}, {taken}. It goes with CUDA {_listed(known.cudas)}{other}",))
     best = fitting[-1]
