@@ -242,7 +242,7 @@ class ToolkitRequest:
     suite: str
     """Debian suite of the system that builds run in."""
     wheels: tuple[Wheel, ...]
-    """The project's Python packages; :attr:`Source.device_code` tells which of them need a compiler."""
+    """The project's Python packages; ``Source.device_code`` tells which of them need a compiler."""
 
 
 @dataclass(frozen=True)
