@@ -85,7 +85,7 @@ class Archive:
         import hashlib  # noqa: PLC0415 - only here
 
         text = self.files.read(self.config)
-        diff_ids = json.loads(text)["rootfs"]["diff_ids"]
+        config = json.loads(text)
         sizes = []
         for name in self.layers:
             stream, size = self.files.open(name)
@@ -95,8 +95,9 @@ class Archive:
         return {
             "id": f"sha256:{digest}",
             "tag": next(iter(self.tags), ""),
-            "diff_ids": diff_ids,
+            "diff_ids": config["rootfs"]["diff_ids"],
             "sizes": sizes,
+            "config": config,
         }
 
 
