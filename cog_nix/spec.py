@@ -248,7 +248,7 @@ class ToolkitRequest:
     suite: str
     """Debian suite of the system that builds run in."""
     wheels: tuple[Wheel, ...]
-    """The project's Python packages; :attr:`Source.device_code` tells which of them need a compiler."""
+    """The project's Python packages; ``Source.device_code`` tells which of them need a compiler."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ class ToolkitChoice:
     environment: tuple[tuple[str, str], ...] = ()
     variables: tuple[str, ...] = ()
     commands: bool = False
-    """These four as in :class:`~cog_nix.lock.model.Toolkit`."""
+    """These four as in the lock's ``toolkit``."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ class ContainerRequest:
     """Host port on loopback for the container's port 5000; None: a free one. Without effect when
     ``interactive`` or ``publish`` is set."""
     interactive: bool = False
-    """Connect the streams before the first line is written: :class:`InteractiveContainer` is started."""
+    """Connect the streams before the first line is written: ``InteractiveContainer`` is started."""
     stdin: bool = False
     """Keep the container's stdin open until the other end closes it."""
     tty: bool = False
@@ -379,7 +379,7 @@ class InteractiveContainer(Protocol):
         """Tell the container's terminal its size, in characters; without effect when it has none."""
 
     def signal(self, name: str) -> None:
-        """Send a signal to the main process, as :meth:`Container.signal`."""
+        """Send a signal to the main process, as ``Container.signal``."""
 
 
 class Runtime(Protocol):
@@ -516,7 +516,7 @@ class Spec:
 
     @hookspec
     def runtime_names(self) -> Sequence[str] | None:
-        """Runs when an image is loaded or run: name the runtimes that :meth:`provide_runtime` offers.
+        """Runs when an image is loaded or run: name the runtimes that ``provide_runtime`` offers.
 
         Where nobody names one, the first that is usable is taken, in the order in which plugins are asked.
         """

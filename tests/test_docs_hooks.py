@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,7 @@ def test_no_other_hook_is_documented() -> None:
 @pytest.mark.parametrize("hook", sorted(HOOKS))
 def test_every_hook_says_when_it_runs(hook: str) -> None:
     assert (inspect.getdoc(HOOKS[hook]) or "").startswith("Runs ")
+
+
+def test_the_page_has_no_markup_of_docstrings() -> None:
+    assert re.findall(r":[a-z]+:`[^`]*`|(?<!`)``[^`\n]+``", PAGE.read_text(encoding="utf-8")) == []

@@ -22,15 +22,15 @@ from typing import IO, TYPE_CHECKING
 
 import archive
 import inputs
-import ldcache
 import unpack
 
+from cog_nix.elf import ldcache
 from cog_nix.elf.dynamic import read_dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-CACHE = "etc/ld.so.cache"
+CACHE = ldcache.PATH.lstrip("/")
 CONFIGURATION = "etc/ld.so.conf.d/zz-nvidia.conf"
 """Behind Debian's own, which sort by architecture: the system's libraries come first."""
 

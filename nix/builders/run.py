@@ -27,7 +27,6 @@ import compiling
 import handover
 import inputs
 import installed
-import ldcache
 import listing
 import namespace
 import overlay
@@ -38,6 +37,7 @@ from ownership import Ownership
 
 from cog_nix.config import commands
 from cog_nix.config.environment import IMAGE
+from cog_nix.elf import ldcache
 from cog_nix.errors import CogNixError
 
 if TYPE_CHECKING:

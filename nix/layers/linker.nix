@@ -24,7 +24,6 @@ else
       builder = "linker";
       modules = [
         "archive"
-        "ldcache"
         "unpack"
       ];
       withCore = true;

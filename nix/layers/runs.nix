@@ -45,7 +45,6 @@ let
         "deb"
         "handover"
         "installed"
-        "ldcache"
         "listing"
         "namespace"
         "overlay"

@@ -6,11 +6,11 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import archive
-import ldcache
 import linker
 import pytest
 import unpack
 
+from cog_nix.elf import ldcache
 from tests.elf.made import make_elf
 
 if TYPE_CHECKING:

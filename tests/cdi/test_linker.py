@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cog_nix.cdi import linker
+from cog_nix.elf import ldcache
 
 from .conftest import compile_c
 
@@ -46,7 +47,7 @@ def test_entries_are_as_ldconfig_shows_them(cache: tuple[Path, list[str]]) -> No
     known = [line for line in lines if "x86-64" in line]
     found = linker.entries(path.read_bytes())
     assert [(line.split()[0], line.split()[-1]) for line in known] == found
-    assert [name for name, _ in found] == sorted((name for name, _ in found), key=linker.order, reverse=True)
+    assert [name for name, _ in found] == sorted((name for name, _ in found), key=ldcache.order, reverse=True)
 
 
 def test_added_libraries_are_found_first(cache: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_order_and_content_survive(old: list[str], new: list[str]) -> None:
     first = linker.with_libraries(b"", [(name, f"/old/{name}") for name in old])
     both = linker.entries(linker.with_libraries(first, [(name, f"/new/{name}") for name in new]))
     assert sorted(both) == sorted([*((n, f"/old/{n}") for n in old), *((n, f"/new/{n}") for n in new)])
-    keys = [linker.order(name) for name, _ in both]
+    keys = [ldcache.order(name) for name, _ in both]
     assert keys == sorted(keys, reverse=True)
     for name in set(old) & set(new):
         assert [path for known, path in both if known == name] == [f"/new/{name}", f"/old/{name}"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -34,6 +35,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt's sources and apt to compare with"),
 ]
 
+# Images of Debian for containers switch these off, and each apt-get then reads the whole index anew.
+APT_GET = ("apt-get", "-oDir::Cache::pkgcache=pkgcache.bin", "-oDir::Cache::srcpkgcache=srcpkgcache.bin")
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}
 
 MOST = """
@@ -122,20 +125,22 @@ def _apt_root(root: Path, suite: str) -> Mapping[str, str]:
         'Acquire::Languages "none";\nAcquire::GzipIndexes "false";\n'
     )
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf")}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, capture_output=True)
+    subprocess.run([*APT_GET, "update", "-qq"], env=environment, check=True, capture_output=True)
     return environment
 
 
 def apt_chooses(names: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return versions by package; a list of files to fetch takes apt a third of the time of a simulation."""
     told = subprocess.run(
-        ["apt-get", "install", "--simulate", *names],
+        [*APT_GET, "install", "-qq", "--print-uris", *names],
         env=environment,
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    words = (line.split() for line in told.splitlines() if line.startswith("Inst "))
-    return {word[1]: word[2].strip("(") for word in words}
+    # 'URL' NAME_VERSION_ARCHITECTURE.deb SIZE HASH
+    files = (unquote(line.split()[1]).split("_") for line in told.splitlines())
+    return {name: version for name, version, _ in files}
 
 
 @pytest.mark.parametrize("suite", SUITES)

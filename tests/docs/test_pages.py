@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCS = ROOT / "docs"
-SHELLS = ("sh", "sh runnable", "console")
+SHELLS = ("sh", "sh runnable", "sh folder", "console")
 
 
 def named(items: list[Any]) -> dict[str, Any]:
@@ -159,6 +159,14 @@ def test_every_setting_is_explained(table: dataclasses.Field[Any]) -> None:
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Lock)])
 def test_every_key_of_the_lock_is_explained(field: str) -> None:
     assert f"`{field}`" in (DOCS / "reference/lock.md").read_text()
+
+
+def test_measurements_of_the_readme_are_those_of_the_design_notes() -> None:
+    why = (ROOT / "README.md").read_text().partition("\n## Why\n")[2].partition("\n## ")[0]
+    notes = "".join((ROOT / f"docs/design/{name}.md").read_text() for name in ("performance", "cuda"))
+    numbers = re.findall(r"\d+(?:\.\d+)? (?:s|MB|kB)\b", why)
+    assert len(numbers) >= 5
+    assert [number for number in numbers if not re.search(rf"(?<![\d.]){re.escape(number)}\b", notes)] == []
 
 
 def test_every_environment_variable_is_explained() -> None:

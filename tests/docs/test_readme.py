@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -71,6 +72,24 @@ def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
         printed, _, rest = rest.partition(_BETWEEN.format(index) + "\n")
         if expected:
             assert printed == expected.body, block.name
+
+
+def test_the_gpu_model_can_be_described(shim: Path, tmp_path: Path) -> None:
+    """Make the folder as it is pasted; its build of 6 GB is that of examples/torch-demo."""
+    [block] = [block for block in blocks(ROOT / "README.md") if block.info == "sh folder"]
+    pasted = block.body.replace("cog-nix run -i rows=500\n", "cog-nix schema\n")
+    assert pasted != block.body
+    (work := tmp_path / "work").mkdir()
+    env = {**os.environ, "PATH": f"{shim}{os.pathsep}{os.environ['PATH']}"}
+
+    document = subprocess.run(
+        ["bash", "-e", "-c", pasted], cwd=work, env=env, check=True, stdout=subprocess.PIPE
+    ).stdout
+
+    inputs = json.loads(document)["components"]["schemas"]["Input"]["properties"]
+    assert list(inputs) == ["rows"]
+    example = ROOT / "examples/torch-demo/requirements.txt"
+    assert (tmp_path / "multiplier/requirements.txt").read_text() == example.read_text()
 
 
 def test_what_it_prints_about_packages(shim: Path, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import archive
 import changes
 import distributions
 import installed
-import ldcache
 import listing
 import overlay
 import pytest
@@ -20,6 +19,7 @@ import run
 import tidy
 import unpack
 
+from cog_nix.elf import ldcache
 from cog_nix.runs import difference
 
 if TYPE_CHECKING:

@@ -11,13 +11,10 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription
-from cog_nix.processes import ProcessError, run
+from cog_nix.image import ImageDescription, unreadable
 from cog_nix_hooks.docker.engine import Refused
 
 if TYPE_CHECKING:
@@ -31,36 +28,6 @@ _CHUNK = 1 << 20
 _CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
 _CANDIDATES = 300
 """At most so many held images are compared: asking for one takes 3 ms."""
-
-
-@dataclass(frozen=True)
-class BuiltImage:
-    """What ``image --inspect`` says."""
-
-    program: Path
-    """The executable that writes the archive."""
-    id: str
-    diff_ids: tuple[str, ...]
-    sizes: tuple[int, ...]
-
-
-def inspect_built(program: Path) -> BuiltImage:
-    """Ask a built image what it is.
-
-    Raises:
-        ImageError: it cannot say.
-    """
-    with suppress(ImageError):  # asking the program takes a tenth of a second more than reading it
-        image = ImageDescription.read(program)
-        layers = image.layers
-        return BuiltImage(
-            program, image.id, tuple(one.diff_id for one in layers), tuple(one.size for one in layers)
-        )
-    try:
-        said = json.loads(run([program, "--inspect"]).stdout)
-        return BuiltImage(program, said["id"], tuple(said["diff_ids"]), tuple(said["sizes"]))
-    except (ProcessError, ValueError, KeyError, TypeError) as error:
-        raise _broken(program, str(error)) from error
 
 
 def load_image(
@@ -83,7 +50,7 @@ def load_image(
         ImageError: the archive cannot be made, or the daemon ends up with something else.
         RuntimeFailure: the daemon cannot be reached or refuses.
     """
-    built = inspect_built(program)
+    built = ImageDescription.ask(program)
     if engine.get(f"/images/{built.id}/json"):
         for tag in tags:
             _tag(engine, built.id, tag)
@@ -132,7 +99,7 @@ def _common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _stream(
-    engine: Engine, built: BuiltImage, tags: Sequence[str], held: int, reporter: Reporter
+    engine: Engine, built: ImageDescription, tags: Sequence[str], held: int, reporter: Reporter
 ) -> list[dict[str, Any]]:
     skipped = [option for diff_id in built.diff_ids[:held] for option in ("--skip", diff_id)]
     named = [option for tag in tags for option in ("--tag", full_name(tag))]
@@ -140,7 +107,7 @@ def _stream(
     layers = len(built.diff_ids)
     text = f"Loading {layers - held} of {layers} layers" if held else "Loading the image"
     with reporter.bytes_bar(text, total) as bar, tempfile.TemporaryFile() as complaints:
-        archive = _archive([str(built.program), *skipped, *named], built.program, complaints, bar)
+        archive = _archive([str(built.path), *skipped, *named], built.path, complaints, bar)
         try:
             return engine.post("/images/load", {"quiet": "1"}, archive)
         finally:
@@ -152,7 +119,7 @@ def _archive(command: list[str], program: Path, complaints: IO[bytes], bar: Bar)
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
     except OSError as error:
-        raise _broken(program, str(error)) from error
+        raise unreadable(program, str(error)) from error
     try:
         assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
         while chunk := process.stdout.read(_CHUNK):
@@ -160,7 +127,7 @@ def _archive(command: list[str], program: Path, complaints: IO[bytes], bar: Bar)
             bar.advance(len(chunk))
         if process.wait():
             complaints.seek(0)
-            raise _broken(program, complaints.read().decode("utf-8", "replace"))
+            raise unreadable(program, complaints.read().decode("utf-8", "replace"))
     finally:
         process.kill()
         process.communicate()
@@ -168,7 +135,7 @@ def _archive(command: list[str], program: Path, complaints: IO[bytes], bar: Bar)
 
 def _verify(
     engine: Engine,
-    built: BuiltImage,
+    built: ImageDescription,
     tags: Sequence[str],
     messages: list[dict[str, Any]],
     *,
@@ -201,8 +168,3 @@ def _tag(engine: Engine, image_id: str, name: str) -> None:
 def full_name(name: str) -> str:
     """Return a name with its tag: ``latest`` unless it has one. A registry's port is not a tag."""
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
-def _broken(program: Path, said: str) -> ImageError:
-    text = said.strip() or "it failed without a word"
-    return ImageError(f"The built image {program} cannot be read: {text}", hint="Build it again.")

@@ -1,22 +1,30 @@
 """The dynamic linker's cache, ``/etc/ld.so.cache``, as ldconfig(8) of the GNU C library writes it.
 
-The format (glibc, ``sysdeps/generic/dl-cache.h``, "glibc-ld.so.cache1.1"): a header, an entry for each
-library, the strings that these point to, and since 2.33 extensions: who wrote the file, and the names of
-``glibc-hwcaps`` folders. Entries stand in descending order of names, numbers in names compared as numbers; of
-two with one name the linker takes the first.
+The format (glibc, ``sysdeps/generic/dl-cache.h``, "glibc-ld.so.cache1.1", the same since 2.2): a header, an
+entry for each library, the strings that these point to, and since 2.33 extensions: who wrote the file, and
+the names of ``glibc-hwcaps`` folders. Entries stand in descending order of names, numbers in names compared
+as numbers; of two with one name the linker takes the first. Before 2.32 an older table stands in front of
+all this, which is passed over and not written: the linker has always taken a file without. So what is
+written here is read by every glibc that an image may have, and no program of the image is run to make it.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PATH = "/etc/ld.so.cache"
+
+_OLD_MAGIC = b"ld.so-1.7.0\0"
+_OLD_HEADER = struct.Struct("<12sI")
+_OLD_ENTRY_SIZE = 12
 _MAGIC = b"glibc-ld.so.cache1.1"
+_ALIGNMENT = 8
 _HEADER = struct.Struct("<20sIIB3xI12x")
 _ENTRY = struct.Struct("<iIIIQ")
 _EXTENSION_MAGIC = 0xEAA42174
@@ -24,8 +32,8 @@ _EXTENSIONS = struct.Struct("<II")
 _SECTION = struct.Struct("<IIII")
 _GENERATOR, _HWCAPS = 0, 1
 _LITTLE_ENDIAN = 2
-_X86_64 = 0x0303
-"""FLAG_X8664_LIB64 and FLAG_ELF_LIBC6."""
+X86_64 = 0x0303
+"""FLAG_X8664_LIB64 and FLAG_ELF_LIBC6: what this machine's programs load."""
 
 
 class NotACacheError(ValueError):
@@ -38,9 +46,11 @@ class Library:
 
     name: str
     path: str
-    flags: int = _X86_64
+    flags: int = X86_64
     hwcap: int = 0
     """With bit 62 set, an index into the names of ``glibc-hwcaps`` folders."""
+    osversion: int = 0
+    """The oldest kernel that will do; glibc has looked at it up to 2.35."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,26 @@ class Cache:
     libraries: tuple[Library, ...] = ()
     generator: bytes = b""
     """Who wrote it."""
-    hwcaps: tuple[str, ...] = field(default=())
+    hwcaps: tuple[str, ...] = ()
     """Names of folders below ``glibc-hwcaps``."""
+
+
+def libraries(data: bytes) -> tuple[Library, ...]:
+    """Read the entries of a file, whatever its extensions are.
+
+    Raises:
+        NotACacheError: it is of another format.
+    """
+    try:
+        table = data[_start(data) :]
+        count, _ = _header(table)
+        entries = (_ENTRY.unpack_from(table, _HEADER.size + index * _ENTRY.size) for index in range(count))
+        return tuple(
+            Library(_string(table, key), _string(table, value), flags, hwcap, osversion)
+            for flags, key, value, osversion, hwcap in entries
+        )
+    except (struct.error, ValueError) as error:
+        raise NotACacheError(f"it is damaged: {error}") from error
 
 
 def read(data: bytes) -> Cache:
@@ -60,23 +88,35 @@ def read(data: bytes) -> Cache:
     Raises:
         NotACacheError: they are of another format.
     """
-    if len(data) < _HEADER.size or not data.startswith(_MAGIC):
-        raise NotACacheError("it does not begin with glibc-ld.so.cache1.1")
-    _, count, _, _, extension = _HEADER.unpack_from(data)
+    known = libraries(data)
+    start = _start(data)
+    table = data[start:]
+    _, extension = _header(table)
     try:
-        libraries = tuple(
-            Library(_string(data, key), _string(data, value), flags, hwcap)
-            for flags, key, value, _, hwcap in (
-                _ENTRY.unpack_from(data, _HEADER.size + index * _ENTRY.size) for index in range(count)
-            )
-        )
+        # Offsets of extensions count from the file's start, those of strings from the table's.
         sections = _sections(data, extension) if extension else {}
         names = struct.iter_unpack("<I", sections.get(_HWCAPS, b""))
-        return Cache(
-            libraries, sections.get(_GENERATOR, b""), tuple(_string(data, offset) for (offset,) in names)
-        )
+        hwcaps = tuple(_string(table, offset) for (offset,) in names)
     except (struct.error, ValueError) as error:
         raise NotACacheError(f"it is damaged: {error}") from error
+    return Cache(known, sections.get(_GENERATOR, b""), hwcaps)
+
+
+def _start(data: bytes) -> int:
+    """Return where the table begins: behind the older one, if there is one."""
+    if not data.startswith(_OLD_MAGIC):
+        return 0
+    _, count = _OLD_HEADER.unpack_from(data)
+    end: int = _OLD_HEADER.size + count * _OLD_ENTRY_SIZE
+    return end + -end % _ALIGNMENT
+
+
+def _header(table: bytes) -> tuple[int, int]:
+    """Return the number of entries, and where the extensions are; 0: there are none."""
+    magic, count, _, _, extension = _HEADER.unpack_from(table)
+    if magic != _MAGIC:
+        raise NotACacheError("it does not begin with glibc-ld.so.cache1.1")
+    return count, extension
 
 
 def reduced(data: bytes, there: Callable[[str], bool]) -> bytes:
@@ -111,7 +151,8 @@ def write(cache: Cache) -> bytes:
     start = _HEADER.size + len(ordered) * _ENTRY.size
     strings = _Strings(start)
     entries = b"".join(
-        _ENTRY.pack(one.flags, strings.add(one.name), strings.add(one.path), 0, one.hwcap) for one in ordered
+        _ENTRY.pack(one.flags, strings.add(one.name), strings.add(one.path), one.osversion, one.hwcap)
+        for one in ordered
     )
     hwcaps = struct.pack(f"<{len(cache.hwcaps)}I", *map(strings.add, cache.hwcaps))
     text = bytes(strings.data)

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import ldcache
 import pytest
+
+from cog_nix.elf import ldcache
 
 _NAMES = ["libb.so.9", "libb.so.10", "liba.so", "libb.so", "libA.so", "lib1.so", "liba-1.so", "liba.so.1.2"]
 
