@@ -131,18 +131,22 @@ def test_with_what_login_kept(cli: Cli, locked_registry: str) -> None:
 @pytest.mark.nix
 @pytest.mark.docker
 @pytest.mark.network
-@pytest.mark.parametrize("output", ["image.tar", "oci:layout", "oci-archive:layout.tar"])
-def test_written_and_loaded(cli: Cli, output: str, removed: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("", "image.tar"), ("oci:", "layout"), ("oci-archive:", "layout.tar")],
+    ids=["image.tar", "oci:layout", "oci-archive:layout.tar"],
+)
+def test_written_and_loaded(cli: Cli, kind: str, name: str, removed: list[str], tmp_path: Path) -> None:
     tag = "cog-nix-test-archive:files"  # one for all kinds, so that the image is built once
     removed.append(tag)
-    cli("build", "-o", output, "-t", tag)
-    cli("build", "-o", output, "-t", tag)
-    path = output.rpartition(":")[2]
-    cli("load", path, "-t", tag)
+    path = tmp_path / name  # in the project it would become part of the next image
+    cli("build", "-o", f"{kind}{path}", "-t", tag)
+    cli("build", "-o", f"{kind}{path}", "-t", tag)
+    cli("load", str(path), "-t", tag)
     inspected = json.loads(subprocess.check_output([cli.folder / "result", "--inspect"]))
     assert _docker("image", "inspect", "--format", "{{.Id}}", tag) == inspected["id"]
-    kind = {"image.tar": "docker-archive:image.tar"}.get(output, output)
-    found = json.loads(subprocess.check_output(["skopeo", "inspect", "--config", kind], cwd=cli.folder))
+    written = f"{kind or 'docker-archive:'}{path}"
+    found = json.loads(subprocess.check_output(["skopeo", "inspect", "--config", written]))
     assert found == inspected["config"]
 
 
