@@ -11,10 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cog_nix.errors import ImageError
 from cog_nix.files import write_atomically
-from cog_nix.image import with_tag
-from cog_nix.processes import ProcessError, run
+from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 
 if TYPE_CHECKING:
@@ -77,11 +75,13 @@ class ImageStore:
         Raises:
             ImageError: it cannot be read or unpacked.
         """
-        image, sizes = inspect(program)
+        described = ImageDescription.ask(program)
+        config = described.config
+        image = HeldImage(described.id, described.diff_ids, config.get("config") or {}, platform_of(config))
         held = {one.id if one else None for one in map(self.find, tags)}
         if held != {image.id}:
             with lock(self.root / _LOADING, fcntl.LOCK_EX):
-                self._unpack(program, image, sizes, reporter)
+                self._unpack(program, image, described.sizes, reporter)
                 self._note(image, tags)
         return image.id
 
@@ -146,14 +146,14 @@ class ImageStore:
                 found = self._unpack_archive(process.stdout, missing, bar)
             except (tarfile.TarError, EOFError) as error:
                 process.wait()
-                raise _broken(program, _text(complaints) or str(error)) from error
+                raise unreadable(program, _text(complaints) or str(error)) from error
             except BaseException:
                 process.kill()
                 raise
             if process.wait():
-                raise _broken(program, _text(complaints))
+                raise unreadable(program, _text(complaints))
         if left := set(missing) - found:
-            raise _broken(program, f"it has no layer {min(left)}")
+            raise unreadable(program, f"it has no layer {min(left)}")
 
     def _unpack_archive(self, stream: IO[bytes], missing: dict[str, int], bar: Bar) -> set[str]:
         found: set[str] = set()
@@ -197,33 +197,6 @@ class ImageStore:
             return None
 
 
-def inspect(program: Path) -> tuple[HeldImage, tuple[int, ...]]:
-    """Return what a built image is, and the sizes of its layers in bytes.
-
-    Raises:
-        ImageError: it cannot say.
-    """
-    from cog_nix.image import ImageDescription  # noqa: PLC0415 - beside its only use
-
-    try:
-        read = ImageDescription.read(program)
-    except ImageError:
-        pass  # not the executable that Nix builds; one that can tell will do
-    else:
-        diff_ids = tuple(layer.diff_id for layer in read.layers)
-        image = HeldImage(read.id, diff_ids, read.config.get("config") or {}, platform_of(read.config))
-        return image, tuple(layer.size for layer in read.layers)
-    try:
-        said = json.loads(run([program, "--inspect"]).stdout)
-        config = said["config"]
-        image = HeldImage(
-            said["id"], tuple(said["diff_ids"]), config.get("config") or {}, platform_of(config)
-        )
-        return image, tuple(said["sizes"])
-    except (ProcessError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _broken(program, str(error)) from error
-
-
 def platform_of(config: Mapping[str, Any]) -> str:
     """Return what an OCI image configuration is for: ``linux/amd64``."""
     return f"{config.get('os', 'linux')}/{config.get('architecture', 'amd64')}"
@@ -232,7 +205,3 @@ def platform_of(config: Mapping[str, Any]) -> str:
 def _text(stream: IO[bytes]) -> str:
     stream.seek(0)
     return stream.read().decode("utf-8", "replace")
-
-
-def _broken(program: Path, said: str) -> ImageError:
-    return ImageError(f"The built image {program} cannot be read: {said.strip()}", hint="Build it again.")
