@@ -26,6 +26,12 @@ class Api:
     described: signature.Description | None = None
     """What the source says; None when it cannot be read and need not be."""
 
+    @property
+    def pitfalls(self) -> tuple[str, ...]:
+        """What Cog's runtime will do with the source and nobody wants, for warnings."""
+        found = self.described.signatures if self.described else ()
+        return tuple(pitfall for one in found for pitfall in one.pitfalls)
+
     def document(self, version: str) -> str:
         """Return the OpenAPI document.
 

@@ -148,6 +148,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         )
     ask(services.plugins, "before_build", project=project, config=config)
     api = read_api(project, config, options.openapi)
+    for pitfall in api.pitfalls:
+        services.reporter.warn(pitfall)
     nix = nix_store.discover()
     resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:

@@ -43,8 +43,10 @@ def examine(project: Project) -> Iterator[Finding]:
     elif not loaded.warnings:
         yield Finding("configuration", "ok", f"{name} is right")
     try:
-        read_api(project, loaded.config, None)
+        api = read_api(project, loaded.config, None)
         yield Finding("predictor", "ok", "inputs and outputs can be described")
+        for pitfall in api.pitfalls:
+            yield Finding("predictor", "warning", pitfall, "Wrap what is done inside, not the function.")
     except (CogNixError, SignatureError) as error:
         yield Finding("predictor", "error", error.message, error.hint or "Mend the file that it names.")
     yield lock(project, loaded.config)

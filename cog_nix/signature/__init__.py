@@ -72,6 +72,7 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
                 streaming,
                 target.concurrency(),
                 _warnings(target, reference),
+                target.pitfalls(),
             )
             check_defaults(target.module.source, signature)
             return signature

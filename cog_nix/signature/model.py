@@ -154,6 +154,7 @@ class Signature:
         streaming: whether it is marked ``@cog.streaming``.
         concurrency: ``max`` of ``@cog.concurrent``, or None without the decorator.
         warnings: sentences to tell the user; none of them stops a build.
+        pitfalls: the same, of what Cog's runtime will do and nobody wants; each begins with ``file:line``.
     """
 
     mode: Mode
@@ -163,3 +164,4 @@ class Signature:
     streaming: bool
     concurrency: int | None
     warnings: tuple[str, ...] = ()
+    pitfalls: tuple[str, ...] = ()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cog_nix.signature.model import Mode
     from cog_nix.signature.project import Module
 
+_TRANSPARENT = ("staticmethod", "classmethod", "override", "typing.override", "final", "typing.final")
+"""Decorators that return the function itself, or what the runtime looks into."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -63,6 +66,37 @@ class Target:
                 return found
         return None
 
+    def pitfalls(self) -> tuple[str, ...]:
+        """Return what a decorator that wraps the function does to inputs that are left out.
+
+        The runtime of Cog 0.23.1 (coglet, ``unwrap_field_info_defaults``) puts defaults in the place of
+        ``Input(…)`` in ``__defaults__`` of what it finds under the function's name, and that is the wrapper.
+        """
+        given = self.function.args
+        inputs = [*given.posonlyargs, *given.args][-len(given.defaults) :] if given.defaults else []
+        pairs = [
+            *zip(inputs, given.defaults, strict=True),
+            *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+        ]
+        hidden = [name.arg for name, value in pairs if isinstance(value, ast.Call) and _has_default(value)]
+        wrapper = next((one.node for one in self._decorators() if not self._is_transparent(one.node)), None)
+        if wrapper is None or not hidden:
+            return ()
+        source = self.module.source
+        written = source.text(wrapper)
+        text = (
+            f"{source.path}:{wrapper.lineno}: if @{written} wraps {self.function.name}(), Cog's runtime"
+            f" does not find the default of Input() for {', '.join(hidden)}, and passes the Input itself when"
+            f" it is left out. Without the decorator it does; a context manager can be used inside:"
+            f" with {written}:"
+        )
+        return (text,)
+
+    def _is_transparent(self, node: ast.expr) -> bool:
+        return self.module.source.text(node) in _TRANSPARENT or any(
+            self._is_cog(node, name) for name in ("concurrent", "streaming")
+        )
+
     def _decorators(self) -> Iterator[Expression]:
         source = self.module.source
         return (Expression(node, source.is_opened(node)) for node in self.function.decorator_list)
@@ -90,6 +124,11 @@ class Target:
         if value < 1:
             raise RefusalError("@concurrent max must be at least 1", hint)
         return value
+
+
+def _has_default(call: ast.Call) -> bool:
+    """Say whether ``Input(…)`` has a default; without one the input cannot be left out."""
+    return bool(call.args) or any(keyword.arg == "default" for keyword in call.keywords)
 
 
 def find_target(module: Module, name: str, mode: Mode) -> Target:

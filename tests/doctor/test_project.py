@@ -167,3 +167,15 @@ def test_a_lock_is_compared_with_what_is_asked_for(tmp_path: Path) -> None:
         assert (found.check, found.severity) == ("lock", severity)
         assert words in found.message
         assert severity == "ok" or "cog-nix" in found.remedy
+
+
+def test_a_decorator_that_hides_defaults_is_told(tmp_path: Path) -> None:
+    runner = RUNNER.replace("BaseRunner\n", "BaseRunner, Input\n").replace(
+        "a: str", "a: str = Input(default='b')"
+    )
+    found = look(
+        tmp_path, cog__yaml=CONFIG, run__py=runner.replace("    def", "    @torch.no_grad()\n    def")
+    )
+    (told,) = (one for one in found if one.check == "predictor" and one.severity == "warning")
+    assert told.message.startswith("run.py:5: if @torch.no_grad() wraps run(), ")
+    assert "with torch.no_grad():" in told.message

@@ -101,6 +101,8 @@ def test_sources_give_the_same_bits_again(project: Path) -> None:
 def test_other_releases_compile_as_well(tmp_path: Path, cuda: str, python: str) -> None:
     folder = _copy(tmp_path / "device-code")
     text = (folder / "cog.yaml").read_text()
+    # One command and one source will do: that they give the same bits is tried above.
+    text = "".join(line for line in text.splitlines(keepends=True) if "nvcc -c" not in line)
     (folder / "cog.yaml").write_text(text.replace("12.4", cuda).replace("3.13", python))
     cog_nix("build", "--no-load", cwd=folder)
     assert json.loads((folder / "cog-nix.lock").read_text())["toolkit"]["name"] == f"CUDA {cuda}"

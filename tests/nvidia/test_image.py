@@ -104,6 +104,12 @@ def test_libraries_that_are_loaded_by_name_are_found(by_name: str, env: tuple[st
     assert printed.split() == ["libcublas.so.12", "libcublasLt.so.12", "libnccl.so.2", "0"]
 
 
+@pytest.mark.parametrize("runtime", ["docker", "bundle"])
+def test_a_model_that_loads_libraries_by_name_runs(built_copy: Callable[[Path], Path], runtime: str) -> None:
+    answered = cog_nix("predict", "--runtime", runtime, cwd=built_copy(BY_NAME))
+    assert answered.stdout.strip().isdigit()
+
+
 def test_what_commands_compiled_finds_all_but_the_driver(by_name: str) -> None:
     count = "import ctypes; print(ctypes.CDLL('libcount.so').devices())"
     assert _inside(by_name, "python", "-c", count, env=("LD_LIBRARY_PATH=",)).strip() in _NO_DRIVER

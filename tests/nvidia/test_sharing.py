@@ -103,7 +103,7 @@ def test_a_small_change_leaves_cuda_and_torch_alone(
     assert len(_heavy(before)) > 10
     assert _heavy(after) == _heavy(before)
     assert {name for name, one in after.layers.items() if before.layers[name] != one} <= changed
-    assert _in_docker(before, after)[0] <= changed
+    assert _in_docker(before, after)[0] <= changed | {"linker"}  # a few kilobytes on top of all packages
 
 
 def test_a_second_project_with_the_same_torch_adds_less_than_one_percent(

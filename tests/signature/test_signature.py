@@ -155,6 +155,34 @@ def test_a_long_chain_of_imports_is_followed(tmp_path: Path) -> None:
     assert other.message.startswith("m3.py:6: field \"a\": cannot resolve type 'M4'")
 
 
+_LEFT_OUT = "text: str, *, times: int = Input(default=2), plain: int = 3, needed: int = Input(ge=1)"
+
+
+@pytest.mark.parametrize(
+    ("decorator", "parameters", "hidden"),
+    [
+        pytest.param("torch.inference_mode()", f"self, {_LEFT_OUT}", "times", id="inference-mode"),
+        pytest.param(
+            "torch.no_grad()", "self, a: int = Input(1), b: int = Input(default=2)", "a, b", id="no-grad"
+        ),
+        pytest.param("torch.no_grad()", "self, text: str = 'a'", "", id="plain-default"),
+        pytest.param("torch.no_grad()", "self, text: str = Input(description='a')", "", id="no-default"),
+        pytest.param("cog.concurrent(max=1)", f"self, {_LEFT_OUT}", "", id="cog-s-own"),
+        pytest.param("staticmethod", _LEFT_OUT, "", id="static"),
+    ],
+)
+def test_a_wrapper_hides_defaults_from_the_runtime(
+    tmp_path: Path, decorator: str, parameters: str, hidden: str
+) -> None:
+    function = f"    @{decorator}\n    def run({parameters}) -> str:\n        return ''\n"
+    text = f"import cog\nfrom cog import Input\nimport torch\n\n\nclass Predictor:\n{function}"
+    found = signature(tmp_path, text).pitfalls
+    assert bool(found) == bool(hidden)
+    for one in found:
+        assert one.startswith(f"predict.py:7: if @{decorator} wraps run(), ")
+        assert f"default of Input() for {hidden}, " in one
+
+
 def test_predict_is_reported_as_deprecated_and_run_is_not(tmp_path: Path) -> None:
     old = signature(tmp_path, f"{PREDICTOR}    def predict(self) -> str:\n        return ''\n")
     new = signature(tmp_path, f"{PREDICTOR}    def run(self) -> str:\n        return ''\n")
