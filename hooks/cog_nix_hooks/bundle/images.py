@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from cog_nix.files import write_atomically
@@ -37,6 +37,12 @@ class HeldImage:
     """The ``config`` object of the OCI image configuration."""
     platform: str = "linux/amd64"
     """Operating system and architecture."""
+
+    @classmethod
+    def of(cls, image_id: str, diff_ids: Sequence[str], document: Mapping[str, Any]) -> Self:
+        """Return the image of an OCI image configuration."""
+        platform = f"{document.get('os', 'linux')}/{document.get('architecture', 'amd64')}"
+        return cls(image_id, tuple(diff_ids), document.get("config") or {}, platform)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -76,8 +82,7 @@ class ImageStore:
             ImageError: it cannot be read or unpacked.
         """
         described = ImageDescription.ask(program)
-        config = described.config
-        image = HeldImage(described.id, described.diff_ids, config.get("config") or {}, platform_of(config))
+        image = HeldImage.of(described.id, described.diff_ids, described.config)
         held = {one.id if one else None for one in map(self.find, tags)}
         if held != {image.id}:
             with lock(self.root / _LOADING, fcntl.LOCK_EX):
@@ -195,11 +200,6 @@ class ImageStore:
             return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"], platform)
         except (OSError, ValueError, KeyError):
             return None
-
-
-def platform_of(config: Mapping[str, Any]) -> str:
-    """Return what an OCI image configuration is for: ``linux/amd64``."""
-    return f"{config.get('os', 'linux')}/{config.get('architecture', 'amd64')}"
 
 
 def _text(stream: IO[bytes]) -> str:

@@ -10,7 +10,7 @@ from cog_nix.image import with_tag
 from cog_nix.registry import credentials
 from cog_nix.registry.pull import pull
 from cog_nix.registry.reference import Reference
-from cog_nix_hooks.bundle.images import HeldImage, platform_of
+from cog_nix_hooks.bundle.images import HeldImage
 from cog_nix_hooks.bundle.layers import lock, remove
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
             done = False
             while not done:  # a build elsewhere may remove a layer that was held when we looked
                 found = pull(wanted, known, folder=folder, held=store.layers.has, reporter=reporter)
-                config = dict(found.config)
-                image = HeldImage(found.id, found.diff_ids, config.get("config") or {}, platform_of(config))
+                image = HeldImage.of(found.id, found.diff_ids, found.config)
                 done = store.add(image, found.layers, with_tag(reference), reporter)
             if folder.exists():
                 remove(folder)
