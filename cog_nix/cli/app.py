@@ -176,12 +176,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return status
         if not native:
             return upstream.hand_over(arguments)
-        try:
-            status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
-        except _UsageProblem as error:
-            if as_cog:  # upstream has one status for all that goes wrong
-                error.exit_code = 1
-            raise
+        status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
             complain(_INTERRUPTED)
         return status

@@ -169,12 +169,6 @@ def test_a_mistyped_command_of_cog_nix_is_no_command_of_cog(
     assert capfd.readouterr().out == "weights\nstatus\n"
 
 
-@pytest.mark.parametrize("line", ["build --bogus", "init name", "exec", "run --setup-timeout x"])
-def test_what_is_mistyped_has_the_status_of_the_program_that_is_called(line: str) -> None:
-    assert run(line.split()) == 2
-    assert run(line.split(), program="cog") == 1
-
-
 @pytest.mark.parametrize(
     ("line", "command"),
     [
