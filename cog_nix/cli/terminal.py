@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -9,20 +10,37 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cog_nix.report import Bar
 
 _REDRAW_SECONDS = 0.1
 _WIDTH = 28
 _CLEAR = "\r\x1b[K"
+_COLOURS = {"error:": "\x1b[1;31m", "warning:": "\x1b[1;33m"}
+"""Bold red and bold yellow (ECMA-48, 8.3.117 SGR)."""
+_PLAIN = "\x1b[0m"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def complain(text: str) -> None:
-    """Write an error or a warning."""
+    """Write an error or a warning; a terminal shows in colour which of them it is."""
+    if coloured(os.environ, terminal=sys.stderr.isatty()):
+        text = painted(text)
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def coloured(environ: Mapping[str, str], *, terminal: bool) -> bool:
+    """Whether colours are wanted, by upstream's rules (pkg/util/console)."""
+    unwanted = environ.get("NO_COLOR") or environ.get("COG_NO_COLOR") or environ.get("TERM") == "dumb"
+    return terminal and not unwanted
+
+
+def painted(text: str) -> str:
+    """Return a text with its first word in colour, where that is ``error:`` or ``warning:``."""
+    word, space, rest = text.partition(" ")
+    return f"{_COLOURS[word]}{word}{_PLAIN}{space}{rest}" if word in _COLOURS else text
 
 
 def amount(count: float) -> str:
