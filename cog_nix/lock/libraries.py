@@ -215,7 +215,8 @@ def _warn(
         by_owner.setdefault(need.owner, []).append(need)
     for owner, needs in by_owner.items():
         names = list(dict.fromkeys(need.soname for need in needs))
-        cuda = " CUDA's libraries come with Python packages: nvidia-cublas-cu12 and the like."
+        parts = "nvidia-cuda-runtime-cu12, nvidia-cublas-cu12"
+        cuda = f" CUDA's libraries come with Python packages: {parts} and the like."
         advice = cuda if any(map(_CUDA.match, names)) else ""
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         reporter.warn(

@@ -645,7 +645,8 @@ def test_missing_libraries_of_cuda_come_with_advice(house: _House) -> None:
     _put_wheel(house, "libcublas.so.12")
     house.lock()
     assert house.reporter.warnings[0].endswith(
-        "will not load. CUDA's libraries come with Python packages: nvidia-cublas-cu12 and the like."
+        "will not load. CUDA's libraries come with Python packages: nvidia-cuda-runtime-cu12,"
+        " nvidia-cublas-cu12 and the like."
     )
 
 

@@ -316,3 +316,25 @@ def test_a_pin_of_the_project_s_own_index_stays_as_it_is(index: Index, resolve: 
         index.add("torch", version)
     pins = {"torch": "2.0.1+cu118"}
     assert versions(resolve(index.line, "torch>=2", gpu=True, pins=pins)) == pins
+
+
+@pytest.mark.parametrize(
+    ("lines", "advice"),
+    [
+        pytest.param(
+            ("torch==2.5.1", "torchvision==0.15.9"),
+            " Beside torch 2.5.1: torchvision==0.20.1.",
+            id="no-release",
+        ),
+        pytest.param(("torch>=2", "torchvision==0.15.9"), "", id="no-pin"),
+        pytest.param(("torch==2.5.1", "nothing==1"), "", id="another-package"),
+    ],
+)
+@pytest.mark.usefixtures("pytorch")
+def test_a_companion_that_does_not_exist_comes_with_one_that_does(
+    resolve: Resolve, lines: tuple[str, ...], advice: str
+) -> None:
+    with pytest.raises(LockError, match="cannot be satisfied") as caught:
+        resolve(*lines, gpu=True)
+    assert (caught.value.hint or "").endswith(advice)
+    assert ("Beside torch" in (caught.value.hint or "")) == bool(advice)

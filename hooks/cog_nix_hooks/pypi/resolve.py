@@ -45,7 +45,13 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     if request.gpu:
         lines = tensorflow.with_cuda(lines, context.reporter.warn)
     lines = torch.matched(lines, Target(request.python_version, request.glibc))
-    found = _resolve(_Resolver(request, context, lines, asked))
+    resolver = _Resolver(request, context, lines, asked)
+    try:
+        found = _resolve(resolver)
+    except LockError as error:
+        if advice := torch.advice(error.message, lines, resolver.target):
+            raise LockError(error.message, hint=f"{error.hint or ''} {advice}".strip()) from error
+        raise
     for wheel in found.wheels:
         _check_secrets(wheel, lines)
     return found

@@ -150,6 +150,15 @@ def for_required(lines: Lines, request: PythonRequest, versions: Mapping[str, st
     return Backend("cpu", "gpu: false", default=known.default if known else "")
 
 
+def advice(message: str, lines: Lines, target: Target) -> str:
+    """Return what goes with a pinned torch, when a message is about a companion of it; "" for all else."""
+    pinned = _named(lines, target).versions.get("torch")
+    known = facts.release(pinned) if pinned else None
+    about = [name for name in _COMPANIONS if re.search(rf"\b{name}\b", message)]
+    fitting = [f"{name}=={known.companions(name)[-1]}" for name in about if known and known.companions(name)]
+    return f"Beside torch {known.version}: {' and '.join(fitting)}." if known and fitting else ""
+
+
 def has_own_index(lines: Lines) -> bool:
     """Return whether the project itself says where its packages come from."""
     return bool(lines.index or lines.extra or lines.find_links or lines.no_index)
