@@ -1,16 +1,18 @@
 """Which packages share a layer, and in what order: decided from the lock alone.
 
 Docker keys an extracted layer by the whole chain below it, so what changes rarely and weighs much goes to the
-bottom. Heavy wheels stand alone, in a canonical order (frameworks' libraries below the frameworks that need
-them); small ones share one layer. Adding a package moves nothing that was there. See docs/design/layers.md.
+bottom. Heavy wheels stand alone, in a canonical order (CUDA's parts, the frameworks that need them, others);
+small ones share one layer. Adding a package moves nothing that was there. See docs/design/layers.md.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cog_nix.lock.libraries import is_self_contained
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cog_nix.config.model import LayerSettings
     from cog_nix.lock.model import Deb, Wheel
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
+_COMPILERS = ("triton", "pytorch-triton")
+"""What PyTorch compiles kernels with: released with it, and as heavy as parts of CUDA."""
 _MEDIUM = 4
-"""A wheel of this part of a heavy one is a layer of its own too, but above the system packages: the small
-ones that share a layer are sent together whenever one of them changes."""
+"""A wheel of this part of a heavy one is a layer of its own too, above the system packages, or below where
+it is of CUDA: the small ones that share a layer are sent together whenever one of them changes."""
 _FIXED_LAYERS = 8
 """base, python, essential, system-packages, sdk, python-packages, linked-libraries, source."""
 
@@ -53,11 +57,13 @@ def plan(
         settings: threshold and budget.
     """
     room = settings.budget - _FIXED_LAYERS - commands - linker
-    heavy = _heavy(wheels, settings.heavy_bytes, room)
+    least = settings.heavy_bytes // _MEDIUM
+    depends = {wheel.name: wheel.depends for wheel in wheels}
+    heavy = _alone(wheels, depends, lambda name: least if _is_of_cuda(name) else settings.heavy_bytes, room)
     rest = _without(wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
     others = _without(rest, sdk)
-    medium = _heavy(others, settings.heavy_bytes // _MEDIUM, room - len(heavy))
+    medium = _alone(others, depends, lambda _: least, room - len(heavy))
     small = _without(others, medium)
     layers = [
         ("base", tuple(f"deb:{deb.package}" for deb in base)),
@@ -121,12 +127,35 @@ def _without(wheels: Sequence[Wheel], others: Sequence[Wheel]) -> list[Wheel]:
     return [wheel for wheel in wheels if wheel.name not in names]
 
 
-def _heavy(wheels: Sequence[Wheel], heavy_bytes: int, room: int) -> list[Wheel]:
-    """Return the wheels that get a layer each, what others need first; names decide between equals."""
-    candidates = [wheel for wheel in wheels if wheel.artifact.size >= heavy_bytes]
+def _alone(
+    wheels: Sequence[Wheel], depends: Mapping[str, Sequence[str]], least: Callable[[str], int], room: int
+) -> list[Wheel]:
+    """Return the wheels that get a layer each.
+
+    Gigabytes come first: CUDA's parts, then what needs them. In each of these, what others need is below
+    them, and names decide between equals. A package's place follows from what it needs itself, so that
+    another one beside it does not move it.
+
+    Args:
+        wheels: some.
+        depends: what each wheel of the image needs, by name.
+        least: the size in bytes from which on a package is alone, by name.
+        room: how many there may be.
+    """
+    candidates = [wheel for wheel in wheels if wheel.artifact.size >= least(wheel.name)]
     kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
-    depends = {wheel.name: wheel.depends for wheel in wheels}
-    return sorted(kept, key=lambda wheel: (len(_needed(wheel.name, depends)), wheel.name))
+
+    def place(wheel: Wheel) -> tuple[int, int, str]:
+        needed = _needed(wheel.name, depends)
+        if _is_of_cuda(wheel.name):
+            return 0, len(needed), wheel.name
+        return 1 if any(map(_is_of_cuda, needed)) else 2, len(needed), wheel.name
+
+    return sorted(kept, key=place)
+
+
+def _is_of_cuda(name: str) -> bool:
+    return is_self_contained(name) or name in _COMPILERS
 
 
 def _needed(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:

@@ -140,11 +140,11 @@ def test_the_layers_of_a_project_with_torch(wheel: Callable[..., Wheel], deb: Ca
     ) == (
         ("base", ("deb:bash",)),
         ("python", ("deb:python3.13", "state:base", "venv")),
-        ("numpy", ("wheel:numpy",)),
         ("nvidia-cublas-cu12", ("wheel:nvidia-cublas-cu12",)),
         ("triton", ("wheel:triton",)),
         ("nvidia-cudnn-cu12", ("wheel:nvidia-cudnn-cu12",)),
         ("torch", ("wheel:torch",)),
+        ("numpy", ("wheel:numpy",)),
         ("essential", ("deb:login", "state:essential")),
         ("system-packages", ("deb:ffmpeg", "state:system")),
         ("sdk", ("wheel:cog", "wheel:coglet", "wheel:pip")),
@@ -154,15 +154,32 @@ def test_the_layers_of_a_project_with_torch(wheel: Callable[..., Wheel], deb: Ca
     )
 
 
-@pytest.mark.parametrize("bigger", ["torch", "triton"])
+@pytest.mark.parametrize("bigger", ["left", "right"])
 def test_packages_that_need_each_other_are_ordered_by_name(wheel: Callable[..., Wheel], bigger: str) -> None:
     pair = [
         wheel(name, "1", other, size=_HEAVY + (name == bigger))
-        for name, other in (("torch", "triton"), ("triton", "torch"))
+        for name, other in (("left", "right"), ("right", "left"))
     ]
-    user = wheel("a-user", "1", "triton", size=_HEAVY * 5)
-    assert [name for name, _ in _plan(pair)][2:4] == ["torch", "triton"]
-    assert [name for name, _ in _plan([user, *pair])][2:5] == ["torch", "triton", "a-user"]
+    user = wheel("a-user", "1", "right", size=_HEAVY * 5)
+    assert [name for name, _ in _plan(pair)][2:4] == ["left", "right"]
+    assert [name for name, _ in _plan([user, *pair])][2:5] == ["left", "right", "a-user"]
+
+
+@pytest.mark.parametrize("size", [_HEAVY, _HEAVY // 4], ids=["heavy", "medium"])
+def test_what_is_no_part_of_cuda_is_above_it(wheel: Callable[..., Wheel], size: int) -> None:
+    wheels = [
+        wheel("nvidia-cublas-cu12", size=size),
+        wheel("nvidia-cuda-cupti-cu12", "12", "nvidia-cublas-cu12", size=size),
+        wheel("a-flash", "1", "torch", size=size),
+        wheel("numpy", size=size),
+        wheel("opencv-python", "4", "numpy", size=size),
+        wheel("torch", "2", "nvidia-cublas-cu12", "nvidia-cuda-cupti-cu12", "triton", "sympy", size=size),
+        wheel("triton", size=size),
+        wheel("sympy"),
+    ]
+    names = [name for name, _ in _plan(wheels) if name in {one.name for one in wheels}]
+    cuda = ["nvidia-cublas-cu12", "triton", "nvidia-cuda-cupti-cu12"]
+    assert names == [*cuda, "torch", "a-flash", "numpy", "opencv-python"]
 
 
 def test_over_the_budget_the_heaviest_keep_their_layers(wheel: Callable[..., Wheel]) -> None:
