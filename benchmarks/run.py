@@ -205,6 +205,26 @@ def start() -> Row:
     return Row("start", "s", values, 2)
 
 
+def predict() -> Row:
+    """Make a prediction with a project that has not changed, in Docker: build, start, ask, stop, remove."""
+    if not has_docker():
+        sys.exit("The benchmark predict needs a Docker daemon.")
+    return _prediction("predict", "docker", 2.5)
+
+
+def predict_without_docker() -> Row:
+    """The same in the daemonless runtime."""
+    return _prediction("predict-bundle", "bundle", 1.5)
+
+
+def _prediction(name: str, runtime: str, target: float) -> Row:
+    command = ("predict", "--runtime", runtime, "-i", "text=world")
+    with project("hello-world") as copy:
+        copy.cog_nix(*command)
+        values = timed(7, lambda _: copy.cog_nix(*command))
+    return Row(name, "s", values, target)
+
+
 def import_torch() -> Row:
     """Import torch in a fresh container, with the image's bytecode and without any."""
     if not has_docker():
@@ -237,6 +257,8 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "no-change": no_change,
     "edit": edit,
     "start": start,
+    "predict": predict,
+    "predict-bundle": predict_without_docker,
     "push": push.edited,
     "push-first": push.first,
     "cold": cold,
