@@ -13,17 +13,16 @@ import select
 import struct
 import subprocess
 import termios
-import threading
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
+
+from cog_nix.runtime.copying import CHUNK, Sender, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from cog_nix.spec import Streams
-
-_CHUNK = 1 << 16
 
 
 class Connection:
@@ -43,26 +42,20 @@ class Connection:
 
     def copy(self, streams: Streams) -> None:
         """Copy in both directions until the container's ends are closed."""
-        awake, wake = os.pipe()
         sender = None
         if streams.stdin is not None and self._sink is not None:
-            arguments = (streams.stdin, self._sink, awake)
-            sender = threading.Thread(target=self._send, args=arguments, daemon=True, name="stdin")
-            sender.start()
+            sender = Sender(streams.stdin, partial(write_all, self._sink), self._end)
         try:
             flowing = dict(self._sources)
             while flowing:
                 for source in select.select([*flowing], [], [])[0]:
                     if data := _read(source):
-                        _write(getattr(streams, flowing[source]), data)
+                        write_all(getattr(streams, flowing[source]), data)
                     else:
                         del flowing[source]
         finally:
-            os.close(wake)  # ends the wait for input that nobody reads any more
             if sender:
-                sender.join(1)
-            if not (sender and sender.is_alive()):
-                os.close(awake)
+                sender.stop(1)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal its size, in characters."""
@@ -76,18 +69,10 @@ class Connection:
                 os.close(descriptor)
         self._sources, self._sink, self._terminal = {}, None, None
 
-    def _send(self, stdin: int, sink: int, awake: int) -> None:
-        with suppress(OSError):  # the container ended without reading everything
-            while awake not in (ready := select.select([stdin, awake], [], [])[0]) and ready:
-                data = os.read(stdin, _CHUNK)
-                if data:
-                    _write(sink, data)
-                elif self._terminal is None:
-                    self._sink = None
-                    os.close(sink)
-                    return
-                else:  # a terminal has no end
-                    return
+    def _end(self) -> None:
+        if self._terminal is None and self._sink is not None:  # a terminal has no end
+            sink, self._sink = self._sink, None
+            os.close(sink)
 
 
 def connected(
@@ -145,14 +130,8 @@ def resize(terminal: int, rows: int, columns: int) -> None:
 
 def _read(source: int) -> bytes:
     try:
-        return os.read(source, _CHUNK)
+        return os.read(source, CHUNK)
     except OSError as error:
         if error.errno == errno.EIO:  # so Linux says that a terminal's other end is closed
             return b""
         raise
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

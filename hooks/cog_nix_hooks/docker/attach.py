@@ -7,14 +7,13 @@ number, three zeros, length as big-endian 32 bits) and a body. What is sent into
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import socket
 import struct
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from cog_nix.runtime.copying import CHUNK, Sender, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
-_CHUNK = 1 << 16
 _PODMAN_LOST_INPUT = re.compile(
     rb"Error: (read|write) unixpacket \S+/attach: \1: (connection reset by peer|broken pipe)\n"
 )
@@ -55,22 +53,16 @@ class Attachment:
 
     def copy(self, streams: Streams) -> None:
         """Copy in both directions until the container's end closes."""
-        awake, wake = os.pipe()
         sender = None
         if streams.stdin is not None:
-            sender = threading.Thread(
-                target=self._send, args=(streams.stdin, awake), daemon=True, name="stdin"
-            )
-            sender.start()
+            sender = Sender(streams.stdin, self._socket.sendall, self._end)
         try:
             self._receive(streams)
         finally:
-            os.close(wake)  # ends the wait for input that nobody reads any more
-            with suppress(OSError):  # and this the sending of it, where it is stuck
+            with suppress(OSError):  # ends the sending of input that nobody reads any more, where it is stuck
                 self._socket.shutdown(socket.SHUT_RDWR)
             if sender:
-                sender.join()
-            os.close(awake)
+                sender.stop()
 
     def complete(self, streams: Streams, logged: Callable[[str], bytes]) -> None:
         """Hand on what a torn connection did not bring.
@@ -93,20 +85,13 @@ class Attachment:
             with suppress(ValueError):  # urllib3 flushes what has just been closed
                 response.close()
 
-    def _send(self, stdin: int, awake: int) -> None:
-        with suppress(OSError):  # the container ended without reading everything
-            while awake not in (ready := select.select([stdin, awake], [], [])[0]) and ready:
-                data = os.read(stdin, _CHUNK)
-                if not data and self._tty:  # it has no end, and Docker would take this for output's too
-                    return
-                if not data:
-                    self._socket.shutdown(socket.SHUT_WR)
-                    return
-                self._socket.sendall(data)
+    def _end(self) -> None:
+        if not self._tty:  # a terminal has no end, and Docker would take this for output's too
+            self._socket.shutdown(socket.SHUT_WR)
 
     def _receive(self, streams: Streams) -> None:
         if self._tty:
-            while data := self._receive_some(_CHUNK):
+            while data := self._receive_some(CHUNK):
                 self._hand_on(streams, "stdout", data)
             return
         while header := self._exactly(_HEADER.size):
@@ -120,7 +105,7 @@ class Attachment:
                 self._hand_on(streams, "stderr", body)
 
     def _hand_on(self, streams: Streams, name: str, data: bytes) -> None:
-        _write(getattr(streams, name), data)
+        write_all(getattr(streams, name), data)
         self.copied[name] += len(data)
 
     def _receive_some(self, most: int) -> bytes:
@@ -140,9 +125,3 @@ class Attachment:
                 return b""
             data += part
         return data
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
