@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
-from cog_nix.fetch.download import Download
-from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cog_nix.lock.model import Artifact
-    from cog_nix.report import Bar, Reporter
+    from cog_nix.report import Reporter
 
 __all__ = ["CachingFetcher", "RetryPolicy", "measure", "size_of"]
 
@@ -160,17 +159,11 @@ class CachingFetcher:
         cancelled = threading.Event()
         total = sum(artifact.size for artifact in missing)
         files = f"{len(missing)} files" if len(missing) > 1 else missing[0].filename
-        # The largest first: a big file that starts last would run on alone.
-        missing = sorted(missing, key=lambda artifact: -artifact.size)
         with self._transport() as transport, self._reporter.bytes_bar(f"Fetching {files}", total) as bar:
             transport.prepare()
-            advance = _serialised(bar)
-            downloads = [
-                Download(artifact, self._store, transport, self._policy, cancelled, advance)
-                for artifact in missing
-            ]
-            paths = run_all([download.run for download in downloads], _WORKERS, cancelled)
-        return {artifact.sha256: path for artifact, path in zip(missing, paths, strict=True)}
+            return download_all(
+                missing, self._store, transport, self._policy, workers=_WORKERS, cancelled=cancelled, bar=bar
+            )
 
     def _transport(self) -> Transport:
         return Transport(self._credentials)
@@ -227,13 +220,3 @@ def _new_file(folder: Path) -> Iterator[BufferedRandom]:
             yield stream
     finally:
         Path(name).unlink()
-
-
-def _serialised(bar: Bar) -> Callable[[int], None]:
-    lock = threading.Lock()
-
-    def advance(amount: int) -> None:
-        with lock:
-            bar.advance(amount)
-
-    return advance

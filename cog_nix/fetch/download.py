@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
+from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
 
     from cog_nix.fetch.transport import Response
     from cog_nix.lock.model import Artifact
+    from cog_nix.report import Bar
 
 
 class Opener(Protocol):
@@ -168,6 +170,43 @@ class Download:
             hint="Name another mirror if this one is broken. If the file was replaced on purpose, lock again"
             " and review the change.",
         )
+
+
+def download_all(
+    artifacts: Sequence[Artifact],
+    store: Store,
+    transport: Opener,
+    policy: RetryPolicy,
+    *,
+    workers: int,
+    cancelled: threading.Event,
+    bar: Bar,
+) -> dict[str, Path]:
+    """Bring files into the store, some at a time; return their paths by sha256.
+
+    Args:
+        artifacts: what is wanted.
+        store: where they go.
+        transport: how they come.
+        policy: how often to try.
+        workers: how many at a time.
+        cancelled: ends the work when set.
+        bar: is told of new bytes.
+
+    Raises:
+        FetchError: the first that failed.
+    """
+    lock = threading.Lock()
+
+    def advance(amount: int) -> None:
+        with lock:
+            bar.advance(amount)
+
+    # The largest first: a big file that starts last would run on alone.
+    wanted = sorted(artifacts, key=lambda artifact: -artifact.size)
+    downloads = [Download(one, store, transport, policy, cancelled, advance) for one in wanted]
+    paths = run_all([download.run for download in downloads], workers, cancelled)
+    return {artifact.sha256: path for artifact, path in zip(wanted, paths, strict=True)}
 
 
 def _continues(response: Response, offset: int) -> bool:

@@ -32,7 +32,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """``sha256:…`` of its bytes."""
-        return f"sha256:{hashlib.sha256(self.data).hexdigest()}"
+        return digest_of(self.data)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manife
     }
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor, *weights]}
     return Manifest(OCI_INDEX, _compact(index))
+
+
+def digest_of(data: bytes) -> str:
+    """Return ``sha256:…`` of some bytes (image-spec, descriptor.md, "Digests")."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _path(root: Path, digest: str) -> Path:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import FetchError, RegistryError
-from cog_nix.fetch.download import Download
-from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
-from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,7 +81,7 @@ def pull(
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _no_image(reference, "its manifest or configuration is not one of an image") from error
         files = _fetch(repository, missing, folder, reporter, cancelled)
-    return Pulled(_digest(text), config, diff_ids, files)
+    return Pulled(digest_of(text), config, diff_ids, files)
 
 
 def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
@@ -118,8 +116,8 @@ def _text(repository: Repository, kind: str, name: str) -> bytes:
     url = repository.url(f"{kind}/{name}")
     answer = repository.retrying(lambda: repository.request("GET", url, expected=(OK,), headers=headers))
     content: bytes = answer.content
-    if name.startswith("sha256:") and _digest(content) != name:
-        raise _no_image(repository.reference, f"what came as {name} is {_digest(content)}")
+    if name.startswith("sha256:") and digest_of(content) != name:
+        raise _no_image(repository.reference, f"what came as {name} is {digest_of(content)}")
     return content
 
 
@@ -138,29 +136,23 @@ def _fetch(
     if not wanted:
         return {}
     total = sum(one.size for one in wanted.values())
-    lock = threading.Lock()
     with reporter.bytes_bar(f"Pulling {len(wanted)} layers", total) as bar:
-
-        def advance(amount: int) -> None:
-            with lock:
-                bar.advance(amount)
-
-        downloads = [
-            Download(one, Store(folder), repository, repository.policy, cancelled, advance)
-            for one in wanted.values()
-        ]
         try:
-            paths = run_all([one.run for one in downloads], _WORKERS, cancelled)
+            files = download_all(
+                [*wanted.values()],
+                Store(folder),
+                repository,
+                repository.policy,
+                workers=_WORKERS,
+                cancelled=cancelled,
+                bar=bar,
+            )
         except FetchError as error:
             raise RegistryError(
                 f"{repository.reference} cannot be pulled: {error.message}",
                 hint="Run this again: what has come is kept.",
             ) from error
-    return dict(zip(wanted, paths, strict=True))
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return {diff_id: files[one.sha256] for diff_id, one in wanted.items()}
 
 
 def _no_image(reference: Reference, why: str) -> RegistryError:

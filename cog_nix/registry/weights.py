@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.registry.client import NOT_FOUND, OK
+from cog_nix.registry.layout import OCI_MANIFEST
 
 if TYPE_CHECKING:
     import threading
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 ARTIFACT = "application/vnd.cog.weight.v1"
 """``artifactType`` of a weight's manifest."""
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _UNKNOWN = {"architecture": "unknown", "os": "unknown"}
 """The platform of what is no image, so that nothing pulls it for one."""
 
@@ -58,7 +58,7 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
             "HEAD",
             repository.url(f"manifests/{weight.digest}"),
             expected=(OK, NOT_FOUND),
-            headers={"Accept": _MANIFEST},
+            headers={"Accept": OCI_MANIFEST},
         )
     )
     if answer.status_code == NOT_FOUND:
@@ -76,7 +76,7 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
         "run.cog.weight.size.uncompressed": str(weight.size) if weight.size > 0 else "",
     }
     return {
-        "mediaType": answer.headers.get("content-type", _MANIFEST),
+        "mediaType": answer.headers.get("content-type", OCI_MANIFEST),
         "size": int(answer.headers.get("content-length", 0)),
         "digest": weight.digest,
         "annotations": {key: value for key, value in annotations.items() if value},
