@@ -17,9 +17,13 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PTX = "+PTX"
+_RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu\d+)?")
 
 
 class _Table(TypedDict):
@@ -109,9 +113,8 @@ def supported_architectures(torch_version: str, cuda: str = "") -> tuple[str, ..
     if known is None or local == "cpu":
         return ()
     cuda = cuda or cuda_of(local) or known.default
-    minor = ".".join(cuda.split(".")[:2])
-    table = _table()
-    found = table["architectures_of"].get(f"{known.version} {minor}") or table["architectures"].get(minor, "")
+    table, cuda = _table(), minor(cuda)
+    found = table["architectures_of"].get(f"{known.version} {cuda}") or table["architectures"].get(cuda, "")
     names = []
     for capability in found.split():
         number = capability.removesuffix(_PTX).replace(".", "")
@@ -149,6 +152,31 @@ def cuda_of(local: str) -> str:
     """Return the CUDA release of a local version or an index: 11.8 of ``cu118``; "" when it names none."""
     found = re.fullmatch(r"cu(\d+)(\d)", local)
     return f"{found[1]}.{found[2]}" if found else ""
+
+
+def minor(version: str) -> str:
+    """Return a version's first two numbers: 12.4 of ``12.4.127``."""
+    return ".".join(version.split(".")[:2])
+
+
+def runtime_release(versions: Mapping[str, str]) -> str:
+    """Return the CUDA release of the runtime library that packages bring (``12.4``); "": none is there.
+
+    Args:
+        versions: of Python packages, by name.
+    """
+    return next((minor(versions[name]) for name in sorted(versions) if _RUNTIME.fullmatch(name)), "")
+
+
+def built_with(versions: Mapping[str, str]) -> str:
+    """Return the CUDA release that packages are built with; "" when none tells.
+
+    It is the release of the runtime library that they require, or the end of torch's version (``+cu118``).
+
+    Args:
+        versions: of Python packages, by name.
+    """
+    return runtime_release(versions) or cuda_of(versions.get("torch", "").partition("+")[2])
 
 
 def _padded(version: str) -> tuple[int, ...]:

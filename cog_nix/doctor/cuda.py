@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
 
 Version = tuple[int, ...]
-
-_RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -32,16 +29,9 @@ def locked(lock: Lock) -> Locked:
     """Return what a lock holds: the CUDA runtime among its wheels, or torch's own mark (``+cu118``)."""
     versions = {wheel.name: wheel.version for wheel in lock.wheels}
     torch, _, local = versions.get("torch", "").partition("+")
-    runtime = next((version for name, version in versions.items() if _RUNTIME.fullmatch(name)), "")
-    if runtime:
-        return Locked(numbers(runtime)[:2], torch)
-    cuda = facts.cuda_of(local)
-    return Locked(numbers(cuda) if cuda else None, "" if local == "cpu" else torch)
-
-
-def numbers(text: str) -> Version:
-    """Return the numbers of a version, ``525.60.13`` as ``(525, 60, 13)``."""
-    return tuple(map(int, re.findall(r"[0-9]+", text)))
+    cuda = facts.built_with(versions)
+    for_cpu = local == "cpu" and not facts.runtime_release(versions)
+    return Locked(facts.numbers(cuda) or None, "" if for_cpu else torch)
 
 
 def shown(version: Version) -> str:
@@ -61,7 +51,7 @@ def driver_problem(driver: str, highest: Version | None, cuda: Version) -> str:
         return ""
     lowest = facts.minimum_driver(shown(cuda))
     if lowest and driver:
-        if numbers(driver) >= numbers(lowest):
+        if facts.numbers(driver) >= facts.numbers(lowest):
             return ""  # minor version compatibility, or the driver is newer than our table
         return f"CUDA {shown(cuda)} needs a driver of version {lowest} or newer, and this one is {driver}"
     if highest and highest[0] < cuda[0]:

@@ -13,6 +13,7 @@ from cog_nix.cdi.machine import CUDA, Machine
 from cog_nix.cdi.model import REMEDY
 from cog_nix.cdi.registry import Registry, folders
 from cog_nix.config import load
+from cog_nix.config import torch as facts
 from cog_nix.doctor import cuda
 from cog_nix.errors import CogNixError
 from cog_nix.lock import format as lock_format
@@ -155,4 +156,5 @@ def compute_capabilities() -> list[Version]:
         said = run(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]).stdout
     except CogNixError:
         return []
-    return [cuda.numbers(line) for line in said.splitlines() if len(cuda.numbers(line)) == len((9, 0))]
+    found = (facts.numbers(line.strip()) for line in said.splitlines())
+    return [capability for capability in found if len(capability) == len((9, 0))]

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.config import torch as facts
 from cog_nix.spec import FoundRequirement
 
 from .metadata import cuda_extras, is_part
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _STEM = re.compile(r"^(lib.+?)\.so(\.|$)")
 _PART = re.compile(r"nvidia-.*-cu(\d{2})|nvidia-(cuda-runtime|cublas|cuda-nvrtc|cudnn)")
-_RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu\d{2})?")
 _NEW_NAMES = "13"
 """Since this release of CUDA most packages go without a suffix."""
 
@@ -90,10 +90,7 @@ class _Search:
     @property
     def _installed(self) -> str:
         """CUDA's release that the project's packages brought (``12.4``); empty when they brought none."""
-        for name, version in sorted(self._present.items()):
-            if _RUNTIME.fullmatch(name):
-                return ".".join(version.split(".")[:2])
-        return ""
+        return facts.runtime_release(self._present)
 
     def extras(self, wheel: Wheel, path: Path, needs: Sequence[LibraryNeed]) -> list[FoundRequirement]:
         """Return a wheel with its extras for CUDA; nothing when it has none, or all of it is there.
@@ -114,7 +111,7 @@ class _Search:
         which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
         because = f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}"
         found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
-        release = ".".join(self.cuda.split(".")[:2])
+        release = facts.minor(self.cuda)
         if release and not self._installed and any(extra.takes(release) for extra in own):
             found.append(FoundRequirement(f"cuda-toolkit=={release}.*", because))
         return found
@@ -183,7 +180,7 @@ class _Search:
         """Return which release: the one whose parts are there, the one that cog.yaml names, the newest."""
         for release in (self._installed, self.cuda):
             if release.partition(".")[0] == family.major and family.major != "11":
-                return f"=={'.'.join(release.split('.')[:2])}.*"
+                return f"=={facts.minor(release)}.*"
         return family.toolkit
 
     def _sentence(self, need: LibraryNeed, linked: set[str]) -> str:

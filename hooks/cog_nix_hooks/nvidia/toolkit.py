@@ -8,11 +8,11 @@ than glibc 2.34, and the headers of the same release from PyPI. See docs/design/
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.config import commands as config_commands
+from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
 from cog_nix.spec import ToolkitChoice
 
@@ -21,7 +21,6 @@ from .commands import compiles
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cog_nix.lock.model import Wheel
     from cog_nix.spec import ToolkitRequest
 
 HOME = "/usr/local/cuda"
@@ -116,9 +115,6 @@ _DEFAULT_GCC = {"bookworm": 12, "trixie": 14}
 """What ``build-essential`` brings, by suite."""
 _OLDEST_GCC = {"bookworm": 11, "trixie": 12}
 
-_RUNTIMES = re.compile(r"nvidia-cuda-runtime(-cu\d+)?")
-_LOCAL = re.compile(r"\+cu(\d+)(\d)$")
-
 
 def choose(request: ToolkitRequest, *, setting: bool | str | None) -> ToolkitChoice | None:
     """Choose the toolkit for a project's builds.
@@ -157,14 +153,8 @@ def choose(request: ToolkitRequest, *, setting: bool | str | None) -> ToolkitCho
 
 
 def built_with(request: ToolkitRequest) -> str:
-    """Return the CUDA release that the project's Python packages are built with; "" when none tells.
-
-    It is the release of the runtime library that they require, or the end of torch's version (``+cu118``).
-    """
-    for wheel in request.wheels:
-        if _RUNTIMES.fullmatch(wheel.name):
-            return _minor(wheel.version)
-    return next((found for wheel in request.wheels if wheel.name == "torch" and (found := _local(wheel))), "")
+    """Return the CUDA release that the project's Python packages are built with; "" when none tells."""
+    return facts.built_with({wheel.name: wheel.version for wheel in request.wheels})
 
 
 def environment(release: Release) -> Iterable[tuple[str, str]]:
@@ -191,7 +181,7 @@ def _release(named: str, built: str, asked: str) -> Release:
             refuses another major version).
         asked: ``build.cuda``, when no package tells.
     """
-    wanted = named or built or _minor(asked)
+    wanted = named or built or facts.minor(asked)
     fitting = [release for release in RELEASES if _major(release.version) == _major(wanted)]
     if not fitting or (named and named not in {release.version for release in fitting}):
         known = ", ".join(release.version for release in RELEASES)
@@ -199,7 +189,7 @@ def _release(named: str, built: str, asked: str) -> Release:
             f"A build needs the compiler of CUDA {wanted}, which cog-nix does not have; there are {known}.",
             hint="Set [gpu] toolkit in cog-nix.toml to one of them, or to false to build without a compiler.",
         )
-    older = [release for release in fitting if _numbers(release.version) <= _numbers(wanted)]
+    older = [release for release in fitting if facts.numbers(release.version) <= facts.numbers(wanted)]
     return (older or fitting[:1])[-1]
 
 
@@ -229,18 +219,5 @@ def _host_compiler(release: Release, suite: str) -> str:
     return str(release.newest_gcc)
 
 
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
 def _major(version: str) -> str:
     return version.partition(".")[0]
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-def _local(wheel: Wheel) -> str:
-    found = _LOCAL.search(wheel.version)
-    return f"{found[1]}.{found[2]}" if found else ""

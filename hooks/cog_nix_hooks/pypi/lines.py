@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
@@ -129,6 +130,14 @@ def requirement_name(line: str) -> str | None:
     """Return the normalised name that a requirement begins with; None when it is a bare URL or path."""
     found = _NAME.match(line)
     return canonicalize_name(found["name"]) if found else None
+
+
+def requirement_of(line: str) -> Requirement | None:
+    """Return a line as a requirement (PEP 508), hashes gone; None when it is an option, a path or wrong."""
+    try:
+        return Requirement(re.split(r"\s--hash", line, maxsplit=1)[0])
+    except InvalidRequirement:
+        return None
 
 
 def _expanded(line: str, environ: Mapping[str, str], secrets: list[str]) -> str:

@@ -11,11 +11,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
+
+from cog_nix_hooks.pypi.lines import requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from packaging.requirements import Requirement
 
     from cog_nix_hooks.pypi.lines import Lines
 
@@ -38,9 +41,8 @@ def _line(line: str, warn: Callable[[str], None]) -> str:
     named = _NAME.match(line)
     if not named:
         return line
-    try:
-        requirement = Requirement(re.split(r"\s--hash", line, maxsplit=1)[0])
-    except InvalidRequirement:
+    requirement = requirement_of(line)
+    if requirement is None:
         return line  # uv will say what is wrong with it
     if requirement.url or _EXTRA in requirement.extras:
         return line

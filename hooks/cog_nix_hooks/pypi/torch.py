@@ -12,12 +12,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
+from cog_nix_hooks.pypi.lines import requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,9 +177,8 @@ def _named(lines: Lines, target: Target) -> _Named:
     found: dict[str, str] = {}
     ranges: dict[str, SpecifierSet] = {}
     for line in lines.requirements:
-        try:
-            requirement = Requirement(re.split(r"\s--hash", line, maxsplit=1)[0])
-        except InvalidRequirement:
+        requirement = requirement_of(line)
+        if requirement is None:
             continue  # an option, or uv will say what is wrong with it
         name = canonicalize_name(requirement.name)
         if name not in FAMILY or requirement.url or not target.answers(str(requirement.marker or "")):
@@ -271,8 +270,8 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
 
 def _other_build(cuda: str, known: Release) -> str:
     fitting = [one.version for one in facts.releases() if cuda in one.cudas]
-    ends = f"+cu{known.cudas[-1].replace('.', '')}"
-    advice = f"Write {ends} instead of +cu{cuda.replace('.', '')}, or leave it out"
+    ends = f"+{_index_of(known.cudas[-1])}"
+    advice = f"Write {ends} instead of +{_index_of(cuda)}, or leave it out"
     return (
         f"{advice}; CUDA {cuda} goes with torch {_span((fitting[0], fitting[-1]))}."
         if fitting
@@ -284,7 +283,7 @@ def _for_pin(local: str, named: _Named, request: PythonRequest) -> Choice:
     """A pin says it all; what cog.yaml says beside it may be something else."""
     name = next(iter(named.locals_()))
     pin = f"{name}=={named.versions[name]}"
-    cuda, asked = facts.cuda_of(local), _minor(request.cuda or "")
+    cuda, asked = facts.cuda_of(local), facts.minor(request.cuda or "")
     known, said = named.release(), f"{request.place(name)}: {pin}"
     warnings: tuple[str, ...] = ()
     if request.gpu is False and cuda:
@@ -316,8 +315,8 @@ def _for_cuda(asked: str, named: _Named, request: PythonRequest) -> Choice:
         return Choice(Backend(_index_of(max(fitting, key=facts.numbers)), why))
     fitting = [cuda for cuda in known.cudas if facts.numbers(cuda) <= wanted]
     if not fitting:
-        goes = [one.version for one in facts.releases() if _minor(asked) in one.cudas]
-        other = f", and CUDA {_minor(asked)} with torch {_span((goes[0], goes[-1]))}" if goes else ""
+        goes = [one.version for one in facts.releases() if facts.minor(asked) in one.cudas]
+        other = f", and CUDA {facts.minor(asked)} with torch {_span((goes[0], goes[-1]))}" if goes else ""
         place = request.place(next(iter(named.versions)))
         said = f"{place}: torch {known.version} has no build for a CUDA release as old as {why}"
         taken = f"so PyPI's with CUDA {known.default} is taken"
@@ -330,10 +329,6 @@ def _for_cuda(asked: str, named: _Named, request: PythonRequest) -> Choice:
 
 def _index_of(cuda: str) -> str:
     return f"cu{cuda.replace('.', '')}"
-
-
-def _minor(cuda: str) -> str:
-    return ".".join(cuda.split(".")[:2])
 
 
 def _public(pin: str) -> str:
