@@ -15,6 +15,7 @@ from cog_nix import certificate, git
 from cog_nix import config as cog_config
 from cog_nix.api import read_api
 from cog_nix.config import weights_lock
+from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
 from cog_nix.ignore import Ignore
@@ -245,7 +246,7 @@ def python_asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, st
     places: dict[str, str] = {}
     for line in cog_config.requirement_lines(document, project.root):
         if found := _REQUIREMENT.match(line.text):
-            places.setdefault(re.sub(r"[-_.]+", "-", found[0]).lower(), f"{file}:{line.number}")
+            places.setdefault(normalised(found[0]), f"{file}:{line.number}")
     return places
 
 

@@ -37,6 +37,11 @@ class Line:
     text: str
 
 
+def normalised(name: str) -> str:
+    """Return a Python package's name as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def read(path: Path) -> list[Line]:
     """Read a requirements file: continuations joined; comments, blanks and ``-e .`` gone.
 

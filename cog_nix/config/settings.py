@@ -17,6 +17,7 @@ from cog_nix.config.model import (
     Settings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
+from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -141,25 +142,20 @@ def _references(value: Any) -> tuple[Any, str]:
     return tuple(one.strip() for one in value), ""
 
 
-def _normal(name: str) -> str:
-    """Normalise a package's name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
 
 
 def _packages(value: Any) -> tuple[Any, str]:
     ok = _is_names(value)
-    return (tuple(map(_normal, value)), "") if ok else (value, "a list of package names")
+    return (tuple(map(normalised, value)), "") if ok else (value, "a list of package names")
 
 
 def _requirements(value: Any) -> tuple[Any, str]:
     ok = isinstance(value, dict) and all(map(_is_names, value.values()))
     if not ok:
         return value, "a table of lists of requirements by package name"
-    return tuple(sorted((_normal(name), tuple(lines)) for name, lines in value.items())), ""
+    return tuple(sorted((normalised(name), tuple(lines)) for name, lines in value.items())), ""
 
 
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from cog_nix.config.requirements import normalised
 from cog_nix.errors import LockError
 from cog_nix.lock.core import TOOLS
 
@@ -68,11 +68,6 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     if not lines:
         raise _unknown(name, [*debs, *wheels, *_parts(lock)])
     return lines
-
-
-def normalised(name: str) -> str:
-    """Return a Python package's name as PEP 503 has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.config.requirements import normalised
 from cog_nix.config.sdk import MINIMUM, MINIMUM_FOR_SCHEMA, PRERELEASE
 from cog_nix.errors import LockError
 from cog_nix.processes import redact
@@ -185,7 +186,7 @@ def _without_sdk(
 ) -> Iterator[str]:
     for line in lines:
         named = _NAME.match(line)
-        name = re.sub(r"[-_.]+", "-", named.group(1)).lower() if named else ""
+        name = normalised(named.group(1)) if named else ""
         if name not in VARIABLES:
             yield line
             continue

@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from cog_nix.errors import ImageError
+from cog_nix.image import with_tag
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive, provide_runtime
 
@@ -184,7 +185,7 @@ def test_an_image_that_nobody_holds(runtime: DockerRuntime, store: Store) -> Non
     ],
 )
 def test_a_name_gets_its_tag(name: str, full: str) -> None:
-    assert archive.full_name(name) == full
+    assert with_tag(name) == full
 
 
 @pytest.mark.parametrize(("name", "offered"), [("docker", True), ("podman", True), ("other", False)])

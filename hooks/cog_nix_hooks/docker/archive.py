@@ -14,7 +14,7 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription, unreadable
+from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.docker.engine import Refused
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _stream(
     engine: Engine, built: ImageDescription, tags: Sequence[str], held: int, reporter: Reporter
 ) -> list[dict[str, Any]]:
     skipped = [option for diff_id in built.diff_ids[:held] for option in ("--skip", diff_id)]
-    named = [option for tag in tags for option in ("--tag", full_name(tag))]
+    named = [option for tag in tags for option in ("--tag", with_tag(tag))]
     total = sum(built.sizes[held:])
     layers = len(built.diff_ids)
     text = f"Loading {layers - held} of {layers} layers" if held else "Loading the image"
@@ -161,10 +161,5 @@ def _said(messages: list[dict[str, Any]]) -> str:
 
 
 def _tag(engine: Engine, image_id: str, name: str) -> None:
-    repository, _, tag = full_name(name).rpartition(":")
+    repository, _, tag = with_tag(name).rpartition(":")
     engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
-
-
-def full_name(name: str) -> str:
-    """Return a name with its tag: ``latest`` unless it has one. A registry's port is not a tag."""
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

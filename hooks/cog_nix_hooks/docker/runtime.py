@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.image import with_tag
 from cog_nix.runtime.failures import MissingDeviceDriverError
-from cog_nix_hooks.docker.archive import full_name, load_image
+from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
 
@@ -89,7 +90,7 @@ class DockerRuntime:
         """
         import docker  # noqa: PLC0415 - costs 0.2 s
 
-        repository, _, tag = full_name(reference).rpartition(":")
+        repository, _, tag = with_tag(reference).rpartition(":")
         reporter.step(f"Pulling {reference}")
         client = sdk_client(self.endpoint)
         try:
