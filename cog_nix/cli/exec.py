@@ -21,7 +21,7 @@ from cog_nix.cli.flags import (
     Progress,
     variables,
 )
-from cog_nix.cli.runtimes import building_for, usable_runtime
+from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, RuntimeFailure
 
@@ -81,10 +81,7 @@ def execute(
     runtime = usable_runtime()
     reporter.info(building_for(runtime))
     mounted = prepare(config_file, runtime, needs_schema=False, cog_base=use_cog_base_image)
-    reporter.info(
-        f"\nRunning {shlex.join(words)} in {runtime.title} "
-        "with the current directory mounted as a volume...\n"
-    )
+    reporter.info(f"{running_in(runtime, shlex.join(words))}\n")
     tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()
     request = mounted.request(
         tuple(words),

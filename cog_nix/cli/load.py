@@ -60,13 +60,13 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
         if not path.exists():
             raise ImageError(f"{file} is not there.", hint="Build first, or name an archive.")
         try:
-            ImageDescription.read(path)
-        except (ImageError, UnicodeDecodeError):
+            described = ImageDescription.read(path)
+        except ImageError:
             with archive_program.opened(path) as archive:
                 name = next(iter(archive.tags), "")
             yield archive_program.program(path, Path(folder)), name
         else:
-            yield path.resolve(), ImageDescription.read(path).tag
+            yield path.resolve(), described.tag
 
 
 def _named(file: str) -> Path:

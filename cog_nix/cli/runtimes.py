@@ -61,6 +61,11 @@ def building_for(runtime: Runtime) -> str:
     return f"Building {image} from environment in cog.yaml...\n"
 
 
+def running_in(runtime: Runtime, line: str) -> str:
+    """Return the line that says that a command is run in the project's environment."""
+    return f"\nRunning {line} in {runtime.title} with the current directory mounted as a volume..."
+
+
 def starting_in(runtime: Runtime) -> str:
     """Return the line that says that a model is started, as :func:`building_for`."""
     where = "Docker image" if runtime.name == _UPSTREAMS else f"image in {runtime.title}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Gpus, Progress
-from cog_nix.cli.runtimes import building_for, usable_runtime
+from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError, RuntimeFailure
 
@@ -96,8 +96,7 @@ def serve(
         interactive=True,
         reach_host=bool(upload_url) or playground,
     )
-    words = " ".join(request.command or ())
-    reporter.info(f"\nRunning {words} in {runtime.title} with the current directory mounted as a volume...")
+    reporter.info(running_in(runtime, " ".join(request.command or ())))
     reporter.info(f"\nServing at {serving_at(host, port)}\n")
     with subprocess.Popen(beside) if beside else nullcontext() as process:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ from cog_nix.cdi.model import Edits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-_NUMBERS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,3 @@ def known_to_docker(gpus: str, info: Mapping[str, Any]) -> list[str]:
     if discovered is not None and not known:
         return []
     return GpuRequest.parse(gpus).qualified(known)
-
-
-def version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, ``5.4.2-rc1`` as ``(5, 4, 2)``."""
-    return tuple(map(int, _NUMBERS.findall(text.partition("-")[0])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -34,7 +35,7 @@ _IDLE_SECONDS = 60
 _START_SECONDS = 20
 _UNIX = "unix://"
 _GATEWAY = "host-gateway"
-_KNOWS_GATEWAY = 5
+_KNOWS_GATEWAY = (5,)
 """Podman's first major version that surely knows Docker's name for the address of the host."""
 
 
@@ -81,11 +82,11 @@ class PodmanRuntime(DockerRuntime):
         from cog_nix.cdi.gpus import GpuRequest  # noqa: PLC0415
         from cog_nix.cdi.machine import Machine  # noqa: PLC0415
         from cog_nix.cdi.registry import FOLDERS, Registry  # noqa: PLC0415
-        from cog_nix_hooks.docker.devices import Devices, by_name, version  # noqa: PLC0415 - imports the SDK
+        from cog_nix_hooks.docker.devices import Devices, by_name  # noqa: PLC0415 - imports the SDK
 
         request = GpuRequest.parse(gpus)
-        said = str(self._engine.get("/version").get("Version", ""))
-        takes_names = version(said) >= _TAKES_NAMES
+        said = version(self._engine)
+        takes_names = numbers(said) >= _TAKES_NAMES
         if self.endpoint.socket_path is None:
             if takes_names:
                 return by_name(request.qualified(), labels=False)
@@ -155,14 +156,23 @@ def this_machine(engine: Engine) -> str:
     Args:
         engine: Podman's service.
     """
-    version = (engine.get("/version") or {}).get("Version", "")
-    if int(version.partition(".")[0] or 0) >= _KNOWS_GATEWAY:
+    if numbers(version(engine)) >= _KNOWS_GATEWAY:
         return _GATEWAY
     if "name=rootless" in ((engine.get("/info") or {}).get("SecurityOptions") or ()):
         return _own_address()
     network = engine.get("/networks/podman") or {}
     addresses = (entry.get("Gateway") for entry in (network.get("IPAM") or {}).get("Config") or ())
     return next(filter(None, addresses), None) or _own_address()
+
+
+def version(engine: Engine) -> str:
+    """Return Podman's version as it says it; "": it does not."""
+    return str((engine.get("/version") or {}).get("Version", ""))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, ``5.4.2-rc1`` as ``(5, 4, 2)``."""
+    return tuple(map(int, re.findall(r"[0-9]+", text.partition("-")[0])))
 
 
 def _own_address() -> str:
