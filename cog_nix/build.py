@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import certificate, git
+from cog_nix import certificate, git, programs
 from cog_nix import config as cog_config
 from cog_nix.api import read_api
 from cog_nix.config import weights_lock
@@ -114,6 +114,21 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
+    def nix(self, settings: Settings | None = None, *, offline: bool = False) -> nix_store.Nix:
+        """Find Nix, or bring it.
+
+        Args:
+            settings: cog-nix.toml, which may say where the Debian archive is; None: there is none.
+            offline: whether nothing may be fetched.
+
+        Raises:
+            NixError: there is none, and none can be brought.
+        """
+        bring = functools.partial(
+            programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
+        )
+        return nix_store.discover(bring=bring, reporter=self.reporter)
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -122,10 +137,17 @@ class Services:
         return Resolver(
             self.plugins,
             context,
-            optional_nix(),
+            self._optional_nix(settings),
             asked_in(project, loaded),
             python_asked_in(project, loaded),
         )
+
+    def _optional_nix(self, settings: Settings) -> nix_store.Nix | None:
+        """Return Nix where it is or can be brought; a lock can be made without it."""
+        try:
+            return self.nix(settings)
+        except NixError:
+            return None
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -151,7 +173,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     for pitfall in api.pitfalls:
         services.reporter.warn(pitfall)
-    nix = nix_store.discover()
+    nix = services.nix(settings, offline=options.offline)
     resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
@@ -266,14 +288,6 @@ def explain(project: Project, name: str) -> list[str]:
     base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
     asked = {**base, **asked_in(project, loaded)}
     return lock_explain.explain(lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded)))
-
-
-def optional_nix() -> nix_store.Nix | None:
-    """Return Nix where it is; a lock can be made without it."""
-    try:
-        return nix_store.discover()
-    except NixError:
-        return None
 
 
 def labels(project: Project, options: BuildOptions) -> dict[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def test_without_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("cog_nix.store.nix._PROFILES", ())
+    monkeypatch.setattr("cog_nix.store.choice.PROFILES", ())
     first, *_ = machine.examine(tmp_path)
     assert (first.check, first.severity) == ("Nix", "error")
     assert "apt-get install nix-bin" in first.remedy
