@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "README.md", "LICENSE", "pyproject.toml")
+SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "scripts", "README.md", "LICENSE", "pyproject.toml")
 
 pytestmark = pytest.mark.network
 
