@@ -7,13 +7,18 @@ They are what the Debian archive has now, by its signed indexes.
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
-from cog_nix.cli.terminal import reporter
-from cog_nix.config.model import Settings
-from cog_nix.fetch import CachingFetcher
-from cog_nix.paths import cache_dir
-from cog_nix.spec import Context
-from cog_nix_hooks.debian import pins
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+
+from cog_nix.cli.terminal import reporter  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.config.model import Settings  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.fetch import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.paths import cache_dir  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.spec import Context  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix_hooks.debian import pins  # noqa: E402 - found with or without an installed cog-nix
 
 
 def main() -> None:
