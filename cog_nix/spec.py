@@ -539,8 +539,13 @@ class Spec:
         """
 
     @hookspec(firstresult=True)
-    def provide_runtime(self, name: str) -> Runtime | None:
-        """Runs when an image is loaded or run: offer the runtime of this name (``docker``)."""
+    def provide_runtime(self, name: str, reporter: Reporter) -> Runtime | None:
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``).
+
+        Args:
+            name: which.
+            reporter: hears of what has to be fetched before it can be used.
+        """
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:

@@ -22,7 +22,7 @@ from cog_nix.report import SilentReporter
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.session import start
 from cog_nix.spec import ContainerRequest
-from cog_nix_hooks.bundle.engines import ENGINES
+from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.runtimes.conftest import usable
 
@@ -95,7 +95,7 @@ def test_hooks_are_run(runtime: BundleRuntime, specify: Callable[..., Path], tmp
     hook = {"hookName": "createContainer", "path": str(program), "args": ["own-hook", "some", "words"]}
     specify({"all": GPU0}, {"hooks": [hook]})
     request = ContainerRequest("gpu", gpus="all", command=("cat", "/hooked"))
-    if Path(str(runtime._engine)).name == "bwrap":
+    if Path(str(runtime._named_engine)).name == "bwrap":
         with pytest.raises(
             CdiError, match="createContainer hook that cannot be run here: own-hook some words"
         ):
