@@ -525,8 +525,7 @@ class Spec:
             context: settings and services.
 
         Returns:
-            The folder. Its programs are called by their path, or through the ``PATH``. None leaves it to the
-            next plugin.
+            The folder, whose programs may be on the ``PATH``, or None to leave it to the next plugin.
 
         Raises:
             FetchError: they cannot be downloaded.
