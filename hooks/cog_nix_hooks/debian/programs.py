@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import shlex
 import shutil
 import sys
@@ -64,11 +65,14 @@ $NIX_CONFIG" ;; esac
 def provide(name: str, context: Context) -> Path | None:
     """Return the folder of a set's launchers; fetch and unpack what it is made of the first time.
 
+    Returns:
+        None on other machines than Linux on x86-64.
+
     Raises:
         LockError: there are no pins, and the archive cannot be read.
         FetchError: a package cannot be downloaded.
     """
-    if name not in _PROGRAMS:
+    if name not in _PROGRAMS or (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return None
     found = pins.current(context.cache_dir)
     if found is None:
