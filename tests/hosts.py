@@ -315,7 +315,7 @@ class Host:
         user: str = "root",
         cwd: str = "",
         env: Mapping[str, str] | None = None,
-        timeout: float = 300,
+        timeout: float = 600,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its status is.
 
