@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -147,6 +148,11 @@ def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
     later = pins.current(fresh.cache_dir)
     assert later is not None
     assert later.released, "what replaced an old release's pins says nothing about a new one's"
+
+
+def test_other_machines_get_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert debian.provide_programs("nix", context) is None
 
 
 def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Context, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Cli:
 
     def edit(self, note: str) -> None:
         """Add a comment to the source."""
-        with (self.folder / "predict.py").open("a") as source:
+        with (self.folder / "run.py").open("a") as source:
             source.write(f"# {note}\n")
 
 

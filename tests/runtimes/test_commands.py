@@ -81,10 +81,10 @@ def test_a_predictor_that_cannot_be_described_does_not_keep_a_command_from_runni
     project: Path, tmp_path: Path
 ) -> None:
     broken = shutil.copytree(project, tmp_path / "cog-nix-test-broken", symlinks=True)
-    (broken / "predict.py").write_text("class Predictor:\n    def predict(a): ...\n")
-    done = execute(broken, "cat", "predict.py")
+    (broken / "run.py").write_text("class Runner:\n    def run(a): ...\n")
+    done = execute(broken, "cat", "run.py")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("class Predictor")
+    assert done.stdout.startswith("class Runner")
     assert "The command runs all the same" in done.stderr
 
 
