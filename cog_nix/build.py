@@ -114,6 +114,21 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
+    def nix(self, project: Project, settings: Settings) -> nix_store.Nix:
+        """Find Nix, here or in a container.
+
+        Raises:
+            NixError: there is none that can build.
+        """
+        from cog_nix.container.choose import Place, choose  # noqa: PLC0415 - commands that need no Nix go without
+
+        context = functools.partial(self.context, settings, project)
+        # A flake beside it belongs to all that Git keeps.
+        tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
+        folders = [project.root, *([tree] if tree else [])]
+        place = Place(self.plugins, context, folders, self.cache, os.environ)
+        return choose(place, nix_store.discover)
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -151,7 +166,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     for pitfall in api.pitfalls:
         services.reporter.warn(pitfall)
-    nix = nix_store.discover()
+    nix = services.nix(project, settings)
     resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network

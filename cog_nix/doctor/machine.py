@@ -58,7 +58,7 @@ def examine(cache: Path) -> Iterator[Finding]:
 
 def _version(found: Nix) -> Finding:
     try:
-        text = run([found.bin_dir / "nix-build", "--version"]).stdout.strip()
+        text = run([found.program("nix-build"), "--version"]).stdout.strip()
     except CogNixError as error:
         return Finding("Nix", "error", error.message, "Install Nix anew.")
     kinds = {"root": "as root", "daemon": "through its daemon", "single-user": "as its only user"}

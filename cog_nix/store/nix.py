@@ -12,11 +12,12 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.errors import NixError
 from cog_nix.processes import Finished, run
@@ -51,6 +52,17 @@ Arch: pacman -S nix) or with the installer at nixos.org/download, then run this 
 Nothing needs to be configured: cog-nix finds out how to use it."""
 
 
+class Within(Protocol):
+    """A place that programs run in, which is made when the first is asked for."""
+
+    def ready(self) -> None:
+        """Make it, unless it is there.
+
+        Raises:
+            CogNixError: it cannot be made.
+        """
+
+
 @dataclass(frozen=True)
 class Nix:
     """A usable Nix and the store it works on."""
@@ -59,6 +71,8 @@ class Nix:
     kind: StoreKind
     root: Path | None = None
     """Folder of an own store (``--store``); None: the system's."""
+    within: Within | None = None
+    """The container that its programs run in; None: they run here."""
 
     @property
     def store_dir(self) -> Path:
@@ -69,15 +83,28 @@ class Nix:
         """Return where a store path really is."""
         return self.store_dir / Path(store_path).name
 
+    def program(self, name: str) -> str:
+        """Return what to start for one of Nix's programs."""
+        if self.within:
+            self.within.ready()
+        return str(self.bin_dir / name)
+
+    def python(self) -> str:
+        """Return what to start for a Python of the standard library, where Nix's programs run.
+
+        It is 3.11 or newer and sees the store, the cache, temporary files and cog-nix's own.
+        """
+        return self.program("python") if self.within else sys.executable
+
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
         options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def foreign(self, program: str, *arguments: str) -> list[str]:
         """Return a command line for what others wrote: binary caches and flakes as the user has them."""
         options = ["--extra-experimental-features", "nix-command flakes"]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def _options(self) -> list[str]:
         options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
@@ -260,17 +287,32 @@ def discover(environment: Mapping[str, str] = os.environ) -> Nix:
         NixError: there is no Nix.
     """
     bin_dir = _find_nix(environment)
-    if named := environment.get("COG_NIX_STORE"):
-        return Nix(bin_dir, "own", Path(named).absolute())
-    remote = environment.get("NIX_REMOTE", "")
-    if os.geteuid() == 0 and not remote:
+    root = own_store(environment)
+    if environment.get("COG_NIX_STORE"):
+        return Nix(bin_dir, "own", root)
+    if os.geteuid() == 0 and not environment.get("NIX_REMOTE"):
         return Nix(bin_dir, "root")  # root's Nix opens the store itself, also where a daemon runs
-    if remote or _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET)):
+    if daemon(environment):
         return Nix(bin_dir, "daemon")
     if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
         return Nix(bin_dir, "single-user")
+    return Nix(bin_dir, "own", root)
+
+
+def own_store(environment: Mapping[str, str]) -> Path:
+    """Return the folder of a store of one's own."""
+    if named := environment.get("COG_NIX_STORE"):
+        return Path(named).absolute()
     data = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
-    return Nix(bin_dir, "own", Path(data) / "cog-nix/store")
+    return Path(data) / "cog-nix/store"
+
+
+def daemon(environment: Mapping[str, str]) -> bool:
+    """Whether Nix's daemon would build: it answers, or is named, and no store of one's own is."""
+    remote = environment.get("NIX_REMOTE", "")
+    if environment.get("COG_NIX_STORE") or (os.geteuid() == 0 and not remote):
+        return False
+    return bool(remote) or _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET))
 
 
 def _find_nix(environment: Mapping[str, str]) -> Path:
