@@ -129,6 +129,14 @@ class Services:
         place = Place(self.plugins, context, folders, self.cache, os.environ)
         return choose(place, nix_store.discover)
 
+    def _optional_nix(self, project: Project, settings: Settings) -> nix_store.Nix | None:
+        """Return Nix where it is at hand; a lock can be made without it."""
+        try:
+            found = self.nix(project, settings)
+        except NixError:
+            return None
+        return None if found.within else found
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -137,7 +145,7 @@ class Services:
         return Resolver(
             self.plugins,
             context,
-            optional_nix(),
+            self._optional_nix(project, settings),
             asked_in(project, loaded),
             python_asked_in(project, loaded),
         )
@@ -281,14 +289,6 @@ def explain(project: Project, name: str) -> list[str]:
     base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
     asked = {**base, **asked_in(project, loaded)}
     return lock_explain.explain(lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded)))
-
-
-def optional_nix() -> nix_store.Nix | None:
-    """Return Nix where it is; a lock can be made without it."""
-    try:
-        return nix_store.discover()
-    except NixError:
-        return None
 
 
 def labels(project: Project, options: BuildOptions) -> dict[str, str]:

@@ -67,16 +67,16 @@ def choose(place: Place, discover: Callable[[], Nix]) -> Nix:
     runtime, reasons = _runtime(place.plugins, name="")
     if runtime is None:
         raise _nowhere(why, reasons)
-    place.context().reporter.info(f"{why.sentence} So Nix runs in a container ({runtime.title}).")
-    return _contained(place, runtime)
+    return _contained(place, runtime, why.sentence)
 
 
-def _contained(place: Place, runtime: Runtime) -> Nix:
+def _contained(place: Place, runtime: Runtime, reason: str = "") -> Nix:
     from cog_nix.container import image  # noqa: PLC0415 - a build without a container goes without
     from cog_nix.container.worker import ContainerWorker  # noqa: PLC0415 - as above
 
     def held() -> str:
         context = place.context()
+        context.reporter.info(" ".join(filter(None, [reason, f"Nix runs in a container ({runtime.title})."])))
         return image.held(runtime, image.Maker(place.plugins, context).builder(), context)
 
     store = nix_store.own_store(place.environment)
