@@ -548,6 +548,24 @@ class Spec:
     def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: labels to add to the image. Upstream's own cannot be replaced."""
 
+    @hookspec(firstresult=True)
+    def provide_programs(self, name: Literal["nix", "container"], context: Context) -> Path | None:
+        """Runs when this machine has no program that will do: offer a folder of programs that work here.
+
+        Args:
+            name: ``nix`` asks for ``nix``, ``nix-build`` and ``nix-store``, 2.8 or newer; ``container`` asks
+                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``nsenter``, ``setpriv``,
+                ``tar`` and ``unshare``.
+            context: settings and services.
+
+        Returns:
+            The folder. Its programs are called by their path, or through the ``PATH``. None leaves it to the
+            next plugin.
+
+        Raises:
+            FetchError: they cannot be downloaded.
+        """
+
     @hookspec
     def runtime_names(self) -> Sequence[str] | None:
         """Runs when an image is loaded or run: name the runtimes that ``provide_runtime`` offers.

@@ -1,4 +1,4 @@
-"""``cog-nix container-image``: an image of cog-nix itself, for machines that run containers and nothing else."""
+"""``cog-nix container-image``: an image of cog-nix itself, for machines that only run containers."""
 
 from __future__ import annotations
 

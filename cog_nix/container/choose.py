@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
-from cog_nix.namespaces import NoNamespaces, why_no_namespaces
+from cog_nix.namespaces import why_no_namespaces
 from cog_nix.plugins import ask
 from cog_nix.spec import WorkerRuntime
 from cog_nix.store import nix as nix_store
@@ -18,6 +18,7 @@ from cog_nix.store import nix as nix_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cog_nix.namespaces.causes import Obstacle
     from cog_nix.plugins import Plugins
     from cog_nix.spec import Context, Runtime
     from cog_nix.store.nix import Nix
@@ -58,7 +59,8 @@ def choose(place: Place, discover: Callable[[], Nix]) -> Nix:
             raise NixError(f"{VARIABLE} asks for a container, and there is nothing to run it.\n{reasons}")
         return _contained(place, runtime)
     # A daemon isolates builds as another user, and maybe elsewhere: a build tells whether it can.
-    if _isolated_before(place.cache) or nix_store.daemon(place.environment):
+    own = place.environment.get("COG_NIX_STORE") or os.geteuid() == 0
+    if _isolated_before(place.cache) or (not own and nix_store.daemon(place.environment)):
         return discover()
     why = why_no_namespaces()
     if why is None:
@@ -67,7 +69,7 @@ def choose(place: Place, discover: Callable[[], Nix]) -> Nix:
     runtime, reasons = _runtime(place.plugins, name="")
     if runtime is None:
         raise _nowhere(why, reasons)
-    return _contained(place, runtime, why.sentence)
+    return _contained(place, runtime, why.message)
 
 
 def _contained(place: Place, runtime: Runtime, reason: str = "") -> Nix:
@@ -100,12 +102,9 @@ def _runtime(plugins: Plugins, name: str) -> tuple[Runtime | None, str]:
     return None, "\n".join(reasons) or f"  no plugin runs it in {name}"
 
 
-def _nowhere(why: NoNamespaces, reasons: str) -> NixError:
-    remedy = f"Allow them:  {why.remedy}\nor let" if why.remedy else "Let"
-    return NixError(
-        f"Builds cannot be isolated here. {why.sentence}\nNor is there a container to run Nix in:\n{reasons}",
-        hint=f"{remedy} this user run containers (docs/how-to/containers.md).",
-    )
+def _nowhere(why: Obstacle, reasons: str) -> NixError:
+    without = "Without them Nix can run in a container, and there is nothing to run one"
+    return NixError(f"{why.message}\n{without}:\n{reasons}", hint=why.remedy)
 
 
 def _here() -> str:

@@ -159,7 +159,7 @@ def _trial() -> str:
     from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - after its folder is known
 
     why = why_no_namespaces()
-    return why.sentence if why else ""
+    return why.message if why else ""
 
 
 def main() -> None:

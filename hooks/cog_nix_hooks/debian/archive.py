@@ -159,7 +159,7 @@ def fetch_contents(
         return _fetch([replace(pocket, file=file)], context)[0], file.sha256
     except FetchError as error:
         # A partial mirror may carry Debian's Release file without all that it names.
-        if _is_refusal(error):
+        if is_refusal(error):
             return None
         raise
 
@@ -213,10 +213,10 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
-    return _is_refusal(error)
+    return is_refusal(error)
 
 
-def _is_refusal(error: FetchError) -> bool:
+def is_refusal(error: FetchError) -> bool:
     """Tell whether the mirror said clearly that it has no such file."""
     status = getattr(error, "status", None)
     return (
