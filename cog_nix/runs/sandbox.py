@@ -58,7 +58,7 @@ _DETACH = 2
 _PIVOT_ROOT, _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 155, 444, 446  # syscall_64.tbl
 _SCOPES = 1 | 2
 """LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL (linux/landlock.h)."""
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _ADDR_NO_RANDOMIZE = 0x0040000  # personality(2); Nix's builders have it too
 
 
@@ -119,6 +119,8 @@ def _isolate(user: int | None) -> bool:
         if not _libc.unshare(others):
             return False
         _become(user)  # root without rights, as in a container
+        # What changes its user does not own its files below /proc any more, until it says so (proc(5)).
+        _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     uid, gid = os.geteuid(), os.getegid()
     _check(_libc.unshare(_NEW_USER | others), "user namespaces are not available to this build")
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")

@@ -2,7 +2,8 @@
 
 Docker forbids namespaces by its seccomp filter and by what it hides below /proc: a masked /proc cannot be
 mounted anew in a user namespace (mount_namespaces(7), "mount point visibility"). Both are lifted here, and
-AppArmor's profile, which forbids mounting. No capability is added.
+AppArmor's profile, which forbids mounting. A plain user gets no capability; root gets the one to mount, by
+which builds are another user's than root's.
 """
 
 from __future__ import annotations
@@ -87,8 +88,11 @@ def start_worker(
     options = " ".join(map(str, info.get("SecurityOptions") or ()))
     host = _podman(client, options) if podman else _docker(client, options)
     host["Mounts"] = _mounts(client, request.folders)
+    rootless = "rootless" in options
+    if os.geteuid() == 0 and not rootless:
+        host["CapAdd"] = ["SYS_ADMIN"]
     # The root of a rootless Docker is this user.
-    root = "rootless" in options and not podman
+    root = rootless and not podman
     profiles = _PROFILES if "apparmor" in options and _restricted() else _PROFILES[-1:]
     for profile in profiles if "apparmor" in options else (None,):
         named = {**host, "SecurityOpt": [*host["SecurityOpt"], *([f"apparmor={profile}"] if profile else [])]}
