@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cog_nix.certificate import BUNDLES
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
 from cog_nix.namespaces import why_no_namespaces
@@ -82,7 +83,9 @@ def _contained(place: Place, runtime: Runtime, reason: str = "") -> Nix:
         return image.held(runtime, image.Maker(place.plugins, context).builder(), context)
 
     store = nix_store.own_store(place.environment)
-    folders = [store, *place.folders]
+    # Nix fetches what others wrote with the certificates that this machine trusts.
+    trusted = [Path(path) for name in BUNDLES if (path := place.environment.get(name))]
+    folders = [store, *place.folders, *(path for path in trusted if path.is_file())]
     worker = ContainerWorker(cast("WorkerRuntime", runtime), held, folders, place.cache)
     return nix_store.Nix(worker.launchers, "own", store, within=worker)
 

@@ -28,10 +28,13 @@ def connect(folder: str) -> socket.socket:
     Raises:
         OSError: nothing listens.
     """
-    connection = socket.socket(socket.AF_UNIX)
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(f"/proc/self/fd/{descriptor}/socket")
+    except OSError:
+        connection.close()
+        raise
     finally:
         os.close(descriptor)
     return connection
@@ -70,7 +73,8 @@ def main() -> int:
         signal.signal(number, lambda number, _frame: _hand_on(connection, number))
     status = _read_status(connection)
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 

@@ -106,6 +106,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _gone(owner: socket.socket) -> bool:
+    """Whether the owner's end is closed; it says nothing more."""
+    try:
+        return not owner.recv(1)
+    except OSError:
+        return True
+
+
 def _serve(server: socket.socket, report: str) -> None:
     """Answer until the owner is gone."""
     server.settimeout(_OWNER_SECONDS)
@@ -113,7 +121,7 @@ def _serve(server: socket.socket, report: str) -> None:
     while True:
         if owner:
             ready, _, _ = select.select([server, owner], [], [])
-            if owner in ready and not owner.recv(1):
+            if owner in ready and _gone(owner):
                 return
             if server not in ready:
                 continue
@@ -121,10 +129,13 @@ def _serve(server: socket.socket, report: str) -> None:
             connection, _ = server.accept()
         except TimeoutError:
             return
-        kind, streams, _, _ = socket.recv_fds(connection, 1, _STREAMS)
+        kind, streams = b"", []
+        with suppress(OSError):  # it is gone already
+            kind, streams, _, _ = socket.recv_fds(connection, 1, _STREAMS)
         if kind == OWNER and owner is None:
             owner = connection
-            owner.sendall(len(report.encode()).to_bytes(_LENGTH, "big") + report.encode())
+            with suppress(OSError):  # as above
+                owner.sendall(len(report.encode()).to_bytes(_LENGTH, "big") + report.encode())
             continue
         if kind == PROGRAM and os.fork() == 0:
             _answer(server, owner, connection, streams)

@@ -130,7 +130,8 @@ class ContainerWorker:
         wanted = [self._cache, Path(tempfile.gettempdir()), core(), nix_library(), *self._folders]
         both = dict.fromkeys(one for path in wanted for one in (path, path.resolve()))
         for path in both:
-            path.mkdir(parents=True, exist_ok=True)
+            if not path.is_file():
+                path.mkdir(parents=True, exist_ok=True)
         yield from (path for path in both if not both.keys() & set(path.parents))
 
     def _connect(self, worker: Worker) -> socket.socket:

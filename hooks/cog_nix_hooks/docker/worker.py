@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import secrets
 import time
 from contextlib import suppress
@@ -36,6 +37,8 @@ _PROFILES = ("podman", "unconfined")
 it ships for programs that need them (Ubuntu 24.04, ``/etc/apparmor.d/podman``)."""
 _OWN_ID = re.compile(r"/containers/(?:overlay-containers/)?([0-9a-f]{64})/")
 """In the places that a container's /etc/hostname and its like are mounted from (proc(5), mountinfo)."""
+_ENOUGH = 16384
+"""Open files, and processes, that no build needs."""
 _NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)|statfs (\S+): no such file")
 _ELSEWHERE = """\
 Docker mounts folders of the machine that its daemon runs on. Where that is another machine, run cog-nix in
@@ -134,6 +137,14 @@ def _podman(client: docker.APIClient, options: str) -> dict[str, Any]:
     host: dict[str, Any] = client.create_host_config(
         auto_remove=True, network_mode="host", security_opt=security
     )
+    # Podman asks for more open files and processes than it may give, unless it is told.
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    allowed = {name: resource.getrlimit(number)[1] for name, number in limits.items()}
+    host["Ulimits"] = [
+        {"Name": name, "Soft": limit, "Hard": limit}
+        for name, hard in allowed.items()
+        for limit in [_ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)]
+    ]
     return {**host, "UsernsMode": "keep-id"} if "rootless" in options else host
 
 
