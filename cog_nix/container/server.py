@@ -129,7 +129,8 @@ def _serve(server: socket.socket, report: str) -> None:
             connection, _ = server.accept()
         except TimeoutError:
             return
-        kind, streams = b"", []
+        kind = b""
+        streams: list[int] = []
         with suppress(OSError):  # it is gone already
             kind, streams, _, _ = socket.recv_fds(connection, 1, _STREAMS)
         if kind == OWNER and owner is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from cog_nix.container import client, server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 PYTHON = [sys.executable, "-I", "-S", "-B"]
@@ -102,7 +102,8 @@ def test_everything_ends_with_a_killed_owner(tmp_path: Path) -> None:
     folder.mkdir()
     owner = (
         "import sys, time; from cog_nix.container import client;"
-        "c = client.connect(sys.argv[1]); c.sendall(b'o'); c.recv(1); print('held', flush=True); time.sleep(600)"
+        "c = client.connect(sys.argv[1]); c.sendall(b'o'); c.recv(1);"
+        "print('held', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([*PYTHON, server.__file__, str(folder)])
     _wait_for((folder / "socket").exists)
