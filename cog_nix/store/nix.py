@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from cog_nix.errors import NixError
 from cog_nix.processes import Finished, run
 from cog_nix.store import events, failures
-from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
+from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,6 @@ _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|require
 """Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
 the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
 looks for the others in vain, once."""
-_GOT = re.compile(r"got:\s+(sha256-[A-Za-z0-9+/]{43}=)")
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
@@ -119,6 +118,21 @@ class Nix:
         self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
         return store_path
 
+    def add_new_tree(self, tree: Path) -> str:
+        """Add a folder whose hash nobody knows yet; return it (SRI).
+
+        Raises:
+            NixError: the store is not writable.
+        """
+        added = run(self.command("nix-store", "--add-fixed", "--recursive", "sha256", str(tree)), check=False)
+        if added.returncode:
+            raise failures.explain(added.stderr)
+        path = added.stdout.strip()
+        told = run(self.command("nix-store", "--query", "--hash", path), check=False)
+        if told.returncode:
+            raise failures.explain(told.stderr)
+        return sri_hash(told.stdout.strip())
+
     def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
         finished = run(self.command("nix-store", *arguments), check=False)
         if finished.returncode:
@@ -189,31 +203,6 @@ class Nix:
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
         output = finished.stdout.split()
         return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
-
-    def discover_output(
-        self, expression: Path, spec: Mapping[str, object], name: str, reporter: Reporter
-    ) -> tuple[str, list[str]]:
-        """Realise a fixed output whose hash nobody knows yet, under one that is wrong.
-
-        Nix keeps what came out under its true hash before it complains about the wrong one.
-
-        Args:
-            expression: as for :meth:`build`.
-            spec: as for :meth:`build`.
-            name: of the derivation.
-            reporter: as for :meth:`build`.
-
-        Returns:
-            The SRI hash of what came out, or "" when the builder failed; and the last lines that it printed.
-
-        Raises:
-            NixError: evaluation, or the build of something that it needs, failed.
-        """
-        finished, log = self._realise(expression, spec, None, reporter)
-        found = _GOT.search(log.errors())
-        if finished.returncode == 0 or (found is None and log.failed_name() != name):
-            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
-        return (found.group(1) if found else ""), log.failed_log()
 
     def _realise(
         self,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 STORE_DIR = "/nix/store"
 _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _HASH_BYTES = 20
+_SHA256_BYTES = 32
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9+._?=-]")
 
 
@@ -29,6 +30,14 @@ def _base32(data: bytes) -> str:
     length = (len(data) * 8 - 1) // 5 + 1
     number = int.from_bytes(data, "little")
     return "".join(_ALPHABET[(number >> (5 * position)) & 31] for position in reversed(range(length)))
+
+
+def sri_hash(text: str) -> str:
+    """Return the SRI form of a hash as ``nix-store --query --hash`` prints it (``sha256:`` and base 32)."""
+    number = 0
+    for digit in text.removeprefix("sha256:"):
+        number = number << 5 | _ALPHABET.index(digit)
+    return f"sha256-{base64.b64encode(number.to_bytes(_SHA256_BYTES, 'little')).decode()}"
 
 
 def _path(kind: str, digest: str, name: str) -> str:
