@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import certificate, git
+from cog_nix import certificate, git, programs
 from cog_nix import config as cog_config
 from cog_nix.api import read_api
 from cog_nix.config import weights_lock
@@ -114,6 +114,29 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
+    def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
+        """Find Nix, here or in a container, or bring it.
+
+        Args:
+            project: what is built.
+            settings: cog-nix.toml, which may say where the Debian archive is.
+            offline: whether nothing may be fetched.
+
+        Raises:
+            NixError: there is none that can build, and none can be brought.
+        """
+        from cog_nix.container import choose  # noqa: PLC0415 - commands that need no Nix go without
+
+        bring = functools.partial(
+            programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
+        )
+        context = functools.partial(self.context, settings, project)
+        # A flake beside it belongs to all that Git keeps.
+        tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
+        folders = [project.root, *([tree] if tree else [])]
+        place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
+        return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -122,10 +145,18 @@ class Services:
         return Resolver(
             self.plugins,
             context,
-            optional_nix(),
+            self._optional_nix(project, settings),
             asked_in(project, loaded),
             python_asked_in(project, loaded),
         )
+
+    def _optional_nix(self, project: Project, settings: Settings) -> nix_store.Nix | None:
+        """Return Nix where it is or can be brought; a lock can be made without it."""
+        try:
+            found = self.nix(project, settings)
+        except NixError:
+            return None
+        return None if found.within else found
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -151,7 +182,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     for pitfall in api.pitfalls:
         services.reporter.warn(pitfall)
-    nix = nix_store.discover()
+    nix = services.nix(project, settings, offline=options.offline)
     resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
@@ -266,14 +297,6 @@ def explain(project: Project, name: str) -> list[str]:
     base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
     asked = {**base, **asked_in(project, loaded)}
     return lock_explain.explain(lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded)))
-
-
-def optional_nix() -> nix_store.Nix | None:
-    """Return Nix where it is; a lock can be made without it."""
-    try:
-        return nix_store.discover()
-    except NixError:
-        return None
 
 
 def labels(project: Project, options: BuildOptions) -> dict[str, str]:

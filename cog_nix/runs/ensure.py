@@ -215,7 +215,7 @@ class _Work:
         link.parent.mkdir(parents=True, exist_ok=True)
         invocation = self._nix.real(self._invocation(instruction, below, link))
         try:
-            with execute.executed(invocation, self._nix.store_dir, STORE_NAME, handed, self._show) as outcome:
+            with execute.executed(invocation, self._nix, STORE_NAME, handed, self._show) as outcome:
                 if outcome.status == sandbox.FAILED:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:

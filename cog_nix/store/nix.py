@@ -10,33 +10,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.errors import NixError
+from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import events, failures
+from cog_nix.store import choice, events, failures
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
 StoreKind = Literal["root", "daemon", "single-user", "own"]
 
-_PROFILES = (
-    "/nix/var/nix/profiles/default/bin",
-    "~/.nix-profile/bin",
-    "~/.local/state/nix/profile/bin",
-    "/run/current-system/sw/bin",
-)
 _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|requires non-existent output")
 """Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
 the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
@@ -44,10 +39,17 @@ looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
-_NO_NIX = """\
-Install it from your distribution (Debian, Ubuntu: apt-get install nix-bin; Fedora: dnf install nix;
-Arch: pacman -S nix) or with the installer at nixos.org/download, then run this again.
-Nothing needs to be configured: cog-nix finds out how to use it."""
+
+
+class Within(Protocol):
+    """A place that programs run in, which is made when the first is asked for."""
+
+    def ready(self) -> None:
+        """Make it, unless it is there.
+
+        Raises:
+            CogNixError: it cannot be made.
+        """
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Nix:
     kind: StoreKind
     root: Path | None = None
     """Folder of an own store (``--store``); None: the system's."""
+    origin: choice.Origin = "machine"
+    """Why this Nix was taken."""
+    within: Within | None = None
+    """The container that its programs run in; None: they run here."""
 
     @property
     def store_dir(self) -> Path:
@@ -68,15 +74,28 @@ class Nix:
         """Return where a store path really is."""
         return self.store_dir / Path(store_path).name
 
+    def program(self, name: str) -> str:
+        """Return what to start for one of Nix's programs."""
+        if self.within:
+            self.within.ready()
+        return str(self.bin_dir / name)
+
+    def python(self) -> str:
+        """Return what to start for a Python of the standard library, where Nix's programs run.
+
+        It is 3.11 or newer and sees the store, the cache, temporary files and cog-nix's own.
+        """
+        return self.program("python") if self.within else sys.executable
+
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
         options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def foreign(self, program: str, *arguments: str) -> list[str]:
         """Return a command line for what others wrote: binary caches and flakes as the user has them."""
         options = ["--extra-experimental-features", "nix-command flakes"]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def _options(self) -> list[str]:
         options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
@@ -238,38 +257,64 @@ class Nix:
         return finished, log
 
 
-def discover(environment: Mapping[str, str] = os.environ) -> Nix:
+def discover(
+    environment: Mapping[str, str] = os.environ,
+    bring: Callable[[], Path | None] | None = None,
+    reporter: Reporter | None = None,
+) -> Nix:
     """Find Nix and a store to use.
 
     ``COG_NIX_STORE`` names the folder of a store of one's own; otherwise the system's is used where this user
     may build (``NIX_REMOTE`` and ``NIX_DAEMON_SOCKET_PATH`` as in the Nix manual, "Common Environment
-    Variables"), and ``$XDG_DATA_HOME/cog-nix/store`` where not.
+    Variables"), and ``$XDG_DATA_HOME/cog-nix/store`` where not. The system's belongs to the system's Nix:
+    where that is too old, it is left alone.
+
+    Args:
+        environment: variables of the process.
+        bring: returns the programs of cog-nix's own Nix (:mod:`cog_nix.store.choice`); None: there is none.
+        reporter: is told what is passed over; None: nobody is.
 
     Raises:
         NixError: there is no Nix.
     """
-    bin_dir = _find_nix(environment)
+    chosen = choice.choose(environment, bring, cache_dir())
+    if chosen.passed_over and reporter:
+        reporter.log(f"{chosen.passed_over} It is passed over.")
+    kind, root = _store(environment, alone=bool(chosen.passed_over))
+    return Nix(chosen.bin_dir, kind, root, chosen.origin)
+
+
+def _store(environment: Mapping[str, str], *, alone: bool) -> tuple[StoreKind, Path | None]:
+    """Return the kind of store, and the folder of an own one."""
+    if not environment.get("COG_NIX_STORE") and not alone:
+        if os.geteuid() == 0 and not environment.get("NIX_REMOTE") and _writable(Path(STORE_DIR)):
+            return "root", None  # root's Nix opens the store itself, also where a daemon runs
+        if daemon(environment):
+            return "daemon", None
+        if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
+            return "single-user", None
+    return "own", own_store(environment)
+
+
+def own_store(environment: Mapping[str, str]) -> Path:
+    """Return the folder of a store of one's own."""
     if named := environment.get("COG_NIX_STORE"):
-        return Nix(bin_dir, "own", Path(named).absolute())
-    remote = environment.get("NIX_REMOTE", "")
-    if os.geteuid() == 0 and not remote:
-        return Nix(bin_dir, "root")  # root's Nix opens the store itself, also where a daemon runs
-    if remote or _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET)):
-        return Nix(bin_dir, "daemon")
-    if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
-        return Nix(bin_dir, "single-user")
+        return Path(named).absolute()
     data = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
-    return Nix(bin_dir, "own", Path(data) / "cog-nix/store")
+    return Path(data) / "cog-nix/store"
 
 
-def _find_nix(environment: Mapping[str, str]) -> Path:
-    search = os.pathsep.join(
-        [environment.get("PATH", ""), *(str(Path(folder).expanduser()) for folder in _PROFILES)]
-    )
-    found = shutil.which("nix-build", path=search)
-    if not found:
-        raise NixError("Nix is not installed: there is no nix-build on the PATH.", hint=_NO_NIX)
-    return Path(found).parent
+def daemon(environment: Mapping[str, str]) -> bool:
+    """Whether Nix's daemon is named, or answers."""
+    if environment.get("NIX_REMOTE"):
+        return True
+    return _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET))
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    return os.access(there, os.W_OK)
 
 
 def _daemon_answers(path: str) -> bool:

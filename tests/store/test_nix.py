@@ -14,6 +14,7 @@ from cog_nix.errors import NixError
 from cog_nix.lock.model import Artifact
 from cog_nix.nixfiles import nix_library
 from cog_nix.report import SilentReporter
+from cog_nix.store import choice
 from cog_nix.store import nix as store
 from cog_nix.store.paths import file_path, nar_hash, store_name, tree_path
 
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def bin_dir(tmp_path: Path) -> Path:
-    """Return a folder with a nix-build that nobody runs."""
+    """Return a folder with a nix-build that tells its version and does nothing."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "nix-build").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "nix-build").write_text("#!/bin/sh\necho 'nix-build (Nix) 2.8.0'\n")
     (folder / "nix-build").chmod(0o755)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def _no_nix_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(store, "_PROFILES", (str(tmp_path / "no-profile"),))
+    monkeypatch.setattr(choice, "PROFILES", (str(tmp_path / "no-profile"),))
     monkeypatch.setattr(store, "_SOCKET", str(tmp_path / "no-socket"))
 
 
@@ -56,7 +57,7 @@ def test_without_nix_it_says_where_to_get_it(tmp_path: Path) -> None:
 def test_nix_outside_the_path_is_found_in_a_profile(
     bin_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(store, "_PROFILES", (str(bin_dir),))
+    monkeypatch.setattr(choice, "PROFILES", (str(bin_dir),))
     assert store.discover({"PATH": str(tmp_path / "nothing"), "COG_NIX_STORE": "/x"}).bin_dir == bin_dir
 
 
@@ -69,9 +70,17 @@ def test_a_named_store_wins(bin_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_root_uses_the_systems_store(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _as(monkeypatch, 0)
+    _as(monkeypatch, 0, writable=True)
     found = store.discover({"PATH": str(bin_dir)})
     assert (found.kind, found.root, found.store_dir) == ("root", None, Path("/nix/store"))
+
+
+def test_root_without_a_store_that_can_be_written_gets_one_of_its_own(
+    bin_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _as(monkeypatch, 0, writable=False)
+    found = store.discover({"PATH": str(bin_dir), "XDG_DATA_HOME": "/data"})
+    assert (found.kind, found.root) == ("own", Path("/data/cog-nix/store"))
 
 
 def test_a_user_whose_store_it_is_uses_it(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Literal
 
     from cog_nix.spec import (
         Context,
@@ -46,6 +48,14 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     from .sources import is_debian  # noqa: PLC0415
 
     return find(request, context) if is_debian(request.suite) else None
+
+
+@hookimpl
+def provide_programs(name: Literal["nix", "container"], context: Context) -> Path | None:
+    """Offer Debian's own, unpacked in the cache."""
+    from .programs import provide  # noqa: PLC0415
+
+    return provide(name, context)
 
 
 @hookimpl

@@ -182,7 +182,7 @@ def fetch_contents(
         data = context.fetcher.text(pocket.artifact(by_hash=False).url, max_age=_CONTENTS_MAX_AGE)
     except FetchError as error:
         # A partial mirror may carry Debian's Release file without all that it names.
-        if _is_refusal(error):
+        if is_refusal(error):
             return None
         raise
     sha256 = hashlib.sha256(data).hexdigest()
@@ -238,10 +238,10 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
-    return _is_refusal(error)
+    return is_refusal(error)
 
 
-def _is_refusal(error: FetchError) -> bool:
+def is_refusal(error: FetchError) -> bool:
     """Tell whether the mirror said clearly that it has no such file."""
     status = getattr(error, "status", None)
     return (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.report import Reporter
-    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix_hooks.docker.endpoint import Endpoint
 
 
@@ -120,6 +120,13 @@ class DockerRuntime:
             if not names:
                 raise
         return start_container(sdk_client(self.endpoint), request, by_name(names))
+
+    def start_worker(self, request: WorkerRequest) -> Worker:
+        """Start a container that may make namespaces; see :mod:`cog_nix_hooks.docker.worker`."""
+        from cog_nix_hooks.docker.worker import start_worker  # noqa: PLC0415 - imports the SDK
+
+        info = self._engine.get("/info")
+        return start_worker(sdk_client(self.endpoint), request, info, podman=self.name == "podman")
 
     def _inspect(self, reference: str) -> dict[str, Any] | None:
         try:
