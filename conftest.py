@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
@@ -64,6 +65,26 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
     if check and finished.returncode:
         pytest.fail(f"cog-nix {' '.join(arguments)} ended with {finished.returncode}\n{finished.stderr}")
     return finished
+
+
+@pytest.fixture(scope="session")
+def readable_python() -> Iterator[str]:
+    """This Python as every user can start it: a copy, where it lies in a folder that only its owner reads."""
+    base, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter = (base / "bin" / version).resolve()
+    if all(one.stat().st_mode & 0o1 for one in (interpreter, *interpreter.parents)):
+        yield str(interpreter)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cog-nix-python-"))  # pytest's own folders are root's alone
+    folder.chmod(0o755)
+    left_out = shutil.ignore_patterns("test", "site-packages", "__pycache__", "config-*", "idlelib")
+    shutil.copytree(base / "lib" / version, folder / "lib" / version, ignore=left_out)
+    for library in (base / "lib").glob("libpython*.so*"):
+        shutil.copy(library, folder / "lib")
+    (folder / "bin").mkdir()
+    shutil.copy(interpreter, folder / "bin" / version)
+    yield str(folder / "bin" / version)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

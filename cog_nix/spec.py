@@ -559,8 +559,7 @@ class Spec:
             context: settings and services.
 
         Returns:
-            The folder. Its programs are called by their path, or through the ``PATH``. None leaves it to the
-            next plugin.
+            The folder, whose programs may be on the ``PATH``, or None to leave it to the next plugin.
 
         Raises:
             FetchError: they cannot be downloaded.
@@ -574,8 +573,13 @@ class Spec:
         """
 
     @hookspec(firstresult=True)
-    def provide_runtime(self, name: str) -> Runtime | None:
-        """Runs when an image is loaded or run: offer the runtime of this name (``docker``)."""
+    def provide_runtime(self, name: str, reporter: Reporter) -> Runtime | None:
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``).
+
+        Args:
+            name: which.
+            reporter: hears of what has to be fetched before it can be used.
+        """
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:

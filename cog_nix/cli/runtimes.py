@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.terminal import reporter
 from cog_nix.plugins import AUTO
 from cog_nix.plugins import find_runtime as find
 
@@ -38,7 +39,7 @@ def find_runtime() -> Runtime:
     """
     from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
 
-    return find(_chosen[0], plugins())
+    return find(_chosen[0], plugins(), reporter)
 
 
 def usable_runtime() -> Runtime:

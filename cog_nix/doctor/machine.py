@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
 from cog_nix.namespaces import why_no_namespaces
-from cog_nix.processes import run
 from cog_nix.spec import Finding
-from cog_nix.store import nix
+from cog_nix.store import choice, nix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from cog_nix.store.choice import Choice
     from cog_nix.store.nix import Nix
 
 _GIGABYTE = 10**9
@@ -23,27 +23,36 @@ _ROOM = 10 * _GIGABYTE
 """What a model with CUDA takes in the store, unpacked and as a layer."""
 
 
-def examine(cache: Path) -> Iterator[Finding]:
-    """Look at Nix, user namespaces and the disks below the store and the cache."""
+def examine(cache: Path, *, brings: bool = False) -> Iterator[Finding]:
+    """Look at Nix, user namespaces and the disks below the store and the cache.
+
+    Args:
+        cache: where downloads are kept.
+        brings: whether a plugin has a Nix for machines without a good one; it is not fetched for a look.
+    """
+    bring = (lambda: cache) if brings else None
     try:
-        found = nix.discover()
+        chosen = choice.choose(os.environ, bring, cache)
+        found = nix.discover(bring=bring)
     except CogNixError as error:
         yield Finding("Nix", "error", error.message, error.hint)
         yield from disk("cache", cache)
         return
-    yield _version(found)
+    yield _version(found, chosen, cache)
     yield namespaces(found.kind)
     yield from disk("Nix store", found.store_dir)
     yield from disk("cache", cache)
 
 
-def _version(found: Nix) -> Finding:
-    try:
-        text = run([found.program("nix-build"), "--version"]).stdout.strip()
-    except CogNixError as error:
-        return Finding("Nix", "error", error.message, "Install Nix anew.")
+def _version(found: Nix, chosen: Choice, cache: Path) -> Finding:
     kinds = {"root": "as root", "daemon": "through its daemon", "single-user": "as its only user"}
-    return Finding("Nix", "ok", f"{text}, {kinds.get(found.kind, 'with a store of your own')}")
+    how = kinds.get(found.kind, "with a store of your own")
+    if chosen.origin == "brought":
+        why = chosen.passed_over or "There is none on this machine."
+        return Finding("Nix", "ok", f"{why} cog-nix uses its own, {how}")
+    program = chosen.bin_dir / "nix-build"
+    why = f"named by {choice.VARIABLE}" if chosen.origin == "named" else "this machine's"
+    return Finding("Nix", "ok", f"{choice.version(program, cache)} ({program}, {why}), {how}")
 
 
 def namespaces(kind: str) -> Finding:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +87,9 @@ print(list(Path(sys.argv[1], "containers").iterdir()))
 @pytest.mark.root
 @pytest.mark.parametrize("engine", ["", "bwrap"])
 @pytest.mark.parametrize("way", ["", "copy"])
-def test_a_plain_user_needs_no_daemon(project: Path, foreign: Path, engine: str, way: str) -> None:
+def test_a_plain_user_needs_no_daemon(
+    project: Path, foreign: Path, engine: str, way: str, readable_python: str
+) -> None:
     if engine and not shutil.which(engine):
         pytest.skip(f"{engine} is not installed")
     image = (project / "result").resolve()
@@ -99,7 +100,7 @@ def test_a_plain_user_needs_no_daemon(project: Path, foreign: Path, engine: str,
         shutil.copytree(part, modules / part.name)
     subprocess.run(["chmod", "-R", "a+rX", modules], check=True)
     env = {"PATH": os.environ["PATH"], "HOME": str(foreign), "PYTHONPATH": str(modules)}
-    python = [str(Path(sys.base_prefix, "bin/python3")), "-c", PLAIN]
+    python = [readable_python, "-c", PLAIN]
     done = subprocess.run(
         [*become, *python, str(foreign / "bundle"), str(image), engine, way],
         env=env,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.bundle.layers import LayerStore, lock
+from cog_nix_hooks.bundle.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,11 +56,12 @@ class ImageStore:
 
     Args:
         root: folder that holds them and their layers.
+        programs: what unpacks them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, programs: Programs | None = None) -> None:
         self.root = root
-        self.layers = LayerStore(root)
+        self.layers = LayerStore(root, programs or Programs())
 
     def find(self, reference: str) -> HeldImage | None:
         """Return the image of a name or id, or None; also when layers of it were removed by hand."""

@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
+from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.compression import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+
+    from cog_nix_hooks.bundle.programs import Programs
 
 _CHUNK = 1 << 20
 _WHITEOUT = ".wh."
@@ -35,10 +38,12 @@ class LayerStore:
 
     Args:
         root: folder that holds them; only its owner may look into it, for layers carry setuid programs.
+        programs: where ``tar`` is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, programs: Programs) -> None:
         self.root = root
+        self._programs = programs
 
     def folder(self, diff_id: str) -> Path:
         """Return where the layer of this digest (``sha256:…``) is, or would be."""
@@ -66,7 +71,7 @@ class LayerStore:
         try:
             beside.chmod(0o755)  # it becomes the image's root folder
             with plain(stream) as tar:
-                digest = _extract(tar, beside, advance)
+                digest = _extract(self._programs.path("tar"), tar, beside, advance)
             if digest not in wanted:
                 raise ImageError(
                     f"The image holds a layer {digest} that it does not name.", hint="Build it again."
@@ -95,11 +100,11 @@ class LayerStore:
                     remove(folder)
 
 
-def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
-    command = ["tar", "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
+def _extract(program: str, stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
+    command = [program, "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
-    if os.geteuid() == 0:
+    if rights.mounts_as_root():
         command += ["--same-owner", "--xattrs", "--xattrs-include=security.capability"]
     else:
         command += ["--no-same-owner"]
@@ -149,7 +154,7 @@ def private(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder with all in it, also where an image or overlayfs took its owner's permissions away."""
-    if os.geteuid() != 0:
+    if not rights.mounts_as_root():
         folder.chmod(0o700)
         for parent, names, _ in os.walk(folder):
             for path in (Path(parent, name) for name in names):

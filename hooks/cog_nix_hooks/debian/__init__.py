@@ -60,7 +60,7 @@ def provide_programs(name: Literal["nix", "container"], context: Context) -> Pat
 
 @hookimpl
 def diagnose(context: Context) -> Iterable[Finding]:
-    """Tell whether the archive can be reached."""
+    """Tell whether the archive can be reached, and what was fetched of cog-nix's own programs."""
     from .checks import diagnose as look  # noqa: PLC0415
 
-    return [look(context)]
+    return look(context)

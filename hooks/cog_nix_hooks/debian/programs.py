@@ -70,8 +70,6 @@ def provide(name: str, context: Context) -> Path | None:
     if name not in _PROGRAMS:
         return None
     found = pins.current(context.cache_dir)
-    if found and (there := folder(name, found, context.cache_dir)).is_dir():
-        return there / "bin"
     if found is None:
         context.reporter.info(
             "No versions are pinned for cog-nix's own programs: taking what Debian has now."
@@ -92,6 +90,8 @@ def make(name: str, found: Pins, context: Context) -> Path:
         LockError: a package has gone from the mirror, and the archive cannot be read.
         FetchError: a package cannot be downloaded.
     """
+    if (there := folder(name, found, context.cache_dir)).is_dir():
+        return there
     files, found = _fetched(name, found, context)
     target = folder(name, found, context.cache_dir)
     with _alone(target.parent):
