@@ -70,7 +70,7 @@ class OciImage:
         """Yield the archive: an image layout in a tar (image-spec, image-layout.md).
 
         Args:
-            name: what the receiver shall call the image.
+            name: what the receiver shall call the image. containerd wants all of it (:func:`full_name`).
             skip: digests of the layers to leave out.
 
         Raises:
@@ -100,10 +100,9 @@ class OciImage:
             "platform": {name: self.image.config[name] for name in ("architecture", "os")},
         }
         if name:
-            full = full_name(name)
             pointer["annotations"] = {
-                "io.containerd.image.name": full,  # what containerd looks for first
-                "org.opencontainers.image.ref.name": full,
+                "io.containerd.image.name": name,  # what containerd looks for first
+                "org.opencontainers.image.ref.name": name,
             }
         return _compact({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]})
 

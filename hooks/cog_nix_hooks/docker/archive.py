@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.delta import OciImage, is_described
+from cog_nix.delta import OciImage, full_name, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.docker import superseded
@@ -202,6 +202,8 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
 def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[bytes]:
     if target.oci and _in_layout(target, skip):
         name = with_tag(tags[0]) if tags else None
+        if name and target.images.store is Store.BLOBS:
+            name = full_name(name)
         return _counted(target.oci.archive(name, skip), target.built.path, bar)
     options = [
         option for diff_id in target.built.diff_ids if diff_id in skip for option in ("--skip", diff_id)
