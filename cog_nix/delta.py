@@ -1,11 +1,10 @@
-"""An OCI archive of a built image that leaves out what its receiver holds.
+"""Archives of a built image that leave out what their receiver holds.
 
-Its layers are plain tars, so a layer's digest is its diff id (image-spec, "Layer DiffID"), and a receiver
-that finds layers by digest has no need of those that are missing here: containerd's store and
-containers/storage are such. The manifest depends on the image alone. So its digest, by which containerd's
-store names an image, is known before anything is sent.
-
-The bytes come straight from the fragments in the store; no program is started for them.
+:func:`docker_archive` yields what the image's own executable writes (nix/builders/stream.py), without
+starting another Python. :class:`OciImage` is the same image as an OCI layout. Its layers are plain tars, so a
+layer's digest is its diff id (image-spec, "Layer DiffID"), and a receiver that finds layers by digest has no
+need of those that are missing: containerd's store and containers/storage are such. The manifest depends on
+the image alone. So its digest, by which containerd's store names an image, is known before anything is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cog_nix.image import ImageDescription, LayerDescription
 
@@ -82,14 +81,8 @@ class OciImage:
             _blob(self.digest): self.manifest,
             _blob(self.image.id): self.image.text,
         }
-        yield b"".join(_header(path, len(data)) + _padded(data) for path, data in small.items())
-        written = set(skip)
-        for layer in self.image.layers:
-            if layer.diff_id not in written:
-                written.add(layer.diff_id)
-                yield _header(_blob(layer.diff_id), layer.size)
-                yield from layer_bytes(layer, self.image.path.parent)
-                yield bytes(-layer.size % _BLOCK)
+        yield _members(small)
+        yield from _layers(self.image, {one: _blob(one) for one in self.image.diff_ids}, skip)
         yield _END
 
     def _index(self, name: str | None) -> bytes:
@@ -107,9 +100,39 @@ class OciImage:
         return _compact({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]})
 
 
+def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collection[str]) -> Iterator[bytes]:
+    """Yield a Docker archive, as ``docker save`` writes it.
+
+    Args:
+        image: one that :func:`is_described`.
+        tags: references to give the image, ``name:tag``.
+        skip: digests of the layers to leave out.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    names = {layer.diff_id: f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers}
+    yield from _layers(image, names, skip)
+    config = f"{image.id.removeprefix('sha256:')}.json"
+    listed = [names[layer.diff_id] for layer in image.layers]
+    manifest = [{"Config": config, "RepoTags": list(tags), "Layers": listed}]
+    yield _members({config: image.text, "manifest.json": _compact(manifest)}) + _END
+
+
 def is_described(image: ImageDescription) -> bool:
     """Tell whether an image says all that :class:`OciImage` needs: what stands for an archive does not."""
     return bool(image.text) and all(layer.parts for layer in image.layers)
+
+
+def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[str]) -> Iterator[bytes]:
+    """Yield the members of an archive that are layers, each once, under these names."""
+    written = set(skip)
+    for layer in image.layers:
+        if layer.diff_id not in written:
+            written.add(layer.diff_id)
+            yield _header(names[layer.diff_id], layer.size)
+            yield from layer_bytes(layer, image.path.parent)
+            yield bytes(-layer.size % _BLOCK)
 
 
 def layer_bytes(layer: LayerDescription, store: Path) -> Iterator[bytes]:
@@ -154,6 +177,10 @@ def full_name(reference: str) -> str:
 
 def _blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
+
+
+def _members(files: Mapping[str, bytes]) -> bytes:
+    return b"".join(_header(path, len(data)) + _padded(data) for path, data in files.items())
 
 
 def _header(path: str, size: int) -> bytes:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.delta import OciImage, full_name, is_described
+from cog_nix.delta import OciImage, docker_archive, full_name, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.docker import superseded
@@ -205,10 +205,11 @@ def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: B
         if name and target.images.store is Store.BLOBS:
             name = full_name(name)
         return _counted(target.oci.archive(name, skip), target.built.path, bar)
-    options = [
-        option for diff_id in target.built.diff_ids if diff_id in skip for option in ("--skip", diff_id)
-    ]
-    options += [option for tag in tags for option in ("--tag", with_tag(tag))]
+    named = [with_tag(tag) for tag in tags]
+    if target.oci:
+        return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
+    options = [word for one in target.built.diff_ids if one in skip for word in ("--skip", one)]
+    options += [word for tag in named for word in ("--tag", tag)]
     return _written(target.built.path, options, bar)
 
 
