@@ -7,6 +7,9 @@ own.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import tempfile
 import uuid
@@ -25,7 +28,7 @@ from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
-from tests.docker.daemons import SUITES, Daemon, daemon
+from tests.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
 from tests.docker.described import DescribedStore, compressed, layer
 
 if TYPE_CHECKING:
@@ -120,7 +123,9 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     def start(suite: str) -> Daemon:
         if suite not in running:
             sockets = Path(tempfile.mkdtemp(prefix="cog-nix-"))
-            contexts.append(daemon(suite, tmp_path_factory.mktemp(suite) / "machine", sockets))
+            contexts.append(
+                daemon(suite, tmp_path_factory.mktemp(suite) / "machine", sockets, tls=suite == "sid")
+            )
             running[suite] = contexts[-1].__enter__()
         return running[suite]
 
@@ -358,3 +363,51 @@ def test_docker_s_prune_takes_nothing_that_is_needed(containerd: Place, store: D
     assert containerd.load(image) == []
     assert containerd.holds(image, containerd.tag)
     assert containerd.load(store.build(*same, layer("source"))) == ["Loading 1 of 3 layers"]
+
+
+@pytest.fixture
+def elsewhere(
+    request: pytest.FixtureRequest, daemons: Any, tmp_path: Path
+) -> Iterator[tuple[Daemon, dict[str, str]]]:
+    """A daemon, and the variables under which it is reached another way than by its socket."""
+    if request.param == "tls":
+        running = daemons("sid")
+        variables = {"DOCKER_HOST": f"tcp://127.0.0.1:{TLS_PORT}", "DOCKER_TLS_VERIFY": "1"}
+        yield running, {**variables, "DOCKER_CERT_PATH": str(running.certificates)}
+        return
+    running = daemons("trixie")
+    if request.param == "tcp":
+        yield running, {"DOCKER_HOST": f"tcp://127.0.0.1:{TCP_PORT}"}
+        return
+    with ssh_server(running, tmp_path) as programs:
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        yield running, {"DOCKER_HOST": "ssh://root@127.0.0.1", "PATH": path}
+
+
+@pytest.mark.root
+@pytest.mark.network
+@pytest.mark.parametrize("elsewhere", ["tcp", "tls", "ssh"], indirect=True)
+def test_a_daemon_elsewhere_is_sent_no_more(
+    elsewhere: tuple[Daemon, dict[str, str]], store: DescribedStore
+) -> None:
+    running, variables = elsewhere
+    place = Place(running.engine(), daemon=running)
+    environ = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(sys.path)}
+    same = layer("a", 3_000_000), layer("b")
+    images = [store.build(*same, layer("source")) for _ in range(2)]
+    sent = []
+    for image in (*images, images[-1]):
+        command = [sys.executable, "-m", "cog_nix", "load", str(image.path), "--tag", place.tag]
+        done = subprocess.run(
+            running.inside([*command, "--runtime", "docker"]),
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        sent.append([line.split(":")[0].strip() for line in done.stderr.splitlines() if "Loading" in line])
+    assert sent == [["Loading the image"], ["Loading 1 of 3 layers"], []]
+    assert place.holds(images[-1], place.tag)
+    place.names.append(place.tag)
+    place.clean()
