@@ -49,6 +49,11 @@ class Engine:
         self._client = None if path else sdk_client(endpoint)
         self._send: Transport = sdk_transport(self._client) if self._client else socket_transport(path or "")
 
+    @property
+    def host(self) -> str:
+        """Its address, as ``DOCKER_HOST`` has it."""
+        return self._endpoint.host
+
     def close(self) -> None:
         """Close what is open."""
         if self._client:
@@ -88,6 +93,30 @@ class Engine:
                     f"Docker: {message.get('errorDetail', {}).get('message') or message.get('error')}"
                 )
         return messages
+
+    def delete(self, path: str) -> None:
+        """Send a DELETE; what is not there is as good as deleted.
+
+        Raises:
+            Refused: the daemon answers with an error.
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        status, lines = self._call("DELETE", path, None, None)
+        if status >= _FIRST_ERROR and status != _NOT_FOUND:
+            raise _refused(b"".join(lines))
+
+    def ping(self) -> None:
+        """Ask whether the daemon answers at all.
+
+        Podman runs other programs to tell its version, for more than a second; this is 1 ms.
+
+        Raises:
+            Refused: it answers with an error.
+            RuntimeFailure: it cannot be reached.
+        """
+        status, lines = self._call("GET", "/_ping", None, None)
+        if status >= _FIRST_ERROR:
+            raise _refused(b"".join(lines))
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Body

@@ -49,7 +49,7 @@ class DockerRuntime:
     def available(self) -> str | None:
         """Return None when the daemon answers, otherwise why not, in a sentence."""
         try:
-            self._engine.get("/version")
+            self._engine.ping()
         except RuntimeFailure as error:
             return error.message
         return None
