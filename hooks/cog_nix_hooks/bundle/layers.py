@@ -15,6 +15,7 @@ import stat
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from cog_nix.errors import ImageError
 from cog_nix_hooks.bundle.compression import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 _CHUNK = 1 << 20
 _WHITEOUT = ".wh."
@@ -59,14 +60,23 @@ class LayerStore:
         Raises:
             ImageError: it cannot be unpacked, or it is none of the wanted.
         """
+        with plain(stream) as tar:
+            return self.unpack_chunks(iter(partial(tar.read, _CHUNK), b""), wanted, advance)
+
+    def unpack_chunks(
+        self, tar: Iterable[bytes], wanted: Collection[str], advance: Callable[[int], None]
+    ) -> str:
+        """Unpack a tar that comes in pieces; otherwise as :meth:`unpack`.
+
+        Several layers may be unpacked at once.
+        """
         layers = self.root / "layers"
         private(self.root)
         layers.mkdir(exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
         try:
             beside.chmod(0o755)  # it becomes the image's root folder
-            with plain(stream) as tar:
-                digest = _extract(tar, beside, advance)
+            digest = _extract(tar, beside, advance)
             if digest not in wanted:
                 raise ImageError(
                     f"The image holds a layer {digest} that it does not name.", hint="Build it again."
@@ -95,7 +105,7 @@ class LayerStore:
                     remove(folder)
 
 
-def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
+def _extract(chunks: Iterable[bytes], folder: Path, advance: Callable[[int], None]) -> str:
     command = ["tar", "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
@@ -110,7 +120,7 @@ def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) ->
     ):
         assert tar.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         try:
-            while chunk := stream.read(_CHUNK):
+            for chunk in chunks:
                 digest.update(chunk)
                 tar.stdin.write(chunk)
                 advance(len(chunk))
