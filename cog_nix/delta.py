@@ -111,12 +111,29 @@ def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collectio
     Raises:
         OSError: the store cannot be read.
     """
-    names = {layer.diff_id: f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers}
-    yield from _layers(image, names, skip)
+    yield from docker_archive_layers(image, skip)
+    yield docker_archive_end(image, tags)
+
+
+def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Iterator[bytes]:
+    """Yield the layers of a Docker archive: what it begins with.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    return _layers(image, {one: _layer_file(one) for one in image.diff_ids}, skip)
+
+
+def docker_archive_end(image: ImageDescription, tags: Sequence[str]) -> bytes:
+    """Return what a Docker archive ends with: the configuration, and what names all of it."""
     config = f"{image.id.removeprefix('sha256:')}.json"
-    listed = [names[layer.diff_id] for layer in image.layers]
+    listed = [_layer_file(layer.diff_id) for layer in image.layers]
     manifest = [{"Config": config, "RepoTags": list(tags), "Layers": listed}]
-    yield _members({config: image.text, "manifest.json": _compact(manifest)}) + _END
+    return _members({config: image.text, "manifest.json": _compact(manifest)}) + _END
+
+
+def _layer_file(diff_id: str) -> str:
+    return f"{diff_id.removeprefix('sha256:')}.tar"
 
 
 def is_described(image: ImageDescription) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 PYTHON = "3.13"
 PACKAGES = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib")
-REQUIREMENTS = ("installer", "pyyaml", "deflate")
+REQUIREMENTS = ("installer", "pyyaml", "deflate", "isal")
 _UNUSED = ("debconf", "gcc-14-base", "media-types", "netbase", "readline-common", "tzdata", "mime-support")
 """Dependencies that bring no library or Python module."""
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import choice, events, failures
+from cog_nix.store import adopt, choice, events, failures
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garb
 looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
+_STATE = "/nix/var/nix"
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
 
 
@@ -119,6 +120,13 @@ class Nix:
             NixError: the store is not writable, or a file is not what the lock says.
         """
         wanted = {file_path(one.sha256, store_name(one.filename)): (one, path) for one, path in files}
+        if self.kind != "daemon":
+            try:
+                self._adopt([adopt.Download(path, one.sha256, at) for at, (one, path) in wanted.items()])
+            except OSError:
+                pass  # Nix may know a way (NixOS mounts the store anew to write to it), or says what is wrong
+            else:
+                return
         with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
             links = []
             for artifact, path in wanted.values():
@@ -126,6 +134,16 @@ class Nix:
                 os.link(path, link)
                 links.append(str(link))
             self._add(["--add-fixed", "sha256", *links], list(wanted))
+
+    def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
+        """Make files of the cache the store's as well."""
+        state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
+        place = adopt.Place(self.store_dir, state)
+        with place.kept():
+            told = place.take(downloads)
+            finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
 
     def add_tree(self, tree: Path, sri: str) -> str:
         """Add a folder by content; return its store path.

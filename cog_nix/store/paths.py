@@ -78,6 +78,16 @@ def nar_hash(path: Path) -> str:
     return f"sha256-{base64.b64encode(digest.digest()).decode()}"
 
 
+def nar_frame(size: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after the bytes of a file in the Nix archive of that file alone.
+
+    Args:
+        size: of the file, in bytes; it is not executable.
+    """
+    before = b"".join(map(_text, (b"nix-archive-1", b"(", b"type", b"regular", b"contents")))
+    return before + size.to_bytes(8, "little"), bytes(-size % 8) + _text(b")")
+
+
 def _text(value: bytes) -> bytes:
     return len(value).to_bytes(8, "little") + value + bytes(-len(value) % 8)
 

@@ -16,13 +16,14 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.delta import OciImage, docker_archive, full_name, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
-from cog_nix_hooks.docker import superseded
+from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
 
@@ -160,7 +161,7 @@ def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter:
     text = f"Loading {len(sent)} of {len(built.layers)} layers" if skip else "Loading the image"
     try:
         with reporter.bytes_bar(text, sum(layer.size for layer in sent)) as bar:
-            messages = target.images.load(_archive(target, tags, skip, bar))
+            messages = _load(target, tags, skip, bar, reporter)
         held = _loaded(target, tags, messages)
     except (Refused, _NotHeldError):
         _remove_broken(target, tags)
@@ -168,6 +169,20 @@ def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter:
     for tag in tags[1:] if _in_layout(target, skip) else ():
         target.images.tag(_id(held), tag)
     return held
+
+
+def _load(
+    target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar, reporter: Reporter
+) -> list[dict[str, Any]]:
+    in_stages = target.oci and target.images.store is Store.CHAINS and target.images.local
+    growing = stages.stages(target.built, skip) if in_stages else [target.built]
+    if len(growing) > 1:
+        counted = partial(_counted, program=target.built.path, bar=bar)
+        try:
+            return stages.load(target.images, growing, list(map(with_tag, tags)), skip, counted)
+        except Refused as error:  # somebody may have removed an image without a name meanwhile
+            reporter.log(f"{error}; sending it all at once")
+    return target.images.load(_archive(target, tags, skip, bar))
 
 
 def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str, object]]) -> Held:

@@ -54,6 +54,11 @@ class Engine:
         """Its address, as ``DOCKER_HOST`` has it."""
         return self._endpoint.host
 
+    @property
+    def local(self) -> bool:
+        """Whether it listens at a socket of this machine; then requests may be made from several threads."""
+        return self._client is None
+
     def close(self) -> None:
         """Close what is open."""
         if self._client:

@@ -68,6 +68,11 @@ class Images:
             known = _DRIVER_STATUS in (self._engine.get("/info").get("DriverStatus") or [])
         return Store.BLOBS if known else Store.CHAINS
 
+    @property
+    def local(self) -> bool:
+        """Whether the daemon listens at a socket of this machine."""
+        return self._engine.local
+
     def find(self, reference: str) -> Held | None:
         """Return what a name or an id stands for.
 
