@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from cog_nix.errors import NixError
 from cog_nix.processes import Finished, run
 from cog_nix.store import events, failures
-from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
+from cog_nix.store.paths import STORE_DIR, file_path, store_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,27 +107,27 @@ class Nix:
                 link = Path(folder) / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
-            self._add(["--add-fixed", "sha256", *links], list(wanted))
-
-    def add_tree(self, tree: Path, sri: str) -> str:
-        """Add a folder by content; return its store path.
-
-        Raises:
-            NixError: the folder is not what ``sri`` says.
-        """
-        store_path = tree_path(sri, tree.name)
-        self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
-        return store_path
-
-    def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
-        finished = run(self.command("nix-store", *arguments), check=False)
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
-        if odd := set(expected) - set(finished.stdout.split()):
+            added = self._add(["sha256", *links])
+        if odd := wanted.keys() - set(added):
             raise NixError(
                 f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
                 hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
             )
+
+    def add_tree(self, tree: Path) -> str:
+        """Add a folder by content; return its store path, which tells whether it is what was expected.
+
+        Raises:
+            NixError: the store is not writable.
+        """
+        (store_path,) = self._add(["--recursive", "sha256", str(tree)])
+        return store_path
+
+    def _add(self, arguments: Sequence[str]) -> list[str]:
+        finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+        return finished.stdout.split()
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""

@@ -27,6 +27,7 @@ let
         "listing"
         "namespace"
         "ownership"
+        "postponed"
         "splitter"
         "state"
         "still"
