@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import archive
 import deb
+import forks
 import inputs
 import leftovers
 import listing
@@ -89,14 +90,12 @@ def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package]
 
 
 def workspace(packages: Sequence[Package]) -> Path:
-    """Create the folder to install in: in memory when what is installed takes less than a quarter of that."""
+    """Return the folder to work in: in memory when what is installed takes less than a quarter of that."""
     need = 4 * _EXPANSION * sum(Path(package["path"]).stat().st_size for package in packages)
     memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
     sandboxed = inputs.scratch() == Path("/build")
     roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > need
-    root = (memory if roomy else inputs.scratch()) / "root"
-    root.mkdir()
-    return root
+    return memory if roomy else inputs.scratch()
 
 
 def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
@@ -191,17 +190,17 @@ def cache_fonts(root: Path, asked: Ownership) -> None:
         _run(root, asked, {}, "/usr/bin/fc-cache", "--system-only", "--force")
 
 
-def dpkg(root: Path, asked: Ownership, *arguments: str, binds: dict[str, Path] | None = None) -> None:
+def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
     """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it.
 
     Args:
         root: the system's folder.
         asked: is told which owners and special bits dpkg and the maintainer scripts ask for.
+        binds: folders and files of this side to show inside, by path inside.
         arguments: of dpkg.
-        binds: what to show inside; None: the packages.
     """
     options = ["--force-unsafe-io", "--force-confold", "--no-pager"]
-    _run(root, asked, binds or {_INSIDE: inputs.scratch() / "debs"}, "/usr/bin/dpkg", *options, *arguments)
+    _run(root, asked, binds, "/usr/bin/dpkg", *options, *arguments)
 
 
 def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) -> None:
@@ -215,14 +214,16 @@ def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) ->
 
 def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
     """Unpack and configure the packages."""
+    folder = Path(packages[0]["path"]).parent
+    binds = {_INSIDE: folder}
     names = [f"{_INSIDE}/{Path(package['path']).name}" for package in packages]
     # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
-    dpkg(root, asked, "--force-depends", "--unpack", *names)
+    dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
     if bootstrap:
-        dpkg(root, asked, "--force-depends", "--configure", "base-passwd", "base-files")
-    with postponed.Compiler(root, inputs.scratch() / "debs", _INSIDE, _ENVIRONMENT) as compiler:
-        dpkg(root, asked, "--configure", "--pending", binds=compiler.binds)
-    dpkg(root, asked, "--audit")
+        dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
+    with postponed.Compiler(root, folder, _INSIDE, _ENVIRONMENT) as compiler:
+        dpkg(root, asked, compiler.binds, "--configure", "--pending")
+    dpkg(root, asked, binds, "--audit")
     if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
         sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
     (root / _INSIDE.lstrip("/")).rmdir()
@@ -249,11 +250,25 @@ def _note(info: tarfile.TarInfo, found: splitter.Owners) -> None:
         found.setdefault(splitter.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
 
 
+def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
+    """Write the packages' fragments, on all processors."""
+
+    def some(chosen: list[int]) -> int:
+        for package, entries in (fragments[one] for one in chosen):
+            archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        return 0
+
+    if not forks.shared(some, [len(entries) for _, entries in fragments]):
+        sys.exit("cog-nix: the packages' fragments cannot be written")
+
+
 def main() -> None:
     """Build every output."""
     spec = inputs.read()
-    root = workspace(spec["packages"])
-    packages, ready = decompress(spec["packages"], inputs.scratch() / "debs")
+    base = workspace(spec["packages"])
+    root = base / "root"
+    root.mkdir()
+    packages, ready = decompress(spec["packages"], base / "debs")
     if spec["lower"]:
         attributes = unpack_lower(spec["lower"], root)
         attributes |= {path: own for path, own in owners(ready, root).items() if path not in attributes}
@@ -281,6 +296,7 @@ def main() -> None:
     split = splitter.Splitter(root, attributes, asked)
     claimed: set[str] = set()
     files: dict[str, set[str]] = {}
+    fragments: list[tuple[Package, list[archive.Entry]]] = []
     for package in packages:
         own = set(splitter.package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
@@ -288,9 +304,10 @@ def main() -> None:
         # In the order of archives: a hard link's target comes first.
         ordered = sorted(own, key=lambda path: path.split("/"))
         entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
-        archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        fragments.append((package, entries))
         files[package["name"]] = {entry.path for entry in entries if entry.kind != tarfile.DIRTYPE}
         claimed.update(entry.path for entry in entries)
+    write(fragments)
     rest = [
         entry
         for path in sorted(everything, key=lambda path: path.split("/"))

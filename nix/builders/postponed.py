@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import deb
+import forks
 import namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _PIPE = "compile"
 _SCRIPT = "usr/lib/python3.*/py_compile.py"
@@ -63,15 +64,15 @@ class Compiler:
         """Start to listen."""
         os.mkfifo(self._pipe)
         self._open = os.open(self._pipe, os.O_RDWR)
-        self._reader = _fork(self._compile_all)
+        self._reader = forks.start(self._compile_all)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Wait for what was begun; a file that does not compile ends the build, as dpkg would have ended."""
         os.close(self._open)
-        status = os.waitpid(self._reader, 0)[1]
+        done = forks.all_done([self._reader])
         self._pipe.unlink()
-        if status and sys.exception() is None:
+        if not done and sys.exception() is None:
             sys.exit("cog-nix: Python's standard library does not compile")
 
     def _compile_all(self) -> int:
@@ -86,11 +87,11 @@ class Compiler:
                 asked.append((command, files))
                 chunks = (files[start::_PROCESSES] for start in range(_PROCESSES))
                 running += [self._start([*command, *chunk]) for chunk in chunks if chunk]
-        statuses = [os.waitpid(pid, 0)[1] for pid in running]
+        done = forks.all_done(running)
         # A Python that ran meanwhile, and found no bytecode or that of another text, may have written some.
         again = [(command, [name for name in files if self._is_wrong(name)]) for command, files in asked]
-        statuses += [os.waitpid(self._start([*command, *files]), 0)[1] for command, files in again if files]
-        return int(any(statuses))
+        done &= forks.all_done([self._start([*command, *files]) for command, files in again if files])
+        return int(not done)
 
     def _is_pruned(self, source: str) -> bool:
         """Say whether a file's bytecode is removed later on; its folder is not, so it is made."""
@@ -109,20 +110,5 @@ class Compiler:
         return False
 
     def _start(self, command: list[str]) -> int:
-        return _fork(lambda: namespace.run(self._root, command, self._environment, {"/dev": Path("/dev")}))
-
-
-def _fork(action: Callable[[], int]) -> int:
-    """Start a process that ends with the status that ``action`` returns; return its id."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            status = action()
-        except OSError as error:
-            sys.stderr.write(f"cog-nix: {error}\n")
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
-    return pid
+        binds = {"/dev": Path("/dev")}
+        return forks.start(lambda: namespace.run(self._root, command, self._environment, binds))

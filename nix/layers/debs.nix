@@ -23,6 +23,7 @@ let
       modules = [
         "archive"
         "deb"
+        "forks"
         "leftovers"
         "listing"
         "namespace"
