@@ -22,7 +22,7 @@ from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
 from cog_nix.store import adopt, choice, events, failures
-from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
+from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +133,12 @@ class Nix:
                 link = Path(folder) / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
-            self._add(["--add-fixed", "sha256", *links], list(wanted))
+            added = self._add(["sha256", *links])
+        if odd := wanted.keys() - set(added):
+            raise NixError(
+                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
+                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
+            )
 
     def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
         """Make files of the cache the store's as well."""
@@ -145,14 +150,13 @@ class Nix:
         if finished.returncode:
             raise failures.explain(finished.stderr)
 
-    def add_tree(self, tree: Path, sri: str) -> str:
-        """Add a folder by content; return its store path.
+    def add_tree(self, tree: Path) -> str:
+        """Add a folder by content; return its store path, which tells whether it is what was expected.
 
         Raises:
-            NixError: the folder is not what ``sri`` says.
+            NixError: the store is not writable.
         """
-        store_path = tree_path(sri, tree.name)
-        self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
+        (store_path,) = self._add(["--recursive", "sha256", str(tree)])
         return store_path
 
     def add_new_tree(self, tree: Path) -> str:
@@ -161,24 +165,16 @@ class Nix:
         Raises:
             NixError: the store is not writable.
         """
-        added = run(self.command("nix-store", "--add-fixed", "--recursive", "sha256", str(tree)), check=False)
-        if added.returncode:
-            raise failures.explain(added.stderr)
-        path = added.stdout.strip()
-        told = run(self.command("nix-store", "--query", "--hash", path), check=False)
+        told = run(self.command("nix-store", "--query", "--hash", self.add_tree(tree)), check=False)
         if told.returncode:
             raise failures.explain(told.stderr)
         return sri_hash(told.stdout.strip())
 
-    def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
-        finished = run(self.command("nix-store", *arguments), check=False)
+    def _add(self, arguments: Sequence[str]) -> list[str]:
+        finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
         if finished.returncode:
             raise failures.explain(finished.stderr)
-        if odd := set(expected) - set(finished.stdout.split()):
-            raise NixError(
-                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
-                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
-            )
+        return finished.stdout.split()
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""

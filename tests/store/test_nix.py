@@ -156,7 +156,7 @@ def test_files_and_trees_land_where_they_are_expected(own: store.Nix, tmp_path: 
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/file").write_text("x")
     sri = nar_hash(tmp_path / "tree")
-    assert own.add_tree(tmp_path / "tree", sri) == tree_path(sri, "tree")
+    assert own.add_tree(tmp_path / "tree") == tree_path(sri, "tree")
     assert own.invalid([tree_path(sri, "tree"), tree_path(sri, "other")]) == [tree_path(sri, "other")]
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["aaa", "bbb"], (
         "nothing is left behind"
