@@ -18,7 +18,7 @@ from cog_nix.config import weights_lock
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
-from cog_nix.ignore import Ignore
+from cog_nix.ignore import Ignore, is_image_program
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
 from cog_nix.large import large_files, with_folders
 from cog_nix.lock import cog_base
@@ -29,6 +29,7 @@ from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask
 from cog_nix.runs.ensure import RunOptions, check, ensure_runs
+from cog_nix.state import make_way_for_link
 from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
@@ -200,6 +201,8 @@ def realise(
         NixError: it fails.
     """
     root = project.state_dir / ("oci" if options.oci else "image") if options.link else None
+    if root:
+        make_way_for_link(root)
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
     store_path = nix.build(nix_library() / "build.nix", spec, root, reporter, foreign=foreign)
     if not options.oci:
@@ -209,9 +212,12 @@ def realise(
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
-    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone."""
+    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone.
+
+    A copy of an image's program, as it is left by who copies a project with its links resolved, is none.
+    """
     link = project.root / RESULT
-    if link.exists() and not link.is_symlink():
+    if link.exists() and not link.is_symlink() and not is_image_program(link):
         reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
         return
     link_atomically(image.path, link)

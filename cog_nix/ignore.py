@@ -32,6 +32,9 @@ OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.t
 describe the build: were they part of the source layer, locking again would change it.
 """
 
+IMAGE_PROGRAM = b"#!/bin/sh\n# Writes the image "
+"""What a built image, which is a program, begins with (nix/builders/image.py)."""
+
 _RESULT_LINK = re.compile(r"result(-.*)?")
 _STORE_PATH = re.compile(r"/store/[0-9a-df-np-sv-z]{32}-")
 
@@ -135,7 +138,7 @@ class Ignore:
         try:
             return bool(_STORE_PATH.search(os.readlink(self.root / first)))  # noqa: PTH115 - text
         except OSError:
-            return False
+            return is_image_program(self.root / first)
 
     def _judge(self, path: str, above: _States) -> tuple[bool, _States]:
         """Return whether a path is ignored, and its states, from those of the folder above."""
@@ -174,6 +177,17 @@ class Ignore:
                 hint=f"Give yourself access to it, or add it to {IGNORE_FILE}.",
             ) from error
         return (entry for entry in found if _is_plain(entry))
+
+
+def is_image_program(path: Path) -> bool:
+    """Return whether a file is a built image, or a copy of one, whatever its name."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(IMAGE_PROGRAM)) == IMAGE_PROGRAM
+    except OSError:
+        return False
 
 
 def walk(root: Path) -> Iterator[str]:

@@ -241,11 +241,10 @@ def document_of_environment() -> Path | None:
 
 def keep_document(config_file: str | None, document: str) -> None:
     """Leave the OpenAPI document in the project's ``.cog``, where a server finds it that has it mounted."""
-    from cog_nix.files import write_atomically  # noqa: PLC0415 - a faster --help
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415 - a faster --help
+    from cog_nix.state import remember  # noqa: PLC0415
 
-    state = find_project(Path.cwd(), config_file).state_dir
-    write_atomically(state / "openapi_schema.json", document.encode())
+    remember(find_project(Path.cwd(), config_file).state_dir / "openapi_schema.json", document)
 
 
 def options_of_run(*, cog_base: bool | None) -> BuildOptions:

@@ -65,6 +65,15 @@ class Nix:
         """Where store paths really are."""
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
 
+    @property
+    def identity(self) -> str:
+        """A text that another store does not have, also one that is in the same place later."""
+        try:
+            info = os.stat(f"{self.root or ''}/nix/var/nix/db")  # noqa: PTH116 - text
+        except OSError:
+            return str(self.store_dir)
+        return f"{self.store_dir}:{info.st_dev}:{info.st_ino}"
+
     def real(self, store_path: str) -> Path:
         """Return where a store path really is."""
         return self.store_dir / Path(store_path).name

@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
 from cog_nix.lock.format import built_from
+from cog_nix.state import recall, remember
 from cog_nix.store.paths import file_path, store_name, tree_path
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     """
     mark = project.state_dir / "provided"
     paths = _paths(lock)
-    if _remembered(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
+    if recall(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
         return
     services = context()
     found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir / "scratch")
@@ -58,7 +58,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     if missing:
         files = services.fetcher.artifacts(missing)
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
-    write_atomically(mark, _digest(nix, _paths(lock)).encode())
+    remember(mark, _digest(nix, _paths(lock)))
 
 
 def _paths(lock: Lock) -> list[str]:
@@ -70,12 +70,4 @@ def _paths(lock: Lock) -> list[str]:
 
 
 def _digest(nix: Nix, paths: list[str]) -> str:
-    return hashlib.sha256("\n".join([str(nix.store_dir), *paths]).encode()).hexdigest()
-
-
-def _remembered(mark: os.PathLike[str]) -> str:
-    try:
-        with open(mark, encoding="ascii") as stream:  # noqa: PTH123 - a path-like is enough
-            return stream.read()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return hashlib.sha256("\n".join([nix.identity, *paths]).encode()).hexdigest()
