@@ -69,6 +69,9 @@ class Ignore:
     _runs: tuple[_Run, ...]
     _folders: dict[str, _States] = field(default_factory=dict, compare=False, repr=False)
     """States of folders already judged, for :meth:`ignored`."""
+    entered: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
+    """What :meth:`walk` saw in each folder that it entered: names in order, each behind ``d`` (folder), ``f``
+    (file or link) or ``-`` (anything else)."""
 
     @classmethod
     def load(cls, root: Path) -> Ignore:
@@ -169,14 +172,16 @@ class Ignore:
         try:
             with os.scandir(self.root / folder) as scan:
                 found = sorted(scan, key=lambda entry: entry.name)
+            self.entered[folder] = sorted(f"{_kind(entry)}{entry.name}" for entry in found)
         except PermissionError as error:
+            self.entered[folder] = []
             if ignored:
                 return iter(())
             raise ConfigError(
                 f"{folder or self.root}: this folder cannot be read ({error.strerror})",
                 hint=f"Give yourself access to it, or add it to {IGNORE_FILE}.",
             ) from error
-        return (entry for entry in found if _is_plain(entry))
+        return (entry for entry in found if _kind(entry) != "-")
 
 
 def is_image_program(path: Path) -> bool:
@@ -214,5 +219,7 @@ def _emit(stack: list[_Folder]) -> Iterator[str]:
             yield folder.path
 
 
-def _is_plain(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() or entry.is_dir() or entry.is_file()
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        return "d"
+    return "f" if entry.is_symlink() or entry.is_file() else "-"

@@ -382,6 +382,20 @@ class InteractiveContainer(Protocol):
         """Send a signal to the main process, as ``Container.signal``."""
 
 
+@dataclass(frozen=True)
+class Held:
+    """An image that a daemon on this machine holds, and how to ask for it: ``GET`` on a local socket."""
+
+    socket: str
+    """Path of the socket."""
+    path: str
+    """What to get; the answer is a JSON object with ``Id``."""
+    id: str
+    """What ``Id`` says of the image."""
+    read: tuple[str, ...] = ()
+    """Files that say which daemon is meant, also those that are not there."""
+
+
 class Runtime(Protocol):
     """Something that holds images and runs them."""
 

@@ -66,10 +66,15 @@ class Nix:
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
 
     @property
+    def state_dir(self) -> Path:
+        """Where Nix keeps its database and the roots of what is not garbage."""
+        return Path(f"{self.root or ''}/nix/var/nix")
+
+    @property
     def identity(self) -> str:
         """A text that another store does not have, also one that is in the same place later."""
         try:
-            info = os.stat(f"{self.root or ''}/nix/var/nix/db")  # noqa: PTH116 - text
+            info = (self.state_dir / "db").stat()
         except OSError:
             return str(self.store_dir)
         return f"{self.store_dir}:{info.st_dev}:{info.st_ino}"
