@@ -44,6 +44,20 @@ class Found:
     """Name of what is remembered of it."""
 
 
+@dataclass(frozen=True)
+class WentBy:
+    """What a build went by, besides the files that it took."""
+
+    read: frozenset[Path]
+    """Other files that were read, or looked for in vain."""
+    sources: frozenset[str]
+    """The same of code of the model, relative to the project."""
+    command: Sequence[str]
+    """Of Nix, without the values."""
+    spec: Mapping[str, Any]
+    """The values."""
+
+
 class Memory:
     """What a project's ``.cog`` knows of one way of building.
 
@@ -89,19 +103,20 @@ class Memory:
         if self._watch:
             self._watch.walked({folder: list(names) for folder, names in entered.items()}, files)
 
-    def keep(self, found: Found, read: Iterable[Path], state_of_nix: Path) -> Found:
+    def keep(self, found: Found, went_by: WentBy, state_of_nix: Path) -> Found:
         """Keep what was built, where all that it went by can be watched; return it with its name.
 
         Args:
             found: what was built.
-            read: other files that were read, or looked for in vain.
+            went_by: what else it went by.
             state_of_nix: where Nix keeps the roots of what is not garbage (``/nix/var/nix``).
         """
         links = self._links(state_of_nix)
         if not (self.name and self._watch) or links is None:
             return found
         kept = self._watch.seal(
-            read=[str(path) for path in read],
+            read=map(str, went_by.read),
+            sources=went_by.sources,
             code=[str(core()), str(nix_library())],
             links=links,
             present=[str(path) for path in (found.image.path, found.oci) if path],
@@ -120,6 +135,8 @@ class Memory:
             "size": found.image.size,
             "labels": self._labels,
             "annotations": dict(self._options.labels),
+            "command": went_by.command,
+            "spec": went_by.spec,
         }
         unchanged.remember(self._state, self.name, kept, answer)
         return replace(found, kept=self.name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import certificate, git
 from cog_nix import config as cog_config
-from cog_nix.again import Found, Memory
+from cog_nix.again import Found, Memory, WentBy
 from cog_nix.api import Api, read_api
 from cog_nix.config import weights_lock
 from cog_nix.config.requirements import normalised
@@ -192,7 +192,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     document = api.document(sdk_version(lock))
     result = Found(image, oci, tag, document, config.build.gpu, loaded.warnings, pitfalls)
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
-        result = memory.keep(result, read(project, config, api), nix.state_dir)
+        result = memory.keep(result, went_by(project, options, config, api, (nix, spec)), nix.state_dir)
     return finish(project, options, services, result, config)
 
 
@@ -224,14 +224,32 @@ def finish(
     return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept)
 
 
-def read(project: Project, config: Config, api: Api) -> set[Path]:
-    """Return the files that a build reads besides those that it takes, also those that are not there."""
+def went_by(
+    project: Project,
+    options: BuildOptions,
+    config: Config,
+    api: Api,
+    asked: tuple[nix_store.Nix, Mapping[str, Any]],
+) -> WentBy:
+    """Return what a build went by besides the files that it took.
+
+    Args:
+        project: what was built.
+        options: what the user decided.
+        config: names files that were read.
+        api: names others, also such as are not there.
+        asked: Nix, and the values that it was given.
+    """
     named = {*_read_in_builds(project, config), IGNORE_FILE, weights_lock.NAME}
     named |= inputs.files(config.build.requirements)
-    named |= api.described.sources if api.described else frozenset()
-    overlay = project.root / OVERLAY
-    fixed = {project.config_path, project.settings_path, project.lock_path, overlay}
-    return fixed | {project.root / name for name in named if "\0" not in name}
+    fixed = {project.config_path, project.settings_path, project.lock_path, project.root / OVERLAY}
+    nix, spec = asked
+    return WentBy(
+        read=frozenset(fixed | {project.root / name for name in named if "\0" not in name}),
+        sources=api.described.sources if api.described else frozenset(),
+        command=nix.build_command(nix_library() / "build.nix", _root(project, options)),
+        spec=spec,
+    )
 
 
 def _missing_weights(config: Config) -> list[str]:
@@ -255,7 +273,7 @@ def realise(
     Raises:
         NixError: it fails.
     """
-    root = project.state_dir / ("oci" if options.oci else "image") if options.link else None
+    root = _root(project, options)
     if root:
         make_way_for_link(root)
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
@@ -264,6 +282,11 @@ def realise(
         return ImageDescription.read(nix.real(store_path)), None
     oci = nix.real(store_path)
     return ImageDescription.read(nix.real(str((oci / "image").readlink()))), oci
+
+
+def _root(project: Project, options: BuildOptions) -> Path | None:
+    """Return the link that keeps what is built from being collected; None when none is wanted."""
+    return project.state_dir / ("oci" if options.oci else "image") if options.link else None
 
 
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:

@@ -62,9 +62,15 @@ def clock(state: str) -> int | None:
     Args:
         state: ``.cog``, which is made.
     """
+    from pathlib import Path  # noqa: PLC0415 - only who builds needs it
+
+    from cog_nix import state as of_project  # noqa: PLC0415
+    from cog_nix.errors import CogNixError  # noqa: PLC0415
+
     path = f"{state}/clock"
-    with suppress(OSError):
-        os.makedirs(state, exist_ok=True)  # noqa: PTH103 - this module is quick to import
+    with suppress(OSError, CogNixError):
+        of_project.make_folder(Path(state))
+        of_project.make_way(Path(path), stat.S_ISREG)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             os.utime(descriptor)
@@ -164,23 +170,48 @@ def key(question: Mapping[str, Any]) -> str:
 def recall(state: str, name: str) -> dict[str, Any] | None:
     """Return what :func:`remember` kept, when all of it is still so."""
     try:
-        with open(f"{state}/{FOLDER}/{name}", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            kept = json.load(stream)
-        return kept["answer"] if kept["format"] == _FORMAT and _same(kept) else None
+        kept = read(state, name)
+        return kept["answer"] if same_question(kept) and _same_sources(kept) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _same(kept: dict[str, Any]) -> bool:
+def read(state: str, name: str) -> dict[str, Any]:
+    """Return what :func:`remember` kept, so or not.
+
+    Raises:
+        OSError: nothing is kept under this name.
+        ValueError: it is damaged, or of another version.
+    """
+    with open(f"{state}/{FOLDER}/{name}", encoding="utf-8") as stream:  # noqa: PTH123 - text
+        kept: dict[str, Any] = json.load(stream)
+    if kept["format"] != _FORMAT:
+        raise ValueError(kept["format"])
+    return kept
+
+
+def same_question(kept: Mapping[str, Any]) -> bool:
+    """Tell whether Nix would be asked the same: everything is as it was but for what is in the source.
+
+    Raises:
+        OSError: something is gone.
+    """
     root = kept["root"]
     return (
-        all(os.readlink(link) == target for link, target in kept["links"])  # noqa: PTH115 - text
-        and all(os.path.lexists(path) for path in kept["present"])
-        and names_at_root(root) == kept["names"]
+        names_at_root(root) == kept["names"]
         and all(names(f"{root}/{folder}") == found for folder, found in kept["folders"].items())
-        and all(status(f"{root}/{path}") == found for path, found in kept["files"].items())
         and all(status(path, follow=True) == found for path, found in kept["read"].items())
         and all(tree(folder) == found for folder, found in kept["code"].items())
+    )
+
+
+def _same_sources(kept: Mapping[str, Any]) -> bool:
+    root = kept["root"]
+    return (
+        all(status(f"{root}/{path}") == found for path, found in kept["files"].items())
+        and all(status(f"{root}/{path}", follow=True) == found for path, found in kept["sources"].items())
+        and all(os.readlink(link) == target for link, target in kept["links"])  # noqa: PTH115 - text
+        and all(os.path.lexists(path) for path in kept["present"])
     )
 
 
@@ -208,12 +239,19 @@ class Watch:
         self._walked, self._files = dict(folders), tuple(files)
 
     def seal(
-        self, *, read: Iterable[str], code: Iterable[str], links: Mapping[str, str], present: Iterable[str]
+        self,
+        *,
+        read: Iterable[str],
+        sources: Iterable[str],
+        code: Iterable[str],
+        links: Mapping[str, str],
+        present: Iterable[str],
     ) -> dict[str, Any] | None:
         """Return all that the build went by; None when some of it changed too late to be sure.
 
         Args:
             read: paths of other files that were read, or looked for in vain; links are followed.
+            sources: the same of code of the model, relative to the project.
             code: folders of code that did the work.
             links: symbolic links that must lead where they lead now.
             present: paths that must be there.
@@ -221,13 +259,13 @@ class Watch:
         files = {path: status(f"{self._root}/{path}") for path in self._files}
         below = {folder: found for folder, found in self._walked.items() if folder}
         kept = {
-            "format": _FORMAT,
             "root": self._root,
             "names": [name for name in self._walked[""] if not _is_own(self._root, name[1:])],
             "folders": below,
             # Of folders, which change whenever a file comes or goes, only the names in them count.
             "files": {path: found for path, found in files.items() if not (found and stat.S_ISDIR(found[2]))},
             "read": {path: status(path, follow=True) for path in read},
+            "sources": {path: status(f"{self._root}/{path}", follow=True) for path in sources},
             "code": {folder: tree(folder) for folder in code},
             "links": sorted(links.items()),
             "present": list(present),
@@ -237,7 +275,7 @@ class Watch:
     def _certain(self, kept: dict[str, Any]) -> Iterator[bool]:
         files: dict[str, Status | None] = kept["files"]
         yield all(found is not None for found in files.values())
-        statuses = [*files.values(), *kept["read"].values()]
+        statuses = [*files.values(), *kept["read"].values(), *kept["sources"].values()]
         statuses += [status(f"{self._root}/{folder}") for folder in kept["folders"]]
         statuses += [found for folder in kept["code"].values() for _, found in folder]
         yield all(settled(found, self._began, self._device) for found in statuses)
@@ -253,12 +291,18 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         kept: what :meth:`Watch.seal` returned.
         answer: what :func:`recall` shall return.
     """
+    from pathlib import Path  # noqa: PLC0415 - only who builds needs it
+
+    from cog_nix import state as of_project  # noqa: PLC0415
+    from cog_nix.errors import CogNixError  # noqa: PLC0415
+
     folder = f"{state}/{FOLDER}"
     beside = f"{folder}/.{name}.{os.getpid()}"
-    with suppress(OSError):
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - text
+    with suppress(OSError, CogNixError):
+        of_project.make_folder(Path(folder))
+        of_project.make_way(Path(folder) / name, stat.S_ISREG)
         with open(beside, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            json.dump({**kept, "answer": answer}, stream)
+            json.dump({"format": _FORMAT, **kept, "answer": answer}, stream)
         os.replace(beside, f"{folder}/{name}")  # noqa: PTH105 - text
         _forget_old(folder)
 

@@ -51,10 +51,15 @@ def answer(arguments: Sequence[str]) -> bool:
         name = unchanged.key({"command": question})
         _asked[:] = [name]
         state = f"{root}/.cog"
-        with open(f"{state}/{unchanged.FOLDER}/{name}", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            command = json.load(stream)["answer"]
-        built = unchanged.recall(state, command["build"])
-        if built is None or not _as_it_was(root, built, command):
+        command = unchanged.read(state, name)["answer"]
+        kept = unchanged.read(state, command["build"])
+        built = kept["answer"]
+        if built["labels"] != _labels(root, built["annotations"]):
+            return False
+        if unchanged.recall(state, command["build"]) is None:
+            _begin(kept)
+            return False
+        if not _as_it_was(root, built, command):
             return False
         _tell(built, command, began)
         return True
@@ -96,9 +101,15 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
         return False
     if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
         return False
-    if built["labels"] != _labels(root, built["annotations"]):
-        return False
     return command["held"] is None or _is_held(**command["held"])
+
+
+def _begin(kept: Mapping[str, Any]) -> None:
+    """Let Nix begin with what it will be asked, when only the source has changed."""
+    if unchanged.same_question(kept):
+        from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
+
+        ahead.start(kept["answer"]["command"], kept["answer"]["spec"])
 
 
 def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ daemon, and as a plain user with a store of one's own.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -20,10 +19,11 @@ from typing import TYPE_CHECKING, Literal
 
 from cog_nix.errors import NixError
 from cog_nix.processes import Finished, run
-from cog_nix.store import events, failures
+from cog_nix.store import ahead, events, failures
 from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
@@ -229,6 +229,12 @@ class Nix:
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
         return (found.group(1) if found else ""), log.failed_log()
 
+    def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
+        """Return the command line of :meth:`build`, without the file of its values."""
+        root = ["--out-link", str(link)] if link else ["--no-out-link"]
+        make = self.foreign if foreign else self.command
+        return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
+
     def _realise(
         self,
         expression: Path,
@@ -238,15 +244,15 @@ class Nix:
         *,
         foreign: bool = False,
     ) -> tuple[Finished, events.Log]:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
-            json.dump(spec, file)
-            file.flush()
-            root = ["--out-link", str(link)] if link else ["--no-out-link"]
-            arguments = [str(expression), "--argstr", "spec", file.name, *root]
-            command = (
-                self.foreign("nix-build", *arguments) if foreign else self.command("nix-build", *arguments)
-            )
-            command += ["--log-format", "internal-json", "-v"]
+        command = self.build_command(expression, link, foreign=foreign)
+        if running := ahead.take(command, spec):
+            process, file = running
+            with file:
+                finished, log = self._watched(command, reporter, process)
+            if finished.returncode == 0:
+                return finished, log
+        with ahead.write(spec) as file:
+            command += ahead.values(file)
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
@@ -257,9 +263,11 @@ class Nix:
         return finished, log
 
     @staticmethod
-    def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:
+    def _watched(
+        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+    ) -> tuple[Finished, events.Log]:
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed)
+            finished = run(command, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 

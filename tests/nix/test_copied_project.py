@@ -29,7 +29,7 @@ def copied(hello: tuple[Any, stream.Image], tmp_path: Path) -> Any:
     (target / ".cog").mkdir()
     for path in (build.project / ".cog").iterdir():
         there = build.store / "nix/store" / path.readlink().name if path.is_symlink() else path
-        shutil.copy2(there, target / ".cog" / path.name)
+        (shutil.copytree if there.is_dir() else shutil.copy2)(there, target / ".cog" / path.name)
     return type(build)(target, build.store)
 
 
@@ -52,13 +52,18 @@ def test_an_image_without_a_link_is_the_same_too(copied: Any, hello: tuple[Any, 
 
 def test_damaged_state_is_made_anew(copied: Any, hello: tuple[Any, stream.Image]) -> None:
     state = copied.project / ".cog"
-    names = {path.name for path in state.iterdir()}
-    for name in names:
-        (state / name).unlink()
-        (state / name).mkdir()
-        (state / name / "inside").touch()
+    kinds = {path.name: path.is_dir() for path in state.iterdir()}
+    for name, is_folder in kinds.items():
+        if is_folder:
+            shutil.rmtree(state / name)
+            (state / name).touch()
+        else:
+            (state / name).unlink()
+            (state / name).mkdir()
+            (state / name / "inside").touch()
     copied.run("build", "--no-load")
-    assert {path.name for path in state.iterdir() if not path.is_dir() or path.is_symlink()} == names
+    found = {path.name: path.is_dir() and not path.is_symlink() for path in state.iterdir()}
+    assert found == {**kinds, "builds": True}
     assert copied.path() == hello[0].path()
 
 

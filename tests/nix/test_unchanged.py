@@ -1,4 +1,4 @@
-"""A build of an unchanged project asks nobody; after any change Nix is asked, whatever was done to hide it."""
+"""A build of an unchanged project asks nobody; after any change Nix is asked, however well it is hidden."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def sealed(project: Path, began: int | None = None, **more: Any) -> dict[str, An
     ignore = Ignore.load(project)
     files = list(ignore.walk())
     watch.walked(ignore.entered, files)
-    given: dict[str, Any] = {"read": [], "code": [], "links": {}, "present": [], **more}
+    given: dict[str, Any] = {"read": [], "sources": [], "code": [], "links": {}, "present": [], **more}
     return watch.seal(**given)
 
 
@@ -160,7 +160,9 @@ def test_only_the_newest_few_are_kept(project: Path) -> None:
 def test_state_that_cannot_be_written_is_no_error(project: Path) -> None:
     kept = sealed(project)
     assert kept is not None
-    (project / "file").touch()
-    unchanged.remember(str(project / "file"), "name", kept, {})
-    assert unchanged.clock(str(project / "file")) is None
-    assert unchanged.recall(str(project / "file"), "name") is None
+    state = project / "kept/.cog"
+    state.write_text("a file of the user's")
+    unchanged.remember(str(state), "name", kept, {})
+    assert unchanged.clock(str(state)) is None
+    assert unchanged.recall(str(state), "name") is None
+    assert state.read_text() == "a file of the user's"
