@@ -139,7 +139,7 @@ def read_layer(name: str, path: Path) -> stream.Layer:
 
 _SCRIPT = (
     f"{IMAGE_PROGRAM.decode()}{{name}}"
-    + """\
+    """\
  as a Docker archive to stdout: ./result | docker load
 self=$(readlink -f -- "$0")
 store=${{self%/*}}
