@@ -7,7 +7,6 @@ daemon, and as a plain user with a store of one's own.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -21,10 +20,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import adopt, choice, events, failures
+from cog_nix.store import adopt, ahead, choice, events, failures
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
@@ -70,6 +70,20 @@ class Nix:
     def store_dir(self) -> Path:
         """Where store paths really are."""
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where Nix keeps its database and the roots of what is not garbage."""
+        return Path(f"{self.root or ''}/nix/var/nix")
+
+    @property
+    def identity(self) -> str:
+        """A text that another store does not have, also one that is in the same place later."""
+        try:
+            info = (self.state_dir / "db").stat()
+        except OSError:
+            return str(self.store_dir)
+        return f"{self.store_dir}:{info.st_dev}:{info.st_ino}"
 
     def real(self, store_path: str) -> Path:
         """Return where a store path really is."""
@@ -237,6 +251,12 @@ class Nix:
         output = finished.stdout.split()
         return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
 
+    def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
+        """Return the command line of :meth:`build`, without the file of its values."""
+        root = ["--out-link", str(link)] if link else ["--no-out-link"]
+        make = self.foreign if foreign else self.command
+        return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
+
     def _realise(
         self,
         expression: Path,
@@ -246,15 +266,15 @@ class Nix:
         *,
         foreign: bool = False,
     ) -> tuple[Finished, events.Log]:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
-            json.dump(spec, file)
-            file.flush()
-            root = ["--out-link", str(link)] if link else ["--no-out-link"]
-            arguments = [str(expression), "--argstr", "spec", file.name, *root]
-            command = (
-                self.foreign("nix-build", *arguments) if foreign else self.command("nix-build", *arguments)
-            )
-            command += ["--log-format", "internal-json", "-v"]
+        command = self.build_command(expression, link, foreign=foreign)
+        if running := ahead.take(command, spec):
+            process, file = running
+            with file:
+                finished, log = self._watched(command, reporter, process)
+            if finished.returncode == 0:
+                return finished, log
+        with ahead.write(spec) as file:
+            command += ahead.values(file)
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
@@ -265,9 +285,11 @@ class Nix:
         return finished, log
 
     @staticmethod
-    def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:
+    def _watched(
+        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+    ) -> tuple[Finished, events.Log]:
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed)
+            finished = run(command, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 

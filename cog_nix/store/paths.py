@@ -25,7 +25,7 @@ def store_name(text: str) -> str:
     return "-".join(_ILLEGAL.split(text))
 
 
-def _base32(data: bytes) -> str:
+def base32(data: bytes) -> str:
     """Encode as Nix does: least significant digit last, alphabet without e, o, u and t."""
     length = (len(data) * 8 - 1) // 5 + 1
     number = int.from_bytes(data, "little")
@@ -45,7 +45,7 @@ def _path(kind: str, digest: str, name: str) -> str:
     folded = bytearray(_HASH_BYTES)
     for position, byte in enumerate(fingerprint):
         folded[position % _HASH_BYTES] ^= byte
-    return f"{STORE_DIR}/{_base32(bytes(folded))}-{name}"
+    return f"{STORE_DIR}/{base32(bytes(folded))}-{name}"
 
 
 def file_path(sha256: str, name: str) -> str:

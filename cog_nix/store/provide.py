@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
 from cog_nix.lock.format import built_from
+from cog_nix.state import recall, remember
 from cog_nix.store.paths import file_path, store_name, tree_path
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     """
     mark = project.state_dir / "provided"
     paths = _paths(lock)
-    if _remembered(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
+    if recall(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
         return
     services = context()
     artifacts = list({artifact.sha256: artifact for artifact in built_from(lock)}.values())
@@ -61,7 +61,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         )
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)
-    write_atomically(mark, _digest(nix, _paths(lock)).encode())
+    remember(mark, _digest(nix, _paths(lock)))
 
 
 def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
@@ -78,12 +78,4 @@ def _paths(lock: Lock) -> list[str]:
 
 
 def _digest(nix: Nix, paths: list[str]) -> str:
-    return hashlib.sha256("\n".join([str(nix.store_dir), *paths]).encode()).hexdigest()
-
-
-def _remembered(mark: os.PathLike[str]) -> str:
-    try:
-        with open(mark, encoding="ascii") as stream:  # noqa: PTH123 - a path-like is enough
-            return stream.read()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return hashlib.sha256("\n".join([nix.identity, *paths]).encode()).hexdigest()
