@@ -24,7 +24,6 @@ from cog_nix.store.paths import tree_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
     from pathlib import Path
 
     from cog_nix.config.commands import Instruction
@@ -276,8 +275,6 @@ class _Work:
         if not self._options.accept:
             raise LockError(sentence, hint=_PIN)
         self._reporter.warn(sentence)
-
-
 
 
 def _give(name: str) -> str:
