@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ def start(action: Callable[[], int]) -> int:
             status = action()
         except OSError as error:
             sys.stderr.write(f"cog-nix: {error}\n")
-            sys.stderr.flush()
+        except BaseException:  # noqa: BLE001 - nobody above would show it
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(status)
     return pid
 

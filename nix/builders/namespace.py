@@ -16,7 +16,7 @@ import shutil
 import signal
 import struct
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -264,11 +264,13 @@ def one_processor() -> Iterator[None]:
     another processor first.
     """
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {_libc.sched_getcpu()} & allowed or allowed)
+    with suppress(OSError):  # it is quicker, and no more than that
+        os.sched_setaffinity(0, {_libc.sched_getcpu()} & allowed or allowed)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, allowed)
+        with suppress(OSError):
+            os.sched_setaffinity(0, allowed)
 
 
 def _supervised(

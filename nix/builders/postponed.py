@@ -2,9 +2,9 @@
 
 The maintainer scripts of Debian's interpreters run ``python3.13 -E -S …/py_compile.py FILE…``. While packages
 are configured, another file is shown in place of that program: it hands the names on and ends. What reads
-them (:class:`Compiler`) calls the real program in a namespace of its own, in several processes. Nothing that
-is configured needs the bytecode, which only saves time; what would be removed again is not made
-(``deb.PRUNED``).
+them (:class:`Compiler`) calls the real program in a namespace of its own, one process for each list, because
+the order in which a process compiles files may show in what it writes. Nothing that is configured needs the
+bytecode, which only saves time; what would be removed again is not made (``deb.PRUNED``).
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ if __name__ == "__main__":
             stream.write("\\0".join([sys.executable, __file__, *sys.argv[1:]]) + "\\n")
         raise SystemExit(0)
 """
-_PROCESSES = 2
-"""The order in which one process compiles files may show in what it writes (``marshal`` knows what it has
-seen), so their number does not depend on the machine."""
 
 
 class Compiler:
@@ -85,8 +82,8 @@ class Compiler:
                 command = [program, "-B", "-E", "-S", script]
                 files = [name for name in names if not self._is_pruned(name)]
                 asked.append((command, files))
-                chunks = (files[start::_PROCESSES] for start in range(_PROCESSES))
-                running += [self._start([*command, *chunk]) for chunk in chunks if chunk]
+                if files:
+                    running.append(self._start([*command, *files]))
         done = forks.all_done(running)
         # A Python that ran meanwhile, and found no bytecode or that of another text, may have written some.
         again = [(command, [name for name in files if self._is_wrong(name)]) for command, files in asked]
