@@ -4,9 +4,11 @@
 
     python benchmarks/run.py [NAME…]
 
-Without names all are run but ``import-torch``, which needs 12 GB of disk. Each works on a copy of
-examples/hello-world (that one of examples/torch-demo) and removes what it made. Downloads are cached before
-anything is timed, so no network is measured. The comparison, where there is one, is the least that a
+Without names all are run but ``import-torch``, which needs 12 GB of disk, ``first-answer``, which needs root and
+debootstrap, those of large images, and those of containerd's store, which install a system with another Docker.
+Each works on a copy of examples/hello-world (the first of these of examples/torch-demo) and removes what it
+made. Downloads are cached before anything is timed, so no network is measured but by ``first-answer``. The
+comparison, where there is one, is the least that a
 Dockerfile could do on this machine: everything but the model's source is in the base image already, and the
 Dockerfile copies the source onto it. It says nothing about installing packages.
 """
@@ -22,7 +24,9 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import first
 import push
+import runtimes
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -83,7 +87,9 @@ def edit() -> Row:
         once_with_docker(-1)
         baseline = statistics.median(timed(5, once_with_docker))
         run(["docker", "rmi", "--force", _TAG], copy.folder)
-    return Row("edit", "s", values, 1.0, baseline, "docker build, source layer only")
+    return Row(
+        f"edit ({runtimes.docker_title({})})", "s", values, 1.0, baseline, "docker build, source layer only"
+    )
 
 
 def cold() -> Row:
@@ -266,9 +272,11 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "ffmpeg": ffmpeg,
     "resolve": resolve,
     "size": size,
+    "first-answer": first.first_answer,
     "import-torch": import_torch,
+    **runtimes.benchmarks(),
 }
-_BY_NAME = ("import-torch",)
+_BY_NAME = ("first-answer", "import-torch", *runtimes.by_name())
 """What is run only when it is asked for."""
 
 

@@ -416,6 +416,20 @@ class WorkerRuntime(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Held:
+    """An image that a daemon on this machine holds, and how to ask for it: ``GET`` on a local socket."""
+
+    socket: str
+    """Path of the socket."""
+    path: str
+    """What to get; the answer is a JSON object with ``Id``."""
+    id: str
+    """What ``Id`` says of the image."""
+    read: tuple[str, ...] = ()
+    """Files that say which daemon is meant, also those that are not there."""
+
+
 class Runtime(Protocol):
     """Something that holds images and runs them."""
 

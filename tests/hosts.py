@@ -31,6 +31,13 @@ version 2 alone."""
 
 USER = "ada"
 """A plain user that every machine has; her home folder is ``/home/ada``."""
+PLAIN = ("bookworm", ("make", "python3-venv"))
+"""What :func:`bootstrap` is asked for where a machine has no more than Python."""
+DEBIANS_OWN = (
+    *("/etc/apt", "/usr/share/keyrings", "/var/lib/apt"),
+    *(f"/usr/bin/{name}" for name in ("apt-get", "dpkg", "dpkg-deb", "gpg", "gpgv", "perl", "xz")),
+)
+"""What other systems do not have."""
 _UID = 1000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES = "/etc/certificates-of-the-machine-below.pem"
@@ -308,7 +315,7 @@ class Host:
         user: str = "root",
         cwd: str = "",
         env: Mapping[str, str] | None = None,
-        timeout: float = 300,
+        timeout: float = 600,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its status is.
 
@@ -333,6 +340,11 @@ class Host:
         done = self.run(command, **how)
         assert done.returncode == 0, f"{shlex.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+
+def strip(host: Host) -> None:
+    """Remove from a running machine what tells that it is Debian: its packages' tools, mirrors and keys."""
+    host.check(["rm", "-rf", *DEBIANS_OWN])
 
 
 def _find_links() -> list[str]:

@@ -28,7 +28,9 @@ FAILED = 125
 
 _BUILDER = 0x34000000
 """The first of the user ids that Nix takes for builders, and nobody else (nix.conf(5), start-id)."""
+_CHANGING_USER = 1 << 0 | 1 << 6 | 1 << 7  # CAP_CHOWN, CAP_SETGID, CAP_SETUID (linux/capability.h)
 _INSIDE = 1000
+_NO_NAMESPACES = "user namespaces are not available to this build"
 _FROM_MACHINE = ("hosts", "resolv.conf")
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _LINKS = {
@@ -89,7 +91,7 @@ def _mount(source: str, target: Path, kind: str | None, flags: int = 0, data: st
     done = _libc.mount(
         os.fsencode(source), os.fsencode(target), encoded, ctypes.c_ulong(flags), data.encode()
     )
-    _check(done, f"mounting {source} on {target}")
+    _check(done, f"mount namespace: mounting {kind or source} on {target}")
 
 
 def _user() -> int | None:
@@ -97,7 +99,7 @@ def _user() -> int | None:
 
     A builder whose user id is root's may write to what root owns and namespaces leave in sight, as /proc/sys.
     """
-    if os.geteuid():
+    if os.geteuid() or _capabilities() & _CHANGING_USER != _CHANGING_USER:
         return None
     for name in ("uid_map", "gid_map"):
         lines = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
@@ -106,10 +108,18 @@ def _user() -> int | None:
     return _BUILDER
 
 
+def _capabilities() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+
+
 def _become(user: int) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+    # Who was root before may not look into /proc/self, nor have an end that its parent decides (prctl(2)).
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _isolate(user: int | None) -> bool:
@@ -118,14 +128,17 @@ def _isolate(user: int | None) -> bool:
     if user is not None:
         if not _libc.unshare(others):
             return False
-        _become(user)  # root without rights, as in a container
+        _become(user)  # root who may not mount, as in a container
         # What changes its user does not own its files below /proc any more, until it says so (proc(5)).
         _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     uid, gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(_NEW_USER | others), "user namespaces are not available to this build")
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{_INSIDE} {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{_INSIDE} {gid} 1", encoding="ascii")
+    _check(_libc.unshare(_NEW_USER | others), _NO_NAMESPACES)
+    mapping = {"setgroups": "deny", "uid_map": f"{_INSIDE} {uid} 1", "gid_map": f"{_INSIDE} {gid} 1"}
+    try:
+        for name, text in mapping.items():
+            Path("/proc/self", name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SandboxError(f"{_NO_NAMESPACES}: {name}: {error.strerror}") from error
     return True
 
 
@@ -203,7 +216,6 @@ def _be(told: Told, user: int | None) -> NoReturn:
     _libc.personality(_ADDR_NO_RANDOMIZE)
     if user is not None:
         _become(user)
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a new user has none
     _give_up()
     os.dup2(2, 1)  # one stream, so that lines stay in order
     os.execve(told.command[0], told.command, told.environment)  # noqa: S606 - a list of arguments, no shell

@@ -7,7 +7,6 @@ daemon, and as a plain user with a store of one's own.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -21,10 +20,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import choice, events, failures
-from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
+from cog_nix.store import adopt, ahead, choice, events, failures
+from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
@@ -38,6 +38,7 @@ the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garb
 looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
+_STATE = "/nix/var/nix"
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
 
 
@@ -69,6 +70,20 @@ class Nix:
     def store_dir(self) -> Path:
         """Where store paths really are."""
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where Nix keeps its database and the roots of what is not garbage."""
+        return Path(f"{self.root or ''}/nix/var/nix")
+
+    @property
+    def identity(self) -> str:
+        """A text that another store does not have, also one that is in the same place later."""
+        try:
+            info = (self.state_dir / "db").stat()
+        except OSError:
+            return str(self.store_dir)
+        return f"{self.store_dir}:{info.st_dev}:{info.st_ino}"
 
     def real(self, store_path: str) -> Path:
         """Return where a store path really is."""
@@ -119,22 +134,43 @@ class Nix:
             NixError: the store is not writable, or a file is not what the lock says.
         """
         wanted = {file_path(one.sha256, store_name(one.filename)): (one, path) for one, path in files}
+        if self.kind != "daemon":
+            try:
+                self._adopt([adopt.Download(path, one.sha256, at) for at, (one, path) in wanted.items()])
+            except OSError:
+                pass  # Nix may know a way (NixOS mounts the store anew to write to it), or says what is wrong
+            else:
+                return
         with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
             links = []
             for artifact, path in wanted.values():
                 link = Path(folder) / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
-            self._add(["--add-fixed", "sha256", *links], list(wanted))
+            added = self._add(["sha256", *links])
+        if odd := wanted.keys() - set(added):
+            raise NixError(
+                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
+                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
+            )
 
-    def add_tree(self, tree: Path, sri: str) -> str:
-        """Add a folder by content; return its store path.
+    def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
+        """Make files of the cache the store's as well."""
+        state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
+        place = adopt.Place(self.store_dir, state)
+        with place.kept():
+            told = place.take(downloads)
+            finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+
+    def add_tree(self, tree: Path) -> str:
+        """Add a folder by content; return its store path, which tells whether it is what was expected.
 
         Raises:
-            NixError: the folder is not what ``sri`` says.
+            NixError: the store is not writable.
         """
-        store_path = tree_path(sri, tree.name)
-        self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
+        (store_path,) = self._add(["--recursive", "sha256", str(tree)])
         return store_path
 
     def add_new_tree(self, tree: Path) -> str:
@@ -143,24 +179,16 @@ class Nix:
         Raises:
             NixError: the store is not writable.
         """
-        added = run(self.command("nix-store", "--add-fixed", "--recursive", "sha256", str(tree)), check=False)
-        if added.returncode:
-            raise failures.explain(added.stderr)
-        path = added.stdout.strip()
-        told = run(self.command("nix-store", "--query", "--hash", path), check=False)
+        told = run(self.command("nix-store", "--query", "--hash", self.add_tree(tree)), check=False)
         if told.returncode:
             raise failures.explain(told.stderr)
         return sri_hash(told.stdout.strip())
 
-    def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
-        finished = run(self.command("nix-store", *arguments), check=False)
+    def _add(self, arguments: Sequence[str]) -> list[str]:
+        finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
         if finished.returncode:
             raise failures.explain(finished.stderr)
-        if odd := set(expected) - set(finished.stdout.split()):
-            raise NixError(
-                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
-                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
-            )
+        return finished.stdout.split()
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""
@@ -223,6 +251,12 @@ class Nix:
         output = finished.stdout.split()
         return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
 
+    def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
+        """Return the command line of :meth:`build`, without the file of its values."""
+        root = ["--out-link", str(link)] if link else ["--no-out-link"]
+        make = self.foreign if foreign else self.command
+        return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
+
     def _realise(
         self,
         expression: Path,
@@ -232,15 +266,15 @@ class Nix:
         *,
         foreign: bool = False,
     ) -> tuple[Finished, events.Log]:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
-            json.dump(spec, file)
-            file.flush()
-            root = ["--out-link", str(link)] if link else ["--no-out-link"]
-            arguments = [str(expression), "--argstr", "spec", file.name, *root]
-            command = (
-                self.foreign("nix-build", *arguments) if foreign else self.command("nix-build", *arguments)
-            )
-            command += ["--log-format", "internal-json", "-v"]
+        command = self.build_command(expression, link, foreign=foreign)
+        if running := ahead.take(command, spec):
+            process, file = running
+            with file:
+                finished, log = self._watched(command, reporter, process)
+            if finished.returncode == 0:
+                return finished, log
+        with ahead.write(spec) as file:
+            command += ahead.values(file)
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
@@ -251,9 +285,11 @@ class Nix:
         return finished, log
 
     @staticmethod
-    def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:
+    def _watched(
+        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+    ) -> tuple[Finished, events.Log]:
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed)
+            finished = run(command, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 

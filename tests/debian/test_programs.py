@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.lock.model import Artifact
+    from cog_nix.spec import Finding
 
 pytestmark = pytest.mark.network
 
@@ -146,6 +148,37 @@ def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
     later = pins.current(fresh.cache_dir)
     assert later is not None
     assert later.released, "what replaced an old release's pins says nothing about a new one's"
+
+
+def test_other_machines_get_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert debian.provide_programs("nix", context) is None
+
+
+def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Context, tmp_path: Path) -> None:
+    def own(found: Context) -> list[Finding]:
+        return [one for one in debian.diagnose(found) if one.check == "own programs"]
+
+    fresh = replace(context, cache_dir=tmp_path)
+    assert own(fresh) == [], "nothing has been fetched"
+    before = json.loads((nix.parents[1] / "pins.json").read_text())
+    for pin in before["programs"]["container"]:
+        pin["sha256"] = pin["sha256"][::-1]  # another version of each package
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs/pins.json").write_text(json.dumps(before))
+    old = pins.current(tmp_path)
+    assert old is not None
+    (programs.folder("container", old, tmp_path) / "bin").mkdir(parents=True)
+    [found] = own(fresh)
+    assert found.severity == "ok"
+    assert found.message.startswith("bubblewrap ")
+    assert f"what Debian had on {old.date}" in found.message
+    assert found.fix
+    found.fix()
+    made = debian.provide_programs("container", replace(fresh, fetcher=_Refuses()))
+    assert made is not None
+    assert made.parent != programs.folder("container", old, tmp_path)
+    assert (made / "bwrap").exists()
 
 
 def test_a_library_that_is_missing_is_named(nix: Path, tmp_path: Path) -> None:

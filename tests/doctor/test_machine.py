@@ -28,6 +28,30 @@ def test_without_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "apt-get install nix-bin" in first.remedy
 
 
+def test_without_nix_where_one_can_be_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("cog_nix.store.choice.PROFILES", ())
+    first, *_ = machine.examine(tmp_path, brings=True)
+    assert (first.check, first.severity) == ("Nix", "ok")
+    assert first.message.startswith("There is none on this machine. cog-nix uses its own, ")
+    old = tmp_path / "nix-build"
+    old.write_text("#!/bin/sh\necho 'nix-build (Nix) 2.6.0'\n")
+    old.chmod(0o755)
+    first, *_ = machine.examine(tmp_path, brings=True)
+    assert first.message == (
+        f"{old} is Nix 2.6.0, and cog-nix needs 2.8 or newer. cog-nix uses its own, with a store of your own"
+    )
+
+
+def test_a_nix_that_is_used_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nix-build", "nix-store"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'nix-build (Nix) 2.26.3'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("COG_NIX_NIX", str(tmp_path))
+    first, *_ = machine.examine(tmp_path / "cache")
+    assert first.message.startswith(f"nix-build (Nix) 2.26.3 ({tmp_path}/nix-build, named by COG_NIX_NIX), ")
+
+
 def test_user_namespaces_that_do_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.namespaces("daemon").severity == "ok"
     obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")

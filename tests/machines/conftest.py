@@ -59,6 +59,8 @@ class Demo:
     folder: Path
     """Of the machine."""
     runs: tuple[subprocess.CompletedProcess[str], ...]
+    without_daemon: bool
+    """Whether the daemonless runtime was used."""
 
     def path(self, inside: str) -> Path:
         """Return where a path of the user's home is on this machine."""
@@ -76,16 +78,18 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future
 
 
 def _demo(case: Case, folder: Path) -> Demo:
-    binds = {str(DOCKER): DOCKER} if case.docker else {}
-    groups = (DOCKER.stat().st_gid,) if case.docker else ()
+    docker = case.docker and DOCKER.exists()
+    binds = {str(DOCKER): DOCKER} if docker else {}
+    groups = (DOCKER.stat().st_gid,) if docker else ()
     root = bootstrap(case.suite, case.packages)
     with Host(root, folder, case.cgroups, binds=binds, sudo="sudo" in case.packages, groups=groups) as host:
-        demo = Demo(case, folder, ())
+        demo = Demo(case, folder, (), without_daemon=False)
         clone_tree(demo.path(case.clone))
         host.check(["chown", "-R", f"{case.user}:", case.clone])
         # The second time everything is there.
-        runs = tuple(host.run(["make", "demo"], user=case.user, cwd=case.clone) for _ in range(2))
-    return Demo(case, folder, runs)
+        runs = [host.run(["make", "demo"], user=case.user, cwd=case.clone, timeout=1000) for _ in range(2)]
+    without_daemon = (demo.path(case.home) / ".cache/cog-nix/bundle").exists()
+    return Demo(case, folder, tuple(runs), without_daemon)
 
 
 def clone_tree(target: Path) -> None:

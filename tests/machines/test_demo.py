@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.root]
     [pytest.param(case, id=case.name, marks=[pytest.mark.docker] if case.docker else []) for case in CASES],
 )
 def test_the_demo_answers(case: Case, demos: dict[str, Future[Demo]]) -> None:
-    for run in demos[case.name].result().runs:
+    demo = demos[case.name].result()
+    for run in demo.runs:
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
         assert run.stdout.endswith("\nhello world\n")
+    assert demo.without_daemon is not case.docker

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pluggy
 import pytest
+
+from cog_nix_hooks.bundle.programs import ENGINES
 
 from .test_causes import ASKED, ROOT
 
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
 NAME = "localhost/cog-nix-test-empty"
 SYSTEM = ("/usr", "/lib", "/lib64")
 """What a program of this machine needs of it, whatever distribution it is."""
+MODULES = (ROOT / "cog_nix", ROOT / "hooks/cog_nix_hooks", Path(pluggy.__file__).parent)
+DECIDED = """
+from pathlib import Path
+from cog_nix_hooks.bundle.choice import decide
+from cog_nix_hooks.bundle.programs import Programs
+
+print(getattr(decide(Path("/tmp/bundle"), Programs()), "path", "none"))
+"""
+"""A program that prints what runs containers."""
 PODMAN = ("--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 """Podman would raise limits and make a bridge, which root in a container or a small machine may not do."""
 
@@ -32,12 +44,16 @@ class Engine:
     options: tuple[str, ...]
     python: str
 
-    def ask(self, user: int, *options: str) -> list[str]:
-        """Return the cause and the remedy that a container with these options is told, or ``none``."""
-        mounted = (*SYSTEM, str(ROOT / "cog_nix"), str(Path(self.python).parents[1]))
+    def ask(self, user: int, *options: str, code: str = ASKED) -> list[str]:
+        """Return what a program prints in a container with these options.
+
+        By itself that is the cause and the remedy of what is in the way, or ``none``.
+        """
+        mounted = (*SYSTEM, *map(str, MODULES), str(Path(self.python).parents[1]))
         volumes = [f"--volume={path}:{path}:ro" for path in dict.fromkeys(mounted) if Path(path).is_dir()]
         ran = ["run", "--rm", f"--user={user}", *self.options, *options, *volumes]
-        ran += [f"--env=PYTHONPATH={ROOT}", "--workdir=/tmp", NAME, self.python, "-c", ASKED]
+        path = ":".join(str(module.parent) for module in MODULES)
+        ran += [f"--env=PYTHONPATH={path}", "--workdir=/tmp", NAME, self.python, "-c", code]
         done = subprocess.run([*self.command, *ran], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -83,3 +99,14 @@ def test_the_advice_helps(engine: Engine, user: int) -> None:
 def test_a_capability_alone_is_not_enough(engine: Engine) -> None:
     cause, _ = engine.ask(0, "--cap-add", "SYS_ADMIN")
     assert cause == "masked-proc"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("user", [0, 1000], ids=["root", "user"])
+def test_containers_run_in_containers_that_allow_it(engine: Engine, user: int) -> None:
+    """Root has no ``CAP_SYS_ADMIN`` there, and mounts in a user namespace as others do."""
+    allowed = "unmask=ALL" if engine.command[0] == "podman" else "systempaths=unconfined"
+    options = ("--security-opt", "seccomp=unconfined", "--security-opt", allowed)
+    [path] = engine.ask(user, *options, code=DECIDED)
+    assert Path(path).name in ENGINES
+    assert engine.ask(user, code=DECIDED) == ["none"]

@@ -56,7 +56,7 @@ def test_an_engine_that_starts_nothing_is_passed_over(machine: Path, tmp_path: P
     write_engine(machine / "crun", "echo this kernel is too old >&2; exit 1")
     runtime = BundleRuntime(tmp_path / "bundle")
     assert runtime.available() == (
-        "crun is installed and starts no container: this kernel is too old "
+        "crun starts no container here: this kernel is too old "
         "What helps: sudo apt-get install runc bubblewrap"
     )
     write_engine(machine / "runc", "exit 0")
@@ -129,12 +129,17 @@ def test_what_cannot_be_brought_is_told(tmp_path: Path) -> None:
     assert said.endswith("cannot be fetched: The archive does not answer. What helps: Try again.")
 
 
-def test_where_namespaces_are_forbidden_no_engine_is_blamed(
-    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("installed", [True, False], ids=["with-an-engine", "without"])
+def test_where_namespaces_are_forbidden_no_engine_is_blamed_or_fetched(
+    installed: bool,  # noqa: FBT001
+    machine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (machine / "unshare").unlink()
     write_engine(machine / "unshare", "echo unshare failed: No space left on device >&2; exit 1")
-    write_engine(machine / "crun", "exit 0")
+    if installed:
+        write_engine(machine / "crun", "exit 0")
     obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")
     monkeypatch.setattr(choice, "why_no_namespaces", lambda: obstacle)
     assert decide(tmp_path / "bundle", Programs(lambda: pytest.fail("fetched"))) == (obstacle,)

@@ -76,7 +76,7 @@ class Refuses:
     @property
     def message(self) -> str:
         """Which engine, and its words."""
-        return f"{Path(self.path).name} is installed and starts no container: {self.said}"
+        return f"{Path(self.path).name} starts no container here: {self.said}"
 
     @property
     def remedy(self) -> str:
@@ -120,7 +120,7 @@ def decide(root: Path, programs: Programs, named: str | None = None) -> Engine |
 def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, ...]:
     if missing := tuple(name for name in _NEEDED if not program(name)):
         return (Missing(missing),)
-    return _first_that_works(containers, engines, Isolation()) if engines else (NoEngine(),)
+    return _first_that_works(containers, engines, Isolation())
 
 
 def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -> Engine | tuple[Reason, ...]:
@@ -136,27 +136,40 @@ def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -
     isolation = Isolation(*(programs.path(name) for name in ("setpriv", "unshare", "mount")))
     engines = [str(folder / name) for name in ENGINES if (folder / name).exists()]
     found = _first_that_works(containers, engines, isolation)
-    return found if isinstance(found, Engine) else (*before, *found)
+    if isinstance(found, Engine) or any(isinstance(reason, Obstacle) for reason in found):
+        return found
+    return (*before, *found)
 
 
 def _first_that_works(
     containers: Path, engines: list[str], isolation: Isolation
 ) -> Engine | tuple[Reason, ...]:
-    if said := join.why_not(isolation):
-        return (why_no_namespaces() or Obstacle("unknown", f"Mounts cannot be made here: {said}", _UNKNOWN),)
+    if refused := join.why_not(isolation):
+        unknown = Obstacle("unknown", f"Mounts cannot be made here: {refused}", _UNKNOWN)
+        return (why_no_namespaces() or unknown,)
+    if not engines:
+        return (NoEngine(),)
     reasons: list[Reason] = []
     for path in engines:
-        said = ""
-        for hidden in _HIDDEN:
-            if not Path(hidden or "/").is_dir():
-                continue
-            tried = replace(isolation, hidden=hidden)
-            why = trial.why_not(path, tried, containers)
-            if why is None:
-                return Engine(path, tried)
-            said = said or why
-        reasons.append(Refuses(path, said))
+        found = _tried(path, isolation, containers)
+        if isinstance(found, Engine):
+            return found
+        reasons.append(found)
     return tuple(reasons)
+
+
+def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuses:
+    """Return an engine that starts containers when it does not see something, or its words."""
+    said = ""
+    for hidden in _HIDDEN:
+        if hidden and not Path(hidden).is_dir():
+            continue
+        tried = replace(isolation, hidden=hidden)
+        why = trial.why_not(path, tried, containers)
+        if why is None:
+            return Engine(path, tried)
+        said = said or why
+    return Refuses(path, said)
 
 
 def _circumstances(named: str | None) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -63,11 +65,14 @@ $NIX_CONFIG" ;; esac
 def provide(name: str, context: Context) -> Path | None:
     """Return the folder of a set's launchers; fetch and unpack what it is made of the first time.
 
+    Returns:
+        None on other machines than Linux on x86-64.
+
     Raises:
         LockError: there are no pins, and the archive cannot be read.
         FetchError: a package cannot be downloaded.
     """
-    if name not in _PROGRAMS:
+    if name not in _PROGRAMS or (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return None
     found = pins.current(context.cache_dir)
     if found is None:
@@ -130,6 +135,7 @@ def _unpack(name: str, debs: list[Path], target: Path) -> None:
         run([sys.executable, "-B", nix_library() / "builders/portable.py", spec, beside / "tree"])
         _trim(beside / "tree")
         _write_launchers(name, beside / "tree", target)
+        _flush(beside / "tree")
         (beside / "tree").rename(target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -166,16 +172,22 @@ def _write_launchers(name: str, tree: Path, final: Path) -> None:
     variables = _NIX_VARIABLES if name == "nix" else ""
     for program, file in _PROGRAMS[name].items():
         if file != _SHELL:
-            lines = _HERE.format(folder=_quoted(final)) + variables + _START.format(name=program, file=file)
+            lines = (
+                _HERE.format(folder=shlex.quote(str(final)))
+                + variables
+                + _START.format(name=program, file=file)
+            )
             launcher = tree / "bin" / program
             launcher.write_text(f"#!/bin/sh\n{lines}")
             launcher.chmod(0o755)
 
 
-def _quoted(path: Path) -> str:
-    import shlex  # noqa: PLC0415 - a folder is written once
-
-    return shlex.quote(str(path))
+def _flush(tree: Path) -> None:
+    """Bring files to the disk before the folder has its name: nobody looks into it again."""
+    for path in tree.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.image import with_tag
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix.spec import Held
 from cog_nix_hooks.docker.archive import load_image
-from cog_nix_hooks.docker.endpoint import find_endpoint
+from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ class DockerRuntime:
     def available(self) -> str | None:
         """Return None when the daemon answers, otherwise why not, in a sentence."""
         try:
-            self._engine.get("/version")
+            self._engine.ping()
         except RuntimeFailure as error:
             return error.message
         return None
@@ -62,6 +65,14 @@ class DockerRuntime:
         """
         image = self._inspect(reference)
         return str(image["Id"]) if image else None
+
+    def held(self, reference: str) -> Held | None:
+        """Return how to ask for an image without this module; None for a daemon elsewhere."""
+        socket = self.endpoint.socket_path
+        found = self.image_id(reference) if socket else None
+        if socket is None or found is None:
+            return None
+        return Held(socket, f"/images/{quote(reference, safe='/:@')}/json", found, files(os.environ))
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels.
