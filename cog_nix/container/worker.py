@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from cog_nix.container import client, server
 from cog_nix.errors import NixError, RuntimeFailure
+from cog_nix.files import write_atomically
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.spec import WorkerRequest
 
@@ -77,7 +78,9 @@ class ContainerWorker:
     def _start(self, image: str) -> None:
         home = self._cache / "home"
         home.mkdir(parents=True, exist_ok=True)
-        command = (PYTHON, "-I", "-S", "-B", server.__file__, str(self.launchers))
+        mark, like_this = self._cache / "contained", _like(image)
+        tried = (server.TRIED,) if _read(mark) == like_this else ()
+        command = (PYTHON, "-I", "-S", "-B", server.__file__, str(self.launchers), *tried)
         atexit.register(self.close)
         self._worker = self._runtime.start_worker(
             WorkerRequest(image, command, tuple(self._seen()), {"HOME": str(home)})
@@ -91,6 +94,8 @@ class ContainerWorker:
                 f"Nix was to run in a container, and builds cannot be isolated there either. {why}",
                 hint=remedy or "See docs/how-to/containers.md for what the container needs.",
             )
+        if not tried:
+            write_atomically(mark, like_this.encode())
 
     def close(self) -> None:
         """Let the container end; it is removed by the runtime."""
@@ -152,3 +157,15 @@ class ContainerWorker:
             "The container that Nix runs in does not answer.",
             hint="Its runtime has to be on this machine; see docs/how-to/containers.md.",
         )
+
+
+def _like(image: str) -> str:
+    """Return what tells this boot, user and image from others."""
+    return f"{_read(Path('/proc/sys/kernel/random/boot_id'))} {os.geteuid()} {image}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -48,8 +48,8 @@ class Here:
         code = f"from cog_nix.container import server; server._trial = lambda: {self.report!r}; server.main()"
         root = Path(server.__file__).parents[2]
         line = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}); {code}"]
-        folder = request.command[-1]
-        self.started.append(Started(subprocess.Popen([*line, folder]) if self.starts else None))
+        folder = request.command[5:]
+        self.started.append(Started(subprocess.Popen([*line, *folder]) if self.starts else None))
         return self.started[-1]
 
 
@@ -77,6 +77,18 @@ def test_one_container_serves_all_programs_and_is_gone_at_the_end(
     assert started.process
     assert started.process.wait(30) == 0
     assert not worker.launchers.exists()
+
+
+def test_namespaces_are_tried_once_for_an_image(tmp_path: Path) -> None:
+    runtime = Here()
+    for image in ("one", "one", "other"):
+        worker = ContainerWorker(runtime, lambda image=image: image, [], tmp_path / "cache")  # type: ignore[misc]
+        worker.ready()
+        worker.close()
+        started = runtime.started[-1]
+        assert started.process
+        assert started.process.wait(30) == 0
+    assert [request.command[-1] == server.TRIED for request in runtime.requests] == [False, True, False]
 
 
 def test_what_a_killed_owner_left_is_removed_by_the_next(tmp_path: Path) -> None:
