@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.delta import Piece
     from cog_nix.report import Bar, Reporter
     from cog_nix_hooks.docker.engine import Engine
     from cog_nix_hooks.docker.images import Held
@@ -199,7 +200,7 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
     return target.oci is not None and (store is Store.BLOBS or (store is Store.PODMAN and bool(skip)))
 
 
-def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[bytes]:
+def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
     if target.oci and _in_layout(target, skip):
         name = with_tag(tags[0]) if tags else None
         if name and target.images.store is Store.BLOBS:
@@ -213,11 +214,11 @@ def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: B
     return _written(target.built.path, options, bar)
 
 
-def _counted(archive: Iterator[bytes], program: Path, bar: Bar) -> Iterator[bytes]:
+def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
     try:
-        for chunk in archive:
-            yield chunk
-            bar.advance(len(chunk))
+        for piece in archive:
+            yield piece
+            bar.advance(len(piece) if isinstance(piece, bytes) else piece.size)
     except OSError as error:
         raise unreadable(program, str(error)) from error
 

@@ -22,6 +22,7 @@ from cog_nix.image import with_tag
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from cog_nix.delta import Piece
     from cog_nix_hooks.docker.engine import Engine
 
 Held = dict[str, Any]
@@ -109,7 +110,7 @@ class Images:
                 return listed.get("Manifests") or []
         return None
 
-    def load(self, archive: Iterable[bytes]) -> list[dict[str, Any]]:
+    def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         """Load an archive and return what the daemon said.
 
         Raises:
