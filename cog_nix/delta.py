@@ -31,7 +31,6 @@ _CHUNK = 1 << 23
 """Bytes of a file that are sent at once."""
 _END = bytes(1024)
 _BLOCK = 512
-_HUB = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -102,11 +101,10 @@ class OciImage:
         """``sha256:…`` of the manifest."""
         return f"sha256:{hashlib.sha256(self.manifest).hexdigest()}"
 
-    def archive(self, name: str | None, skip: Collection[str]) -> Iterator[Piece]:
-        """Yield the archive: an image layout in a tar (image-spec, image-layout.md).
+    def archive(self, skip: Collection[str]) -> Iterator[Piece]:
+        """Yield the archive: an image layout in a tar (image-spec, image-layout.md). It gives no name.
 
         Args:
-            name: what the receiver shall call the image. containerd wants all of it (:func:`full_name`).
             skip: digests of the layers to leave out.
 
         Raises:
@@ -114,7 +112,7 @@ class OciImage:
         """
         small = {
             "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-            "index.json": self._index(name),
+            "index.json": self._index(),
             _blob(self.digest): self.manifest,
             _blob(self.image.id): self.image.text,
         }
@@ -122,18 +120,13 @@ class OciImage:
         yield from _layers(self.image, {one: _blob(one) for one in self.image.diff_ids}, skip)
         yield _END
 
-    def _index(self, name: str | None) -> bytes:
-        pointer: dict[str, Any] = {
+    def _index(self) -> bytes:
+        pointer = {
             "mediaType": f"{_OCI}.manifest.v1+json",
             "digest": self.digest,
             "size": len(self.manifest),
             "platform": {name: self.image.config[name] for name in ("architecture", "os")},
         }
-        if name:
-            pointer["annotations"] = {
-                "io.containerd.image.name": name,  # what containerd looks for first
-                "org.opencontainers.image.ref.name": name,
-            }
         return _compact({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]})
 
 
@@ -200,17 +193,6 @@ def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
     """Yield the bytes of pieces, for who cannot send files."""
     for piece in pieces:
         yield piece if isinstance(piece, bytes) else piece.read()
-
-
-def full_name(reference: str) -> str:
-    """Return a reference with the registry and folder that Docker means when none is written.
-
-    ``model:1`` is ``docker.io/library/model:1`` (distribution's ``reference.ParseNormalizedNamed``).
-    """
-    first, slash, _ = reference.partition("/")
-    if slash and (first == "localhost" or set(".:") & set(first)):
-        return reference
-    return f"{_HUB}/{reference}" if slash else f"{_HUB}/library/{reference}"
 
 
 def _blob(digest: str) -> str:

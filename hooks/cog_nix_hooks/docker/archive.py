@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.delta import OciImage, docker_archive, full_name, is_described
+from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.docker import superseded
@@ -164,9 +164,10 @@ def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter:
             messages = target.images.load(_archive(target, tags, skip, bar))
         held = _loaded(target, tags, messages)
     except (Refused, _NotHeldError):
-        _remove_broken(target, tags)
+        _remove_broken(target)
         raise
-    for tag in tags[1:] if _in_layout(target, skip) else ():
+    # Only what is whole gets a name. Until then the image that has it keeps it, and all that it is made of.
+    for tag in tags if _in_layout(target, skip) else ():
         target.images.tag(_id(held), tag)
     return held
 
@@ -183,15 +184,15 @@ def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str
     return held
 
 
-def _remove_broken(target: _Target, tags: Sequence[str]) -> None:
-    """Take away the name of an image whose blobs are not all there; containerd's store leaves such."""
+def _remove_broken(target: _Target) -> None:
+    """Remove an image whose blobs are not all there; containerd's store leaves such."""
     if target.images.store is not Store.BLOBS or not target.id:
         return
-    reference = with_tag(tags[0]) if tags else target.id
-    held = target.images.find(reference)
-    if held and held["Id"] == target.id and not target.is_in(held):
-        with suppress(Refused):
-            target.images.remove(reference)
+    held = target.images.find(target.id)
+    if held and not target.is_in(held):
+        for reference in held.get("RepoTags") or [target.id]:
+            with suppress(Refused):
+                target.images.remove(reference)
 
 
 def _in_layout(target: _Target, skip: Collection[str]) -> bool:
@@ -202,10 +203,7 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
 
 def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
     if target.oci and _in_layout(target, skip):
-        name = with_tag(tags[0]) if tags else None
-        if name and target.images.store is Store.BLOBS:
-            name = full_name(name)
-        return _counted(target.oci.archive(name, skip), target.built.path, bar)
+        return _counted(target.oci.archive(skip), target.built.path, bar)
     named = [with_tag(tag) for tag in tags]
     if target.oci:
         return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
