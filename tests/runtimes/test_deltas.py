@@ -314,12 +314,14 @@ def test_an_image_in_use_is_removed_when_it_is_not_any_more(place: Place, store:
     assert place.images.find(used) is None
 
 
+@pytest.mark.parametrize("variants", [False, True])
 def test_an_image_that_was_pulled_has_no_plain_layers_to_leave_out(
-    containerd: Place, store: DescribedStore
+    containerd: Place, store: DescribedStore, *, variants: bool
 ) -> None:
     same = layer("a"), layer("b")
     pulled = store.build(*same, layer("source"))
-    containerd.images.load([compressed(pulled, f"docker.io/library/{containerd.tag}")])
+    name = f"docker.io/library/{containerd.tag}"
+    containerd.images.load([compressed(pulled, name, variants=variants)])
     image = store.build(*same, layer("source"))
     assert containerd.load(image) == ["Loading 1 of 3 layers", "Loading the image"]
     assert containerd.holds(image, containerd.tag)
