@@ -14,7 +14,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from cog_nix.delta import is_described, layer_bytes
+from cog_nix.delta import is_described, layer_pieces, read
 from cog_nix.fetch.parallel import run_all
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
@@ -150,7 +150,9 @@ class ImageStore:
         """Unpack layers from the store, as many at once as there are processors."""
 
         def one(layer: LayerDescription) -> None:
-            self.layers.unpack_chunks(layer_bytes(layer, built.path.parent), [layer.diff_id], bar.advance)
+            self.layers.unpack_chunks(
+                read(layer_pieces(layer, built.path.parent)), [layer.diff_id], bar.advance
+            )
 
         # The largest first: one that starts last would run on alone.
         ordered = sorted(missing, key=lambda layer: -layer.size)
