@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import first
+import heavy
 import push
 import runtimes
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
@@ -259,7 +260,7 @@ def _median(times: int, action: Callable[[], object] | None) -> float | None:
     return statistics.median(timed(times, lambda _: action())) if action else None
 
 
-BENCHMARKS: dict[str, Callable[[], Row]] = {
+BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "no-change": no_change,
     "edit": edit,
     "start": start,
@@ -274,9 +275,10 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "size": size,
     "first-answer": first.first_answer,
     "import-torch": import_torch,
+    "torch": heavy.torch,
     **runtimes.benchmarks(),
 }
-_BY_NAME = ("first-answer", "import-torch", *runtimes.by_name())
+_BY_NAME = ("first-answer", "import-torch", "torch", *runtimes.by_name())
 """What is run only when it is asked for."""
 
 
@@ -287,10 +289,11 @@ def main() -> None:
     names = parser.parse_args().names or [name for name in BENCHMARKS if name not in _BY_NAME]
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
-    rows = []
+    rows: list[Row] = []
     for name in names:
         print(f"{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", file=sys.stderr)
-        rows.append(BENCHMARKS[name]())
+        found = BENCHMARKS[name]()
+        rows += found if isinstance(found, tuple) else [found]
     print(table(rows))
 
 
