@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,8 @@ Nothing is run to make it, so this works in any container.
 """
 _NAME = "cog-nix:latest"
 
+ImageName = Annotated[str, typer.Option("--tag", "-t", help="A name for the image, name:tag.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add ``container-image`` to the command line."""
@@ -33,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def container_image(
     *,
-    tag: str = typer.Option(_NAME, "--tag", "-t", help="A name for the image, name:tag."),
+    tag: ImageName = _NAME,
     output: OutputTo = None,
 ) -> None:
     """Make an image of cog-nix itself.

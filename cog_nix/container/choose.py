@@ -13,8 +13,10 @@ from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
 from cog_nix.namespaces import why_no_namespaces
 from cog_nix.plugins import ask
+from cog_nix.report import SilentReporter
 from cog_nix.spec import WorkerRuntime
 from cog_nix.store import nix as nix_store
+from cog_nix.store.choice import CONTAINER, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
     from cog_nix.plugins import Plugins
     from cog_nix.spec import Context, Runtime
     from cog_nix.store.nix import Nix
-
-VARIABLE = "COG_NIX_NIX"
-CONTAINER = "container"
-"""Its value that asks for a container wherever this is; ``container:podman`` names the runtime."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,13 @@ def choose(place: Place, discover: Callable[[], Nix]) -> Nix:
     return _contained(place, runtime, why.message)
 
 
+def would_use(plugins: Plugins, environment: Mapping[str, str]) -> str | None:
+    """Return the title of the runtime in whose containers Nix would run; None: there is none."""
+    kind, _, name = environment.get(VARIABLE, "").partition(":")
+    runtime, _ = _runtime(plugins, name if kind == CONTAINER else "")
+    return runtime.title if runtime else None
+
+
 def _contained(place: Place, runtime: Runtime, reason: str = "") -> Nix:
     from cog_nix.container import image  # noqa: PLC0415 - a build without a container goes without
     from cog_nix.container.worker import ContainerWorker  # noqa: PLC0415 - as above
@@ -95,7 +100,7 @@ def _runtime(plugins: Plugins, name: str) -> tuple[Runtime | None, str]:
     names = [name] if name else [one for offered in ask(plugins, "runtime_names") for one in offered]
     reasons = []
     for one in names:
-        runtime = ask(plugins, "provide_runtime", name=one)
+        runtime = ask(plugins, "provide_runtime", name=one, reporter=SilentReporter())
         if not isinstance(runtime, WorkerRuntime):
             continue
         why = cast("Runtime", runtime).available()

@@ -166,12 +166,17 @@ def _reap(_number: int, _frame: object) -> None:
 
 
 def _trial() -> str:
-    """Return why builds cannot be isolated in this container, "" where they can."""
+    """Return why builds cannot be isolated in this container, "" where they can.
+
+    On a second line stands what helps on the machine around; nothing, where it is about this container.
+    """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - after its folder is known
 
     why = why_no_namespaces()
-    return why.message if why else ""
+    if why is None:
+        return ""
+    return f"{why.message}\n{why.remedy if why.cause == 'setting' else ''}"
 
 
 def main() -> None:

@@ -85,10 +85,11 @@ class ContainerWorker:
         self._owner = self._connect(self._worker)
         self._owner.sendall(server.OWNER)
         size = int.from_bytes(server.read_exactly(self._owner, _LENGTH), "big")
-        if why := server.read_exactly(self._owner, size).decode():
+        why, _, remedy = server.read_exactly(self._owner, size).decode().partition("\n")
+        if why:
             raise NixError(
                 f"Nix was to run in a container, and builds cannot be isolated there either. {why}",
-                hint="See docs/how-to/containers.md for what the container needs.",
+                hint=remedy or "See docs/how-to/containers.md for what the container needs.",
             )
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ _RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _PROFILES = ("podman", "unconfined")
 """AppArmor's. Where Ubuntu keeps user namespaces from programs without a profile, this is one of those that
 it ships for programs that need them (Ubuntu 24.04, ``/etc/apparmor.d/podman``)."""
+_MOUNTS = Path("/proc/self/mountinfo")
 _OWN_ID = re.compile(r"/containers/(?:overlay-containers/)?([0-9a-f]{64})/")
 """In the places that a container's /etc/hostname and its like are mounted from (proc(5), mountinfo)."""
 _ENOUGH = 16384
@@ -190,7 +191,7 @@ def _own_container(client: docker.APIClient) -> dict[str, Any] | None:
 
 def _own_ids() -> Iterator[str]:
     with suppress(OSError):
-        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        for line in _MOUNTS.read_text(encoding="utf-8").splitlines():
             _, _, _, root, point, *_ = line.split(" ")
             if point in {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"} and (
                 found := _OWN_ID.search(root)
