@@ -1,15 +1,18 @@
 # Everything a contributor types. Each target sets up what it needs the first time, and only then.
 
-.PHONY: help demo test lint docs bench
+.PHONY: help demo test lint docs bench wheel
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## Build examples/hello-world with Nix and make one prediction, with or without Docker
+demo: ## Build examples/hello-world with Nix and make one prediction; nothing but Python has to be there
 	@scripts/demo
 
 test: ## Run the whole test suite, the compatibility tests included
 	@scripts/test $(ARGS)
+
+wheel: ## Build dist/*.whl, with the versions of the Nix that it brings pinned
+	@scripts/wheel
 
 lint: ## Check style, formatting and types
 	@scripts/lint

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
@@ -66,6 +67,40 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
     return finished
 
 
+def copy_project(source: Path, target: Path, *, locked: bool = False) -> Path:
+    """Copy a project as it is in a fresh clone, and return the copy.
+
+    Args:
+        source: a project's folder, which somebody may have built.
+        target: the folder to make; one that is there is added to.
+        locked: whether its lock comes along.
+    """
+    left = [".cog", "result", "result-*", "__pycache__", *([] if locked else ["cog-nix.lock"])]
+    return shutil.copytree(
+        source, target, ignore=shutil.ignore_patterns(*left), symlinks=True, dirs_exist_ok=True
+    )
+
+
+@pytest.fixture(scope="session")
+def readable_python() -> Iterator[str]:
+    """This Python as every user can start it: a copy, where it lies in a folder that only its owner reads."""
+    base, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter = (base / "bin" / version).resolve()
+    if all(one.stat().st_mode & 0o1 for one in (interpreter, *interpreter.parents)):
+        yield str(interpreter)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cog-nix-python-"))  # pytest's own folders are root's alone
+    folder.chmod(0o755)
+    left_out = shutil.ignore_patterns("test", "site-packages", "__pycache__", "config-*", "idlelib")
+    shutil.copytree(base / "lib" / version, folder / "lib" / version, ignore=left_out)
+    for library in (base / "lib").glob("libpython*.so*"):
+        shutil.copy(library, folder / "lib")
+    (folder / "bin").mkdir()
+    shutil.copy(interpreter, folder / "bin" / version)
+    yield str(folder / "bin" / version)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def built_copy(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
@@ -76,8 +111,7 @@ def built_copy(
 
     def build(project: Path) -> Path:
         if project not in built:
-            copy = tmp_path_factory.mktemp("project") / project.name
-            shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
+            copy = copy_project(project, tmp_path_factory.mktemp("project") / project.name)
             cog_nix("build", "--runtime", runtime, "-t", f"cog-nix-test-{project.name}", cwd=copy)
             built[project] = copy
         return built[project]

@@ -4,7 +4,8 @@
 
     python benchmarks/run.py [NAME…]
 
-Without names all are run but ``import-torch``, which needs 12 GB of disk. Each works on a copy of
+Without names all are run but ``import-torch``, which needs 12 GB of disk, those of large images, and those of
+containerd's store, which install a system with another Docker. Each works on a copy of
 examples/hello-world (that one of examples/torch-demo) and removes what it made. Downloads are cached before
 anything is timed, so no network is measured. The comparison, where there is one, is the least that a
 Dockerfile could do on this machine: everything but the model's source is in the base image already, and the
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import push
+import runtimes
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -83,7 +85,9 @@ def edit() -> Row:
         once_with_docker(-1)
         baseline = statistics.median(timed(5, once_with_docker))
         run(["docker", "rmi", "--force", _TAG], copy.folder)
-    return Row("edit", "s", values, 1.0, baseline, "docker build, source layer only")
+    return Row(
+        f"edit ({runtimes.docker_title({})})", "s", values, 1.0, baseline, "docker build, source layer only"
+    )
 
 
 def cold() -> Row:
@@ -267,8 +271,9 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "resolve": resolve,
     "size": size,
     "import-torch": import_torch,
+    **runtimes.benchmarks(),
 }
-_BY_NAME = ("import-torch",)
+_BY_NAME = ("import-torch", *runtimes.by_name())
 """What is run only when it is asked for."""
 
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from cog_nix.errors import CogNixError, PluginError
+from cog_nix.report import SilentReporter
 from cog_nix.runtime.unusable import NoRuntime
 from cog_nix.spec import PROJECT_NAME, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cog_nix.report import Reporter
     from cog_nix.spec import Runtime
 
 BUILT_IN = (
@@ -111,6 +113,11 @@ def _register(plugins: Plugins, entry_point: Any) -> None:
         plugins.broken[name] = f"{type(error).__name__}: {error}"
 
 
+def implemented(plugins: Plugins, hook: str) -> bool:
+    """Tell whether any plugin has something to do when a hook is called."""
+    return bool(getattr(plugins.hook, hook).get_hookimpls())
+
+
 def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
     """Call a hook; blame a plugin by name when it dies.
 
@@ -143,20 +150,24 @@ def _owner(caller: pluggy.HookCaller, error: BaseException) -> str | None:
     return None
 
 
-def find_runtime(name: str = AUTO, plugins: Plugins | None = None) -> Runtime:
+def find_runtime(
+    name: str = AUTO, plugins: Plugins | None = None, reporter: Reporter | None = None
+) -> Runtime:
     """Return the runtime of this name.
 
     Args:
         name: ``auto`` takes the first one that is usable; where none is, one that says why of each.
         plugins: who is asked; None: all that are installed.
+        reporter: hears of what has to be fetched before a runtime can be used; None: nobody does.
 
     Raises:
         PluginError: no plugin knows the name.
     """
     plugins = plugins or load()
+    reporter = reporter or SilentReporter()
     names = [one for offered in ask(plugins, "runtime_names") for one in offered]
     wanted = names if name == AUTO else [name]
-    found = (ask(plugins, "provide_runtime", name=one) for one in wanted)
+    found = (ask(plugins, "provide_runtime", name=one, reporter=reporter) for one in wanted)
     reasons: dict[str, str] = {}
     for runtime in filter(None, found):
         if name != AUTO or (why := runtime.available()) is None:

@@ -382,6 +382,54 @@ class InteractiveContainer(Protocol):
         """Send a signal to the main process, as ``Container.signal``."""
 
 
+@dataclass(frozen=True)
+class WorkerRequest:
+    """A container to run programs in that make namespaces of their own."""
+
+    image: str
+    """Its id, which the runtime holds."""
+    command: tuple[str, ...]
+    folders: tuple[Path, ...]
+    """Folders and files of this machine that it sees, each where it is here."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """A running container that ends with its first process, and is removed by the runtime then."""
+
+    def ended(self) -> str | None:
+        """Return what it wrote when it has ended, None while it runs."""
+
+    def remove(self) -> None:
+        """End and remove it, whatever state it is in."""
+
+
+@runtime_checkable
+class WorkerRuntime(Protocol):
+    """What a runtime can do as well that may let containers make namespaces."""
+
+    def start_worker(self, request: WorkerRequest) -> Worker:
+        """Start a container as this user, with this machine's network, in which namespaces can be made.
+
+        Raises:
+            RuntimeFailure: it cannot be started, or does not see this machine's folders.
+        """
+
+
+@dataclass(frozen=True)
+class Held:
+    """An image that a daemon on this machine holds, and how to ask for it: ``GET`` on a local socket."""
+
+    socket: str
+    """Path of the socket."""
+    path: str
+    """What to get; the answer is a JSON object with ``Id``."""
+    id: str
+    """What ``Id`` says of the image."""
+    read: tuple[str, ...] = ()
+    """Files that say which daemon is meant, also those that are not there."""
+
+
 class Runtime(Protocol):
     """Something that holds images and runs them."""
 
@@ -514,6 +562,23 @@ class Spec:
     def image_labels(self, config: Config, lock: Lock) -> Mapping[str, str] | None:
         """Runs when locking, last: labels to add to the image. Upstream's own cannot be replaced."""
 
+    @hookspec(firstresult=True)
+    def provide_programs(self, name: Literal["nix", "container"], context: Context) -> Path | None:
+        """Runs when this machine has no program that will do: offer a folder of programs that work here.
+
+        Args:
+            name: ``nix`` asks for ``nix``, ``nix-build`` and ``nix-store``, 2.8 or newer; ``container`` asks
+                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``nsenter``, ``setpriv``,
+                ``tar`` and ``unshare``.
+            context: settings and services.
+
+        Returns:
+            The folder, whose programs may be on the ``PATH``, or None to leave it to the next plugin.
+
+        Raises:
+            FetchError: they cannot be downloaded.
+        """
+
     @hookspec
     def runtime_names(self) -> Sequence[str] | None:
         """Runs when an image is loaded or run: name the runtimes that ``provide_runtime`` offers.
@@ -522,8 +587,13 @@ class Spec:
         """
 
     @hookspec(firstresult=True)
-    def provide_runtime(self, name: str) -> Runtime | None:
-        """Runs when an image is loaded or run: offer the runtime of this name (``docker``)."""
+    def provide_runtime(self, name: str, reporter: Reporter) -> Runtime | None:
+        """Runs when an image is loaded or run: offer the runtime of this name (``docker``).
+
+        Args:
+            name: which.
+            reporter: hears of what has to be fetched before it can be used.
+        """
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:

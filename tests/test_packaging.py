@@ -1,4 +1,7 @@
-"""The wheel holds all that cog-nix needs, and works from a virtual environment far from the sources."""
+"""The wheel holds all that cog-nix needs, and works from a virtual environment far from the sources.
+
+Also on a machine that has Python and nothing else of what is needed.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix import __version__
+from conftest import copy_project
+from tests import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "README.md", "LICENSE", "pyproject.toml")
+SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "scripts", "README.md", "LICENSE", "pyproject.toml")
 
 pytestmark = pytest.mark.network
 
@@ -49,9 +54,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / source, copy / source, ignore=ignored)
         else:
             shutil.copy(ROOT / source, copy / source)
+    run([sys.executable, copy / "scripts/pin_programs.py"], copy)
     target = tmp_path_factory.mktemp("wheel")
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", target, "."], copy)
+    target.chmod(0o755)  # for other users
     [found] = target.glob("cog_nix-*.whl")
     return found
 
@@ -89,6 +96,8 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
         "cog_nix_compat/projects/counter/run.py",
     } <= expected
     assert sorted(expected - held) == []
+    made = {"cog_nix_hooks/debian/mirrors.json", "cog_nix_hooks/debian/programs.json"}
+    assert made <= held, "what is written when a wheel is built"
 
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
@@ -116,11 +125,44 @@ def test_the_cases_are_found(program: Path, tmp_path: Path) -> None:
 
 @pytest.mark.nix
 def test_a_model_is_locked_and_built(program: Path, tmp_path: Path) -> None:
-    project = tmp_path / "hello-world"
-    ignored = shutil.ignore_patterns(".cog", "result", "cog-nix.lock")
-    shutil.copytree(ROOT / "examples/hello-world", project, ignore=ignored)
+    project = copy_project(ROOT / "examples/hello-world", tmp_path / "hello-world")
 
     assert "Locked " in run([program, "lock"], project)
     assert "Built cog-hello-world " in run([program, "build", "--no-load"], project)
 
     assert (project / "result").is_symlink()
+
+
+ABSENT = (
+    *("/etc/apt", "/usr/share/keyrings", "/var/lib/apt"),
+    *(f"/usr/bin/{name}" for name in ("apt-get", "dpkg", "dpkg-deb", "gpg", "gpgv", "perl", "xz", "git")),
+)
+"""Of Debian, which other systems do not have; Nix and container engines are not there to begin with."""
+
+
+@pytest.mark.nix
+@pytest.mark.root
+def test_a_plain_user_of_a_bare_machine_gets_an_answer(wheel: Path, tmp_path: Path) -> None:
+    root = hosts.bootstrap("bookworm", ["python3-venv"])
+    example = ROOT / "examples/hello-world"
+    with hosts.Host(root, tmp_path / "machine", binds={"/wheel": wheel.parent, "/example": example}) as host:
+        host.check(["rm", "-rf", *ABSENT])
+        found = host.run(["sh", "-c", "command -v nix-build crun runc bwrap docker podman dpkg gpg"])
+        assert found.stdout == ""
+
+        def user(*command: str) -> subprocess.CompletedProcess[str]:
+            # The network is this machine's; its services are not the bare one's.
+            env = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "DOCKER_HOST": "unix:///nonexistent.sock"}
+            finished = host.run(command, user=hosts.USER, env=env, cwd=f"/home/{hosts.USER}")
+            assert finished.returncode == 0, finished.stdout + finished.stderr
+            return finished
+
+        user("python3", "-m", "venv", "venv")
+        user("venv/bin/pip", "install", "--quiet", f"/wheel/{wheel.name}")
+        user("sh", "-c", "mkdir hello && cp /example/*.py /example/cog.yaml hello")
+        first = user("sh", "-c", "cd hello && ../venv/bin/cog-nix run -i text=world")
+        assert first.stdout == "hello world\n"
+        assert "Fetching Nix 2." in first.stderr
+        again = user("sh", "-c", "cd hello && ../venv/bin/cog-nix run -i text=again")
+        assert again.stdout == "hello again\n"
+        assert "Fetching" not in again.stderr

@@ -26,7 +26,8 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
         context: settings and services for them.
     """
     found = [*project.examine(where)] if where else []
-    found += machine.examine(context.cache_dir)
+    brings = bool(plugins.hook.provide_programs.get_hookimpls())
+    found += machine.examine(context.cache_dir, brings=brings)
     found += gpu.examine(where)
     for answer in ask(plugins, "diagnose", context=context):
         found += answer or ()

@@ -4,99 +4,66 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.processes import run
+from cog_nix.namespaces import why_no_namespaces
 from cog_nix.spec import Finding
-from cog_nix.store import nix
+from cog_nix.store import choice, nix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from cog_nix.store.choice import Choice
     from cog_nix.store.nix import Nix
 
 _GIGABYTE = 10**9
 _ROOM = 10 * _GIGABYTE
 """What a model with CUDA takes in the store, unpacked and as a layer."""
-_TRIAL = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "true")
-_SETTINGS = {
-    "apparmor_restrict_unprivileged_userns": (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-        "1",
-        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
-    "unprivileged_userns_clone": (
-        "/proc/sys/kernel/unprivileged_userns_clone",
-        "0",
-        "sudo sysctl -w kernel.unprivileged_userns_clone=1",
-    ),
-    "max_user_namespaces": (
-        "/proc/sys/user/max_user_namespaces",
-        "0",
-        "sudo sysctl -w user.max_user_namespaces=15000",
-    ),
-}
-"""Settings of the kernel that forbid user namespaces: file, forbidding value, and what mends it. The first is
-Ubuntu's since 23.10, the second Debian's (until 11 on by default), the third the kernel's own."""
 
 
-def examine(cache: Path) -> Iterator[Finding]:
-    """Look at Nix, user namespaces and the disks below the store and the cache."""
+def examine(cache: Path, *, brings: bool = False) -> Iterator[Finding]:
+    """Look at Nix, user namespaces and the disks below the store and the cache.
+
+    Args:
+        cache: where downloads are kept.
+        brings: whether a plugin has a Nix for machines without a good one; it is not fetched for a look.
+    """
+    bring = (lambda: cache) if brings else None
     try:
-        found = nix.discover()
+        chosen = choice.choose(os.environ, bring, cache)
+        found = nix.discover(bring=bring)
     except CogNixError as error:
         yield Finding("Nix", "error", error.message, error.hint)
         yield from disk("cache", cache)
         return
-    yield _version(found)
-    yield from namespaces(found.kind)
+    yield _version(found, chosen, cache)
+    yield namespaces(found.kind)
     yield from disk("Nix store", found.store_dir)
     yield from disk("cache", cache)
 
 
-def _version(found: Nix) -> Finding:
-    try:
-        text = run([found.bin_dir / "nix-build", "--version"]).stdout.strip()
-    except CogNixError as error:
-        return Finding("Nix", "error", error.message, "Install Nix anew.")
+def _version(found: Nix, chosen: Choice, cache: Path) -> Finding:
     kinds = {"root": "as root", "daemon": "through its daemon", "single-user": "as its only user"}
-    return Finding("Nix", "ok", f"{text}, {kinds.get(found.kind, 'with a store of your own')}")
+    how = kinds.get(found.kind, "with a store of your own")
+    if chosen.origin == "brought":
+        why = chosen.passed_over or "There is none on this machine."
+        return Finding("Nix", "ok", f"{why} cog-nix uses its own, {how}")
+    program = chosen.bin_dir / "nix-build"
+    why = f"named by {choice.VARIABLE}" if chosen.origin == "named" else "this machine's"
+    return Finding("Nix", "ok", f"{choice.version(program, cache)} ({program}, {why}), {how}")
 
 
-def namespaces(kind: str, settings: dict[str, tuple[str, str, str]] | None = None) -> Iterator[Finding]:
-    """Try what the sandbox does: a user namespace with a mount and a process namespace in it.
+def namespaces(kind: str) -> Finding:
+    """Try what the sandbox does: a user namespace with mounts and processes of its own in it.
 
     Args:
         kind: how Nix is used; a daemon makes namespaces as root, and only the step inside it matters.
-        settings: what is looked at when it fails; for tests.
     """
-    try:
-        run(list(_TRIAL))
-    except CogNixError as error:
-        forbidding = list(_forbidding(settings or _SETTINGS))
-        for name, remedy in forbidding:
-            yield Finding("sandbox", "error", f"The kernel forbids user namespaces ({name}).", remedy)
-        if not forbidding:
-            yield Finding(
-                "sandbox",
-                "error",
-                f"A user namespace cannot be made: {error.message}",
-                "In a container, start it with --privileged or a seccomp profile that allows unshare.",
-            )
-        return
-    yield Finding("sandbox", "ok", f"user namespaces work ({kind})")
-
-
-def _forbidding(settings: dict[str, tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
-    for name, (file, value, remedy) in settings.items():
-        try:
-            found = Path(file).read_text(encoding="ascii").strip()
-        except OSError:
-            continue  # this kernel does not have it
-        if found == value:
-            yield name, remedy
+    if obstacle := why_no_namespaces():
+        return Finding("sandbox", "error", obstacle.message, obstacle.remedy)
+    return Finding("sandbox", "ok", f"user namespaces work ({kind})")
 
 
 def disk(what: str, folder: Path, room: int = _ROOM) -> Iterator[Finding]:

@@ -127,6 +127,8 @@ class Download:
                         raise TransientError("the server cannot continue the file")
                     digest, offset = hashlib.sha256(), 0
                 offset = self._append(part, digest, offset, response)
+            if offset < size and offset == _whole_size(response):
+                raise _NotThisFile(f"{offset} bytes")
         if offset < size:
             raise TransientError(f"the connection ended after {offset} of {size} bytes")
         if digest.hexdigest() != self.artifact.sha256:
@@ -213,6 +215,15 @@ def _continues(response: Response, offset: int) -> bool:
     """Whether the body starts where we asked (RFC 9110, sections 14.4 and 15.3.7)."""
     begins = response.headers.get("content-range", "").removeprefix("bytes").strip()
     return response.status == PARTIAL and begins.startswith(f"{offset}-")
+
+
+def _whole_size(response: Response) -> int | None:
+    """Return the size of the whole file as the server has it (RFC 9110, sections 8.6 and 14.4), or None."""
+    if response.headers.get("content-encoding"):
+        return None
+    partial = response.status == PARTIAL
+    told = response.headers.get("content-range" if partial else "content-length", "").rpartition("/")[2]
+    return int(told) if told.isdigit() else None
 
 
 def _write(part: BinaryIO, chunk: bytes) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from cog_nix import config as cog_config
 from cog_nix.config import commands
 from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
-from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Run
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.processes import SHOWN_LINES
 from cog_nix.runs import difference
 from cog_nix.runs.keys import keys
+from cog_nix.state import recall, remember
 from cog_nix.store import failures
 from cog_nix.store.paths import tree_path
 
@@ -164,7 +164,7 @@ class _Work:
         """
         paths = {tree_path(run.nar_sha256, STORE_NAME): run.nar_sha256 for run in self.lock.runs}
         there = [path for path in paths if os.path.lexists(self._nix.real(path))]
-        if len(there) < len(paths) or _read(self._mark) != self._digest():
+        if len(there) < len(paths) or recall(self._mark) != self._digest():
             there = [path for path in paths if path not in self._nix.invalid(list(paths))]
         return {paths[path] for path in there}
 
@@ -174,11 +174,11 @@ class _Work:
 
     def remember(self) -> None:
         """Note that the store holds every result."""
-        if _read(self._mark) != self._digest():
-            write_atomically(self._mark, self._digest().encode())
+        if recall(self._mark) != self._digest():
+            remember(self._mark, self._digest())
 
     def _digest(self) -> str:
-        named = [str(self._nix.store_dir), *(run.nar_sha256 for run in self.lock.runs)]
+        named = [self._nix.identity, *(run.nar_sha256 for run in self.lock.runs)]
         return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
     def perform(self, number: int, instruction: Instruction, key: str, *, enforced: bool, where: str) -> str:
@@ -215,7 +215,7 @@ class _Work:
         link.parent.mkdir(parents=True, exist_ok=True)
         invocation = self._nix.real(self._invocation(instruction, below, link))
         try:
-            with execute.executed(invocation, self._nix.store_dir, STORE_NAME, handed, self._show) as outcome:
+            with execute.executed(invocation, self._nix, STORE_NAME, handed, self._show) as outcome:
                 if outcome.status == sandbox.FAILED:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:
@@ -275,13 +275,6 @@ class _Work:
         if not self._options.accept:
             raise LockError(sentence, hint=_PIN)
         self._reporter.warn(sentence)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _give(name: str) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from cog_nix.runs import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cog_nix.store.nix import Nix
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -35,13 +36,13 @@ class Outcome:
 
 @contextmanager
 def executed(
-    invocation: Path, store: Path, name: str, handed: str, show: Callable[[str], None]
+    invocation: Path, nix: Nix, name: str, handed: str, show: Callable[[str], None]
 ) -> Iterator[Outcome]:
     """Run a builder to its end.
 
     Args:
         invocation: says how it is started (``beside`` in ``nix/derive.nix``).
-        store: the folder where store paths really are.
+        nix: whose store it uses; the sandbox is where its programs run.
         name: of the result.
         handed: what its standard input is.
         show: is called with each line that it prints.
@@ -70,12 +71,12 @@ def executed(
             "specPath": "/build/spec",
         }
         question = {
-            "store": str(store),
+            "store": str(nix.store_dir),
             "folder": str(folder),
             "command": told["command"],
             "environment": environment,
         }
-        command = [sys.executable, "-I", sandbox.__file__, json.dumps(question)]
+        command = [nix.python(), "-I", sandbox.__file__, json.dumps(question)]
         finished = run(command, stdin=handed, check=False, on_stderr=take)
         yield Outcome(folder / "out" / name, finished.returncode, said)
     finally:

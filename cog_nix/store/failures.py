@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import NixError
+from cog_nix.namespaces import why_no_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,26 +14,12 @@ if TYPE_CHECKING:
 _SHOWN = 30
 _OURS = "cog-nix: "
 
-_NAMESPACES = """\
-Nix builds in a sandbox made of user namespaces, and this kernel or container does not allow them.
-Any of these helps:
-  sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
-  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 23.10 and newer)
-  sysctl -w user.max_user_namespaces=15000
-  docker run --privileged …  or  --security-opt seccomp=unconfined   (inside a container)"""
-
 _ISOLATION_FAILED = (
     r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder"
     r"|setgroups failed|unable to start build process"
 )
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
-    # First: making a namespace where none is left says "No space left on device" as well (clone(2), ENOSPC).
-    (
-        _ISOLATION_FAILED,
-        "Builds cannot be isolated here: user namespaces are switched off.",
-        _NAMESPACES,
-    ),
     (
         r"No space left on device|disk (?:is )?full|not enough space",
         "The disk is full.",
@@ -76,6 +63,11 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
     """
     ours = [line.removeprefix(_OURS) for line in log if line.startswith(_OURS)]
     everything = "\n".join([said, *log])
+    # First: making a namespace where none is left says "No space left on device" as well (clone(2), ENOSPC).
+    if re.search(_ISOLATION_FAILED, everything) and (obstacle := why_no_namespaces()):
+        return NixError(
+            f"{obstacle.message}\n{_indented(_tail(log) or said.splitlines())}", hint=obstacle.remedy
+        )
     for pattern, sentence, hint in _KNOWN:
         if re.search(pattern, everything):
             return NixError(f"{sentence}\n{_indented(_tail(log) or said.splitlines())}", hint=hint)

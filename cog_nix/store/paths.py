@@ -25,7 +25,7 @@ def store_name(text: str) -> str:
     return "-".join(_ILLEGAL.split(text))
 
 
-def _base32(data: bytes) -> str:
+def base32(data: bytes) -> str:
     """Encode as Nix does: least significant digit last, alphabet without e, o, u and t."""
     length = (len(data) * 8 - 1) // 5 + 1
     number = int.from_bytes(data, "little")
@@ -45,7 +45,7 @@ def _path(kind: str, digest: str, name: str) -> str:
     folded = bytearray(_HASH_BYTES)
     for position, byte in enumerate(fingerprint):
         folded[position % _HASH_BYTES] ^= byte
-    return f"{STORE_DIR}/{_base32(bytes(folded))}-{name}"
+    return f"{STORE_DIR}/{base32(bytes(folded))}-{name}"
 
 
 def file_path(sha256: str, name: str) -> str:
@@ -76,6 +76,16 @@ def nar_hash(path: Path) -> str:
     for chunk in _nar(path):
         digest.update(chunk)
     return f"sha256-{base64.b64encode(digest.digest()).decode()}"
+
+
+def nar_frame(size: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after the bytes of a file in the Nix archive of that file alone.
+
+    Args:
+        size: of the file, in bytes; it is not executable.
+    """
+    before = b"".join(map(_text, (b"nix-archive-1", b"(", b"type", b"regular", b"contents")))
+    return before + size.to_bytes(8, "little"), bytes(-size % 8) + _text(b")")
 
 
 def _text(value: bytes) -> bytes:

@@ -22,7 +22,7 @@ from cog_nix.report import SilentReporter
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.session import start
 from cog_nix.spec import ContainerRequest
-from cog_nix_hooks.bundle.engines import ENGINES
+from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.runtimes.conftest import usable
 
@@ -95,7 +95,7 @@ def test_hooks_are_run(runtime: BundleRuntime, specify: Callable[..., Path], tmp
     hook = {"hookName": "createContainer", "path": str(program), "args": ["own-hook", "some", "words"]}
     specify({"all": GPU0}, {"hooks": [hook]})
     request = ContainerRequest("gpu", gpus="all", command=("cat", "/hooked"))
-    if Path(str(runtime._engine)).name == "bwrap":
+    if Path(str(runtime._named_engine)).name == "bwrap":
         with pytest.raises(
             CdiError, match="createContainer hook that cannot be run here: own-hook some words"
         ):
@@ -161,13 +161,20 @@ with runtime.start(ContainerRequest("gpu", gpus="all")) as container:
 @pytest.mark.root
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_plain_user(
-    engine: str, image: Path, specify: Callable[..., Path], driver: Driver, foreign: Path
+    engine: str,
+    image: Path,
+    *,
+    specify: Callable[..., Path],
+    driver: Driver,
+    foreign: Path,
+    readable_python: str,
 ) -> None:
     copied = Driver(foreign / "machine", foreign / "machine" / driver.folder.relative_to(driver.root))
     shutil.copytree(driver.root, copied.root, symlinks=True)
     shutil.copy(specify({"all": GPU0}, specified(copied, hooks=HOOKS)), foreign)
     # Modules and images may lie where that user cannot read them.
-    shutil.copytree(image.parent, foreign / "image")
+    program = shutil.copytree(image.parent, foreign / "image") / "image"
+    program.write_text(program.read_text().replace(sys.executable, readable_python))
     for name in MODULES:
         origin = Path(str(importlib.import_module(name).__file__))
         target = foreign / "modules" / (name if origin.name == "__init__.py" else origin.name)
@@ -180,7 +187,7 @@ def test_a_plain_user(
     done = subprocess.run(
         [
             *("setpriv", "--reuid", user, "--regid", group, "--clear-groups"),
-            *(str(Path(sys.base_prefix, "bin/python3")), "-c", PLAIN, str(foreign / "bundle")),
+            *(readable_python, "-c", PLAIN, str(foreign / "bundle")),
             *(usable(engine), str(foreign / "image/image")),
         ],
         env={

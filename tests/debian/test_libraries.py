@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.config.model import GpuSettings
-from cog_nix.errors import LockError
+from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
 from cog_nix_hooks import debian
@@ -251,6 +252,55 @@ def test_a_broken_index_is_told(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="Contents index cannot be read"):
         open_contents(index, sha256="0" * 64, cache_dir=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.fixture
+def stale(archive: Any, context_for: Callable[..., Context]) -> Context:
+    """Return the context of a hook whose mirror has another Contents index than its Release file names."""
+    md5sums = f"0123456789abcdef0123456789abcdef  {_LIB}/libGL.so.1\n"
+    pool = archive.root / "debian/pool"
+    pool.mkdir(parents=True)
+    files = (("libgl1", md5sums), ("libold1", ""))
+    honest, other = (_make_deb(pool / name, {"md5sums": text}) for name, text in files)
+    stanzas = "\n\n".join(
+        f"Package: {deb.package}\nFilename: pool/{deb.package}\nSize: {deb.artifact.size}\n"
+        f"SHA256: {deb.artifact.sha256}"
+        for deb in (honest, other)
+    )
+    archive.add_all(stanzas, contents="")
+    index = archive.root / "debian/dists/trixie/main/Contents-amd64.gz"
+    index.write_bytes(gzip.compress(_CONTENTS.encode()))
+    return context_for(archive.url)
+
+
+def test_an_index_that_nobody_signed_is_a_hint_that_packages_confirm(stale: Context) -> None:
+    needs = _need("libGL.so.1"), _need("libold.so.1")
+    assert _find(stale, *needs) == LibraryResolution((FoundLibrary("libgl1", needs[0]),), (needs[1],))
+    [warning] = stale.reporter.warnings  # type: ignore[attr-defined]
+    assert "not the one that its Release file names" in warning
+    assert "libGL.so.1, libold.so.1" in warning
+
+
+@pytest.mark.parametrize("broken", [b"\x1f\x8b\x08 cut", None], ids=["no-index", "no-answer"])
+def test_an_index_that_cannot_be_had_costs_its_answers_alone(
+    stale: Context, archive: Any, monkeypatch: pytest.MonkeyPatch, broken: bytes | None
+) -> None:
+    index = archive.root / "debian/dists/trixie/main/Contents-amd64.gz"
+    if broken:
+        index.write_bytes(broken)
+    else:
+        real = stale.fetcher.text
+
+        def text(url: str, *, max_age: float = 0) -> bytes:
+            if url.endswith("Contents-amd64.gz"):
+                raise FetchError("the server has gone")
+            return real(url, max_age=max_age)
+
+        monkeypatch.setattr(stale.fetcher, "text", text)
+    assert _find(stale, _need("libGL.so.1"), _need("libold.so.1")) == LibraryResolution((), ())
+    [warning] = stale.reporter.warnings  # type: ignore[attr-defined]
+    assert "The Contents index of trixie cannot be had" in warning
+    assert "Not looked up: libGL.so.1, libold.so.1." in warning
 
 
 def test_an_index_is_read_once(context: Context, tmp_path: Path) -> None:

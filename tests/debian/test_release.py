@@ -7,6 +7,7 @@ import pysequoia
 import pytest
 
 from cog_nix.errors import LockError
+from cog_nix_hooks.debian import release as release_file
 from cog_nix_hooks.debian.release import find_keyring, read_release
 
 if TYPE_CHECKING:
@@ -111,11 +112,26 @@ def test_the_keyring_of_the_machine_is_found(tmp_path: Path) -> None:
     assert find_keyring({}, [tmp_path / "a.gpg", second]) == second
 
 
-def test_a_missing_keyring_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(LockError) as caught:
-        find_keyring({}, [tmp_path / "a.gpg"])
-    assert "apt-get install debian-archive-keyring" in caught.value.hint
-    assert "COG_NIX_DEBIAN_KEYRING" in caught.value.hint
+def test_a_machine_without_a_keyring_has_the_one_that_comes_along(tmp_path: Path) -> None:
+    found = find_keyring({}, [tmp_path / "a.gpg"])
+    assert found == release_file.SHIPPED
+    names = [str(uid) for cert in pysequoia.Cert.split_bytes(found.read_bytes()) for uid in cert.user_ids]
+    for codename in ("bookworm", "trixie"):
+        for kind in ("Archive Automatic", "Security Archive Automatic"):
+            assert any(f"Debian {kind}" in name and codename in name for name in names)
+
+
+def test_an_old_systems_keyring_is_completed(
+    archive: TinyArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = archive.add("trixie", PACKAGE).read_bytes()
+    old = tmp_path / "old.gpg"
+    old.write_bytes(release_file.SHIPPED.read_bytes())
+    monkeypatch.setattr(release_file, "SHIPPED", archive.keyring)
+    with pytest.raises(LockError, match="no valid signature by a key in"):
+        read_release(data, url="x", asked="trixie", keyring=old)
+    monkeypatch.setattr(release_file, "_KEYRINGS", (old,))
+    assert read_release(data, url="x", asked="trixie", keyring=old).codename == "trixie"
 
 
 def test_a_wrong_keyring_setting_is_named(tmp_path: Path) -> None:

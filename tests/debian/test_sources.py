@@ -36,7 +36,7 @@ def apt(tmp_path: Path) -> Path:
 
 
 def find(apt: Path) -> tuple[str, str]:
-    archive = find_archive(DebianSettings(), {}, apt)
+    archive = find_archive(DebianSettings(), {}, apt, apt / "no-defaults.json")
     return archive.main, archive.security
 
 
@@ -98,6 +98,11 @@ def test_mirror_lists_are_followed(apt: Path, tmp_path: Path) -> None:
     [
         pytest.param("", id="none"),
         pytest.param("deb http://mirror.example.org/ubuntu noble main", id="ubuntu"),
+        pytest.param(
+            "deb http://mirror.example.org/ubuntu noble main\n"
+            "deb [arch=amd64] https://dl.example.org/linux/browser/deb/ stable main",
+            id="ubuntu-with-a-stable-repository-of-somebody",
+        ),
         pytest.param("deb http://mirror.example.org/debian trixie contrib", id="no-main"),
         pytest.param("deb cdrom:[Debian]/ trixie main", id="cdrom"),
     ],
@@ -108,6 +113,22 @@ def test_without_a_mirror_the_error_says_what_to_set(apt: Path, text: str) -> No
         find(apt)
     assert "COG_NIX_DEBIAN_MIRROR" in caught.value.hint
     assert "[debian] mirror in cog-nix.toml" in caught.value.hint
+
+
+def test_a_machine_without_debians_sources_has_the_default(apt: Path, tmp_path: Path) -> None:
+    (apt / "sources.list").write_text("deb http://mirror.example.org/ubuntu noble main")
+    defaults = tmp_path / "mirrors.json"
+    defaults.write_text(
+        '{"mirror": "http://d.example.org/debian", "security_mirror": "http://s.example.org"}'
+    )
+    found = find_archive(DebianSettings(), {}, apt, defaults)
+    assert found == Archive("http://d.example.org/debian", "http://s.example.org", "the default")
+    named = {"COG_NIX_DEBIAN_MIRROR": "http://b.example.org"}
+    assert find_archive(DebianSettings(), named, apt, defaults).main == "http://b.example.org"
+    for damaged in ("", "[]", "{}"):
+        defaults.write_text(damaged)
+        with pytest.raises(LockError, match="No Debian mirror is known"):
+            find_archive(DebianSettings(), {}, apt, defaults)
 
 
 def test_a_disabled_source_is_not_used(apt: Path) -> None:

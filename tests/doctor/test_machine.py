@@ -11,6 +11,7 @@ from cog_nix import plugins
 from cog_nix.cli import app as command_line
 from cog_nix.cli.app import run
 from cog_nix.doctor import machine
+from cog_nix.namespaces.causes import Obstacle
 from cog_nix.spec import Finding, hookimpl
 from cog_nix_hooks.docker import checks as docker
 
@@ -21,38 +22,18 @@ if TYPE_CHECKING:
 
 def test_without_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("cog_nix.store.nix._PROFILES", ())
+    monkeypatch.setattr("cog_nix.store.choice.PROFILES", ())
     first, *_ = machine.examine(tmp_path)
     assert (first.check, first.severity) == ("Nix", "error")
     assert "apt-get install nix-bin" in first.remedy
 
 
-@pytest.mark.parametrize(
-    ("values", "remedies"),
-    [
-        pytest.param({"apparmor": "1", "clone": "1"}, ["sudo sysctl -w apparmor"], id="apparmor"),
-        pytest.param({"apparmor": "0", "clone": "0"}, ["sudo sysctl -w clone"], id="debians-setting"),
-        pytest.param(
-            {"apparmor": "1", "clone": "0"}, ["sudo sysctl -w apparmor", "sudo sysctl -w clone"], id="both"
-        ),
-        pytest.param({}, ["In a container, start it with --privileged"], id="something-else"),
-    ],
-)
-def test_user_namespaces_that_do_not_work(
-    values: dict[str, str], remedies: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "unshare").write_text("#!/bin/sh\necho Operation not permitted >&2; exit 1\n")
-    (tmp_path / "unshare").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    settings = {}
-    for name, forbidding in (("apparmor", "1"), ("clone", "0")):
-        if name in values:
-            (tmp_path / name).write_text(f"{values[name]}\n")
-        settings[name] = (str(tmp_path / name), forbidding, f"sudo sysctl -w {name}")
-    found = list(machine.namespaces("daemon", settings))
-    assert {one.severity for one in found} == {"error"}
-    assert len(found) == len(remedies)
-    assert all(one.remedy.startswith(remedy) for one, remedy in zip(found, remedies, strict=True))
+def test_user_namespaces_that_do_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.namespaces("daemon").severity == "ok"
+    obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")
+    monkeypatch.setattr(machine, "why_no_namespaces", lambda: obstacle)
+    found = machine.namespaces("daemon")
+    assert (found.severity, found.message, found.remedy) == ("error", obstacle.message, obstacle.remedy)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

@@ -183,17 +183,22 @@ def test_a_file_whose_name_is_no_text_is_named(locked: Path) -> None:
 
 
 def test_without_nix_the_way_to_it_is_told(locked: Path, tmp_path: Path) -> None:
-    code = "import sys, cog_nix.store.nix as n; n._PROFILES = (); from cog_nix.cli import main; main()"
+    code = "import sys, cog_nix.store.choice as n; n.PROFILES = (); from cog_nix.cli import main; main()"
+    nowhere = {
+        "COG_NIX_DEBIAN_MIRROR": (tmp_path / "nowhere/debian").as_uri(),
+        "COG_NIX_CACHE_DIR": str(tmp_path),
+    }
     finished = subprocess.run(
         [sys.executable, "-c", code, "build"],
         cwd=locked,
-        env=environment({"PATH": str(tmp_path)}),
+        env=environment({"PATH": str(tmp_path), **nowhere}),
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 1
     assert "Nix is not installed" in finished.stderr
+    assert "cog-nix's own cannot be fetched: The Debian mirror file:///" in finished.stderr
     assert "apt-get install nix-bin" in finished.stderr
 
 

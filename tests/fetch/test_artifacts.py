@@ -154,6 +154,14 @@ def test_a_longer_file_is_refused(site: Site, fetcher: CachingFetcher, cache: Pa
     assert files_below(cache) == []
 
 
+def test_a_shorter_file_is_refused_at_once(site: Site, fetcher: CachingFetcher, cache: Path) -> None:
+    artifact = site.artifact("a.deb", CONTENT, size=len(CONTENT) + 1)
+    with pytest.raises(FetchError, match=f"got       {len(CONTENT)} bytes"):
+        fetcher.artifacts([artifact])
+    assert len(site.asked) == 1
+    assert files_below(cache) == []
+
+
 def test_a_missing_file_is_not_asked_for_again(site: Site, fetcher: CachingFetcher, cache: Path) -> None:
     artifact = site.artifact("a.deb", CONTENT)
     site.files.clear()

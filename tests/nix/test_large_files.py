@@ -59,7 +59,7 @@ def test_an_edit_leaves_their_layer_alone(
     [(source, *_)] = files["src/model/small/config.json"]
     assert source != weights
     assert {(size, mode) for _, size, mode in files["src/model"]} == {(0, 0o755)}
-    with (project / "predict.py").open("a") as stream_:
+    with (project / "run.py").open("a") as stream_:
         stream_.write("# an edit\n")
     second = build.image()
     changed = {

@@ -16,6 +16,7 @@ import pytest
 
 from cog_nix import plugins
 from cog_nix.errors import ConfigError, PluginError
+from cog_nix.report import SilentReporter
 from cog_nix.spec import Spec, hookimpl
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def test_an_installed_plugin_is_asked_before_the_built_in_ones() -> None:
             return f"mine for {name}"
 
     loaded = _load(_EntryPoint("mine", First))
-    assert plugins.ask(loaded, "provide_runtime", name="docker") == "mine for docker"
+    asked = plugins.ask(loaded, "provide_runtime", name="docker", reporter=SilentReporter())
+    assert asked == "mine for docker"
 
 
 def test_built_in_plugins_are_asked_in_their_order() -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +18,7 @@ from cog_nix import archives
 from cog_nix.cli import app
 from cog_nix.errors import CogNixError, ConfigError, ImageError
 from cog_nix.registry import credentials, replicate
+from conftest import copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,14 +51,13 @@ class Cli:
 
     def edit(self, note: str) -> None:
         """Add a comment to the source."""
-        with (self.folder / "predict.py").open("a") as source:
+        with (self.folder / "run.py").open("a") as source:
             source.write(f"# {note}\n")
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    folder = tmp_path_factory.mktemp("project") / "hello-world"
-    shutil.copytree(ROOT / "examples/hello-world", folder, ignore=shutil.ignore_patterns(".cog", "result"))
+    folder = copy_project(ROOT / "examples/hello-world", tmp_path_factory.mktemp("project") / "hello-world")
     made = Cli(folder)
     made.environment["DOCKER_CONFIG"] = str(folder.parent / "docker")
     return made

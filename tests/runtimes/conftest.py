@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cog_nix.report import SilentReporter
-from cog_nix_hooks.bundle import engines
+from cog_nix_hooks.bundle.programs import ENGINES, program
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from cog_nix_hooks.docker import podman
 from cog_nix_hooks.docker.podman import PodmanRuntime
@@ -25,6 +21,7 @@ from tests.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cog_nix.spec import Container, Runtime
 
@@ -55,27 +52,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory, base: dict[str, bytes]) -> P
 
 def usable(name: str) -> str:
     """Return the path of an engine, or skip the test."""
-    path = engines.program(name)
+    path = program(name)
     if path is None:
         pytest.skip(f"{name} is not installed")
-    return _with_one_version(path) if name == "crun" and engines.HYBRID.exists() else path
+    return path
 
 
-@cache
-def _with_one_version(crun: str) -> str:
-    """Return a crun that sees one version of cgroups: it refuses to start where both are mounted."""
-    wrapper = Path(tempfile.mkdtemp(prefix="cog-nix-crun-")) / "crun"
-    atexit.register(shutil.rmtree, wrapper.parent)
-    hidden = f"mount -t tmpfs none {engines.HYBRID.parent}"
-    wrapper.write_text(
-        f"""#!/bin/sh\nexec unshare --mount sh -c '{hidden} && exec "$0" "$@"' {crun} "$@"\n"""
-    )
-    wrapper.chmod(0o755)
-    wrapper.parent.chmod(0o755)
-    return str(wrapper)
-
-
-@pytest.fixture(params=engines.ENGINES)
+@pytest.fixture(params=ENGINES)
 def runtime(request: pytest.FixtureRequest, tmp_path: Path, shell: Path) -> BundleRuntime:
     """A runtime with each engine, that holds the image ``shell``."""
     made = BundleRuntime(tmp_path / "bundle", engine=usable(request.param))
@@ -136,7 +119,7 @@ def podman_host(podman_service: str, monkeypatch: pytest.MonkeyPatch) -> str:
     params=[
         pytest.param("docker", marks=pytest.mark.docker),
         "podman",
-        *engines.ENGINES,
+        *ENGINES,
     ]
 )
 def anywhere(request: pytest.FixtureRequest, shell: Path, tmp_path: Path) -> Iterator[Runtime]:

@@ -126,7 +126,7 @@ def test_flag_and_variable(
     arguments: list[str], variable: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(runtimes, "find", lambda name, _plugins: asked.append(name))
+    monkeypatch.setattr(runtimes, "find", lambda name, *_: asked.append(name))
     monkeypatch.setattr(runtimes, "_chosen", ["auto"])
     monkeypatch.setattr("cog_nix.cli.app.trust", lambda *_: {})
     monkeypatch.delenv("COG_NIX_RUNTIME", raising=False)

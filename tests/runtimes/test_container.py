@@ -18,8 +18,8 @@ from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.report import SilentReporter
 from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle import join, seccomp
-from cog_nix_hooks.bundle.engines import ENGINES
 from cog_nix_hooks.bundle.process import describe
+from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.docker.conftest import Store
 
@@ -178,7 +178,7 @@ def test_it_dies_with_its_owner_and_the_next_start_tidies_up(
         "time.sleep(60)\n"
     )
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'hooks'}"}
-    arguments = [sys.executable, "-c", code, str(runtime._store.root), str(runtime._engine), str(mark)]
+    arguments = [sys.executable, "-c", code, str(runtime._store.root), str(runtime._named_engine), str(mark)]
     with subprocess.Popen(arguments, env=env) as owner:
         assert wait_for((mark / "beat").exists)
         owner.kill()
@@ -261,25 +261,13 @@ def test_layers_look_the_same_however_they_are_joined(
 
 
 def test_overlayfs_is_chosen_where_it_works(tmp_path: Path) -> None:
-    assert join.choose(tmp_path) == "overlay"
+    assert join.choose(tmp_path, join.Isolation()) == "overlay"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nothing_mounts_layers_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(join, "_SCRIPTS", {**join._SCRIPTS, "overlay": "exit 1", "fuse": "exit 1"})
-    assert join.choose(tmp_path) == "copy"
-
-
-@pytest.mark.parametrize("missing", ["engines", "unshare"])
-def test_what_is_missing_is_named(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden = ("crun", "runc", "bwrap") if missing == "engines" else ("unshare",)
-    found = shutil.which
-    monkeypatch.setattr(
-        shutil, "which", lambda name, **options: None if name in hidden else found(name, **options)
-    )
-    said = BundleRuntime(tmp_path).available()
-    assert said is not None
-    assert ("apt-get install crun" if missing == "engines" else "needs unshare") in said
+    assert join.choose(tmp_path, join.Isolation()) == "copy"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cog_nix.errors import ImageError
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.layers import LayerStore
+from cog_nix_hooks.bundle.programs import Programs
 from tests.docker.conftest import Store, layer_tar
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_layer_becomes_a_folder_that_only_its_owner_reaches(tmp_path: Path) -> None:
-    layers = LayerStore(tmp_path / "store")
+    layers = LayerStore(tmp_path / "store", Programs())
     digest = unpack(layers, {"etc/a": b"a", "dev/null": b""})
     folder = layers.folder(digest)
     assert (folder / "etc/a").read_bytes() == b"a"
@@ -44,7 +45,7 @@ def test_a_layer_becomes_a_folder_that_only_its_owner_reaches(tmp_path: Path) ->
 
 
 def test_whiteouts_become_those_of_overlayfs(tmp_path: Path) -> None:
-    layers = LayerStore(tmp_path)
+    layers = LayerStore(tmp_path, Programs())
     folder = layers.folder(unpack(layers, {"etc/.wh.gone": b"", "opt/.wh..wh..opq": b"", "opt/new": b""}))
     gone = (folder / "etc/gone").stat()
     assert (stat.S_ISCHR(gone.st_mode), gone.st_rdev) == (True, 0)
@@ -58,7 +59,7 @@ def test_whiteouts_become_those_of_overlayfs(tmp_path: Path) -> None:
 )
 def test_what_is_no_layer_leaves_nothing(tmp_path: Path, cut: object) -> None:
     assert callable(cut)
-    layers = LayerStore(tmp_path)
+    layers = LayerStore(tmp_path, Programs())
     content = cut(layer_tar({"a": b"a" * 4096}))
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     with pytest.raises(ImageError, match="cannot be unpacked"):
@@ -67,7 +68,7 @@ def test_what_is_no_layer_leaves_nothing(tmp_path: Path, cut: object) -> None:
 
 
 def test_a_layer_that_the_image_does_not_name_is_refused(tmp_path: Path) -> None:
-    layers = LayerStore(tmp_path)
+    layers = LayerStore(tmp_path, Programs())
     with pytest.raises(ImageError, match="does not name"):
         layers.unpack(io.BytesIO(layer_tar({"a": b""})), {"sha256:0"}, lambda _count: None)
     assert names(tmp_path / "layers") == []

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 import pytest
 
-from conftest import EXAMPLES, ROOT, cog_nix
+from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +30,7 @@ ASKED = [
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built copy of examples/hello-world, loaded nowhere."""
-    copy = tmp_path_factory.mktemp("project") / "hello-world"
-    ignored = shutil.ignore_patterns(".cog", "result", "__pycache__")
-    shutil.copytree(EXAMPLES / "hello-world", copy, ignore=ignored)
+    copy = copy_project(EXAMPLES / "hello-world", tmp_path_factory.mktemp("project") / "hello-world")
     cog_nix("build", "--no-load", cwd=copy)
     return copy
 
@@ -88,7 +85,9 @@ print(list(Path(sys.argv[1], "containers").iterdir()))
 @pytest.mark.root
 @pytest.mark.parametrize("engine", ["", "bwrap"])
 @pytest.mark.parametrize("way", ["", "copy"])
-def test_a_plain_user_needs_no_daemon(project: Path, foreign: Path, engine: str, way: str) -> None:
+def test_a_plain_user_needs_no_daemon(
+    project: Path, foreign: Path, engine: str, way: str, readable_python: str
+) -> None:
     if engine and not shutil.which(engine):
         pytest.skip(f"{engine} is not installed")
     image = (project / "result").resolve()
@@ -99,7 +98,7 @@ def test_a_plain_user_needs_no_daemon(project: Path, foreign: Path, engine: str,
         shutil.copytree(part, modules / part.name)
     subprocess.run(["chmod", "-R", "a+rX", modules], check=True)
     env = {"PATH": os.environ["PATH"], "HOME": str(foreign), "PYTHONPATH": str(modules)}
-    python = [str(Path(sys.base_prefix, "bin/python3")), "-c", PLAIN]
+    python = [readable_python, "-c", PLAIN]
     done = subprocess.run(
         [*become, *python, str(foreign / "bundle"), str(image), engine, way],
         env=env,

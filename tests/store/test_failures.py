@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cog_nix.errors import NixError
+from cog_nix.namespaces.causes import Obstacle
+from cog_nix.store import failures
 from cog_nix.store.failures import explain
 
 _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' failed"
@@ -15,18 +17,6 @@ _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' fai
     [
         ("writing to file: No space left on device", "The disk is full.", "nix-collect-garbage"),
         ("database or disk is full", "The disk is full.", "nix-collect-garbage"),
-        (
-            "this system does not support the kernel namespaces that are required for sandboxing",
-            "Builds cannot be isolated here",
-            "unprivileged_userns",
-        ),
-        ("cloning builder process: Operation not permitted", "Builds cannot be isolated here", "privileged"),
-        ("unable to start build process: mounting /proc: Operation not permitted", "isolated", "seccomp"),
-        (
-            "setting up a private mount namespace: Operation not permitted",
-            "isolated",
-            "user.max_user_namespaces",
-        ),
         (
             "getting status of '/nix/var/nix/db': Permission denied",
             "This user may not write to the Nix store.",
@@ -54,10 +44,6 @@ _DRV = "builder for '/nix/store/a5fyyj1wnymc1ds1y95ic6apndnp912a-debian.drv' fai
     ids=[
         "disk-full",
         "database-full",
-        "no-namespaces",
-        "clone",
-        "proc",
-        "mount-namespace",
         "not-writable",
         "no-nix-folder",
         "locked-out",
@@ -73,6 +59,27 @@ def test_known_failures_say_what_to_do(said: str, sentence: str, hint: str) -> N
     assert sentence in error.message
     assert said.splitlines()[0] in error.message, "Nix's own words stay"
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "this system does not support the kernel namespaces that are required for sandboxing",
+        "cloning builder process: Operation not permitted",
+        "cloning builder process: No space left on device",
+        "unable to start build process: mounting /proc: Operation not permitted",
+        "setting up a private mount namespace: Operation not permitted",
+    ],
+    ids=["no-namespaces", "clone", "none-left", "proc", "mount-namespace"],
+)
+def test_builds_that_cannot_be_isolated(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")
+    monkeypatch.setattr(failures, "why_no_namespaces", lambda: obstacle)
+    error = explain(said)
+    assert error.message.splitlines() == ["They are forbidden.", f"  {said}"]
+    assert error.hint == obstacle.remedy
+    monkeypatch.setattr(failures, "why_no_namespaces", lambda: None)
+    assert "forbidden" not in explain(said).message, "what can be done here is no cause"
 
 
 def test_a_cause_is_found_in_the_builders_output() -> None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Runtime
+    from collections.abc import Iterable
+
+    from cog_nix.report import Reporter
+    from cog_nix.spec import Finding, Runtime
 
 NAME = "bundle"
 
@@ -19,11 +22,20 @@ def runtime_names() -> tuple[str, ...]:
 
 
 @hookimpl
-def provide_runtime(name: str) -> Runtime | None:
+def provide_runtime(name: str, reporter: Reporter) -> Runtime | None:
     """Offer the daemonless runtime under its name."""
     if name != NAME:
         return None
     from cog_nix.paths import cache_dir  # noqa: PLC0415 - most commands need no runtime
+    from cog_nix.programs import bring  # noqa: PLC0415
     from cog_nix_hooks.bundle.runtime import BundleRuntime  # noqa: PLC0415
 
-    return BundleRuntime(cache_dir() / NAME)
+    return BundleRuntime(cache_dir() / NAME, bring=lambda: bring("container", reporter))
+
+
+@hookimpl
+def diagnose() -> Iterable[Finding]:
+    """Tell what runs containers here without a daemon."""
+    from cog_nix_hooks.bundle import checks  # noqa: PLC0415 - only the doctor asks
+
+    return list(checks.diagnose())

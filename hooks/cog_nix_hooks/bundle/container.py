@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import devices, engines, join
+from cog_nix_hooks.bundle import devices, engines, join, rights
 from cog_nix_hooks.bundle.layers import lock, private, remove
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected, resize
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cog_nix.spec import ContainerRequest, Streams
+    from cog_nix_hooks.bundle.choice import Engine
     from cog_nix_hooks.bundle.images import ImageStore
     from cog_nix_hooks.bundle.process import Process
+    from cog_nix_hooks.bundle.programs import Programs
     from cog_nix_hooks.bundle.streams import Connection
 
 _STOP_SECONDS = 3
@@ -34,21 +36,22 @@ _POLL_SECONDS = 0.01
 
 
 def start_container(
-    store: ImageStore, request: ContainerRequest, *, engine: str, way: str
+    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str, programs: Programs
 ) -> BundleContainer:
     """Start a container.
 
     Args:
         store: where its image is.
         request: what to start.
-        engine: path of crun, runc or bwrap.
+        engine: what runs it.
         way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
+        programs: where ``nsenter`` is.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
         RuntimeFailure: it cannot be started.
     """
-    gpus = devices.find(request.gpus, engine)
+    gpus = devices.find(request.gpus, engine.path)
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     folder = store.root / "containers" / name
     with ExitStack() as stack:
@@ -66,8 +69,8 @@ def start_container(
         layers = [store.layers.folder(diff_id) for diff_id in image.diff_ids]
         process = describe(image, request, layers, name)
         command = [
-            *join.prepare(folder, layers, way),
-            *devices.equipped(engine, folder, gpus, engines.prepare(engine, folder, process, name)),
+            *join.prepare(folder, layers, way, engine.isolation),
+            *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
         ]
         connection = None
         if request.interactive or request.tty:
@@ -84,7 +87,7 @@ def start_container(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's Ctrl-C is for who watches
             )
-        return BundleContainer(running, process, connection, stack.pop_all())
+        return BundleContainer(running, process, connection, programs, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
@@ -106,6 +109,7 @@ class BundleContainer:
         running: the ``unshare`` around it, with whose end all of it ends.
         process: what runs in it.
         connection: its streams, when they were asked for.
+        programs: where ``nsenter`` is.
         resources: what to give back when it has ended.
     """
 
@@ -114,12 +118,14 @@ class BundleContainer:
         running: subprocess.Popen[bytes],
         process: Process,
         connection: Connection | None,
+        programs: Programs,
         resources: ExitStack,
     ) -> None:
         self._process = running
         self._port = process.port
         self._env = process.env
         self._connection = connection
+        self._programs = programs
         self._resources = resources
         self._log = _Log(running.stdout) if running.stdout else None
         self._cleanup = Cleanup(self._remove)
@@ -186,9 +192,9 @@ class BundleContainer:
         main = self._main(_START_SECONDS)
         if main is None:
             raise RuntimeFailure("The container's main process does not run.")
-        program = engines.program("nsenter") or "nsenter"  # the container's PATH is not ours
+        program = self._programs.path("nsenter")  # the container's PATH is not ours
         enter = [program, f"--target={main}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
-        if os.geteuid() != 0:
+        if not rights.mounts_as_root():
             enter += ["--user", "--preserve-credentials"]
         done = subprocess.run(
             [*enter, "--", *command],

@@ -1,10 +1,9 @@
-"""The programs that run a root file system: crun, runc, and bubblewrap where neither is there."""
+"""How crun, runc and bubblewrap are told to run a root file system."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +12,6 @@ from cog_nix_hooks.bundle.oci import CAPABILITIES, SHARED_MEMORY, binds, bundle_
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
-
-ENGINES = ("crun", "runc", "bwrap")
-"""Best first: crun starts in 10 ms, runc in 40, and bubblewrap knows no OCI bundles."""
-
-_ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where Debian puts runc; a plain user's PATH is without it."""
-HYBRID = Path("/sys/fs/cgroup/unified/cgroup.procs")
-"""With both versions of cgroups mounted, crun refuses to start anything."""
-
-
-def program(name: str) -> str | None:
-    """Return the path of a program of the system, or None."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_ADMIN_PATH}")
-
-
-def find_engine() -> str | None:
-    """Return the path of the best engine that is here, or None."""
-    usable = (name for name in ENGINES if not (name == "crun" and HYBRID.exists()))
-    return next((path for path in map(program, usable) if path), None)
 
 
 def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]:

@@ -7,48 +7,67 @@ are gone, whoever ended it.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
+from cog_nix_hooks.bundle.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PROC = 'set -e; mount -t proc proc /proc; cd "$1"; '
-_RUN = 'shift 2; exec "$@"'
+_BEFORE = """\
+set -e
+mount=$1; folder=$2; options=$3; hidden=$4
+shift 4
+"$mount" -t proc proc /proc
+[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
+cd "$folder"
+"""
 _SCRIPTS = {
-    "overlay": f'{_PROC} mount -t overlay overlay -o "userxattr,$2" rootfs; {_RUN}',
+    "overlay": _BEFORE + '"$mount" -t overlay overlay -o "userxattr,$options" rootfs; exec "$@"',
     # What it says of options that it ignores is no line of the model's. The shell stays, because crun would
     # wait for the end of fuse-overlayfs.
-    "fuse": f'{_PROC} said=$(fuse-overlayfs -o "$2" rootfs 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
-    'shift 2; set +e; "$@"; exit $?',
-    "copy": _PROC + _RUN,
+    "fuse": _BEFORE + 'said=$(fuse-overlayfs -o "$options" rootfs 2>&1) || { echo "$said" >&2; exit 1; }; '
+    'set +e; "$@"; exit $?',
+    "copy": _BEFORE + 'exec "$@"',
 }
 _LAYERS = "l"
 """A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
 
 
-def namespaces() -> list[str]:
-    """Return the command that starts another in namespaces of its own, and ends with this process.
+@dataclass(frozen=True)
+class Isolation:
+    """The programs that start others in namespaces, and what those do not see."""
 
-    The process ids' namespace is there for its end: whoever kills ``unshare`` kills all that run in it. A
-    plain user is root in there, and root of nothing else.
-    """
-    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    return command if os.geteuid() == 0 else [*command, "--user", "--map-root-user"]
+    setpriv: str = "setpriv"
+    unshare: str = "unshare"
+    mount: str = "mount"
+    hidden: str = ""
+    """A folder that is empty for them; none when empty."""
+
+    def command(self) -> list[str]:
+        """Return the command that starts another in namespaces of its own, and ends with this process.
+
+        The process ids' namespace is there for its end: whoever kills ``unshare`` kills all that run in it. A
+        plain user is root in there, and root of nothing else.
+        """
+        command = [self.setpriv, "--pdeathsig", "KILL", self.unshare, "--mount", "--pid", "--fork"]
+        command.append("--kill-child")
+        return command if rights.mounts_as_root() else [*command, "--user", "--map-root-user"]
 
 
-def why_not() -> str | None:
+def why_not(isolation: Isolation) -> str | None:
     """Return None when namespaces can be made here, otherwise what the kernel said."""
     try:
         subprocess.run(
-            [*namespaces(), "mount", "-t", "proc", "proc", "/proc"],
+            [*isolation.command(), isolation.mount, "-t", "proc", "proc", "/proc"],
             check=True,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -59,21 +78,22 @@ def why_not() -> str | None:
     return None
 
 
-def choose(folder: Path) -> str:
+def choose(folder: Path, isolation: Isolation) -> str:
     """Return how layers are joined below ``folder``: ``overlay``, ``fuse`` or ``copy``, the best that works.
 
     Args:
         folder: where containers are kept; what the kernel allows depends on its file system.
+        isolation: what they are joined in.
     """
     for way in ("overlay", "fuse"):
-        if way == "fuse" and not shutil.which("fuse-overlayfs"):
+        if way == "fuse" and not program("fuse-overlayfs"):
             continue
         trial = Path(tempfile.mkdtemp(prefix=".trial-", dir=folder))
         try:
             lower = [trial / "a", trial / "b"]
             for one in lower:
                 one.mkdir()
-            command = [*prepare(trial, lower, way), "true"]
+            command = [*prepare(trial, lower, way, isolation), "true"]
             tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if tried.returncode == 0:
                 return way
@@ -82,13 +102,14 @@ def choose(folder: Path) -> str:
     return "copy"
 
 
-def prepare(folder: Path, layers: Sequence[Path], way: str) -> list[str]:
+def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation) -> list[str]:
     """Prepare a container's folder; return the command that mounts ``rootfs`` in it and runs what follows.
 
     Args:
         folder: of the container, empty.
         layers: folders of the unpacked layers, from bottom to top.
         way: as :func:`choose` says.
+        isolation: what it is mounted in.
 
     Raises:
         RuntimeFailure: layers cannot be copied.
@@ -101,7 +122,8 @@ def prepare(folder: Path, layers: Sequence[Path], way: str) -> list[str]:
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))
     options = f"lowerdir={lower},upperdir=upper,workdir=work"
-    return [*namespaces(), "sh", "-c", _SCRIPTS[way], "sh", str(folder), options]
+    words = [isolation.mount, str(folder), options, isolation.hidden]
+    return [*isolation.command(), "sh", "-c", _SCRIPTS[way], "sh", *words]
 
 
 def copy(layers: Sequence[Path], root: Path) -> None:

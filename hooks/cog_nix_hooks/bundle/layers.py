@@ -15,14 +15,18 @@ import stat
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
+from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.compression import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from cog_nix_hooks.bundle.programs import Programs
 
 _CHUNK = 1 << 20
 _WHITEOUT = ".wh."
@@ -35,10 +39,12 @@ class LayerStore:
 
     Args:
         root: folder that holds them; only its owner may look into it, for layers carry setuid programs.
+        programs: where ``tar`` is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, programs: Programs) -> None:
         self.root = root
+        self._programs = programs
 
     def folder(self, diff_id: str) -> Path:
         """Return where the layer of this digest (``sha256:…``) is, or would be."""
@@ -59,14 +65,23 @@ class LayerStore:
         Raises:
             ImageError: it cannot be unpacked, or it is none of the wanted.
         """
+        with plain(stream) as tar:
+            return self.unpack_chunks(iter(partial(tar.read, _CHUNK), b""), wanted, advance)
+
+    def unpack_chunks(
+        self, tar: Iterable[bytes], wanted: Collection[str], advance: Callable[[int], None]
+    ) -> str:
+        """Unpack a tar that comes in pieces; otherwise as :meth:`unpack`.
+
+        Several layers may be unpacked at once.
+        """
         layers = self.root / "layers"
         private(self.root)
         layers.mkdir(exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
         try:
             beside.chmod(0o755)  # it becomes the image's root folder
-            with plain(stream) as tar:
-                digest = _extract(tar, beside, advance)
+            digest = _extract(self._programs.path("tar"), tar, beside, advance)
             if digest not in wanted:
                 raise ImageError(
                     f"The image holds a layer {digest} that it does not name.", hint="Build it again."
@@ -95,11 +110,11 @@ class LayerStore:
                     remove(folder)
 
 
-def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
-    command = ["tar", "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
+def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Callable[[int], None]) -> str:
+    command = [program, "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
-    if os.geteuid() == 0:
+    if rights.mounts_as_root():
         command += ["--same-owner", "--xattrs", "--xattrs-include=security.capability"]
     else:
         command += ["--no-same-owner"]
@@ -110,7 +125,7 @@ def _extract(stream: IO[bytes], folder: Path, advance: Callable[[int], None]) ->
     ):
         assert tar.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         try:
-            while chunk := stream.read(_CHUNK):
+            for chunk in chunks:
                 digest.update(chunk)
                 tar.stdin.write(chunk)
                 advance(len(chunk))
@@ -149,7 +164,7 @@ def private(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder with all in it, also where an image or overlayfs took its owner's permissions away."""
-    if os.geteuid() != 0:
+    if not rights.mounts_as_root():
         folder.chmod(0o700)
         for parent, names, _ in os.walk(folder):
             for path in (Path(parent, name) for name in names):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.lookup import has_program
 from cog_nix_hooks.bundle.users import User, find_user
 
@@ -77,7 +77,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         env.setdefault("TERM", "xterm")
     env.update(request.env)
     port = _tell_where(args, env, request, (address, port))
-    if os.geteuid() != 0 and (user.uid, user.gid) != (0, 0):
+    if not rights.mounts_as_root() and (user.uid, user.gid) != (0, 0):
         raise RuntimeFailure(
             f"The image {request.image} runs as the user {user.uid}, which only root can become.",
             hint="Run it as root, or with --runtime docker.",

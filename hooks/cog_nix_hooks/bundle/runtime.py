@@ -6,20 +6,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ImageError, RuntimeFailure
-from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle import join
+from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.images import ImageStore
-from cog_nix_hooks.bundle.layers import private
+from cog_nix_hooks.bundle.programs import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cog_nix.report import Reporter
     from cog_nix.spec import ContainerRequest
+    from cog_nix_hooks.bundle.choice import Reason
     from cog_nix_hooks.bundle.container import BundleContainer
     from cog_nix_hooks.bundle.images import HeldImage
-
-_NEEDED = ("setpriv", "unshare", "mount", "tar")
 
 
 class BundleRuntime:
@@ -29,36 +29,49 @@ class BundleRuntime:
         root: folder for layers, images and containers.
         engine: path of the program that runs containers; None: the best that is here.
         way: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
+        bring: returns a folder of programs for a machine that lacks them; None: nobody brings any.
     """
 
     name = "bundle"
     title = "a container"
     shares_network = True
 
-    def __init__(self, root: Path, *, engine: str | None = None, way: str | None = None) -> None:
-        self._store = ImageStore(root)
-        self._engine = engine
+    def __init__(
+        self,
+        root: Path,
+        *,
+        engine: str | None = None,
+        way: str | None = None,
+        bring: Callable[[], Path | None] | None = None,
+    ) -> None:
+        self._programs = Programs(bring)
+        self._store = ImageStore(root, self._programs)
+        self._named_engine = engine
         self._given_way = way
 
     @cached_property
+    def _decision(self) -> Engine | tuple[Reason, ...]:
+        return decide(self._store.root, self._programs, self._named_engine)
+
+    def _engine(self) -> Engine:
+        """Return what runs containers here.
+
+        Raises:
+            RuntimeFailure: nothing does.
+        """
+        if isinstance(self._decision, Engine):
+            return self._decision
+        raise RuntimeFailure(self.available() or "Nothing here runs containers.")
+
+    @cached_property
     def _way(self) -> str:
-        if self._given_way:
-            return self._given_way
-        containers = self._store.root / "containers"
-        private(self._store.root)
-        private(containers)
-        return join.choose(containers)
+        return self._given_way or join.choose(self._store.root / "containers", self._engine().isolation)
 
     def available(self) -> str | None:
         """Return None when containers can run here, otherwise why not, in a sentence."""
-        missing = [name for name in _NEEDED if not engines.program(name)]
-        if missing:
-            return f"The daemonless runtime needs {', '.join(missing)} (Debian's util-linux, mount and tar)."
-        if not (self._engine or engines.find_engine()):
-            return "The daemonless runtime needs crun, runc or bubblewrap (`sudo apt-get install crun`)."
-        if why := join.why_not():
-            return f"The daemonless runtime cannot make namespaces here: {why}"
-        return None
+        if isinstance(self._decision, Engine):
+            return None
+        return " ".join(f"{reason.message} What helps: {reason.remedy}" for reason in self._decision)
 
     def image_id(self, reference: str) -> str | None:
         """Return the id of a held image, or None."""
@@ -101,7 +114,6 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
-        engine = self._engine or engines.find_engine()
-        if engine is None:
-            raise RuntimeFailure(self.available() or "There is nothing to run containers with.")
-        return start_container(self._store, request, engine=engine, way=self._way)
+        return start_container(
+            self._store, request, engine=self._engine(), way=self._way, programs=self._programs
+        )

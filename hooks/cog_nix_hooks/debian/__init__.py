@@ -8,6 +8,8 @@ from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Literal
 
     from cog_nix.spec import (
         Context,
@@ -49,8 +51,16 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
 
 
 @hookimpl
+def provide_programs(name: Literal["nix", "container"], context: Context) -> Path | None:
+    """Offer Debian's own, unpacked in the cache."""
+    from .programs import provide  # noqa: PLC0415
+
+    return provide(name, context)
+
+
+@hookimpl
 def diagnose(context: Context) -> Iterable[Finding]:
-    """Tell whether the archive can be reached."""
+    """Tell whether the archive can be reached, and what was fetched of cog-nix's own programs."""
     from .checks import diagnose as look  # noqa: PLC0415
 
-    return [look(context)]
+    return look(context)

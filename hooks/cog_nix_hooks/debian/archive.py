@@ -6,8 +6,10 @@ main.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from cog_nix.spec import Context
 
 COMPONENT = "main"
+_CONTENTS_MAX_AGE = 3600.0
+"""Seconds for which a Contents index that no signature covers is not asked for again."""
 _RELEASE_MAX_AGE = 300.0
 """Seconds: one locking asks several times, and must see one state of the archive."""
 
@@ -132,10 +136,24 @@ def check_mirror(suite: str, context: Context, environment: Mapping[str, str] | 
     return archive.origin
 
 
+@dataclass(frozen=True)
+class ContentsFile:
+    """A suite's Contents index: which package has which file."""
+
+    source: Path | bytes
+    """Gzipped."""
+    sha256: str
+    signed: bool
+    """Whether it is the one that the Release file names. Otherwise it is no more than a hint."""
+
+
 def fetch_contents(
     suite: str, context: Context, environment: Mapping[str, str] | None = None
-) -> tuple[Path, str] | None:
-    """Fetch a suite's Contents index: which package has which file.
+) -> ContentsFile | None:
+    """Fetch a suite's Contents index.
+
+    Mirrors bring it up to date apart from the other indexes, and some stay behind for weeks. Then what they
+    have is returned as it is, and it is the caller's to look whether a package has what the index says.
 
     Args:
         suite: Debian's name for it.
@@ -143,11 +161,11 @@ def fetch_contents(
         environment: variables of the process; None: the real ones.
 
     Returns:
-        The file, gzipped, and its sha256; None when the mirror has none (a partial one).
+        The index; None when the mirror has none (a partial one).
 
     Raises:
         LockError: there is no mirror, keyring or suite, or a signature is wrong.
-        FetchError: the index cannot be fetched, or has another hash than the signed one.
+        FetchError: the mirror does not answer.
     """
     variables = os.environ if environment is None else environment
     archive = find_archive(context.settings.debian, variables)
@@ -155,13 +173,20 @@ def fetch_contents(
     file = pocket.release.files.get(f"{COMPONENT}/Contents-{ARCHITECTURE}.gz")
     if file is None:
         return None
+    pocket = replace(pocket, file=file)
+    if pocket.release.by_hash:
+        with suppress(FetchError):
+            found = context.fetcher.artifacts([pocket.artifact(by_hash=True)])
+            return ContentsFile(found[file.sha256], file.sha256, signed=True)
     try:
-        return _fetch([replace(pocket, file=file)], context)[0], file.sha256
+        data = context.fetcher.text(pocket.artifact(by_hash=False).url, max_age=_CONTENTS_MAX_AGE)
     except FetchError as error:
         # A partial mirror may carry Debian's Release file without all that it names.
-        if _is_refusal(error):
+        if is_refusal(error):
             return None
         raise
+    sha256 = hashlib.sha256(data).hexdigest()
+    return ContentsFile(data, sha256, signed=sha256 == file.sha256)
 
 
 def _main_pocket(
@@ -213,10 +238,10 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
-    return _is_refusal(error)
+    return is_refusal(error)
 
 
-def _is_refusal(error: FetchError) -> bool:
+def is_refusal(error: FetchError) -> bool:
     """Tell whether the mirror said clearly that it has no such file."""
     status = getattr(error, "status", None)
     return (

@@ -8,6 +8,7 @@ cores: 1.7 s to read trixie's, 12.7 MB to fetch.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import sqlite3
@@ -34,6 +35,10 @@ _LINE = re.compile(
 )
 
 
+class BrokenIndexError(LockError):
+    """What is no Contents index, and nobody has vouched for."""
+
+
 class Contents:
     """The libraries of a suite; a context manager that closes the file behind it."""
 
@@ -55,15 +60,17 @@ class Contents:
         return tuple(row[0] for row in rows)
 
 
-def open_contents(index: Path, *, sha256: str, cache_dir: Path) -> Contents:
+def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: bool = True) -> Contents:
     """Open a Contents file, reading it the first time it is seen.
 
     Args:
-        index: the file, gzipped.
-        sha256: its hash, already verified.
+        index: the file or what is in it, gzipped.
+        sha256: its hash.
         cache_dir: where the table is kept.
+        signed: whether the hash is one that the archive names.
 
     Raises:
+        BrokenIndexError: the file cannot be read as a Contents index, and the hash is anybody's.
         LockError: the file cannot be read as a Contents index, or the table not written.
     """
     database = cache_dir / f"contents-{_FORMAT}-{sha256}.sqlite"
@@ -80,8 +87,10 @@ def open_contents(index: Path, *, sha256: str, cache_dir: Path) -> Contents:
                 hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
             ) from error
         except (OSError, EOFError, zlib.error, ValueError) as error:
-            raise LockError(
-                f"{index}: the Contents index cannot be read: {error}",
+            place = f"{index}: " if isinstance(index, Path) else ""
+            kind = LockError if signed else BrokenIndexError
+            raise kind(
+                f"{place}the Contents index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
             ) from error
         finally:
@@ -98,7 +107,7 @@ def _forget_others(database: Path) -> None:
             table.unlink(missing_ok=True)
 
 
-def _write_table(index: Path, database: Path) -> None:
+def _write_table(index: Path | bytes, database: Path) -> None:
     with closing(sqlite3.connect(database)) as table, table:
         # The file becomes visible only when complete, so a journal would only cost time.
         table.execute("PRAGMA journal_mode = OFF")
@@ -107,7 +116,7 @@ def _write_table(index: Path, database: Path) -> None:
         table.execute("CREATE INDEX by_soname ON libraries (soname)")
 
 
-def _rows(index: Path) -> Iterator[tuple[str, str]]:
+def _rows(index: Path | bytes) -> Iterator[tuple[str, str]]:
     for block in _blocks(index):
         for soname, locations in _LINE.findall(block):
             for location in locations.decode().split(","):
@@ -115,10 +124,10 @@ def _rows(index: Path) -> Iterator[tuple[str, str]]:
                 yield soname.decode(), location.rpartition("/")[2]
 
 
-def _blocks(index: Path) -> Iterator[bytes]:
+def _blocks(index: Path | bytes) -> Iterator[bytes]:
     """Yield the text in pieces of whole lines."""
     rest = b""
-    with gzip.open(index) as file:
+    with gzip.open(index if isinstance(index, Path) else io.BytesIO(index)) as file:
         while chunk := file.read(_CHUNK):
             whole, _, rest = (rest + chunk).rpartition(b"\n")
             yield whole

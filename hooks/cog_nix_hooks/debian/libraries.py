@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cog_nix.errors import FetchError
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
 from .companions import COMPILED, LINKED, LOADED, STARTED, is_from_host, is_optional
-from .contents import open_contents
+from .contents import BrokenIndexError, open_contents
 from .provided import provided
+from .resolve import as_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,22 +43,62 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     started = [*_started(request), *(_compiled(request) if context.settings.gpu.compiler else ())]
     if not linked and not loaded:
         return LibraryResolution(tuple(started), ())
-    index = fetch_contents(request.suite, context)
+    wanted = [*linked, *loaded]
+    index = _index(request.suite, wanted, context)
     if index is None:
-        context.reporter.warn(
-            f"The Debian mirror has no Contents index of {request.suite}: libraries that nobody named are "
-            "not looked for. Name them under build.system_packages."
-        )
         return LibraryResolution(tuple(started), ())
-    with (
-        open_contents(index[0], sha256=index[1], cache_dir=cache) as contents,
-        open_suite(request.suite, context) as suite,
-    ):
-        chooser = _Chooser(contents, suite.catalogue, request.present)
+    with index[0] as contents, open_suite(request.suite, context) as suite:
+        confirm = None if index[1] else _Confirmation(context)
+        chooser = _Chooser(contents, suite.catalogue, request.present, confirm)
         found = [*chooser.look_up(linked), *chooser.look_up(loaded)]
         known = {each.need.soname for each in found} | chooser.there
     missing = [need for need in linked if need.soname not in known]
     return LibraryResolution((*found, *started), tuple(missing))
+
+
+def _index(suite: str, wanted: Sequence[LibraryNeed], context: Context) -> tuple[Contents, bool] | None:
+    """Open the Contents index, and tell whether it is signed; where there is none, say what that means."""
+    names = ", ".join(dict.fromkeys(need.soname for need in wanted))
+    advice = f"Not looked up: {names}. Name their packages under build.system_packages, or lock again later."
+    try:
+        index = fetch_contents(suite, context)
+        if index is None:
+            context.reporter.warn(f"The Debian mirror has no Contents index of {suite}. {advice}")
+            return None
+        contents = open_contents(
+            index.source, sha256=index.sha256, cache_dir=context.cache_dir / "debian", signed=index.signed
+        )
+    except (FetchError, BrokenIndexError) as error:
+        context.reporter.warn(f"The Contents index of {suite} cannot be had: {error.message}\n{advice}")
+        return None
+    if not index.signed:
+        context.reporter.warn(
+            f"The Debian mirror's Contents index of {suite} is not the one that its Release file names: "
+            f"one of the two is out of date. Looked up in it, and then in the packages themselves: {names}."
+        )
+    return contents, index.signed
+
+
+class _Confirmation:
+    """Looks into packages, where the index that names them may be anybody's.
+
+    Args:
+        context: fetches them; they are the archive's own, by the signed index of packages.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def has(self, package: Package, soname: str) -> bool:
+        """Tell whether a package has a library.
+
+        Raises:
+            LockError: the package cannot be read.
+            FetchError: it cannot be fetched.
+        """
+        deb = as_locked(package)
+        files = self._context.fetcher.artifacts([deb.artifact])
+        return soname in provided([deb], files, self._context.cache_dir / "debian")
 
 
 def _counts(need: LibraryNeed) -> bool:
@@ -99,11 +141,19 @@ class _Chooser:
         contents: which packages have it.
         catalogue: what there is.
         present: what is in the image.
+        confirmation: looks whether a package has what the index says; None: the index is the archive's.
     """
 
-    def __init__(self, contents: Contents, catalogue: Catalogue, present: Sequence[Deb]) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        catalogue: Catalogue,
+        present: Sequence[Deb],
+        confirmation: _Confirmation | None = None,
+    ) -> None:
         self._contents = contents
         self._catalogue = catalogue
+        self._confirmation = confirmation
         self._present = {deb.package for deb in present}
         self._known: dict[str, str] = {}
         self.there: set[str] = set()
@@ -125,7 +175,10 @@ class _Chooser:
         packages = [found[0] for name in names if (found := self._catalogue.named(name))]
         possible = [package for package in packages if not self._conflicts(package)]
         ranked = sorted(possible, key=lambda package: self._rank(package, soname))
-        return ranked[0].name if ranked else ""
+        return next((package.name for package in ranked if self._has(package, soname)), "")
+
+    def _has(self, package: Package, soname: str) -> bool:
+        return self._confirmation is None or self._confirmation.has(package, soname)
 
     def _conflicts(self, package: Package) -> bool:
         return any(relation.name in self._present for relation in package.rejects if not relation.operator)

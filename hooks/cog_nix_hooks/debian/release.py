@@ -22,6 +22,8 @@ _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
+SHIPPED = Path(__file__).with_name("archive-keys.pgp")
+"""The same file of the package debian-archive-keyring 2025.1: the keys of Debian 11, 12 and 13."""
 _GET_KEYRING = (
     "Install Debian's archive keys (apt-get install debian-archive-keyring), or set COG_NIX_DEBIAN_KEYRING "
     "to a file that holds the keys of your mirror."
@@ -63,22 +65,16 @@ class Release:
 
 
 def find_keyring(environment: Mapping[str, str], keyrings: Sequence[Path] = _KEYRINGS) -> Path:
-    """Find the file with Debian's archive keys.
+    """Find the file with Debian's archive keys: a named one, this machine's, or the one that comes along.
 
     Raises:
-        LockError: there is none.
+        LockError: the one that is named is not there.
     """
     if chosen := environment.get(KEYRING_VARIABLE):
         if not Path(chosen).is_file():
             raise LockError(f"{KEYRING_VARIABLE} names a file that is not there: {chosen}", hint=_GET_KEYRING)
         return Path(chosen)
-    for keyring in keyrings:
-        if keyring.is_file():
-            return keyring
-    raise LockError(
-        "Debian's archive keys are not on this machine, so the archive's signatures cannot be checked.",
-        hint=_GET_KEYRING,
-    )
+    return next((keyring for keyring in keyrings if keyring.is_file()), SHIPPED)
 
 
 def read_release(data: bytes, *, url: str, asked: str, keyring: Path, now: datetime | None = None) -> Release:
@@ -114,6 +110,8 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
 
     try:
         certificates = pysequoia.Cert.split_bytes(keyring.read_bytes())
+        if keyring in _KEYRINGS:  # an old system's lacks the keys of a newer Debian
+            certificates += pysequoia.Cert.split_bytes(SHIPPED.read_bytes())
     except (OSError, RuntimeError) as error:
         raise LockError(f"{keyring}: not a keyring: {_first_line(error)}", hint=_GET_KEYRING) from error
 

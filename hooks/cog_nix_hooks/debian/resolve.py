@@ -77,7 +77,7 @@ def _one(name: str, request: SystemRequest, catalogue: Catalogue) -> Deb:
             hint="A mirror may lack a component: name one that has it in [debian] mirror of cog-nix.toml.",
         )
     pinned = (one for one in versions if one.version == request.pins.get(name))
-    return _written(next(pinned, versions[0]))
+    return as_locked(next(pinned, versions[0]))
 
 
 def _solve(
@@ -110,10 +110,16 @@ def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple
 
 
 def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
-    return _written(package, _pulled_in(package, everything, solver))
+    return as_locked(package, _pulled_in(package, everything, solver))
 
 
-def _written(package: Package, depends: tuple[str, ...] = ()) -> Deb:
+def as_locked(package: Package, depends: tuple[str, ...] = ()) -> Deb:
+    """Return a package of an index as the lock names it.
+
+    Args:
+        package: of the index.
+        depends: names of the packages that meet its dependencies.
+    """
     return Deb(
         package.name,
         package.version,

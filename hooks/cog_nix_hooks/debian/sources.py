@@ -4,13 +4,16 @@ The code knows no mirror. In this order:
 
 1. ``[debian] mirror`` and ``security_mirror`` in cog-nix.toml;
 2. the environment: ``COG_NIX_DEBIAN_MIRROR`` and ``COG_NIX_DEBIAN_SECURITY_MIRROR``;
-3. apt's sources on this machine.
+3. apt's sources on this machine, when they have Debian and not one of its descendants;
+4. :data:`DEFAULTS`, which is written when a wheel is built, or cog-nix is installed from a checkout: what the
+   first three say there and then.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,6 +33,7 @@ HOW_TO_SET = (
     "Debian mirror (the folder that holds dists/ and pool/)."
 )
 
+DEFAULTS = Path(__file__).with_name("mirrors.json")
 _APT = Path("/etc/apt")
 _CODENAMES = ("bullseye", "bookworm", "trixie", "forky", "sid")
 _ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
@@ -59,20 +63,35 @@ class _Source:
     keyring: str
 
     @property
+    def _signed_by_debian(self) -> bool:
+        return "debian-archive" in self.keyring
+
+    @property
+    def _by_codename(self) -> bool:
+        return any(suite.removesuffix(_SECURITY_SUFFIX) in _CODENAMES for suite in self.suites)
+
+    @property
     def rank(self) -> tuple[bool, bool]:
         """Order of trust that this is Debian's archive and not another that uses its suite names."""
-        signed_by_debian = "debian-archive" in self.keyring
-        by_codename = any(suite.removesuffix(_SECURITY_SUFFIX) in _CODENAMES for suite in self.suites)
-        return (not signed_by_debian, not by_codename)
+        return (not self._signed_by_debian, not self._by_codename)
+
+    @property
+    def may_be_debian(self) -> bool:
+        """Whether more than an alias speaks for Debian: other archives have a suite ``stable``, too."""
+        folder = urlsplit(self.uri).path.rpartition("/")[2]
+        return self._signed_by_debian or self._by_codename or folder.startswith("debian")
 
 
-def find_archive(settings: DebianSettings, environment: Mapping[str, str], apt: Path = _APT) -> Archive:
+def find_archive(
+    settings: DebianSettings, environment: Mapping[str, str], apt: Path = _APT, defaults: Path = DEFAULTS
+) -> Archive:
     """Find the archive's base URLs.
 
     Args:
         settings: the ``[debian]`` table.
         environment: variables of the process.
         apt: apt's configuration folder.
+        defaults: a file that names mirrors where nothing else does.
 
     Raises:
         LockError: nothing names a mirror.
@@ -85,18 +104,28 @@ def find_archive(settings: DebianSettings, environment: Mapping[str, str], apt: 
     sources = sorted(_usable(apt), key=lambda source: source.rank)
     mains = [source.uri for source in sources if any(map(is_debian, source.suites))]
     securities = [source.uri for source in sources if any(map(_is_security, source.suites))]
-    if not mains:
-        raise LockError(
-            f"No Debian mirror is known: apt's sources on this machine ({apt}) name none.",
-            hint=HOW_TO_SET,
-        )
-    return _configured(mains[0], security or next(iter(securities), None), "this machine's apt sources")
+    if mains:
+        found = security or next(iter(securities), None)
+        return _configured(mains[0], found, "this machine's apt sources")
+    if default := _default(defaults):
+        return default
+    raise LockError(
+        f"No Debian mirror is known: apt's sources on this machine ({apt}) name none.", hint=HOW_TO_SET
+    )
 
 
 def _configured(main: str, security: str | None, origin: str) -> Archive:
     base = main.rstrip("/")
     # Mirrors that carry both keep them side by side, as debian and debian-security.
     return Archive(base, security.rstrip("/") if security else f"{base}{_SECURITY_SUFFIX}", origin)
+
+
+def _default(path: Path) -> Archive | None:
+    try:
+        named = json.loads(path.read_bytes())
+        return Archive(named["mirror"], named["security_mirror"], "the default")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def is_debian(suite: str) -> bool:
@@ -112,7 +141,9 @@ def _usable(apt: Path) -> Iterator[_Source]:
     for source in _read_all(apt):
         uri = _follow_mirror_list(source.uri)
         if uri and urlsplit(uri).scheme in ("http", "https", "file") and "main" in source.components:
-            yield _Source(uri.rstrip("/"), source.suites, source.components, source.keyring)
+            found = replace(source, uri=uri.rstrip("/"))
+            if found.may_be_debian:
+                yield found
 
 
 def _follow_mirror_list(uri: str) -> str | None:

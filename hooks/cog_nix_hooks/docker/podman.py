@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import RuntimeFailure
 from cog_nix.paths import cache_dir
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix_hooks.docker import podman_trial
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint
 from cog_nix_hooks.docker.engine import sdk_client
@@ -34,6 +35,8 @@ _IDLE_SECONDS = 60
 """So long a service that we started waits for the next command."""
 _START_SECONDS = 20
 _UNIX = "unix://"
+_SOCKET = "podman.sock"
+"""In the cache: of the service that we start."""
 _GATEWAY = "host-gateway"
 _KNOWS_GATEWAY = (5,)
 """Podman's first major version that surely knows Docker's name for the address of the host."""
@@ -52,14 +55,17 @@ class PodmanRuntime(DockerRuntime):
         Raises:
             RuntimeFailure: there is no Podman, or its service does not start.
         """
-        return find_service(os.environ) or start_service(cache_dir() / "podman.sock")
+        return find_service(os.environ) or start_service(cache_dir() / _SOCKET)
 
     def available(self) -> str | None:
-        """Return None when Podman answers, otherwise why not, in a sentence."""
+        """Return None when Podman answers and, where we start its service, can start a container."""
+        ours = cache_dir() / _SOCKET
         try:
-            self.endpoint  # noqa: B018 - finding it may fail
+            endpoint = self.endpoint
         except RuntimeFailure as error:
             return error.message
+        if endpoint.socket_path == str(ours) and (why := podman_trial.why_not(ours.parent)):
+            return why
         return super().available()
 
     def start(self, request: ContainerRequest) -> Container:
@@ -99,8 +105,8 @@ class PodmanRuntime(DockerRuntime):
         return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
-        """Take an image from the store. Podman reads whole archives only."""
-        return load_image(self._engine, image, tags, reporter, whole=True)
+        """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
+        return load_image(self._engine, image, tags, reporter, podman=True)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:

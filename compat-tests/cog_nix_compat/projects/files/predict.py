@@ -1,9 +1,9 @@
-"""Takes files and gives files."""
+"""Takes files and gives files. Written with the names that cog had first and most published models have."""
 
 import tempfile
 from typing import Optional
 
-from cog import BaseModel, BaseRunner, Input, Path
+from cog import BaseModel, BasePredictor, Input, Path
 
 
 class Output(BaseModel):
@@ -14,8 +14,8 @@ class Output(BaseModel):
     nothing: Optional[Path]
 
 
-class Runner(BaseRunner):
-    def run(
+class Predictor(BasePredictor):
+    def predict(
         self,
         file: Path = Input(description="A file"),
         others: list[Path] = Input(description="More files", default=[]),

@@ -1,0 +1,36 @@
+"""Whether builds and containers can have namespaces here, and where not, what forbids them and what helps.
+
+A build, and a container without a daemon, run in a user namespace with mounts and processes of its own
+(user_namespaces(7)). :func:`why_no_namespaces` tries that and looks for the cause where it fails. Whoever has
+to tell a user says what it returns.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from cog_nix.namespaces import program
+from cog_nix.namespaces.causes import Failure, explain
+from cog_nix.namespaces.surroundings import Surroundings
+from cog_nix.processes import run
+
+if TYPE_CHECKING:
+    from cog_nix.namespaces.causes import Obstacle
+
+
+def why_no_namespaces() -> Obstacle | None:
+    """Try to make namespaces as builds and containers do; return None when it works, otherwise why not.
+
+    It is asked when something has failed, and by ``cog-nix doctor``: it takes about 50 ms.
+    """
+    failure = attempt()
+    return explain(failure, Surroundings()) if failure else None
+
+
+def attempt() -> Failure | None:
+    """Try it; return what failed, or None."""
+    with tempfile.TemporaryDirectory(prefix="cog-nix-") as folder:
+        said = run([sys.executable, "-I", "-S", program.__file__, folder]).stdout.split()
+    return Failure(said[0], int(said[1])) if said else None

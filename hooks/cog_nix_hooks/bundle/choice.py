@@ -1,0 +1,185 @@
+"""What can run containers here, and why not: one decision, which everything else asks.
+
+Engines differ in what they put up with (crun up to 1.21 refuses to start where both versions of cgroups are
+mounted), and so do machines. So nothing is concluded from versions or files: a container in which nothing
+happens is started, and what worked is remembered for as long as the machine runs and its programs stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from cog_nix.errors import CogNixError
+from cog_nix.files import write_atomically
+from cog_nix.namespaces import why_no_namespaces
+from cog_nix.namespaces.causes import Obstacle
+from cog_nix_hooks.bundle import join, rights, trial
+from cog_nix_hooks.bundle.join import Isolation
+from cog_nix_hooks.bundle.layers import private
+from cog_nix_hooks.bundle.programs import ENGINES, program
+
+if TYPE_CHECKING:
+    from cog_nix_hooks.bundle.programs import Programs
+
+_NEEDED = ("setpriv", "unshare", "mount", "tar", "nsenter")
+_HIDDEN = ("", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+"""What an engine does not see, tried in this order: containers are in no cgroup of their own."""
+_PACKAGES = {"crun": "crun", "runc": "runc", "bwrap": "bubblewrap"}
+"""Debian's, which bring the engines."""
+_MEMORY = "engine.json"
+_UNKNOWN = "Run it as another user, or on another machine."
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_MOUNTS = Path("/proc/self/ns/mnt")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs containers here."""
+
+    path: str
+    isolation: Isolation
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Programs that are not here."""
+
+    programs: tuple[str, ...]
+    remedy: ClassVar[str] = "sudo apt-get install util-linux mount tar"
+
+    @property
+    def message(self) -> str:
+        """What is missing, in a sentence."""
+        return f"A container cannot be started without {', '.join(self.programs)}, which are not installed."
+
+
+@dataclass(frozen=True)
+class NoEngine:
+    """None of the engines is here."""
+
+    remedy: ClassVar[str] = "sudo apt-get install crun"
+    message: ClassVar[str] = "None of crun, runc and bubblewrap is installed."
+
+
+@dataclass(frozen=True)
+class Refuses:
+    """An engine that is here and starts nothing."""
+
+    path: str
+    said: str
+
+    @property
+    def message(self) -> str:
+        """Which engine, and its words."""
+        return f"{Path(self.path).name} is installed and starts no container: {self.said}"
+
+    @property
+    def remedy(self) -> str:
+        """The other engines."""
+        others = (_PACKAGES[name] for name in ENGINES if name != Path(self.path).name)
+        return f"sudo apt-get install {' '.join(others)}"
+
+
+@dataclass(frozen=True)
+class NotBrought:
+    """cog-nix would bring an engine, and cannot."""
+
+    message: str
+    remedy: str
+
+
+Reason = Missing | NoEngine | Refuses | Obstacle | NotBrought
+
+
+def decide(root: Path, programs: Programs, named: str | None = None) -> Engine | tuple[Reason, ...]:
+    """Return what runs containers here, or why nothing does.
+
+    Args:
+        root: the runtime's folder.
+        programs: where programs are, and who brings some; those are the last that are tried.
+        named: path of an engine that was chosen already.
+    """
+    private(root)
+    private(root / "containers")
+    key = _circumstances(named)
+    if remembered := _remembered(root, key):
+        return remembered
+    found = _on_machine(root / "containers", [named] if named else [*filter(None, map(program, ENGINES))])
+    if isinstance(found, tuple) and not named:
+        found = _brought(root / "containers", programs, found)
+    if isinstance(found, Engine):
+        _remember(root, key, found)
+    return found
+
+
+def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, ...]:
+    if missing := tuple(name for name in _NEEDED if not program(name)):
+        return (Missing(missing),)
+    return _first_that_works(containers, engines, Isolation()) if engines else (NoEngine(),)
+
+
+def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -> Engine | tuple[Reason, ...]:
+    """Return the engine that cog-nix brings, unless what is in the way is in its way too."""
+    if any(isinstance(reason, Obstacle) for reason in before):
+        return before
+    try:
+        folder = programs.brought
+    except CogNixError as error:
+        return (*before, NotBrought(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+    if folder is None:
+        return before
+    isolation = Isolation(*(programs.path(name) for name in ("setpriv", "unshare", "mount")))
+    engines = [str(folder / name) for name in ENGINES if (folder / name).exists()]
+    found = _first_that_works(containers, engines, isolation)
+    return found if isinstance(found, Engine) else (*before, *found)
+
+
+def _first_that_works(
+    containers: Path, engines: list[str], isolation: Isolation
+) -> Engine | tuple[Reason, ...]:
+    if said := join.why_not(isolation):
+        return (why_no_namespaces() or Obstacle("unknown", f"Mounts cannot be made here: {said}", _UNKNOWN),)
+    reasons: list[Reason] = []
+    for path in engines:
+        said = ""
+        for hidden in _HIDDEN:
+            if not Path(hidden or "/").is_dir():
+                continue
+            tried = replace(isolation, hidden=hidden)
+            why = trial.why_not(path, tried, containers)
+            if why is None:
+                return Engine(path, tried)
+            said = said or why
+        reasons.append(Refuses(path, said))
+    return tuple(reasons)
+
+
+def _circumstances(named: str | None) -> str:
+    """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
+    seen: list[object] = [named, os.geteuid(), rights.mounts_as_root()]
+    with suppress(OSError):
+        seen += [_BOOT.read_text(encoding="ascii").strip(), str(_MOUNTS.readlink())]
+    for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):
+        with suppress(OSError):
+            status = Path(name).stat()
+            seen.append([name, status.st_mtime_ns, status.st_size])
+    return json.dumps(seen)
+
+
+def _remembered(root: Path, key: str) -> Engine | None:
+    try:
+        known = json.loads((root / _MEMORY).read_bytes())
+        found = Engine(known["path"], Isolation(**known["isolation"])) if known["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if found and Path(found.path).exists() else None
+
+
+def _remember(root: Path, key: str, found: Engine) -> None:
+    with suppress(CogNixError, OSError):  # the next start tries again
+        write_atomically(root / _MEMORY, json.dumps({"key": key, **asdict(found)}).encode(), 0o600)

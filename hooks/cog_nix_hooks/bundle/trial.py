@@ -1,0 +1,41 @@
+"""Starts a container in which nothing happens, as real ones are started: whether an engine works is tried."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.elf import nothing
+from cog_nix_hooks.bundle import engines, join
+from cog_nix_hooks.bundle.layers import remove
+from cog_nix_hooks.bundle.process import Process
+from cog_nix_hooks.bundle.users import User
+
+if TYPE_CHECKING:
+    from cog_nix_hooks.bundle.join import Isolation
+
+
+def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
+    """Return None when an engine starts a container, otherwise what it said.
+
+    Args:
+        engine: its path.
+        isolation: what it is started in.
+        containers: folder that containers are made in.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=".trial-", dir=containers))
+    try:
+        command = join.prepare(folder, [], "copy", isolation)
+        nothing.write(folder / "rootfs")
+        process = Process((f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), port=None)
+        command += engines.prepare(engine, folder, process, folder.name.lstrip("."))
+        tried = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    finally:
+        remove(folder)
+    if tried.returncode == 0:
+        return None
+    return (tried.stderr or tried.stdout).strip() or f"exit status {tried.returncode}"

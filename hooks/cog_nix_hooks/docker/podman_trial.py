@@ -1,0 +1,59 @@
+"""Whether this machine's Podman starts containers: one in which nothing happens is started, once a boot.
+
+Podman answers whatever the machine allows. It raises limits, which root without CAP_SYS_RESOURCE may not do,
+and its engine may refuse how cgroups are mounted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from cog_nix.elf import nothing
+from cog_nix.errors import CogNixError
+from cog_nix.files import write_atomically
+from cog_nix.processes import ProcessError, run
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_MEMORY = "podman.json"
+
+
+def why_not(cache: Path) -> str | None:
+    """Return None when Podman starts a container, otherwise what it said, in a sentence.
+
+    Args:
+        cache: where it is remembered that one was started.
+    """
+    memory, key = cache / _MEMORY, _circumstances()
+    with suppress(OSError):
+        if memory.read_text() == key:
+            return None
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".podman-", dir=cache))
+    try:
+        nothing.write(folder)
+        # The host's network: what is tried is the engine, and a network would take as long again.
+        run(["podman", "run", "--rm", "--network=host", "--rootfs", folder, f"/{nothing.NAME}"])
+    except ProcessError as error:
+        said = (error.finished.stderr.strip().splitlines() or [error.message])[-1]
+        return f"Podman is installed and starts no container: {said.removeprefix('Error: ')}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(CogNixError):  # the next command tries again
+        write_atomically(memory, key.encode())
+    return None
+
+
+def _circumstances() -> str:
+    """Return what an answer holds for: this start of the machine, this user, these programs."""
+    seen: list[object] = [os.geteuid()]
+    with suppress(OSError):
+        seen.append(_BOOT.read_text(encoding="ascii").strip())
+    for program in filter(None, map(shutil.which, ("podman", "crun", "runc"))):
+        status = Path(program).stat()
+        seen.append([program, status.st_mtime_ns, status.st_size])
+    return json.dumps(seen)

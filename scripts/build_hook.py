@@ -1,0 +1,49 @@
+# ruff: noqa: INP001 - a plugin of hatchling
+"""Write what a wheel, or a checkout that is installed, knows of this machine: where the Debian archive is.
+
+The sources name no mirror. Where a machine names none either, cog-nix falls back to the ones that the
+building machine used: its apt's sources, or ``COG_NIX_DEBIAN_MIRROR`` and ``COG_NIX_DEBIAN_SECURITY_MIRROR``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_FOLDER = "hooks/cog_nix_hooks/debian"
+_NO_SETTINGS = SimpleNamespace(mirror=None, security_mirror=None)
+"""As of a project without cog-nix.toml."""
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Runs before files are gathered, for wheels and for editable installations alike."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's
+        """Write the file; leave it as it is where this machine names no mirror or the folder is read-only."""
+        root = Path(self.root)
+        sources = _sources(root)
+        try:
+            found = sources.find_archive(_NO_SETTINGS, os.environ, defaults=Path(os.devnull))
+            named = {"mirror": found.main, "security_mirror": found.security}
+            (root / _FOLDER / "mirrors.json").write_text(json.dumps(named, indent=1) + "\n")
+        except (sources.LockError, OSError) as error:
+            self.app.display_warning(f"No default mirror is written: {error}")
+
+
+def _sources(root: Path) -> Any:
+    """Load the module that knows apt's sources; the rest of its package needs more than a build has."""
+    sys.path.insert(0, str(root))
+    spec = importlib.util.spec_from_file_location("cog_nix_sources", root / _FOLDER / "sources.py")
+    assert spec  # noqa: S101 - for the type checker
+    assert spec.loader  # noqa: S101 - as above
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

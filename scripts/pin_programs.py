@@ -1,0 +1,33 @@
+# ruff: noqa: INP001, T201 - a script
+"""Write the versions of Nix and of the container engine that a release brings: ``make wheel`` calls it.
+
+They are what the Debian archive has now, by its signed indexes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+
+from cog_nix.cli.terminal import reporter  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.config.model import Settings  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.fetch import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.paths import cache_dir  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.spec import Context  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix_hooks.debian import pins  # noqa: E402 - found with or without an installed cog-nix
+
+
+def main() -> None:
+    """Write the file beside the module that reads it."""
+    context = Context(Settings(), CachingFetcher(cache_dir(), reporter), reporter, cache_dir())
+    found = pins.resolve(context)
+    pins.PINS_FILE.write_text(json.dumps(found.plain(), indent=1) + "\n")
+    print(f"Pinned Nix {found.version('nix-bin')} and bubblewrap {found.version('bubblewrap')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Each engine by itself, and none, on machines with each layout of cgroups: an image that was built runs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hosts import Host, bootstrap
+
+from .conftest import CASES, Demo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from tests.hosts import Cgroups
+
+pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.root]
+
+ENGINES = {"crun": "/usr/bin/crun", "runc": "/usr/sbin/runc", "bwrap": "/usr/bin/bwrap"}
+PACKAGES = ("make", "python3-venv", "crun", "runc", "bubblewrap")
+DECIDED = """
+from cog_nix.paths import cache_dir
+from cog_nix.programs import bring
+from cog_nix.report import SilentReporter
+from cog_nix_hooks.bundle.choice import decide
+from cog_nix_hooks.bundle.programs import Programs
+
+found = decide(cache_dir() / "bundle", Programs(lambda: bring("container", SilentReporter())))
+print(getattr(found, "path", found))
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with all engines, and with what the demos left for each of its users."""
+
+    host: Host
+    demos: dict[str, Demo]
+
+    @contextmanager
+    def only(self, engine: str | None) -> Iterator[None]:
+        """Take all other engines away meanwhile."""
+        others = [path for name, path in ENGINES.items() if name != engine]
+        for path in others:
+            self.host.check(["mv", path, f"{path}.away"])
+        yield
+        for path in others:
+            self.host.check(["mv", f"{path}.away", path])
+
+    def run(self, user: str, *command: str) -> str:
+        """Run a program of the virtual environment that this user's demo has made."""
+        case = next(demo.case for demo in self.demos.values() if demo.case.user == user)
+        return self.host.check([f"{case.clone}/.venv/bin/{command[0]}", *command[1:]], user=user)
+
+
+@pytest.fixture(scope="module", params=["v1", "both", "v2"])
+def machine(
+    request: pytest.FixtureRequest, demos: dict[str, Future[Demo]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """A machine of Debian 12 with each layout of cgroups."""
+    cgroups: Cgroups = request.param
+    done = {name: demos[name].result() for name in ("root", "plain")}
+    binds: dict[str, Path] = {}
+    for demo in done.values():
+        for folder in (demo.case.clone, f"{demo.case.home}/.cache"):
+            binds[folder] = demo.path(folder)
+    folder = tmp_path_factory.mktemp("engines") / "m"
+    with Host(bootstrap("bookworm", PACKAGES), folder, cgroups, binds=binds) as host:
+        yield Machine(host, done)
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, None])
+def test_an_image_runs_with_each_engine_alone(engine: str | None, machine: Machine) -> None:
+    text = f"{engine} and {machine.host.cgroups}"
+    with machine.only(engine):
+        for case in (case for case in CASES if case.name in machine.demos):
+            decided = machine.run(case.user, "python", "-c", DECIDED).strip()
+            if engine:
+                assert decided == ENGINES[engine]
+            else:
+                assert decided.startswith(f"{case.home}/.cache/cog-nix/programs/")
+            if case.user != "root" or machine.host.cgroups == "both":
+                said = machine.run(case.user, "cog-nix", "run", "cog-hello-world", "-i", f"text={text}")
+                assert said == f"hello {text}\n"

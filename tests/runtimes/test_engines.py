@@ -1,0 +1,167 @@
+"""What can run containers here: it is tried, remembered, and said with its cause."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.errors import FetchError
+from cog_nix.namespaces.causes import Obstacle
+from cog_nix_hooks.bundle import checks, choice, join, trial
+from cog_nix_hooks.bundle.choice import Engine, decide
+from cog_nix_hooks.bundle.programs import ENGINES, Programs, program
+from cog_nix_hooks.bundle.runtime import BundleRuntime
+
+from .conftest import usable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HELPERS = ("sh", "mount", "unshare", "setpriv", "tar", "nsenter", "cat")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds all programs that are found, none of which is an engine."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    for name in HELPERS:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("cog_nix_hooks.bundle.programs._ADMIN_PATH", str(folder))
+    return folder
+
+
+def write_engine(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_each_engine_works_here_by_itself(name: str, machine: Path, tmp_path: Path) -> None:
+    """Whatever cgroups this machine has: crun does not start where it sees both versions of them."""
+    real = shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/sbin")
+    assert real, f"{name} is not installed"
+    (machine / name).symlink_to(real)
+    found = decide(tmp_path / "bundle", Programs())
+    assert isinstance(found, Engine), found
+    assert found.path == str(machine / name)
+
+
+def test_an_engine_that_starts_nothing_is_passed_over(machine: Path, tmp_path: Path) -> None:
+    write_engine(machine / "crun", "echo this kernel is too old >&2; exit 1")
+    runtime = BundleRuntime(tmp_path / "bundle")
+    assert runtime.available() == (
+        "crun is installed and starts no container: this kernel is too old "
+        "What helps: sudo apt-get install runc bubblewrap"
+    )
+    write_engine(machine / "runc", "exit 0")
+    found = decide(tmp_path / "bundle", Programs())
+    assert isinstance(found, Engine)
+    assert found.path == str(machine / "runc")
+
+
+def test_what_an_engine_refuses_is_hidden_from_it(machine: Path, tmp_path: Path) -> None:
+    write_engine(machine / "crun", 'for one in /sys/fs/cgroup/*; do [ ! -e "$one" ] || exit 1; done')
+    found = decide(tmp_path / "bundle", Programs())
+    assert isinstance(found, Engine)
+    assert found.isolation.hidden == "/sys/fs/cgroup"
+
+
+def test_what_worked_is_remembered_until_something_changes(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = write_engine(machine / "crun", "exit 0")
+    first = decide(tmp_path / "bundle", Programs())
+    monkeypatch.setattr(trial, "why_not", lambda *_: "it was tried again")
+    assert decide(tmp_path / "bundle", Programs()) == first
+    os.utime(engine, (1, 1))
+    assert isinstance(decide(tmp_path / "bundle", Programs()), tuple)
+    (tmp_path / "bundle/engine.json").write_text("[")
+    assert isinstance(decide(tmp_path / "bundle", Programs()), tuple)
+
+
+def test_what_is_missing_is_named(machine: Path, tmp_path: Path) -> None:
+    said = BundleRuntime(tmp_path / "bundle").available()
+    assert said == ("None of crun, runc and bubblewrap is installed. What helps: sudo apt-get install crun")
+    (machine / "unshare").unlink()
+    said = BundleRuntime(tmp_path / "bundle").available()
+    assert said is not None
+    assert said.startswith("A container cannot be started without unshare")
+
+
+@pytest.mark.parametrize("missing", [(), ("unshare", "setpriv", "mount", "nsenter")], ids=["engine", "all"])
+def test_what_is_missing_is_brought(missing: tuple[str, ...], machine: Path, tmp_path: Path) -> None:
+    brought = tmp_path / "brought"
+    brought.mkdir()
+    for name in missing:
+        (machine / name).rename(brought / name)
+    (brought / "bwrap").symlink_to(str(shutil.which("bwrap", path="/usr/bin")))
+    programs = Programs(lambda: brought)
+    found = decide(tmp_path / "bundle", programs)
+    assert isinstance(found, Engine)
+    assert found.path == str(brought / "bwrap")
+    assert found.isolation.unshare == str((brought if missing else machine) / "unshare")
+    assert programs.path("nsenter") == str((brought if missing else machine) / "nsenter")
+
+
+def test_nothing_is_brought_where_the_machine_has_an_engine(machine: Path, tmp_path: Path) -> None:
+    write_engine(machine / "runc", "exit 0")
+
+    def bring() -> Path:
+        pytest.fail("fetched")
+
+    assert isinstance(decide(tmp_path / "bundle", Programs(bring)), Engine)
+
+
+@pytest.mark.usefixtures("machine")
+def test_what_cannot_be_brought_is_told(tmp_path: Path) -> None:
+    def bring() -> Path:
+        raise FetchError("The archive does not answer.", hint="Try again.")
+
+    said = BundleRuntime(tmp_path / "bundle", bring=bring).available()
+    assert said is not None
+    assert said.startswith("None of crun, runc and bubblewrap is installed.")
+    assert said.endswith("cannot be fetched: The archive does not answer. What helps: Try again.")
+
+
+def test_where_namespaces_are_forbidden_no_engine_is_blamed(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine / "unshare").unlink()
+    write_engine(machine / "unshare", "echo unshare failed: No space left on device >&2; exit 1")
+    write_engine(machine / "crun", "exit 0")
+    obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")
+    monkeypatch.setattr(choice, "why_no_namespaces", lambda: obstacle)
+    assert decide(tmp_path / "bundle", Programs(lambda: pytest.fail("fetched"))) == (obstacle,)
+    monkeypatch.setattr(choice, "why_no_namespaces", lambda: None)
+    [unknown] = decide(tmp_path / "bundle", Programs())  # type: ignore[misc]
+    assert "No space left on device" in unknown.message
+
+
+def test_the_doctor_says_the_same_and_fetches_nothing(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path))
+    [found] = checks.diagnose()
+    assert (found.check, found.severity) == ("containers", "ok")
+    assert "cog-nix fetches bubblewrap" in found.message
+    write_engine(machine / "crun", "echo no >&2; exit 1")
+    [found] = checks.diagnose()
+    assert (found.severity, found.remedy) == ("warning", "sudo apt-get install runc bubblewrap")
+    write_engine(machine / "runc", "exit 0")
+    [found] = checks.diagnose()
+    assert (found.severity, found.message) == (
+        "ok",
+        f"{machine}/runc runs containers without a daemon",
+    )
+
+
+def test_a_trial_leaves_nothing(tmp_path: Path) -> None:
+    assert trial.why_not(usable("bwrap"), join.Isolation(), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    assert program("no-such-engine") is None
