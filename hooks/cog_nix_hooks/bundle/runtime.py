@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.report import Reporter
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.spec import ContainerRequest, Held
     from cog_nix_hooks.bundle.container import BundleContainer
     from cog_nix_hooks.bundle.images import HeldImage
 
@@ -64,6 +65,12 @@ class BundleRuntime:
         """Return the id of a held image, or None."""
         image = self._store.find(reference)
         return image.id if image else None
+
+    def held(self, reference: str) -> Held | None:
+        """Return what tells without this module that an image is still held, and can be run."""
+        engine = self._engine or engines.find_engine()
+        found = self._store.held(reference)
+        return replace(found, present=(*found.present, engine)) if found and engine else None
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels.
