@@ -384,7 +384,11 @@ class InteractiveContainer(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """An image that a runtime holds under a name, and how to find out later whether it still does."""
+    """An image that a runtime holds under a name, and how to find out later whether it still does.
+
+    A runtime may have a method ``held(reference) -> Held | None``; a build of an unchanged project need not
+    load the runtime then.
+    """
 
     id: str
     """The image's, as the runtime tells it."""

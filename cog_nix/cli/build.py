@@ -176,9 +176,9 @@ def build(
         _write(built, wanted, began)
     elif load_image:
         ask = load_into_runtime(built, began, linked=out_link)
-        _remember(built, ask, loaded=True, linked=out_link)
+        _remember(config_file, built, ask, loaded=True, linked=out_link)
     else:
-        _remember(built, lambda: None, loaded=False, linked=out_link)
+        _remember(config_file, built, lambda: None, loaded=False, linked=out_link)
         seconds = time.monotonic() - began
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
@@ -219,13 +219,17 @@ def build_image(
     return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
-def _remember(built: Built, ask: Callable[[], Held | None], *, loaded: bool, linked: bool) -> None:
+def _remember(
+    config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool, linked: bool
+) -> None:
     """Keep what this command did, unless a plugin wants to hear of the next one."""
     from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
 
     heard = any(implemented(plugins(), hook) for hook in _HEARD)
     if not heard and not plugins().broken:
-        quick.remember(built.kept, str(Path.cwd()), loaded=loaded, linked=linked, ask=ask)
+        root = str(find_project(Path.cwd(), config_file).root)
+        quick.remember(built.kept, root, loaded=loaded, linked=linked, ask=ask)
 
 
 def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[], Held | None]:

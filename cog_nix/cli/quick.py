@@ -73,7 +73,7 @@ def remember(
 
     Args:
         build: the name of what is kept of the build; None: nothing is.
-        root: the project.
+        root: the project; in another folder nothing is kept.
         loaded: whether a runtime was given the image.
         linked: whether ``./result`` leads to it.
         ask: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix import unchanged
-from cog_nix.ignore import Ignore
+from cog_nix.ignore import OWN_FILES, Ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +118,7 @@ def test_names_tell_kinds(project: Path) -> None:
 
 
 def test_own_names_do_not_count(project: Path) -> None:
+    assert unchanged.OWN_NAMES == OWN_FILES
     kept = sealed(project)
     assert kept is not None
     (project / "result").symlink_to("/nix/store/00000000000000000000000000000000-cog-hello")
