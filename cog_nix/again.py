@@ -16,6 +16,7 @@ from cog_nix import __version__, certificate, unchanged
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription
 from cog_nix.nixfiles import core, nix_library
+from cog_nix.store import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,8 +95,11 @@ class Memory:
         return None
 
     def begin(self) -> None:
-        """Look at the clock, before anything is read."""
-        if self.name and (began := unchanged.clock(self._state)) is not None:
+        """Look at the clock before anything is read; where Nix had a head start, before that."""
+        began = ahead.began()
+        if began is None:
+            began = unchanged.clock(self._state)
+        if self.name and began is not None:
             self._watch = unchanged.Watch(str(self._project.root), began)
 
     def walked(self, entered: Mapping[str, Sequence[str]], files: Iterable[str]) -> None:

@@ -57,7 +57,7 @@ def answer(arguments: Sequence[str]) -> bool:
         if built["labels"] != _labels(root, built["annotations"]):
             return False
         if unchanged.recall(state, command["build"]) is None:
-            _begin(kept)
+            _begin(kept, state)
             return False
         if not _as_it_was(root, built, command):
             return False
@@ -115,12 +115,13 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
     return not (held and held["socket"]) or _is_held(**held)
 
 
-def _begin(kept: Mapping[str, Any]) -> None:
+def _begin(kept: Mapping[str, Any], state: str) -> None:
     """Let Nix begin with what it will be asked, when only the source has changed."""
-    if unchanged.same_question(kept):
+    clock = unchanged.clock(state)
+    if clock is not None and unchanged.same_question(kept):
         from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
 
-        ahead.start(kept["answer"]["command"], kept["answer"]["spec"])
+        ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
 
 
 def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
