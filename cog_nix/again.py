@@ -16,6 +16,7 @@ from cog_nix import __version__, certificate, unchanged
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription
 from cog_nix.nixfiles import core, nix_library
+from cog_nix.store import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,8 +95,11 @@ class Memory:
         return None
 
     def begin(self) -> None:
-        """Look at the clock, before anything is read."""
-        if self.name and (began := unchanged.clock(self._state)) is not None:
+        """Look at the clock before anything is read; where Nix had a head start, before that."""
+        began = ahead.began()
+        if began is None:
+            began = unchanged.clock(self._state)
+        if self.name and began is not None:
             self._watch = unchanged.Watch(str(self._project.root), began)
 
     def walked(self, entered: Mapping[str, Sequence[str]], files: Iterable[str]) -> None:
@@ -111,7 +115,7 @@ class Memory:
             went_by: what else it went by.
             state_of_nix: where Nix keeps the roots of what is not garbage (``/nix/var/nix``).
         """
-        links = self._links(state_of_nix)
+        links = self._links(found.oci or found.image.path, state_of_nix)
         if not (self.name and self._watch) or links is None:
             return found
         kept = self._watch.seal(
@@ -141,8 +145,8 @@ class Memory:
         unchanged.remember(self._state, self.name, kept, answer)
         return replace(found, kept=self.name)
 
-    def _links(self, state_of_nix: Path) -> dict[str, str] | None:
-        """Return the links that keep the image from being collected; None when there should be some."""
+    def _links(self, built: Path, state_of_nix: Path) -> dict[str, str] | None:
+        """Return the links that keep what was built from being collected; None when some are missing."""
         if not self._options.link:
             return {}
         root = str(self._project.state_dir / ("oci" if self._options.oci else "image"))
@@ -151,7 +155,7 @@ class Memory:
             found = {link: os.readlink(link) for link in (root, registered)}  # noqa: PTH115 - text
         except OSError:
             return None
-        return found if found[registered] == root else None
+        return found if found[registered] == root and Path(found[root]).name == built.name else None
 
 
 def _is_kept(options: BuildOptions) -> bool:

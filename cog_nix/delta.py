@@ -12,21 +12,57 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cog_nix.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from cog_nix.image import ImageDescription, LayerDescription
 
 _OCI = "application/vnd.oci.image"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 23
+"""Bytes of a file that are sent at once."""
 _END = bytes(1024)
 _BLOCK = 512
-_HUB = "docker.io"
+
+
+@dataclass(frozen=True)
+class FileRange:
+    """A range of bytes of a file, which the kernel sends (sendfile(2)); it is open until the next piece."""
+
+    file: io.FileIO
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Return its bytes."""
+        data = os.pread(self.file.fileno(), self.size, self.offset)
+        return data if len(data) == self.size else self._short()
+
+    def send(self, sink: int) -> None:
+        """Send its bytes to a descriptor."""
+        done = 0
+        while done < self.size:
+            sent = os.sendfile(sink, self.file.fileno(), self.offset + done, self.size - done)
+            if not sent:
+                self._short()
+            done += sent
+
+    def _short(self) -> NoReturn:
+        raise ImageError(
+            f"{self.file.name!s} is shorter than it was when it was built.", hint="Build it again."
+        )
+
+
+Piece = bytes | FileRange
+"""A piece of an archive."""
 
 
 class OciImage:
@@ -65,11 +101,10 @@ class OciImage:
         """``sha256:…`` of the manifest."""
         return f"sha256:{hashlib.sha256(self.manifest).hexdigest()}"
 
-    def archive(self, name: str | None, skip: Collection[str]) -> Iterator[bytes]:
-        """Yield the archive: an image layout in a tar (image-spec, image-layout.md).
+    def archive(self, skip: Collection[str]) -> Iterator[Piece]:
+        """Yield the archive: an image layout in a tar (image-spec, image-layout.md). It gives no name.
 
         Args:
-            name: what the receiver shall call the image. containerd wants all of it (:func:`full_name`).
             skip: digests of the layers to leave out.
 
         Raises:
@@ -77,7 +112,7 @@ class OciImage:
         """
         small = {
             "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-            "index.json": self._index(name),
+            "index.json": self._index(),
             _blob(self.digest): self.manifest,
             _blob(self.image.id): self.image.text,
         }
@@ -85,22 +120,17 @@ class OciImage:
         yield from _layers(self.image, {one: _blob(one) for one in self.image.diff_ids}, skip)
         yield _END
 
-    def _index(self, name: str | None) -> bytes:
-        pointer: dict[str, Any] = {
+    def _index(self) -> bytes:
+        pointer = {
             "mediaType": f"{_OCI}.manifest.v1+json",
             "digest": self.digest,
             "size": len(self.manifest),
             "platform": {name: self.image.config[name] for name in ("architecture", "os")},
         }
-        if name:
-            pointer["annotations"] = {
-                "io.containerd.image.name": name,  # what containerd looks for first
-                "org.opencontainers.image.ref.name": name,
-            }
         return _compact({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]})
 
 
-def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collection[str]) -> Iterator[bytes]:
+def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collection[str]) -> Iterator[Piece]:
     """Yield a Docker archive, as ``docker save`` writes it.
 
     Args:
@@ -115,7 +145,7 @@ def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collectio
     yield docker_archive_end(image, tags)
 
 
-def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Iterator[bytes]:
+def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Iterator[Piece]:
     """Yield the layers of a Docker archive: what it begins with.
 
     Raises:
@@ -141,18 +171,19 @@ def is_described(image: ImageDescription) -> bool:
     return bool(image.text) and all(layer.parts for layer in image.layers)
 
 
-def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[str]) -> Iterator[bytes]:
+def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[str]) -> Iterator[Piece]:
     """Yield the members of an archive that are layers, each once, under these names."""
     written = set(skip)
     for layer in image.layers:
         if layer.diff_id not in written:
             written.add(layer.diff_id)
             yield _header(names[layer.diff_id], layer.size)
-            yield from layer_bytes(layer, image.path.parent)
-            yield bytes(-layer.size % _BLOCK)
+            yield from layer_pieces(layer, image.path.parent)
+            if padding := -layer.size % _BLOCK:
+                yield bytes(padding)
 
 
-def layer_bytes(layer: LayerDescription, store: Path) -> Iterator[bytes]:
+def layer_pieces(layer: LayerDescription, store: Path) -> Iterator[Piece]:
     """Yield a layer's tar.
 
     Args:
@@ -168,28 +199,17 @@ def layer_bytes(layer: LayerDescription, store: Path) -> Iterator[bytes]:
             if part.path != current:
                 opened.close()
                 current, opened = part.path, io.FileIO(store / Path(part.path).relative_to("/nix/store"))
-            opened.seek(part.offset)
-            left = part.size
-            while left:
-                data = opened.read(min(left, _CHUNK))
-                if not data:
-                    raise OSError(f"{part.path} is shorter than it was")
-                left -= len(data)
-                yield data
+            for start in range(0, part.size, _CHUNK):
+                yield FileRange(opened, part.offset + start, min(_CHUNK, part.size - start))
     finally:
         opened.close()
     yield _END
 
 
-def full_name(reference: str) -> str:
-    """Return a reference with the registry and folder that Docker means when none is written.
-
-    ``model:1`` is ``docker.io/library/model:1`` (distribution's ``reference.ParseNormalizedNamed``).
-    """
-    first, slash, _ = reference.partition("/")
-    if slash and (first == "localhost" or set(".:") & set(first)):
-        return reference
-    return f"{_HUB}/{reference}" if slash else f"{_HUB}/library/{reference}"
+def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
+    """Yield the bytes of pieces, for who cannot send files."""
+    for piece in pieces:
+        yield piece if isinstance(piece, bytes) else piece.read()
 
 
 def _blob(digest: str) -> str:

@@ -418,16 +418,22 @@ class WorkerRuntime(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """An image that a daemon on this machine holds, and how to ask for it: ``GET`` on a local socket."""
+    """An image that a runtime holds under a name, and how to find out later whether it still does.
 
-    socket: str
-    """Path of the socket."""
-    path: str
-    """What to get; the answer is a JSON object with ``Id``."""
+    A runtime may have a method ``held(reference) -> Held | None``; a build of an unchanged project need not
+    load the runtime then.
+    """
+
     id: str
-    """What ``Id`` says of the image."""
+    """The image's, as the runtime tells it."""
+    socket: str = ""
+    """Path of a local socket, where a daemon is asked; "": files tell."""
+    path: str = ""
+    """What to get there (HTTP); the answer is a JSON object with ``Id``."""
     read: tuple[str, ...] = ()
-    """Files that say which daemon is meant, also those that are not there."""
+    """Files that say which daemon is meant, or what the name stands for; also those that are not there."""
+    present: tuple[str, ...] = ()
+    """Paths that have to be there."""
 
 
 class Runtime(Protocol):

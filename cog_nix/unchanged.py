@@ -34,7 +34,7 @@ _FORMAT = 1
 KEPT = 8
 """So many ways of building are remembered of a project."""
 
-TICK_NS = 100_000_000
+TICK_NS = 30_000_000
 """A file that changed so shortly before a build began may change again without a trace. Kernels count in
 ticks of 1 to 10 ms."""
 _COARSE_TICK_NS = 3_000_000_000

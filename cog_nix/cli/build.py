@@ -175,10 +175,10 @@ def build(
     if wanted:
         _write(built, wanted, began)
     elif load_image:
-        held = load_into_runtime(built, began, linked=out_link)
-        _remember(built, held, loaded=True, linked=out_link)
+        ask = load_into_runtime(built, began, linked=out_link)
+        _remember(config_file, built, ask, loaded=True, linked=out_link)
     else:
-        _remember(built, None, loaded=False, linked=out_link)
+        _remember(config_file, built, lambda: None, loaded=False, linked=out_link)
         seconds = time.monotonic() - began
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
@@ -219,20 +219,24 @@ def build_image(
     return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
-def _remember(built: Built, held: Held | None, *, loaded: bool, linked: bool) -> None:
+def _remember(
+    config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool, linked: bool
+) -> None:
     """Keep what this command did, unless a plugin wants to hear of the next one."""
     from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
 
     heard = any(implemented(plugins(), hook) for hook in _HEARD)
     if not heard and not plugins().broken:
-        quick.remember(built.kept, str(Path.cwd()), loaded=loaded, linked=linked, held=held)
+        root = str(find_project(Path.cwd(), config_file).root)
+        quick.remember(built.kept, root, loaded=loaded, linked=linked, ask=ask)
 
 
-def load_into_runtime(built: Built, began: float, *, linked: bool) -> Held | None:
+def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[], Held | None]:
     """Load an image into the runtime; where there is none, say how to load it later.
 
     Returns:
-        Where to ask for it the next time, when the runtime would be this one again.
+        What tells where to ask for it the next time, when the runtime would be this one again.
     """
     runtime = find_runtime()
     if (reason := runtime.available()) is not None:
@@ -241,14 +245,18 @@ def load_into_runtime(built: Built, began: float, *, linked: bool) -> Held | Non
             f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s. "
             f"Load it where Docker is with:\n  {_where(built, linked)} | docker load"
         )
-        return None
+        return lambda: None
     loaded = runtime.load(built.image.path, [with_tag(built.tag)], reporter)
     reporter.info(
         f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
     )
-    ask_again = getattr(runtime, "held", None) if is_first_choice(runtime) else None
-    held = ask_again(with_tag(built.tag)) if ask_again else None
-    return held if held and held.id == loaded else None
+    tell = getattr(runtime, "held", None) if is_first_choice(runtime) else None
+
+    def ask() -> Held | None:
+        held: Held | None = tell(with_tag(built.tag)) if tell else None
+        return held if held and held.id == loaded else None
+
+    return ask
 
 
 def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways to name a path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import __version__, unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.spec import Held
 
@@ -57,7 +57,7 @@ def answer(arguments: Sequence[str]) -> bool:
         if built["labels"] != _labels(root, built["annotations"]):
             return False
         if unchanged.recall(state, command["build"]) is None:
-            _begin(kept)
+            _begin(kept, state)
             return False
         if not _as_it_was(root, built, command):
             return False
@@ -66,20 +66,28 @@ def answer(arguments: Sequence[str]) -> bool:
     return False
 
 
-def remember(build: str | None, root: str, *, loaded: bool, linked: bool, held: Held | None) -> None:
+def remember(
+    build: str | None, root: str, *, loaded: bool, linked: bool, ask: Callable[[], Held | None]
+) -> None:
     """Keep what this command line did, to be answered at once the next time.
 
     Args:
         build: the name of what is kept of the build; None: nothing is.
-        root: the project.
+        root: the project; in another folder nothing is kept.
         loaded: whether a runtime was given the image.
         linked: whether ``./result`` leads to it.
-        held: where to ask for it; None with ``loaded``: nowhere, so nothing is kept.
+        ask: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.
     """
-    if build and _asked and root == os.getcwd() and not (loaded and held is None):  # noqa: PTH109 - text
-        asked = {"socket": held.socket, "path": held.path, "id": held.id} if held else None
+    if build and _asked and root == os.getcwd():  # noqa: PTH109 - text
+        held = ask()
+        if loaded and held is None:
+            return
         read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
-        found = {"build": build, "linked": linked, "held": asked, "read": read}
+        asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
+        present = held.present if held else ()
+        if ask() != held:  # what was read may be of another moment
+            return
+        found = {"build": build, "linked": linked, "held": asked, "read": read, "present": present}
         unchanged.remember(f"{root}/.cog", _asked[0], {}, found)
 
 
@@ -101,15 +109,19 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
         return False
     if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
         return False
-    return command["held"] is None or _is_held(**command["held"])
+    held = command["held"]
+    if not all(map(os.path.exists, command["present"])):
+        return False
+    return not (held and held["socket"]) or _is_held(**held)
 
 
-def _begin(kept: Mapping[str, Any]) -> None:
+def _begin(kept: Mapping[str, Any], state: str) -> None:
     """Let Nix begin with what it will be asked, when only the source has changed."""
-    if unchanged.same_question(kept):
+    clock = unchanged.clock(state)
+    if clock is not None and unchanged.same_question(kept):
         from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
 
-        ahead.start(kept["answer"]["command"], kept["answer"]["spec"])
+        ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
 
 
 def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +137,7 @@ def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
     return {**git.labels(Path(root)), **annotations}
 
 
-def _is_held(socket: str, path: str, id: str) -> bool:  # noqa: A002 - the key's name
+def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's name
     """Ask a daemon whether it still has an image under its name; HTTP/1.0 ends with the answer."""
     from socket import AF_UNIX  # noqa: PLC0415 - only who loads images needs it
     from socket import socket as new  # noqa: PLC0415

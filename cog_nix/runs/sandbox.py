@@ -129,8 +129,6 @@ def _isolate(user: int | None) -> bool:
         if not _libc.unshare(others):
             return False
         _become(user)  # root who may not mount, as in a container
-        # What changes its user does not own its files below /proc any more, until it says so (proc(5)).
-        _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     uid, gid = os.geteuid(), os.getegid()
     _check(_libc.unshare(_NEW_USER | others), _NO_NAMESPACES)
     mapping = {"setgroups": "deny", "uid_map": f"{_INSIDE} {uid} 1", "gid_map": f"{_INSIDE} {gid} 1"}

@@ -29,22 +29,30 @@ class _Started:
 
 
 _started: list[_Started] = []
+_began: list[int] = []
 
 
-def start(command: Sequence[str], spec: Mapping[str, Any]) -> None:
+def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
     """Start a command of Nix with a file of values, as :func:`take` will ask for it.
 
     Args:
         command: without the values (:meth:`cog_nix.store.nix.Nix.build_command`).
         spec: the values.
+        clock: what :func:`cog_nix.unchanged.clock` said before.
 
     Raises:
         OSError: the program is not there.
     """
+    _began[:] = [clock]
     file = write(spec)
     process = start_process([*command, *values(file)])
     _started[:] = [_Started(process, tuple(command), _text(spec), file)]
     atexit.register(stop)
+
+
+def began() -> int | None:
+    """Return when Nix may have begun to read the project in this process; None when it has not."""
+    return _began[0] if _began else None
 
 
 def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], IO[str]] | None:
@@ -65,7 +73,9 @@ def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Po
 def stop() -> None:
     """End what nobody takes over."""
     while _started:
-        end(_started.pop().process)
+        started = _started.pop()
+        with started.file, started.process:  # closes its pipes
+            end(started.process)
 
 
 def write(spec: Mapping[str, Any]) -> IO[str]:

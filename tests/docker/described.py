@@ -18,6 +18,8 @@ import stream
 from cog_nix.image import ImageDescription
 from tests.docker.conftest import layer_tar
 
+_OCI = "application/vnd.oci.image."
+_INDEX = f"{_OCI}index.v1+json"
 _STREAM = Path(stream.__file__)
 _SCRIPT = """#!/bin/sh
 exec {python} {stream} "$0" "$@"
@@ -77,12 +79,13 @@ def layer(name: str, size: int = 1000) -> dict[str, bytes]:
     return {name: os.urandom(size)}
 
 
-def compressed(image: ImageDescription, name: str) -> bytes:
+def compressed(image: ImageDescription, name: str, *, variants: bool = False) -> bytes:
     """Return an OCI archive of an image as a registry gives it: with compressed layers.
 
     Args:
         image: which.
         name: what it is to be called, in full.
+        variants: whether it is one of several platforms' images, the other of which was not pulled.
     """
     described = stream.read(image.path)
     blobs = {}
@@ -90,7 +93,7 @@ def compressed(image: ImageDescription, name: str) -> bytes:
     def add(data: bytes, kind: str) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         blobs[f"blobs/{digest.replace(':', '/')}"] = data
-        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(data)}
+        return {"mediaType": f"{_OCI}{kind}", "digest": digest, "size": len(data)}
 
     tars = [stream.open_layer(one, image.path.parent) for one in described["layers"]]
     manifest = {
@@ -99,6 +102,15 @@ def compressed(image: ImageDescription, name: str) -> bytes:
         "layers": [add(gzip.compress(tar.read(), mtime=0), "layer.v1.tar+gzip") for tar in tars],
     }
     pointer = add(json.dumps(manifest).encode(), "manifest.v1+json")
+    if variants:
+        other = {
+            **pointer,
+            "digest": f"sha256:{'ab' * 32}",
+            "platform": {"architecture": "arm64", "os": "linux"},
+        }
+        pointer["platform"] = {"architecture": "amd64", "os": "linux"}
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [other, pointer]}
+        pointer = add(json.dumps(index).encode(), _INDEX.removeprefix(_OCI))
     pointer["annotations"] = {"io.containerd.image.name": name}
     blobs["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [pointer]}).encode()
     blobs["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'

@@ -131,7 +131,7 @@ class _Sees:
 def machine_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Let the doctor see these findings and nothing else."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machine, "examine", lambda _cache, **_how: iter(()))
+    monkeypatch.setattr(machine, "examine", lambda _cache, **_: iter(()))
 
     def install(*findings: Finding) -> None:
         loaded = plugins.load({"COG_NIX_PLUGINS": "0"})

@@ -72,9 +72,11 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future
     """The demos by their cases' names, once they have ended."""
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(bootstrap, sorted({case.suite for case in CASES})))  # half of the time is this
-        yield {
-            case.name: pool.submit(_demo, case, tmp_path_factory.mktemp(case.name) / "m") for case in CASES
-        }
+        folders = {case: tmp_path_factory.mktemp(case.name) / "machine" for case in CASES}
+        yield {case.name: pool.submit(_demo, case, folder) for case, folder in folders.items()}
+        pool.shutdown(cancel_futures=True)  # nobody asked for these
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)  # half a gigabyte each
 
 
 def _demo(case: Case, folder: Path) -> Demo:

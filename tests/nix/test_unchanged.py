@@ -221,6 +221,15 @@ def test_a_plugin_that_is_installed_counts(counted: Counted, tmp_path: Path) -> 
         assert "loud predict.py:" in loud.run("build", "--no-load").stdout
 
 
+def test_a_folder_below_the_project_is_left_alone(counted: Counted) -> None:
+    counted.calls()
+    below = replace(counted.build, project=counted.project / "helpers")
+    for _ in range(2):
+        below.run("build", "--no-load")
+    assert not (counted.project / "helpers/.cog").exists()
+    assert counted.calls() == 0
+
+
 def test_warnings_are_said_again(counted: Counted) -> None:
     first = counted.build.run("build", "--no-load").stderr
     assert counted.calls() == 0

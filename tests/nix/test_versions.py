@@ -41,7 +41,7 @@ SECOND = """\
           id: token
           target: /run/secrets/token
 """
-PROGRAMS = ("nix", "nix-build", "nix-store")
+PROGRAMS = ("nix", "nix-build", "nix-daemon", "nix-store")
 OPTIONS = [
     *("--extra-experimental-features", "nix-command flakes", "--option", "substitute", "false"),
     *(
@@ -57,6 +57,17 @@ OPTIONS = [
     ),
     *("--option", "build-users-group", ""),
 ]
+
+DAEMON = """\
+store=$1; shift
+mount --bind "$store/nix" /nix && rm -rf /nix/var/nix/daemon-socket || exit 1
+env -u NIX_REMOTE nix-daemon & daemon=$!
+until [ -S /nix/var/nix/daemon-socket/socket ]; do kill -0 $daemon || exit 1; sleep 0.1; done
+"$@"; status=$?
+kill $daemon
+exit $status
+"""
+"""Runs a command with a daemon whose store is a folder; the machine's own stays as it is."""
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
 
@@ -138,14 +149,14 @@ def project(scratch: Path) -> Path:
     shutil.copy(ROOT / "flake.nix", checkout)
     made = checkout / "examples/model"
     made.mkdir(parents=True)
-    (made / "run.py").write_text("def run(text: str) -> str:\n    return text\n")
     (made / "token").write_text(f"{SECRET}\n")
     (made / ".dockerignore").write_text("token\n")
     return made
 
 
-def write_config(project: Path, *more: str) -> None:
+def write(project: Path, *more: str, returned: str = "text") -> None:
     (project / "cog.yaml").write_text("".join([CONFIG, *more, "run: run.py:run\n"]))
+    (project / "run.py").write_text(f"def run(text: str) -> str:\n    return {returned}\n")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +174,7 @@ def versions(scratch: Path, project: Path) -> list[Version]:
         )
         number = said.stdout.split()[-1]
         found.append(Version(number, path, scratch / f"store-{number}"))
-    write_config(project, SECOND)
+    write(project, SECOND)
     found[0].cog_nix(project, "build", "--no-load", "--secret", "id=token,src=token")
     for version in found[1:]:
         # Nobody changes a file in a store, so its contents can be shared.
@@ -171,16 +182,24 @@ def versions(scratch: Path, project: Path) -> list[Version]:
             found[0].store / "nix/store", version.store / "nix/store", copy_function=os.link, symlinks=True
         )
         shutil.copytree(found[0].store / "nix/var", version.store / "nix/var", symlinks=True)
+    shutil.copy(project / "cog-nix.lock", scratch)
     return found
 
 
-def test_every_nix_makes_the_same_image_and_the_same_of_commands(
-    versions: list[Version], project: Path
-) -> None:
+@pytest.fixture
+def locked(versions: list[Version], project: Path, scratch: Path) -> str:
+    """Return the lock of both commands, which the project has again."""
     assert len({version.number for version in versions}) == len(versions)
-    locked = (project / "cog-nix.lock").read_text()
+    write(project, SECOND)
+    shutil.copy(scratch / "cog-nix.lock", project)
+    return (project / "cog-nix.lock").read_text()
+
+
+def test_every_nix_makes_the_same_image_and_the_same_of_commands(
+    versions: list[Version], project: Path, locked: str
+) -> None:
     # What is above the commands has to be made anew.
-    (project / "run.py").write_text("def run(text: str) -> str:\n    return text.upper()\n")
+    write(project, SECOND, returned="text.upper()")
     images = {}
     for version in versions:
         said = version.cog_nix(project, "build", "--no-load", "--no-cache", "--secret", "id=token,src=token")
@@ -194,10 +213,42 @@ def test_every_nix_makes_the_same_image_and_the_same_of_commands(
     assert len(set(images.values())) == 1
 
 
+@pytest.mark.root
+def test_results_get_into_the_store_of_a_daemon(
+    versions: list[Version], project: Path, scratch: Path, locked: str
+) -> None:
+    newest = versions[0]
+    (scratch / "nix.conf").write_text("build-users-group =\nsandbox-paths =\nsubstitute = false\n")
+    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    env = {
+        **os.environ,
+        "PATH": newest.path,
+        "PYTHONPATH": modules,
+        "NIX_CONF_DIR": str(scratch),
+        "NIX_REMOTE": "daemon",
+    }
+    Path("/nix").mkdir(exist_ok=True)
+    again = [sys.executable, "-m", "cog_nix", "build", "--no-load", "--no-out-link", "--no-cache"]
+    command = ["unshare", "--mount", "sh", "-c", DAEMON, "sh", str(newest.store), *again]
+    finished = subprocess.run(
+        [*command, "--secret", "id=token,src=token"],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "Running 2 of 2" in finished.stderr
+    assert "accepted connection" in finished.stderr
+    assert (project / "cog-nix.lock").read_text() == locked
+
+
+@pytest.mark.usefixtures("locked")
 def test_every_nix_builds_the_flake_and_runs_commands_that_need_no_secret(
     versions: list[Version], project: Path
 ) -> None:
-    write_config(project)
+    write(project)
     versions[0].cog_nix(project, "build", "--no-load", "--update-lock")
     built = versions[0].real(str((project / "result").readlink()))
     expected = json.loads(subprocess.check_output([built, "--inspect"]))["id"]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cog_nix import unchanged
-from cog_nix.ignore import Ignore
+from cog_nix.again import Found, Memory, WentBy
+from cog_nix.build import BuildOptions
+from cog_nix.config.model import Project
+from cog_nix.ignore import OWN_FILES, Ignore
+from cog_nix.image import ImageDescription
+from cog_nix.store import ahead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +124,7 @@ def test_names_tell_kinds(project: Path) -> None:
 
 
 def test_own_names_do_not_count(project: Path) -> None:
+    assert unchanged.OWN_NAMES == OWN_FILES
     kept = sealed(project)
     assert kept is not None
     (project / "result").symlink_to("/nix/store/00000000000000000000000000000000-cog-hello")
@@ -145,6 +152,33 @@ def test_variables_are_kept_as_a_digest(monkeypatch: pytest.MonkeyPatch) -> None
     assert unchanged.environment(os.environ) == one
     monkeypatch.setenv("TOKEN", "other")
     assert unchanged.environment(os.environ) != one
+
+
+def test_the_clock_of_a_head_start_counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nix may have read what has changed since, long before the build looks at it."""
+    monkeypatch.setattr(ahead, "_began", [])
+    began = unchanged.clock(str(project / ".cog"))
+    assert began is not None
+
+    def kept() -> str | None:
+        options = BuildOptions(link=False)
+        memory = Memory(Project(project, project / "cog.yaml"), options, {})
+        memory.begin()
+        ignore = Ignore.load(project)
+        files = list(ignore.walk())
+        memory.walked(ignore.entered, files)
+        image = ImageDescription(project / "cog.yaml", "sha256:0", (), {})
+        found = Found(image, None, "tag", "{}", gpu=False, warnings=(), pitfalls=())
+        return memory.keep(found, WentBy(frozenset(), frozenset(), (), {}), project).kept
+
+    ahead.start([sys.executable, "-c", "pass"], {}, began)
+    assert kept() is not None
+    (project / "run.py").write_text("RUN.py")
+    time.sleep(unchanged.TICK_NS / _SECOND * 3)
+    assert kept() is None
+    ahead.stop()
+    monkeypatch.setattr(ahead, "_began", [])
+    assert kept() is not None
 
 
 def test_only_the_newest_few_are_kept(project: Path) -> None:

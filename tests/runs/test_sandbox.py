@@ -106,7 +106,7 @@ sys.stdout.buffer.write(found)
 class Seed:
     """The builders' Python, and the store that it is in."""
 
-    store: Path
+    nix: nix.Nix
     command: list[str]
 
 
@@ -117,7 +117,7 @@ def seed(built: tuple[Folder, str, str]) -> Seed:
     path = tree_path(locked["nar_sha256"], store_name(locked["python"]))
     loader = [f"{path}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{path}/usr/lib/x86_64-linux-gnu"]
     found = nix.discover()
-    return Seed(found.store_dir, [*loader, f"{path}/usr/bin/python{locked['python']}", "-s", "-B"])
+    return Seed(found, [*loader, f"{path}/usr/bin/python{locked['python']}", "-s", "-B"])
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def look(seed: Seed, folder: Path, name: str, port: int) -> Mapping[str, Any]:
     command = [*seed.command, "-c", LOOK, name, str(port)]
     invocation.write_text(json.dumps({"command": command, "environment": {"A": "b"}, "spec": {"c": "d"}}))
     lines: list[str] = []
-    with execute.executed(invocation, seed.store, "run", "handed", lines.append) as outcome:
+    with execute.executed(invocation, seed.nix, "run", "handed", lines.append) as outcome:
         assert outcome.status == 0, outcome.said
         assert lines == outcome.said == ["printed", "and this"]
         found: Mapping[str, Any] = json.loads(outcome.output.read_text())
@@ -209,7 +209,7 @@ def test_another_user_finds_no_secret(user: int, seed: Seed, folder: Path) -> No
         os.chown(part, user, user)
     inside = [seed.command[0], json.dumps(seed.command)]
     told = {
-        "store": str(seed.store),
+        "store": str(seed.nix.store_dir),
         "folder": str(folder),
         "command": [*seed.command, "-c", WAIT, *inside],
         "environment": {},

@@ -170,3 +170,12 @@ def test_a_trial_leaves_nothing(tmp_path: Path) -> None:
     assert trial.why_not(usable("bwrap"), join.Isolation(), tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     assert program("no-such-engine") is None
+
+
+def test_an_engine_that_does_not_end_is_passed_over(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_SECONDS", 0.2)
+    (machine / "sleep").symlink_to(str(shutil.which("sleep", path="/bin:/usr/bin")))
+    said = trial.why_not(str(write_engine(machine / "crun", "sleep 60")), join.Isolation(), tmp_path)
+    assert said == "it has not come to an end after 0.2 seconds"

@@ -14,10 +14,11 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from cog_nix.delta import is_described, layer_bytes
+from cog_nix.delta import is_described, layer_pieces, read
 from cog_nix.fetch.parallel import run_all
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.spec import Held
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
@@ -74,6 +75,15 @@ class ImageStore:
         image_id = reference if reference.startswith(_ID) else self._named(reference)
         image = self._read(image_id) if image_id else None
         return image if image and all(map(self.layers.has, image.diff_ids)) else None
+
+    def held(self, reference: str) -> Held | None:
+        """Return what tells that an image is still here under its name; None when it is not."""
+        image = self.find(reference)
+        if image is None:
+            return None
+        files = (self._tag_file(reference), self._image_file(image.id))
+        layers = map(self.layers.folder, image.diff_ids)
+        return Held(image.id, read=tuple(map(str, files)), present=tuple(map(str, layers)))
 
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.
@@ -150,7 +160,9 @@ class ImageStore:
         """Unpack layers from the store, as many at once as there are processors."""
 
         def one(layer: LayerDescription) -> None:
-            self.layers.unpack_chunks(layer_bytes(layer, built.path.parent), [layer.diff_id], bar.advance)
+            self.layers.unpack_chunks(
+                read(layer_pieces(layer, built.path.parent)), [layer.diff_id], bar.advance
+            )
 
         # The largest first: one that starts last would run on alone.
         ordered = sorted(missing, key=lambda layer: -layer.size)

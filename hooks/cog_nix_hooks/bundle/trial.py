@@ -16,6 +16,9 @@ from cog_nix_hooks.bundle.users import User
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.join import Isolation
 
+_SECONDS = 30
+"""Far more than any machine takes."""
+
 
 def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
     """Return None when an engine starts a container, otherwise what it said.
@@ -32,8 +35,16 @@ def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
         process = Process((f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), port=None)
         command += engines.prepare(engine, folder, process, folder.name.lstrip("."))
         tried = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
         )
+    except subprocess.TimeoutExpired:
+        return f"it has not come to an end after {_SECONDS} seconds"
     finally:
         remove(folder)
     if tried.returncode == 0:

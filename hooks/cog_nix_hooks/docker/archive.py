@@ -20,7 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from cog_nix.delta import OciImage, docker_archive, full_name, is_described
+from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
 from cog_nix_hooks.docker import stages, superseded
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.delta import Piece
     from cog_nix.report import Bar, Reporter
     from cog_nix_hooks.docker.engine import Engine
     from cog_nix_hooks.docker.images import Held
@@ -164,9 +165,10 @@ def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter:
             messages = _load(target, tags, skip, bar, reporter)
         held = _loaded(target, tags, messages)
     except (Refused, _NotHeldError):
-        _remove_broken(target, tags)
+        _remove_broken(target)
         raise
-    for tag in tags[1:] if _in_layout(target, skip) else ():
+    # Only what is whole gets a name. Until then the image that has it keeps it, and all that it is made of.
+    for tag in tags if _in_layout(target, skip) else ():
         target.images.tag(_id(held), tag)
     return held
 
@@ -197,15 +199,15 @@ def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str
     return held
 
 
-def _remove_broken(target: _Target, tags: Sequence[str]) -> None:
-    """Take away the name of an image whose blobs are not all there; containerd's store leaves such."""
+def _remove_broken(target: _Target) -> None:
+    """Remove an image whose blobs are not all there; containerd's store leaves such."""
     if target.images.store is not Store.BLOBS or not target.id:
         return
-    reference = with_tag(tags[0]) if tags else target.id
-    held = target.images.find(reference)
-    if held and held["Id"] == target.id and not target.is_in(held):
-        with suppress(Refused):
-            target.images.remove(reference)
+    held = target.images.find(target.id)
+    if held and not target.is_in(held):
+        for reference in held.get("RepoTags") or [target.id]:
+            with suppress(Refused):
+                target.images.remove(reference)
 
 
 def _in_layout(target: _Target, skip: Collection[str]) -> bool:
@@ -214,12 +216,9 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
     return target.oci is not None and (store is Store.BLOBS or (store is Store.PODMAN and bool(skip)))
 
 
-def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[bytes]:
+def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
     if target.oci and _in_layout(target, skip):
-        name = with_tag(tags[0]) if tags else None
-        if name and target.images.store is Store.BLOBS:
-            name = full_name(name)
-        return _counted(target.oci.archive(name, skip), target.built.path, bar)
+        return _counted(target.oci.archive(skip), target.built.path, bar)
     named = [with_tag(tag) for tag in tags]
     if target.oci:
         return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
@@ -228,11 +227,11 @@ def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: B
     return _written(target.built.path, options, bar)
 
 
-def _counted(archive: Iterator[bytes], program: Path, bar: Bar) -> Iterator[bytes]:
+def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
     try:
-        for chunk in archive:
-            yield chunk
-            bar.advance(len(chunk))
+        for piece in archive:
+            yield piece
+            bar.advance(len(piece) if isinstance(piece, bytes) else piece.size)
     except OSError as error:
         raise unreadable(program, str(error)) from error
 

@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from cog_nix.delta import FileRange, Piece, read
 from cog_nix.errors import RuntimeFailure
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from cog_nix_hooks.docker.endpoint import Endpoint
 
-Body = bytes | Iterable[bytes] | None
+Body = bytes | Iterable[Piece] | None
 _NOT_FOUND = 404
 _FIRST_ERROR = 400
 
@@ -142,15 +143,29 @@ def socket_transport(path: str) -> Transport:
         connection.sock = socket.socket(socket.AF_UNIX)
         with closing(connection):
             connection.sock.connect(path)
-            chunked = body is not None and not isinstance(body, bytes)
-            extra = {"Transfer-Encoding": "chunked"} if chunked else {}
             # The daemon may refuse an archive before it has read all of it; its answer is there to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, target, body, {**headers, **extra}, encode_chunked=chunked)
+                if body is None or isinstance(body, bytes):
+                    connection.request(method, target, body, dict(headers))
+                else:
+                    connection.request(method, target, headers={**headers, "Transfer-Encoding": "chunked"})
+                    _send_chunks(connection.sock, body)
             response = connection.getresponse()
             return response.status, iter(response.read().splitlines(keepends=True))
 
     return send
+
+
+def _send_chunks(connection: socket.socket, pieces: Iterable[Piece]) -> None:
+    """Send a body in chunks (RFC 9112, section 7.1); http.client would copy each of them twice."""
+    for piece in pieces:
+        if isinstance(piece, FileRange):
+            connection.sendall(b"%x\r\n" % piece.size)
+            piece.send(connection.fileno())
+            connection.sendall(b"\r\n")
+        elif piece:
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+    connection.sendall(b"0\r\n\r\n")
 
 
 def sdk_transport(client: docker.APIClient) -> Transport:
@@ -158,7 +173,8 @@ def sdk_transport(client: docker.APIClient) -> Transport:
 
     def send(method: str, target: str, body: Body, headers: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
         url = f"{client.base_url}/v{client.api_version}{target}"
-        response = client.request(method, url, data=body, headers=dict(headers))
+        data = body if body is None or isinstance(body, bytes) else read(body)
+        response = client.request(method, url, data=data, headers=dict(headers))
         return response.status_code, iter(response.content.splitlines(keepends=True))
 
     return send

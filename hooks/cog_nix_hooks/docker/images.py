@@ -13,6 +13,7 @@ There are three kinds of stores behind the same API:
 from __future__ import annotations
 
 import json
+import re
 from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from cog_nix.image import with_tag
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from cog_nix.delta import Piece
     from cog_nix_hooks.docker.engine import Engine
 
 Held = dict[str, Any]
@@ -30,6 +32,8 @@ Held = dict[str, Any]
 LABEL = "run.cog.nix.lock"
 """What all images have that cog-nix built, and those that were made on top of them."""
 
+_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/")
+"""What references begin with that name a registry (distribution, ``reference.ParseNormalizedNamed``)."""
 _DRIVERS = {"overlay2": False, "overlayfs": True}
 """Whether a store driver of this name is one of containerd's; others may be either."""
 _DRIVER_STATUS = ["driver-type", "io.containerd.snapshotter.v1"]
@@ -106,15 +110,15 @@ class Images:
 
     def _listed(self, image: Held) -> list[dict[str, Any]] | None:
         # Docker 27 says it here. Docker 26 and older leave out of the list what is not whole.
-        query = {"manifests": "1"}
-        if names := image.get("RepoTags"):
-            query["filters"] = json.dumps({"reference": names[:1]})
+        names = image.get("RepoTags")
+        filters = {"reference": names[:1]} if names else {"dangling": ["true"]}
+        query = {"manifests": "1", "filters": json.dumps(filters)}
         for listed in self._engine.get("/images/json", query) or []:
             if listed["Id"] == image["Id"]:
                 return listed.get("Manifests") or []
         return None
 
-    def load(self, archive: Iterable[bytes]) -> list[dict[str, Any]]:
+    def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         """Load an archive and return what the daemon said.
 
         Raises:
@@ -123,7 +127,12 @@ class Images:
         return self._engine.post("/images/load", {"quiet": "1"}, archive)
 
     def tag(self, image_id: str, name: str) -> None:
-        """Give an image a name."""
+        """Give an image a name.
+
+        Podman takes one without a registry for one of Docker Hub's here, and for ``localhost/…`` in archives.
+        """
+        if self._podman and not _REGISTRY.match(name):
+            name = f"localhost/{name}"
         repository, _, tag = with_tag(name).rpartition(":")
         self._engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
 

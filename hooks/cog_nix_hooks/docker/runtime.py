@@ -72,7 +72,7 @@ class DockerRuntime:
         found = self.image_id(reference) if socket else None
         if socket is None or found is None:
             return None
-        return Held(socket, f"/images/{quote(reference, safe='/:@')}/json", found, files(os.environ))
+        return Held(found, socket, f"/images/{quote(reference, safe='/:@')}/json", files(os.environ))
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels.

@@ -28,6 +28,7 @@ from cog_nix_hooks.docker.engine import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from cog_nix.delta import Piece
     from cog_nix.image import ImageDescription
     from cog_nix_hooks.docker.images import Images
 
@@ -77,7 +78,7 @@ def load(
     growing: Sequence[ImageDescription],
     tags: Sequence[str],
     skip: Collection[str],
-    counted: Callable[[Iterator[bytes]], Iterator[bytes]],
+    counted: Callable[[Iterator[Piece]], Iterator[Piece]],
 ) -> list[dict[str, Any]]:
     """Load an image in stages; return what the daemon said of the last.
 
@@ -129,7 +130,7 @@ class _Crew:
     """What sends them."""
 
     images: Images
-    counted: Callable[[Iterator[bytes]], Iterator[bytes]]
+    counted: Callable[[Iterator[Piece]], Iterator[Piece]]
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def load(self, stage: _Stage) -> list[dict[str, Any]]:
@@ -138,11 +139,11 @@ class _Crew:
         stage.after.set()
         return said
 
-    def _archive(self, stage: _Stage) -> Iterator[bytes]:
-        for chunk in docker_archive_layers(stage.image, stage.held):
+    def _archive(self, stage: _Stage) -> Iterator[Piece]:
+        for piece in docker_archive_layers(stage.image, stage.held):
             if self.cancelled.is_set():
                 raise Cancelled
-            yield chunk
+            yield piece
         while stage.before and not stage.before.wait(_POLL):
             if self.cancelled.is_set():
                 raise Cancelled
