@@ -67,6 +67,20 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
     return finished
 
 
+def copy_project(source: Path, target: Path, *, locked: bool = False) -> Path:
+    """Copy a project as it is in a fresh clone, and return the copy.
+
+    Args:
+        source: a project's folder, which somebody may have built.
+        target: the folder to make; one that is there is added to.
+        locked: whether its lock comes along.
+    """
+    left = [".cog", "result", "result-*", "__pycache__", *([] if locked else ["cog-nix.lock"])]
+    return shutil.copytree(
+        source, target, ignore=shutil.ignore_patterns(*left), symlinks=True, dirs_exist_ok=True
+    )
+
+
 @pytest.fixture(scope="session")
 def readable_python() -> Iterator[str]:
     """This Python as every user can start it: a copy, where it lies in a folder that only its owner reads."""
@@ -97,8 +111,7 @@ def built_copy(
 
     def build(project: Path) -> Path:
         if project not in built:
-            copy = tmp_path_factory.mktemp("project") / project.name
-            shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cog", "result", "__pycache__"))
+            copy = copy_project(project, tmp_path_factory.mktemp("project") / project.name)
             cog_nix("build", "--runtime", runtime, "-t", f"cog-nix-test-{project.name}", cwd=copy)
             built[project] = copy
         return built[project]

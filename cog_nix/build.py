@@ -7,33 +7,35 @@ import os
 import posixpath
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import certificate, git, programs
 from cog_nix import config as cog_config
-from cog_nix.api import read_api
+from cog_nix.again import Found, Memory, WentBy
+from cog_nix.api import Api, read_api
 from cog_nix.config import weights_lock
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
-from cog_nix.ignore import Ignore
+from cog_nix.ignore import IGNORE_FILE, Ignore, is_image_program
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
 from cog_nix.large import large_files, with_folders
-from cog_nix.lock import cog_base
+from cog_nix.lock import cog_base, inputs
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.made import Made
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
-from cog_nix.plugins import Plugins, ask
+from cog_nix.plugins import Plugins, ask, implemented
 from cog_nix.runs.ensure import RunOptions, check, ensure_runs
+from cog_nix.state import make_way_for_link
 from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
@@ -78,9 +80,12 @@ class Built:
     image: ImageDescription
     tag: str
     openapi: str
-    config: Config
+    gpu: bool
+    """Whether the model wants one."""
     oci: Path | None = None
     """An OCI image layout of the same image, when one was asked for."""
+    kept: str | None = None
+    """Name of what is remembered of this build, for the next one (:mod:`cog_nix.again`)."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +119,28 @@ class Services:
         fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def nix(self, settings: Settings | None = None, *, offline: bool = False) -> nix_store.Nix:
-        """Find Nix, or bring it.
+    def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
+        """Find Nix, here or in a container, or bring it.
 
         Args:
-            settings: cog-nix.toml, which may say where the Debian archive is; None: there is none.
+            project: what is built.
+            settings: cog-nix.toml, which may say where the Debian archive is.
             offline: whether nothing may be fetched.
 
         Raises:
-            NixError: there is none, and none can be brought.
+            NixError: there is none that can build, and none can be brought.
         """
+        from cog_nix.container import choose  # noqa: PLC0415 - commands that need no Nix go without
+
         bring = functools.partial(
             programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
         )
-        return nix_store.discover(bring=bring, reporter=self.reporter)
+        context = functools.partial(self.context, settings, project)
+        # A flake beside it belongs to all that Git keeps.
+        tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
+        folders = [project.root, *([tree] if tree else [])]
+        place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
+        return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
 
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
@@ -137,17 +150,18 @@ class Services:
         return Resolver(
             self.plugins,
             context,
-            self._optional_nix(settings),
+            self._optional_nix(project, settings),
             asked_in(project, loaded),
             python_asked_in(project, loaded),
         )
 
-    def _optional_nix(self, settings: Settings) -> nix_store.Nix | None:
+    def _optional_nix(self, project: Project, settings: Settings) -> nix_store.Nix | None:
         """Return Nix where it is or can be brought; a lock can be made without it."""
         try:
-            return self.nix(settings)
+            found = self.nix(project, settings)
         except NixError:
             return None
+        return None if found.within else found
 
 
 def build(project: Project, options: BuildOptions, services: Services) -> Built:
@@ -161,19 +175,24 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     Raises:
         CogNixError: anything that is the user's to mend; nothing is left half-done.
     """
+    known = labels(project, options)
+    memory = Memory(project, options, known)
+    hooked = implemented(services.plugins, "before_build")
+    if not hooked and (found := memory.recall()):
+        return again(project, options, services, found)
+    memory.begin()
     loaded, settings = load(project, services.reporter)
     config = loaded.config
     check(project, config)
     weights_lock.check(project.root, config)
-    for weight in config.weights:
-        services.reporter.warn(
-            f"the files of weight {weight.name} are not in the image: mount {weight.target}"
-        )
     ask(services.plugins, "before_build", project=project, config=config)
+    if hooked and (found := memory.recall()):
+        return again(project, options, services, replace(found, warnings=()))
     api = read_api(project, config, options.openapi)
-    for pitfall in api.pitfalls:
+    pitfalls = (*_missing_weights(config), *api.pitfalls)
+    for pitfall in pitfalls:
         services.reporter.warn(pitfall)
-    nix = services.nix(settings, offline=options.offline)
+    nix = services.nix(project, settings, offline=options.offline)
     resolver = functools.partial(services.resolver, project, loaded, settings)
     if options.offline:
         from cog_nix.offline import check_offline  # noqa: PLC0415 - a faster build with the network
@@ -184,7 +203,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     provide(project, lock, nix, context)
     lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
-    spec = {**nix_spec(project, config, labels(project, options), tag, api.handed_in), "oci": options.oci}
+    included = selected(project, config, memory)
+    spec = {**nix_spec(project, config, known, tag, api.handed_in, included=included), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
     if services.meanwhile:
         threading.Thread(target=services.meanwhile, daemon=True).start()
@@ -200,11 +220,74 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
                 image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
                 made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
+    document = api.document(sdk_version(lock))
+    result = Found(image, oci, tag, document, config.build.gpu, loaded.warnings, pitfalls)
+    if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
+        result = memory.keep(result, went_by(project, options, config, api, (nix, spec)), nix.state_dir)
+    return finish(project, options, services, result, config)
+
+
+def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:
+    """Do what is left to do of a build that nothing has changed since; say what it said."""
+    for warning in (*found.warnings, *found.pitfalls):
+        services.reporter.warn(warning)
+    services.reporter.step(f"Building {found.tag}")
+    config = cog_config.load_config(project) if implemented(services.plugins, "after_build") else None
+    return finish(project, options, services, found, config)
+
+
+def finish(
+    project: Project, options: BuildOptions, services: Services, found: Found, config: Config | None
+) -> Built:
+    """Make ``./result`` and tell the plugins.
+
+    Args:
+        project: what was built.
+        options: what the user decided.
+        services: its plugins hear of it.
+        found: what was made.
+        config: for the plugins; None: there are none that hear of it.
+    """
+    image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
     if options.link:
         link_result(project, image, services.reporter)
-    details = {"id": image.id, "tag": tag, "size": image.size}
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, tag, api.document(sdk_version(lock)), config, oci)
+    return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept)
+
+
+def went_by(
+    project: Project,
+    options: BuildOptions,
+    config: Config,
+    api: Api,
+    asked: tuple[nix_store.Nix, Mapping[str, Any]],
+) -> WentBy:
+    """Return what a build went by besides the files that it took.
+
+    Args:
+        project: what was built.
+        options: what the user decided.
+        config: names files that were read.
+        api: names others, also such as are not there.
+        asked: Nix, and the values that it was given.
+    """
+    named = {*_read_in_builds(project, config), IGNORE_FILE, weights_lock.NAME}
+    named |= inputs.files(config.build.requirements)
+    fixed = {project.config_path, project.settings_path, project.lock_path, project.root / OVERLAY}
+    nix, spec = asked
+    return WentBy(
+        read=frozenset(fixed | {project.root / name for name in named if "\0" not in name}),
+        sources=api.described.sources if api.described else frozenset(),
+        command=nix.build_command(nix_library() / "build.nix", _root(project, options)),
+        spec=spec,
+    )
+
+
+def _missing_weights(config: Config) -> list[str]:
+    return [
+        f"the files of weight {weight.name} are not in the image: mount {weight.target}"
+        for weight in config.weights
+    ]
 
 
 def realise(
@@ -221,7 +304,9 @@ def realise(
     Raises:
         NixError: it fails.
     """
-    root = project.state_dir / ("oci" if options.oci else "image") if options.link else None
+    root = _root(project, options)
+    if root:
+        make_way_for_link(root)
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
     store_path = nix.build(nix_library() / "build.nix", spec, root, reporter, foreign=foreign)
     if not options.oci:
@@ -230,10 +315,20 @@ def realise(
     return ImageDescription.read(nix.real(str((oci / "image").readlink()))), oci
 
 
+def _root(project: Project, options: BuildOptions) -> Path | None:
+    """Return the link that keeps what is built from being collected; None when none is wanted."""
+    return project.state_dir / ("oci" if options.oci else "image") if options.link else None
+
+
 def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
-    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone."""
+    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone.
+
+    A copy of an image's program, as it is left by who copies a project with its links resolved, is none.
+    """
     link = project.root / RESULT
-    if link.exists() and not link.is_symlink():
+    if link.is_symlink() and link.readlink() == image.path:
+        return
+    if link.exists() and not link.is_symlink() and not is_image_program(link):
         reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
         return
     link_atomically(image.path, link)
@@ -306,10 +401,15 @@ def labels(project: Project, options: BuildOptions) -> dict[str, str]:
 
 
 def nix_spec(
-    project: Project, config: Config, labels: Mapping[str, str], tag: str, openapi: str
+    project: Project,
+    config: Config,
+    labels: Mapping[str, str],
+    tag: str,
+    openapi: str,
+    *,
+    included: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``."""
-    included = dict.fromkeys(map(_text, _included(project, config)), 1)
     read = _read_in_builds(project, config)
     large = set(large_files(project.root, included)).difference(read)
     return {
@@ -318,7 +418,7 @@ def nix_spec(
         "name": name_in_store(tag),
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
-        "included": {path: 1 for path in included if path not in large} if large else included,
+        "included": {path: 1 for path in included if path not in large} if large else dict(included),
         **({"weights": with_folders(sorted(large))} if large else {}),
         "core": str(core()),
         "labels": dict(labels),
@@ -328,12 +428,24 @@ def nix_spec(
     }
 
 
-def _included(project: Project, config: Config) -> Iterator[str]:
-    """Yield the files and folders that the build sees: the image's, and those that it only reads."""
-    yield from Ignore.load(project.root).walk()
+def selected(project: Project, config: Config, memory: Memory | None = None) -> dict[str, int]:
+    """Return the files and folders that the build sees: the image's, and those that it only reads.
+
+    Args:
+        project: whose.
+        config: names some.
+        memory: is told what the walk through the project saw.
+
+    Raises:
+        ConfigError: the name of one of them is no text.
+    """
+    ignore = Ignore.load(project.root)
+    taken = dict.fromkeys(map(_text, ignore.walk()), 1)
+    if memory:
+        memory.walked(ignore.entered, tuple(taken))
     for name in map(PurePosixPath, _read_in_builds(project, config)):
-        yield str(name)
-        yield from map(str, name.parents)
+        taken |= dict.fromkeys(map(str, (name, *name.parents)), 1)
+    return taken
 
 
 def _read_in_builds(project: Project, config: Config) -> list[str]:

@@ -26,20 +26,22 @@ def labels(root: Path) -> dict[str, str]:
         root: the project's folder; the repository may be above it.
     """
     revision, version = os.environ.get("GITHUB_SHA"), os.environ.get("GITHUB_REF_NAME")
-    if not (revision and version) and _is_work_tree(root):
-        revision = revision or _git(root, "rev-parse", "HEAD")
+    if not (revision and version) and (head := _head(root)):
+        revision = revision or head
         version = version or _git(root, "describe", "--tags", "--dirty")
     found = {_REVISION: revision, _VERSION: version}
     return {name: value for name, value in found.items() if value}
 
 
-def _is_work_tree(root: Path) -> bool:
+def _head(root: Path) -> str:
+    """Return the commit that is checked out; "" where none is, or no work tree."""
     # Most of the time that a build with nothing to do takes is starting processes.
     if "GIT_DIR" not in os.environ and not any(
         (folder / ".git").exists() for folder in (root, *root.parents)
     ):
-        return False
-    return _git(root, "rev-parse", "--is-inside-work-tree") == "true"
+        return ""
+    inside, _, head = _git(root, "rev-parse", "--is-inside-work-tree", "HEAD").partition("\n")
+    return head if inside == "true" else ""
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -32,6 +32,9 @@ OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.t
 describe the build: were they part of the source layer, locking again would change it.
 """
 
+IMAGE_PROGRAM = b"#!/bin/sh\n# Writes the image "
+"""What a built image, which is a program, begins with (nix/builders/image.py)."""
+
 _RESULT_LINK = re.compile(r"result(-.*)?")
 _STORE_PATH = re.compile(r"/store/[0-9a-df-np-sv-z]{32}-")
 
@@ -66,6 +69,9 @@ class Ignore:
     _runs: tuple[_Run, ...]
     _folders: dict[str, _States] = field(default_factory=dict, compare=False, repr=False)
     """States of folders already judged, for :meth:`ignored`."""
+    entered: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
+    """What :meth:`walk` saw in each folder that it entered: names in order, each behind ``d`` (folder), ``f``
+    (file or link) or ``-`` (anything else)."""
 
     @classmethod
     def load(cls, root: Path) -> Ignore:
@@ -135,7 +141,7 @@ class Ignore:
         try:
             return bool(_STORE_PATH.search(os.readlink(self.root / first)))  # noqa: PTH115 - text
         except OSError:
-            return False
+            return is_image_program(self.root / first)
 
     def _judge(self, path: str, above: _States) -> tuple[bool, _States]:
         """Return whether a path is ignored, and its states, from those of the folder above."""
@@ -166,14 +172,27 @@ class Ignore:
         try:
             with os.scandir(self.root / folder) as scan:
                 found = sorted(scan, key=lambda entry: entry.name)
+            self.entered[folder] = sorted(f"{_kind(entry)}{entry.name}" for entry in found)
         except PermissionError as error:
+            self.entered[folder] = []
             if ignored:
                 return iter(())
             raise ConfigError(
                 f"{folder or self.root}: this folder cannot be read ({error.strerror})",
                 hint=f"Give yourself access to it, or add it to {IGNORE_FILE}.",
             ) from error
-        return (entry for entry in found if _is_plain(entry))
+        return (entry for entry in found if _kind(entry) != "-")
+
+
+def is_image_program(path: Path) -> bool:
+    """Return whether a file is a built image, or a copy of one, whatever its name."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(IMAGE_PROGRAM)) == IMAGE_PROGRAM
+    except OSError:
+        return False
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -200,5 +219,7 @@ def _emit(stack: list[_Folder]) -> Iterator[str]:
             yield folder.path
 
 
-def _is_plain(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() or entry.is_dir() or entry.is_file()
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        return "d"
+    return "f" if entry.is_symlink() or entry.is_file() else "-"

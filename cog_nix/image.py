@@ -24,6 +24,16 @@ _NAME_LENGTH = 30 - len(_PREFIX)
 
 
 @dataclass(frozen=True)
+class Part:
+    """A range of bytes of a file in the store."""
+
+    path: str
+    """``/nix/store/HASH-NAME/FILE``, wherever the store really is."""
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
 class LayerDescription:
     """One layer, uncompressed."""
 
@@ -32,8 +42,15 @@ class LayerDescription:
     """``sha256:…`` (OCI image-spec, "Layer DiffID")."""
     size: int
     """Bytes of its tar."""
-    fragments: tuple[str, ...] = ()
-    """Names of the store paths that its files lie in."""
+    parts: tuple[Part, ...] = ()
+    """What, one after the other and ended as a tar is, makes its tar; none: only the executable knows."""
+
+    @property
+    def fragments(self) -> tuple[str, ...]:
+        """Names of the store paths that its files lie in."""
+        # /nix/store/HASH-NAME/files.tar; a layer of several fragments has directories of its own
+        paths = [part.path.rsplit("/", 2) for part in self.parts]
+        return tuple(dict.fromkeys(name for _, name, file in paths if file == "files.tar"))
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class ImageDescription:
     """The OCI image configuration."""
     tag: str = ""
     """The reference that it was built under."""
+    text: bytes = b""
+    """The configuration's bytes, where the executable carries them."""
 
     @property
     def size(self) -> int:
@@ -100,8 +119,9 @@ class ImageDescription:
             data = json.loads(path.read_text(encoding="utf-8").partition(_MARK)[2])
             layers = tuple(map(_layer, data["layers"]))
             config = data["config"]
-            digest = hashlib.sha256(config.encode()).hexdigest()
-            return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"])
+            text = config.encode()
+            digest = hashlib.sha256(text).hexdigest()
+            return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"], text)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
 
@@ -118,10 +138,8 @@ def unreadable(program: Path, said: str) -> ImageError:
 
 
 def _layer(data: dict[str, Any]) -> LayerDescription:
-    # /nix/store/HASH-NAME/files.tar; a layer of several fragments has directories of its own
-    paths = [part["path"].rsplit("/", 2) for part in data["parts"]]
-    fragments = dict.fromkeys(name for _, name, file in paths if file == "files.tar")
-    return LayerDescription(data["name"], data["diff_id"], data["size"], tuple(fragments))
+    parts = tuple(Part(part["path"], part["offset"], part["size"]) for part in data["parts"])
+    return LayerDescription(data["name"], data["diff_id"], data["size"], parts)
 
 
 def default_tag(folder: str) -> str:

@@ -113,6 +113,11 @@ def _register(plugins: Plugins, entry_point: Any) -> None:
         plugins.broken[name] = f"{type(error).__name__}: {error}"
 
 
+def implemented(plugins: Plugins, hook: str) -> bool:
+    """Tell whether any plugin has something to do when a hook is called."""
+    return bool(getattr(plugins.hook, hook).get_hookimpls())
+
+
 def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
     """Call a hook; blame a plugin by name when it dies.
 

@@ -70,6 +70,7 @@ def run(
     check: bool = True,
     secrets: Sequence[str] = (),
     on_stderr: Callable[[str], None] | None = None,
+    started: subprocess.Popen[str] | None = None,
 ) -> Finished:
     """Run a command to its end and return what it wrote.
 
@@ -81,23 +82,14 @@ def run(
         check: raise when the exit status is not 0.
         secrets: values that must not appear in errors or in lines handed on.
         on_stderr: called with each line of stderr as it comes, redacted, from a thread.
+        started: this command, as :func:`start_process` started it before.
 
     Raises:
         ProcessError: the program is missing, or ``check`` and it failed.
     """
     arguments = tuple(str(part) for part in command)
     try:
-        process = subprocess.Popen(
-            arguments,
-            env=None if env is None else dict(env),
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
+        process = started or start_process(arguments, env=env, cwd=cwd)
     except OSError as error:
         raise _not_started(arguments, cwd, error, secrets) from error
     finished = _converse(
@@ -106,6 +98,27 @@ def run(
     if check and finished.returncode != 0:
         raise failed(finished, secrets=secrets)
     return finished
+
+
+def start_process(
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    """Start a command whose streams are pipes, for :func:`run` to go on with.
+
+    Raises:
+        OSError: the program is missing.
+    """
+    return subprocess.Popen(
+        arguments,
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:
@@ -140,12 +153,12 @@ def _converse(
                 reader.join()
             process.wait()
         except BaseException:
-            _end(process)
+            end(process)
             raise
     return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[str]) -> None:
     """Let a program that is not needed any more put its things in order; end it when it takes too long."""
     process.terminate()
     try:

@@ -382,6 +382,60 @@ class InteractiveContainer(Protocol):
         """Send a signal to the main process, as ``Container.signal``."""
 
 
+@dataclass(frozen=True)
+class WorkerRequest:
+    """A container to run programs in that make namespaces of their own."""
+
+    image: str
+    """Its id, which the runtime holds."""
+    command: tuple[str, ...]
+    folders: tuple[Path, ...]
+    """Folders and files of this machine that it sees, each where it is here."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """A running container that ends with its first process, and is removed by the runtime then."""
+
+    def ended(self) -> str | None:
+        """Return what it wrote when it has ended, None while it runs."""
+
+    def remove(self) -> None:
+        """End and remove it, whatever state it is in."""
+
+
+@runtime_checkable
+class WorkerRuntime(Protocol):
+    """What a runtime can do as well that may let containers make namespaces."""
+
+    def start_worker(self, request: WorkerRequest) -> Worker:
+        """Start a container as this user, with this machine's network, in which namespaces can be made.
+
+        Raises:
+            RuntimeFailure: it cannot be started, or does not see this machine's folders.
+        """
+
+
+@dataclass(frozen=True)
+class Held:
+    """An image that a runtime holds under a name, and how to find out later whether it still does.
+
+    A runtime may have a method ``held(reference) -> Held | None``; a build of an unchanged project need not
+    load the runtime then.
+    """
+
+    id: str
+    """The image's, as the runtime tells it."""
+    socket: str = ""
+    """Path of a local socket, where a daemon is asked; "": files tell."""
+    path: str = ""
+    """What to get there (HTTP); the answer is a JSON object with ``Id``."""
+    read: tuple[str, ...] = ()
+    """Files that say which daemon is meant, or what the name stands for; also those that are not there."""
+    present: tuple[str, ...] = ()
+    """Paths that have to be there."""
+
+
 class Runtime(Protocol):
     """Something that holds images and runs them."""
 

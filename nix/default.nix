@@ -35,18 +35,19 @@
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
   # Variables that the project sets, as [ [ name value ] ]: commands see them.
   environment ? [ ],
-  # A command to run instead of making the image, after those that the lock has results of: { command, hash }.
-  unknown ? null,
-  # Name of the socket where cog-nix hands secrets to that command.
-  offer ? "",
+  # A command, after those that the lock has results of: how to run it, instead of the image; null: the image.
+  command ? null,
 }:
 let
   locked = import ./lock.nix lock;
   store = import ./store.nix;
+  seed = import ./seed.nix locked.seed;
   derive = import ./derive.nix {
-    inherit core;
-    seed = import ./seed.nix locked.seed;
-    inherit (locked.seed) python;
+    inherit seed;
+    start = import ./start.nix {
+      inherit seed core;
+      inherit (locked.seed) python;
+    };
   };
   args = { inherit derive store locked; };
   interpreter = import ./layers/interpreter.nix args;
@@ -61,7 +62,7 @@ let
   runs = import ./layers/runs.nix (
     args
     // {
-      inherit interpreter debs toolkit wheels environment unknown offer;
+      inherit interpreter debs toolkit wheels environment command;
       linker = builtins.attrValues (linker debs.image);
     }
   );
@@ -117,8 +118,8 @@ let
     inherit results;
   };
 in
-if unknown != null then
-  builtins.elemAt runs.results (builtins.length locked.runs)
+if command != null then
+  runs.invocation
 else
   image
   // {

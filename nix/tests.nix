@@ -372,12 +372,20 @@ let
   runs = runsWith derive;
   # Each result is what its builder is told.
   runSpecs = args: (runsWith (args: args.spec // { __toString = _self: args.name; }) args).results;
-  realDerive = import ./derive.nix {
+  seed = import ./seed.nix lock.seed;
+  start = import ./start.nix {
+    inherit seed;
     core = ../cog_nix;
-    seed = import ./seed.nix lock.seed;
     inherit (lock.seed) python;
   };
-  fixedRuns = offer: runsWith realDerive { inherit offer; };
+  realDerive = import ./derive.nix { inherit seed start; };
+  # What cog-nix is told about a command, its derivation aside.
+  invocationOf =
+    args:
+    (runsWith {
+      __functor = _self: args: args.spec // { __toString = _self: args.name; };
+      beside = args: { inherit (args) builder spec; };
+    } args).invocation;
   wheels = wheelsWith noToolkit;
   wheelsWith = toolkit: import ./layers/wheels.nix {
     inherit toolkit;
@@ -506,6 +514,31 @@ in
   seedName = {
     expr = (import ./seed.nix lock.seed).name;
     expected = "cog-nix-seed-3.13";
+  };
+
+  # start.nix, derive.nix
+
+  builderBesideNixIsTheSame = {
+    expr =
+      let
+        arguments = {
+          name = "x";
+          builder = "folder";
+          spec.a = 1;
+        };
+        told = realDerive.beside arguments;
+        made = realDerive arguments;
+      in
+      [
+        (told.command == [ made.builder ] ++ made.args)
+        (told.environment.PYTHONPATH == made.PYTHONPATH)
+        told.spec
+      ];
+    expected = [
+      true
+      true
+      { a = 1; }
+    ];
   };
 
   # layers/group.nix
@@ -824,24 +857,29 @@ in
       ]
     ];
   };
-  runThatIsUnknownComesAfterThoseInTheLock = {
-    expr = map (told: told.command) (runSpecs {
-      unknown = {
-        command = "three";
-        hash = wrong;
-      };
-    });
+  runThatIsNewComesAfterThoseInTheLock = {
+    expr =
+      let
+        told = invocationOf { command = "three"; };
+      in
+      [
+        told.builder
+        told.spec.command
+        (builtins.length told.spec.results)
+      ];
     expected = [
-      "one"
-      "two"
+      "run"
       "three"
+      2
     ];
   };
-  runKnownByItsHashIsTheSameWhateverHandsOverItsSecrets = {
-    expr = toString (builtins.head (fixedRuns "a").results) == toString (builtins.head (fixedRuns "b").results);
-    expected = true;
+  runGoesByItsHashInTheStore = {
+    expr = map (run: run.outputHash) (runsWith realDerive { }).results;
+    expected = [
+      wrong
+      wrong
+    ];
   };
-
   runHasNoProgramsWithoutAToolkit = {
     expr = (builtins.head (runSpecs { })) ? programs;
     expected = false;
@@ -989,7 +1027,7 @@ in
     expected = [ wheels."wheel:plain" ];
   };
 
-  # default.nix, image.nix, derive.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix
+  # default.nix, image.nix, layers/debs.nix, layers/wheels.nix, layers/source.nix
 
   deriveFixesAnOutput = {
     expr =
@@ -1093,15 +1131,9 @@ in
     expr = (spec (image { })).project.version;
     expected = "1.0";
   };
-  imageGivesWayToAnUnknownCommand = {
-    expr =
-      (image {
-        unknown = {
-          command = "true";
-          hash = wrong;
-        };
-      }).outputHash;
-    expected = wrong;
+  imageGivesWayToACommand = {
+    expr = (image { command = "true"; }).name;
+    expected = "run-invocation";
   };
   imageHasNoEssentialStateWithoutAny = {
     expr = fails (image {

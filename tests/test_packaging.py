@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix import __version__
+from conftest import copy_project
 from tests import hosts
 
 if TYPE_CHECKING:
@@ -124,9 +125,7 @@ def test_the_cases_are_found(program: Path, tmp_path: Path) -> None:
 
 @pytest.mark.nix
 def test_a_model_is_locked_and_built(program: Path, tmp_path: Path) -> None:
-    project = tmp_path / "hello-world"
-    ignored = shutil.ignore_patterns(".cog", "result", "cog-nix.lock")
-    shutil.copytree(ROOT / "examples/hello-world", project, ignore=ignored)
+    project = copy_project(ROOT / "examples/hello-world", tmp_path / "hello-world")
 
     assert "Locked " in run([program, "lock"], project)
     assert "Built cog-hello-world " in run([program, "build", "--no-load"], project)

@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
-    from cog_nix.cli.app import run  # noqa: PLC0415 - the entry point stays importable without typer
+    from cog_nix.cli import quick  # noqa: PLC0415 - the entry point stays importable
+
+    if quick.answer(sys.argv[1:]):
+        sys.exit(0)
+    from cog_nix.cli.app import run  # noqa: PLC0415 - typer takes longer to import than a quick answer
 
     sys.exit(run(sys.argv[1:]))

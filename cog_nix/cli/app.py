@@ -16,6 +16,7 @@ from cog_nix.cli import (
     cog,
     completion,
     config,
+    container_image,
     doctor,
     exec,  # noqa: A004 - upstream's name
     init,
@@ -126,6 +127,7 @@ def application(plugins: Plugins) -> typer.Typer:
         schema,
         config,
         doctor,
+        container_image,
         shim,
         completion,
         upstream,

@@ -22,17 +22,18 @@ from cog_nix.cli.flags import (
     Strip,
     Timestamp,
 )
-from cog_nix.cli.runtimes import find_runtime
+from cog_nix.cli.runtimes import find_runtime, is_first_choice
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
-from cog_nix.plugins import Plugins, load
+from cog_nix.plugins import Plugins, implemented, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cog_nix.archives import Output
     from cog_nix.build import BuildOptions, Built
+    from cog_nix.spec import Held
 
 _HELP = """Build an image from cog.yaml and load it into Docker, or into another --runtime.
 
@@ -43,6 +44,9 @@ _HELP = """Build an image from cog.yaml and load it into Docker, or into another
   cog-nix build --update-lock        after a change of what is asked for
   cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
 """
+
+_HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
+"""Hooks that are called around a build."""
 
 _plugins: list[Plugins] = []
 
@@ -171,8 +175,10 @@ def build(
     if wanted:
         _write(built, wanted, began)
     elif load_image:
-        load_into_runtime(built, began, linked=out_link)
+        ask = load_into_runtime(built, began, linked=out_link)
+        _remember(config_file, built, ask, loaded=True, linked=out_link)
     else:
+        _remember(config_file, built, lambda: None, loaded=False, linked=out_link)
         seconds = time.monotonic() - began
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
@@ -213,8 +219,25 @@ def build_image(
     return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
-def load_into_runtime(built: Built, began: float, *, linked: bool) -> None:
-    """Load an image into the runtime; where there is none, say how to load it later."""
+def _remember(
+    config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool, linked: bool
+) -> None:
+    """Keep what this command did, unless a plugin wants to hear of the next one."""
+    from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    heard = any(implemented(plugins(), hook) for hook in _HEARD)
+    if not heard and not plugins().broken:
+        root = str(find_project(Path.cwd(), config_file).root)
+        quick.remember(built.kept, root, loaded=loaded, linked=linked, ask=ask)
+
+
+def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[], Held | None]:
+    """Load an image into the runtime; where there is none, say how to load it later.
+
+    Returns:
+        What tells where to ask for it the next time, when the runtime would be this one again.
+    """
     runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         reporter.warn(reason)
@@ -222,11 +245,18 @@ def load_into_runtime(built: Built, began: float, *, linked: bool) -> None:
             f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s. "
             f"Load it where Docker is with:\n  {_where(built, linked)} | docker load"
         )
-        return
-    runtime.load(built.image.path, [with_tag(built.tag)], reporter)
+        return lambda: None
+    loaded = runtime.load(built.image.path, [with_tag(built.tag)], reporter)
     reporter.info(
         f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
     )
+    tell = getattr(runtime, "held", None) if is_first_choice(runtime) else None
+
+    def ask() -> Held | None:
+        held: Held | None = tell(with_tag(built.tag)) if tell else None
+        return held if held and held.id == loaded else None
+
+    return ask
 
 
 def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways to name a path
@@ -241,11 +271,10 @@ def document_of_environment() -> Path | None:
 
 def keep_document(config_file: str | None, document: str) -> None:
     """Leave the OpenAPI document in the project's ``.cog``, where a server finds it that has it mounted."""
-    from cog_nix.files import write_atomically  # noqa: PLC0415 - a faster --help
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415 - a faster --help
+    from cog_nix.state import remember  # noqa: PLC0415
 
-    state = find_project(Path.cwd(), config_file).state_dir
-    write_atomically(state / "openapi_schema.json", document.encode())
+    remember(find_project(Path.cwd(), config_file).state_dir / "openapi_schema.json", document)
 
 
 def options_of_run(*, cog_base: bool | None) -> BuildOptions:

@@ -78,7 +78,7 @@ def prepare(
         built = _without_schema(config_file, options, project.root.name)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], reporter)
-    return Mounted(tag, project.root, built.config.build.gpu)
+    return Mounted(tag, project.root, built.gpu)
 
 
 def _without_schema(config_file: str, options: BuildOptions, folder: str) -> Built:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.terminal import reporter
-from cog_nix.plugins import AUTO
+from cog_nix.plugins import AUTO, ask
 from cog_nix.plugins import find_runtime as find
 
 if TYPE_CHECKING:
@@ -40,6 +40,15 @@ def find_runtime() -> Runtime:
     from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
 
     return find(_chosen[0], plugins(), reporter)
+
+
+def is_first_choice(runtime: Runtime) -> bool:
+    """Tell whether a runtime was asked for by its name, or is the one that is looked for first."""
+    from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
+
+    if _chosen[0] != AUTO:
+        return True
+    return runtime.name == next((one for names in ask(plugins(), "runtime_names") for one in names), "")
 
 
 def usable_runtime() -> Runtime:

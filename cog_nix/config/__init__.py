@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines
-from cog_nix.config.deprecations import deprecations
 from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
-from cog_nix.config.rules import rule_problems
-from cog_nix.config.schema import schema_problems, unknown_keys
 from cog_nix.config.settings import load_settings
 from cog_nix.errors import ConfigError
 
@@ -31,7 +28,6 @@ __all__ = [
     "Document",
     "Loaded",
     "complete",
-    "deprecations",
     "load",
     "load_config",
     "load_settings",
@@ -84,6 +80,8 @@ def load(project: Project, *, references: bool = True) -> Loaded:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}:{line}: this is no UTF-8 text", hint="Save the file as UTF-8.") from error
+    from cog_nix.config.deprecations import deprecations  # noqa: PLC0415 - builds, where parts run, go without
+
     document = parse(text, name)
     validate(document, project.root, state_dir=project.state_dir, references=references)
     return Loaded(complete(document, project.root), document, deprecations(document, project.root))
@@ -103,6 +101,9 @@ def validate(
     Raises:
         ConfigError: tells everything that is wrong.
     """
+    from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
+    from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415
+
     problems = [
         *document.problems,
         *schema_problems(document, state_dir),

@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cog_nix.config.document import Document, Location, alternatives, resolve, schema, schema_text, types
 from cog_nix.config.problem import Problem, did_you_mean, nearest
 from cog_nix.config.syntax import missing_space
+from cog_nix.errors import CogNixError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RETIRED = {
     "build.fast": "cog-nix has one way of building, and it is fast",
@@ -58,13 +57,18 @@ def schema_problems(document: Document, state_dir: Path | None = None) -> list[P
         document: the parsed file.
         state_dir: where to remember that a text is valid; None: nowhere.
     """
-    mark = state_dir / "validated" if state_dir else None
+    if state_dir is None:
+        return sorted(set(_check(document)))
+    from cog_nix.state import recall, remember  # noqa: PLC0415 - builds, where parts of this run, have no state
+
+    mark = state_dir / "validated"
     digest = hashlib.sha256(f"{schema_text()}\0{document.text}".encode("utf-8", "replace")).hexdigest()
-    if mark and _remembered(mark) == digest:
+    if recall(mark) == digest:
         return []
     problems = sorted(set(_check(document)))
-    if mark and not problems:
-        _remember(mark, digest)
+    if not problems:
+        with contextlib.suppress(CogNixError):  # a project that cannot be written to is checked each time
+            remember(mark, digest)
     return problems
 
 
@@ -269,20 +273,3 @@ def _fragment(location: Location) -> dict[str, Any] | None:
             return None
         current = alternatives(fragment)
     return fragment
-
-
-def _remembered(mark: Path) -> str:
-    try:
-        return mark.read_text("ascii")
-    except (OSError, ValueError):
-        return ""
-
-
-def _remember(mark: Path, digest: str) -> None:
-    """Write the mark whole or not at all; a project that cannot be written to is checked each time."""
-    with contextlib.suppress(OSError):
-        mark.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=mark.parent)
-        with os.fdopen(handle, "w") as file:
-            file.write(digest)
-        Path(temporary).replace(mark)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cog_nix.config.model import (
@@ -50,6 +49,8 @@ def load_settings(project: Project) -> Settings:
         raise ConfigError(
             f"{path.name}: cannot be read: {error}", hint="Make it a UTF-8 text file, or remove it."
         ) from error
+    import tomllib  # noqa: PLC0415 - most projects have no such file, and this module runs at every edit
+
     try:
         data = tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -6,8 +6,11 @@ Each check returns findings (:class:`cog_nix.spec.Finding`). One that can be men
 
 from __future__ import annotations
 
+import functools
+import os
 from typing import TYPE_CHECKING
 
+from cog_nix.container import choose
 from cog_nix.doctor import gpu, machine, project
 from cog_nix.plugins import ask
 
@@ -27,7 +30,8 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
     """
     found = [*project.examine(where)] if where else []
     brings = bool(plugins.hook.provide_programs.get_hookimpls())
-    found += machine.examine(context.cache_dir, brings=brings)
+    container = functools.partial(choose.would_use, plugins, os.environ)
+    found += machine.examine(context.cache_dir, brings=brings, container=container)
     found += gpu.examine(where)
     for answer in ask(plugins, "diagnose", context=context):
         found += answer or ()

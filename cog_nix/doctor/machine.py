@@ -12,7 +12,7 @@ from cog_nix.spec import Finding
 from cog_nix.store import choice, nix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cog_nix.store.choice import Choice
@@ -23,13 +23,20 @@ _ROOM = 10 * _GIGABYTE
 """What a model with CUDA takes in the store, unpacked and as a layer."""
 
 
-def examine(cache: Path, *, brings: bool = False) -> Iterator[Finding]:
+def examine(
+    cache: Path, *, brings: bool = False, container: Callable[[], str | None] = lambda: None
+) -> Iterator[Finding]:
     """Look at Nix, user namespaces and the disks below the store and the cache.
 
     Args:
         cache: where downloads are kept.
         brings: whether a plugin has a Nix for machines without a good one; it is not fetched for a look.
+        container: names the runtime in whose containers Nix would run; None: there is none.
     """
+    if os.environ.get(choice.VARIABLE, "").partition(":")[0] == choice.CONTAINER:
+        yield _in_container(container())
+        yield from disk("cache", cache)
+        return
     bring = (lambda: cache) if brings else None
     try:
         chosen = choice.choose(os.environ, bring, cache)
@@ -39,7 +46,7 @@ def examine(cache: Path, *, brings: bool = False) -> Iterator[Finding]:
         yield from disk("cache", cache)
         return
     yield _version(found, chosen, cache)
-    yield namespaces(found.kind)
+    yield namespaces(found.kind, container)
     yield from disk("Nix store", found.store_dir)
     yield from disk("cache", cache)
 
@@ -55,13 +62,25 @@ def _version(found: Nix, chosen: Choice, cache: Path) -> Finding:
     return Finding("Nix", "ok", f"{choice.version(program, cache)} ({program}, {why}), {how}")
 
 
-def namespaces(kind: str) -> Finding:
+def _in_container(runtime: str | None) -> Finding:
+    asked = f"{choice.VARIABLE} asks for a container"
+    if runtime is None:
+        return Finding(
+            "Nix", "error", f"{asked}, and there is nothing to run it.", "Install or start Docker."
+        )
+    return Finding("Nix", "ok", f"{asked}: it runs in {runtime}")
+
+
+def namespaces(kind: str, container: Callable[[], str | None] = lambda: None) -> Finding:
     """Try what the sandbox does: a user namespace with mounts and processes of its own in it.
 
     Args:
         kind: how Nix is used; a daemon makes namespaces as root, and only the step inside it matters.
+        container: as for :func:`examine`.
     """
     if obstacle := why_no_namespaces():
+        if kind != "daemon" and (runtime := container()):
+            return Finding("sandbox", "ok", f"{obstacle.message} Builds run in a container ({runtime}).")
         return Finding("sandbox", "error", obstacle.message, obstacle.remedy)
     return Finding("sandbox", "ok", f"user namespaces work ({kind})")
 

@@ -10,22 +10,27 @@ import json
 import re
 import zipfile
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from cog_nix.elf.scan import is_library
+from cog_nix.elf.wheel import UNREADABLE, each_member
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FORMAT = 1
-_CHUNK = 1 << 22
 _LONGEST = 128
 """Bytes; so much of a chunk's end is looked at again with the next one."""
 _AFTER = 8
 """Bytes behind a name that may belong to it."""
+_MARK = b".so."
+_STEM = 67
+"""Bytes before the mark that a name may have."""
+_COUNT = 10
+"""Bytes behind the mark that tell where a name ends: seven of a count, a dot, and two that follow."""
 _NAME = re.compile(
     rb"(?<![A-Za-z0-9_.+-])lib[A-Za-z0-9_+-]{2,64}\.so\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?!\.?[0-9])"
 )
@@ -47,37 +52,42 @@ def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str
         return tuple((str(file), str(name)) for file, name in json.loads(kept.read_bytes()))
     try:
         with zipfile.ZipFile(path) as archive:
-            found = sorted(
-                (info.filename, name)
-                for info in archive.infolist()
-                if not info.is_dir() and is_library(info.filename)
-                for name in _names(archive.open(info))
-            )
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            members = [one for one in archive.infolist() if not one.is_dir() and is_library(one.filename)]
+        by_member = each_member(path, members, lambda reopen: _names(reopen().chunks()))
+    except UNREADABLE as error:
         raise LockError(
             f"{path}: this wheel cannot be read: {error}",
             hint="Name another version of the package, or tell its authors.",
         ) from error
+    found = sorted((info.filename, name) for info, names in by_member for name in names)
     write_atomically(kept, json.dumps(found, separators=(",", ":")).encode())
     return tuple(found)
 
 
-def _names(stream: IO[bytes]) -> Iterator[str]:
-    """Yield each name once."""
+def _names(chunks: Iterable[bytes]) -> frozenset[str]:
+    """Return the names in a file that comes in pieces."""
     seen: set[bytes] = set()
     last = b""
-    with stream:
-        while chunk := stream.read(_CHUNK):
-            text = last + chunk
-            # What stands at an end may go on beyond it. The next chunk, which begins earlier, has it whole.
-            end = len(text) - _AFTER
-            seen.update(found.group() for found in _found(text, last) if found.end() <= end)
-            last = text[-_LONGEST:]
+    for chunk in chunks:
+        text = last + chunk
+        # What stands at an end may go on beyond it. The next chunk, which begins earlier, has it whole.
+        end = len(text) - _AFTER
+        seen.update(found.group() for found in _found(text, last) if found.end() <= end)
+        last = text[-_LONGEST:]
     seen.update(found.group() for found in _found(last, last))
-    yield from sorted(name.decode() for name in seen)
+    return frozenset(name.decode() for name in seen)
 
 
 def _found(text: bytes, before: bytes) -> Iterator[re.Match[bytes]]:
-    """Yield names; not one that the text begins with, when something was before that."""
+    """Yield names; not one that the text begins with, when something was before that.
+
+    What all of them have is looked for first, at the speed of memory; a regular expression takes a hundred
+    times as long.
+    """
     whole = len(before) < _LONGEST
-    return (found for found in _NAME.finditer(text) if whole or found.start())
+    at = text.find(_MARK)
+    while at >= 0:
+        for found in _NAME.finditer(text, max(0, at - _STEM), at + len(_MARK) + _COUNT):
+            if found.group().index(_MARK) + found.start() == at and (whole or found.start()):
+                yield found
+        at = text.find(_MARK, at + 1)

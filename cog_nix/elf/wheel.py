@@ -12,20 +12,24 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from isal import isal_zlib
 
-from cog_nix.elf.dynamic import Dynamic, read_dynamic
+from cog_nix.elf.dynamic import read_dynamic
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+T = TypeVar("T")
+
 _INFLATING: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stub says: an instance
+UNREADABLE = (zipfile.BadZipFile, _INFLATING, EOFError, NotImplementedError)
+"""What reading a damaged wheel raises."""
 _FORMAT = 1
 _CHUNK = 1 << 18
 _WORKERS = 4
@@ -51,7 +55,7 @@ def scan_wheel(path: Path, sha256: str, cache: Path) -> Scan:
         return Scan.from_json(json.loads(kept.read_bytes()))
     try:
         scan = _scan(path)
-    except (zipfile.BadZipFile, _INFLATING, EOFError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     write_atomically(kept, json.dumps(scan.to_json(), separators=(",", ":")).encode())
     return scan
@@ -74,11 +78,35 @@ def names_in_wheel(path: Path) -> Scan:
 def _scan(path: Path) -> Scan:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if _is_candidate(info)]
+    found = each_member(path, members, read_dynamic)
+    return gather((_installed(info.filename), dynamic) for info, dynamic in found)
+
+
+def each_member(
+    path: Path, members: Iterable[zipfile.ZipInfo], read: Callable[[Callable[[], Member]], T]
+) -> list[tuple[zipfile.ZipInfo, T]]:
+    """Read members of a wheel, several at once.
+
+    Args:
+        path: the wheel.
+        members: of it.
+        read: is given a function that opens the member from its start.
+
+    Raises:
+        Exception: one of :data:`UNREADABLE`, or what ``read`` raises.
+    """
     # The largest first: one that starts last would run on alone.
-    members.sort(key=lambda info: -info.file_size)
+    ordered = sorted(members, key=lambda info: -info.file_size)
+
+    def one(info: zipfile.ZipInfo) -> T:
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with path.open("rb") as file:
+                return read(lambda: _member(file, info))
+        with zipfile.ZipFile(path) as archive:
+            return read(lambda: Member(archive.open(info), info.file_size, None))
+
     with ThreadPoolExecutor(_WORKERS) as crew:
-        found = crew.map(partial(_read_member, path), members)
-        return gather(zip([_installed(info.filename) for info in members], found, strict=True))
+        return list(zip(ordered, crew.map(one, ordered), strict=True))
 
 
 def _unreadable(path: Path, error: Exception) -> LockError:
@@ -98,26 +126,18 @@ def _installed(name: str) -> str:
     return _FROM_SITE_PACKAGES.get(found["scheme"], "") + found["rest"] if found else name
 
 
-def _read_member(path: Path, info: zipfile.ZipInfo) -> Dynamic | None:
-    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        with path.open("rb") as file:
-            return read_dynamic(lambda: _member(file, info))
-    with zipfile.ZipFile(path) as archive:
-        return read_dynamic(lambda: _Member(archive.open(info), info.file_size, None))
-
-
-def _member(file: IO[bytes], info: zipfile.ZipInfo) -> _Member:
+def _member(file: IO[bytes], info: zipfile.ZipInfo) -> Member:
     """Return a stream of a member (APPNOTE 4.3.7); ``zipfile``'s own would also compute checksums."""
     file.seek(info.header_offset)
     header = file.read(_LOCAL_HEADER)
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     file.seek(names, 1)
     inflater = isal_zlib.decompressobj(_RAW_DEFLATE) if info.compress_type else None
-    return _Member(file, info.compress_size, inflater)
+    return Member(file, info.compress_size, inflater)
 
 
 @dataclass
-class _Member:
+class Member:
     """A member of a zip archive, read forward."""
 
     file: IO[bytes]
@@ -142,6 +162,12 @@ class _Member:
             taken = min(size, len(self.ready))
             self.ready = self.ready[taken:]
             size -= taken
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is left."""
+        while self._more():
+            ready, self.ready = self.ready, b""
+            yield ready
 
     def _more(self) -> bool:
         """Make sure that something is ready; False at the end."""

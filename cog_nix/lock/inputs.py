@@ -60,6 +60,11 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def files(requirements: Sequence[str]) -> set[str]:
+    """Return what may be files of the project among requirement lines, whether or not they are there."""
+    return {named["path"] for line in requirements if (named := _FILE.match(line))}
+
+
 def _named(settings: Settings) -> dict[str, object]:
     python = settings.python
     named: dict[str, object] = {

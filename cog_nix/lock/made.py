@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from cog_nix.files import write_atomically
+from cog_nix.state import recall, remember
 from cog_nix.store.paths import store_name
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ class Made:
         """Whether any of it has not been looked at, with what is locked for its libraries."""
         if not self._found:
             return False
-        try:
-            return self._mark.read_text(encoding="ascii") != self._digest()
-        except (OSError, UnicodeDecodeError):
-            return True
+        return recall(self._mark) != self._digest()
 
     def scans(self) -> dict[str, Scan]:
         """Return what links to anything, by title."""
@@ -74,7 +71,7 @@ class Made:
 
     def remember(self) -> None:
         """Note that all of it has been looked at."""
-        write_atomically(self._mark, self._digest().encode())
+        remember(self._mark, self._digest())
 
     def _digest(self) -> str:
         looked_at = (*(name for _, name in self._found), *self._linked)

@@ -265,7 +265,7 @@ class Resolver:
         )
         debs = seed.used(system.groups["seed"])
         files = self.context.fetcher.artifacts(artifacts_of(debs, python.wheels))
-        return seed.make(debs, python.wheels, files, self.context.cache_dir / "scratch", self.nix)
+        return seed.make(debs, python.wheels, files, self.context.cache_dir, self.nix)
 
     def _tell(self, question: _Question, added: Answer) -> None:
         """Say what nobody asked for, once."""

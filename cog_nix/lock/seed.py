@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 PYTHON = "3.13"
 PACKAGES = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib")
-REQUIREMENTS = ("installer", "pyyaml", "deflate")
+REQUIREMENTS = ("installer", "pyyaml", "deflate", "isal")
 _UNUSED = ("debconf", "gcc-14-base", "media-types", "netbase", "readline-common", "tzdata", "mime-support")
 """Dependencies that bring no library or Python module."""
+_KEEP_SECONDS = 90 * 24 * 3600
 
 
 def store_name(python: str) -> str:
@@ -46,15 +49,16 @@ def used(debs: Sequence[Deb]) -> tuple[Deb, ...]:
 
 
 @contextmanager
-def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], scratch: Path) -> Iterator[Path]:
+def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_dir: Path) -> Iterator[Path]:
     """Yield the seed's tree in a folder that is gone afterwards.
 
     Args:
         python: minor version.
         debs: downloaded packages.
         wheels: downloaded wheels.
-        scratch: where to make the folder.
+        cache_dir: where to make the folder.
     """
+    scratch = cache_dir / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     _forget_cut_off(scratch)
     folder = Path(tempfile.mkdtemp(prefix=f"seed-{os.getpid()}-", dir=scratch))
@@ -91,7 +95,7 @@ def _forget_cut_off(scratch: Path) -> None:
 
 
 def make(
-    debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path], scratch: Path, nix: Nix | None
+    debs: Sequence[Deb], wheels: Sequence[Wheel], files: Mapping[str, Path], cache_dir: Path, nix: Nix | None
 ) -> Seed:
     """Describe the seed that these packages make; put it into the store on the way when there is one.
 
@@ -99,7 +103,7 @@ def make(
         debs: the seed's packages.
         wheels: the seed's wheels.
         files: downloaded files by sha256.
-        scratch: a folder for the unpacked tree.
+        cache_dir: where the tree is unpacked and kept.
         nix: the store to put it into; None: only describe it.
     """
     chosen = used(debs)
@@ -107,14 +111,15 @@ def make(
         [files[deb.artifact.sha256] for deb in chosen],
         [files[wheel.artifact.sha256] for wheel in wheels],
     )
-    with unpacked(PYTHON, *paths, scratch) as tree:
+    with unpacked(PYTHON, *paths, cache_dir) as tree:
         sri = nar_hash(tree)
         if nix:
-            nix.add_tree(tree, sri)
+            nix.add_tree(tree)
+        _keep(tree, _kept(cache_dir, sri, PYTHON))
     return Seed(python=PYTHON, debs=chosen, wheels=tuple(wheels), nar_sha256=sri)
 
 
-def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> Seed:
+def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, cache_dir: Path) -> Seed:
     """Put the locked seed into the store unless it is there.
 
     Returns:
@@ -124,10 +129,31 @@ def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, scratch: Path) -> Seed:
     store_path = tree_path(seed.nar_sha256, store_name(seed.python))
     if not nix.invalid([store_path]):
         return seed
+    kept = _kept(cache_dir, seed.nar_sha256, seed.python)
+    if kept.is_dir() and nix.add_tree(kept) == store_path:
+        kept.parent.touch()
+        return seed
     files = fetcher.artifacts(artifacts_of(seed.debs, seed.wheels))
     debs = [files[deb.artifact.sha256] for deb in seed.debs]
     wheels = [files[wheel.artifact.sha256] for wheel in seed.wheels]
-    with unpacked(seed.python, debs, wheels, scratch) as tree:
-        found = replace(seed, nar_sha256=nar_hash(tree))
-        nix.add_tree(tree, found.nar_sha256)
+    with unpacked(seed.python, debs, wheels, cache_dir) as tree:
+        found = seed if nix.add_tree(tree) == store_path else replace(seed, nar_sha256=nar_hash(tree))
+        _keep(tree, _kept(cache_dir, found.nar_sha256, found.python))
     return found
+
+
+def _kept(cache_dir: Path, sri: str, python: str) -> Path:
+    """Return where a tree is kept for stores that have not got it, or not any more."""
+    return cache_dir / "seeds" / hashlib.sha256(sri.encode()).hexdigest() / store_name(python)
+
+
+def _keep(tree: Path, kept: Path) -> None:
+    """Move a tree to where it is kept; forget those that no store has asked for in a long time."""
+    seeds = kept.parent.parent
+    with suppress(OSError):
+        shutil.rmtree(kept.parent, ignore_errors=True)  # whatever is there is not what it should be
+        seeds.mkdir(parents=True, exist_ok=True)
+        tree.parent.rename(kept.parent)
+        for old in seeds.iterdir():
+            if time.time() - old.stat().st_mtime > _KEEP_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, BinaryIO
 
-from cog_nix.files import write_atomically
+from cog_nix import state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,15 +44,14 @@ def _digest(stream: BinaryIO, size: int) -> str:
 
 def remember(folder: Path, sri: str, manifest: Manifest) -> None:
     """Keep a description for as long as the project is worked on; the store may lose the result itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(_place(folder, sri), json.dumps(manifest, sort_keys=True).encode())
+    state.remember(_place(folder, sri), json.dumps(manifest, sort_keys=True))
 
 
 def recall(folder: Path, sri: str) -> Manifest | None:
     """Return what :func:`remember` kept, or None."""
     try:
-        found = json.loads(_place(folder, sri).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(state.recall(_place(folder, sri)))
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

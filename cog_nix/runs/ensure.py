@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING
 from cog_nix import config as cog_config
 from cog_nix.config import commands
 from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
-from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Run
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.processes import SHOWN_LINES
-from cog_nix.report import SilentReporter
 from cog_nix.runs import difference
 from cog_nix.runs.keys import keys
+from cog_nix.state import recall, remember
 from cog_nix.store import failures
 from cog_nix.store.paths import tree_path
 
@@ -166,7 +164,7 @@ class _Work:
         """
         paths = {tree_path(run.nar_sha256, STORE_NAME): run.nar_sha256 for run in self.lock.runs}
         there = [path for path in paths if os.path.lexists(self._nix.real(path))]
-        if len(there) < len(paths) or _read(self._mark) != self._digest():
+        if len(there) < len(paths) or recall(self._mark) != self._digest():
             there = [path for path in paths if path not in self._nix.invalid(list(paths))]
         return {paths[path] for path in there}
 
@@ -176,11 +174,11 @@ class _Work:
 
     def remember(self) -> None:
         """Note that the store holds every result."""
-        if _read(self._mark) != self._digest():
-            write_atomically(self._mark, self._digest().encode())
+        if recall(self._mark) != self._digest():
+            remember(self._mark, self._digest())
 
     def _digest(self) -> str:
-        named = [str(self._nix.store_dir), *(run.nar_sha256 for run in self.lock.runs)]
+        named = [self._nix.identity, *(run.nar_sha256 for run in self.lock.runs)]
         return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
     def perform(self, number: int, instruction: Instruction, key: str, *, enforced: bool, where: str) -> str:
@@ -194,7 +192,7 @@ class _Work:
             where: it stands, for messages.
         """
         below, above = self.lock.runs[:number], self.lock.runs[number:]
-        found = self._run(instruction, key, replace(self.lock, runs=below), where)
+        found = self._run(instruction, replace(self.lock, runs=below), where)
         manifest = difference.read(self._nix.real(tree_path(found, STORE_NAME)))
         same = bool(above) and above[0].nar_sha256 == found
         if enforced and not same:
@@ -207,14 +205,28 @@ class _Work:
             lock_format.write(self.lock, self._project.lock_path)
         return found
 
-    def _run(self, instruction: Instruction, key: str, below: Lock, where: str) -> str:
+    def _run(self, instruction: Instruction, below: Lock, where: str) -> str:
         """Run a command; return the SRI hash of what it left in the store."""
-        from cog_nix.runs import handover  # noqa: PLC0415 - a build that runs nothing goes without
+        from cog_nix.runs import execute, handover, sandbox  # noqa: PLC0415 - a build that runs nothing goes without
 
-        with (
-            tempfile.NamedTemporaryFile("w", suffix=".lock", prefix="cog-nix-") as file,
-            handover.offered(self._secrets(instruction, where), os.environ) as offer,
-        ):
+        handed = handover.message(self._secrets(instruction, where), os.environ)
+        # What the builder needs is kept from being collected while it runs.
+        link = self._project.state_dir / "invocation"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        invocation = self._nix.real(self._invocation(instruction, below, link))
+        try:
+            with execute.executed(invocation, self._nix, STORE_NAME, handed, self._show) as outcome:
+                if outcome.status == sandbox.FAILED:
+                    raise failures.explain("", outcome.said, STORE_NAME)
+                if outcome.status:
+                    raise _failed(instruction, outcome.said, where)
+                return self._nix.add_new_tree(outcome.output)
+        finally:
+            link.unlink(missing_ok=True)
+
+    def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
+        """Make the store hold what a command's builder needs; return what says how it is started."""
+        with tempfile.NamedTemporaryFile("w", suffix=".lock", prefix="cog-nix-") as file:
             file.write(lock_format.dump(below))
             file.flush()
             spec = {
@@ -223,15 +235,13 @@ class _Work:
                 "name": STORE_NAME,
                 "core": str(core()),
                 "environment": [list(pair) for pair in self._config.environment],
-                "unknown": {"command": instruction.text, "hash": _wrong_hash(key)},
-                "offer": offer,
+                "command": instruction.text,
             }
-            expression = nix_library() / "build.nix"
-            showing = _Showing(self._reporter)
-            found, said = self._nix.discover_output(expression, spec, STORE_NAME, showing)
-        if not found:
-            raise _failed(instruction, said, where)
-        return found
+            return self._nix.build(nix_library() / "build.nix", spec, link, self._reporter)
+
+    def _show(self, line: str) -> None:
+        if not line.startswith(_OURS):
+            self._reporter.info(f"  {line}")
 
     def _secrets(self, instruction: Instruction, where: str) -> dict[str, bytes]:
         values: dict[str, bytes] = {}
@@ -267,18 +277,6 @@ class _Work:
         self._reporter.warn(sentence)
 
 
-def _wrong_hash(key: str) -> str:
-    """Return a hash that no result has; the same for the same command, so that two builds take turns."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(key.encode()).digest()).decode()}"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def _give(name: str) -> str:
     return f"Hand it over with:  cog-nix build --secret id={name},src=FILE"
 
@@ -301,20 +299,3 @@ def _failed(instruction: Instruction, said: Sequence[str], where: str) -> NixErr
         f"{sentence}:\n  {instruction.text}\n{last}",
         hint="Commands before it are kept; the next build goes on from here.",
     )
-
-
-class _Showing(SilentReporter):
-    """Passes on what a command prints as it comes."""
-
-    _MARK = f"{STORE_NAME}> "
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def log(self, text: str) -> None:
-        """Show a command's line; leave the rest of Nix's narration to -v."""
-        line = text.removeprefix(self._MARK)
-        if line == text:
-            self._reporter.log(text)
-        elif not line.startswith(_OURS):
-            self._reporter.info(f"  {line}")

@@ -55,7 +55,10 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
     Raises:
         SignatureError: the source cannot be read, or says something that Cog does not support.
     """
-    project = Project(project_root)
+    return _describe(Project(project_root), reference, mode)
+
+
+def _describe(project: Project, reference: str, mode: Mode) -> Signature:
     with _reported(reference, project):
         target = _target(project, reference, mode)
         with located(target.module.source, target.function):
@@ -85,6 +88,8 @@ class Description:
     signatures: tuple[Signature, ...]
     reference: str
     """The entry that errors are reported for."""
+    sources: frozenset[str] = frozenset()
+    """Paths of all files that were read, or looked for in vain, relative to the project."""
 
     @property
     def leading(self) -> Signature:
@@ -121,12 +126,15 @@ def describe_model(project_root: Path, predict: str | None, train: str | None) -
         raise SignatureError(
             "no predict or train reference found in cog.yaml", hint="Add one: predict: predict.py:Predictor"
         )
-    found = []
-    if predict:
-        found.append(describe(project_root, predict, "predict"))
-    if train:
-        found.append(describe(project_root, train, "train"))
-    return Description(tuple(found), predict or train or "")
+    found: list[Signature] = []
+    sources: frozenset[str] = frozenset()
+    entries: tuple[tuple[str | None, Mode], ...] = ((predict, "predict"), (train, "train"))
+    for reference, mode in entries:
+        if reference:
+            project = Project(project_root)
+            found.append(_describe(project, reference, mode))
+            sources |= project.looked_for
+    return Description(tuple(found), predict or train or "", sources)
 
 
 def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:

@@ -28,8 +28,14 @@ class Project:
 
     root: Path
     broken: dict[str, RefusalError] = field(default_factory=dict)
+    _entries: set[str] = field(default_factory=set)
     _sources: dict[str, Source | None] = field(default_factory=dict)
     _modules: dict[str, Module] = field(default_factory=dict)
+
+    @property
+    def looked_for(self) -> frozenset[str]:
+        """Paths of all files that were read, or looked for in vain."""
+        return frozenset({*self._entries, *self._sources})
 
     def entry(self, path: str) -> Module:
         """Return the file that cog.yaml names.
@@ -38,6 +44,7 @@ class Project:
             RefusalError: it is outside the project, missing, or no Python.
         """
         clean = posixpath.normpath(path)
+        self._entries.add(clean)
         if clean == ".." or clean.startswith(("/", "../")):
             raise RefusalError(
                 f'predictor source path "{path}" is outside source directory',

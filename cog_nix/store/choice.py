@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Origin = Literal["named", "machine", "brought"]
 
 VARIABLE = "COG_NIX_NIX"
-"""Names a folder of Nix's programs, or its ``nix-build``."""
+"""Names a folder of Nix's programs, or its ``nix-build``; or :data:`CONTAINER`."""
+CONTAINER = "container"
+"""Asks for a container wherever this is (:mod:`cog_nix.container`); ``container:podman`` names a runtime."""
 OLDEST = (2, 8)
 _PROGRAM = "nix-build"
 PROFILES = (

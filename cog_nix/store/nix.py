@@ -7,23 +7,24 @@ daemon, and as a plain user with a store of one's own.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import choice, events, failures
-from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
+from cog_nix.store import adopt, ahead, choice, events, failures
+from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
@@ -35,10 +36,21 @@ _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|require
 """Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
 the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
 looks for the others in vain, once."""
-_GOT = re.compile(r"got:\s+(sha256-[A-Za-z0-9+/]{43}=)")
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
+_STATE = "/nix/var/nix"
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
+
+
+class Within(Protocol):
+    """A place that programs run in, which is made when the first is asked for."""
+
+    def ready(self) -> None:
+        """Make it, unless it is there.
+
+        Raises:
+            CogNixError: it cannot be made.
+        """
 
 
 @dataclass(frozen=True)
@@ -51,25 +63,54 @@ class Nix:
     """Folder of an own store (``--store``); None: the system's."""
     origin: choice.Origin = "machine"
     """Why this Nix was taken."""
+    within: Within | None = None
+    """The container that its programs run in; None: they run here."""
 
     @property
     def store_dir(self) -> Path:
         """Where store paths really are."""
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
 
+    @property
+    def state_dir(self) -> Path:
+        """Where Nix keeps its database and the roots of what is not garbage."""
+        return Path(f"{self.root or ''}/nix/var/nix")
+
+    @property
+    def identity(self) -> str:
+        """A text that another store does not have, also one that is in the same place later."""
+        try:
+            info = (self.state_dir / "db").stat()
+        except OSError:
+            return str(self.store_dir)
+        return f"{self.store_dir}:{info.st_dev}:{info.st_ino}"
+
     def real(self, store_path: str) -> Path:
         """Return where a store path really is."""
         return self.store_dir / Path(store_path).name
 
+    def program(self, name: str) -> str:
+        """Return what to start for one of Nix's programs."""
+        if self.within:
+            self.within.ready()
+        return str(self.bin_dir / name)
+
+    def python(self) -> str:
+        """Return what to start for a Python of the standard library, where Nix's programs run.
+
+        It is 3.11 or newer and sees the store, the cache, temporary files and cog-nix's own.
+        """
+        return self.program("python") if self.within else sys.executable
+
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
         options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def foreign(self, program: str, *arguments: str) -> list[str]:
         """Return a command line for what others wrote: binary caches and flakes as the user has them."""
         options = ["--extra-experimental-features", "nix-command flakes"]
-        return [str(self.bin_dir / program), *options, *self._options(), *arguments]
+        return [self.program(program), *options, *self._options(), *arguments]
 
     def _options(self) -> list[str]:
         options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
@@ -93,33 +134,61 @@ class Nix:
             NixError: the store is not writable, or a file is not what the lock says.
         """
         wanted = {file_path(one.sha256, store_name(one.filename)): (one, path) for one, path in files}
+        if self.kind != "daemon":
+            try:
+                self._adopt([adopt.Download(path, one.sha256, at) for at, (one, path) in wanted.items()])
+            except OSError:
+                pass  # Nix may know a way (NixOS mounts the store anew to write to it), or says what is wrong
+            else:
+                return
         with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
             links = []
             for artifact, path in wanted.values():
                 link = Path(folder) / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
-            self._add(["--add-fixed", "sha256", *links], list(wanted))
-
-    def add_tree(self, tree: Path, sri: str) -> str:
-        """Add a folder by content; return its store path.
-
-        Raises:
-            NixError: the folder is not what ``sri`` says.
-        """
-        store_path = tree_path(sri, tree.name)
-        self._add(["--add-fixed", "--recursive", "sha256", str(tree)], [store_path])
-        return store_path
-
-    def _add(self, arguments: Sequence[str], expected: Sequence[str]) -> None:
-        finished = run(self.command("nix-store", *arguments), check=False)
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
-        if odd := set(expected) - set(finished.stdout.split()):
+            added = self._add(["sha256", *links])
+        if odd := wanted.keys() - set(added):
             raise NixError(
                 f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
                 hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
             )
+
+    def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
+        """Make files of the cache the store's as well."""
+        state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
+        place = adopt.Place(self.store_dir, state)
+        with place.kept():
+            told = place.take(downloads)
+            finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+
+    def add_tree(self, tree: Path) -> str:
+        """Add a folder by content; return its store path, which tells whether it is what was expected.
+
+        Raises:
+            NixError: the store is not writable.
+        """
+        (store_path,) = self._add(["--recursive", "sha256", str(tree)])
+        return store_path
+
+    def add_new_tree(self, tree: Path) -> str:
+        """Add a folder whose hash nobody knows yet; return it (SRI).
+
+        Raises:
+            NixError: the store is not writable.
+        """
+        told = run(self.command("nix-store", "--query", "--hash", self.add_tree(tree)), check=False)
+        if told.returncode:
+            raise failures.explain(told.stderr)
+        return sri_hash(told.stdout.strip())
+
+    def _add(self, arguments: Sequence[str]) -> list[str]:
+        finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
+        if finished.returncode:
+            raise failures.explain(finished.stderr)
+        return finished.stdout.split()
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""
@@ -182,30 +251,11 @@ class Nix:
         output = finished.stdout.split()
         return f"{STORE_DIR}/{Path(os.path.realpath(output[-1]) if link else output[-1]).name}"
 
-    def discover_output(
-        self, expression: Path, spec: Mapping[str, object], name: str, reporter: Reporter
-    ) -> tuple[str, list[str]]:
-        """Realise a fixed output whose hash nobody knows yet, under one that is wrong.
-
-        Nix keeps what came out under its true hash before it complains about the wrong one.
-
-        Args:
-            expression: as for :meth:`build`.
-            spec: as for :meth:`build`.
-            name: of the derivation.
-            reporter: as for :meth:`build`.
-
-        Returns:
-            The SRI hash of what came out, or "" when the builder failed; and the last lines that it printed.
-
-        Raises:
-            NixError: evaluation, or the build of something that it needs, failed.
-        """
-        finished, log = self._realise(expression, spec, None, reporter)
-        found = _GOT.search(log.errors())
-        if finished.returncode == 0 or (found is None and log.failed_name() != name):
-            raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
-        return (found.group(1) if found else ""), log.failed_log()
+    def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
+        """Return the command line of :meth:`build`, without the file of its values."""
+        root = ["--out-link", str(link)] if link else ["--no-out-link"]
+        make = self.foreign if foreign else self.command
+        return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
 
     def _realise(
         self,
@@ -216,15 +266,15 @@ class Nix:
         *,
         foreign: bool = False,
     ) -> tuple[Finished, events.Log]:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-") as file:
-            json.dump(spec, file)
-            file.flush()
-            root = ["--out-link", str(link)] if link else ["--no-out-link"]
-            arguments = [str(expression), "--argstr", "spec", file.name, *root]
-            command = (
-                self.foreign("nix-build", *arguments) if foreign else self.command("nix-build", *arguments)
-            )
-            command += ["--log-format", "internal-json", "-v"]
+        command = self.build_command(expression, link, foreign=foreign)
+        if running := ahead.take(command, spec):
+            process, file = running
+            with file:
+                finished, log = self._watched(command, reporter, process)
+            if finished.returncode == 0:
+                return finished, log
+        with ahead.write(spec) as file:
+            command += ahead.values(file)
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
@@ -235,9 +285,11 @@ class Nix:
         return finished, log
 
     @staticmethod
-    def _watched(command: Sequence[str], reporter: Reporter) -> tuple[Finished, events.Log]:
+    def _watched(
+        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+    ) -> tuple[Finished, events.Log]:
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed)
+            finished = run(command, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 
@@ -270,18 +322,29 @@ def discover(
 
 def _store(environment: Mapping[str, str], *, alone: bool) -> tuple[StoreKind, Path | None]:
     """Return the kind of store, and the folder of an own one."""
-    if named := environment.get("COG_NIX_STORE"):
-        return "own", Path(named).absolute()
-    remote = environment.get("NIX_REMOTE", "")
-    if not alone:
-        if os.geteuid() == 0 and not remote and _writable(Path(STORE_DIR)):
+    if not environment.get("COG_NIX_STORE") and not alone:
+        if os.geteuid() == 0 and not environment.get("NIX_REMOTE") and _writable(Path(STORE_DIR)):
             return "root", None  # root's Nix opens the store itself, also where a daemon runs
-        if remote or _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET)):
+        if daemon(environment):
             return "daemon", None
         if os.access("/nix/var/nix/db", os.W_OK) and os.access(STORE_DIR, os.W_OK):
             return "single-user", None
+    return "own", own_store(environment)
+
+
+def own_store(environment: Mapping[str, str]) -> Path:
+    """Return the folder of a store of one's own."""
+    if named := environment.get("COG_NIX_STORE"):
+        return Path(named).absolute()
     data = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
-    return "own", Path(data) / "cog-nix/store"
+    return Path(data) / "cog-nix/store"
+
+
+def daemon(environment: Mapping[str, str]) -> bool:
+    """Whether Nix's daemon is named, or answers."""
+    if environment.get("NIX_REMOTE"):
+        return True
+    return _daemon_answers(environment.get("NIX_DAEMON_SOCKET_PATH", _SOCKET))
 
 
 def _writable(folder: Path) -> bool:

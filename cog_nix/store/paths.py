@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 STORE_DIR = "/nix/store"
 _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _HASH_BYTES = 20
+_SHA256_BYTES = 32
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9+._?=-]")
 
 
@@ -24,11 +25,19 @@ def store_name(text: str) -> str:
     return "-".join(_ILLEGAL.split(text))
 
 
-def _base32(data: bytes) -> str:
+def base32(data: bytes) -> str:
     """Encode as Nix does: least significant digit last, alphabet without e, o, u and t."""
     length = (len(data) * 8 - 1) // 5 + 1
     number = int.from_bytes(data, "little")
     return "".join(_ALPHABET[(number >> (5 * position)) & 31] for position in reversed(range(length)))
+
+
+def sri_hash(text: str) -> str:
+    """Return the SRI form of a hash as ``nix-store --query --hash`` prints it (``sha256:`` and base 32)."""
+    number = 0
+    for digit in text.removeprefix("sha256:"):
+        number = number << 5 | _ALPHABET.index(digit)
+    return f"sha256-{base64.b64encode(number.to_bytes(_SHA256_BYTES, 'little')).decode()}"
 
 
 def _path(kind: str, digest: str, name: str) -> str:
@@ -36,7 +45,7 @@ def _path(kind: str, digest: str, name: str) -> str:
     folded = bytearray(_HASH_BYTES)
     for position, byte in enumerate(fingerprint):
         folded[position % _HASH_BYTES] ^= byte
-    return f"{STORE_DIR}/{_base32(bytes(folded))}-{name}"
+    return f"{STORE_DIR}/{base32(bytes(folded))}-{name}"
 
 
 def file_path(sha256: str, name: str) -> str:
@@ -67,6 +76,16 @@ def nar_hash(path: Path) -> str:
     for chunk in _nar(path):
         digest.update(chunk)
     return f"sha256-{base64.b64encode(digest.digest()).decode()}"
+
+
+def nar_frame(size: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after the bytes of a file in the Nix archive of that file alone.
+
+    Args:
+        size: of the file, in bytes; it is not executable.
+    """
+    before = b"".join(map(_text, (b"nix-archive-1", b"(", b"type", b"regular", b"contents")))
+    return before + size.to_bytes(8, "little"), bytes(-size % 8) + _text(b")")
 
 
 def _text(value: bytes) -> bytes:

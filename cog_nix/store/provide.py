@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cog_nix.files import write_atomically
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
 from cog_nix.lock.format import built_from
+from cog_nix.state import recall, remember
 from cog_nix.store.paths import file_path, store_name, tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from cog_nix.config.model import Project
-    from cog_nix.lock.model import Lock
+    from cog_nix.lock.model import Artifact, Lock
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
@@ -43,22 +45,28 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     """
     mark = project.state_dir / "provided"
     paths = _paths(lock)
-    if _remembered(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
+    if recall(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
         return
     services = context()
-    found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir / "scratch")
+    artifacts = list({artifact.sha256: artifact for artifact in built_from(lock)}.values())
+    missing = nix.missing_artifacts(artifacts)
+    files = services.fetcher.artifacts(missing) if missing else {}
+    with ThreadPoolExecutor(1) as pool:  # one core unpacks the seed while another one adds files
+        adding = pool.submit(_add, nix, missing, files)
+        found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir)
+        adding.result()
     if found != lock.seed:
         services.reporter.info(
             f"{project.lock_path.name}: taking this version's form of the builders' Python"
         )
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)
-    artifacts = list({artifact.sha256: artifact for artifact in built_from(lock)}.values())
-    missing = nix.missing_artifacts(artifacts)
+    remember(mark, _digest(nix, _paths(lock)))
+
+
+def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
     if missing:
-        files = services.fetcher.artifacts(missing)
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
-    write_atomically(mark, _digest(nix, _paths(lock)).encode())
 
 
 def _paths(lock: Lock) -> list[str]:
@@ -70,12 +78,4 @@ def _paths(lock: Lock) -> list[str]:
 
 
 def _digest(nix: Nix, paths: list[str]) -> str:
-    return hashlib.sha256("\n".join([str(nix.store_dir), *paths]).encode()).hexdigest()
-
-
-def _remembered(mark: os.PathLike[str]) -> str:
-    try:
-        with open(mark, encoding="ascii") as stream:  # noqa: PTH123 - a path-like is enough
-            return stream.read()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return hashlib.sha256("\n".join([nix.identity, *paths]).encode()).hexdigest()

@@ -24,10 +24,11 @@ import stat
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 MTIME = 315532800
 """1980-01-01T00:00:00Z: the oldest that ZIP archives can express, so ``zipfile`` works on image files."""
@@ -36,6 +37,8 @@ END = bytes(1024)
 """End-of-archive: two zero blocks (POSIX.1-2017, pax, ustar interchange format)."""
 
 _CHUNK = 1 << 20
+_HASHED_AT_ONCE = 1 << 18
+"""Bytes that a processor's own cache holds between reading and hashing them."""
 
 
 class Part(TypedDict):
@@ -94,36 +97,93 @@ class _Counting:
         """Return how much was written."""
         return self._size
 
+    def skip(self, size: int) -> int:
+        """Leave as many bytes out; return the number."""
+        self._raw.seek(size, os.SEEK_CUR)
+        self._size += size
+        return size
 
-def write_fragment(out: Path, entries: Iterable[Entry], name: str) -> None:
+
+class Late(Protocol):
+    """Files whose content is written when all else is: what takes long is done once, and at its place."""
+
+    @property
+    def paths(self) -> AbstractSet[Path]:
+        """Their sources: files of the right size and permissions, whatever they hold."""
+
+    def write(self, tar: Path, places: Mapping[Path, int]) -> None:
+        """Write the contents.
+
+        Args:
+            tar: file to write to.
+            places: where the content of each source begins.
+        """
+
+
+def write_fragment(out: Path, entries: Iterable[Entry], name: str, late: Late | None = None) -> None:
     """Write a fragment to the folder ``out``.
 
     Args:
         out: folder to create.
         entries: members in any order; written sorted by path.
         name: what people call this fragment.
+        late: writes the content of some of the files once it is known where that goes.
     """
     out.mkdir(parents=True)
     unique = {entry.path: entry for entry in entries}
     ordered = sorted(unique.values(), key=lambda entry: entry.path.split("/"))
     directories = [entry for entry in ordered if entry.kind == tarfile.DIRTYPE]
     write_tar(out / "directories.tar", directories)
-    offsets = write_tar(out / "files.tar", [entry for entry in ordered if entry.kind != tarfile.DIRTYPE])
+    files = [entry for entry in ordered if entry.kind != tarfile.DIRTYPE]
+    offsets = write_tar(out / "files.tar", files, late.paths if late else frozenset())
+    if late:
+        late.write(out / "files.tar", _contents(files, offsets, late.paths))
     write_index(out, directories, offsets)
     parts = [whole(out / "directories.tar"), whole(out / "files.tar")]
     write_description(out, name, describe(parts))
 
 
-def write_tar(path: Path, entries: Iterable[Entry]) -> list[tuple[int, int, str]]:
-    """Write entries as a tar without end-of-archive blocks; return ``(start, end, path)`` of each."""
+def write_tar(
+    path: Path, entries: Iterable[Entry], late: AbstractSet[Path] = frozenset()
+) -> list[tuple[int, int, str]]:
+    """Write entries as a tar without end-of-archive blocks; return ``(start, end, path)`` of each.
+
+    Args:
+        path: file to write.
+        entries: members, in their order.
+        late: sources of regular files whose content is left out for now: zeros stand there.
+    """
     offsets = []
     with path.open("wb", buffering=_CHUNK) as raw:
-        tar = tarfile.TarFile(fileobj=_Counting(raw), mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
+        sink = _Counting(raw)
+        tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
         for entry in entries:
             start = tar.offset
-            _add(tar, entry)
+            if entry.source in late:
+                info = _info(entry)
+                header = info.tobuf(tar.format)
+                sink.write(header)
+                tar.offset += len(header) + sink.skip(_padded(info.size))
+            else:
+                _add(tar, entry)
             offsets.append((start, tar.offset, entry.path))
+        raw.truncate()
     return offsets
+
+
+def _contents(
+    files: Iterable[Entry], offsets: Iterable[tuple[int, int, str]], late: AbstractSet[Path]
+) -> dict[Path, int]:
+    """Return where in the tar the content of each late file begins."""
+    found = {}
+    for entry, (_, end, _) in zip(files, offsets, strict=True):
+        if entry.source in late and entry.source is not None:
+            found[entry.source] = end - _padded(entry.source.stat().st_size)
+    return found
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def write_index(out: Path, directories: Iterable[Entry], offsets: Iterable[tuple[int, int, str]]) -> None:
@@ -156,14 +216,17 @@ def whole(path: Path) -> Part:
 def describe(parts: list[Part]) -> Description:
     """Hash the concatenation of ``parts`` and the end-of-archive blocks."""
     digest, size = hashlib.sha256(), len(END)
+    buffer = memoryview(bytearray(_HASHED_AT_ONCE))
     for part in parts:
-        with Path(part["path"]).open("rb") as stream:
+        with Path(part["path"]).open("rb", buffering=0) as stream:
             stream.seek(part["offset"])
             left = part["size"]
             while left:
-                chunk = stream.read(min(_CHUNK, left))
-                digest.update(chunk)
-                left -= len(chunk)
+                count = stream.readinto(buffer[: min(left, len(buffer))])
+                if not count:
+                    raise EOFError(f"{part['path']} is shorter than it was")
+                digest.update(buffer[:count])
+                left -= count
         size += part["size"]
     digest.update(END)
     return {
@@ -179,6 +242,17 @@ def write_description(out: Path, name: str, description: Description) -> None:
 
 
 def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = _info(entry)
+    if entry.kind != tarfile.REGTYPE:
+        tar.addfile(info)
+    elif entry.source is None:
+        tar.addfile(info, io.BytesIO(entry.data))
+    else:
+        with entry.source.open("rb") as stream:
+            tar.addfile(info, stream)
+
+
+def _info(entry: Entry) -> tarfile.TarInfo:
     info = tarfile.TarInfo(entry.path)
     info.type = entry.kind
     info.mode = entry.mode
@@ -189,15 +263,9 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
         # The name that star(1) gave to extended attributes is the one that Docker reads.
         value = entry.capability.encode("latin-1").decode("utf-8", "surrogateescape")
         info.pax_headers = {"SCHILY.xattr.security.capability": value}
-    if entry.kind != tarfile.REGTYPE:
-        tar.addfile(info)
-    elif entry.source is None:
-        info.size = len(entry.data)
-        tar.addfile(info, io.BytesIO(entry.data))
-    else:
-        info.size = entry.source.stat().st_size
-        with entry.source.open("rb") as stream:
-            tar.addfile(info, stream)
+    if entry.kind == tarfile.REGTYPE:
+        info.size = len(entry.data) if entry.source is None else entry.source.stat().st_size
+    return info
 
 
 def folders(path: str, mode: int = 0o755) -> Iterator[Entry]:

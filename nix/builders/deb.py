@@ -70,14 +70,20 @@ def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         for name, size in _members(stream, path.name):
             if not name.startswith("data.tar"):
                 continue
-            plain = _decompressed(name, io.BufferedReader(_Slice(stream, size), 1 << 18), path)
-            with tarfile.open(fileobj=plain, mode="r|") as tar:
+            with _archive(name, stream, size, path) as tar:
                 for info in tar:
                     info.name = info.name.removeprefix("./").rstrip("/")
                     if info.name not in ("", "."):
                         yield info, tar
             return
     raise DebError(f"{path.name} has no data archive")
+
+
+def _archive(member: str, stream: IO[bytes], size: int, path: Path) -> tarfile.TarFile:
+    if member == "data.tar":
+        return tarfile.open(fileobj=stream, mode="r:")  # may skip what nobody reads
+    plain = _decompressed(member, io.BufferedReader(_Slice(stream, size), 1 << 18), path)
+    return tarfile.open(fileobj=plain, mode="r|")
 
 
 def content(info: tarfile.TarInfo, tar: tarfile.TarFile) -> IO[bytes]:

@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, TypedDict
 
 import archive
 import deb
+import forks
 import inputs
 import leftovers
 import listing
 import namespace
+import postponed
 import splitter
 import state
 import still
@@ -36,7 +38,7 @@ import unpack
 from ownership import SPECIAL, Change, Ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _STATE_DIRS = ("updates", "info", "parts", "triggers", "alternatives")
 _ENVIRONMENT = {
@@ -50,6 +52,10 @@ _ENVIRONMENT = {
     "FORCE_SOURCE_DATE": "1",  # TeX asks for this one as well (texmfmp.c)
 }
 _SLIM_CONFIG = "etc/dpkg/dpkg.cfg.d/docker"
+_INSIDE = "/cog-nix"
+"""Where the packages are seen while they are installed."""
+_EXPANSION = 5
+"""How much larger a package is than compressed, about."""
 _SHOWN = 120
 """Characters of a command that a message shows."""
 
@@ -64,34 +70,35 @@ class Package(TypedDict):
     """Whether it is in every image."""
 
 
-def decompress(packages: Sequence[Package], folder: Path) -> list[Package]:
-    """Return the same packages without compression, in ``folder``."""
+def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package], Iterator[Package]]:
+    """Start to write the same packages without compression to ``folder``.
+
+    Returns:
+        The packages at once, and one by one as they are written.
+    """
     folder.mkdir()
     plain: list[Package] = [
         {**package, "path": str(folder / f"{package['name']}.deb")} for package in packages
     ]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(
-            pool.map(
-                lambda pair: deb.decompress(Path(pair[0]["path"]), Path(pair[1]["path"])),
-                zip(packages, plain, strict=True),
-            )
-        )
-    return plain
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    done = pool.map(
+        lambda pair: deb.decompress(Path(pair[0]["path"]), Path(pair[1]["path"])),
+        zip(packages, plain, strict=True),
+    )
+    pool.shutdown(wait=False)
+    return plain, (package for package, _ in zip(plain, done, strict=True))
 
 
 def workspace(packages: Sequence[Package]) -> Path:
-    """Create the folder to install in: in memory when what is installed takes less than a quarter of that."""
-    need = 4 * sum(Path(package["path"]).stat().st_size for package in packages)
+    """Return the folder to work in: in memory when what is installed takes less than a quarter of that."""
+    need = 4 * _EXPANSION * sum(Path(package["path"]).stat().st_size for package in packages)
     memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
     sandboxed = inputs.scratch() == Path("/build")
     roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > need
-    root = (memory if roomy else inputs.scratch()) / "root"
-    root.mkdir()
-    return root
+    return memory if roomy else inputs.scratch()
 
 
-def unpack_by_hand(packages: Sequence[Package], root: Path) -> splitter.Owners:
+def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
     found: splitter.Owners = {}
     for name in splitter.MERGED:
@@ -183,36 +190,43 @@ def cache_fonts(root: Path, asked: Ownership) -> None:
         _run(root, asked, {}, "/usr/bin/fc-cache", "--system-only", "--force")
 
 
-def dpkg(root: Path, asked: Ownership, *arguments: str) -> None:
+def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
     """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it.
 
     Args:
         root: the system's folder.
         asked: is told which owners and special bits dpkg and the maintainer scripts ask for.
+        binds: folders and files of this side to show inside, by path inside.
         arguments: of dpkg.
     """
     options = ["--force-unsafe-io", "--force-confold", "--no-pager"]
-    _run(root, asked, {"/cog-nix": inputs.scratch() / "debs"}, "/usr/bin/dpkg", *options, *arguments)
+    _run(root, asked, binds, "/usr/bin/dpkg", *options, *arguments)
 
 
 def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) -> None:
-    status = namespace.run(root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, owners=asked)
+    with namespace.one_processor():
+        status = namespace.run(
+            root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, owners=asked
+        )
     if status:
         sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
 
 
 def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
     """Unpack and configure the packages."""
-    names = [f"/cog-nix/{Path(package['path']).name}" for package in packages]
+    folder = Path(packages[0]["path"]).parent
+    binds = {_INSIDE: folder}
+    names = [f"{_INSIDE}/{Path(package['path']).name}" for package in packages]
     # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
-    dpkg(root, asked, "--force-depends", "--unpack", *names)
+    dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
     if bootstrap:
-        dpkg(root, asked, "--force-depends", "--configure", "base-passwd", "base-files")
-    dpkg(root, asked, "--configure", "--pending")
-    dpkg(root, asked, "--audit")
+        dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
+    with postponed.Compiler(root, folder, _INSIDE, _ENVIRONMENT) as compiler:
+        dpkg(root, asked, compiler.binds, "--configure", "--pending")
+    dpkg(root, asked, binds, "--audit")
     if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
         sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
-    (root / "cog-nix").rmdir()
+    (root / _INSIDE.lstrip("/")).rmdir()
 
 
 def _make_if_manual(info: tarfile.TarInfo, root: Path) -> None:
@@ -221,7 +235,7 @@ def _make_if_manual(info: tarfile.TarInfo, root: Path) -> None:
         (root / info.name).mkdir(parents=True, exist_ok=True)
 
 
-def owners(packages: Sequence[Package], root: Path) -> splitter.Owners:
+def owners(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Read owner and permissions of every packaged file from the packages themselves."""
     found: splitter.Owners = {}
     for package in packages:
@@ -236,16 +250,30 @@ def _note(info: tarfile.TarInfo, found: splitter.Owners) -> None:
         found.setdefault(splitter.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
 
 
+def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
+    """Write the packages' fragments, on all processors."""
+
+    def some(chosen: list[int]) -> int:
+        for package, entries in (fragments[one] for one in chosen):
+            archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        return 0
+
+    if not forks.shared(some, [len(entries) for _, entries in fragments]):
+        sys.exit("cog-nix: the packages' fragments cannot be written")
+
+
 def main() -> None:
     """Build every output."""
     spec = inputs.read()
-    packages = decompress(spec["packages"], inputs.scratch() / "debs")
-    root = workspace(packages)
+    base = workspace(spec["packages"])
+    root = base / "root"
+    root.mkdir()
+    packages, ready = decompress(spec["packages"], base / "debs")
     if spec["lower"]:
         attributes = unpack_lower(spec["lower"], root)
-        attributes |= {path: own for path, own in owners(packages, root).items() if path not in attributes}
+        attributes |= {path: own for path, own in owners(ready, root).items() if path not in attributes}
     else:
-        attributes = unpack_by_hand(packages, root)
+        attributes = unpack_by_hand(ready, root)
     before = listing.snapshot(root) if spec["lower"] else {}
     asked = Ownership()
     prepare(root)
@@ -268,6 +296,7 @@ def main() -> None:
     split = splitter.Splitter(root, attributes, asked)
     claimed: set[str] = set()
     files: dict[str, set[str]] = {}
+    fragments: list[tuple[Package, list[archive.Entry]]] = []
     for package in packages:
         own = set(splitter.package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
@@ -275,9 +304,10 @@ def main() -> None:
         # In the order of archives: a hard link's target comes first.
         ordered = sorted(own, key=lambda path: path.split("/"))
         entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
-        archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        fragments.append((package, entries))
         files[package["name"]] = {entry.path for entry in entries if entry.kind != tarfile.DIRTYPE}
         claimed.update(entry.path for entry in entries)
+    write(fragments)
     rest = [
         entry
         for path in sorted(everything, key=lambda path: path.split("/"))

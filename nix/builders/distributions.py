@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.parser
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -44,6 +43,8 @@ def _stem(name: str, version: str) -> str:
 
 
 def _read(view: unpack.View, folder: str) -> dict[str, str]:
+    import email.parser  # noqa: PLC0415 - most images have no commands, and this runs at every edit
+
     metadata = email.parser.HeaderParser().parsestr(
         view.contents(f"{folder}METADATA").decode(errors="replace")
     )

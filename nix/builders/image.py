@@ -26,6 +26,7 @@ import source
 import stream
 
 from cog_nix.config.environment import IMAGE
+from cog_nix.ignore import IMAGE_PROGRAM
 
 EPOCH = "1970-01-01T00:00:00Z"
 _REPLACEABLE = {
@@ -136,14 +137,16 @@ def read_layer(name: str, path: Path) -> stream.Layer:
     return {"name": name, "diff_id": found["diff_id"], "size": found["size"], "parts": found["parts"]}
 
 
-_SCRIPT = """\
-#!/bin/sh
-# Writes the image {name} as a Docker archive to stdout: ./result | docker load
+_SCRIPT = (
+    f"{IMAGE_PROGRAM.decode()}{{name}}"
+    """\
+ as a Docker archive to stdout: ./result | docker load
 self=$(readlink -f -- "$0")
 store=${{self%/*}}
 exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/usr/lib/x86_64-linux-gnu" \\
   "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" "$@"
 """
+)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Spec::
 
-    {"command": text behind Dockerfile's RUN, "environment": [[NAME, value], …], "offer": socket name or "",
+    {"command": text behind Dockerfile's RUN, "environment": [[NAME, value], …],
      "lower": [store path of a fragment, …], "tools": [store path, …], "results": [store path, …],
      "archives": [[uri, suite, component], …], "python": "3.13", "tree": store path of a Python 3.13,
      "programs": ["/usr/local/cuda/bin", …]}
@@ -15,6 +15,7 @@ GPUs (:mod:`compiling`). The output has ``directories.tar``, ``files.tar`` and
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from contextlib import suppress
@@ -252,11 +253,10 @@ def main() -> None:
     spec = inputs.read()
     try:
         instruction = commands.parse(spec["command"])
-        host = handover.receive(spec["offer"])
     except CogNixError as error:
         sys.exit(f"cog-nix: {error.message}")
-    except OSError as error:
-        sys.exit(f"cog-nix: secrets and proxies cannot be handed to the command: {error}")
+    host = handover.receive(sys.stdin.buffer)
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     system = System(spec)
     system.prepare(spec["archives"], host.certificates)
     before = listing.snapshot(system.root, closed=listing.MOUNTS)

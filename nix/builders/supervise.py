@@ -6,7 +6,7 @@ answers the call itself and takes the signal away, so the program sees a call th
 
 seccomp's own way to ask another process (SECCOMP_RET_USER_NOTIF) does not do: Nix' filter answers EPERM to
 setuid bits, and of two filters' answers an error counts for more than a question, but a signal for more than
-an error (seccomp(2)). Programs are not stopped at other calls, so this costs little: some 0.2 ms a process.
+an error (seccomp(2)). Programs are not stopped at other calls, so this costs little (docs/design/sandbox.md).
 """
 
 from __future__ import annotations

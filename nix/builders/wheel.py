@@ -7,14 +7,15 @@ Spec::
 
 ``wheel`` may be a folder with the one that was built; ``origin`` is there for a direct reference (PEP 610).
 
-Installed with PyPA's ``installer`` into ``/usr/local``, as ``pip`` would lay it out
-there. Besides the fragment the output has ``distribution.json``: name and version as the wheel's METADATA
-spells them.
+Installed with PyPA's ``installer`` into ``/usr/local``, as ``pip`` would lay it out there. Large files are
+inflated straight into the fragment (:mod:`members`). Besides the fragment the output has
+``distribution.json``: name and version as the wheel's METADATA spells them.
 """
 
 from __future__ import annotations
 
 import email.parser
+import io
 import json
 import os
 from pathlib import Path
@@ -22,22 +23,31 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import archive
 import inputs
+import members
 import python_tree
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
+from installer.records import Hash, RecordEntry
 from installer.sources import WheelFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from os import PathLike
 
-    from installer.records import RecordEntry
     from installer.utils import Scheme
 
 _PREFIX = "/usr/local"
 
 
 class _Environment(SchemeDictionaryDestination):
-    """Makes every script executable, as pip does: a wheel made without permission bits does not say so."""
+    """Makes every script executable, as pip does: a wheel made without permission bits does not say so.
+
+    Large members are not read: empty files of their size stand in for them, and RECORD is written again when
+    their hashes are known.
+    """
+
+    large: members.Members | None = None
+    _record: tuple[Scheme, str, list[tuple[Scheme, RecordEntry]]] | None = None
 
     def write_file(
         self,
@@ -47,11 +57,65 @@ class _Environment(SchemeDictionaryDestination):
         is_executable: bool,  # noqa: FBT001 - as the base class has it
     ) -> RecordEntry:
         """Write one file of the wheel."""
-        return super().write_file(scheme, path, stream, is_executable or scheme == "scripts")
+        info = self.large.find(stream) if self.large and scheme != "scripts" else None
+        if self.large is None or info is None:
+            return super().write_file(scheme, path, stream, is_executable or scheme == "scripts")
+        empty = super().write_file(scheme, path, io.BytesIO(), is_executable)
+        hash_ = self.large.stand_in(self._place(scheme, os.fspath(path)), info)
+        return RecordEntry(empty.path, Hash(self.hash_algorithm, hash_), info.file_size)
+
+    def finalize_installation(
+        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+    ) -> None:
+        """Write RECORD."""
+        self._record = (scheme, record_file_path, list(records))
+        super().finalize_installation(*self._record)
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """What is written late (:class:`archive.Late`): the large members, and RECORD with their hashes."""
+        large = self.large.paths if self.large else frozenset()
+        return large | {self._record_path} if large else large
+
+    def write(self, tar: Path, places: Mapping[Path, int]) -> None:
+        """Write all of that."""
+        if not places or self.large is None or self._record is None:
+            return
+        hashes = self.large.inflate(tar, places)
+        scheme, path, records = self._record
+        self.overwrite_existing = True
+        known = [(scheme, _with_hash(entry, hashes)) for scheme, entry in records]
+        super().finalize_installation(scheme, path, known)
+        with tar.open("r+b") as sink:
+            sink.seek(places[self._record_path])
+            sink.write(self._record_path.read_bytes())
+
+    @property
+    def _record_path(self) -> Path:
+        assert self._record is not None  # noqa: S101 - for the type checker: it is installed
+        return self._place(*self._record[:2])
+
+    def _place(self, scheme: Scheme, path: str) -> Path:
+        absolute = os.path.abspath(f"{self.scheme_dict[scheme]}/{path}")  # noqa: PTH100 - ".." is resolved
+        return Path(f"{self.destdir}{absolute}")
 
 
-def unpack(wheel: Path, python: str, root: Path, *, headers: str = "", origin: str = "") -> dict[str, str]:
-    """Install ``wheel`` under ``root``; return its name and version.
+def _with_hash(entry: RecordEntry, hashes: Mapping[str, str]) -> RecordEntry:
+    if entry.hash_ is None or entry.hash_.value not in hashes:
+        return entry
+    return RecordEntry(entry.path, Hash(entry.hash_.name, hashes[entry.hash_.value]), entry.size)
+
+
+def unpack(
+    wheel: Path,
+    python: str,
+    root: Path,
+    *,
+    headers: str = "",
+    origin: str = "",
+    large: members.Members | None = None,
+) -> tuple[dict[str, str], archive.Late]:
+    """Install ``wheel`` under ``root``; return its name and version, and what is still to be written.
 
     Args:
         wheel: the file, named as wheels are.
@@ -59,6 +123,7 @@ def unpack(wheel: Path, python: str, root: Path, *, headers: str = "", origin: s
         root: what stands for ``/``.
         headers: where under ``/usr/local`` C headers go; "": where pip puts them in a virtual environment.
         origin: what a direct reference points to, for ``direct_url.json``.
+        large: its members that are to be written late; None: none are.
     """
     headers = headers or f"include/site/python{python}"
     site = f"{_PREFIX}/lib/python{python}/site-packages"
@@ -75,11 +140,12 @@ def unpack(wheel: Path, python: str, root: Path, *, headers: str = "", origin: s
             script_kind="posix",
             destdir=str(root),
         )
+        destination.large = large
         direct = {"direct_url.json": direct_url(origin)} if origin else {}
         install(source, destination, {"INSTALLER": b"cog-nix\n", **direct})
         metadata = email.parser.HeaderParser().parsestr(source.read_dist_info("METADATA"))
     found = {"name": metadata["Name"], "version": metadata["Version"]}
-    return {**found, "origin": origin} if origin else found
+    return ({**found, "origin": origin} if origin else found), destination
 
 
 def direct_url(origin: str) -> bytes:
@@ -107,11 +173,18 @@ def main() -> None:
     wheel.symlink_to(built)
     root = inputs.scratch() / "root"
     root.mkdir()
-    distribution = unpack(wheel, spec["python"], root, headers=spec["headers"], origin=spec.get("origin", ""))
+    distribution, late = unpack(
+        wheel,
+        spec["python"],
+        root,
+        headers=spec["headers"],
+        origin=spec.get("origin", ""),
+        large=members.Members(wheel),
+    )
     # pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image.
     files = [os.path.relpath(path, root) for path in root.rglob("*.py") if distribution["name"] != "pip"]
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
-    archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"])
+    archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
     (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))
 
 

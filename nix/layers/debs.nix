@@ -23,10 +23,12 @@ let
       modules = [
         "archive"
         "deb"
+        "forks"
         "leftovers"
         "listing"
         "namespace"
         "ownership"
+        "postponed"
         "splitter"
         "state"
         "still"

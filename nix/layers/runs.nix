@@ -1,10 +1,11 @@
 /*
   What commands left behind, one fixed output each.
 
-  The first time nobody knows what comes out: cog-nix runs a command under a hash that cannot be right (`unknown`),
-  and writes down the one that Nix found. After that the store has the result, or the command must make it again.
+  cog-nix runs commands beside Nix, adds what they leave to the store by its hash, and writes that into the lock.
+  `invocation` tells it how. Where the store lacks a result and nobody runs cog-nix, as in a plain `nix build`, Nix runs
+  the command, without secrets, and it must give the recorded hash.
 
-  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, linker, environment, unknown, offer } -> { results : [ derivation ], fragments : { "run:0" = store path; … } }
+  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, linker, environment, command } -> { results : [ derivation ], invocation : derivation, fragments : { "run:0" = store path; … } }
 */
 {
   derive,
@@ -18,10 +19,8 @@
   linker ? [ ],
   # Variables that the project sets.
   environment ? [ ],
-  # The command to run after those that the lock has results of, as { command, hash }; null: none.
-  unknown ? null,
-  # Name of the socket where cog-nix hands over secrets and proxies; "": nobody does.
-  offer ? "",
+  # The command that `invocation` is about, after those that the lock has results of.
+  command ? null,
   ...
 }:
 let
@@ -32,9 +31,8 @@ let
     index.component
   ]) locked.indexes;
 
-  run =
-    results: command: hash:
-    derive {
+  builder =
+    results: command: {
       name = "run";
       builder = "run";
       modules = [
@@ -56,9 +54,8 @@ let
         "unpack"
       ];
       withCore = true;
-      fixed = hash;
       spec = {
-        inherit command archives offer results;
+        inherit command archives results;
         environment = toolkit.commands.environment ++ locked.environment ++ environment;
         lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels ++ linker;
         tools = build ++ toolkit.commands.fragments;
@@ -70,19 +67,21 @@ let
       );
     };
 
-  commands =
-    map (result: {
-      inherit (result) command;
-      hash = result.nar_sha256;
-    }) locked.runs
-    ++ (if unknown == null then [ ] else [ unknown ]);
   # Each runs on top of all before it.
   results = builtins.foldl' (
-    done: one: done ++ [ (run (map (result: "${result}") done) one.command one.hash) ]
-  ) [ ] commands;
+    done: one:
+    done
+    ++ [ (derive (builder (map (result: "${result}") done) one.command // { fixed = one.nar_sha256; })) ]
+  ) [ ] locked.runs;
 in
 {
   inherit results;
+  # A file that says how the builder is started, with all that it needs in the store.
+  invocation = derive {
+    name = "run-invocation";
+    builder = "invocation";
+    spec = derive.beside (builder (map (result: "${result}") results) command);
+  };
   fragments = builtins.listToAttrs (
     builtins.genList (index: {
       name = "run:${toString index}";

@@ -41,6 +41,7 @@ let
         "bytecode"
         "compiling"
         "deb"
+        "members"
         "namespace"
         "python_tree"
         "unpack"
@@ -70,6 +71,7 @@ let
         "archive"
         "bytecode"
         "deb"
+        "members"
         "python_tree"
       ];
       spec = {

@@ -337,6 +337,13 @@ def test_all_that_a_program_starts_is_watched_to_its_end(root: Path) -> None:
     assert _record(root, line, "f")[::2] == (3, {"f": [42, 43, 0, "0o644", None]})
 
 
+def test_what_is_kept_on_one_processor_may_use_all_of_them_afterwards() -> None:
+    allowed = os.sched_getaffinity(0)
+    with namespace.one_processor():
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == allowed
+
+
 def test_a_file_system_is_completed_where_it_cannot_be_laid_under(tmp_path: Path) -> None:
     lower, upper = tmp_path / "lower", tmp_path / "upper"
     for name in ("lower/usr/bin/tool", "lower/etc/conf", "upper/etc/conf"):

@@ -47,7 +47,7 @@ def test_modules_data_headers_and_scripts_go_where_pip_puts_them(
             "Tiny_Thing-1.0.data/platlib/tiny_plat.py": "",
         }
     )
-    assert wheel.unpack(built, "3.13", root) == {"name": "Tiny.Thing", "version": "1.0"}
+    assert wheel.unpack(built, "3.13", root)[0] == {"name": "Tiny.Thing", "version": "1.0"}
     assert _files(root) == {
         f"{_SITE}/tiny/__init__.py",
         f"{_SITE}/tiny/data.txt",
@@ -150,6 +150,6 @@ def test_two_installations_are_the_same_bits(
 def test_a_direct_reference_is_written_down_for_pip(
     make_wheel: Callable[..., Path], root: Path, origin: str, described: dict[str, object]
 ) -> None:
-    found = wheel.unpack(make_wheel({"tiny.py": ""}), "3.13", root, origin=origin)
+    found, _ = wheel.unpack(make_wheel({"tiny.py": ""}), "3.13", root, origin=origin)
     assert found["origin"] == origin
     assert json.loads((root / _SITE / _INFO / "direct_url.json").read_text()) == described

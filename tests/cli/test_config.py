@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from conftest import copy_project
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = ROOT / "tests/config/projects/everything"
@@ -31,7 +32,7 @@ def cog_nix(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    shutil.copytree(EVERYTHING, tmp_path, dirs_exist_ok=True)
+    copy_project(EVERYTHING, tmp_path)
     (tmp_path / "run.py").write_text("class Runner:\n    async def run(self) -> str:\n        return ''\n")
     return tmp_path
 

@@ -18,7 +18,7 @@ from cog_nix.cli.app import run
 from cog_nix.cli.arguments import as_options, command_of
 from cog_nix.errors import CogNixError, ConfigError
 from cog_nix.spec import Invocation, hookimpl
-from conftest import EXAMPLES, ROOT
+from conftest import EXAMPLES, ROOT, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,7 @@ def test_what_goes_where(
     folders: tuple[Path, Path], tmp_path: Path, arguments: list[str], status: int, out: str | None
 ) -> None:
     shim.install(folders[0])
-    project = shutil.copytree(EXAMPLES / "hello-world", tmp_path / "project")
+    project = copy_project(EXAMPLES / "hello-world", tmp_path / "project")
     (project / "typing.py").write_text("raise SystemExit('a file of the project was imported')")
     done = call(*arguments, cwd=project, given="in\n")
     assert done.returncode == status, done.stderr

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cog_nix.config import Document, complete, deprecations, parse, validate
+from cog_nix.config import Document, complete, parse, validate
+from cog_nix.config.deprecations import deprecations
 from cog_nix.config.model import Config
 from cog_nix.errors import ConfigError
 

@@ -95,7 +95,7 @@ def test_a_new_configuration_sends_no_layer(runtime: DockerRuntime, store: Store
 def test_all_layers_are_sent_when_the_daemon_refuses_some(
     runtime: DockerRuntime, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "held_layers", lambda *_args: 1)
+    monkeypatch.setattr(archive, "held_layers", lambda target, _named: target.built.diff_ids[:1])
     image = store.build(layer("never-loaded"), layer("b"))
     assert runtime.load(image.program, [store.tag], QUIET) == image.id
     assert [call[0] for call in image.calls] == ["--skip", "--tag"]

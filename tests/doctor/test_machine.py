@@ -107,6 +107,17 @@ def test_docker_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(docker.diagnose()) == []
 
 
+def test_nix_in_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "why_no_namespaces", lambda: Obstacle("filter", "It cannot be.", "Do this."))
+    [found] = [machine.namespaces("own", lambda: "Docker")]
+    assert (found.severity, found.message) == ("ok", "It cannot be. Builds run in a container (Docker).")
+    assert machine.namespaces("own", lambda: None).severity == "error"
+    monkeypatch.setenv("COG_NIX_NIX", "container")
+    asked, *_ = machine.examine(tmp_path, container=lambda: "Podman")
+    assert (asked.severity, asked.message) == ("ok", "COG_NIX_NIX asks for a container: it runs in Podman")
+    assert next(iter(machine.examine(tmp_path))).severity == "error"
+
+
 class _Sees:
     def __init__(self, *findings: Finding) -> None:
         self.findings = findings

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cog_nix.elf import names
+from cog_nix.elf import names, wheel
 from cog_nix.elf.names import named_in_wheel
 from cog_nix.errors import LockError
 from tests.elf.made import make_wheel
@@ -37,9 +39,20 @@ def test_versioned_names_are_found_in_libraries_alone(tmp_path: Path) -> None:
 def test_a_name_is_whole_wherever_chunks_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
-    monkeypatch.setattr(names, "_CHUNK", 64)
-    wheel = make_wheel(tmp_path / "x.whl", {"x.so": b"\0" * before + b"libcudart.so.11.0" + b"\0" * 99})
-    assert named_in_wheel(wheel, "0" * 64, tmp_path / "cache") == (("x.so", "libcudart.so.11.0"),)
+    monkeypatch.setattr(wheel, "_CHUNK", 64)
+    made = make_wheel(tmp_path / "x.whl", {"x.so": b"\0" * before + b"libcudart.so.11.0" + b"\0" * 99})
+    assert named_in_wheel(made, "0" * 64, tmp_path / "cache") == (("x.so", "libcudart.so.11.0"),)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"lib", b"ab", b".so.", b".so", b".", b"1", b"12.3", b"+", b"\0", b" ", b"x" * 62])
+    )
+)
+def test_looking_for_the_mark_first_finds_what_the_expression_alone_finds(parts: list[bytes]) -> None:
+    text = b"".join(parts)
+    quick = {found.span() for found in names._found(text, b"")}
+    assert quick == {found.span() for found in names._NAME.finditer(text)}
 
 
 def test_a_name_at_the_end_is_found(tmp_path: Path) -> None:

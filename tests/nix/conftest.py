@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stream
 
+from conftest import copy_project
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -79,9 +81,7 @@ def folder() -> Iterator[Path]:
 
 
 def _copy(folder: Path, name: str, lock: Path | None = None) -> Path:
-    project = folder / name
-    ignored = shutil.ignore_patterns(".cog", "result", "__pycache__", "cog-nix.lock")
-    shutil.copytree(ROOT / "examples/hello-world", project, ignore=ignored)
+    project = copy_project(ROOT / "examples/hello-world", folder / name)
     if lock:
         shutil.copy(lock, project / "cog-nix.lock")
     return project

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import copy_project
+
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = [
     *("--extra-experimental-features", "nix-command flakes"),
@@ -35,9 +37,8 @@ pytestmark = [pytest.mark.nix, pytest.mark.network]
 def checkout(tmp_path: Path) -> Path:
     """A copy of the parts that the flake needs, with one example."""
     folder = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__", ".cog", "result", "cog-nix.lock")
     for part in ("nix", "cog_nix", "examples/hello-world"):
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+        copy_project(ROOT / part, folder / part)
     shutil.copy(ROOT / "flake.nix", folder)
     return folder
 

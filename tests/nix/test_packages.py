@@ -18,6 +18,8 @@ import pytest
 import stream
 import trustme
 
+from conftest import copy_project
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,8 +54,7 @@ def mirror(folder: Path) -> Iterator[str]:
 def built(folder: Path, hello: tuple[Any, stream.Image], authority: str) -> Any:
     """Build the project, in the store that hello-world was built in."""
     first, _ = hello
-    project = folder / "nix-packages"
-    shutil.copytree(PROJECT, project)
+    project = copy_project(PROJECT, folder / "nix-packages")
     environment = {"COG_CA_CERT": authority, "NIX_CONFIG": "substituters ="}
     build = type(first)(project, first.store, environment)
     build.run("build", "--no-load")
@@ -125,8 +126,7 @@ def test_programs_run_and_the_certificate_counts_in_a_container(built: Any) -> N
 
 
 def test_a_flake_elsewhere_is_locked_by_hash(built: Any, mirror: str, folder: Path) -> None:
-    project = folder / "flake-elsewhere"
-    shutil.copytree(built.project, project, symlinks=True)
+    project = copy_project(built.project, folder / "flake-elsewhere", locked=True)
     (project / "cog-nix.toml").write_text(f'[nix]\npackages = ["{mirror}"]\n')
     build = type(built)(project, built.store, {"NIX_CONFIG": "substituters ="})
     build.run("build", "--no-load", "--update-lock")
@@ -148,7 +148,7 @@ def test_a_flake_elsewhere_is_locked_by_hash(built: Any, mirror: str, folder: Pa
 )
 def test_what_is_not_there_is_told(built: Any, setting: str, sentence: str, folder: Path) -> None:
     project = folder / f"wrong-{hashlib.sha256(setting.encode()).hexdigest()[:8]}"
-    shutil.copytree(PROJECT, project)
+    copy_project(PROJECT, project)
     (project / "cog-nix.toml").write_text(f'[nix]\npackages = ["{setting}"]\n')
     build = type(built)(project, built.store, {"NIX_CONFIG": "substituters ="})
     ran = build.run("build", "--no-load", check=False)
@@ -167,7 +167,7 @@ def test_what_is_not_there_is_told(built: Any, setting: str, sentence: str, fold
 )
 def test_an_overlay_that_is_wrong_is_told(built: Any, overlay: str, sentence: str, folder: Path) -> None:
     project = folder / f"overlay-{hashlib.sha256(overlay.encode()).hexdigest()[:8]}"
-    shutil.copytree(PROJECT, project)
+    copy_project(PROJECT, project)
     shutil.copy(built.project / "cog-nix.lock", project / "cog-nix.lock")
     shutil.copy(built.project / "cog-nix.toml", project / "cog-nix.toml")
     (project / "cog-nix.nix").write_text(overlay)

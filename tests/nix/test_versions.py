@@ -1,11 +1,15 @@
-"""Newer Nix than this machine's makes the same image: Debian's own packages of it, run from a folder."""
+"""Newer Nix than this machine's does the same: Debian's own packages of it, run from a folder."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,20 +17,95 @@ from cog_nix.config.model import Settings
 from cog_nix.fetch import CachingFetcher
 from cog_nix.paths import cache_dir
 from cog_nix.report import SilentReporter
+from cog_nix.runs.ensure import STORE_NAME
 from cog_nix.spec import Context, SystemRequest
-from cog_nix_hooks.debian import resolve_system_packages
+from cog_nix.store.paths import tree_path
+from cog_nix_hooks.debian import release, resolve_system_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = """\
+SECRET = "correct-horse-battery-staple"  # noqa: S105 - what must be found nowhere
+PLAIN = "echo made > /made && chown 33:34 /made && chmod 4755 /made"
+CONFIG = f"""\
 build:
   python_version: "3.13"
   run:
-    - echo made > /made
-run: run.py:run
+    - {PLAIN}
 """
-PROGRAMS = ("nix", "nix-build", "nix-store")
+SECOND = """\
+    - command: wc -c < /run/secrets/token > /length; cat /run/secrets/token
+      mounts:
+        - type: secret
+          id: token
+          target: /run/secrets/token
+"""
+PROGRAMS = ("nix", "nix-build", "nix-daemon", "nix-store")
+OPTIONS = [
+    *("--extra-experimental-features", "nix-command flakes", "--option", "substitute", "false"),
+    *(
+        "--option",
+        "sandbox",
+        "true",
+        "--option",
+        "sandbox-fallback",
+        "false",
+        "--option",
+        "sandbox-paths",
+        "",
+    ),
+    *("--option", "build-users-group", ""),
+]
+
+DAEMON = """\
+store=$1; shift
+mount --bind "$store/nix" /nix && rm -rf /nix/var/nix/daemon-socket || exit 1
+env -u NIX_REMOTE nix-daemon & daemon=$!
+until [ -S /nix/var/nix/daemon-socket/socket ]; do kill -0 $daemon || exit 1; sleep 0.1; done
+"$@"; status=$?
+kill $daemon
+exit $status
+"""
+"""Runs a command with a daemon whose store is a folder; the machine's own stays as it is."""
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A Nix, and a store that it alone works on."""
+
+    number: str
+    path: str
+    store: Path
+
+    def cog_nix(self, project: Path, *arguments: str) -> str:
+        """Run cog-nix with this Nix; return what it said."""
+        modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+        env = {**os.environ, "PYTHONPATH": modules, "COG_NIX_STORE": str(self.store), "PATH": self.path}
+        command = [sys.executable, "-m", "cog_nix", *arguments]
+        finished = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stderr
+
+    def run(self, *arguments: str) -> str:
+        """Run Nix itself; return what it wrote."""
+        env = {**os.environ, "PATH": self.path}
+        finished = subprocess.run(arguments, env=env, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    def real(self, store_path: str) -> Path:
+        """Return where a store path is."""
+        return self.store / "nix/store" / Path(store_path).name
+
+    def forget(self, store_path: str) -> None:
+        """Remove a path, and all that refers to it, from the store."""
+        options = ["--store", str(self.store), "--option", "build-users-group", ""]
+        found = self.run("nix-store", *options, "--query", "--referrers-closure", store_path).split()
+        self.run("nix-store", *options, "--delete", "--ignore-liveness", *found)
+        assert not self.real(store_path).exists()
 
 
 def install_nix(suite: str, folder: Path) -> Path:
@@ -51,12 +130,108 @@ def install_nix(suite: str, folder: Path) -> Path:
     return programs
 
 
-def build(project: Path, store: Path, path: str) -> str:
-    """Build without loading; return the name of the image in the store."""
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder for stores, which make parts of themselves read-only."""
+    made = tmp_path_factory.mktemp("versions")
+    yield made
+    subprocess.run(["chmod", "-R", "u+w", made], check=False, capture_output=True)
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def project(scratch: Path) -> Path:
+    """Return a checkout of what the flake needs, with a project that has two commands."""
+    checkout = scratch / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("nix", "cog_nix"):
+        shutil.copytree(ROOT / part, checkout / part, ignore=ignored)
+    shutil.copy(ROOT / "flake.nix", checkout)
+    made = checkout / "examples/model"
+    made.mkdir(parents=True)
+    (made / "token").write_text(f"{SECRET}\n")
+    (made / ".dockerignore").write_text("token\n")
+    return made
+
+
+def write(project: Path, *more: str, returned: str = "text") -> None:
+    (project / "cog.yaml").write_text("".join([CONFIG, *more, "run: run.py:run\n"]))
+    (project / "run.py").write_text(f"def run(text: str) -> str:\n    return {returned}\n")
+
+
+@pytest.fixture(scope="module")
+def versions(scratch: Path, project: Path) -> list[Version]:
+    """Return the newest Nix, whose empty store was built in, and older ones with copies of that store."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody signs an unstable suite anew while its archive is not updated; the signature counts.
+        patch.setattr(release, "_check_time", lambda *_: None)
+        paths = [str(install_nix(suite, scratch / suite)) for suite in ("sid", "trixie")]
+    paths = [*(f"{path}{os.pathsep}{os.environ['PATH']}" for path in paths), os.environ["PATH"]]
+    found = []
+    for path in paths:
+        said = subprocess.run(
+            ["nix-build", "--version"], env={"PATH": path}, capture_output=True, text=True, check=True
+        )
+        number = said.stdout.split()[-1]
+        found.append(Version(number, path, scratch / f"store-{number}"))
+    write(project, SECOND)
+    found[0].cog_nix(project, "build", "--no-load", "--secret", "id=token,src=token")
+    for version in found[1:]:
+        # Nobody changes a file in a store, so its contents can be shared.
+        shutil.copytree(
+            found[0].store / "nix/store", version.store / "nix/store", copy_function=os.link, symlinks=True
+        )
+        shutil.copytree(found[0].store / "nix/var", version.store / "nix/var", symlinks=True)
+    shutil.copy(project / "cog-nix.lock", scratch)
+    return found
+
+
+@pytest.fixture
+def locked(versions: list[Version], project: Path, scratch: Path) -> str:
+    """Return the lock of both commands, which the project has again."""
+    assert len({version.number for version in versions}) == len(versions)
+    write(project, SECOND)
+    shutil.copy(scratch / "cog-nix.lock", project)
+    return (project / "cog-nix.lock").read_text()
+
+
+def test_every_nix_makes_the_same_image_and_the_same_of_commands(
+    versions: list[Version], project: Path, locked: str
+) -> None:
+    # What is above the commands has to be made anew.
+    write(project, SECOND, returned="text.upper()")
+    images = {}
+    for version in versions:
+        said = version.cog_nix(project, "build", "--no-load", "--no-cache", "--secret", "id=token,src=token")
+        assert "Running 2 of 2" in said
+        assert "  ***" in said
+        assert SECRET not in said
+        image = version.real(str((project / "result").readlink()))
+        images[version.number] = (image.name, image.read_bytes())
+        (project / "result").unlink()
+    assert (project / "cog-nix.lock").read_text() == locked
+    assert len(set(images.values())) == 1
+
+
+@pytest.mark.root
+def test_results_get_into_the_store_of_a_daemon(
+    versions: list[Version], project: Path, scratch: Path, locked: str
+) -> None:
+    newest = versions[0]
+    (scratch / "nix.conf").write_text("build-users-group =\nsandbox-paths =\nsubstitute = false\n")
     modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
-    env = {**os.environ, "PYTHONPATH": modules, "COG_NIX_STORE": str(store), "PATH": path}
+    env = {
+        **os.environ,
+        "PATH": newest.path,
+        "PYTHONPATH": modules,
+        "NIX_CONF_DIR": str(scratch),
+        "NIX_REMOTE": "daemon",
+    }
+    Path("/nix").mkdir(exist_ok=True)
+    again = [sys.executable, "-m", "cog_nix", "build", "--no-load", "--no-out-link", "--no-cache"]
+    command = ["unshare", "--mount", "sh", "-c", DAEMON, "sh", str(newest.store), *again]
     finished = subprocess.run(
-        [sys.executable, "-m", "cog_nix", "build", "--no-load"],
+        [*command, "--secret", "id=token,src=token"],
         cwd=project,
         env=env,
         capture_output=True,
@@ -64,22 +239,25 @@ def build(project: Path, store: Path, path: str) -> str:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return (project / "result").readlink().name
+    assert "Running 2 of 2" in finished.stderr
+    assert "accepted connection" in finished.stderr
+    assert (project / "cog-nix.lock").read_text() == locked
 
 
-def test_a_newer_nix_makes_the_same_image(tmp_path: Path) -> None:
-    project = tmp_path / "model"
-    project.mkdir()
-    (project / "cog.yaml").write_text(CONFIG)
-    (project / "run.py").write_text("def run(text: str) -> str:\n    return text\n")
-    programs = install_nix("trixie", tmp_path / "nix")
-    version = subprocess.check_output([programs / "nix-build", "--version"], text=True)
-    assert version != subprocess.check_output(["nix-build", "--version"], text=True)
-
-    old = build(project, tmp_path / "old", os.environ["PATH"])
+@pytest.mark.usefixtures("locked")
+def test_every_nix_builds_the_flake_and_runs_commands_that_need_no_secret(
+    versions: list[Version], project: Path
+) -> None:
+    write(project)
+    versions[0].cog_nix(project, "build", "--no-load", "--update-lock")
+    built = versions[0].real(str((project / "result").readlink()))
+    expected = json.loads(subprocess.check_output([built, "--inspect"]))["id"]
     (project / "result").unlink()
-    new = build(project, tmp_path / "new", f"{programs}{os.pathsep}{os.environ['PATH']}")
-
-    assert new == old
-    contents = [(tmp_path / store / "nix/store" / old).read_bytes() for store in ("old", "new")]
-    assert contents[0] == contents[1]
+    (result,) = json.loads((project / "cog-nix.lock").read_text())["runs"]
+    for version in versions:
+        version.forget(tree_path(result["nar_sha256"], STORE_NAME))
+        options = [*OPTIONS, "--store", str(version.store), "--no-link", "--json"]
+        written = version.run("nix", "build", *options, f"path:{project.parents[1]}#model")
+        image = version.real(json.loads(written)[0]["outputs"]["out"])
+        assert json.loads(subprocess.check_output([image, "--inspect"]))["id"] == expected
+        assert version.real(tree_path(result["nar_sha256"], STORE_NAME)).is_dir()

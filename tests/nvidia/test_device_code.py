@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from cog_nix.store.nix import discover
-from conftest import cog_nix
+from conftest import cog_nix, copy_project
 
 pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
 
@@ -39,7 +38,7 @@ _OTHERS = [
 
 
 def _copy(folder: Path) -> Path:
-    shutil.copytree(_PROJECTS / "device-code", folder)
+    copy_project(_PROJECTS / "device-code", folder)
     (folder / "dist").mkdir()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:

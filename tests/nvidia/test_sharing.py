@@ -7,7 +7,6 @@ from the diff ids, each of which it keys by those below.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from itertools import takewhile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.store.nix import discover
-from conftest import EXAMPLES, cog_nix
+from conftest import EXAMPLES, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +92,7 @@ def test_a_small_change_leaves_cuda_and_torch_alone(
 ) -> None:
     file, former, new = edit
     built, before = demo
-    folder = tmp_path / built.name
-    shutil.copytree(built, folder, symlinks=True)
+    folder = copy_project(built, tmp_path / built.name, locked=True)
     text = (folder / file).read_text()
     (folder / file).write_text(text.replace(former, new, 1))
     assert (folder / file).read_text() != text
@@ -110,8 +108,7 @@ def test_a_second_project_with_the_same_torch_adds_less_than_one_percent(
     demo: tuple[Path, Image], tmp_path: Path
 ) -> None:
     first = demo[1]
-    folder = tmp_path / AGAIN.name
-    shutil.copytree(AGAIN, folder)
+    folder = copy_project(AGAIN, tmp_path / AGAIN.name)
     cog_nix("build", "--no-load", cwd=folder)
     second = Image.of(folder)
     assert _heavy(second) == _heavy(first)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.build import BuildOptions, labels, nix_spec
+from cog_nix.build import BuildOptions, labels, nix_spec, selected
 from cog_nix.config.model import Build, Config, Observability, Project, Traces, Weight
 from cog_nix.errors import ConfigError
 
@@ -48,7 +48,7 @@ def test_files_that_the_image_leaves_out_and_the_build_reads(project: Project) -
         observability=Observability("link.py", Traces(enabled=True)),
         weights=(Weight("a", "/w", ()),),
     )
-    assert set(nix_spec(project, config, {}, "tag", "")["included"]) == {
+    assert set(nix_spec(project, config, {}, "tag", "", included=selected(project, config))["included"]) == {
         ".",
         ".dockerignore",
         "cog.yaml",

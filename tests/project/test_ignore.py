@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cog_nix.errors import ConfigError
-from cog_nix.ignore import Ignore, walk
+from cog_nix.ignore import IMAGE_PROGRAM, Ignore, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +90,13 @@ def test_own_files_stay_out(tmp_path: Path) -> None:
     assert ignore.ignored(".cog", is_dir=True)
     assert ignore.ignored(".cog/validated", is_dir=False)
     assert not ignore.ignored("sub/.cog", is_dir=True)
+
+
+def test_a_copied_image_stays_out(tmp_path: Path) -> None:
+    (tmp_path / "result").write_bytes(IMAGE_PROGRAM + b"cog-hello as a Docker archive")
+    (tmp_path / "result-2").write_bytes(b"#!/bin/sh\necho a file of the user's\n")
+    (tmp_path / "results").write_bytes(IMAGE_PROGRAM)
+    assert list(walk(tmp_path)) == ["result-2", "results"]
 
 
 @pytest.mark.parametrize("name", ["result", "result-man"])

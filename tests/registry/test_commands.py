@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +18,7 @@ from cog_nix import archives
 from cog_nix.cli import app
 from cog_nix.errors import CogNixError, ConfigError, ImageError
 from cog_nix.registry import credentials, replicate
+from conftest import copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +57,7 @@ class Cli:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    folder = tmp_path_factory.mktemp("project") / "hello-world"
-    shutil.copytree(ROOT / "examples/hello-world", folder, ignore=shutil.ignore_patterns(".cog", "result"))
+    folder = copy_project(ROOT / "examples/hello-world", tmp_path_factory.mktemp("project") / "hello-world")
     made = Cli(folder)
     made.environment["DOCKER_CONFIG"] = str(folder.parent / "docker")
     return made

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import copy_project
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -95,8 +97,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[tuple[Folder, str, str]]:
     """Return the project of all kinds of commands, its image's name, and what building it said."""
-    path = tmp_path_factory.mktemp("runs") / "commands"
-    shutil.copytree(PROJECTS / "commands", path)
+    path = copy_project(PROJECTS / "commands", tmp_path_factory.mktemp("runs") / "commands")
     config = path / "cog.yaml"
     config.write_text(config.read_text().replace("@PORT@", str(port)))
     (path / "token").write_text(f"{SECRET}\n")

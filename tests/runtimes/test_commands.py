@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 from cog_nix.paths import cache_dir
 from cog_nix_compat import project_path
-from conftest import EXAMPLES, ROOT, cog_nix
+from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,7 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mounted") / "cog-nix-test-mounted"
-    return shutil.copytree(EXAMPLES / "hello-world", folder)
+    return copy_project(EXAMPLES / "hello-world", folder)
 
 
 def execute(project: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -80,7 +79,7 @@ def test_a_failing_command(project: Path) -> None:
 def test_a_predictor_that_cannot_be_described_does_not_keep_a_command_from_running(
     project: Path, tmp_path: Path
 ) -> None:
-    broken = shutil.copytree(project, tmp_path / "cog-nix-test-broken", symlinks=True)
+    broken = copy_project(project, tmp_path / "cog-nix-test-broken", locked=True)
     (broken / "run.py").write_text("class Runner:\n    def run(a): ...\n")
     done = execute(broken, "cat", "run.py")
     assert done.returncode == 0, done.stderr
@@ -170,7 +169,7 @@ def test_ctrl_c_without_a_terminal_of_its_own(project: Path) -> None:
 
 
 def test_a_training_leaves_its_weights(tmp_path: Path) -> None:
-    project = shutil.copytree(project_path("trainer"), tmp_path / "cog-nix-test-trainer")
+    project = copy_project(project_path("trainer"), tmp_path / "cog-nix-test-trainer")
     done = cog_nix("train", "-i", "data=ab", "-i", "epochs=2", cwd=project)
     assert "training 2 times" in done.stderr
     written = json.loads((project / "weights").read_text())

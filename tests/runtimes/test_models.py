@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 import pytest
 
-from conftest import EXAMPLES, ROOT, cog_nix
+from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,7 @@ ASKED = [
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built copy of examples/hello-world, loaded nowhere."""
-    copy = tmp_path_factory.mktemp("project") / "hello-world"
-    ignored = shutil.ignore_patterns(".cog", "result", "__pycache__")
-    shutil.copytree(EXAMPLES / "hello-world", copy, ignore=ignored)
+    copy = copy_project(EXAMPLES / "hello-world", tmp_path_factory.mktemp("project") / "hello-world")
     cog_nix("build", "--no-load", cwd=copy)
     return copy
 

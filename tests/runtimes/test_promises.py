@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ from cog_nix.image import ImageDescription
 from cog_nix.plugins import find_runtime
 from cog_nix.report import SilentReporter
 from cog_nix_compat import Outcome, project_path
-from conftest import EXAMPLES, cog_nix
+from conftest import EXAMPLES, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +50,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize(("project", "cases"), PROJECTS)
 def test_promises_are_kept(name: str, project: Path, cases: tuple[str, ...], tmp_path: Path) -> None:
-    folder = tmp_path / project.name
-    ignored = shutil.ignore_patterns(".cog", "result", "__pycache__")
-    shutil.copytree(project, folder, ignore=ignored)
+    folder = copy_project(project, tmp_path / project.name)
     cog_nix("build", "--no-load", cwd=folder)
     program = (folder / "result").resolve()
     runtime = find_runtime(name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pytest
 from cog_nix.errors import NixError
 from cog_nix.lock.model import Artifact
 from cog_nix.nixfiles import nix_library
+from cog_nix.processes import run
 from cog_nix.report import SilentReporter
 from cog_nix.store import choice
 from cog_nix.store import nix as store
@@ -153,7 +156,7 @@ def test_files_and_trees_land_where_they_are_expected(own: store.Nix, tmp_path: 
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/file").write_text("x")
     sri = nar_hash(tmp_path / "tree")
-    assert own.add_tree(tmp_path / "tree", sri) == tree_path(sri, "tree")
+    assert own.add_tree(tmp_path / "tree") == tree_path(sri, "tree")
     assert own.invalid([tree_path(sri, "tree"), tree_path(sri, "other")]) == [tree_path(sri, "other")]
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["aaa", "bbb"], (
         "nothing is left behind"
@@ -166,6 +169,54 @@ def test_a_file_that_is_not_what_the_lock_says_is_refused(own: store.Nix, tmp_pa
     (tmp_path / "cache/x.deb").write_bytes(b"wrong")
     with pytest.raises(NixError, match=r"A file in the download cache is not what the lock says: .*-x\.deb"):
         own.add_artifacts([(artifact, tmp_path / "cache/x.deb")])
+
+
+@pytest.mark.nix
+def test_a_file_of_the_cache_becomes_the_stores_and_is_told_to_nix_as_it_would_be(
+    own: store.Nix, tmp_path: Path
+) -> None:
+    content = bytes(range(256)) * 3 + b"odd"
+    one = _artifact(tmp_path / "cache/one", content)
+    two = _artifact(tmp_path / "cache/two", b"two")
+    own.add_artifacts([(two, tmp_path / "cache/two")])  # makes the store
+    own.add_artifacts([(one, tmp_path / "cache/one")])
+    path = file_path(one.sha256, "one")
+    info = own.real(path).stat()
+    assert info.st_ino == (tmp_path / "cache/one").stat().st_ino, "nothing was copied"
+    assert (stat.S_IMODE(info.st_mode), info.st_mtime) == (0o444, 1)
+    run(own.command("nix-store", "--verify-path", path))
+    told = run(own.command("nix-store", "--query", "--hash", path)).stdout.strip()
+    expected = run(["nix-hash", "--type", "sha256", "--base32", tmp_path / "cache/one"]).stdout.strip()
+    assert told == f"sha256:{expected}"
+    assert not [each for each in own.store_dir.iterdir() if each.name.startswith(".cog-nix-")]
+
+
+@pytest.mark.nix
+def test_a_cache_on_another_file_system_is_copied(
+    own: store.Nix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    one, two = _artifact(tmp_path / "cache/one", b"one"), _artifact(tmp_path / "cache/two", b"two")
+    own.add_artifacts([(one, tmp_path / "cache/one")])
+    monkeypatch.setattr(os, "link", refuse)
+    own.add_artifacts([(two, tmp_path / "cache/two")])
+    path = file_path(two.sha256, "two")
+    assert own.real(path).read_bytes() == b"two"
+    assert own.real(path).stat().st_nlink == 1
+    run(own.command("nix-store", "--verify-path", path))
+
+
+@pytest.mark.nix
+def test_what_a_killed_process_linked_is_put_there_anew(own: store.Nix, tmp_path: Path) -> None:
+    one, two = _artifact(tmp_path / "cache/one", b"one"), _artifact(tmp_path / "cache/two", b"two")
+    own.add_artifacts([(one, tmp_path / "cache/one")])
+    path = file_path(two.sha256, "two")
+    os.link(tmp_path / "cache/two", own.real(path))
+    assert own.missing_artifacts([one, two]) == [two]
+    own.add_artifacts([(two, tmp_path / "cache/two")])
+    assert own.missing_artifacts([one, two]) == []
 
 
 @pytest.mark.nix

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import tarfile
 import tempfile
+import threading
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from cog_nix.delta import is_described, layer_pieces, read
+from cog_nix.fetch.parallel import run_all
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.spec import Held
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.image import LayerDescription
     from cog_nix.report import Bar, Reporter
 
 _ID = "sha256:"
@@ -69,6 +76,15 @@ class ImageStore:
         image = self._read(image_id) if image_id else None
         return image if image and all(map(self.layers.has, image.diff_ids)) else None
 
+    def held(self, reference: str) -> Held | None:
+        """Return what tells that an image is still here under its name; None when it is not."""
+        image = self.find(reference)
+        if image is None:
+            return None
+        files = (self._tag_file(reference), self._image_file(image.id))
+        layers = map(self.layers.folder, image.diff_ids)
+        return Held(image.id, read=tuple(map(str, files)), present=tuple(map(str, layers)))
+
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.
 
@@ -88,7 +104,7 @@ class ImageStore:
         held = {one.id if one else None for one in map(self.find, tags)}
         if held != {image.id}:
             with lock(self.root / _LOADING, fcntl.LOCK_EX):
-                self._unpack(program, image, described.sizes, reporter)
+                self._unpack(described, image, reporter)
                 self._note(image, tags)
         return image.id
 
@@ -129,21 +145,37 @@ class ImageStore:
             write_atomically(self._tag_file(tag), image.id.encode(), 0o600)
         self._forget({one for one in before if one} - {image.id})
 
-    def _unpack(self, program: Path, image: HeldImage, sizes: Sequence[int], reporter: Reporter) -> None:
-        missing = {
-            diff_id: size
-            for diff_id, size in zip(image.diff_ids, sizes, strict=True)
-            if not self.layers.has(diff_id)
-        }
+    def _unpack(self, built: ImageDescription, image: HeldImage, reporter: Reporter) -> None:
+        missing = {one.diff_id: one for one in built.layers if not self.layers.has(one.diff_id)}
         if not missing:
             return  # another process was quicker
-        held = [one for one in image.diff_ids if one not in missing]
         text = f"Unpacking {len(missing)} of {len(image.diff_ids)} layers"
+        with reporter.bytes_bar(text, sum(layer.size for layer in missing.values())) as bar:
+            if is_described(built):
+                self._unpack_parts(built, list(missing.values()), bar)
+            else:
+                self._unpack_written(built, missing.keys(), bar)
+
+    def _unpack_parts(self, built: ImageDescription, missing: Sequence[LayerDescription], bar: Bar) -> None:
+        """Unpack layers from the store, as many at once as there are processors."""
+
+        def one(layer: LayerDescription) -> None:
+            self.layers.unpack_chunks(
+                read(layer_pieces(layer, built.path.parent)), [layer.diff_id], bar.advance
+            )
+
+        # The largest first: one that starts last would run on alone.
+        ordered = sorted(missing, key=lambda layer: -layer.size)
+        tasks = [partial(one, layer) for layer in ordered]
+        run_all(tasks, os.cpu_count() or 1, threading.Event())
+
+    def _unpack_written(self, built: ImageDescription, missing: Collection[str], bar: Bar) -> None:
+        """Unpack layers from what the image's program writes."""
+        held = [one for one in built.diff_ids if one not in missing]
         with (
-            reporter.bytes_bar(text, sum(missing.values())) as bar,
             tempfile.TemporaryFile() as complaints,
             subprocess.Popen(
-                [program, *(word for one in held for word in ("--skip", one))],
+                [built.path, *(word for one in held for word in ("--skip", one))],
                 stdout=subprocess.PIPE,
                 stderr=complaints,
             ) as process,
@@ -153,16 +185,16 @@ class ImageStore:
                 found = self._unpack_archive(process.stdout, missing, bar)
             except (tarfile.TarError, EOFError) as error:
                 process.wait()
-                raise unreadable(program, _text(complaints) or str(error)) from error
+                raise unreadable(built.path, _text(complaints) or str(error)) from error
             except BaseException:
                 process.kill()
                 raise
             if process.wait():
-                raise unreadable(program, _text(complaints))
+                raise unreadable(built.path, _text(complaints))
         if left := set(missing) - found:
-            raise unreadable(program, f"it has no layer {min(left)}")
+            raise unreadable(built.path, f"it has no layer {min(left)}")
 
-    def _unpack_archive(self, stream: IO[bytes], missing: dict[str, int], bar: Bar) -> set[str]:
+    def _unpack_archive(self, stream: IO[bytes], missing: Collection[str], bar: Bar) -> set[str]:
         found: set[str] = set()
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.compression import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from cog_nix_hooks.bundle.programs import Programs
 
@@ -64,14 +65,23 @@ class LayerStore:
         Raises:
             ImageError: it cannot be unpacked, or it is none of the wanted.
         """
+        with plain(stream) as tar:
+            return self.unpack_chunks(iter(partial(tar.read, _CHUNK), b""), wanted, advance)
+
+    def unpack_chunks(
+        self, tar: Iterable[bytes], wanted: Collection[str], advance: Callable[[int], None]
+    ) -> str:
+        """Unpack a tar that comes in pieces; otherwise as :meth:`unpack`.
+
+        Several layers may be unpacked at once.
+        """
         layers = self.root / "layers"
         private(self.root)
         layers.mkdir(exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
         try:
             beside.chmod(0o755)  # it becomes the image's root folder
-            with plain(stream) as tar:
-                digest = _extract(self._programs.path("tar"), tar, beside, advance)
+            digest = _extract(self._programs.path("tar"), tar, beside, advance)
             if digest not in wanted:
                 raise ImageError(
                     f"The image holds a layer {digest} that it does not name.", hint="Build it again."
@@ -100,7 +110,7 @@ class LayerStore:
                     remove(folder)
 
 
-def _extract(program: str, stream: IO[bytes], folder: Path, advance: Callable[[int], None]) -> str:
+def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Callable[[int], None]) -> str:
     command = [program, "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
@@ -115,7 +125,7 @@ def _extract(program: str, stream: IO[bytes], folder: Path, advance: Callable[[i
     ):
         assert tar.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         try:
-            while chunk := stream.read(_CHUNK):
+            for chunk in chunks:
                 digest.update(chunk)
                 tar.stdin.write(chunk)
                 advance(len(chunk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.report import Reporter
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.spec import ContainerRequest, Held
     from cog_nix_hooks.bundle.choice import Reason
     from cog_nix_hooks.bundle.container import BundleContainer
     from cog_nix_hooks.bundle.images import HeldImage
@@ -77,6 +78,13 @@ class BundleRuntime:
         """Return the id of a held image, or None."""
         image = self._store.find(reference)
         return image.id if image else None
+
+    def held(self, reference: str) -> Held | None:
+        """Return what tells without this module that an image is still held, and can be run."""
+        found = self._store.held(reference)
+        if found is None or not isinstance(self._decision, Engine):
+            return None
+        return replace(found, present=(*found.present, self._decision.path))
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels.

@@ -1,37 +1,48 @@
-"""Gives an image to the daemon, and only the layers that it does not have.
+"""Gives an image to a daemon, and only the layers that it does not have.
 
-Docker's overlay2 store keys an extracted layer by its chain: the layer and everything below it (image-spec,
-"Layer ChainID"). Loading an archive, it looks for the chain first and reads the layer's file only when that
-is missing. So the files of a common prefix may be left out: 0.19 s instead of 2.6 s for a 727 MB image with
-one changed layer. The containerd image store keeps blobs and wants them all.
+What may be left out depends on how the daemon keeps images (:mod:`cog_nix_hooks.docker.images`):
+
+- Docker's own stores key an extracted layer by its chain: the layer and everything below it (image-spec,
+  "Layer ChainID"). Loading an archive, they look for the chain first and read the layer's file only when that
+  is missing. So the files of a common prefix may be left out.
+- containerd's store and Podman find layers by digest. So all that they hold may be left out of an OCI
+  archive, whatever is below it. An image that was pulled has its layers compressed, under other digests, and
+  the API of containerd's store does not tell: that is seen afterwards, and everything is sent.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
+from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
+from cog_nix_hooks.docker.images import Images, Store, layers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.delta import Piece
     from cog_nix.report import Bar, Reporter
     from cog_nix_hooks.docker.engine import Engine
+    from cog_nix_hooks.docker.images import Held
 
 _CHUNK = 1 << 20
-_CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
-_CANDIDATES = 300
-"""At most so many held images are compared: asking for one takes 3 ms."""
+_CANDIDATES = 100
+"""At most so many held images are compared: asking for one takes 3 ms, with Podman 17 ms."""
 
 
 def load_image(
-    engine: Engine, program: Path, tags: Sequence[str], reporter: Reporter, *, whole: bool = False
+    engine: Engine, program: Path, tags: Sequence[str], reporter: Reporter, *, podman: bool = False
 ) -> str:
     """Make the daemon hold an image under these tags, with as little copying as possible.
 
@@ -40,7 +51,7 @@ def load_image(
         program: the built image.
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
-        whole: send all layers, to a daemon that does not look for those that it has.
+        podman: whether the daemon is Podman.
 
     Returns:
         The daemon's id of the image. With the containerd image store that is its manifest's, not its
@@ -51,115 +62,204 @@ def load_image(
         RuntimeFailure: the daemon cannot be reached or refuses.
     """
     built = ImageDescription.ask(program)
-    if engine.get(f"/images/{built.id}/json"):
+    target = _Target(Images(engine, podman=podman), built, OciImage(built) if is_described(built) else None)
+    images = target.images
+    named = [images.find(tag) for tag in tags]
+    if named and all(map(target.is_in, named)):
+        return _id(named[0])
+    held = images.find(target.id) if target.id else None
+    if target.is_in(held):
         for tag in tags:
-            _tag(engine, built.id, tag)
-        return built.id
-    containerd = _CONTAINERD in (engine.get("/info").get("DriverStatus") or [])
-    held = 0 if containerd or whole else held_layers(engine, built.diff_ids, tags)
-    try:
-        messages = _stream(engine, built, tags, held, reporter)
-    except Refused as error:
-        if not held:
-            raise
-        reporter.log(f"{error}; sending all layers")
-        messages = _stream(engine, built, tags, 0, reporter)
-    return _verify(engine, built, tags, messages, containerd=containerd)
+            images.tag(_id(held), tag)
+    else:
+        held = _deliver(target, tags, named, reporter)
+    superseded.remove(images, named, _id(held), engine.host)
+    return _id(held)
 
 
-def held_layers(engine: Engine, diff_ids: Sequence[str], tags: Sequence[str]) -> int:
-    """Return how many of the lowest layers the daemon has as a chain.
+class _NotHeldError(ImageError):
+    """The daemon took an archive and holds something else."""
 
-    Looks at what the tags name now, then at other images that cog-nix built; Docker can filter by labels.
+
+@dataclass(frozen=True)
+class _Target:
+    """An image, and what it is to a daemon."""
+
+    images: Images
+    built: ImageDescription
+    oci: OciImage | None
+    """None: it stands for an archive, and only a whole Docker archive can be had of it."""
+
+    @property
+    def id(self) -> str | None:
+        """The id that the daemon gives it; None: that is not known before it is loaded."""
+        if self.images.store is Store.BLOBS:
+            return self.oci.digest if self.oci else None
+        return self.built.id
+
+    def is_in(self, held: Held | None) -> bool:
+        """Tell whether a held image is this one, with all its content."""
+        if held is None or held["Id"] != self.id:
+            return False
+        return self.images.store is not Store.BLOBS or self.images.is_whole(held)
+
+
+def _id(held: Held | None) -> str:
+    return str(held["Id"]) if held else ""
+
+
+def held_layers(target: _Target, named: Sequence[Held | None]) -> tuple[str, ...]:
+    """Return the digests of layers that need not be sent.
+
+    Looks at what the tags name now, then at other images that cog-nix built.
     """
-    best = 0
-    seen: set[str] = set()
-    for reference in _references(engine, tags):
-        image = engine.get(f"/images/{reference}/json")
-        if not image or image["Id"] in seen:
-            continue
-        seen.add(image["Id"])
-        layers = (image.get("RootFS") or {}).get("Layers") or []
-        best = max(best, _common_prefix(diff_ids, layers))
+    wanted = target.built.diff_ids
+    best: tuple[str, ...] = ()
+    for held in islice(_candidates(target, named), _CANDIDATES):
+        there = layers(held)
+        if target.images.store is Store.CHAINS:
+            best = max(best, _common_prefix(wanted, there), key=len)
+        else:
+            best = tuple(one for one in wanted if one in best or one in there)
         # Nothing is won beyond the layers below the source's: that one differs, or the image would be here.
-        if best >= len(diff_ids) - 1 or len(seen) == _CANDIDATES:
+        if len(best) >= len(wanted) - 1:
             break
     return best
 
 
-def _references(engine: Engine, tags: Sequence[str]) -> Iterator[str]:
-    yield from tags
-    for image in engine.get("/images/json", {"filters": json.dumps({"label": ["run.cog.nix.lock"]})}) or []:
-        yield image["Id"]
+def _candidates(target: _Target, named: Sequence[Held | None]) -> Iterator[Held]:
+    if target.images.store is not Store.CHAINS and not target.oci:
+        return
+    seen = {target.id}  # were it whole, nothing would be loaded
+    for images in (filter(None, named), target.images.built_here()):
+        for held in images:
+            if held["Id"] not in seen:
+                seen.add(held["Id"])
+                yield held
 
 
-def _common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
+def _common_prefix(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
     pairs = zip(one, other, strict=False)
-    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    length = next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    return tuple(one[:length])
 
 
-def _stream(
-    engine: Engine, built: ImageDescription, tags: Sequence[str], held: int, reporter: Reporter
+def _deliver(target: _Target, tags: Sequence[str], named: Sequence[Held | None], reporter: Reporter) -> Held:
+    """Send what is not there; send everything where that was wrong."""
+    skip = held_layers(target, named)
+    try:
+        return _send(target, tags, skip, reporter)
+    except (Refused, _NotHeldError) as error:
+        if not skip:
+            raise
+        reporter.log(f"{error}; sending all layers")
+    return _send(target, tags, (), reporter)
+
+
+def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter: Reporter) -> Held:
+    built = target.built
+    sent = [layer for layer in built.layers if layer.diff_id not in skip]
+    text = f"Loading {len(sent)} of {len(built.layers)} layers" if skip else "Loading the image"
+    try:
+        with reporter.bytes_bar(text, sum(layer.size for layer in sent)) as bar:
+            messages = _load(target, tags, skip, bar, reporter)
+        held = _loaded(target, tags, messages)
+    except (Refused, _NotHeldError):
+        _remove_broken(target)
+        raise
+    # Only what is whole gets a name. Until then the image that has it keeps it, and all that it is made of.
+    for tag in tags if _in_layout(target, skip) else ():
+        target.images.tag(_id(held), tag)
+    return held
+
+
+def _load(
+    target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar, reporter: Reporter
 ) -> list[dict[str, Any]]:
-    skipped = [option for diff_id in built.diff_ids[:held] for option in ("--skip", diff_id)]
-    named = [option for tag in tags for option in ("--tag", with_tag(tag))]
-    total = sum(built.sizes[held:])
-    layers = len(built.diff_ids)
-    text = f"Loading {layers - held} of {layers} layers" if held else "Loading the image"
-    with reporter.bytes_bar(text, total) as bar, tempfile.TemporaryFile() as complaints:
-        archive = _archive([str(built.path), *skipped, *named], built.path, complaints, bar)
+    in_stages = target.oci and target.images.store is Store.CHAINS and target.images.local
+    growing = stages.stages(target.built, skip) if in_stages else [target.built]
+    if len(growing) > 1:
+        counted = partial(_counted, program=target.built.path, bar=bar)
         try:
-            return engine.post("/images/load", {"quiet": "1"}, archive)
-        finally:
-            archive.close()
+            return stages.load(target.images, growing, list(map(with_tag, tags)), skip, counted)
+        except Refused as error:  # somebody may have removed an image without a name meanwhile
+            reporter.log(f"{error}; sending it all at once")
+    return target.images.load(_archive(target, tags, skip, bar))
 
 
-def _archive(command: list[str], program: Path, complaints: IO[bytes], bar: Bar) -> Generator[bytes]:
-    """Yield the archive; a program that fails half-way breaks the upload instead of ending it neatly."""
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
-    except OSError as error:
-        raise unreadable(program, str(error)) from error
-    try:
-        assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
-        while chunk := process.stdout.read(_CHUNK):
-            yield chunk
-            bar.advance(len(chunk))
-        if process.wait():
-            complaints.seek(0)
-            raise unreadable(program, complaints.read().decode("utf-8", "replace"))
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _verify(
-    engine: Engine,
-    built: ImageDescription,
-    tags: Sequence[str],
-    messages: list[dict[str, Any]],
-    *,
-    containerd: bool,
-) -> str:
-    reference = built.id if not containerd else (tags[0] if tags else _loaded_id(messages))
-    image = engine.get(f"/images/{reference}/json") or {}
-    layers = tuple((image.get("RootFS") or {}).get("Layers") or ())
-    if layers != built.diff_ids:
-        raise ImageError(
-            f"Docker does not hold {built.id} after loading it: {_said(messages)}",
+def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str, object]]) -> Held:
+    """Return what an archive became; a daemon may say that all is well, and it is not."""
+    said = " ".join(str(message.get("stream", "")).strip() for message in messages)
+    held = target.images.find(target.id or (with_tag(tags[0]) if tags else _loaded_id(said)))
+    if held is None or layers(held) != target.built.diff_ids or not (target.id is None or target.is_in(held)):
+        raise _NotHeldError(
+            f"Docker does not hold {target.built.id} after loading it: {said or 'it said nothing'}",
             hint="`docker load` of the archive by hand shows what the daemon makes of it.",
         )
-    return str(image["Id"])
+    return held
 
 
-def _loaded_id(messages: list[dict[str, Any]]) -> str:
-    return _said(messages).rpartition("Loaded image ID: ")[2].split()[0]
+def _remove_broken(target: _Target) -> None:
+    """Remove an image whose blobs are not all there; containerd's store leaves such."""
+    if target.images.store is not Store.BLOBS or not target.id:
+        return
+    held = target.images.find(target.id)
+    if held and not target.is_in(held):
+        for reference in held.get("RepoTags") or [target.id]:
+            with suppress(Refused):
+                target.images.remove(reference)
 
 
-def _said(messages: list[dict[str, Any]]) -> str:
-    return " ".join(str(message.get("stream", "")).strip() for message in messages) or "it said nothing"
+def _in_layout(target: _Target, skip: Collection[str]) -> bool:
+    """Tell whether an OCI archive is sent. Podman unpacks one before it reads it: only a delta is one."""
+    store = target.images.store
+    return target.oci is not None and (store is Store.BLOBS or (store is Store.PODMAN and bool(skip)))
 
 
-def _tag(engine: Engine, image_id: str, name: str) -> None:
-    repository, _, tag = with_tag(name).rpartition(":")
-    engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
+def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
+    if target.oci and _in_layout(target, skip):
+        return _counted(target.oci.archive(skip), target.built.path, bar)
+    named = [with_tag(tag) for tag in tags]
+    if target.oci:
+        return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
+    options = [word for one in target.built.diff_ids if one in skip for word in ("--skip", one)]
+    options += [word for tag in named for word in ("--tag", tag)]
+    return _written(target.built.path, options, bar)
+
+
+def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
+    try:
+        for piece in archive:
+            yield piece
+            bar.advance(len(piece) if isinstance(piece, bytes) else piece.size)
+    except OSError as error:
+        raise unreadable(program, str(error)) from error
+
+
+def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes]:
+    """Yield what the image's program writes; one that fails half-way breaks the upload."""
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=complaints)
+        except OSError as error:
+            raise unreadable(program, str(error)) from error
+        try:
+            yield from _read(process, bar)
+            if process.wait():
+                complaints.seek(0)
+                raise unreadable(program, complaints.read().decode("utf-8", "replace"))
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _read(process: subprocess.Popen[bytes], bar: Bar) -> Iterator[bytes]:
+    stdout: IO[bytes] | None = process.stdout
+    assert stdout is not None  # noqa: S101 - for the type checker: it was asked for
+    while chunk := stdout.read(_CHUNK):
+        yield chunk
+        bar.advance(len(chunk))
+
+
+def _loaded_id(said: str) -> str:
+    return said.rpartition("Loaded image ID: ")[2].split()[0]

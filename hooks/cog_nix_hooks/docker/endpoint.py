@@ -69,6 +69,16 @@ def find_endpoint(environ: Mapping[str, str] | None = None) -> Endpoint:
     return found or Endpoint(DEFAULT_HOST)
 
 
+def files(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that :func:`find_endpoint` goes by, also those that are not there."""
+    if environ.get("DOCKER_HOST"):
+        return ()
+    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+    name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext", "")
+    key = hashlib.sha256(name.encode()).hexdigest()
+    return (str(folder / "config.json"), str(folder / "contexts" / "meta" / key / "meta.json"))
+
+
 def _from_context(folder: Path, name: str) -> Endpoint | None:
     key = hashlib.sha256(name.encode()).hexdigest()
     docker = _read(folder / "contexts" / "meta" / key / "meta.json").get("Endpoints", {}).get("docker", {})

@@ -1,8 +1,8 @@
 """The few calls of Docker's HTTP API that a rebuild waits for.
 
 Asking for an image through the SDK takes 0.19 s, nearly all of it import time; over the local socket with
-``http.client`` it takes 0.045 s. So a local daemon is spoken to directly, any other through the SDK's
-session.
+``http.client`` it takes 0.045 s. So a local daemon is spoken to directly, and one behind SSH as well
+(:mod:`cog_nix_hooks.docker.ssh`); any other through the SDK's session.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from cog_nix.delta import FileRange, Piece, read
 from cog_nix.errors import RuntimeFailure
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from cog_nix_hooks.docker.endpoint import Endpoint
 
-Body = bytes | Iterable[bytes] | None
+Body = bytes | Iterable[Piece] | None
 _NOT_FOUND = 404
 _FIRST_ERROR = 400
 
@@ -45,9 +46,19 @@ class Engine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        path = endpoint.socket_path
+        path = _socket(endpoint)
         self._client = None if path else sdk_client(endpoint)
         self._send: Transport = sdk_transport(self._client) if self._client else socket_transport(path or "")
+
+    @property
+    def host(self) -> str:
+        """Its address, as ``DOCKER_HOST`` has it."""
+        return self._endpoint.host
+
+    @property
+    def local(self) -> bool:
+        """Whether it listens at a socket of this machine; then requests may be made from several threads."""
+        return self._client is None
 
     def close(self) -> None:
         """Close what is open."""
@@ -89,6 +100,30 @@ class Engine:
                 )
         return messages
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE; what is not there is as good as deleted.
+
+        Raises:
+            Refused: the daemon answers with an error.
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        status, lines = self._call("DELETE", path, None, None)
+        if status >= _FIRST_ERROR and status != _NOT_FOUND:
+            raise _refused(b"".join(lines))
+
+    def ping(self) -> None:
+        """Ask whether the daemon answers at all.
+
+        Podman runs other programs to tell its version, for more than a second; this is 1 ms.
+
+        Raises:
+            Refused: it answers with an error.
+            RuntimeFailure: it cannot be reached.
+        """
+        status, lines = self._call("GET", "/_ping", None, None)
+        if status >= _FIRST_ERROR:
+            raise _refused(b"".join(lines))
+
     def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Body
     ) -> tuple[int, Iterator[bytes]]:
@@ -108,23 +143,38 @@ def socket_transport(path: str) -> Transport:
         connection.sock = socket.socket(socket.AF_UNIX)
         with closing(connection):
             connection.sock.connect(path)
-            chunked = body is not None and not isinstance(body, bytes)
-            extra = {"Transfer-Encoding": "chunked"} if chunked else {}
             # The daemon may refuse an archive before it has read all of it; its answer is there to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, target, body, {**headers, **extra}, encode_chunked=chunked)
+                if body is None or isinstance(body, bytes):
+                    connection.request(method, target, body, dict(headers))
+                else:
+                    connection.request(method, target, headers={**headers, "Transfer-Encoding": "chunked"})
+                    _send_chunks(connection.sock, body)
             response = connection.getresponse()
             return response.status, iter(response.read().splitlines(keepends=True))
 
     return send
 
 
+def _send_chunks(connection: socket.socket, pieces: Iterable[Piece]) -> None:
+    """Send a body in chunks (RFC 9112, section 7.1); http.client would copy each of them twice."""
+    for piece in pieces:
+        if isinstance(piece, FileRange):
+            connection.sendall(b"%x\r\n" % piece.size)
+            piece.send(connection.fileno())
+            connection.sendall(b"\r\n")
+        elif piece:
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+    connection.sendall(b"0\r\n\r\n")
+
+
 def sdk_transport(client: docker.APIClient) -> Transport:
-    """Return a transport over the SDK, which knows TCP, TLS and SSH."""
+    """Return a transport over the SDK, which knows TCP and TLS."""
 
     def send(method: str, target: str, body: Body, headers: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
         url = f"{client.base_url}/v{client.api_version}{target}"
-        response = client.request(method, url, data=body, headers=dict(headers))
+        data = body if body is None or isinstance(body, bytes) else read(body)
+        response = client.request(method, url, data=data, headers=dict(headers))
         return response.status_code, iter(response.content.splitlines(keepends=True))
 
     return send
@@ -137,17 +187,42 @@ def sdk_client(endpoint: Endpoint) -> docker.APIClient:
         RuntimeFailure: the daemon cannot be reached.
     """
     import docker  # noqa: PLC0415 - see the module's docstring
+
+    class Client(docker.APIClient):
+        """Heeds the daemon's own certificate authority, where requests would take REQUESTS_CA_BUNDLE."""
+
+        def merge_environment_settings(
+            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            verify = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
     from docker.tls import TLSConfig  # noqa: PLC0415
 
     tls: TLSConfig | bool = False
     if endpoint.tls_dir:
         ca, cert, key = (str(endpoint.tls_dir / name) for name in ("ca.pem", "cert.pem", "key.pem"))
         tls = TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=endpoint.tls_verify)
+    path = _socket(endpoint)
     try:
-        return docker.APIClient(
-            base_url=endpoint.host, version="auto", tls=tls, use_ssh_client=endpoint.host.startswith("ssh://")
-        )
+        return Client(base_url=f"unix://{path}" if path else endpoint.host, version="auto", tls=tls)
     except (docker.errors.DockerException, OSError) as error:
+        raise unreachable(endpoint, error) from error
+
+
+def _socket(endpoint: Endpoint) -> str | None:
+    """Return the path of the socket that leads to a daemon; None: it is asked over TCP.
+
+    Raises:
+        RuntimeFailure: there is no ssh to reach it with.
+    """
+    if not endpoint.host.startswith("ssh://"):
+        return endpoint.socket_path
+    from cog_nix_hooks.docker.ssh import local_socket  # noqa: PLC0415 - few daemons are elsewhere
+
+    try:
+        return local_socket(endpoint.host)
+    except OSError as error:
         raise unreachable(endpoint, error) from error
 
 
@@ -159,7 +234,7 @@ def unreachable(endpoint: Endpoint, error: Exception) -> RuntimeFailure:
             f"You may not use Docker: permission denied at {path}.",
             hint="Add yourself to the group docker (`sudo usermod -aG docker $USER`) and log in again.",
         )
-    if isinstance(error, FileNotFoundError) and not shutil.which("docker"):
+    if isinstance(error, FileNotFoundError) and path and not shutil.which("docker"):
         return RuntimeFailure(
             f"Docker is not installed: there is no docker command and no socket at {path}.",
             hint="Install Docker Engine. Building an image without running it needs no Docker.",

@@ -105,8 +105,8 @@ class PodmanRuntime(DockerRuntime):
         return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
-        """Take an image from the store. Podman reads whole archives only."""
-        return load_image(self._engine, image, tags, reporter, whole=True)
+        """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
+        return load_image(self._engine, image, tags, reporter, podman=True)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.image import with_tag
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix.spec import Held
 from cog_nix_hooks.docker.archive import load_image
-from cog_nix_hooks.docker.endpoint import find_endpoint
+from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.report import Reporter
-    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix_hooks.docker.endpoint import Endpoint
 
 
@@ -49,7 +52,7 @@ class DockerRuntime:
     def available(self) -> str | None:
         """Return None when the daemon answers, otherwise why not, in a sentence."""
         try:
-            self._engine.get("/version")
+            self._engine.ping()
         except RuntimeFailure as error:
             return error.message
         return None
@@ -62,6 +65,14 @@ class DockerRuntime:
         """
         image = self._inspect(reference)
         return str(image["Id"]) if image else None
+
+    def held(self, reference: str) -> Held | None:
+        """Return how to ask for an image without this module; None for a daemon elsewhere."""
+        socket = self.endpoint.socket_path
+        found = self.image_id(reference) if socket else None
+        if socket is None or found is None:
+            return None
+        return Held(found, socket, f"/images/{quote(reference, safe='/:@')}/json", files(os.environ))
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels.
@@ -120,6 +131,13 @@ class DockerRuntime:
             if not names:
                 raise
         return start_container(sdk_client(self.endpoint), request, by_name(names))
+
+    def start_worker(self, request: WorkerRequest) -> Worker:
+        """Start a container that may make namespaces; see :mod:`cog_nix_hooks.docker.worker`."""
+        from cog_nix_hooks.docker.worker import start_worker  # noqa: PLC0415 - imports the SDK
+
+        info = self._engine.get("/info")
+        return start_worker(sdk_client(self.endpoint), request, info, podman=self.name == "podman")
 
     def _inspect(self, reference: str) -> dict[str, Any] | None:
         try:

@@ -1,0 +1,166 @@
+"""``cog-nix build`` when nothing has changed, answered before the command line is even put together.
+
+A build that anything may have changed, whose flags are not among the few below, or that a plugin hears of
+goes the usual way. So does everything that fails here: this module only says what the usual way would say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cog_nix import __version__, unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cog_nix.spec import Held
+
+_SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
+_WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
+_ELSEWHERE = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
+"""Variables with a meaning that is not looked into here."""
+_SECONDS = 2.0
+_FOUND = 200
+
+_asked: list[str] = []
+"""Name under which the command line of this process is remembered; empty: it is not."""
+
+
+def answer(arguments: Sequence[str]) -> bool:
+    """Do what a build of an unchanged project does; return False, with nothing done, when it may be none.
+
+    Args:
+        arguments: of the command line.
+    """
+    began = time.monotonic()
+    if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
+        return False
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        root = os.getcwd()  # noqa: PTH109 - text
+        question = [
+            __version__,
+            root,
+            list(arguments),
+            unchanged.environment(os.environ),
+            unchanged.machine(),
+        ]
+        name = unchanged.key({"command": question})
+        _asked[:] = [name]
+        state = f"{root}/.cog"
+        command = unchanged.read(state, name)["answer"]
+        kept = unchanged.read(state, command["build"])
+        built = kept["answer"]
+        if built["labels"] != _labels(root, built["annotations"]):
+            return False
+        if unchanged.recall(state, command["build"]) is None:
+            _begin(kept, state)
+            return False
+        if not _as_it_was(root, built, command):
+            return False
+        _tell(built, command, began)
+        return True
+    return False
+
+
+def remember(
+    build: str | None, root: str, *, loaded: bool, linked: bool, ask: Callable[[], Held | None]
+) -> None:
+    """Keep what this command line did, to be answered at once the next time.
+
+    Args:
+        build: the name of what is kept of the build; None: nothing is.
+        root: the project; in another folder nothing is kept.
+        loaded: whether a runtime was given the image.
+        linked: whether ``./result`` leads to it.
+        ask: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.
+    """
+    if build and _asked and root == os.getcwd():  # noqa: PTH109 - text
+        held = ask()
+        if loaded and held is None:
+            return
+        read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
+        asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
+        present = held.present if held else ()
+        if ask() != held:  # what was read may be of another moment
+            return
+        found = {"build": build, "linked": linked, "held": asked, "read": read, "present": present}
+        unchanged.remember(f"{root}/.cog", _asked[0], {}, found)
+
+
+def _is_plain(arguments: Sequence[str]) -> bool:
+    if arguments[:1] != ["build"]:
+        return False
+    rest = iter(arguments[1:])
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if argument in _WITH_VALUE:
+            next(rest, None)
+        elif argument not in _SWITCHES and not (equals and name in _WITH_VALUE):
+            return False
+    return True
+
+
+def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
+    if command["linked"] and os.readlink(f"{root}/result") != built["image"]:  # noqa: PTH115 - text
+        return False
+    if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
+        return False
+    held = command["held"]
+    if not all(map(os.path.exists, command["present"])):
+        return False
+    return not (held and held["socket"]) or _is_held(**held)
+
+
+def _begin(kept: Mapping[str, Any], state: str) -> None:
+    """Let Nix begin with what it will be asked, when only the source has changed."""
+    clock = unchanged.clock(state)
+    if clock is not None and unchanged.same_question(kept):
+        from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
+
+        ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
+
+
+def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
+    above = root
+    while not os.path.lexists(f"{above}/.git") and above != "/":
+        above = os.path.dirname(above)  # noqa: PTH120 - text
+    if above == "/" and not any(map(os.environ.get, ("GIT_DIR", "GITHUB_SHA", "GITHUB_REF_NAME"))):
+        return dict(annotations)
+    from pathlib import Path  # noqa: PLC0415 - starting Git takes as long as everything else here
+
+    from cog_nix import git  # noqa: PLC0415
+
+    return {**git.labels(Path(root)), **annotations}
+
+
+def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's name
+    """Ask a daemon whether it still has an image under its name; HTTP/1.0 ends with the answer."""
+    from socket import AF_UNIX  # noqa: PLC0415 - only who loads images needs it
+    from socket import socket as new  # noqa: PLC0415
+
+    with new(AF_UNIX) as connection:
+        connection.settimeout(_SECONDS)
+        connection.connect(socket)
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        said = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    head, _, body = said.partition(b"\r\n\r\n")
+    found: bool = int(head.split(None, 2)[1]) == _FOUND and json.loads(body)["Id"] == id
+    return found
+
+
+def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
+    from cog_nix.cli.terminal import amount, reporter  # noqa: PLC0415 - only where there is something to say
+
+    for warning in (*built["warnings"], *built["pitfalls"]):
+        reporter.warn(warning)
+    reporter.step(f"Building {built['tag']}")
+    took = f"({amount(built['size'])}) in {time.monotonic() - began:.1f} s"
+    if command["held"]:
+        reporter.info(f"Image built as {built['tag']} {took}")
+    else:
+        where = "./result" if command["linked"] else built["image"]
+        reporter.info(f"Built {built['tag']} {took}: {where}")

@@ -1,0 +1,206 @@
+"""The image that Nix runs in, and that of cog-nix as a whole: from Debian packages and wheels, nothing run.
+
+Both are made without Nix, a registry or a container, since they are for machines where one of these is what
+cannot be had. What goes in is resolved by the same hooks as everything else; the first layer is the same in
+both. An image is an OCI layout in the cache, made once, under a name that follows from what was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix import __version__, archive_program
+from cog_nix.errors import ImageError
+from cog_nix.nixfiles import core, nix_library
+from cog_nix.plugins import ask
+from cog_nix.processes import run
+from cog_nix.spec import PythonRequest, SystemRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cog_nix.plugins import Plugins
+    from cog_nix.spec import Context, Runtime
+
+NAME = "cog-nix-builder"
+WHOLE_NAME = "cog-nix"
+SUITE = "trixie"
+PYTHON = "3.13"
+_PACKAGES = (
+    *("base-files", "coreutils", "dash", "ca-certificates", "git", "nix-bin"),
+    *(f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib"),
+)
+_UNUSED = frozenset(
+    """
+    base-passwd curl debconf debianutils gcc-14-base git-man libaudit-common libaudit1 libcap-ng0
+    libdb5.3t64 libdbd-sqlite3-perl libdbi-perl libdebconfclient0 liberror-perl libgdbm-compat4t64 libgdbm6t64
+    libpam-modules libpam-modules-bin libpam0g libperl5.40 libsemanage-common libsemanage2 libsepol2
+    libwww-curl-perl login.defs mawk media-types openssl openssl-provider-legacy passwd perl perl-base
+    perl-modules-5.40 readline-common tzdata
+    """.split()  # noqa: SIM905 - a list of words to read
+)
+"""Dependencies of maintainer scripts, and of parts of git and Nix that are not used."""
+_ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG=C.UTF-8",
+    "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+)
+_VOLUME = "/cog-nix"
+_WHOLE_ENVIRONMENT = (
+    *_ENVIRONMENT,
+    f"COG_NIX_STORE={_VOLUME}/store",
+    f"COG_NIX_CACHE_DIR={_VOLUME}/cache",
+    f"HOME={_VOLUME}/home",
+    f"PYTHONPYCACHEPREFIX={_VOLUME}/bytecode",
+    "USER=cog-nix",
+)
+_SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
+_BESIDE = ("cog_nix_hooks", "cog_nix_compat")
+_SCRIPT = f"""\
+#!/usr/bin/python{PYTHON}
+from cog_nix.cli import main
+
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What images are made with."""
+
+    plugins: Plugins
+    context: Context
+    """Its cache holds the finished images."""
+
+    def builder(self) -> Path:
+        """Return the layout of the image that Nix runs in."""
+        config = {"Env": list(_ENVIRONMENT), "Labels": {"run.cog.nix.builder": __version__}}
+        return self._kept("builder", config, wheels=False)
+
+    def whole(self) -> Path:
+        """Return the layout of the image of cog-nix as a whole."""
+        config = {
+            "Env": list(_WHOLE_ENVIRONMENT),
+            "Entrypoint": ["/usr/local/bin/cog-nix"],
+            "Cmd": ["--help"],
+            "Labels": {"run.cog.nix.builder": __version__},
+        }
+        return self._kept("whole", config, wheels=True)
+
+    def _kept(self, name: str, config: dict[str, Any], *, wheels: bool) -> Path:
+        """Return a finished image of this kind, made anew when what goes in has changed."""
+        own = _digest_of(core(), nix_library()) if wheels else _digest_of(_script())
+        asked = json.dumps([SUITE, _PACKAGES, sorted(_UNUSED), config, own], sort_keys=True)
+        key = hashlib.sha256(asked.encode()).hexdigest()[:16]
+        parent = self.context.cache_dir / "images"
+        kept = parent / f"{name}-{key}"
+        if not kept.is_dir():
+            self._make(kept, config, wheels=wheels)
+            for other in parent.glob(f"{name}-*"):
+                if other != kept:
+                    shutil.rmtree(other, ignore_errors=True)
+        return kept
+
+    def _make(self, kept: Path, config: dict[str, Any], *, wheels: bool) -> None:
+        self.context.reporter.step(
+            "Making an image with Nix, from Debian's packages" if not wheels else "Making an image of cog-nix"
+        )
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=kept.parent) as scratch:
+            spec = {
+                "packages": [str(path) for path in self._packages()],
+                "wheels": [str(path) for path in self._wheels()] if wheels else [],
+                "folders": [[str(_own_files(Path(scratch, "own"))), "usr/local"]] if wheels else [],
+                "config": config,
+            }
+            written = Path(scratch, "spec.json")
+            written.write_text(json.dumps(spec), encoding="utf-8")
+            run([sys.executable, "-B", _script(), written, Path(scratch, "layout")])
+            with suppress(OSError):  # another process was quicker
+                Path(scratch, "layout").rename(kept)
+
+    def _packages(self) -> list[Path]:
+        request = SystemRequest(suite=SUITE, groups=(("image", _PACKAGES),))
+        found = ask(self.plugins, "resolve_system_packages", request=request, context=self.context)
+        if found is None:
+            raise ImageError(f"No plugin knows the packages of {SUITE}.", hint="Set COG_NIX_PLUGINS back.")
+        chosen = [deb.artifact for deb in found.groups["image"] if deb.package not in _UNUSED]
+        files = self.context.fetcher.artifacts(chosen)
+        return [files[one.sha256] for one in chosen]
+
+    def _wheels(self) -> list[Path]:
+        try:
+            wanted = tuple(metadata.requires("cog-nix") or ())
+        except metadata.PackageNotFoundError as error:
+            raise ImageError(
+                "cog-nix is not installed here, so what it needs is not known.",
+                hint="Install it (pip install .) and run its cog-nix.",
+            ) from error
+        request = PythonRequest(python_version=f"{PYTHON}.5", requirements=wanted, glibc="2.41")
+        found = ask(self.plugins, "resolve_python_packages", request=request, context=self.context)
+        files = self.context.fetcher.artifacts([wheel.artifact for wheel in found.wheels])
+        return [files[wheel.artifact.sha256] for wheel in found.wheels]
+
+
+def _script() -> Path:
+    return nix_library() / "builders/builder_image.py"
+
+
+def _digest_of(*places: Path) -> str:
+    """Return a hash over the files of these places."""
+    digest = hashlib.sha256()
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(place)}\0{path.stat().st_size}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _own_files(folder: Path) -> Path:
+    """Copy cog-nix as it runs into a folder laid out as ``/usr/local``."""
+    site = folder / _SITE.removeprefix("usr/local/")
+    unneeded = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(core(), site / "cog_nix", ignore=unneeded)
+    if not (site / "cog_nix/_nix").exists():
+        shutil.copytree(nix_library(), site / "cog_nix/_nix", ignore=unneeded)
+    for name in _BESIDE:
+        module = sys.modules.get(name) or __import__(name)
+        shutil.copytree(Path(str(module.__file__)).parent, site / name, ignore=unneeded)
+    script = folder / "bin/cog-nix"
+    script.parent.mkdir()
+    script.write_text(_SCRIPT, encoding="utf-8")
+    script.chmod(0o755)
+    return folder
+
+
+@contextmanager
+def program(layout: Path) -> Iterator[Path]:
+    """Yield an executable that writes the image, as every runtime loads it."""
+    with tempfile.TemporaryDirectory(prefix="cog-nix-image-") as folder:
+        yield archive_program.program(layout, Path(folder))
+
+
+def name_of(layout: Path, name: str) -> str:
+    """Return a name that this image alone has: the tag is of its id."""
+    manifest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+    found = json.loads((layout / "blobs" / manifest.replace(":", "/")).read_text())
+    return f"{name}:{found['config']['digest'].removeprefix('sha256:')[:12]}"
+
+
+def held(runtime: Runtime, layout: Path, context: Context) -> str:
+    """Make the runtime hold the image that Nix runs in; return its name."""
+    name = name_of(layout, NAME)
+    if runtime.image_id(name) is None:
+        with program(layout) as executable:
+            runtime.load(executable, [name], context.reporter)
+    return name

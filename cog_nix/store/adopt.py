@@ -1,0 +1,130 @@
+"""Puts downloads into a store without copying them, and with one reading.
+
+``nix-store --add-fixed`` hashes a file four times and copies it. What is in the download cache lies on the
+store's file system as a rule, so its file becomes the store's as well (a hard link), and Nix is told what the
+hash of its archive is. That was computed in the pass that checked the file.
+
+A store path that was linked and not yet told of is no valid one: whoever finds it puts it there anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import NixError
+from cog_nix.store.paths import nar_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+_CHUNK = 1 << 18
+_MODE = 0o444
+_MTIME = 1
+"""What Nix gives every file of a store (Nix manual, "File System Object")."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file of the cache and what it becomes."""
+
+    path: Path
+    sha256: str
+    """Hexadecimal."""
+    store_path: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store that this process may write to.
+
+    Args:
+        store: the folder of its store paths.
+        state: Nix's own folder beside it (``…/nix/var/nix``).
+    """
+
+    store: Path
+    state: Path
+
+    def take(self, downloads: Sequence[Download]) -> str:
+        """Put files where their store paths say; return what to tell ``nix-store --load-db``.
+
+        The garbage collector must be kept away until Nix was told (:meth:`kept`).
+
+        Raises:
+            NixError: a file is not what it should be; nothing was put anywhere.
+            OSError: the store cannot be written this way.
+        """
+        with tempfile.TemporaryDirectory(prefix=".cog-nix-", dir=self.store) as folder:
+            staged = [Path(folder, Path(one.store_path).name) for one in downloads]
+            with ThreadPoolExecutor(os.cpu_count() or 1) as crew:
+                # The largest first: one that starts last would run on alone.
+                order = sorted(range(len(downloads)), key=lambda at: -downloads[at].path.stat().st_size)
+                told = list(crew.map(lambda at: _stage(downloads[at], staged[at]), order))
+            for path in staged:
+                path.replace(self.store / path.name)
+        return "".join(told)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the garbage collector out meanwhile: it takes this lock for itself."""
+        lock = os.open(self.state / "gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _stage(download: Download, place: Path) -> str:
+    """Link or copy a file to a place of its own; return its line for Nix's database."""
+    before, after = nar_frame(download.path.stat().st_size)
+    flat, archive = hashlib.sha256(), hashlib.sha256(before)
+    size = len(before) + len(after)
+    with download.path.open("rb", buffering=0) as source:
+        with _target(source, download.path, place) as copy:
+            buffer = memoryview(bytearray(_CHUNK))
+            while count := source.readinto(buffer):
+                flat.update(buffer[:count])
+                archive.update(buffer[:count])
+                if copy:
+                    copy.write(buffer[:count])
+                size += count
+        if flat.hexdigest() != download.sha256:
+            raise NixError(
+                f"A file in the download cache is not what the lock says: {Path(download.store_path).name}.",
+                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
+            )
+    place.chmod(_MODE)
+    os.utime(place, (_MTIME, _MTIME))
+    archive.update(after)
+    # Path, hash, size, no deriver, no references (nix-store --dump-db).
+    return f"{download.store_path}\n{archive.hexdigest()}\n{size}\n\n0\n"
+
+
+@contextmanager
+def _target(source: BinaryIO, path: Path, place: Path) -> Iterator[BinaryIO | None]:
+    """Link a file; or yield one to copy it to where that cannot be done."""
+    info = os.fstat(source.fileno())
+    # Another user's file is his to change.
+    if stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid():
+        try:
+            os.link(path, place, follow_symlinks=False)
+        except OSError:
+            pass  # another file system, or as many links as it takes
+        else:
+            yield None
+            return
+    with place.open("xb") as copy:
+        yield copy
+        copy.flush()
+        os.fsync(copy.fileno())

@@ -1,0 +1,95 @@
+"""A head start for Nix: it begins while Python still imports what the rest of a build needs.
+
+After an edit the last build's command fits again, as a rule. Whoever knows the command starts it; the build
+takes over what runs when it comes to the same command, and ends it when it comes to another.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import tempfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from cog_nix.processes import end, start_process
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class _Started:
+    process: subprocess.Popen[str]
+    command: tuple[str, ...]
+    spec: str
+    file: IO[str]
+    """Holds the text; gone with this object."""
+
+
+_started: list[_Started] = []
+_began: list[int] = []
+
+
+def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
+    """Start a command of Nix with a file of values, as :func:`take` will ask for it.
+
+    Args:
+        command: without the values (:meth:`cog_nix.store.nix.Nix.build_command`).
+        spec: the values.
+        clock: what :func:`cog_nix.unchanged.clock` said before.
+
+    Raises:
+        OSError: the program is not there.
+    """
+    _began[:] = [clock]
+    file = write(spec)
+    process = start_process([*command, *values(file)])
+    _started[:] = [_Started(process, tuple(command), _text(spec), file)]
+    atexit.register(stop)
+
+
+def began() -> int | None:
+    """Return when Nix may have begun to read the project in this process; None when it has not."""
+    return _began[0] if _began else None
+
+
+def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], IO[str]] | None:
+    """Return the running process, if it is this command with these values; end it when it is not.
+
+    Returns:
+        The process, and the file that has to stay until its end.
+    """
+    if not _started:
+        return None
+    if (_started[0].command, _started[0].spec) != (tuple(command), _text(spec)):
+        stop()
+        return None
+    taken = _started.pop()
+    return taken.process, taken.file
+
+
+def stop() -> None:
+    """End what nobody takes over."""
+    while _started:
+        started = _started.pop()
+        with started.file, started.process:  # closes its pipes
+            end(started.process)
+
+
+def write(spec: Mapping[str, Any]) -> IO[str]:
+    """Write values to a file that is gone when it is closed."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-")  # noqa: SIM115 - handed on
+    json.dump(spec, file)
+    file.flush()
+    return file
+
+
+def values(file: IO[str]) -> list[str]:
+    """Return the arguments that name a file of values to Nix."""
+    return ["--argstr", "spec", file.name]
+
+
+def _text(spec: Mapping[str, Any]) -> str:
+    return json.dumps(spec, sort_keys=True)

@@ -1,0 +1,150 @@
+"""The images that a daemon holds, and how it keeps them.
+
+There are three kinds of stores behind the same API:
+
+- Docker's own (``overlay2`` and others) keeps extracted layers by their chain. An image's id is its
+  configuration's digest.
+- containerd's keeps blobs and unpacks them into snapshots. An image's id is the digest of what its name
+  points to: for an image that cog-nix loaded, its manifest.
+- Podman's, containers/storage, keeps extracted layers and finds them by digest. An image's id is its
+  configuration's digest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import Enum, auto
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.image import with_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cog_nix.delta import Piece
+    from cog_nix_hooks.docker.engine import Engine
+
+Held = dict[str, Any]
+"""An image as ``GET /images/{name}/json`` describes it."""
+
+LABEL = "run.cog.nix.lock"
+"""What all images have that cog-nix built, and those that were made on top of them."""
+
+_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/")
+"""What references begin with that name a registry (distribution, ``reference.ParseNormalizedNamed``)."""
+_DRIVERS = {"overlay2": False, "overlayfs": True}
+"""Whether a store driver of this name is one of containerd's; others may be either."""
+_DRIVER_STATUS = ["driver-type", "io.containerd.snapshotter.v1"]
+
+
+class Store(Enum):
+    """How images are kept."""
+
+    CHAINS = auto()
+    """Docker's own stores."""
+    BLOBS = auto()
+    """containerd's."""
+    PODMAN = auto()
+
+
+class Images:
+    """The images of a daemon.
+
+    Args:
+        engine: the daemon.
+        podman: whether it is Podman.
+    """
+
+    def __init__(self, engine: Engine, *, podman: bool = False) -> None:
+        self._engine = engine
+        self._podman = podman
+        self._driver = ""
+
+    @cached_property
+    def store(self) -> Store:
+        """How they are kept; costs a request unless an image was found before."""
+        if self._podman:
+            return Store.PODMAN
+        known = _DRIVERS.get(self._driver)
+        if known is None:
+            known = _DRIVER_STATUS in (self._engine.get("/info").get("DriverStatus") or [])
+        return Store.BLOBS if known else Store.CHAINS
+
+    @property
+    def local(self) -> bool:
+        """Whether the daemon listens at a socket of this machine."""
+        return self._engine.local
+
+    def find(self, reference: str) -> Held | None:
+        """Return what a name or an id stands for.
+
+        Raises:
+            Refused: it is no reference.
+        """
+        # Docker from 28 on tells in the same answer whether all content is there.
+        query = None if self._podman else {"manifests": "1"}
+        image: Held | None = self._engine.get(f"/images/{reference}/json", query)
+        if image:
+            self._driver = (image.get("GraphDriver") or {}).get("Name", "")
+        return image
+
+    def built_here(self) -> Iterator[Held]:
+        """Yield images that cog-nix built; asking for each takes some 3 ms."""
+        query = {"filters": json.dumps({"label": [LABEL]})}
+        for listed in self._engine.get("/images/json", query) or []:
+            if image := self.find(listed["Id"]):
+                yield image
+
+    def is_whole(self, image: Held) -> bool:
+        """Tell whether all content of an image is there, in containerd's store.
+
+        A load succeeds without blobs whose layers are unpacked already. Such an image runs; it cannot be
+        saved, pushed, or be what the next delta counts on.
+        """
+        manifests = image.get("Manifests")
+        if manifests is None:
+            manifests = self._listed(image)
+        return manifests is not None and all(one["Available"] for one in manifests)
+
+    def _listed(self, image: Held) -> list[dict[str, Any]] | None:
+        # Docker 27 says it here. Docker 26 and older leave out of the list what is not whole.
+        names = image.get("RepoTags")
+        filters = {"reference": names[:1]} if names else {"dangling": ["true"]}
+        query = {"manifests": "1", "filters": json.dumps(filters)}
+        for listed in self._engine.get("/images/json", query) or []:
+            if listed["Id"] == image["Id"]:
+                return listed.get("Manifests") or []
+        return None
+
+    def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
+        """Load an archive and return what the daemon said.
+
+        Raises:
+            Refused: it does not take it.
+        """
+        return self._engine.post("/images/load", {"quiet": "1"}, archive)
+
+    def tag(self, image_id: str, name: str) -> None:
+        """Give an image a name.
+
+        Podman takes one without a registry for one of Docker Hub's here, and for ``localhost/…`` in archives.
+        """
+        if self._podman and not _REGISTRY.match(name):
+            name = f"localhost/{name}"
+        repository, _, tag = with_tag(name).rpartition(":")
+        self._engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
+
+    def remove(self, reference: str) -> None:
+        """Take a name away, or an image that has none.
+
+        Raises:
+            Refused: a container uses it, or another image needs it.
+        """
+        self._engine.delete(f"/images/{reference}")
+
+
+def layers(image: Held) -> tuple[str, ...]:
+    """Return the digests of an image's layers, uncompressed, from bottom to top."""
+    return tuple((image.get("RootFS") or {}).get("Layers") or ())

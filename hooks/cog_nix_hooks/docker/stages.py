@@ -1,0 +1,150 @@
+"""A large image on its way into Docker's own store, a few layers at a time.
+
+Docker writes an archive to its disk, reads that again and unpacks its layers, one after the other: an image
+of 6 GB is written whole before the first layer is unpacked. So the image is sent as images that grow by some
+layers each, without a name. While Docker unpacks one, the next one's layers are written; what it was sent of
+the last is gone before the disk has to take it.
+
+An image that grows needs its layers below: the end of each archive, which says what it is, waits until the
+one before was unpacked. All but the last are removed again; their layers belong to the last by then. What a
+killed process leaves is found by the next load, which goes on from there: the ids are always the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.delta import docker_archive_end, docker_archive_layers
+from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.retry import Cancelled
+from cog_nix_hooks.docker.engine import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from cog_nix.delta import Piece
+    from cog_nix.image import ImageDescription
+    from cog_nix_hooks.docker.images import Images
+
+_STAGE = 400 << 20
+"""Bytes that are sent at once; a layer stays whole."""
+_WORTH = 1 << 30
+"""Bytes from which on it saves more than the additional requests cost."""
+_AT_ONCE = 2
+_POLL = 0.1
+_KEPT = ("architecture", "os", "created")
+
+
+def stages(image: ImageDescription, skip: Collection[str]) -> list[ImageDescription]:
+    """Return the images that one grows through, itself last; itself alone when it is not worth it.
+
+    Args:
+        image: to be sent.
+        skip: digests of layers that need not be sent.
+    """
+    sizes = [0 if layer.diff_id in skip else layer.size for layer in image.layers]
+    found: list[ImageDescription] = []
+    pending = 0
+    for count, size in enumerate(sizes[:-1] if sum(sizes) >= _WORTH else [], 1):
+        pending += size
+        if pending >= _STAGE:
+            found.append(_first(image, count))
+            pending = 0
+    return [*found, image]
+
+
+def _first(image: ImageDescription, count: int) -> ImageDescription:
+    """Return an image of the lowest layers of another."""
+    layers = image.layers[:count]
+    config = {
+        **{name: image.config[name] for name in _KEPT if name in image.config},
+        # By its labels it is known as ours.
+        "config": {"Labels": (image.config.get("config") or {}).get("Labels") or {}},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+    }
+    text = json.dumps(config, sort_keys=True).encode()
+    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    return replace(image, id=digest, layers=layers, config=config, text=text)
+
+
+def load(
+    images: Images,
+    growing: Sequence[ImageDescription],
+    tags: Sequence[str],
+    skip: Collection[str],
+    counted: Callable[[Iterator[Piece]], Iterator[Piece]],
+) -> list[dict[str, Any]]:
+    """Load an image in stages; return what the daemon said of the last.
+
+    Args:
+        images: of the daemon.
+        growing: what :func:`stages` returned.
+        tags: references to give the image, ``name:tag``.
+        skip: digests of layers that need not be sent.
+        counted: passes an archive on and shows its bytes.
+
+    Raises:
+        Refused: the daemon does not take it.
+        ImageError: the store cannot be read.
+    """
+    crew = _Crew(images, counted)
+    before: threading.Event | None = None
+    tasks: list[Callable[[], list[dict[str, Any]]]] = []
+    for image in growing:
+        after = threading.Event()
+        below = before and growing[len(tasks) - 1].diff_ids
+        stage = _Stage(image, tags if image is growing[-1] else (), {*skip, *(below or ())}, before, after)
+        tasks.append(partial(crew.load, stage))
+        before = after
+    try:
+        return run_all(tasks, _AT_ONCE, crew.cancelled)[-1]
+    finally:
+        # Also those that a killed process left, which may have sent others.
+        for count in range(1, len(growing[-1].layers)):
+            with suppress(Refused):
+                images.remove(_first(growing[-1], count).id)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One of the images that another grows through."""
+
+    image: ImageDescription
+    tags: Sequence[str]
+    held: Collection[str]
+    """Digests of the layers that are left out."""
+    before: threading.Event | None
+    """Set when the image that this one grows from is held; None: there is none."""
+    after: threading.Event
+    """To be set when this one is."""
+
+
+@dataclass(frozen=True)
+class _Crew:
+    """What sends them."""
+
+    images: Images
+    counted: Callable[[Iterator[Piece]], Iterator[Piece]]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def load(self, stage: _Stage) -> list[dict[str, Any]]:
+        """Send one of them."""
+        said = self.images.load(self.counted(self._archive(stage)))
+        stage.after.set()
+        return said
+
+    def _archive(self, stage: _Stage) -> Iterator[Piece]:
+        for piece in docker_archive_layers(stage.image, stage.held):
+            if self.cancelled.is_set():
+                raise Cancelled
+            yield piece
+        while stage.before and not stage.before.wait(_POLL):
+            if self.cancelled.is_set():
+                raise Cancelled
+        yield docker_archive_end(stage.image, stage.tags)

@@ -1,0 +1,217 @@
+"""A container that may make namespaces, with this machine's folders where they are.
+
+Docker forbids namespaces by its seccomp filter and by what it hides below /proc: a masked /proc cannot be
+mounted anew in a user namespace (mount_namespaces(7), "mount point visibility"). Both are lifted here, and
+AppArmor's profile, which forbids mounting. A plain user gets no capability; root gets the one to mount, by
+which builds are another user's than root's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+from docker.types import Mount
+
+from cog_nix.errors import RuntimeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cog_nix.spec import WorkerRequest
+
+LABEL = "run.cog.nix.worker"
+"""``docker ps -a --filter label=run.cog.nix.worker`` shows what runs."""
+_CREATED_SECONDS = 120
+"""A container that was not started for so long never will be: its owner was killed in between."""
+_RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_PROFILES = ("podman", "unconfined")
+"""AppArmor's. Where Ubuntu keeps user namespaces from programs without a profile, this is one of those that
+it ships for programs that need them (Ubuntu 24.04, ``/etc/apparmor.d/podman``)."""
+_MOUNTS = Path("/proc/self/mountinfo")
+_OWN_ID = re.compile(r"/containers/(?:overlay-containers/)?([0-9a-f]{64})/")
+"""In the places that a container's /etc/hostname and its like are mounted from (proc(5), mountinfo)."""
+_ENOUGH = 16384
+"""Open files, and processes, that no build needs."""
+_NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)|statfs (\S+): no such file")
+_ELSEWHERE = """\
+Docker mounts folders of the machine that its daemon runs on. Where that is another machine, run cog-nix in
+its own image there; where cog-nix runs in a container, give it these folders as volumes
+(docs/how-to/containers.md)."""
+
+
+class DockerWorker:
+    """A worker's container.
+
+    Args:
+        client: the daemon.
+        name: of the container.
+    """
+
+    def __init__(self, client: docker.APIClient, name: str) -> None:
+        self._client, self.name = client, name
+
+    def ended(self) -> str | None:
+        """Return what it wrote when it has ended, None while it runs."""
+        try:
+            if self._client.inspect_container(self.name)["State"]["Running"]:
+                return None
+            text: bytes = self._client.logs(self.name)
+        except docker.errors.APIError:
+            return "it is gone"
+        return text.decode("utf-8", "replace").strip() or "it wrote nothing"
+
+    def remove(self) -> None:
+        """End and remove it, whatever state it is in."""
+        with suppress(docker.errors.APIError):
+            self._client.remove_container(self.name, force=True)
+
+
+def start_worker(
+    client: docker.APIClient, request: WorkerRequest, info: dict[str, Any], *, podman: bool = False
+) -> DockerWorker:
+    """Create and start it; the daemon removes it when it ends.
+
+    Args:
+        client: the daemon.
+        request: what to start.
+        info: the daemon's answer to ``GET /info``.
+        podman: whether it is Podman's service, which has its own words for some things.
+
+    Raises:
+        RuntimeFailure: it cannot be started.
+    """
+    _sweep(client)
+    options = " ".join(map(str, info.get("SecurityOptions") or ()))
+    host = _podman(client, options) if podman else _docker(client, options)
+    host["Mounts"] = _mounts(client, request.folders)
+    rootless = "rootless" in options
+    if os.geteuid() == 0 and not rootless:
+        host["CapAdd"] = ["SYS_ADMIN"]
+    # The root of a rootless Docker is this user.
+    root = rootless and not podman
+    profiles = _PROFILES if "apparmor" in options and _restricted() else _PROFILES[-1:]
+    for profile in profiles if "apparmor" in options else (None,):
+        named = {**host, "SecurityOpt": [*host["SecurityOpt"], *([f"apparmor={profile}"] if profile else [])]}
+        worker = DockerWorker(client, f"cog-nix-worker-{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            client.create_container(
+                request.image,
+                command=list(request.command),
+                environment=dict(request.environment),
+                host_config=named,
+                labels={LABEL: str(os.getpid())},
+                name=worker.name,
+                user="0:0" if root else f"{os.geteuid()}:{os.getegid()}",
+                working_dir="/",
+            )
+            client.start(worker.name)
+        except docker.errors.DockerException as error:
+            worker.remove()
+            if profile == profiles[-1] or profile is None or "apparmor" not in str(error):
+                raise _failure(error) from error
+        except BaseException:
+            worker.remove()
+            raise
+        else:
+            return worker
+    raise AssertionError  # the last profile either starts or raises
+
+
+def _docker(client: docker.APIClient, options: str) -> dict[str, Any]:
+    security = ["seccomp=unconfined", *(["label=disable"] if "selinux" in options else [])]
+    host: dict[str, Any] = client.create_host_config(
+        auto_remove=True, network_mode="host", security_opt=security
+    )
+    return {**host, "MaskedPaths": [], "ReadonlyPaths": []}
+
+
+def _podman(client: docker.APIClient, options: str) -> dict[str, Any]:
+    security = ["seccomp=unconfined", "unmask=ALL", "label=disable"]
+    host: dict[str, Any] = client.create_host_config(
+        auto_remove=True, network_mode="host", security_opt=security
+    )
+    # Podman asks for more open files and processes than it may give, unless it is told.
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    allowed = {name: resource.getrlimit(number)[1] for name, number in limits.items()}
+    host["Ulimits"] = [
+        {"Name": name, "Soft": limit, "Hard": limit}
+        for name, hard in allowed.items()
+        for limit in [_ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)]
+    ]
+    return {**host, "UsernsMode": "keep-id"} if "rootless" in options else host
+
+
+def _restricted() -> bool:
+    with suppress(OSError):
+        return _RESTRICTION.read_text(encoding="ascii").strip() == "1"
+    return False
+
+
+def _sweep(client: docker.APIClient) -> None:
+    """Remove containers that were made and never started."""
+    with suppress(docker.errors.DockerException):
+        for one in client.containers(all=True, filters={"label": LABEL, "status": "created"}):
+            if time.time() - one["Created"] > _CREATED_SECONDS:
+                client.remove_container(one["Id"], force=True)
+
+
+def _mounts(client: docker.APIClient, folders: Sequence[Path]) -> list[Mount]:
+    """Return what shows these folders, each where it is here.
+
+    Raises:
+        RuntimeFailure: this is a container itself, and the daemon cannot reach some of them.
+    """
+    own = _own_container(client)
+    sources = {folder: _source(own, folder) if own else folder for folder in folders}
+    if unreachable := sorted(str(folder) for folder, source in sources.items() if source is None):
+        raise RuntimeFailure(
+            "This is a container, and these folders of it cannot be shown to another one: "
+            f"{', '.join(unreachable)}",
+            hint="Start this container with volumes at them (docs/how-to/containers.md).",
+        )
+    return [Mount(str(folder), str(source), type="bind") for folder, source in sources.items()]
+
+
+def _own_container(client: docker.APIClient) -> dict[str, Any] | None:
+    """Return the daemon's description of the container that this process is in, if it is in one of its."""
+    for name in dict.fromkeys(_own_ids()):
+        with suppress(docker.errors.APIError):
+            found: dict[str, Any] = client.inspect_container(name)
+            return found
+    return None
+
+
+def _own_ids() -> Iterator[str]:
+    with suppress(OSError):
+        for line in _MOUNTS.read_text(encoding="utf-8").splitlines():
+            _, _, _, root, point, *_ = line.split(" ")
+            if point in {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"} and (
+                found := _OWN_ID.search(root)
+            ):
+                yield found[1]
+
+
+def _source(own: dict[str, Any], folder: Path) -> Path | None:
+    """Return where a folder of this container is for the daemon: in a volume, or in its own file system."""
+    mounts = {Path(one["Destination"]): Path(one["Source"]) for one in own.get("Mounts") or ()}
+    for point in (folder, *folder.parents):
+        if point in mounts:
+            return mounts[point] / folder.relative_to(point)
+    merged = ((own.get("GraphDriver") or {}).get("Data") or {}).get("MergedDir")
+    return Path(merged, folder.relative_to("/")) if merged else None
+
+
+def _failure(error: docker.errors.DockerException) -> RuntimeFailure:
+    said = str(getattr(error, "explanation", None) or error)
+    if found := _NO_SOURCE.search(said):
+        folder = found[1] or found[2]
+        return RuntimeFailure(f"Docker's machine has no folder {folder}.", hint=_ELSEWHERE)
+    return RuntimeFailure(f"The container that Nix runs in does not start: {said}")

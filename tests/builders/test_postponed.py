@@ -1,0 +1,132 @@
+"""Compiling Python's standard library beside dpkg."""
+
+# ruff: noqa: F811 - fixtures have the names of parameters
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import forks
+import postponed
+import pytest
+
+from tests.builders.test_namespace import needs_namespaces, root  # noqa: F401 - a fixture
+
+_LIBRARY = "usr/lib/python3.13"
+_ORIGINAL = '"""The real one."""\nLOADED = True\nif __name__ == "__main__":\n    print("real")\n'
+_RUN = """
+import pathlib, subprocess, sys, postponed
+root, shown, *names = sys.argv[1:]
+with postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as compiler:
+    stub = compiler.binds["/usr/lib/python3.13/py_compile.py"]
+    subprocess.run([sys.executable, "-E", "-S", stub, *names], check=True)
+"""
+_GOOD = "pyc.\\003\\000\\000\\000"
+_DATED = "pyc.\\000\\000\\000\\000"
+
+
+def _compile(root: Path, tmp_path: Path, bytecode: str, *names: str) -> subprocess.CompletedProcess[str]:
+    """Hand names on as a maintainer script does; a shell script in ``root`` stands for the image's Python."""
+    (root / _LIBRARY).mkdir(parents=True, exist_ok=True)
+    (root / _LIBRARY / "py_compile.py").write_text(_ORIGINAL)
+    (root / _LIBRARY / "encodings").mkdir()
+    python = root / sys.executable.lstrip("/")
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(
+        f"""#!/bin/sh
+        bytecode='{bytecode}'
+        shift 4  # -B -E -S py_compile.py
+        for name; do
+          file=${{name##*/}}
+          echo "$file" >> /asked
+          printf "$bytecode" > "${{name%/*}}/__pycache__/${{file%.py}}.cpython-313.pyc" || exit 1
+        done
+        """
+    )
+    python.chmod(0o755)
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    return subprocess.run(
+        [sys.executable, "-B", "-c", _RUN, str(root), str(shown), *names],
+        env={"PYTHONPATH": str(Path(postponed.__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _caches(root: Path) -> set[str]:
+    return {path.name for path in (root / _LIBRARY).rglob("*.pyc")}
+
+
+@needs_namespaces
+def test_what_scripts_ask_for_is_compiled_and_what_is_removed_later_is_not(
+    root: Path, tmp_path: Path
+) -> None:
+    names = [
+        f"/{_LIBRARY}/{name}" for name in ("ast.py", "turtle.py", "encodings/utf_8.py", "encodings/cp437.py")
+    ]
+    ran = _compile(root, tmp_path, _GOOD, *names)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert _caches(root) == {"ast.cpython-313.pyc", "utf_8.cpython-313.pyc"}
+    assert sorted((root / "asked").read_text().split()).count("ast.py") == 1
+    assert list((tmp_path / "shown").glob("compile")) == []
+
+
+@needs_namespaces
+def test_bytecode_that_another_python_wrote_meanwhile_is_made_again(root: Path, tmp_path: Path) -> None:
+    ran = _compile(root, tmp_path, _DATED, f"/{_LIBRARY}/ast.py")
+    assert ran.returncode == 0, ran.stderr
+    assert (root / "asked").read_text().split().count("ast.py") == 2
+
+
+@needs_namespaces
+def test_what_does_not_compile_ends_the_build(root: Path, tmp_path: Path) -> None:
+    (root / _LIBRARY / "__pycache__/ast.cpython-313.pyc").mkdir(parents=True)
+    ran = _compile(root, tmp_path, _GOOD, f"/{_LIBRARY}/ast.py")
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("cog-nix: Python's standard library does not compile\n")
+
+
+def test_a_program_that_imports_the_module_finds_the_real_one(tmp_path: Path) -> None:
+    library = tmp_path / "root" / _LIBRARY
+    library.mkdir(parents=True)
+    (library / "py_compile.py").write_text(_ORIGINAL)
+    (tmp_path / "shown").mkdir()
+    binds = postponed.Compiler(tmp_path / "root", tmp_path / "shown", "/nowhere", {}).binds
+    stub = binds[f"/{_LIBRARY}/py_compile.py"]
+    command = f"import runpy; print(runpy.run_path({str(stub)!r}, run_name='py_compile')['LOADED'])"
+    assert (
+        subprocess.run([sys.executable, "-c", command], capture_output=True, check=True).stdout == b"True\n"
+    )
+    for options, names in ((["-O"], ["/a.py"]), ([], ["relative.py"]), ([], ["-"])):
+        ran = subprocess.run([sys.executable, *options, stub, *names], capture_output=True, check=True)
+        assert ran.stdout == b"real\n", "what it does not know it leaves to the real program"
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [5, 1, 4, 2, 3]], ids=["none", "one", "many"])
+def test_work_is_shared_and_all_of_it_done(tmp_path: Path, sizes: list[int]) -> None:
+    def work(pieces: list[int]) -> int:
+        for piece in pieces:
+            (tmp_path / str(piece)).touch(exist_ok=False)
+        return 0
+
+    assert forks.shared(work, sizes)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [str(piece) for piece in range(len(sizes))]
+
+
+def test_a_failure_is_told_and_the_others_are_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> int:
+        raise FileNotFoundError(2, "No such file or directory", "some-file")
+
+    def works() -> int:
+        (tmp_path / "done").touch()
+        return 0
+
+    assert not forks.all_done([forks.start(fails), forks.start(works)])
+    assert (tmp_path / "done").exists()
+    assert "cog-nix: [Errno 2] No such file or directory: 'some-file'" in capfd.readouterr().err
