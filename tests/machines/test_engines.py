@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.root]
 
 ENGINES = {"crun": "/usr/bin/crun", "runc": "/usr/sbin/runc", "bwrap": "/usr/bin/bwrap"}
-PACKAGES = ("make", "python3-venv", "crun", "runc", "bubblewrap")
+PACKAGES = ("python3", "crun", "runc", "bubblewrap")
 DECIDED = """
 from cog_nix.paths import cache_dir
 from cog_nix.programs import bring
