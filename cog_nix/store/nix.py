@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _STATE = "/nix/var/nix"
+_ADDING = threading.Lock()
+"""Held by the thread whose Nix adds something: two that open a new store at once get in each other's way."""
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
 
 
@@ -160,7 +163,8 @@ class Nix:
         place = adopt.Place(self.store_dir, state)
         with place.kept():
             told = place.take(downloads)
-            finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
+            with _ADDING:
+                finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
         if finished.returncode:
             raise failures.explain(finished.stderr)
 
@@ -185,7 +189,8 @@ class Nix:
         return sri_hash(told.stdout.strip())
 
     def _add(self, arguments: Sequence[str]) -> list[str]:
-        finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
+        with _ADDING:
+            finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
         if finished.returncode:
             raise failures.explain(finished.stderr)
         return finished.stdout.split()
