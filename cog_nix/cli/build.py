@@ -22,7 +22,7 @@ from cog_nix.cli.flags import (
     Strip,
     Timestamp,
 )
-from cog_nix.cli.runtimes import find_runtime, is_first_choice
+from cog_nix.cli.runtimes import find_runtime, import_first_choice, is_first_choice
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image import with_tag
@@ -171,7 +171,7 @@ def build(
         oci=bool(wanted and wanted.needs_blobs),
     )
     began = time.monotonic()
-    built = build_image(config_file, options)
+    built = build_image(config_file, options, import_first_choice if load_image and not wanted else None)
     if wanted:
         _write(built, wanted, began)
     elif load_image:
@@ -291,7 +291,7 @@ def options_of_run(*, cog_base: bool | None) -> BuildOptions:
 
 def build_for_run(config_file: str | None, *, cog_base: bool | None = None) -> tuple[str, str]:
     """Build the project here and load it; return its reference and OpenAPI document."""
-    built = build_image(config_file or "cog.yaml", options_of_run(cog_base=cog_base))
+    built = build_image(config_file or "cog.yaml", options_of_run(cog_base=cog_base), import_first_choice)
     keep_document(config_file, built.openapi)
     runtime = find_runtime()
     tag = with_tag(built.tag)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,13 +43,26 @@ def find_runtime() -> Runtime:
     return find(_chosen[0], plugins(), reporter)
 
 
-def is_first_choice(runtime: Runtime) -> bool:
-    """Tell whether a runtime was asked for by its name, or is the one that is looked for first."""
+def import_first_choice() -> None:
+    """Import the runtime that is looked for first; ask it nothing."""
+    from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
+    from cog_nix.errors import CogNixError  # noqa: PLC0415
+
+    with suppress(CogNixError):  # told by whoever needs it
+        ask(plugins(), "provide_runtime", name=_first(), reporter=reporter)
+
+
+def _first() -> str:
     from cog_nix.cli.build import plugins  # noqa: PLC0415 - that module uses this one
 
     if _chosen[0] != AUTO:
-        return True
-    return runtime.name == next((one for names in ask(plugins(), "runtime_names") for one in names), "")
+        return _chosen[0]
+    return next((one for names in ask(plugins(), "runtime_names") for one in names), "")
+
+
+def is_first_choice(runtime: Runtime) -> bool:
+    """Tell whether a runtime was asked for by its name, or is the one that is looked for first."""
+    return _chosen[0] != AUTO or runtime.name == _first()
 
 
 def usable_runtime() -> Runtime:

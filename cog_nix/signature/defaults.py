@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.document import compact
 from cog_nix.signature.openapi import input_schema, printed
-from cog_nix.signature.pattern_parts import PatternError
-from cog_nix.signature.patterns import compiled
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import STRAY_BYTE
 
@@ -76,8 +74,13 @@ def _invalid(mode: Mode) -> str:
 
 
 def _check_pattern(schema: Json, mode: Mode) -> None:
+    if "pattern" not in schema:
+        return
+    from cog_nix.signature.pattern_parts import PatternError  # noqa: PLC0415 - few inputs have one
+    from cog_nix.signature.patterns import compiled  # noqa: PLC0415 - as above
+
     try:
-        compiled(schema.get("pattern", ""))
+        compiled(schema["pattern"])
     except PatternError as error:
         raise RefusalError(
             f"{_invalid(mode)}: {error}",
@@ -149,6 +152,9 @@ def _signed(length: int) -> int:
 
 
 def _is_found(pattern: str, value: str) -> bool:
+    from cog_nix.signature.pattern_parts import PatternError  # noqa: PLC0415 - few inputs have one
+    from cog_nix.signature.patterns import compiled  # noqa: PLC0415 - as above
+
     try:
         return compiled(pattern).matches(value.replace(STRAY_BYTE, "\ufffd"))
     except PatternError:

@@ -21,8 +21,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.delta import docker_archive_end, docker_archive_layers
-from cog_nix.fetch.parallel import run_all
-from cog_nix.fetch.retry import Cancelled
 from cog_nix_hooks.docker.engine import Refused
 
 if TYPE_CHECKING:
@@ -93,6 +91,8 @@ def load(
         Refused: the daemon does not take it.
         ImageError: the store cannot be read.
     """
+    from cog_nix.fetch.parallel import run_all  # noqa: PLC0415 - costs 20 ms; few images are so large
+
     crew = _Crew(images, counted)
     before: threading.Event | None = None
     tasks: list[Callable[[], list[dict[str, Any]]]] = []
@@ -140,6 +140,8 @@ class _Crew:
         return said
 
     def _archive(self, stage: _Stage) -> Iterator[Piece]:
+        from cog_nix.fetch.retry import Cancelled  # noqa: PLC0415 - as above
+
         for piece in docker_archive_layers(stage.image, stage.held):
             if self.cancelled.is_set():
                 raise Cancelled
