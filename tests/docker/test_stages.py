@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
+from cog_nix.delta import read
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import stages
 from cog_nix_hooks.docker.engine import Refused
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from cog_nix.delta import Piece
     from cog_nix.image import ImageDescription
     from cog_nix_hooks.docker.runtime import DockerRuntime
     from tests.docker.conftest import Store
@@ -50,12 +52,12 @@ class _Daemon:
         self._refuse = refuse
         self._second = threading.Event()
 
-    def load(self, archive: Iterable[bytes]) -> list[dict[str, Any]]:
+    def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         self.begun += 1
         if self.begun == 1:
             assert self._second.wait(30), "the next one is sent meanwhile"
         self._second.set()
-        data = b"".join(archive)
+        data = b"".join(read(archive))
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             sent = tuple(name for name in tar.getnames() if name.endswith(".tar"))
             (described,) = json.load(tar.extractfile("manifest.json") or io.BytesIO())
