@@ -64,7 +64,7 @@ def test_plugins_hear_of_a_build_before_and_after(
     build(_project(first.project), BuildOptions(tag="mine:1", link=False), _services(ears))
     (before, (root, predict)), (after, (_, path, details)) = ears.heard
     assert (before, after) == ("before", "after")
-    assert (root, predict) == (first.project, "predict.py:Predictor")
+    assert (root, predict) == (first.project, "run.py:Runner")
     assert stream.image_id(stream.read(path)) == stream.image_id(image) == details["id"]
     assert (details["tag"], details["size"]) == ("mine:1", sum(layer["size"] for layer in image["layers"]))
 

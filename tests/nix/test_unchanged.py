@@ -218,7 +218,7 @@ def test_a_plugin_that_is_installed_counts(counted: Counted, tmp_path: Path) -> 
     path = os.pathsep.join([*counted.build.sources(), str(tmp_path)])
     loud = replace(counted.build, environment={**counted.build.environment, "PYTHONPATH": path})
     for _ in range(3):
-        assert "loud predict.py:" in loud.run("build", "--no-load").stdout
+        assert "loud run.py:" in loud.run("build", "--no-load").stdout
 
 
 def test_a_folder_below_the_project_is_left_alone(counted: Counted) -> None:
