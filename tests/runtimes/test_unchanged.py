@@ -80,12 +80,12 @@ def remove(name: str) -> None:
 
 
 def test_after_an_edit_the_image_has_it(project: Path) -> None:
-    source = project / "predict.py"
+    source = project / "run.py"
     for number in range(3):
         time.sleep(0.2)
         source.write_text(f"{source.read_text()}# edit {number}\n")
         assert build(project, "docker")[0]
-        shown = ["docker", "run", "--rm", _TAG, "tail", "-n", "1", "/src/predict.py"]
+        shown = ["docker", "run", "--rm", _TAG, "tail", "-n", "1", "/src/run.py"]
         assert (
             subprocess.run(shown, check=True, capture_output=True, text=True).stdout == f"# edit {number}\n"
         )
@@ -93,7 +93,7 @@ def test_after_an_edit_the_image_has_it(project: Path) -> None:
 
 
 def test_source_that_cannot_be_described_is_told_after_an_edit(project: Path) -> None:
-    source = project / "predict.py"
+    source = project / "run.py"
     good = source.read_text()
     build(project, "docker")
     source.write_text(good.replace("-> str", "-> Unknown"))
@@ -106,7 +106,7 @@ def test_source_that_cannot_be_described_is_told_after_an_edit(project: Path) ->
         check=False,
     )
     assert ran.returncode == 1
-    assert "error: predict.py" in ran.stderr
+    assert "error: run.py" in ran.stderr
     source.write_text(good)
     assert build(project, "docker")[0]
     subprocess.run(["docker", "rmi", "--force", _TAG], check=True, capture_output=True)
