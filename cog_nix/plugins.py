@@ -170,10 +170,16 @@ def find_runtime(
     found = (ask(plugins, "provide_runtime", name=one, reporter=reporter) for one in wanted)
     reasons: dict[str, str] = {}
     for runtime in filter(None, found):
-        if name != AUTO or (why := runtime.available()) is None:
+        if name != AUTO or (why := _why_not(runtime)) is None:
             return cast("Runtime", runtime)
         reasons[runtime.name] = why
     if reasons:
         return NoRuntime(reasons)
     known = ", ".join([AUTO, *names])
     raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
+
+
+def _why_not(runtime: Any) -> str | None:
+    """Return None when a runtime that nobody chose can be used, containers and all."""
+    tell = getattr(runtime, "why_no_containers", None)
+    return runtime.available() or (tell() if tell else None)

@@ -437,7 +437,11 @@ class Held:
 
 
 class Runtime(Protocol):
-    """Something that holds images and runs them."""
+    """Something that holds images and runs them.
+
+    A runtime that may answer where it can start nothing has a method ``why_no_containers() -> str | None``,
+    which tries; it is asked before ``auto`` takes the runtime.
+    """
 
     name: str
     """As ``--runtime`` takes it: ``docker``."""

@@ -58,15 +58,17 @@ class PodmanRuntime(DockerRuntime):
         return find_service(os.environ) or start_service(cache_dir() / _SOCKET)
 
     def available(self) -> str | None:
-        """Return None when Podman answers and, where we start its service, can start a container."""
-        ours = cache_dir() / _SOCKET
+        """Return None when Podman answers, otherwise why not, in a sentence."""
         try:
-            endpoint = self.endpoint
+            self.endpoint  # noqa: B018 - finding it may fail
         except RuntimeFailure as error:
             return error.message
-        if endpoint.socket_path == str(ours) and (why := podman_trial.why_not(ours.parent)):
-            return why
         return super().available()
+
+    def why_no_containers(self) -> str | None:
+        """Return None when a container can be started, where it is this machine's own Podman; it is tried."""
+        ours = cache_dir() / _SOCKET
+        return podman_trial.why_not(ours.parent) if self.endpoint.socket_path == str(ours) else None
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
