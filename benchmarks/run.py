@@ -119,7 +119,7 @@ def cold() -> Row:
 
         values = timed(3, once)
         run(["chmod", "-R", "u+w", stores], copy.folder)
-    return Row("cold", "s", values, 15)
+    return Row("cold", "s", values, 6)
 
 
 def lock() -> Row:
