@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from cog_nix.errors import ImageError
+from cog_nix.image import blob_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,14 +138,14 @@ def _read(files: _Files, path: Path) -> Archive:
 def _layout(files: _Files, path: Path) -> Archive:
     pointers = json.loads(files.read("index.json"))["manifests"]
     _only(pointers, path)
-    manifest = json.loads(files.read(_blob(pointers[0]["digest"])))
+    manifest = json.loads(files.read(blob_file(pointers[0]["digest"])))
     notes = pointers[0].get("annotations") or {}
     # A layout has a tag alone, as a rule; a reference is a name as well.
     tags = tuple(notes[name] for name in _NAMES if ":" in notes.get(name, ""))
     return Archive(
         files,
-        _blob(manifest["config"]["digest"]),
-        tuple(_blob(one["digest"]) for one in manifest["layers"]),
+        blob_file(manifest["config"]["digest"]),
+        tuple(blob_file(one["digest"]) for one in manifest["layers"]),
         tags,
     )
 
@@ -152,10 +153,6 @@ def _layout(files: _Files, path: Path) -> Archive:
 def _only(found: list[Any], path: Path) -> None:
     if len(found) != 1:
         raise ImageError(f"{path} holds {len(found)} images.", hint="Name an archive of one image.")
-
-
-def _blob(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
 
 
 def write(archive: Archive, sink: IO[bytes], tags: list[str], skip: frozenset[str]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cog_nix.errors import ImageError
+from cog_nix.image import blob_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -113,11 +114,11 @@ class OciImage:
         small = {
             "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
             "index.json": self._index(),
-            _blob(self.digest): self.manifest,
-            _blob(self.image.id): self.image.text,
+            blob_file(self.digest): self.manifest,
+            blob_file(self.image.id): self.image.text,
         }
         yield _members(small)
-        yield from _layers(self.image, {one: _blob(one) for one in self.image.diff_ids}, skip)
+        yield from _layers(self.image, {one: blob_file(one) for one in self.image.diff_ids}, skip)
         yield _END
 
     def _index(self) -> bytes:
@@ -210,10 +211,6 @@ def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
     """Yield the bytes of pieces, for who cannot send files."""
     for piece in pieces:
         yield piece if isinstance(piece, bytes) else piece.read()
-
-
-def _blob(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
 
 
 def _members(files: Mapping[str, bytes]) -> bytes:

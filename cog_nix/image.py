@@ -153,6 +153,11 @@ def name_in_store(tag: str) -> str:
     return tag.partition("@")[0].rpartition("/")[2].partition(":")[0] or "image"
 
 
+def blob_file(digest: str) -> str:
+    """Return where a blob is in an image layout (image-spec, image-layout.md, "Blobs")."""
+    return f"blobs/{digest.replace(':', '/')}"
+
+
 def with_tag(reference: str) -> str:
     """Return a reference with its tag, ``latest`` where it has none."""
     return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"

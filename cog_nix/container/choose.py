@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cog_nix.boot import this_boot
 from cog_nix.certificate import BUNDLES
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
@@ -118,8 +119,7 @@ def _nowhere(why: Obstacle, reasons: str) -> NixError:
 def _here() -> str:
     """Return what tells this boot, this user, and this container from others."""
     spaces = [str(Path("/proc/self/ns", name).readlink()) for name in ("user", "mnt")]
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return " ".join([boot, str(os.geteuid()), *spaces])
+    return " ".join([this_boot(), str(os.geteuid()), *spaces])
 
 
 def _isolated_before(cache: Path) -> bool:

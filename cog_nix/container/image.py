@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__, archive_program
 from cog_nix.errors import ImageError
+from cog_nix.image import blob_file
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.plugins import ask
 from cog_nix.processes import run
@@ -193,7 +194,7 @@ def program(layout: Path) -> Iterator[Path]:
 def name_of(layout: Path, name: str) -> str:
     """Return a name that this image alone has: the tag is of its id."""
     manifest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
-    found = json.loads((layout / "blobs" / manifest.replace(":", "/")).read_text())
+    found = json.loads((layout / blob_file(manifest)).read_text())
     return f"{name}:{found['config']['digest'].removeprefix('sha256:')[:12]}"
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from cog_nix.boot import this_boot
 from cog_nix.container import client, server
 from cog_nix.errors import NixError, RuntimeFailure
 from cog_nix.files import write_atomically
@@ -161,7 +162,10 @@ class ContainerWorker:
 
 def _like(image: str) -> str:
     """Return what tells this boot, user and image from others."""
-    return f"{_read(Path('/proc/sys/kernel/random/boot_id'))} {os.geteuid()} {image}"
+    boot = ""
+    with suppress(OSError):
+        boot = this_boot()
+    return f"{boot} {os.geteuid()} {image}"
 
 
 def _read(path: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
+from cog_nix.image import blob_file
 from cog_nix.registry.upload import Blob
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def digest_of(data: bytes) -> str:
 
 
 def _path(root: Path, digest: str) -> Path:
-    return root / "blobs" / digest.replace(":", "/")
+    return root / blob_file(digest)
 
 
 def _compact(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cog_nix.boot import this_boot
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
 from cog_nix.namespaces import why_no_namespaces
@@ -33,7 +34,6 @@ _PACKAGES = {"crun": "crun", "runc": "runc", "bwrap": "bubblewrap"}
 """Debian's, which bring the engines."""
 _MEMORY = "engine.json"
 _UNKNOWN = "Run it as another user, or on another machine."
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MOUNTS = Path("/proc/self/ns/mnt")
 
 
@@ -176,7 +176,7 @@ def _circumstances(named: str | None) -> str:
     """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
     seen: list[object] = [named, os.geteuid(), rights.mounts_as_root()]
     with suppress(OSError):
-        seen += [_BOOT.read_text(encoding="ascii").strip(), str(_MOUNTS.readlink())]
+        seen += [this_boot(), str(_MOUNTS.readlink())]
     for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):
         with suppress(OSError):
             status = Path(name).stat()

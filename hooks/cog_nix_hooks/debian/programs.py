@@ -2,7 +2,7 @@
 
 Each program is started through the dynamic loader that it was built with, by a launcher: a shell script of a
 few lines. Nothing in the folder is changed once it is there; its name tells what it is made of. Bubblewrap is
-the engine, because crun refuses to start anything where both versions of cgroups are mounted.
+the engine, because it does not care how cgroups are mounted, and does not execute itself anew as crun does.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cog_nix.boot import this_boot
 from cog_nix.elf import nothing
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
 from cog_nix.processes import ProcessError, run
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MEMORY = "podman.json"
 
 
@@ -52,7 +52,7 @@ def _circumstances() -> str:
     """Return what an answer holds for: this start of the machine, this user, these programs."""
     seen: list[object] = [os.geteuid()]
     with suppress(OSError):
-        seen.append(_BOOT.read_text(encoding="ascii").strip())
+        seen.append(this_boot())
     for program in filter(None, map(shutil.which, ("podman", "crun", "runc"))):
         status = Path(program).stat()
         seen.append([program, status.st_mtime_ns, status.st_size])
