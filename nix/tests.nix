@@ -193,6 +193,7 @@ let
   # Stands in for derive.nix: says what would be built.
   derive = {
     seed = "/the/seed";
+    many = common: args: derive (common // args);
     __functor =
       _self: args:
       let
@@ -391,6 +392,7 @@ let
     inherit toolkit;
     derive = {
       __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
+      many = _common: args: "${args.name}: ${builtins.toJSON args.spec}";
     };
     store = store // {
       file = artifact: artifact.filename;

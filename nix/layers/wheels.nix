@@ -62,18 +62,21 @@ let
       // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
+  install = derive.many {
+    builder = "wheel";
+    modules = [
+      "archive"
+      "bytecode"
+      "deb"
+      "members"
+      "python_tree"
+    ];
+  };
+
   fragment = wheel: {
     name = "wheel:${wheel.name}";
-    value = "${derive {
+    value = "${install {
       name = store.name "${wheel.name}-${wheel.version}";
-      builder = "wheel";
-      modules = [
-        "archive"
-        "bytecode"
-        "deb"
-        "members"
-        "python_tree"
-      ];
       spec = {
         wheel = wheelOf wheel;
         inherit (wheel.artifact) filename;
