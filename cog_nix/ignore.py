@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cog_nix import dockerignore
 from cog_nix.errors import ConfigError
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ _States = tuple[bool, ...]
 """For each run of patterns, whether it matched the path or a folder above it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Run:
     """Neighbouring patterns of one polarity; their order does not matter, so one expression tests all."""
 
@@ -51,27 +51,29 @@ class _Run:
     reach: tuple[dockerignore.Reach, ...]
 
 
-@dataclass
 class _Folder:
     """A folder that the walk is inside of."""
 
-    path: str
-    states: _States
-    entries: Iterator[os.DirEntry[str]]
-    emitted: bool
+    def __init__(
+        self, path: str, states: _States, entries: Iterator[os.DirEntry[str]], *, emitted: bool
+    ) -> None:
+        self.path, self.states, self.entries, self.emitted = path, states, entries, emitted
 
 
-@dataclass(frozen=True)
 class Ignore:
-    """The ignore rules of one project."""
+    """The ignore rules of one project.
 
-    root: Path
-    _runs: tuple[_Run, ...]
-    _folders: dict[str, _States] = field(default_factory=dict, compare=False, repr=False)
-    """States of folders already judged, for :meth:`ignored`."""
-    entered: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
-    """What :meth:`walk` saw in each folder that it entered: names in order, each behind ``d`` (folder), ``f``
-    (file or link) or ``-`` (anything else)."""
+    Attributes:
+        entered: what :meth:`walk` saw in each folder that it entered: names in order, each behind ``d``
+            (folder), ``f`` (file or link) or ``-`` (anything else).
+    """
+
+    def __init__(self, root: Path, runs: tuple[_Run, ...]) -> None:
+        self.root = root
+        self._runs = runs
+        self._folders: dict[str, _States] = {}
+        """States of folders already judged, for :meth:`ignored`."""
+        self.entered: dict[str, list[str]] = {}
 
     @classmethod
     def load(cls, root: Path) -> Ignore:

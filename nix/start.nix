@@ -28,6 +28,7 @@ let
           "__init__.py"
           "errors.py"
           "ignore.py"
+          "values.py"
           "dockerignore.py"
           "config"
           "elf"

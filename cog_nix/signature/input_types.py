@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from cog_nix.signature.annotations import NONE, Generic, Named, Union, optional
 from cog_nix.signature.model import Array, OneOf, Primitive, Scalar
 from cog_nix.signature.refusal import unresolved_import, unsupported
+from cog_nix.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -37,7 +37,7 @@ _ACCEPTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InputTypes:
     """Looks up the types of a module's parameters.
 

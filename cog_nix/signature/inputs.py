@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from cog_nix.signature.literals import (
 from cog_nix.signature.model import Constraints, Input, OneOf
 from cog_nix.signature.refusal import RefusalError, located, unsupported
 from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
+from cog_nix.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ _UINT64 = 2**64
 _ArgumentReader = Callable[[Constraints, Expression], Constraints]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """A parameter as written.
 
@@ -263,7 +263,7 @@ class InputReader:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Method:
     """A method that returns an ``Input(...)``."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,20 +16,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(slots=True)
 class Project:
     """The folder that holds cog.yaml.
 
     Args:
         root: where it is.
+
+    Attributes:
         broken: why files that were looked for could not be parsed.
     """
 
-    root: Path
-    broken: dict[str, RefusalError] = field(default_factory=dict)
-    _entries: set[str] = field(default_factory=set)
-    _sources: dict[str, Source | None] = field(default_factory=dict)
-    _modules: dict[str, Module] = field(default_factory=dict)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.broken: dict[str, RefusalError] = {}
+        self._entries: set[str] = set()
+        self._sources: dict[str, Source | None] = {}
+        self._modules: dict[str, Module] = {}
 
     @property
     def looked_for(self) -> frozenset[str]:
