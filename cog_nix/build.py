@@ -35,7 +35,7 @@ from cog_nix.store import nix as nix_store
 from cog_nix.store.provide import provide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
@@ -418,6 +418,7 @@ def nix_spec(
         "name": name_in_store(tag),
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
+        "configured": _with_parents(_configured_by(project, config)),
         "included": {path: 1 for path in included if path not in large} if large else dict(included),
         **({"weights": with_folders(sorted(large))} if large else {}),
         "core": str(core()),
@@ -443,19 +444,28 @@ def selected(project: Project, config: Config, memory: Memory | None = None) -> 
     taken = dict.fromkeys(map(_text, ignore.walk()), 1)
     if memory:
         memory.walked(ignore.entered, tuple(taken))
-    for name in map(PurePosixPath, _read_in_builds(project, config)):
-        taken |= dict.fromkeys(map(str, (name, *name.parents)), 1)
-    return taken
+    return taken | _with_parents(_read_in_builds(project, config))
 
 
-def _read_in_builds(project: Project, config: Config) -> list[str]:
-    """Return the files that the image's builder reads, whether or not they are in the image."""
-    read = [".dockerignore"]
-    read += [project.config_path.relative_to(project.root).as_posix()]
+def _with_parents(paths: Iterable[str]) -> dict[str, int]:
+    """Return files with the folders above them, as Nix looks for them."""
+    names = map(PurePosixPath, paths)
+    return dict.fromkeys((str(one) for name in names for one in (name, *name.parents)), 1)
+
+
+def _configured_by(project: Project, config: Config) -> list[str]:
+    """Return the files that a build reads the project's configuration from."""
+    read = [project.config_path.relative_to(project.root).as_posix()]
     read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
     read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
     if config.weights:
         read.append(weights_lock.NAME)
+    return list(map(posixpath.normpath, read))
+
+
+def _read_in_builds(project: Project, config: Config) -> list[str]:
+    """Return the files that the builders of an image read, whether or not they are in it."""
+    read = [".dockerignore", *_configured_by(project, config)]
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]

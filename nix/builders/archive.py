@@ -16,17 +16,17 @@ Every entry has the same mtime; owners are numeric, names empty.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import stat
 import tarfile
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, TypedDict
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, TypedDict
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
@@ -37,6 +37,7 @@ END = bytes(1024)
 """End-of-archive: two zero blocks (POSIX.1-2017, pax, ustar interchange format)."""
 
 _CHUNK = 1 << 20
+_WORTH_OPENSSL = 1 << 20
 _HASHED_AT_ONCE = 1 << 18
 """Bytes that a processor's own cache holds between reading and hashing them."""
 
@@ -60,9 +61,8 @@ class Description(TypedDict):
     parts: list[Part]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One member of a fragment."""
+class Entry(NamedTuple):
+    """One member of a fragment. A dataclass would cost every edit 20 ms (cog_nix/values.py)."""
 
     path: str
     """Relative to the root of the image, no leading slash."""
@@ -215,7 +215,8 @@ def whole(path: Path) -> Part:
 
 def describe(parts: list[Part]) -> Description:
     """Hash the concatenation of ``parts`` and the end-of-archive blocks."""
-    digest, size = hashlib.sha256(), len(END)
+    size = len(END) + sum(part["size"] for part in parts)
+    digest = _sha256(size)
     buffer = memoryview(bytearray(_HASHED_AT_ONCE))
     for part in parts:
         with Path(part["path"]).open("rb", buffering=0) as stream:
@@ -227,13 +228,25 @@ def describe(parts: list[Part]) -> Description:
                     raise EOFError(f"{part['path']} is shorter than it was")
                 digest.update(buffer[:count])
                 left -= count
-        size += part["size"]
     digest.update(END)
     return {
         "diff_id": f"sha256:{digest.hexdigest()}",
         "size": size,
         "parts": [part for part in parts if part["size"]],
     }
+
+
+def _sha256(size: int) -> hashlib._Hash:
+    """Return a SHA-256 for so many bytes: OpenSSL's takes as long to start as Python's own for a megabyte."""
+    if size < _WORTH_OPENSSL:
+        with suppress(ImportError):
+            import _sha2  # type: ignore[import-not-found] # noqa: PLC0415 - see above
+
+            digest: hashlib._Hash = _sha2.sha256()
+            return digest
+    import hashlib  # noqa: PLC0415 - as above
+
+    return hashlib.sha256()
 
 
 def write_description(out: Path, name: str, description: Description) -> None:
