@@ -51,7 +51,8 @@ let
       "--library-path"
       "${seed}/usr/lib/x86_64-linux-gnu"
       "${seed}/usr/bin/python${python}"
-      "-s"
+      # No site: what a builder imports is named, and every edit waits for a builder to start.
+      "-S"
       "-B"
     ]
     ++ arguments;

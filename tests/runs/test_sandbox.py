@@ -117,7 +117,7 @@ def seed(built: tuple[Folder, str, str]) -> Seed:
     path = tree_path(locked["nar_sha256"], store_name(locked["python"]))
     loader = [f"{path}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{path}/usr/lib/x86_64-linux-gnu"]
     found = nix.discover()
-    return Seed(found, [*loader, f"{path}/usr/bin/python{locked['python']}", "-s", "-B"])
+    return Seed(found, [*loader, f"{path}/usr/bin/python{locked['python']}", "-S", "-B"])
 
 
 @pytest.fixture
