@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import certificate, git, programs
 from cog_nix import config as cog_config
-from cog_nix.again import Found, Memory, WentBy
+from cog_nix.again import Entry, Found, Memory, WentBy
 from cog_nix.api import Api, read_api
 from cog_nix.config import weights_lock
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
-from cog_nix.files import link_atomically
-from cog_nix.ignore import IGNORE_FILE, Ignore, is_image_program
+from cog_nix.ignore import IGNORE_FILE, Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
 from cog_nix.large import large_files, with_folders
 from cog_nix.lock import cog_base, inputs
@@ -29,6 +28,7 @@ from cog_nix.lock.made import Made
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask, implemented
+from cog_nix.result import link_result
 from cog_nix.runs.ensure import RunOptions, check, ensure_runs
 from cog_nix.state import make_way_for_link
 from cog_nix.store import nix as nix_store
@@ -47,10 +47,6 @@ OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-RESULT = "result"
-"""Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
-
-
 OVERLAY = "cog-nix.nix"
 """Name of the file that changes the description of the image."""
 
@@ -220,10 +216,12 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
                 image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
                 made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
-    document = api.document(sdk_version(lock))
+    version = sdk_version(lock)
+    document = api.document(version)
     result = Found(image, oci, tag, document, config.build.gpu, loaded.warnings, pitfalls)
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
-        result = memory.keep(result, went_by(project, options, config, api, (nix, spec)), nix.state_dir)
+        by = went_by(project, options, config, api, (nix, spec))
+        result = memory.keep(result, replace(by, entry=entry(config, api, version)), nix.state_dir)
     return finish(project, options, services, result, config)
 
 
@@ -250,7 +248,7 @@ def finish(
     """
     image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
     if options.link:
-        link_result(project, image, services.reporter)
+        link_result(project.root, image.path, services.reporter)
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
     return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept)
 
@@ -281,6 +279,24 @@ def went_by(
         command=nix.build_command(nix_library() / "build.nix", _root(project, options)),
         spec=spec,
     )
+
+
+def entry(config: Config, api: Api, version: str) -> Entry | None:
+    """Return how a model's interface is read when its source alone has changed.
+
+    Args:
+        config: names the entry points.
+        api: what was read from them.
+        version: of Cog's package in the image.
+
+    Returns:
+        None where more than the source decides whether it can be built.
+    """
+    concurrency = config.concurrency_max or (api.described.leading.concurrency if api.described else None)
+    if api.handed_in or (concurrency or 1) > 1:
+        return None
+    pitfalls = _missing_weights(config)
+    return {"predict": config.predict, "train": config.train, "version": version, "pitfalls": pitfalls}
 
 
 def _missing_weights(config: Config) -> list[str]:
@@ -318,20 +334,6 @@ def realise(
 def _root(project: Project, options: BuildOptions) -> Path | None:
     """Return the link that keeps what is built from being collected; None when none is wanted."""
     return project.state_dir / ("oci" if options.oci else "image") if options.link else None
-
-
-def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
-    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone.
-
-    A copy of an image's program, as it is left by who copies a project with its links resolved, is none.
-    """
-    link = project.root / RESULT
-    if link.is_symlink() and link.readlink() == image.path:
-        return
-    if link.exists() and not link.is_symlink() and not is_image_program(link):
-        reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
-        return
-    link_atomically(image.path, link)
 
 
 def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:

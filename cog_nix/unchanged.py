@@ -215,6 +215,39 @@ def _same_sources(kept: Mapping[str, Any]) -> bool:
     )
 
 
+def renewed(
+    kept: Mapping[str, Any],
+    began: int,
+    *,
+    sources: Iterable[str],
+    links: Mapping[str, str],
+    present: Iterable[str],
+) -> dict[str, Any] | None:
+    """Return what a build went by that differs from an earlier one in the content of files alone.
+
+    What is not looked at again stays as it was: if it has changed meanwhile, the next build sees that.
+
+    Args:
+        kept: what :func:`read` returned, and :func:`same_question` approved of.
+        began: what :func:`clock` said before that.
+        sources: as for :meth:`Watch.seal`; so are the others.
+        links: symbolic links that must lead where they lead now.
+        present: paths that must be there.
+
+    Returns:
+        None when some of it changed too late to be sure.
+    """
+    root = kept["root"]
+    device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
+    files = {path: status(f"{root}/{path}") for path in kept["files"]}
+    read = {path: status(f"{root}/{path}", follow=True) for path in sources}
+    certain = all(files.values()) and all(
+        settled(found, began, device) for found in (*files.values(), *read.values())
+    )
+    changed = {"files": files, "sources": read, "links": sorted(links.items()), "present": list(present)}
+    return {**kept, **changed} if certain else None
+
+
 class Watch:
     """Collects what a build goes by, while it goes on.
 
@@ -302,7 +335,7 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         of_project.make_folder(Path(folder))
         of_project.make_way(Path(folder) / name, stat.S_ISREG)
         with open(beside, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            json.dump({"format": _FORMAT, **kept, "answer": answer}, stream)
+            json.dump({**kept, "format": _FORMAT, "answer": answer}, stream)
         os.replace(beside, f"{folder}/{name}")  # noqa: PTH105 - text
         _forget_old(folder)
 

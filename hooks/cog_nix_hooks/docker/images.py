@@ -18,6 +18,7 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.delta import BEGINNING
 from cog_nix.image import with_tag
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ Held = dict[str, Any]
 
 LABEL = "run.cog.nix.lock"
 """What all images have that cog-nix built, and those that were made on top of them."""
+
+_LOAD = ("/images/load", {"quiet": "1"})
 
 _REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/")
 """What references begin with that name a registry (distribution, ``reference.ParseNormalizedNamed``)."""
@@ -118,13 +121,23 @@ class Images:
                 return listed.get("Manifests") or []
         return None
 
+    def expect(self) -> None:
+        """Let Docker begin to take an archive that is still being made; :meth:`load` goes on with it.
+
+        Docker's own stores unpack an archive in a process of its own, whose start takes as long as all that
+        is done with a small layer. It starts with the first bytes of the archive: an empty file that nothing
+        in it names. Docker takes what ends behind that for an archive without images.
+        """
+        if self.store is Store.CHAINS:
+            self._engine.begin(*_LOAD, BEGINNING)
+
     def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         """Load an archive and return what the daemon said.
 
         Raises:
             Refused: it does not take it.
         """
-        return self._engine.post("/images/load", {"quiet": "1"}, archive)
+        return self._engine.post(*_LOAD, archive)
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image a name.

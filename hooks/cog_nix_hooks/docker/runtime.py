@@ -14,6 +14,7 @@ from cog_nix.spec import Held
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
+from cog_nix_hooks.docker.images import Images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,16 @@ class DockerRuntime:
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
         return load_image(self._engine, image, tags, reporter)
+
+    def expect(self, reference: str) -> None:
+        """Prepare for an image that is still being made and will be loaded under a name that another has.
+
+        Raises:
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        images = Images(self._engine, podman=self.name == "podman")
+        if images.find(reference):
+            images.expect()
 
     def pull(self, reference: str, reporter: Reporter) -> None:
         """Fetch an image from its registry, with the credentials that ``docker login`` left.
