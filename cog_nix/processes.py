@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.child import Process
+
 SHOWN_LINES = 40
 """So many of the last lines of a failed command's output go into its error."""
 
@@ -70,7 +72,7 @@ def run(
     check: bool = True,
     secrets: Sequence[str] = (),
     on_stderr: Callable[[str], None] | None = None,
-    started: subprocess.Popen[str] | None = None,
+    started: Process | None = None,
 ) -> Finished:
     """Run a command to its end and return what it wrote.
 
@@ -82,7 +84,7 @@ def run(
         check: raise when the exit status is not 0.
         secrets: values that must not appear in errors or in lines handed on.
         on_stderr: called with each line of stderr as it comes, redacted, from a thread.
-        started: this command, as :func:`start_process` started it before.
+        started: this command, as :func:`start_process` or :mod:`cog_nix.child` started it before.
 
     Raises:
         ProcessError: the program is missing, or ``check`` and it failed.
@@ -131,7 +133,7 @@ def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:
 
 
 def _converse(
-    process: subprocess.Popen[str], command: tuple[str, ...], stdin: str, on_line: Callable[[str], object]
+    process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], object]
 ) -> Finished:
     outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
@@ -158,7 +160,7 @@ def _converse(
     return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: Process) -> None:
     """Let a program that is not needed any more put its things in order; end it when it takes too long."""
     process.terminate()
     try:
@@ -167,7 +169,7 @@ def end(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _feed(process: subprocess.Popen[str], stdin: str) -> None:
+def _feed(process: Process, stdin: str) -> None:
     assert process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
     try:
         process.stdin.write(stdin)

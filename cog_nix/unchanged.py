@@ -171,7 +171,7 @@ def recall(state: str, name: str) -> dict[str, Any] | None:
     """Return what :func:`remember` kept, when all of it is still so."""
     try:
         kept = read(state, name)
-        return kept["answer"] if same_question(kept) and _same_sources(kept) else None
+        return kept["answer"] if same_sources(kept) and same_question(kept) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -205,7 +205,12 @@ def same_question(kept: Mapping[str, Any]) -> bool:
     )
 
 
-def _same_sources(kept: Mapping[str, Any]) -> bool:
+def same_sources(kept: Mapping[str, Any]) -> bool:
+    """Tell whether all that is taken into the image, and the image itself, are as they were.
+
+    Raises:
+        OSError: something is gone.
+    """
     root = kept["root"]
     return (
         all(status(f"{root}/{path}") == found for path, found in kept["files"].items())

@@ -53,14 +53,11 @@ def answer(arguments: Sequence[str]) -> bool:
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
-        built = kept["answer"]
-        if built["labels"] != _labels(root, built["annotations"]):
-            return False
-        if unchanged.recall(state, command["build"]) is None:
+        if not _same_sources(kept):
             return _begin(kept, state) and _edited(kept, command, arguments, began)
-        if not _as_it_was(root, built, command):
+        if not (_is_asked_again(kept) and _as_it_was(root, kept["answer"], command)):
             return False
-        _tell(built, command, began)
+        _tell(kept["answer"], command, began)
         return True
     return False
 
@@ -114,15 +111,34 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
     return not (held and held["socket"]) or _is_held(**held)
 
 
+def _same_sources(kept: Mapping[str, Any]) -> bool:
+    try:
+        return unchanged.same_sources(kept)
+    except OSError:
+        return False
+
+
+def _is_asked_again(kept: Mapping[str, Any]) -> bool:
+    """Tell whether everything but the source is as it was."""
+    built = kept["answer"]
+    return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
+
+
 def _begin(kept: Mapping[str, Any], state: str) -> bool:
-    """Let Nix begin with what it will be asked, when only the source has changed; return whether it did."""
+    """Let Nix begin with what it was asked the last time; return whether it is asked that again."""
     clock = unchanged.clock(state)
-    if clock is None or not unchanged.same_question(kept):
+    if clock is None:
         return False
     from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
 
     ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
-    return True
+    try:
+        if _is_asked_again(kept):
+            return True
+    except OSError:
+        pass  # something is gone, so it is not
+    ahead.stop()
+    return False
 
 
 def _edited(

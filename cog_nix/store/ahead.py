@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import atexit
 import json
-import tempfile
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cog_nix.processes import end, start_process
+from cog_nix.child import Child, Process
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 
-@dataclass(frozen=True)
-class _Started:
-    process: subprocess.Popen[str]
+class _Started(NamedTuple):
+    process: Process
     command: tuple[str, ...]
     spec: str
-    file: IO[str]
-    """Holds the text; gone with this object."""
+    file: Values
 
 
 _started: list[_Started] = []
@@ -45,7 +43,11 @@ def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
     """
     _began[:] = [clock]
     file = write(spec)
-    process = start_process([*command, *values(file)])
+    try:
+        process = Child([*command, *values(file)])
+    except OSError:
+        file.close()
+        raise
     _started[:] = [_Started(process, tuple(command), _text(spec), file)]
     atexit.register(stop)
 
@@ -55,7 +57,7 @@ def began() -> int | None:
     return _began[0] if _began else None
 
 
-def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], IO[str]] | None:
+def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
     """Return the running process, if it is this command with these values; end it when it is not.
 
     Returns:
@@ -72,21 +74,60 @@ def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Po
 
 def stop() -> None:
     """End what nobody takes over."""
+    from cog_nix.processes import end  # noqa: PLC0415 - Nix should start before this is imported
+
     while _started:
         started = _started.pop()
         with started.file, started.process:  # closes its pipes
             end(started.process)
 
 
-def write(spec: Mapping[str, Any]) -> IO[str]:
-    """Write values to a file that is gone when it is closed."""
-    file = tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-")  # noqa: SIM115 - handed on
-    json.dump(spec, file)
-    file.flush()
-    return file
+class Values:
+    """A file of values, which is gone when it is closed.
+
+    Args:
+        path: of the file, which is made.
+        text: what goes into it.
+
+    Raises:
+        OSError: it is there, or cannot be written.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        self.name = path
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
+            stream.write(text)
+
+    def close(self) -> None:
+        """Remove it."""
+        with suppress(OSError):
+            os.unlink(self.name)  # noqa: PTH108 - text
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self.close()
 
 
-def values(file: IO[str]) -> list[str]:
+def write(spec: Mapping[str, Any]) -> Values:
+    """Write values to a file among the temporary ones."""
+    folder = os.environ.get("TMPDIR")
+    if not (folder and os.access(folder, os.W_OK)):  # tempfile knows more places; it takes 5 ms to import
+        folder = "/tmp" if os.access("/tmp", os.W_OK) else _other_folder()  # noqa: S108 - its name is random
+    return Values(f"{folder}/cog-nix-{os.urandom(8).hex()}.json", json.dumps(spec))
+
+
+def _other_folder() -> str:
+    from tempfile import gettempdir  # noqa: PLC0415 - see above
+
+    return gettempdir()
+
+
+def values(file: Values) -> list[str]:
     """Return the arguments that name a file of values to Nix."""
     return ["--argstr", "spec", file.name]
 

@@ -25,9 +25,9 @@ from cog_nix.store import adopt, ahead, choice, events, failures
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
+    from cog_nix.child import Process
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
@@ -291,7 +291,7 @@ class Nix:
 
     @staticmethod
     def _watched(
-        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+        command: Sequence[str], reporter: Reporter, started: Process | None = None
     ) -> tuple[Finished, events.Log]:
         with events.watch(reporter) as log:
             finished = run(command, check=False, on_stderr=log.feed, started=started)
