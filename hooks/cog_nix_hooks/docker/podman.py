@@ -108,7 +108,7 @@ class PodmanRuntime(DockerRuntime):
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter, podman=True)
+        return load_image(self._engine, image, tags, reporter, podman=True, afterwards=self._meanwhile)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:

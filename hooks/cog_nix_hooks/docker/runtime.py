@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,7 +19,7 @@ from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
 from cog_nix_hooks.docker.images import Images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cog_nix.report import Reporter
@@ -92,7 +94,19 @@ class DockerRuntime:
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter)
+        return load_image(self._engine, image, tags, reporter, afterwards=self._meanwhile)
+
+    def _meanwhile(self, do: Callable[[], None]) -> None:
+        """Do something while the command goes on; it ends when this has ended."""
+        if not self._engine.local:  # one connection for all requests
+            do()
+            return
+
+        def tidy() -> None:
+            with suppress(RuntimeFailure):  # the image is loaded, and that is what was asked for
+                do()
+
+        threading.Thread(target=tidy).start()
 
     def expect(self, reference: str) -> None:
         """Prepare for an image that is still being made and will be loaded under a name that another has.
