@@ -440,8 +440,8 @@ class Runtime(Protocol):
     """Something that holds images and runs them.
 
     A runtime that may answer where it can start nothing has a method ``why_no_containers() -> str | None``,
-    which tries; it is asked before ``auto`` takes the runtime. One that can prepare for an image that is still
-    being made has a method ``expect(reference) -> None``; ``load`` under that name may follow, or nothing.
+    which tries; it is asked before ``auto`` takes the runtime. One that can prepare for an image while it is
+    made has a method ``expect(reference) -> None``; ``load`` under that name may follow, or nothing.
     """
 
     name: str

@@ -62,22 +62,33 @@ def clock(state: str) -> int | None:
     Args:
         state: ``.cog``, which is made.
     """
-    from pathlib import Path  # noqa: PLC0415 - only who builds needs it
+    path = f"{state}/clock"
+    with suppress(OSError):
+        return _touched(path)
+    from pathlib import Path  # noqa: PLC0415 - the clock of an earlier build is there, as a rule
 
     from cog_nix import state as of_project  # noqa: PLC0415
     from cog_nix.errors import CogNixError  # noqa: PLC0415
 
-    path = f"{state}/clock"
     with suppress(OSError, CogNixError):
         of_project.make_folder(Path(state))
         of_project.make_way(Path(path), stat.S_ISREG)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            os.utime(descriptor)
-            return os.fstat(descriptor).st_ctime_ns
-        finally:
-            os.close(descriptor)
+        return _touched(path, os.O_CREAT)
     return None
+
+
+def _touched(path: str, flags: int = 0) -> int:
+    """Change a file's times to now; return that in ns.
+
+    Raises:
+        OSError: it is not there, or no file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o644)
+    try:
+        os.utime(descriptor)
+        return os.fstat(descriptor).st_ctime_ns
+    finally:
+        os.close(descriptor)
 
 
 def status(path: str, *, follow: bool = False) -> Status | None:

@@ -120,11 +120,12 @@ def _environment() -> dict[str, str]:
 
 
 def test_the_image_that_an_edit_replaced_is_removed(project: Path) -> None:
+    source, good = project / "run.py", (project / "run.py").read_text()
+    source.write_text(f"{good}# former {time.time_ns()}\n")
+    time.sleep(0.2)
     build(project, "docker")
     former = find_runtime("docker").image_id(_TAG)
     assert former
-    time.sleep(0.2)
-    source, good = project / "run.py", (project / "run.py").read_text()
     source.write_text(f"{good}# replaced {time.time_ns()}\n")
     build(project, "docker")
     assert find_runtime("docker").image_id(_TAG) != former
