@@ -22,7 +22,13 @@ def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
     from cog_nix.cli import quick  # noqa: PLC0415 - the entry point stays importable
 
-    if quick.answer(sys.argv[1:]):
+    try:
+        answered = quick.answer(sys.argv[1:])
+    except KeyboardInterrupt:
+        from cog_nix.cli.terminal import interrupted  # noqa: PLC0415 - as below
+
+        sys.exit(interrupted())
+    if answered:
         leave()
     from cog_nix.cli.app import run  # noqa: PLC0415 - typer takes longer to import than a quick answer
 

@@ -34,7 +34,7 @@ from cog_nix.cli import (
 )
 from cog_nix.cli.arguments import as_options, command_of, normalize
 from cog_nix.cli.flags import tell_without_effect
-from cog_nix.cli.terminal import complain, reporter
+from cog_nix.cli.terminal import INTERRUPTED, complain, interrupted, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import AUTO, Plugins, ask
@@ -44,9 +44,6 @@ from cog_nix.spec import Invocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
-_INTERRUPTED = "interrupted; run the same command again to carry on"
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
@@ -180,7 +177,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            complain(_INTERRUPTED)
+            interrupted()
         return status
 
     status = _guarded(do, program)
@@ -197,8 +194,7 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
         complain(f"error: {error}")
         status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        complain(_INTERRUPTED)
-        return INTERRUPTED
+        return interrupted()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except Exception as error:

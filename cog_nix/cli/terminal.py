@@ -23,6 +23,16 @@ _PLAIN = "\x1b[0m"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
+def interrupted() -> int:
+    """Say that the user ended a command; return the exit status."""
+    complain("interrupted; run the same command again to carry on")
+    return INTERRUPTED
+
+
 def complain(text: str) -> None:
     """Write an error or a warning; a terminal shows in colour which of them it is."""
     if coloured(os.environ, terminal=sys.stderr.isatty()):

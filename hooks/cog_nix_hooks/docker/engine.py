@@ -90,7 +90,7 @@ class Engine:
     def begin(self, path: str, query: Mapping[str, str], first: bytes) -> None:
         """Begin a POST whose body is still being made: the next :meth:`post` there goes on with it.
 
-        A daemon elsewhere is not asked.
+        A daemon elsewhere is not asked: other requests may share the connection.
 
         Args:
             path: where to.
@@ -100,7 +100,7 @@ class Engine:
         Raises:
             RuntimeFailure: the daemon cannot be reached.
         """
-        if self.local and self._begun is None:
+        if self._endpoint.socket_path and self._begun is None:
             target = _target(path, query)
             try:
                 self._begun = target, Begun(self._path, target, first)

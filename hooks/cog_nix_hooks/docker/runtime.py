@@ -98,7 +98,7 @@ class DockerRuntime:
 
     def _meanwhile(self, do: Callable[[], None]) -> None:
         """Do something while the command goes on; it ends when this has ended."""
-        if not self._engine.local:  # one connection for all requests
+        if not self.endpoint.socket_path:  # there may be one connection for all requests
             do()
             return
 
