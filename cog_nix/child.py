@@ -10,7 +10,7 @@ import time
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -66,19 +66,24 @@ class Child:
 
     Args:
         command: program and arguments.
+        env: the whole environment; None: ours.
 
     Raises:
         OSError: there is no such program.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self._command = tuple(command)
         pipes = [os.pipe() for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(theirs)]
         try:
-            self._pid = os.posix_spawnp(
-                command[0], self._command, os.environ, file_actions=actions, setsigdef=_RESTORED
+            self.pid = os.posix_spawnp(
+                command[0],
+                self._command,
+                os.environ if env is None else env,
+                file_actions=actions,
+                setsigdef=_RESTORED,
             )
         except OSError:
             for end in (pipes[0][1], pipes[1][0], pipes[2][0]):
@@ -101,7 +106,7 @@ class Child:
         """See :meth:`Process.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._status is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG if timeout is not None else 0)
+            pid, status = os.waitpid(self.pid, os.WNOHANG if timeout is not None else 0)
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
             elif deadline is not None and time.monotonic() > deadline:
@@ -122,7 +127,7 @@ class Child:
 
     def _signal(self, number: int) -> None:
         if self._status is None:  # its number is still its own: nobody else waits for it
-            os.kill(self._pid, number)
+            os.kill(self.pid, number)
 
     def __enter__(self) -> Self:
         """Return it."""
