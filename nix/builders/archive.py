@@ -108,10 +108,10 @@ class Late(Protocol):
     """Files whose content is written when all else is: what takes long is done once, and at its place."""
 
     @property
-    def paths(self) -> AbstractSet[Path]:
-        """Their sources: files of the right size and permissions, whatever they hold."""
+    def paths(self) -> AbstractSet[str]:
+        """Paths of their sources: files of the right size and permissions, whatever they hold."""
 
-    def write(self, tar: Path, places: Mapping[Path, int]) -> None:
+    def write(self, tar: Path, places: Mapping[str, int]) -> None:
         """Write the contents.
 
         Args:
@@ -144,14 +144,14 @@ def write_fragment(out: Path, entries: Iterable[Entry], name: str, late: Late | 
 
 
 def write_tar(
-    path: Path, entries: Iterable[Entry], late: AbstractSet[Path] = frozenset()
+    path: Path, entries: Iterable[Entry], late: AbstractSet[str] = frozenset()
 ) -> list[tuple[int, int, str]]:
     """Write entries as a tar without end-of-archive blocks; return ``(start, end, path)`` of each.
 
     Args:
         path: file to write.
         entries: members, in their order.
-        late: sources of regular files whose content is left out for now: zeros stand there.
+        late: paths of sources of regular files whose content is left out for now: zeros stand there.
     """
     offsets = []
     with path.open("wb", buffering=_CHUNK) as raw:
@@ -159,7 +159,7 @@ def write_tar(
         tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
         for entry in entries:
             start = tar.offset
-            if entry.source in late:
+            if late and str(entry.source) in late:
                 info = _info(entry)
                 header = info.tobuf(tar.format)
                 sink.write(header)
@@ -172,13 +172,13 @@ def write_tar(
 
 
 def _contents(
-    files: Iterable[Entry], offsets: Iterable[tuple[int, int, str]], late: AbstractSet[Path]
-) -> dict[Path, int]:
+    files: Iterable[Entry], offsets: Iterable[tuple[int, int, str]], late: AbstractSet[str]
+) -> dict[str, int]:
     """Return where in the tar the content of each late file begins."""
     found = {}
     for entry, (_, end, _) in zip(files, offsets, strict=True):
-        if entry.source in late and entry.source is not None:
-            found[entry.source] = end - _padded(entry.source.stat().st_size)
+        if entry.source is not None and str(entry.source) in late:
+            found[str(entry.source)] = end - _padded(entry.source.stat().st_size)
     return found
 
 

@@ -89,15 +89,6 @@ def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package]
     return plain, (package for package, _ in zip(plain, done, strict=True))
 
 
-def workspace(packages: Sequence[Package]) -> Path:
-    """Return the folder to work in: in memory when what is installed takes less than a quarter of that."""
-    need = 4 * _EXPANSION * sum(Path(package["path"]).stat().st_size for package in packages)
-    memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
-    sandboxed = inputs.scratch() == Path("/build")
-    roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > need
-    return memory if roomy else inputs.scratch()
-
-
 def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
     found: splitter.Owners = {}
@@ -265,7 +256,7 @@ def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
 def main() -> None:
     """Build every output."""
     spec = inputs.read()
-    base = workspace(spec["packages"])
+    base = inputs.workspace(_EXPANSION * sum(Path(one["path"]).stat().st_size for one in spec["packages"]))
     root = base / "root"
     root.mkdir()
     packages, ready = decompress(spec["packages"], base / "debs")
