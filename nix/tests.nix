@@ -405,6 +405,14 @@ let
     locked.wheels = [
       (wheel "plain")
       (
+        (wheel "cudnn")
+        // {
+          artifact = artifact "cudnn-1.0-py3-none-any.whl" // {
+            size = 600 * 1024 * 1024;
+          };
+        }
+      )
+      (
         (wheel "torch")
         // {
           source = {
@@ -986,6 +994,16 @@ in
   wheelThatIsLockedIsInstalled = {
     expr = (specOf wheels."wheel:plain").wheel;
     expected = "plain-1.0-py3-none-any.whl";
+  };
+  wheelThatTakesLongIsBegunEarly = {
+    expr = map (name: builtins.head (builtins.split ":" wheels.${name})) [
+      "wheel:cudnn"
+      "wheel:plain"
+    ];
+    expected = [
+      "big-cudnn-1.0"
+      "plain-1.0"
+    ];
   };
   wheelHasNoOriginUnlessNamed = {
     expr = map (name: (specOf wheels.${name}).origin or null) [

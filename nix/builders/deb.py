@@ -7,6 +7,7 @@ import fnmatch
 import gzip
 import io
 import lzma
+import os
 import re
 import shutil
 import tarfile
@@ -96,6 +97,26 @@ def content(info: tarfile.TarInfo, tar: tarfile.TarFile) -> IO[bytes]:
     if stream is None:
         raise DebError(f"{info.name} is no regular file")
     return stream
+
+
+def copy(info: tarfile.TarInfo, tar: tarfile.TarFile, sink: int) -> None:
+    """Copy a regular file's bytes out of a data archive without compression.
+
+    Args:
+        info: the file.
+        tar: the archive.
+        sink: descriptor of the file to write to.
+
+    Raises:
+        DebError: the archive ends before the file does.
+    """
+    source = cast("IO[bytes]", tar.fileobj).fileno()
+    place, end = info.offset_data, info.offset_data + info.size
+    while place < end:
+        copied = os.sendfile(sink, source, place, end - place)
+        if not copied:
+            raise DebError(f"{info.name} is cut short")
+        place += copied
 
 
 _OPENERS: dict[str, Callable[[IO[bytes]], _Readable]] = {

@@ -62,10 +62,15 @@ let
       // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
+  # Nix begins what is ready in the order of names. What takes longest must not be what is begun last.
+  large = 256 * 1024 * 1024;
+
   fragment = wheel: {
     name = "wheel:${wheel.name}";
     value = "${derive {
-      name = store.name "${wheel.name}-${wheel.version}";
+      name = store.name "${
+        if wheel.artifact.size >= large then "big-" else ""
+      }${wheel.name}-${wheel.version}";
       builder = "wheel";
       modules = [
         "archive"
