@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import archive
+import confinement
 import deb
 import forks
 import inputs
@@ -205,9 +206,7 @@ def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) 
 
 def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) -> None:
     with namespace.one_processor():
-        status = namespace.run(
-            root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, owners=asked
-        )
+        status = namespace.run(root, list(command), _ENVIRONMENT, binds, owners=asked)
     if status:
         sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
 
@@ -264,6 +263,7 @@ def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
 
 def main() -> None:
     """Build every output."""
+    confinement.shelter()
     spec = inputs.read()
     base = workspace(spec["packages"])
     root = base / "root"

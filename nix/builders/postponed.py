@@ -12,7 +12,6 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import deb
@@ -21,6 +20,7 @@ import namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _PIPE = "compile"
 _SCRIPT = "usr/lib/python3.*/py_compile.py"
@@ -107,5 +107,4 @@ class Compiler:
         return False
 
     def _start(self, command: list[str]) -> int:
-        binds = {"/dev": Path("/dev")}
-        return forks.start(lambda: namespace.run(self._root, command, self._environment, binds))
+        return forks.start(lambda: namespace.run(self._root, command, self._environment, {}))

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import compiling
+import confinement
 import inputs
 import namespace
 import unpack
@@ -123,7 +124,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
             *backend(root, folder),
         ],
         {**environment(spec["name"], spec["version"]), **compiling.variables(spec)},
-        {"/dev": Path("/dev")},
+        {},
         lower=Path(spec["root"]),
     )
     if status:
@@ -193,6 +194,7 @@ def write_anew(built: Path, target: Path) -> None:
 
 def main() -> None:
     """Build the output."""
+    confinement.shelter()
     spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()

@@ -15,11 +15,13 @@ else
       modules = [
         "archive"
         "changes"
+        "confinement"
         "deb"
         "listing"
         "namespace"
         "ownership"
         "python_tree"
+        "refused"
         "tidy"
         "unpack"
       ];

@@ -22,6 +22,7 @@ let
       builder = "debs";
       modules = [
         "archive"
+        "confinement"
         "deb"
         "forks"
         "leftovers"
@@ -29,6 +30,7 @@ let
         "namespace"
         "ownership"
         "postponed"
+        "refused"
         "splitter"
         "state"
         "still"

@@ -40,10 +40,12 @@ let
         "backend"
         "bytecode"
         "compiling"
+        "confinement"
         "deb"
         "members"
         "namespace"
         "python_tree"
+        "refused"
         "unpack"
         "wheel"
       ];
