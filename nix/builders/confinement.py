@@ -35,8 +35,8 @@ _MASKED = frozenset(
     | {"timer_stats", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"}
 )
 """Docker's, and what tells of the machine's memory."""
-_READ = frozenset({"bus", "fs", "irq", "sys", "sysrq-trigger"})
-"""Docker's. So is all else, where this user is the machine's root and so its owner."""
+_READ = frozenset({"bus", "fs", "irq", "pressure", "sys", "sysrq-trigger"})
+"""Docker's, and what everybody may write to. So is all else where this user, as the machine's root, owns it."""
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _LINKS = {
     "fd": "/proc/self/fd",
@@ -118,7 +118,7 @@ def shelter() -> None:
     outputs = {os.environ.get(name) for name in os.environ.get("outputs", "out").split()}  # noqa: SIM112 - Nix's spelling
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         _, _, _, _, target, options, *_ = line.split()
-        if f"{target}/".startswith(f"{_STORE}/") and target not in outputs:
+        if target.startswith(f"{_STORE}/") and target not in outputs:
             kept = sum(_KEPT.get(option, 0) for option in options.split(","))
             mount("none", Path(target), None, _REMOUNT | MS_BIND | _READ_ONLY | kept)
     _set_capabilities(())

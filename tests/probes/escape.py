@@ -126,11 +126,14 @@ def parent_of(pid):
 
 def strangers():
     """Processes that neither are this one's ancestors up to the probes' program nor come from it."""
-    mine = {os.getpid(), FIRST}
-    found = []
+    mine, found = {os.getpid()}, []
+    ancestor = FIRST
+    while ancestor:
+        mine.add(ancestor)
+        ancestor = parent_of(ancestor)
     for pid in pids():
         try:
-            if pid not in mine and parent_of(pid) not in mine:
+            if pid not in mine and parent_of(pid) not in (FIRST, os.getpid()):
                 found.append(pid)
         except (OSError, ValueError):
             pass
