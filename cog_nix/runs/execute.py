@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.processes import run
 from cog_nix.runs import sandbox
+from cog_nix.store.paths import STORE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,10 +72,11 @@ def executed(
             "specPath": "/build/spec",
         }
         question = {
-            "store": str(nix.store_dir),
+            "shown": {STORE_DIR: str(nix.store_dir)},
             "folder": str(folder),
             "command": told["command"],
             "environment": environment,
+            "network": True,
         }
         command = [nix.python(), "-I", sandbox.__file__, json.dumps(question)]
         finished = run(command, stdin=handed, check=False, on_stderr=take)

@@ -36,7 +36,7 @@ _MASKED = frozenset(
 )
 """Docker's, and what tells of the machine's memory."""
 _READ = frozenset({"bus", "fs", "irq", "pressure", "sys", "sysrq-trigger"})
-"""Docker's, and what everybody may write to. So is all else where this user, as the machine's root, owns it."""
+"""Docker's, and what everybody may write to. So is all else where this user, the machine's root, owns it."""
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _LINKS = {
     "fd": "/proc/self/fd",

@@ -209,10 +209,11 @@ def test_another_user_finds_no_secret(user: int, seed: Seed, folder: Path) -> No
         os.chown(part, user, user)
     inside = [seed.command[0], json.dumps(seed.command)]
     told = {
-        "store": str(seed.nix.store_dir),
+        "shown": {"/nix/store": str(seed.nix.store_dir)},
         "folder": str(folder),
         "command": [*seed.command, "-c", WAIT, *inside],
         "environment": {},
+        "network": True,
     }
     who = {"user": user, "group": user, "extra_groups": []} if user else {}
     python = "/usr/bin/python3" if user else sys.executable

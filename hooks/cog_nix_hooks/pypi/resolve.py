@@ -12,7 +12,7 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import builds, commits, places, standin, tensorflow, torch, uv
+from cog_nix_hooks.pypi import backends, builds, commits, places, standin, tensorflow, torch, uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse
@@ -138,6 +138,7 @@ class _Resolver:
             glibc=self.request.glibc,
             project_root=self.request.project_root,
             env=uv_environment(lines, os.environ),
+            python=backends.python(self.context.cache_dir, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
             torch_backend=self.backend,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,6 +36,8 @@ class Question:
     glibc: str
     project_root: Path
     env: Mapping[str, str]
+    python: str
+    """The Python that builds run with."""
     exclude_newer: str | None = None
     builds: bool = True
     """Whether distributions that come as source alone may be chosen."""
@@ -174,7 +175,7 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
     with _configuration(question) as configuration:
         command = [
             *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
-            *("--python", sys.executable, "--python-version", question.python_version),
+            *("--python", question.python, "--python-version", question.python_version),
             *("--python-platform", platform(question.glibc)),
             *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
             *(("--no-build",) if not question.builds else ()),
