@@ -7,7 +7,8 @@ before there are threads. It needs the standard library only::
 
 What the command sees is what it is shown, read-only, two folders of its own at ``/build`` and ``/out``,
 devices that harm nobody, its own processes, and the machine's network where it may. Its environment is what
-it is given, its standard input is ours. It is a user without capabilities; as for the user on the machine's side see :func:`_user`.
+it is given, its standard input is ours. It is a user without capabilities; as for the user on the machine's
+side see :func:`builders_user`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from typing import NoReturn
 FAILED = 125
 """Exit status when the sandbox cannot be made; no builder ends with it."""
 
-_BUILDER = 0x34000000
-"""The first of the user ids that Nix takes for builders, and nobody else (nix.conf(5), start-id)."""
+_BUILDER = 0x34800000
+"""Behind the user ids that Nix takes for its builders, whose processes it ends (nix.conf(5), start-id)."""
 _CHANGING_USER = 1 << 0 | 1 << 6 | 1 << 7  # CAP_CHOWN, CAP_SETGID, CAP_SETUID (linux/capability.h)
 _INSIDE = 1000
 _NO_NAMESPACES = "user namespaces are not available to this build"
@@ -96,8 +97,8 @@ def _mount(source: str, target: Path, kind: str | None, flags: int = 0, data: st
     _check(done, f"mount namespace: mounting {kind or source} on {target}")
 
 
-def _user() -> int | None:
-    """Return the user to become, where this one is the machine's root; None: stay who we are.
+def builders_user() -> int | None:
+    """Return the user that builders may become, where this one is the machine's root; None: stay who we are.
 
     A builder whose user id is root's may write to what root owns and namespaces leave in sight, as /proc/sys.
     """
@@ -227,7 +228,7 @@ def _be(told: Told, user: int | None) -> NoReturn:
 
 
 def _run(told: Told) -> int:
-    user = _user()
+    user = builders_user()
     if user is not None:
         for name in ("build", "out"):
             _give(Path(told.folder) / name, user)

@@ -102,6 +102,17 @@ def trouble(program: Path, cache: Path) -> str:
     return ""
 
 
+def number(program: Path, cache: Path) -> tuple[int, int] | None:
+    """Return the version of a ``nix-build`` as numbers; None when it does not tell.
+
+    Args:
+        program: its path.
+        cache: where the answer is remembered.
+    """
+    found = _VERSION.search(version(program, cache))
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def version(program: Path, cache: Path) -> str:
     """Return what a ``nix-build`` says of its version; "" when it does not run.
 

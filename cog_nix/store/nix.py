@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import adopt, ahead, choice, events, failures
+from cog_nix.store import adopt, ahead, choice, events, failures, users
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Nix:
     """Folder of an own store (``--store``); None: the system's."""
     origin: choice.Origin = "machine"
     """Why this Nix was taken."""
+    users: Sequence[str] = ("--option", "build-users-group", "")
+    """Options that say who builders are, where no daemon decides it."""
     within: Within | None = None
     """The container that its programs run in; None: they run here."""
 
@@ -120,7 +122,7 @@ class Nix:
         # A daemon takes these from users it trusts, and goes by its own configuration for others.
         options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
         if self.kind != "daemon":
-            options += ["--option", "build-users-group", ""]
+            options += self.users
         if self.root:
             options += ["--store", str(self.root)]
         return options
@@ -322,7 +324,7 @@ def discover(
     if chosen.passed_over and reporter:
         reporter.log(f"{chosen.passed_over} It is passed over.")
     kind, root = _store(environment, alone=bool(chosen.passed_over))
-    return Nix(chosen.bin_dir, kind, root, chosen.origin)
+    return Nix(chosen.bin_dir, kind, root, chosen.origin, users.options(chosen.bin_dir, root, cache_dir()))
 
 
 def _store(environment: Mapping[str, str], *, alone: bool) -> tuple[StoreKind, Path | None]:
