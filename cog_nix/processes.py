@@ -5,6 +5,7 @@ Commands are lists, never shell lines. Whatever looks like a credential is left 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -22,6 +23,7 @@ SHOWN_LINES = 40
 """So many of the last lines of a failed command's output go into its error."""
 
 _GRACE_SECONDS = 10
+_hidden: set[str] = set()
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@'\"`]+@", re.IGNORECASE)
 
 
@@ -35,6 +37,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return _USERINFO.sub(r"\g<scheme>***@", text)
+
+
+def hide(variables: Iterable[str]) -> None:
+    """Start programs without these variables of our environment from here on.
+
+    What a program was started with can be read by every other program of the user (proc(5), ``environ``).
+    """
+    _hidden.update(variables)
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def start_process(
     """
     return subprocess.Popen(
         arguments,
-        env=None if env is None else dict(env),
+        env=_environment(env),
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -119,6 +129,12 @@ def start_process(
         encoding="utf-8",
         errors="replace",
     )
+
+
+def _environment(env: Mapping[str, str] | None) -> dict[str, str] | None:
+    if env is None and not _hidden:
+        return None
+    return {name: value for name, value in (env or os.environ).items() if name not in _hidden}
 
 
 def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:

@@ -143,7 +143,7 @@ def build(
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.runs.secrets import parse  # noqa: PLC0415
+    from cog_nix.runs.secrets import guard, parse  # noqa: PLC0415
 
     BuildFlags(
         progress,
@@ -159,6 +159,7 @@ def build(
     if offline and no_cache:
         raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
     secrets = parse(secret or (), Path.cwd(), os.environ)
+    guard(secrets.values())
     wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
         policy=Policy(update=update_lock, cog_base=use_cog_base_image),

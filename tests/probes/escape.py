@@ -5,7 +5,7 @@ a setup script, a maintainer script, a shell command, a model::
 
     python escape.py '{"file": "/etc/canary", "abstract": "name", "port": 1234, …}' [PROBE …]
 
-Nothing is harmed where a probe succeeds: settings are opened for writing and not written (or get the value that
+A probe whose facts are not given is left out. Nothing is harmed where a probe succeeds: settings are opened for writing and not written (or get the value that
 they have), devices and processes are opened and left alone, signals are number 0. Each probe runs in a process
 of its own, which may take :data:`SECONDS`.
 
@@ -156,11 +156,14 @@ def in_child(action, seconds=SECONDS):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        os.setpgid(0, 0)  # what it starts ends with it
         os.close(reading)
         try:
             told = ["worked", action()]
         except OSError as error:
             told = ["refused", "%s (%s)" % (error.strerror, errno.errorcode.get(error.errno, error.errno))]
+        except KeyError as error:
+            told = ["untold", str(error)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the probe did not work
             told = ["refused", "%s: %s" % (type(error).__name__, error)]
         os.write(writing, json.dumps(told).encode())
@@ -174,14 +177,18 @@ def in_child(action, seconds=SECONDS):
         if not chunk:
             break
     os.close(reading)
-    if not ready:
-        os.kill(child, signal.SIGKILL)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        pass  # it has ended, and so has all else
     status = os.waitpid(child, 0)[1]
     if not text:
         raise Refused("took too long" if not ready else "ended with %d" % status)
     word, detail = json.loads(text)
     if word == "refused":
         raise Refused(detail)
+    if word == "untold":
+        raise KeyError(detail)
     return detail
 
 
@@ -760,6 +767,8 @@ def main(arguments):
     for name in arguments[1:] or PROBES:
         try:
             worked[name] = shortened(in_child(PROBES[name]))
+        except KeyError:
+            continue  # the facts do not tell what it needs
         except Exception as error:  # noqa: BLE001 - no probe may keep the others from running
             refused[name] = str(error)
     print("ESCAPE " + json.dumps({"worked": worked, "refused": refused, "state": STATE}, sort_keys=True), flush=True)
