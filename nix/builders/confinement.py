@@ -48,7 +48,8 @@ _LINKS = {
 _CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 18, 31)
 """CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT and SETFCAP
 (linux/capability.h): those of Docker's that say anything in a namespace without a network of its own."""
-_LAST_CAPABILITY = 63
+_SETFCAP, _LAST_CAPABILITY = 31, 63
+"""Who is called root has to hold the first to call somebody root in a namespace below (user_namespaces(7))."""
 _PROCESSES = max(4096, 128 * (os.cpu_count() or 1))
 """And threads. Builds take a few for each processor."""
 _OWN_PID_MAX, _OWN_LIMIT = (6, 14), (5, 14)
@@ -121,7 +122,7 @@ def shelter() -> None:
         if target.startswith(f"{_STORE}/") and target not in outputs:
             kept = sum(_KEPT.get(option, 0) for option in options.split(","))
             mount("none", Path(target), None, _REMOUNT | MS_BIND | _READ_ONLY | kept)
-    _set_capabilities(())
+    _set_capabilities((_SETFCAP,))
 
 
 def _hide_whole_proc() -> None:
