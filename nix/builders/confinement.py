@@ -49,7 +49,7 @@ _CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 18, 31)
 """CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT and SETFCAP
 (linux/capability.h): those of Docker's that say anything in a namespace without a network of its own."""
 _SETFCAP, _LAST_CAPABILITY = 31, 63
-"""Who is called root has to hold the first to call somebody root in a namespace below (user_namespaces(7))."""
+"""Who is called root has to hold the first to call anybody root in a namespace below."""
 _PROCESSES = max(4096, 128 * (os.cpu_count() or 1))
 """And threads. Builds take a few for each processor."""
 _OWN_PID_MAX, _OWN_LIMIT = (6, 14), (5, 14)

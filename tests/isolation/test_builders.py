@@ -1,4 +1,4 @@
-"""What builders run as root of a file system of its own (a setup script, a maintainer script) cannot get out."""
+"""What builders run as root of a file system of its own cannot get out, and its links lead nowhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def told(home: Path, machine: Machine, *arguments: str) -> str:
             "binds": binds,
             "command": ["/usr/bin/python3", "/escape.py", *arguments],
             "work": str(home),
-            "links": ["/proc/sys/vm/swappiness", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe"],
+            "links": [
+                "/proc/sys/vm/swappiness",
+                "/proc/sys/kernel/core_pattern",
+                "/proc/sys/kernel/modprobe",
+            ],
         }
     )
 

@@ -22,12 +22,16 @@ from cog_nix.paths import cache_dir
 from .conftest import PROBE, ROOT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .conftest import Machine
 
-pytestmark = [pytest.mark.nix, pytest.mark.network, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg-deb")]
+pytestmark = [
+    pytest.mark.nix,
+    pytest.mark.network,
+    pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg-deb"),
+]
 
 _SETUP = """\
 import subprocess, sys
@@ -97,14 +101,16 @@ def make_hostile(project: Path, facts: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory, machine: Machine) -> Iterator[Mapping[str, str]]:
+def found(tmp_path_factory: pytest.TempPathFactory, machine: Machine) -> Mapping[str, str]:
     """Return what each place's probes printed, from the layers of the image."""
     project = tmp_path_factory.mktemp("isolation") / "hostile"
     shutil.copytree(ROOT / "examples/hello-world", project)
     hostile_source(project, machine.text)
     (project / "requirements.txt").write_text("./hostile-1.0.tar.gz\n")
     probe = base64.b64encode(PROBE.read_bytes()).decode()
-    command = f"echo {probe} | base64 -d > /tmp/escape.py; python3 /tmp/escape.py '{machine.text}' > /run.json"
+    command = (
+        f"echo {probe} | base64 -d > /tmp/escape.py; python3 /tmp/escape.py '{machine.text}' > /run.json"
+    )
     config = {
         "build": {
             "python_version": "3.13",
@@ -132,7 +138,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, machine: Machine) -> Iterato
                         text = files.extractfile(file)
                         assert text
                         texts[file.name.rpartition("/")[2]] = text.read().decode()
-    yield texts
+    return texts
 
 
 @pytest.mark.parametrize(

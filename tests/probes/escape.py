@@ -65,7 +65,11 @@ def checked(result, what=""):
 
 
 def syscall(number, *arguments):
-    return checked(libc.syscall(ctypes.c_long(number), *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)))
+    return checked(
+        libc.syscall(
+            ctypes.c_long(number), *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)
+        )
+    )
 
 
 def mount(source, target, kind, flags=0, data=None):
@@ -252,9 +256,25 @@ def read_masked():
                 raise Refused("empty")
         return path
 
-    names = ["/proc/" + name for name in
-             ("kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi", "acpi", "interrupts", "asound")]
-    return any_of((path, lambda path=path: read(path)) for path in [*names, "/sys/firmware", "/sys/devices/virtual/powercap"])
+    names = [
+        "/proc/" + name
+        for name in (
+            "kcore",
+            "keys",
+            "latency_stats",
+            "timer_list",
+            "timer_stats",
+            "sched_debug",
+            "scsi",
+            "acpi",
+            "interrupts",
+            "asound",
+        )
+    ]
+    return any_of(
+        (path, lambda path=path: read(path))
+        for path in [*names, "/sys/firmware", "/sys/devices/virtual/powercap"]
+    )
 
 
 @probe
@@ -263,8 +283,13 @@ def read_kernel_log():
         not_null(path)
         return opened(path, os.O_RDONLY)
 
-    return any_of([("/proc/kmsg", lambda: read("/proc/kmsg")), ("/dev/kmsg", lambda: opened("/dev/kmsg", os.O_RDWR)),
-                   ("syslog", lambda: syscall(103, 10, 0, 0))])
+    return any_of(
+        [
+            ("/proc/kmsg", lambda: read("/proc/kmsg")),
+            ("/dev/kmsg", lambda: opened("/dev/kmsg", os.O_RDWR)),
+            ("syslog", lambda: syscall(103, 10, 0, 0)),
+        ]
+    )
 
 
 # --- cgroups
@@ -277,8 +302,12 @@ def cgroup_folders():
 
 @probe
 def open_release_agent():
-    return any_of((path, lambda path=path: opened(path)) for folder in cgroup_folders()
-                  for path in files(folder) if path.endswith(("release_agent", "notify_on_release")))
+    return any_of(
+        (path, lambda path=path: opened(path))
+        for folder in cgroup_folders()
+        for path in files(folder)
+        if path.endswith(("release_agent", "notify_on_release"))
+    )
 
 
 @probe
@@ -294,8 +323,12 @@ def make_cgroup():
 @probe
 def leave_cgroup():
     """Any file that moves processes from one group to another."""
-    return any_of((path, lambda path=path: opened(path)) for folder in cgroup_folders()
-                  for path in files(folder) if path.endswith(("cgroup.procs", "/tasks", "devices.allow")))
+    return any_of(
+        (path, lambda path=path: opened(path))
+        for folder in cgroup_folders()
+        for path in files(folder)
+        if path.endswith(("cgroup.procs", "/tasks", "devices.allow"))
+    )
 
 
 # --- devices
@@ -322,8 +355,11 @@ def open_devices():
 
 @probe
 def see_devices():
-    found = sorted(name for name in os.listdir("/dev") if name not in DEVICES
-                   and not os.path.islink("/dev/" + name) and not os.path.isdir("/dev/" + name))
+    found = sorted(
+        name
+        for name in os.listdir("/dev")
+        if name not in DEVICES and not os.path.islink("/dev/" + name) and not os.path.isdir("/dev/" + name)
+    )
     if not found:
         raise Refused("none but the usual")
     return found[:OPENED]
@@ -353,7 +389,21 @@ def control_terminal():
 # --- mounts and namespaces
 
 
-FILE_SYSTEMS = ("proc", "sysfs", "cgroup", "cgroup2", "tmpfs", "devpts", "mqueue", "securityfs", "debugfs", "tracefs", "bpf", "ramfs", "overlay")
+FILE_SYSTEMS = (
+    "proc",
+    "sysfs",
+    "cgroup",
+    "cgroup2",
+    "tmpfs",
+    "devpts",
+    "mqueue",
+    "securityfs",
+    "debugfs",
+    "tracefs",
+    "bpf",
+    "ramfs",
+    "overlay",
+)
 
 
 def mount_any():
@@ -403,8 +453,11 @@ def uncover():
     with open("/proc/self/mountinfo") as stream:
         covered = [line.split()[4] for line in stream]
     covered = [path for path in covered if path.startswith(("/proc", "/sys", "/nix", "/dev"))][::-1]
-    return any_of((what.__name__ + " " + path, lambda what=what, path=path: what(path))
-                  for path in covered for what in (unmounted, remounted))
+    return any_of(
+        (what.__name__ + " " + path, lambda what=what, path=path: what(path))
+        for path in covered
+        for what in (unmounted, remounted)
+    )
 
 
 @probe
@@ -480,7 +533,11 @@ def inherit_handles():
                 target = os.readlink("/proc/%d/fd/%s" % (pid, name))
             except OSError:
                 continue
-            if (stat.S_ISDIR(mode) and not target.startswith("/proc")) or stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+            if (
+                (stat.S_ISDIR(mode) and not target.startswith("/proc"))
+                or stat.S_ISSOCK(mode)
+                or stat.S_ISBLK(mode)
+            ):
                 found.append(target)
     if not found:
         raise Refused("none")
@@ -513,7 +570,9 @@ def write_file():
 @probe
 def write_store():
     """New names in the store, and files that are there."""
-    places = [folder for folder in {"/nix/store", FACTS.get("store") or "/nix/store"} if os.path.isdir(folder)]
+    places = [
+        folder for folder in {"/nix/store", FACTS.get("store") or "/nix/store"} if os.path.isdir(folder)
+    ]
 
     def make(folder):
         path = os.path.join(folder, "escape-%d" % os.getpid())
@@ -529,8 +588,11 @@ def write_store():
                     break
         raise Refused("read-only")
 
-    return any_of((what.__name__ + " " + place, lambda what=what, place=place: what(place))
-                  for place in places for what in (make, change))
+    return any_of(
+        (what.__name__ + " " + place, lambda what=what, place=place: what(place))
+        for place in places
+        for what in (make, change)
+    )
 
 
 # --- other processes
@@ -564,8 +626,14 @@ def trace_strangers():
 @probe
 def read_strangers():
     """Memory and environment."""
-    return any_of(("/proc/%d/%s" % (pid, name), lambda pid=pid, name=name: opened("/proc/%d/%s" % (pid, name), os.O_RDONLY))
-                  for pid in strangers() for name in ("mem", "environ"))
+    return any_of(
+        (
+            "/proc/%d/%s" % (pid, name),
+            lambda pid=pid, name=name: opened("/proc/%d/%s" % (pid, name), os.O_RDONLY),
+        )
+        for pid in strangers()
+        for name in ("mem", "environ")
+    )
 
 
 @probe
@@ -592,6 +660,7 @@ def fork_without_end():
 @probe
 def share_memory():
     """System V and POSIX objects of others."""
+
     def rows(name):
         with open("/proc/sysvipc/" + name) as stream:
             if len(stream.readlines()) < 2:
@@ -628,7 +697,25 @@ def see_abstract_sockets():
 
 @probe
 def see_interfaces():
-    found = [name for _, name in socket.if_nameindex() if name not in ("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip_vti0", "ip6_vti0", "ip6gre0", "bond0", "dummy0")]
+    found = [
+        name
+        for _, name in socket.if_nameindex()
+        if name
+        not in (
+            "lo",
+            "tunl0",
+            "gre0",
+            "gretap0",
+            "erspan0",
+            "sit0",
+            "ip6tnl0",
+            "ip_vti0",
+            "ip6_vti0",
+            "ip6gre0",
+            "bond0",
+            "dummy0",
+        )
+    ]
     if not found:
         raise Refused("none but the loopback")
     return found
@@ -636,7 +723,11 @@ def see_interfaces():
 
 @probe
 def open_odd_sockets():
-    wanted = {"packet": (17, socket.SOCK_RAW), "raw": (socket.AF_INET, socket.SOCK_RAW), "vsock": (40, socket.SOCK_STREAM)}
+    wanted = {
+        "packet": (17, socket.SOCK_RAW),
+        "raw": (socket.AF_INET, socket.SOCK_RAW),
+        "vsock": (40, socket.SOCK_STREAM),
+    }
 
     def make(name):
         family, kind = wanted[name]
@@ -703,7 +794,9 @@ def old_calls():
 @probe
 def hold_capabilities():
     """More than Docker's containers do."""
-    held = [key for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh") if int(STATE[key], 16) & ~DOCKERS]
+    held = [
+        key for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh") if int(STATE[key], 16) & ~DOCKERS
+    ]
     if not held:
         raise Refused("none")
     return ["%s %s" % (key, STATE[key]) for key in held]
@@ -749,7 +842,18 @@ def be_more_important():
 def state():
     with open("/proc/self/status") as stream:
         lines = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
-    wanted = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    wanted = (
+        "Uid",
+        "Gid",
+        "Groups",
+        "NoNewPrivs",
+        "Seccomp",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+    )
     return {key: lines[key].strip() for key in wanted if key in lines}
 
 
@@ -771,7 +875,10 @@ def main(arguments):
             continue  # the facts do not tell what it needs
         except Exception as error:  # noqa: BLE001 - no probe may keep the others from running
             refused[name] = str(error)
-    print("ESCAPE " + json.dumps({"worked": worked, "refused": refused, "state": STATE}, sort_keys=True), flush=True)
+    print(
+        "ESCAPE " + json.dumps({"worked": worked, "refused": refused, "state": STATE}, sort_keys=True),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.processes import redact
+from cog_nix_hooks.pypi.backends import UNCONFINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,7 @@ _NO_WHEEL = re.compile(
 _BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 _GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
 _BACKEND = re.compile(r"The build backend returned an error|Failed to install requirements from")
+_NO_NAMESPACES = re.compile(r"^\s*cog-nix: (?:user namespaces are not available|mount )", re.MULTILINE)
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 _REFUSED = re.compile(
     r"An index URL \((?P<url>[^)\s]+)\) (?:could not be queried|returned).*?\(?(?P<answer>40[13] \w+)"
@@ -80,6 +82,8 @@ def _source_failure(text: str, asked_in: str) -> LockError | None:
             f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
             hint="Check its URL and revision, and that git can clone it here without asking.",
         )
+    if _NO_NAMESPACES.search(text):
+        return _unconfined(text, asked_in)
     built = _BUILT.search(text)
     if built or _BACKEND.search(text):
         what = built[1] if built else "a source"
@@ -89,6 +93,19 @@ def _source_failure(text: str, asked_in: str) -> LockError | None:
             hint="Name a version that has a wheel for this Python, or correct its build.",
         )
     return None
+
+
+def _unconfined(text: str, asked_in: str) -> LockError:
+    """Return the error for a backend that could not be run, since there is no sandbox for it."""
+    from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - only this failure needs it
+
+    built, why = _BUILT.search(text), why_no_namespaces()
+    what = f"{asked_in}: {built[1] if built else 'a source'} does not tell what it requires, and its build"
+    return LockError(
+        f"{what} cannot be asked in a sandbox here.\n{why.message if why else shorten(_statements(text))}",
+        hint=f"{why.remedy if why else 'Use a version that has a wheel.'}\n"
+        f"Or, if you trust it with all that you may do:  {UNCONFINED}=1 cog-nix lock",
+    )
 
 
 def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer: str | None) -> LockError:
