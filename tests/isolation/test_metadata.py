@@ -103,7 +103,8 @@ def test_where_there_are_no_namespaces_it_is_not_run(person: Person, home: Path)
     forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     program = (
         "import os, sys\n"
-        f"command = ['unshare', '-Ur', 'sh', '-c', {forbid!r}, 'sh', sys.executable, '-B', '-c', {_COMPILE!r}]\n"
+        f"python = [sys.executable, '-B', '-c', {_COMPILE!r}]\n"
+        f"command = ['unshare', '-Ur', 'sh', '-c', {forbid!r}, 'sh', *python]\n"
         "os.execvp(command[0], command)"
     )
     done = person.run("-c", program, cwd=home)
