@@ -5,10 +5,9 @@ let
   told = {
     binds = {
       "/usr" = "${root}/usr";
-      "/lib64" = "${root}/lib64";
     };
     command = [
-      "/lib64/ld-linux-x86-64.so.2"
+      "/usr/lib64/ld-linux-x86-64.so.2"
       "--library-path"
       "/usr/lib/x86_64-linux-gnu"
       "/usr/bin/python3.13"
