@@ -134,7 +134,8 @@ def start_process(
 def _environment(env: Mapping[str, str] | None) -> dict[str, str] | None:
     if env is None and not _hidden:
         return None
-    return {name: value for name, value in (env or os.environ).items() if name not in _hidden}
+    hidden = {name for name in _hidden if env is None or not name.startswith("UV_")}  # uv's are for uv
+    return {name: value for name, value in (os.environ if env is None else env).items() if name not in hidden}
 
 
 def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:
