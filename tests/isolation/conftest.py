@@ -106,7 +106,7 @@ class Person:
         return subprocess.run(
             [self.python, "-B", *arguments],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": self.packages, "HOME": str(cwd), **env},
+            env={**os.environ, "PYTHONPATH": self.packages, "HOME": str(cwd), "TMPDIR": str(cwd), **env},
             capture_output=True,
             text=True,
             check=False,
