@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cog_nix import __version__
 from cog_nix.boot import this_boot
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
@@ -174,7 +175,7 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
 
 def _circumstances(named: str | None) -> str:
     """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
-    seen: list[object] = [named, os.geteuid(), rights.mounts_as_root()]
+    seen: list[object] = [__version__, named, os.geteuid(), rights.mounts_as_root()]
     with suppress(OSError):
         seen += [this_boot(), str(_MOUNTS.readlink())]
     for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import rights
+from cog_nix_hooks.bundle import rights, sysfs
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
 
@@ -27,16 +27,20 @@ set -e
 mount=$1; folder=$2; options=$3; hidden=$4
 shift 4
 "$mount" -t proc proc /proc
-[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
 cd "$folder"
 """
+_AFTER = f"""
+{sysfs.SCRIPT}[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
+# Devices that an image brings, or that root makes, are files and open nothing.
+"$mount" --bind -o nodev rootfs rootfs
+"""
 _SCRIPTS = {
-    "overlay": _BEFORE + '"$mount" -t overlay overlay -o "userxattr,$options" rootfs; exec "$@"',
+    "overlay": f'{_BEFORE}"$mount" -t overlay overlay -o "userxattr,$options" rootfs{_AFTER}exec "$@"',
     # What it says of options that it ignores is no line of the model's. The shell stays, because crun would
     # wait for the end of fuse-overlayfs.
-    "fuse": _BEFORE + 'said=$(fuse-overlayfs -o "$options" rootfs 2>&1) || { echo "$said" >&2; exit 1; }; '
-    'set +e; "$@"; exit $?',
-    "copy": _BEFORE + 'exec "$@"',
+    "fuse": _BEFORE + 'said=$(fuse-overlayfs -o "$options" rootfs 2>&1) || { echo "$said" >&2; exit 1; }'
+    f'{_AFTER}set +e; "$@"; exit $?',
+    "copy": f'{_BEFORE}{_AFTER}exec "$@"',
 }
 _LAYERS = "l"
 """A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
@@ -118,6 +122,7 @@ def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation
         (folder / name).mkdir()
     for index, layer in enumerate(layers):
         (folder / _LAYERS / str(index)).symlink_to(layer)
+    sysfs.prepare(folder)
     if way == "copy":
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))
