@@ -1,4 +1,4 @@
-"""The cgroups that this process is in: shown to containers read-only, and emptied of what engines leave there.
+"""The cgroups that this process is in: shown to containers, to read, and rid of what engines leave there.
 
 A container sees its own part of each hierarchy, as in Docker, because programs read their limits there, and
 nothing beside it. runc makes a cgroup for each container, and leaves it behind when it is killed.
@@ -42,7 +42,7 @@ def own(proc: Path = _PROC) -> list[Cgroup]:
     with suppress(OSError):
         for line in (proc / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             before, _, after = line.partition(" - ")
-            kind, _, options = (after.split(" ") + ["", ""])[:3]
+            kind, _, options = [*after.split(" "), "", ""][:3]
             root, point = map(plain, before.split(" ")[3:5])
             if kind not in {"cgroup", "cgroup2"} or not Path(point).is_relative_to(ROOT):
                 continue
@@ -71,7 +71,8 @@ def remove(folder: Path) -> bool:
     except (OSError, ValueError):
         return True
     deadline = time.monotonic() + _EMPTY_SECONDS
-    return all([_gone(path, deadline) for path in noted])
+    left = [path for path in noted if not _gone(path, deadline)]
+    return not left
 
 
 def _gone(path: Path, deadline: float) -> bool:
@@ -96,7 +97,7 @@ def _paths(proc: Path) -> list[tuple[frozenset[str], str]]:
     found = []
     with suppress(OSError):
         for line in (proc / "cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-            _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+            _, controllers, path = [*line.split(":", 2), "", ""][:3]
             found.append((frozenset(filter(None, controllers.split(","))), path))
     return found
 

@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import devices, engines, join, rights
-from cog_nix_hooks.bundle.layers import lock, private, remove
+from cog_nix_hooks.bundle import cgroups, devices, engines, join, rights
+from cog_nix_hooks.bundle.folders import owned
+from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected, resize
 
@@ -53,7 +54,6 @@ def start_container(
     """
     gpus = devices.find(request.gpus, engine.path)
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
-    folder = store.root / "containers" / name
     with ExitStack() as stack:
         # First of all: as long as this is held, no layer is removed.
         stack.enter_context(lock(store.root / "containers.lock", fcntl.LOCK_SH))
@@ -62,12 +62,10 @@ def start_container(
             raise RuntimeFailure(
                 f"There is no image {request.image}.", hint=f"Build it:  cog-nix build -t {request.image}"
             )
-        sweep(folder.parent)
-        private(folder)
-        stack.callback(remove, folder)
-        stack.enter_context(lock(folder / "owner.lock", fcntl.LOCK_EX))
+        folder = stack.enter_context(owned(store.root / "containers", name))
         layers = [store.layers.folder(diff_id) for diff_id in image.diff_ids]
         process = describe(image, request, layers, name)
+        cgroups.record(folder, name)
         command = [
             *join.prepare(folder, layers, way, engine.isolation),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
@@ -89,17 +87,6 @@ def start_container(
             )
         return BundleContainer(running, process, connection, programs, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
-
-
-def sweep(containers: Path) -> None:
-    """Remove what containers left whose owners were killed."""
-    if not containers.is_dir():
-        return
-    for folder in containers.iterdir():
-        if (folder / "owner.lock").exists():
-            with lock(folder / "owner.lock", fcntl.LOCK_EX, wait=False) as ownerless:
-                if ownerless:
-                    remove(folder)
 
 
 class BundleContainer:

@@ -7,15 +7,16 @@ are gone, whoever ended it.
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.bundle import rights, sysfs
+from cog_nix_hooks.bundle.folders import owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
 
@@ -42,6 +43,8 @@ _SCRIPTS = {
     f'{_AFTER}set +e; "$@"; exit $?',
     "copy": f'{_BEFORE}{_AFTER}exec "$@"',
 }
+_STILL_OWNED = '[ "$PPID" = "$0" ] && exec "$@"'
+"""Who died before setpriv(1) asked for a signal at its death never sends one."""
 _LAYERS = "l"
 """A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
 
@@ -62,8 +65,8 @@ class Isolation:
         The process ids' namespace is there for its end: whoever kills ``unshare`` kills all that run in it. A
         plain user is root in there, and root of nothing else.
         """
-        command = [self.setpriv, "--pdeathsig", "KILL", self.unshare, "--mount", "--pid", "--fork"]
-        command.append("--kill-child")
+        command = [self.setpriv, "--pdeathsig", "KILL", "sh", "-c", _STILL_OWNED, str(os.getpid())]
+        command += [self.unshare, "--mount", "--pid", "--fork", "--kill-child"]
         return command if rights.mounts_as_root() else [*command, "--user", "--map-root-user"]
 
 
@@ -92,8 +95,7 @@ def choose(folder: Path, isolation: Isolation) -> str:
     for way in ("overlay", "fuse"):
         if way == "fuse" and not program("fuse-overlayfs"):
             continue
-        trial = Path(tempfile.mkdtemp(prefix=".trial-", dir=folder))
-        try:
+        with owned(folder, f"trial-{os.getpid()}-{secrets.token_hex(4)}") as trial:
             lower = [trial / "a", trial / "b"]
             for one in lower:
                 one.mkdir()
@@ -101,8 +103,6 @@ def choose(folder: Path, isolation: Isolation) -> str:
             tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if tried.returncode == 0:
                 return way
-        finally:
-            remove(trial)
     return "copy"
 
 

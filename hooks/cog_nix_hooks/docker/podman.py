@@ -83,7 +83,13 @@ class PodmanRuntime(DockerRuntime):
 
         devices = self._devices(request.gpus) if request.gpus else None
         address = this_machine(self._engine) if request.reach_host else _GATEWAY
-        return start_container(sdk_client(self.endpoint), request, devices, this_machine=address)
+        return start_container(
+            sdk_client(self.endpoint),
+            request,
+            devices,
+            this_machine=address,
+            socket_path=self.endpoint.socket_path,
+        )
 
     def _devices(self, gpus: str) -> Devices:
         from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs

@@ -125,12 +125,14 @@ class DockerRuntime:
         from cog_nix_hooks.docker.devices import by_name, known_to_docker  # noqa: PLC0415 - as above
 
         try:
-            return start_container(sdk_client(self.endpoint), request)
+            return start_container(sdk_client(self.endpoint), request, socket_path=self.endpoint.socket_path)
         except MissingDeviceDriverError:
             names = known_to_docker(request.gpus or "", self._engine.get("/info"))
             if not names:
                 raise
-        return start_container(sdk_client(self.endpoint), request, by_name(names))
+        return start_container(
+            sdk_client(self.endpoint), request, by_name(names), socket_path=self.endpoint.socket_path
+        )
 
     def start_worker(self, request: WorkerRequest) -> Worker:
         """Start a container that may make namespaces; see :mod:`cog_nix_hooks.docker.worker`."""
