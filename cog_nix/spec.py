@@ -578,7 +578,7 @@ class Spec:
 
         Args:
             name: ``nix`` asks for ``nix``, ``nix-build`` and ``nix-store``, 2.8 or newer; ``container`` asks
-                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``nsenter``, ``setpriv``,
+                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``setpriv``,
                 ``tar`` and ``unshare``.
             context: settings and services.
 

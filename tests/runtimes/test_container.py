@@ -297,3 +297,22 @@ def test_unknown_users(user: str, tmp_path: Path, base: dict[str, bytes]) -> Non
     with pytest.raises(RuntimeFailure, match="nobody-here"):
         runtime.start(ContainerRequest("users"))
     assert containers(runtime) == []
+
+
+def test_a_command_beside_the_main_process_has_its_rights(runtime: BundleRuntime) -> None:
+    with runtime.start(replace(REQUEST, env={"A": "request", "LD_LIBRARY_PATH": "/none"})) as container:
+        assert wait_for(container.logs)
+        text = (
+            'echo "$A $PWD"; cat /proc/self/status; mount -t tmpfs none /src || unshare --user true; exit 3'
+        )
+        status, output = container.run(["sh", "-c", text])
+        shown = dict(line.split(":\t", 1) for line in output.splitlines() if ":\t" in line)
+        assert (status, output.splitlines()[0]) == (3, "request /src")
+        assert {shown[key] for key in ("CapEff", "CapPrm", "CapBnd")} == {CAPABILITIES}
+        assert (shown["Seccomp"], shown["NoNewPrivs"], shown["CapInh"]) == ("2", "1", f"{0:016x}")
+        assert "unshare failed: Operation not permitted" in output
+        assert container.run(["cat", "/proc/1/comm"]) == (0, "sh\n")
+        assert container.run(["no-such-program"]) == (127, "no-such-program: No such file or directory\n")
+        assert container.run(["sh", "-c", "kill -TERM $$"])[0] == 128 + signal.SIGTERM
+    with pytest.raises(RuntimeFailure, match="does not run"):
+        container.run(["true"])

@@ -28,7 +28,7 @@ from cog_nix_hooks.bundle.programs import ENGINES, program
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
 
-_NEEDED = ("setpriv", "unshare", "mount", "tar", "nsenter")
+_NEEDED = ("setpriv", "unshare", "mount", "tar")
 _HIDDEN = ("", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 """What an engine does not see, tried in this order: containers are in no cgroup of their own."""
 _PACKAGES = {"crun": "crun", "runc": "runc", "bwrap": "bubblewrap"}

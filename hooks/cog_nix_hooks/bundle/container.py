@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -15,9 +17,10 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import cgroups, devices, engines, join, rights
+from cog_nix_hooks.bundle import cgroups, devices, engines, enter, join, seccomp
 from cog_nix_hooks.bundle.folders import owned
 from cog_nix_hooks.bundle.layers import lock
+from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected, resize
 
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.choice import Engine
     from cog_nix_hooks.bundle.images import ImageStore
     from cog_nix_hooks.bundle.process import Process
-    from cog_nix_hooks.bundle.programs import Programs
     from cog_nix_hooks.bundle.streams import Connection
 
 _STOP_SECONDS = 3
@@ -37,7 +39,7 @@ _POLL_SECONDS = 0.01
 
 
 def start_container(
-    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str, programs: Programs
+    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str
 ) -> BundleContainer:
     """Start a container.
 
@@ -46,7 +48,6 @@ def start_container(
         request: what to start.
         engine: what runs it.
         way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
-        programs: where ``nsenter`` is.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
@@ -85,7 +86,7 @@ def start_container(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's Ctrl-C is for who watches
             )
-        return BundleContainer(running, process, connection, programs, stack.pop_all())
+        return BundleContainer(running, process, connection, folder, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
@@ -96,7 +97,7 @@ class BundleContainer:
         running: the ``unshare`` around it, with whose end all of it ends.
         process: what runs in it.
         connection: its streams, when they were asked for.
-        programs: where ``nsenter`` is.
+        folder: of the container.
         resources: what to give back when it has ended.
     """
 
@@ -105,14 +106,14 @@ class BundleContainer:
         running: subprocess.Popen[bytes],
         process: Process,
         connection: Connection | None,
-        programs: Programs,
+        folder: Path,
         resources: ExitStack,
     ) -> None:
         self._process = running
         self._port = process.port
         self._env = process.env
         self._connection = connection
-        self._programs = programs
+        self._folder = folder
         self._resources = resources
         self._log = _Log(running.stdout) if running.stdout else None
         self._cleanup = Cleanup(self._remove)
@@ -168,7 +169,7 @@ class BundleContainer:
         return status if status >= 0 else 128 - status
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command beside the main process: with its files, processes and environment, as root.
+        """Run a command beside the main process: with its files, processes, environment and rights, as root.
 
         Returns:
             Its exit status, and what it wrote to stdout and stderr.
@@ -179,14 +180,12 @@ class BundleContainer:
         main = self._main(_START_SECONDS)
         if main is None:
             raise RuntimeFailure("The container's main process does not run.")
-        program = self._programs.path("nsenter")  # the container's PATH is not ours
-        enter = [program, f"--target={main}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
-        if not rights.mounts_as_root():
-            enter += ["--user", "--preserve-credentials"]
+        filtered = self._folder / "entered"
+        has_filter = filtered.exists() or seccomp.write_program(filtered)
+        kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
         done = subprocess.run(
-            [*enter, "--", *command],
-            env=self._env,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", "-S", "-B", enter.__file__, *kept, *command],
+            input=json.dumps(self._env).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

@@ -14,15 +14,25 @@ if TYPE_CHECKING:
 SHARED_MEMORY = 6 << 30
 """Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
-CAPABILITIES = [
-    f"CAP_{name}"
-    for name in (
-        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE"),
-        *("SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
-    )
-]
-"""Docker's default set without ``MKNOD``, for not every engine has a device cgroup here, and without
-``NET_RAW``, for the network that packets would be read from is the machine's."""
+_CAPABILITIES = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "SYS_CHROOT": 18,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+"""By number (linux/capability.h): Docker's default set without ``MKNOD``, for not every engine has a device
+cgroup here, and without ``NET_RAW``, for the network that packets would be read from is the machine's."""
+CAPABILITIES = [f"CAP_{name}" for name in _CAPABILITIES]
+CAPABILITY_MASK = sum(1 << number for number in _CAPABILITIES.values())
+"""As the kernel takes them (capabilities(7))."""
 
 MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),

@@ -41,7 +41,7 @@ _NIX = (
 )
 _PROGRAMS: Mapping[str, Mapping[str, str]] = {
     "nix": {**dict.fromkeys(_NIX, "nix"), "bash-static": "bash-static"},
-    "container": {name: name for name in ("bwrap", "mount", "nsenter", "setpriv", "tar", "unshare")},
+    "container": {name: name for name in ("bwrap", "mount", "setpriv", "tar", "unshare")},
 }
 """The file that each program is in."""
 _SHELL = "bash-static"
