@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Self
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
 from cog_nix_hooks.bundle import cgroups, devices, engines, enter, join, seccomp
-from cog_nix_hooks.bundle.folders import owned
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
@@ -54,7 +53,7 @@ def start_container(
         RuntimeFailure: it cannot be started.
     """
     gpus = devices.find(request.gpus, engine.path)
-    name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
+    name = new_name()
     with ExitStack() as stack:
         # First of all: as long as this is held, no layer is removed.
         stack.enter_context(lock(store.root / "containers.lock", fcntl.LOCK_SH))

@@ -8,6 +8,8 @@ what the container wrote, and a cgroup where the engine made one: the next conta
 from __future__ import annotations
 
 import fcntl
+import os
+import secrets
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
 
 _LOCK = "owner.lock"
 _MAKING = "containers.making.lock"
+_OURS = "cog-nix-"
+"""Begins the name of each container, and with that of its folder."""
 _LEFT = ".left-"
 """Begins the name of a folder that has no owner any more."""
+
+
+def new_name(kind: str = "") -> str:
+    """Return a name for a container of this process; ``kind`` is a word in it."""
+    return f"{_OURS}{kind and f'{kind}-'}{os.getpid()}-{secrets.token_hex(4)}"
 
 
 @contextmanager
@@ -30,7 +39,7 @@ def owned(containers: Path, name: str) -> Iterator[Path]:
 
     Args:
         containers: the folder of all of them.
-        name: of the container.
+        name: of the container (:func:`new_name`).
     """
     with ExitStack() as stack:
         private(containers)
@@ -49,7 +58,7 @@ def owned(containers: Path, name: str) -> Iterator[Path]:
 
 
 def _is_ownerless(folder: Path) -> bool:
-    if folder.name.startswith(_LEFT) or not folder.is_dir():
+    if not folder.name.startswith(_OURS):
         return False
     if not (folder / _LOCK).exists():
         return True

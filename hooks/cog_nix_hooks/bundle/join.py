@@ -7,7 +7,6 @@ are gone, whoever ended it.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.bundle import rights, sysfs
-from cog_nix_hooks.bundle.folders import owned
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
 
@@ -95,7 +94,7 @@ def choose(folder: Path, isolation: Isolation) -> str:
     for way in ("overlay", "fuse"):
         if way == "fuse" and not program("fuse-overlayfs"):
             continue
-        with owned(folder, f"trial-{os.getpid()}-{secrets.token_hex(4)}") as trial:
+        with owned(folder, new_name("trial")) as trial:
             lower = [trial / "a", trial / "b"]
             for one in lower:
                 one.mkdir()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import subprocess
 from typing import TYPE_CHECKING
 
 from cog_nix.elf import nothing
 from cog_nix_hooks.bundle import cgroups, engines, join
-from cog_nix_hooks.bundle.folders import owned
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.process import Process
 from cog_nix_hooks.bundle.users import User
 
@@ -30,7 +28,7 @@ def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
         isolation: what it is started in.
         containers: folder that containers are made in.
     """
-    name = f"trial-{os.getpid()}-{secrets.token_hex(4)}"
+    name = new_name("trial")
     with owned(containers, name) as folder:
         cgroups.record(folder, name)
         command = join.prepare(folder, [], "copy", isolation)
