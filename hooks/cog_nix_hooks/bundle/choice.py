@@ -165,12 +165,25 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
     for hidden in _HIDDEN:
         if hidden and not Path(hidden).is_dir():
             continue
-        tried = replace(isolation, hidden=hidden)
+        tried = replace(isolation, hidden=hidden, guarded=_exposed(path))
         why = trial.why_not(path, tried, containers)
         if why is None:
             return Engine(path, tried)
         said = said or why
     return Refuses(path, said)
+
+
+def _exposed(path: str) -> str:
+    """Return the folder of what a container may get hold of as its ``/proc/self/exe``; "": nothing.
+
+    crun and runc run as copies of themselves, so that no container can write to their programs by that link.
+    bubblewrap does not. What cog-nix brings is started by a launcher, through a dynamic loader of its own.
+    """
+    program = Path(path).resolve()
+    if program.name != "bwrap":
+        return ""
+    brought = program.parents[1]
+    return str(brought if (brought / "programs").is_dir() else program.parent)
 
 
 def _circumstances(named: str | None) -> str:

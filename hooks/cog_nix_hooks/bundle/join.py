@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import rights, sysfs
+from cog_nix_hooks.bundle import fstab, rights, sysfs
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
@@ -29,10 +29,12 @@ shift 4
 "$mount" -t proc proc /proc
 cd "$folder"
 """
+_GUARD = "guard.fstab"
 _AFTER = f"""
 {sysfs.SCRIPT}[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
 # Devices that an image brings, or that root makes, are files and open nothing.
 "$mount" --bind -o nodev rootfs rootfs
+[ ! -s {_GUARD} ] || "$mount" --all --fstab {_GUARD}
 """
 _SCRIPTS = {
     "overlay": f'{_BEFORE}"$mount" -t overlay overlay -o "userxattr,$options" rootfs{_AFTER}exec "$@"',
@@ -57,6 +59,8 @@ class Isolation:
     mount: str = "mount"
     hidden: str = ""
     """A folder that is empty for them; none when empty."""
+    guarded: str = ""
+    """A folder that is read-only for them; none when empty."""
 
     def command(self) -> list[str]:
         """Return the command that starts another in namespaces of its own, and ends with this process.
@@ -122,6 +126,7 @@ def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation
     for index, layer in enumerate(layers):
         (folder / _LAYERS / str(index)).symlink_to(layer)
     sysfs.prepare(folder)
+    fstab.write(folder / _GUARD, [fstab.read_only(Path(isolation.guarded))] if isolation.guarded else [])
     if way == "copy":
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))

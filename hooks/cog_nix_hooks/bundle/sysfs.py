@@ -13,7 +13,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from cog_nix_hooks.bundle import cgroups
+from cog_nix_hooks.bundle import cgroups, fstab
 
 SYS = "sys"
 CGROUPS = "cgroup"
@@ -42,13 +42,13 @@ def prepare(folder: Path) -> None:
     (folder / CGROUPS).mkdir()
     lines = [_line("tmpfs", folder / SYS / point, "tmpfs", "size=4k,mode=755") for point in _to_cover()]
     lines += [_line(folder / SYS / point, folder / SYS / point, "none", "bind") for point in _to_keep()]
-    _write(folder / f"{SYS}.fstab", lines)
+    fstab.write(folder / f"{SYS}.fstab", lines)
     lines = []
     for one in cgroups.own():
         (folder / CGROUPS / one.name).mkdir(parents=True, exist_ok=True)
         lines.append(_line(one.folder, folder / CGROUPS / one.name, "none", "bind"))
     _link(folder / CGROUPS)
-    _write(folder / f"{CGROUPS}.fstab", lines)
+    fstab.write(folder / f"{CGROUPS}.fstab", lines)
 
 
 def _link(folder: Path) -> None:
@@ -81,14 +81,4 @@ def _is_below(point: str, others: list[str]) -> bool:
 
 
 def _line(source: str | Path, target: Path, kind: str, options: str) -> str:
-    """Return a line of an fstab(5)."""
-    words = (str(source), str(target), kind, f"{options},{FLAGS}")
-    return " ".join([*map(_escaped, words), "0", "0"])
-
-
-def _escaped(word: str) -> str:
-    return "".join(f"\\{ord(one):03o}" if one in " \t\n\\#" else one for one in word)
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
+    return fstab.line(source, target, kind, f"{options},{FLAGS}")
