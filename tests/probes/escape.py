@@ -5,7 +5,7 @@ a setup script, a maintainer script, a shell command, a model::
 
     python escape.py '{"file": "/etc/canary", "abstract": "name", "port": 1234, …}' [PROBE …]
 
-Nothing is harmed where a probe succeeds: settings are opened for writing and not written (or get the value that
+A probe whose facts are not given is left out. Nothing is harmed where a probe succeeds: settings are opened for writing and not written (or get the value that
 they have), devices and processes are opened and left alone, signals are number 0. Each probe runs in a process
 of its own, which may take :data:`SECONDS`.
 
@@ -31,6 +31,9 @@ import time
 SECONDS = 30
 DEVICES = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
 """What Docker's containers have (OCI runtime specification, "Default Devices")."""
+DOCKERS = 0xA80425FB
+"""Capabilities of Docker's containers: CHOWN, DAC_OVERRIDE, FSETID, FOWNER, MKNOD, NET_RAW, SETGID, SETUID,
+SETFCAP, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, KILL and AUDIT_WRITE."""
 OPENED = 12
 """How many of a probe's findings are told."""
 
@@ -76,6 +79,12 @@ def opened(path, flags=os.O_WRONLY):
     return path
 
 
+def not_null(path):
+    """See that a file is not hidden behind /dev/null."""
+    if os.stat(path).st_rdev == os.makedev(1, 3):
+        raise Refused("hidden")
+
+
 def any_of(attempts):
     """Return the details of those that worked; raise the last error when none did."""
     worked, reason = [], Refused("nothing there to try")
@@ -117,11 +126,14 @@ def parent_of(pid):
 
 def strangers():
     """Processes that neither are this one's ancestors up to the probes' program nor come from it."""
-    mine = {os.getpid(), FIRST}
-    found = []
+    mine, found = {os.getpid()}, []
+    ancestor = FIRST
+    while ancestor:
+        mine.add(ancestor)
+        ancestor = parent_of(ancestor)
     for pid in pids():
         try:
-            if pid not in mine and parent_of(pid) not in mine:
+            if pid not in mine and parent_of(pid) not in (FIRST, os.getpid()):
                 found.append(pid)
         except (OSError, ValueError):
             pass
@@ -144,11 +156,14 @@ def in_child(action, seconds=SECONDS):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        os.setpgid(0, 0)  # what it starts ends with it
         os.close(reading)
         try:
             told = ["worked", action()]
         except OSError as error:
             told = ["refused", "%s (%s)" % (error.strerror, errno.errorcode.get(error.errno, error.errno))]
+        except KeyError as error:
+            told = ["untold", str(error)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the probe did not work
             told = ["refused", "%s: %s" % (type(error).__name__, error)]
         os.write(writing, json.dumps(told).encode())
@@ -162,14 +177,18 @@ def in_child(action, seconds=SECONDS):
         if not chunk:
             break
     os.close(reading)
-    if not ready:
-        os.kill(child, signal.SIGKILL)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        pass  # it has ended, and so has all else
     status = os.waitpid(child, 0)[1]
     if not text:
         raise Refused("took too long" if not ready else "ended with %d" % status)
     word, detail = json.loads(text)
     if word == "refused":
         raise Refused(detail)
+    if word == "untold":
+        raise KeyError(detail)
     return detail
 
 
@@ -227,6 +246,7 @@ def read_masked():
             if not os.listdir(path):
                 raise Refused("empty")
             return path
+        not_null(path)
         with open(path, "rb", buffering=0) as stream:
             if not stream.read(1):
                 raise Refused("empty")
@@ -239,7 +259,11 @@ def read_masked():
 
 @probe
 def read_kernel_log():
-    return any_of([("/proc/kmsg", lambda: opened("/proc/kmsg", os.O_RDONLY)), ("/dev/kmsg", lambda: opened("/dev/kmsg", os.O_RDWR)),
+    def read(path):
+        not_null(path)
+        return opened(path, os.O_RDONLY)
+
+    return any_of([("/proc/kmsg", lambda: read("/proc/kmsg")), ("/dev/kmsg", lambda: opened("/dev/kmsg", os.O_RDWR)),
                    ("syslog", lambda: syscall(103, 10, 0, 0))])
 
 
@@ -523,7 +547,7 @@ def signal_machine():
     pid = FACTS["pid"]
     os.kill(pid, 0)
     with open("/proc/%d/cmdline" % pid, "rb") as stream:
-        if FACTS["pid_says"].encode() not in stream.read():
+        if not stream.read().startswith(FACTS["pid_says"].encode()):
             raise Refused("another process has that number here")
     return pid
 
@@ -633,7 +657,7 @@ CALLS = {
     "open_by_handle_at": (304, -1, 0, 0), "open_tree": (428, -1, 0, 0), "perf_event_open": (298, 0, 0, -1, -1, 0), "pivot_root": (155, 0, 0),
     "quotactl": (179, 0, 0, 0, 0), "reboot": (169, 0, 0, 0, 0), "request_key": (249, 0, 0, 0, 0), "setdomainname": (171, 0, -1),
     "sethostname": (170, 0, -1), "setns": (308, -1, 0), "settimeofday": (164, -1, 0), "swapoff": (168, 0), "swapon": (167, 0, 0),
-    "umount2": (166, 0, 0), "unshare": (272, 0x1), "userfaultfd": (323, 0), "vhangup": (153,),
+    "umount2": (166, 0, 0), "unshare": (272, NEWUTS), "userfaultfd": (323, 0), "vhangup": (153,),
 }  # fmt: skip
 """By name, number and arguments that are wrong: what is allowed complains about them (EINVAL, EFAULT, EBADF)."""
 
@@ -678,7 +702,8 @@ def old_calls():
 
 @probe
 def hold_capabilities():
-    held = [key for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh") if int(STATE[key], 16)]
+    """More than Docker's containers do."""
+    held = [key for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh") if int(STATE[key], 16) & ~DOCKERS]
     if not held:
         raise Refused("none")
     return ["%s %s" % (key, STATE[key]) for key in held]
@@ -742,6 +767,8 @@ def main(arguments):
     for name in arguments[1:] or PROBES:
         try:
             worked[name] = shortened(in_child(PROBES[name]))
+        except KeyError:
+            continue  # the facts do not tell what it needs
         except Exception as error:  # noqa: BLE001 - no probe may keep the others from running
             refused[name] = str(error)
     print("ESCAPE " + json.dumps({"worked": worked, "refused": refused, "state": STATE}, sort_keys=True), flush=True)

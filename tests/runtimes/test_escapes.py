@@ -40,7 +40,7 @@ ABSTRACT = f"cog-nix-escape-{os.getpid()}"
 ALLOWED = {
     "fork_without_end",  # no limits, as in Docker
     "dump_core",
-    "hold_capabilities",
+    "hold_capabilities",  # bubblewrap's bounding set, which no_new_privs makes void
     "open_proc",  # files that nothing can be written to, though root can open them
     *("reach_network", "reach_abstract_socket", "see_abstract_sockets", "see_interfaces"),
     "call_kernel",  # clock_adjtime, to read
@@ -175,7 +175,7 @@ def place(readable_python: str) -> Iterator[Place]:
         abstract.listen(64)
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         facts = {"file": str(canary), "abstract": ABSTRACT, "port": server.getsockname()[1], "processes": 8}
-        facts |= {"pid": os.getpid(), "pid_says": "pytest"}
+        facts |= {"pid": os.getpid(), "pid_says": Path("/proc/self/cmdline").read_text().split("\0")[0]}
         yield Place(folder, image.program, json.dumps(facts))
 
 
