@@ -418,11 +418,7 @@ class WorkerRuntime(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """An image that a runtime holds under a name, and how to find out later whether it still does.
-
-    A runtime may have a method ``held(reference) -> Held | None``; a build of an unchanged project need not
-    load the runtime then.
-    """
+    """An image that a runtime holds under a name, and how to find out later whether it still does."""
 
     id: str
     """The image's, as the runtime tells it."""
@@ -436,12 +432,24 @@ class Held:
     """Paths that have to be there."""
 
 
-class Runtime(Protocol):
-    """Something that holds images and runs them.
+@runtime_checkable
+class RememberedRuntime(Protocol):
+    """What a runtime can do as well that need not be loaded to find out whether it still holds an image."""
 
-    A runtime that may answer where it can start nothing has a method ``why_no_containers() -> str | None``,
-    which tries; it is asked before ``auto`` takes the runtime.
-    """
+    def held(self, reference: str) -> Held | None:
+        """Return how to find out; None where only the runtime can tell, or there is no such image."""
+
+
+@runtime_checkable
+class TriedRuntime(Protocol):
+    """What a runtime can do as well that may answer where it can start nothing."""
+
+    def why_no_containers(self) -> str | None:
+        """Try, before ``auto`` takes the runtime; return None when containers start, otherwise why not."""
+
+
+class Runtime(Protocol):
+    """Something that holds images and runs them."""
 
     name: str
     """As ``--runtime`` takes it: ``docker``."""

@@ -250,10 +250,13 @@ def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[
     reporter.info(
         f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
     )
-    tell = getattr(runtime, "held", None) if is_first_choice(runtime) else None
 
     def ask() -> Held | None:
-        held: Held | None = tell(with_tag(built.tag)) if tell else None
+        from cog_nix.spec import RememberedRuntime  # noqa: PLC0415 - a faster --help
+
+        if not (is_first_choice(runtime) and isinstance(runtime, RememberedRuntime)):
+            return None
+        held = runtime.held(with_tag(built.tag))
         return held if held and held.id == loaded else None
 
     return ask
