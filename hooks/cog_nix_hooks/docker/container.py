@@ -73,7 +73,9 @@ def start_container(
         if socket_path:
             with suppress(OSError):  # no more processes: then the next command removes what is left
                 cleanup.watcher = _watcher(socket_path, name)
+        cleanup.tell(watcher.MAKING)
         _create(client, name, request, devices, this_machine)
+        cleanup.tell(watcher.MADE)
         _place(client, name, devices)
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
@@ -225,7 +227,7 @@ class _Cleanup:
             if self.attachment:  # first: a daemon may wait for streams that nobody reads any more
                 self.attachment.close()
             self._remove(before_removal)
-            self._dismiss(b"removed")
+            self.tell(watcher.REMOVED)
         finally:
             self._dismiss()
             self._client.close()
@@ -244,15 +246,19 @@ class _Cleanup:
         with suppress(docker.errors.NotFound):
             self._client.remove_container(self.name, force=True, v=True)
 
-    def _dismiss(self, word: bytes = b"") -> None:
-        """Tell the watcher that there is nothing left to do; without a word it goes on by itself."""
-        watcher, self.watcher = self.watcher, None
-        if watcher is None or watcher.stdin is None:
-            return
-        with suppress(BrokenPipeError), watcher.stdin:
-            watcher.stdin.write(word)
-        if word:
-            watcher.wait()
+    def tell(self, how_far: bytes) -> None:
+        """Tell the watcher how far this is."""
+        if self.watcher and self.watcher.stdin:
+            with suppress(BrokenPipeError):
+                self.watcher.stdin.write(how_far)
+
+    def _dismiss(self) -> None:
+        """Let the watcher go; where the container could not be removed, it tries for a while."""
+        if self.watcher and self.watcher.stdin:
+            self.watcher.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self.watcher.wait(1)
+            self.watcher = None
 
     def _set_interrupt(self, handler: Any) -> Any:
         if threading.current_thread() is not threading.main_thread() or handler is None:
@@ -264,6 +270,7 @@ def _watcher(socket_path: str, name: str) -> subprocess.Popen[bytes]:
     """Start what removes a container when this process is killed; before the container is made."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", watcher.__file__, socket_path, name],
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
