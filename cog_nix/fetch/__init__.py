@@ -44,8 +44,8 @@ class CachingFetcher:
     Args:
         cache_dir: folder that all projects share; made when needed.
         reporter: shows one bar for all files.
-        credentials: URLs with user and password, whose credentials are used for their hosts; a function that
-            returns them is asked when the first thing has to be fetched.
+        credentials: URLs with user and password, whose credentials are used for their origins; a function
+            that returns them is asked when the first thing has to be fetched.
         root: the project's folder, which artifacts with a relative URL (``./dist/mine-1.0.tar.gz``) are in.
         policy: how often to try.
     """
@@ -169,10 +169,10 @@ class CachingFetcher:
         return Transport(self._credentials)
 
     @cached_property
-    def _credentials(self) -> dict[str, urls.Credentials]:
+    def _credentials(self) -> dict[urls.Origin, urls.Credentials]:
         named = self._named() if callable(self._named) else self._named
-        known = {urls.host_of(url): urls.credentials_in(url) for url in named}
-        return {host: pair for host, pair in known.items() if pair}
+        known = {urls.origin(url): urls.credentials_in(url) for url in named}
+        return {origin: pair for origin, pair in known.items() if pair}
 
 
 def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # noqa: B008 - frozen

@@ -63,13 +63,13 @@ def public(repository: str) -> str:
     return plain
 
 
-def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Credentials]) -> None:
+def write_archive(url: str, sink: BinaryIO, credentials: Mapping[urls.Origin, urls.Credentials]) -> None:
     """Write the archive of a commit.
 
     Args:
         url: ``git+https://host/repository@COMMIT``.
         sink: open for writing.
-        credentials: user and password by host; those of git's own helpers and of ``.netrc`` count anyway.
+        credentials: user and password by origin; those of git's own helpers and of ``.netrc`` count anyway.
 
     Raises:
         FetchError: git is missing, the repository cannot be read, or it has no such commit.
@@ -85,7 +85,7 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Crede
 
 class _Checkout:
     def __init__(
-        self, folder: Path, repository: str, commit: str, credentials: Mapping[str, urls.Credentials]
+        self, folder: Path, repository: str, commit: str, credentials: Mapping[urls.Origin, urls.Credentials]
     ) -> None:
         self.folder = folder
         self.repository = public(repository)
@@ -94,7 +94,7 @@ class _Checkout:
         self._env = {name: value for name, value in os.environ.items() if name not in _HERE}
         self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
         host = urls.host_of(repository)
-        known = urls.credentials_in(repository) or credentials.get(host)
+        known = urls.credentials_in(repository) or credentials.get(urls.origin(repository))
         if known and urlsplit(repository).scheme in {"http", "https"}:
             self._use(host, known)
 

@@ -5,19 +5,16 @@ A failure is either :class:`TransientError`, worth another try, or a :class:`Fet
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from cog_nix import __version__
-from cog_nix.certificate import BUNDLES
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
+from cog_nix.fetch.client import new_client
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator, Mapping
 
     import httpx
@@ -58,10 +55,10 @@ class Transport:
     """Opens URLs over one pool of connections; use it as a context manager.
 
     Args:
-        credentials: user and password by host (with the port when the URL names one).
+        credentials: user and password by origin (:func:`cog_nix.fetch.urls.origin`).
     """
 
-    credentials: Mapping[str, urls.Credentials] = field(default_factory=dict)
+    credentials: Mapping[urls.Origin, urls.Credentials] = field(default_factory=dict)
     _client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -75,7 +72,12 @@ class Transport:
     def prepare(self) -> None:
         """Make the client now, so that threads need not agree on who does."""
         if self._client is None:
-            self._client = _new_client()
+            self._client = new_client(
+                timeout=30,
+                connections=16,
+                # Bytes must come as they are stored: their hash is what is checked.
+                headers={"Accept-Encoding": "identity"},
+            )
 
     @contextmanager
     def open(
@@ -111,9 +113,9 @@ class Transport:
 
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
-        host = urls.host_of(url)
-        hostname = urlsplit(url).hostname or ""
-        auth = urls.credentials_in(url) or self.credentials.get(host) or urls.netrc_credentials(hostname)
+        auth = (
+            urls.credentials_in(url) or self.credentials.get(urls.origin(url)) or urls.netrc_credentials(url)
+        )
         try:
             with self._client.stream(
                 method, urls.without_credentials(url), headers=headers, auth=auth
@@ -129,52 +131,6 @@ class Transport:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise _untrusted(url, error) from error
             raise TransientError(_reason(error)) from error
-
-
-def _new_client() -> httpx.Client:
-    import httpx  # noqa: PLC0415 - see above
-
-    try:
-        return httpx.Client(
-            verify=tls_context(),
-            follow_redirects=True,
-            timeout=httpx.Timeout(30, connect=15),
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            # Bytes must come as they are stored: their hash is what is checked.
-            headers={"User-Agent": f"cog-nix/{__version__}", "Accept-Encoding": "identity"},
-        )
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise FetchError(
-            f"cannot use the configured proxy: {error}",
-            hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
-        ) from error
-
-
-def tls_context() -> ssl.SSLContext:
-    """Return whom to trust: the first of :data:`BUNDLES` that is set, otherwise the system and certifi.
-
-    Raises:
-        FetchError: the named file cannot be read.
-    """
-    import ssl  # noqa: PLC0415 - only downloads need it
-
-    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
-    if variable is None:
-        import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
-
-        context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
-        return context
-    path = os.environ[variable]
-    try:
-        if os.path.isdir(path):  # noqa: PTH112 - requests allows a folder in REQUESTS_CA_BUNDLE
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise FetchError(
-            f"cannot read the certificate authorities in {path} ({variable}): {error.strerror or error}",
-            hint=f"Point {variable} at a file of PEM certificates, or unset it.",
-        ) from error
 
 
 def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]) -> None:

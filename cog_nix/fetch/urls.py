@@ -8,6 +8,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 Credentials = tuple[str, str]
 """User and password."""
+Origin = tuple[str, str, int]
+"""Scheme, host in lower case, port."""
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def filename_of(url: str) -> str:
@@ -19,6 +23,25 @@ def host_of(url: str) -> str:
     """Return the host, with the port when it is named."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2]
+
+
+def origin(url: str) -> Origin:
+    """Return what credentials are bound to (RFC 6454, section 4); unreadable URLs share none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return "", url, 0
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without port and brackets, is this machine itself."""
+    from ipaddress import ip_address  # noqa: PLC0415 - only downloads need it
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def without_credentials(url: str) -> str:
@@ -36,13 +59,20 @@ def credentials_in(url: str) -> Credentials | None:
     return unquote(user), unquote(password)
 
 
-def netrc_credentials(host: str) -> Credentials | None:
-    """Return what ``$NETRC`` or ``~/.netrc`` holds for a host, or None."""
+def netrc_credentials(url: str) -> Credentials | None:
+    """Return what ``$NETRC`` or ``~/.netrc`` holds for the host of a URL, or None.
+
+    Nothing for a URL without TLS that leads to another machine. An entry ``default`` counts for no host: a
+    lock or an index may name any.
+    """
+    scheme, host, _ = origin(url)
+    if scheme != "https" and not is_loopback(host):
+        return None
     import netrc  # noqa: PLC0415 - only downloads need it
 
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
-        found = netrc.netrc(path).authenticators(host)
+        found = netrc.netrc(path).hosts.get(host)
     except (OSError, netrc.NetrcParseError):
         return None  # as curl and pip do: an unusable netrc is no netrc
     return (found[0], found[2] or "") if found else None

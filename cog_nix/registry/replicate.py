@@ -73,7 +73,8 @@ def _ask(method: str, url: str, base: str, form: dict[str, str] | None = None) -
 
     try:
         with new_client() as client:
-            return client.request(method, url, data=form)
+            # A redirect would take the form, and the token in it, along.
+            return client.request(method, url, data=form, follow_redirects=form is None)
     except httpx.HTTPError as error:
         raise RegistryError(
             f"failed to log in to {base}: {error}", hint="Check that it can be reached from here."
