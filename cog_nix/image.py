@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from cog_nix.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MARK = "\n__IMAGE__\n"
+_MARK = b"\n__IMAGE__\n"
+_SCRIPT = 1 << 12
+"""Bytes that stand before the mark, at most."""
+_LARGEST = 8 << 20
+"""Bytes of an executable: one of 1000 packages has 0.3 MB."""
 _PREFIX = "cog-"
 _NAME_LENGTH = 30 - len(_PREFIX)
 
@@ -116,14 +121,48 @@ class ImageDescription:
             ImageError: the file is no such executable.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8").partition(_MARK)[2])
+            data = json.loads(_description(path))
             layers = tuple(map(_layer, data["layers"]))
             config = data["config"]
             text = config.encode()
             digest = hashlib.sha256(text).hexdigest()
             return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"], text)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
+
+
+def _description(path: Path) -> bytes:
+    """Return what stands behind the mark; nothing large is read for it, nor what could make us wait."""
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise ValueError("no such executable")
+    with path.open("rb") as stream:
+        start = stream.read(_SCRIPT)
+        return start.partition(_MARK)[2] + stream.read() if _MARK in start else b""
+
+
+def store_of(path: Path) -> Path | None:
+    """Return the Nix store that a path is directly in, None for other places.
+
+    A store is a folder ``nix/store`` with the database of its paths beside it (Nix manual, "Local Store");
+    what is in it belongs to root or to this user, and is read-only.
+
+    Args:
+        path: without links.
+    """
+    store = path.parent
+    try:
+        place, status = store.lstat(), path.lstat()
+        known = (store.parent / "var/nix/db").is_dir()
+    except OSError:
+        return None
+    owners = {0, os.geteuid()}
+    ours = place.st_uid in owners and status.st_uid in owners and not status.st_mode & 0o222
+    return store if known and ours and store.parts[-2:] == ("nix", "store") and _is_named(path.name) else None
+
+
+def _is_named(name: str) -> bool:
+    """Whether a file is named as store paths are (Nix manual, "Store Path")."""
+    return bool(re.fullmatch(r"[0-9a-z]{32}-[0-9A-Za-z+._?=-]+", name))
 
 
 def unreadable(program: Path, said: str) -> ImageError:
@@ -139,6 +178,8 @@ def unreadable(program: Path, said: str) -> ImageError:
 
 def _layer(data: dict[str, Any]) -> LayerDescription:
     parts = tuple(Part(part["path"], part["offset"], part["size"]) for part in data["parts"])
+    if any(not one.path.startswith("/nix/store/") or ".." in one.path.split("/") for one in parts):
+        raise ValueError("a layer lies outside of the store")
     return LayerDescription(data["name"], data["diff_id"], data["size"], parts)
 
 
