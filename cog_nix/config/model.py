@@ -131,6 +131,10 @@ class DebianSettings:
     """Override of the base suite that follows the interpreter."""
     cog_base: bool | None = None
     """Whether Cog's base image's packages come (:mod:`cog_nix.lock.cog_base`); None: as the lock has it."""
+    additions: tuple[str, ...] = ("updates", "security")
+    """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
+    check_valid_until: bool = True
+    """Whether a Release file that has expired is refused, as apt's ``Check-Valid-Until``."""
 
 
 @dataclass(frozen=True)

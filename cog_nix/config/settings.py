@@ -137,6 +137,16 @@ def _flag(value: Any) -> tuple[Any, str]:
     return value, "" if isinstance(value, bool) else "true or false"
 
 
+def _additions(value: Any) -> tuple[Any, str]:
+    known = DebianSettings.additions
+    ok = isinstance(value, list) and all(one in known for one in value)
+    return (
+        (tuple(one for one in known if one in value), "")
+        if ok
+        else (value, f"a list of {' and '.join(known)}")
+    )
+
+
 def _references(value: Any) -> tuple[Any, str]:
     if not _is_names(value):
         return value, "a list of Nix files and flake references"
@@ -164,6 +174,8 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "security_mirror": _url,
     "suite": _suite,
     "cog_base": _switch,
+    "additions": _additions,
+    "check_valid_until": _switch,
     "exclude_newer": _date,
     "no_build_isolation": _packages,
     "build_requires": _requirements,
@@ -179,6 +191,8 @@ _EXAMPLES = {
     "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
     "suite": 'For example: suite = "trixie"',
     "cog_base": "For example: cog_base = true",
+    "additions": 'For example, where a mirror has no security updates: additions = ["updates"]',
+    "check_valid_until": "For example: check_valid_until = false",
     "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
     "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
