@@ -266,7 +266,7 @@ def _of_layers(lock: Lock) -> Iterator[Problem]:
 
 
 def _members(lock: Lock) -> Iterator[str]:
-    """Yield what layers are made of, but for commands' results and what tells the dynamic linker of wheels."""
+    """Yield what layers are made of, but for results of commands and what the dynamic linker is told."""
     yield from ("source", "state:base", "interpreter" if lock.interpreter.artifact else "venv")
     yield from (f"deb:{deb.package}" for deb in lock.installed)
     yield from (f"wheel:{wheel.name}" for wheel in lock.wheels)
