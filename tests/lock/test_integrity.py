@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.config.model import Build, Config, Project, Settings
+from cog_nix.config.model import Build, Config, LayerSettings, Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock import validity
+from cog_nix.lock import layers, validity
 from cog_nix.lock.ensure import Policy, ensure_lock
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.integrity import EditedLockError, digests
@@ -103,8 +103,8 @@ CONFIG = Config(build=Build())
 @pytest.fixture
 def fitting(lock: Callable[..., Lock]) -> Lock:
     """Return a lock that answers a project without commands."""
-    layers = tuple(one for one in lock().layers if one[0] != "run-0")
-    return lock(inputs=digest(CONFIG, Settings()), runs=(), layers=layers)
+    plan = tuple(one for one in lock().layers if one[0] != "run-0")
+    return lock(inputs=digest(CONFIG, Settings()), runs=(), layers=plan)
 
 
 class Resolver:
@@ -323,6 +323,42 @@ def test_what_locks_do_say(lock: Callable[..., Lock], change: Callable[[dict[str
     validity.check(lock_format.load(edited(lock(), change, again=True), "x"), "x")
 
 
+@pytest.mark.parametrize("commands", [0, 2])
+@pytest.mark.parametrize(
+    "groups", [(), ("system",), ("libraries",), ("linked",), ("essential", "system", "linked")]
+)
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_every_plan_of_layers_is_valid(
+    lock: Callable[..., Lock],
+    deb: Callable[..., Deb],
+    commands: int,
+    groups: tuple[str, ...],
+    *,
+    unpacked: bool,
+) -> None:
+    there = {
+        name: (deb(name),) if name in groups else ()
+        for name in ("essential", "system", "libraries", "linked")
+    }
+    python = lock().interpreter
+    if unpacked:
+        python = replace(python, executable="/usr/local/bin/python3.13", artifact=lock().wheels[0].artifact)
+    made = lock(runs=(), interpreter=python, **there)
+    plan = layers.plan(
+        base=made.base,
+        essential=made.essential,
+        python=made.python,
+        system=(*made.system, *made.libraries),
+        wheels=made.wheels,
+        commands=commands,
+        linked=made.linked,
+        unpacked=unpacked,
+        linker=True,
+        settings=LayerSettings(),
+    )
+    validity.check(replace(made, layers=layers.with_links(plan, ["numpy"])), "x")
+
+
 def test_results_belong_to_the_projects_commands(
     project: Project, fitting: Lock, lock: Callable[..., Lock]
 ) -> None:
@@ -349,13 +385,13 @@ def test_looking_costs_little(
         *(f"deb:{one.package}" for one in system),
         *(f"wheel:{one.name}" for one in wheels),
     )
-    layers = (
+    plan = (
         ("base", ("deb:bash", "deb:libc6")),
         ("python", ("deb:python3.13", "state:base", "venv")),
         ("x", members),
     )
     large = replace(
-        lock(runs=(), libraries=(), links=(), layers=(*layers, ("source", ("source",)))),
+        lock(runs=(), libraries=(), links=(), layers=(*plan, ("source", ("source",)))),
         system=system,
         wheels=wheels,
     )
