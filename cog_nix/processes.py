@@ -5,13 +5,17 @@ Commands are lists, never shell lines. Whatever looks like a credential is left 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from cog_nix import warden
 from cog_nix.errors import CogNixError
 
 if TYPE_CHECKING:
@@ -103,14 +107,14 @@ def run(
 def start_process(
     arguments: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.Popen[str]:
-    """Start a command whose streams are pipes, for :func:`run` to go on with.
+    """Start a command whose streams are pipes, for :func:`run` to go on with; it ends when we do.
 
     Raises:
         OSError: the program is missing.
     """
     return subprocess.Popen(
         arguments,
-        env=None if env is None else dict(env),
+        env=warden.environment(env),
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -118,6 +122,24 @@ def start_process(
         text=True,
         encoding="utf-8",
         errors="replace",
+    )
+
+
+def spawn(
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command with streams of one's own (as of :class:`subprocess.Popen`); it ends when we do.
+
+    Raises:
+        OSError: the program is missing.
+    """
+    return subprocess.Popen(
+        arguments, env=warden.environment(), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr
     )
 
 
@@ -159,8 +181,13 @@ def _converse(
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Let a program that is not needed any more put its things in order; end it when it takes too long."""
-    process.terminate()
+    """Let a program that is not needed any more put its things in order, and all that it has started.
+
+    It is ended when it takes too long.
+    """
+    for pid in list(warden.family(process.pid)) if process.poll() is None else ():
+        with suppress(ProcessLookupError, PermissionError):  # it has ended, or is a builder's
+            os.kill(pid, signal.SIGTERM)
     try:
         process.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:

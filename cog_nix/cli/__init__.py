@@ -7,10 +7,16 @@ import sys
 
 def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
+    from cog_nix.cli import interrupts  # noqa: PLC0415 - the entry point stays importable
+
+    interrupts.watch()
+    from cog_nix import scratch  # noqa: PLC0415 - not before there is an answer to Ctrl-C
     from cog_nix.cli import quick  # noqa: PLC0415 - the entry point stays importable
 
+    scratch.sweep()
     if quick.answer(sys.argv[1:]):
-        sys.exit(0)
-    from cog_nix.cli.app import run  # noqa: PLC0415 - typer takes longer to import than a quick answer
+        interrupts.finish(0, -1)
+    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than a quick answer
 
-    sys.exit(run(sys.argv[1:]))
+    interrupts.begin()
+    interrupts.finish(run(sys.argv[1:]), INTERRUPTED)

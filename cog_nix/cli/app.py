@@ -20,6 +20,7 @@ from cog_nix.cli import (
     doctor,
     exec,  # noqa: A004 - upstream's name
     init,
+    interrupts,
     load,
     lock,
     login,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
-_INTERRUPTED = "interrupted; run the same command again to carry on"
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
@@ -180,7 +180,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            complain(_INTERRUPTED)
+            complain(interrupts.said())
         return status
 
     status = _guarded(do, program)
@@ -197,7 +197,7 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
         complain(f"error: {error}")
         status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        complain(_INTERRUPTED)
+        complain(interrupts.said())
         return INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1

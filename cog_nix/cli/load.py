@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix import scratch
 from cog_nix.archives import KINDS
 from cog_nix.cli.build import Tag  # noqa: TC001 - typer reads the annotations
 from cog_nix.cli.runtimes import find_runtime
@@ -55,8 +55,8 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
     """Yield an executable that writes the image, and the name that it brings along."""
     from cog_nix import archive_program  # noqa: PLC0415 - a faster --help
 
-    with tempfile.TemporaryDirectory(prefix="cog-nix-load-") as folder:
-        path = _from_stdin(Path(folder)) if file == "-" else _named(file)
+    with scratch.folder("load") as folder:
+        path = _from_stdin(folder) if file == "-" else _named(file)
         if not path.exists():
             raise ImageError(f"{file} is not there.", hint="Build first, or name an archive.")
         try:
@@ -64,7 +64,7 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
         except ImageError:
             with archive_program.opened(path) as archive:
                 name = next(iter(archive.tags), "")
-            yield archive_program.program(path, Path(folder)), name
+            yield archive_program.program(path, folder), name
         else:
             yield path.resolve(), described.tag
 

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import download_all
@@ -27,6 +25,7 @@ from cog_nix.fetch.transport import Transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedRandom
+    from pathlib import Path
     from typing import BinaryIO
 
     from cog_nix.lock.model import Artifact
@@ -213,10 +212,5 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
 @contextmanager
 def _new_file(folder: Path) -> Iterator[BufferedRandom]:
     """Yield a file that is removed afterwards; its ``name`` is its path."""
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
-    os.close(descriptor)
-    try:
-        with Path(name).open("r+b") as stream:
-            yield stream
-    finally:
-        Path(name).unlink()
+    with scratch.beside(folder / "file") as new, new.open("x+b") as stream:
+        yield stream

@@ -12,11 +12,11 @@ import os
 import re
 import stat
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
 from cog_nix.processes import ProcessError, redact, run
@@ -75,8 +75,8 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Crede
         FetchError: git is missing, the repository cannot be read, or it has no such commit.
     """
     repository, commit = split(url)
-    with tempfile.TemporaryDirectory(prefix="cog-nix-git-") as folder:
-        checkout = _Checkout(Path(folder), repository, commit, credentials)
+    with scratch.folder("git") as folder:
+        checkout = _Checkout(folder, repository, commit, credentials)
         checkout.make()
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in _files(checkout.folder):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import cache_failure
@@ -22,6 +20,7 @@ from cog_nix.fetch.transport import NOT_MODIFIED, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -93,19 +92,14 @@ def _read(path: Path) -> Entry | None:
 
 def _write(path: Path, entry: Entry) -> None:
     known = {name: value for name, value in asdict(entry).items() if name != "body"}
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(json.dumps(known).encode() + b"\n" + entry.body)
-        Path(temporary).replace(path)
-        temporary = None
+        with scratch.beside(path) as new:
+            new.touch(mode=0o600)  # it may come from an index of the user alone
+            new.write_bytes(json.dumps(known).encode() + b"\n" + entry.body)
+            new.replace(path)
     except OSError as error:
         raise cache_failure(error, path.parent) from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _with_age(error: FetchError, held: Entry | None) -> FetchError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cog_nix import config as cog_config
+from cog_nix import scratch
 from cog_nix.config import commands
 from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
 from cog_nix.lock import format as lock_format
@@ -226,11 +226,11 @@ class _Work:
 
     def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
         """Make the store hold what a command's builder needs; return what says how it is started."""
-        with tempfile.NamedTemporaryFile("w", suffix=".lock", prefix="cog-nix-") as file:
-            file.write(lock_format.dump(below))
-            file.flush()
+        with scratch.folder("below") as folder:
+            file = folder / "cog-nix.lock"
+            file.write_text(lock_format.dump(below), encoding="utf-8")
             spec = {
-                "lock": file.name,
+                "lock": str(file),
                 "project": str(self._project.root),
                 "name": STORE_NAME,
                 "core": str(core()),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import atexit
 import json
-import tempfile
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from cog_nix import scratch
 from cog_nix.processes import end, start_process
 
 if TYPE_CHECKING:
@@ -19,13 +19,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class Values:
+    """A file of values for Nix, which is there until it is closed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.path = scratch.reserve("spec", suffix=".json")
+        self.path.write_text(json.dumps(spec), encoding="utf-8")
+
+    def arguments(self) -> list[str]:
+        """Return those that name the file to Nix."""
+        return ["--argstr", "spec", str(self.path)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        scratch.release(self.path)
+
+
 @dataclass(frozen=True)
 class _Started:
     process: subprocess.Popen[str]
     command: tuple[str, ...]
     spec: str
-    file: IO[str]
-    """Holds the text; gone with this object."""
+    file: Values
 
 
 _started: list[_Started] = []
@@ -44,8 +65,8 @@ def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
         OSError: the program is not there.
     """
     _began[:] = [clock]
-    file = write(spec)
-    process = start_process([*command, *values(file)])
+    file = Values(spec)
+    process = start_process([*command, *file.arguments()])
     _started[:] = [_Started(process, tuple(command), _text(spec), file)]
     atexit.register(stop)
 
@@ -55,7 +76,7 @@ def began() -> int | None:
     return _began[0] if _began else None
 
 
-def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], IO[str]] | None:
+def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], Values] | None:
     """Return the running process, if it is this command with these values; end it when it is not.
 
     Returns:
@@ -76,19 +97,6 @@ def stop() -> None:
         started = _started.pop()
         with started.file, started.process:  # closes its pipes
             end(started.process)
-
-
-def write(spec: Mapping[str, Any]) -> IO[str]:
-    """Write values to a file that is gone when it is closed."""
-    file = tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-")  # noqa: SIM115 - handed on
-    json.dump(spec, file)
-    file.flush()
-    return file
-
-
-def values(file: IO[str]) -> list[str]:
-    """Return the arguments that name a file of values to Nix."""
-    return ["--argstr", "spec", file.name]
 
 
 def _text(spec: Mapping[str, Any]) -> str:

@@ -11,13 +11,13 @@ import os
 import re
 import socket
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from cog_nix import scratch
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
@@ -144,10 +144,10 @@ class Nix:
                 pass  # Nix may know a way (NixOS mounts the store anew to write to it), or says what is wrong
             else:
                 return
-        with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
+        with scratch.folder("add", files[0][1].parent) as folder:
             links = []
             for artifact, path in wanted.values():
-                link = Path(folder) / store_name(artifact.filename)
+                link = folder / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
             added = self._add(["sha256", *links])
@@ -278,8 +278,8 @@ class Nix:
                 finished, log = self._watched(command, reporter, process)
             if finished.returncode == 0:
                 return finished, log
-        with ahead.write(spec) as file:
-            command += ahead.values(file)
+        with ahead.Values(spec) as file:
+            command += file.arguments()
             finished, log = self._watched(command, reporter)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):

@@ -18,6 +18,7 @@ from cog_nix.delta import is_described, layer_pieces, read
 from cog_nix.fetch.parallel import run_all
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.processes import spawn
 from cog_nix.spec import Held
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
@@ -174,7 +175,7 @@ class ImageStore:
         held = [one for one in built.diff_ids if one not in missing]
         with (
             tempfile.TemporaryFile() as complaints,
-            subprocess.Popen(
+            spawn(
                 [built.path, *(word for one in held for word in ("--skip", one))],
                 stdout=subprocess.PIPE,
                 stderr=complaints,

@@ -13,21 +13,21 @@ import lzma
 import os
 import re
 import sqlite3
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
+from cog_nix import scratch
 from cog_nix.errors import LockError
 
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _FORMAT = 1
 _CHUNK = 4_000_000
@@ -261,12 +261,12 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
     if not database.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
         _forget_old_tables(cache_dir)
-        handle, name = tempfile.mkstemp(prefix=f".{database.name}.", dir=cache_dir)
-        os.close(handle)
         try:
-            _write_table(packages, Path(name))
-            _flush(Path(name))
-            Path(name).replace(database)
+            with scratch.folder("new", cache_dir) as folder:  # SQLite writes a journal beside it
+                new = folder / database.name
+                _write_table(packages, new)
+                _flush(new)
+                new.replace(database)
         except sqlite3.OperationalError as error:
             raise LockError(
                 f"{cache_dir}: the table of packages cannot be written: {error}",
@@ -277,8 +277,6 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
                 f"{uri}: the Packages index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
             ) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
     return PackagesIndex(database, uri)
 
 

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.processes import spawn
 from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
@@ -240,7 +241,7 @@ def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes
     """Yield what the image's program writes; one that fails half-way breaks the upload."""
     with tempfile.TemporaryFile() as complaints:
         try:
-            process = subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=complaints)
+            process = spawn([program, *options], stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
             raise unreadable(program, str(error)) from error
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix import processes
+from cog_nix import scratch as temporary
 from cog_nix.errors import LockError
 from cog_nix.processes import redact
 from cog_nix_hooks.pypi.indexes import uv_files
@@ -148,8 +148,8 @@ def torch_index_failure(question: Question) -> str:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder for uv's outputs, and remove it."""
-    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as folder:
-        yield Path(folder)
+    with temporary.folder("uv") as folder:
+        yield folder
 
 
 def platform(glibc: str) -> str:
@@ -204,7 +204,7 @@ def _configuration(question: Question) -> Iterator[tuple[str, ...]]:
     if not question.metadata:
         yield ()
         return
-    with tempfile.NamedTemporaryFile("w", prefix="cog-nix-uv-", suffix=".toml", encoding="utf-8") as file:
+    with scratch() as folder, (folder / "uv.toml").open("w", encoding="utf-8") as file:
         # A file that is named takes the place of the user's own, so what that says comes first.
         own = next(filter(Path.is_file, reversed(list(uv_files(question.env)))), None)
         file.write(f"{own.read_text(encoding='utf-8')}\n" if own else "")

@@ -11,11 +11,9 @@ import io
 import json
 import re
 import tarfile
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import processes
+from cog_nix import processes, scratch
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix_hooks.standalone.choice import Build
@@ -86,8 +84,7 @@ def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
     uv's list leaves the hashes out. So uv is given a mirror with an empty archive in the build's place: it
     refuses that, and says which hash it expected. Nothing is downloaded.
     """
-    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as scratch:
-        folder = Path(scratch)
+    with scratch.folder("uv") as folder:
         mirrored = {**env, _MIRROR: (folder / "mirror").as_uri(), "UV_HTTP_RETRIES": "0"}
         try:
             there = next((one for one in builds(mirrored) if one.key == build.key), None)
