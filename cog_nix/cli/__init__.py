@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal itself imports much more
 import sys
 
 
 def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C is no traceback before the next line either
     from cog_nix.cli import interrupts  # noqa: PLC0415 - the entry point stays importable
 
     interrupts.watch()

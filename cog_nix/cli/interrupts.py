@@ -6,18 +6,21 @@ is at work, the handler raises :class:`KeyboardInterrupt`, and what the command 
 out. The process then ends by the signal, so that whoever started it learns how (128 + its number in shells).
 """
 
+# There is no answer to Ctrl-C before this module is imported, so it imports what Python has at its start:
+# ruff: noqa: SIM105
+
 from __future__ import annotations
 
-import _signal as signal  # type: ignore[import-not-found] # signal itself imports much more, before there is a handler
+import _signal as signal  # type: ignore[import-not-found] # as in cog_nix.cli
 import atexit
 import os
 import sys
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import NoReturn
 
 _NAMES = {signal.SIGINT: "", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 _PATIENCE_SECONDS = 3
@@ -109,14 +112,18 @@ def _unraisable(problem: sys.UnraisableHookArgs, /) -> None:
 
 
 def _tell() -> None:
-    with suppress(OSError):  # the terminal is gone, which is what SIGHUP says
+    try:
         os.write(2, f"{said()}\n".encode())
+    except OSError:
+        pass  # the terminal is gone, which is what SIGHUP says
 
 
 def _die(number: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # as above; or it was closed
+        try:
             stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # as above; or it was closed
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # it is blocked: who started this process wanted that

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,25 +21,34 @@ if TYPE_CHECKING:
 
 
 class Values:
-    """A file of values for Nix, which is there until it is closed.
+    """A file of values for Nix, in a folder that is there until this is closed.
+
+    Nix has its own temporary files there as well, the folders of builds among them, because a Nix that is
+    killed leaves them.
 
     Raises:
         OSError: it cannot be written.
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        self.path = scratch.reserve("spec", suffix=".json")
-        self.path.write_text(json.dumps(spec), encoding="utf-8")
+        self._folder = scratch.reserve("nix")
+        self._folder.mkdir(mode=0o711)  # a builder may be another user
+        self._file = self._folder / "spec.json"
+        self._file.write_text(json.dumps(spec), encoding="utf-8")
 
     def arguments(self) -> list[str]:
         """Return those that name the file to Nix."""
-        return ["--argstr", "spec", str(self.path)]
+        return ["--argstr", "spec", str(self._file)]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that Nix is started in."""
+        return {**os.environ, "TMPDIR": str(self._folder)}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        scratch.release(self.path)
+        scratch.release(self._folder)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
     """
     _began[:] = [clock]
     file = Values(spec)
-    process = start_process([*command, *file.arguments()])
+    process = start_process([*command, *file.arguments()], env=file.environment())
     _started[:] = [_Started(process, tuple(command), _text(spec), file)]
     atexit.register(stop)
 

@@ -275,26 +275,30 @@ class Nix:
         if running := ahead.take(command, spec):
             process, file = running
             with file:
-                finished, log = self._watched(command, reporter, process)
+                finished, log = self._watched(command, reporter, started=process)
             if finished.returncode == 0:
                 return finished, log
         with ahead.Values(spec) as file:
             command += file.arguments()
-            finished, log = self._watched(command, reporter)
+            finished, log = self._watched(command, reporter, file)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
                     break
                 reporter.log("trying again: the failure should be a passing one")
                 time.sleep(_RETRY_SECONDS)
-                finished, log = self._watched(command, reporter)
+                finished, log = self._watched(command, reporter, file)
         return finished, log
 
     @staticmethod
     def _watched(
-        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+        command: Sequence[str],
+        reporter: Reporter,
+        values: ahead.Values | None = None,
+        started: subprocess.Popen[str] | None = None,
     ) -> tuple[Finished, events.Log]:
+        env = values.environment() if values else None
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed, started=started)
+            finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 

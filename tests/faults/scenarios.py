@@ -102,7 +102,9 @@ def push(registry: str) -> Scenario:
     def result(world: World) -> str:
         name = last[-1].partition("/")[2]
         url = f"http://{registry}/v2/{name}/manifests/latest"
-        kinds = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+        kinds = (
+            "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+        )
         manifest = subprocess.check_output(["curl", "-sfS", "-H", f"Accept: {kinds}", url], text=True)
         return str([layer["digest"] for layer in json.loads(manifest)["layers"]])
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from cog_nix.paths import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "COG_NIX_FAULTS"
@@ -164,9 +164,9 @@ def _processes(token: str, folder: str) -> Iterator[int]:
     own = os.readlink("/proc/self/ns/mnt")
     for proc in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if f"{MARK}={token}".encode() in (proc / "environ").read_bytes().split(b"\0"):
-                yield int(proc.name)
-            elif os.readlink(proc / "ns/mnt") != own and folder in (proc / "mountinfo").read_text():
+            if f"{MARK}={token}".encode() in (proc / "environ").read_bytes().split(b"\0") or (
+                os.readlink(proc / "ns/mnt") != own and folder in (proc / "mountinfo").read_text()
+            ):
                 yield int(proc.name)
 
 
@@ -191,5 +191,3 @@ def _cgroups() -> list[str]:
             if owner and not Path("/proc", owner[1]).exists():
                 found.append(f"{parent}/{name}")
     return found
-
-
