@@ -6,6 +6,7 @@ without any of these is a Docker archive.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -112,6 +113,8 @@ def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
         except BaseException:
             process.kill()
             raise
+    if process.returncode and os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if process.returncode:
         raise ImageError(f"The built image {image} cannot be read: {said}", hint="Build it again.")
 

@@ -88,7 +88,7 @@ def reserve(kind: str, parent: Path | None = None, suffix: str = "") -> Path:
     from pathlib import Path  # noqa: PLC0415 - as said above
 
     name = f"{_OURS}{kind}-{os.urandom(6).hex()}{suffix}"
-    path = Path(_temporary(), name) if parent is None else parent.absolute() / f".{name}"
+    path = Path(temporary_path(), name) if parent is None else parent.absolute() / f".{name}"
     with _lock:
         if not _record:
             _record.append(_new_record())
@@ -137,7 +137,7 @@ def remove(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _temporary() -> str:
+def temporary_path() -> str:
     """Return the folder for temporary files, as :func:`tempfile.gettempdir` does, whose import takes 5 ms.
 
     Raises:

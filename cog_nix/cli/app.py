@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix import __version__
+from cog_nix import __version__, room
 from cog_nix.certificate import trust
 from cog_nix.cli import (
     build,
@@ -215,6 +215,8 @@ def _explained(error: Exception, program: str) -> int | None:
         return 1 if program == cog.PROGRAM else int(error.exit_code)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         complain(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}")
+        for line in room.told() if error.errno != errno.EROFS else ():
+            complain(f"  {line}")
         complain("\nFree some space, then run this again.")
         return 1
     return None

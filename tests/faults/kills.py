@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +62,7 @@ class Count:
 
 def moments(duration: float, number: int, seed: int) -> list[Moment]:
     """Return moments spread over a run: times for the most part, each third an event."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a choice of moments
     found = []
     for index in range(number):
         if index % 3 == 2:
@@ -186,7 +186,7 @@ class Events:
                 self._count += 1
         return self._count
 
-    def __enter__(self) -> Events:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

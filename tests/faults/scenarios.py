@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _NO_LOAD = ("build", "--no-load")
 
 
-def _edit(world: World, number: int) -> None:
+def edit(world: World, number: int) -> None:
     """Make the source another one than before, and the same for the same number."""
     (world.project / "run.py").write_text(f"{PREDICTOR}\n\nNUMBER = {number}\n")
 
 
 def _unlocked(world: World, number: int) -> None:
-    _edit(world, number)
+    edit(world, number)
     (world.project / "cog-nix.lock").unlink(missing_ok=True)
 
 
@@ -61,7 +61,7 @@ def locking_packages() -> Scenario:
 
 
 def build() -> Scenario:
-    return Scenario("build", _NO_LOAD, _edit, lambda world: world.image_id())
+    return Scenario("build", _NO_LOAD, edit, lambda world: world.image_id())
 
 
 def run_commands() -> Scenario:
@@ -72,7 +72,7 @@ def written() -> Scenario:
     """Return a build that writes an archive beside the project's files."""
 
     def prepare(world: World, number: int) -> None:
-        _edit(world, number)
+        edit(world, number)
         (world.folder / "out").mkdir(exist_ok=True)
 
     def leftovers(world: World) -> list[str]:
@@ -99,7 +99,7 @@ def push(registry: str) -> Scenario:
         last.append(name)
         (world.project / "cog.yaml").write_text(CONFIG + f"image: {name}\n")
 
-    def result(world: World) -> str:
+    def result(_world: World) -> str:
         name = last[-1].partition("/")[2]
         url = f"http://{registry}/v2/{name}/manifests/latest"
         kinds = (
@@ -114,7 +114,7 @@ def push(registry: str) -> Scenario:
 def load(runtime: str) -> Scenario:
     """Return builds that are loaded into a runtime."""
     return Scenario(
-        f"load into {runtime}", ("--runtime", runtime, "build"), _edit, lambda world: world.image_id()
+        f"load into {runtime}", ("--runtime", runtime, "build"), edit, lambda world: world.image_id()
     )
 
 
@@ -127,7 +127,7 @@ def predict(runtime: str) -> Scenario:
     return Scenario(
         f"prediction in {runtime}",
         ("--runtime", runtime, "run", "-i", "text=hello"),
-        lambda world, _number: _edit(world, 0),
+        lambda world, _number: edit(world, 0),
         result,
     )
 

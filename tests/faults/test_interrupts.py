@@ -57,7 +57,7 @@ def _ready(world: World, command: list[str]) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("ending", ["INT", "TERM", "HUP"])
 @pytest.mark.parametrize("command", [["--help"], ["build", "--no-load"]], ids=["help", "build"])
 def test_while_modules_are_imported(world: World, command: list[str], ending: str) -> None:
-    chance = random.Random(f"{command} {ending}")
+    chance = random.Random(f"{command} {ending}")  # noqa: S311 - as in kills.py
     problems = []
     for _ in range(12):
         process = _ready(world, ["cog-nix", *command])

@@ -1,4 +1,4 @@
-"""Where faults are made: a project with its cache, store and temporary files, and what may not be left in it."""
+"""Where faults are made: a project, its cache and temporary files, and what may not be left in them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class World:
     cache: Path | None = None
     store: Path | None = None
     extra: dict[str, str] = field(default_factory=dict)
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def __post_init__(self) -> None:
         self.project.mkdir(parents=True)
@@ -73,8 +73,13 @@ class World:
         (self.project / "run.py").write_text(PREDICTOR)
 
     @property
+    def name(self) -> str:
+        """Name of the project's folder, and part of its image's."""
+        return f"faults-{self.token}"
+
+    @property
     def project(self) -> Path:
-        return self.folder / "model"
+        return self.folder / self.name
 
     @property
     def temporary(self) -> Path:
@@ -138,6 +143,7 @@ class World:
         return [
             *(f"process {one}" for one in running),
             *(f"mount {one}" for one in _mounts(str(self.folder))),
+            *(f"container {one}" for one in _containers(self.name)),
             *(f"cgroup {one}" for one in set(_cgroups()) - self._cgroups),
         ]
 
@@ -151,23 +157,32 @@ class World:
             found += (self.cache / "running").glob("*")
         if self.store:
             found += [path for path in (self.store / "nix/store").glob("*") if path.suffix == ".chroot"]
-            found += [path for path in (self.store / "nix/store").glob(".cog-nix-*")]
+            found += (self.store / "nix/store").glob(".cog-nix-*")
         return [str(path) for path in found]
 
     def remove(self) -> None:
+        """Remove everything, images in Docker and Podman too."""
+        for program in _engines():
+            subprocess.run([program, "rmi", "--force", f"cog-{self.name}"], check=False, capture_output=True)
         subprocess.run(["chmod", "-R", "u+w", self.folder], check=True)
         shutil.rmtree(self.folder)
 
 
 def _processes(token: str, folder: str) -> Iterator[int]:
     """Yield those that carry the mark, and those that see the folder in a mount namespace of their own."""
-    own = os.readlink("/proc/self/ns/mnt")
+    mark, own = f"{MARK}={token}".encode(), Path("/proc/self/ns/mnt").readlink()
     for proc in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if f"{MARK}={token}".encode() in (proc / "environ").read_bytes().split(b"\0") or (
-                os.readlink(proc / "ns/mnt") != own and folder in (proc / "mountinfo").read_text()
-            ):
+            marked = mark in (proc / "environ").read_bytes().split(b"\0")
+            inside = (proc / "ns/mnt").readlink() != own
+            if marked or (inside and _sees(proc, folder)):
                 yield int(proc.name)
+
+
+def _sees(proc: Path, folder: str) -> bool:
+    """Whether a part of the folder is mounted somewhere for a process: what a mount's root is (proc(5))."""
+    part = "/".join(folder.split("/")[-2:])
+    return any(part in line.split(" ")[3] for line in (proc / "mountinfo").read_text().splitlines())
 
 
 def _command(pid: int) -> str:
@@ -179,7 +194,25 @@ def _command(pid: int) -> str:
 
 def _mounts(folder: str) -> list[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if f" {folder}/" in line and "disk-" not in line]
+    return [line for line in lines if f" {folder}/" in line and " - tmpfs none " not in line]
+
+
+def _engines() -> list[str]:
+    return [program for program in ("docker", "podman") if shutil.which(program)]
+
+
+def _containers(name: str) -> list[str]:
+    """Return containers of images of this name, in any state."""
+    lines: list[str] = []
+    for program in _engines():
+        listed = subprocess.run(
+            [program, "ps", "--all", "--format", "{{.Names}} {{.Image}}"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        lines += [f"{program} {line}" for line in listed.stdout.splitlines() if name in line]
+    return lines
 
 
 def _cgroups() -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import TYPE_CHECKING
 
+from cog_nix import room
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.processes import redact
@@ -25,6 +28,7 @@ _FETCHED = re.compile(
 _NO_WHEEL = re.compile(
     r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
 )
+_NO_ROOM = os.strerror(errno.ENOSPC)
 _BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 _GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
 _BACKEND = re.compile(r"The build backend returned an error|Failed to install requirements from")
@@ -53,6 +57,9 @@ def explain(
         secrets: values that must not be shown, beyond what URLs carry.
     """
     text = redact(stderr, secrets).replace("`-`", asked_in)
+    if _NO_ROOM in text:
+        said = "\n".join([shorten(_statements(text)), *(f"  {line}" for line in room.told())])
+        return LockError(f"uv has no room to write to:\n{said}", hint="Free some space, then run this again.")
     refused = _REFUSED.search(text)
     if refused:
         return _refused(refused["url"], refused["answer"])
