@@ -32,7 +32,7 @@ from cog_nix.plugins import Plugins, ask, implemented
 from cog_nix.runs.ensure import RunOptions, check, ensure_runs
 from cog_nix.state import make_way_for_link
 from cog_nix.store import nix as nix_store
-from cog_nix.store.provide import provide
+from cog_nix.store.provide import provided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -200,15 +200,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         check_offline(project, config, settings, nix, services.cache, asked=options.policy.cog_base)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
-    provide(project, lock, nix, context)
-    lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
+    steadily = functools.partial(provided, project, nix, context)
+    run = functools.partial(ensure_runs, nix=nix, options=options.runs, reporter=services.reporter)
+    lock = steadily(lock, lambda: run(project, config, lock))
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory)
     spec = {**nix_spec(project, config, known, tag, api.handed_in, included=included), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
     if services.meanwhile:
         threading.Thread(target=services.meanwhile, daemon=True).start()
-    image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+    make = functools.partial(realise, project, options, nix=nix, reporter=services.reporter)
+    image, oci = steadily(lock, lambda: make(lock, spec))
     made = Made(image, lock, nix.store_dir, project.state_dir)
     if made.is_new and not options.offline:
         if scans := made.scans():
@@ -216,8 +218,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
             if linked != lock:
                 lock_format.write(linked, project.lock_path)
                 lock = linked
-                provide(project, lock, nix, context)
-                image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+                image, oci = steadily(lock, lambda: make(lock, spec))
                 made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
     document = api.document(sdk_version(lock))

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import secrets
 import subprocess
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,14 +70,16 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
 def family(pid: int) -> Iterator[int]:
     """Yield a process and all that descend from it, parents first; any may be gone by then (proc(5))."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in task.read_text(encoding="ascii").split():
-                yield from family(int(child))
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - at the end of each command
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as stream:  # noqa: PTH123 - as above
+                children = stream.read()
+            for child in map(int, children.split()):
+                yield from family(child)
 
 
 def _watch() -> None:
-    token = secrets.token_hex(16)
+    token = os.urandom(16).hex()
     watching = subprocess.Popen(
         ["/bin/sh", "-c", _WATCH, "sh", f"{VARIABLE}={token}"],
         stdin=subprocess.PIPE,

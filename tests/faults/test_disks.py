@@ -46,7 +46,7 @@ def test_the_project_of_a_lock(world: World) -> None:
 
 def test_the_folder_of_an_archive(world: World) -> None:
     out = world.folder / "out"
-    command = ("build", "--no-load", "-o", "../out/image.tar")
+    command = ("build", "--no-load", "-o", f"{out}/image.tar")
     with small(out, _KILOBYTES):
         assert complaints(world, out, *command) == []
         assert list(out.iterdir()) == []

@@ -74,3 +74,11 @@ def test_an_untrusted_certificate_is_not_taken_for_a_dead_network() -> None:
     error = explain(stderr, asked_in="cog.yaml", python_version="3.13.5")
     assert "certificate of the package index example.org is not trusted" in error.message
     assert "SSL_CERT_FILE" in error.hint
+
+
+def test_a_full_disk_is_no_fault_of_the_requirements() -> None:
+    stderr = "  failed to write to file `/tmp/x/.tmp1`: No space left on device (os error 28)\n"
+    error = explain(stderr, asked_in="cog.yaml", python_version="3.13.5")
+    assert error.message.startswith("uv has no room to write to:\n")
+    assert "MB left" in error.message
+    assert error.hint == "Free some space, then run this again."
