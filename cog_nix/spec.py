@@ -62,6 +62,9 @@ class Fetcher(Protocol):
             FetchError: a server cannot be reached or refuses.
         """
 
+    def forget(self, url: str) -> None:
+        """Drop the copy of a text that turned out not to be what it should be: it is asked for anew."""
+
 
 @dataclass(frozen=True)
 class Context:

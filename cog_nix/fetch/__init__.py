@@ -92,6 +92,10 @@ class CachingFetcher:
         with self._transport() as transport:
             return self._texts.get(url, max_age, transport)
 
+    def forget(self, url: str) -> None:
+        """Drop the copy of a text that is not what it should be."""
+        self._texts.forget(url)
+
     def take(self, url: str) -> tuple[str, int]:
         """Fetch a file whose hash nobody knows; return its sha256 and size. The cache holds it then.
 

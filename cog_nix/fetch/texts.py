@@ -57,7 +57,7 @@ class TextCache:
         Raises:
             FetchError: the server cannot be reached or refuses; the message says of what time a copy is held.
         """
-        path = self.root / hashlib.sha256(url.encode()).hexdigest()
+        path = self._path(url)
         held = _read(path)
         # A time in the future comes from a clock that was wrong: such a copy is stale.
         if held and 0 <= time.time() - held.fetched <= max_age:
@@ -69,6 +69,13 @@ class TextCache:
         if not url.startswith("file:"):
             _write(path, entry)
         return entry.body
+
+    def forget(self, url: str) -> None:
+        """Drop the copy of a body, so that the server is asked for all of it."""
+        self._path(url).unlink(missing_ok=True)
+
+    def _path(self, url: str) -> Path:
+        return self.root / hashlib.sha256(url.encode()).hexdigest()
 
 
 def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:

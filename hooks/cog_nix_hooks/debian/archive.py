@@ -224,12 +224,24 @@ def _read_pocket(
     uri: str, suite: str, context: Context, keyring: Path, component: str = COMPONENT
 ) -> _Pocket:
     url = f"{uri}/dists/{suite}/InRelease"
-    data = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
-    release = read_release(data, url=url, asked=suite, keyring=keyring)
+    try:
+        release = _read_release(url, suite, context, keyring)
+    except LockError:  # damaged on its way, or a page to log in at: what is in the cache is no better
+        release = _read_release(url, suite, context, keyring)
     file = release.packages(component, ARCHITECTURE)
     if file is None:
         raise LockError(f"{url} names no Packages file for {component} on {ARCHITECTURE}.", hint=HOW_TO_SET)
     return _Pocket(uri, suite, release, file, component)
+
+
+def _read_release(url: str, suite: str, context: Context, keyring: Path) -> Release:
+    """Fetch a Release file and check its signature; the cache keeps only what passes."""
+    data = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
+    try:
+        return read_release(data, url=url, asked=suite, keyring=keyring)
+    except LockError:
+        context.fetcher.forget(url)
+        raise
 
 
 def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
