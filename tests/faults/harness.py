@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = Path(tempfile.mkdtemp(prefix="cog-nix-faults-"))
         world = _world(folder, own=asked.own_store)
         began = time.monotonic()
-        count = attack(world, scenario, asked.moments, asked.seed, asked.endings or ENDINGS)
+        count = attack(world, scenario, asked.moments, asked.seed, asked.endings or ENDINGS, tell=_tell_try)
         _tell(scenario, count, time.monotonic() - began)
         total += len(count.problems)
         world.remove()
@@ -69,6 +69,11 @@ def _chosen(names: Sequence[str], registry: str) -> list[Scenario]:
 def _world(folder: Path, *, own: bool) -> World:
     cache = warm_cache(folder / "cache")
     return World(folder / "world", cache=cache, store=folder / "store" if own else None)
+
+
+def _tell_try(number: int, problems: list[str]) -> None:
+    """Say on stderr how far it is."""
+    print(f"  {number}: {len(problems)} problems", file=sys.stderr, flush=True)
 
 
 def _tell(scenario: Scenario, count: Count, seconds: float) -> None:

@@ -62,6 +62,7 @@ class Count:
 
 def moments(duration: float, number: int, seed: int) -> list[Moment]:
     """Return moments spread over a run: times for the most part, each third an event."""
+    span = duration * (1.05 if number >= 10 else 0.8)  # few are not to come too late
     chance = random.Random(seed)  # noqa: S311 - a choice of moments
     found = []
     for index in range(number):
@@ -69,15 +70,34 @@ def moments(duration: float, number: int, seed: int) -> list[Moment]:
             found.append(Moment(None, chance.randint(1, 200)))
         else:
             share = (index + chance.random()) / number
-            found.append(Moment(share * duration * 1.05))
+            found.append(Moment(share * span))
     return found
 
 
-def attack(world: World, scenario: Scenario, number: int, seed: int, endings: Iterable[Ending]) -> Count:
-    """Try a scenario at so many moments; each of the endings comes in turn."""
+def attack(
+    world: World,
+    scenario: Scenario,
+    number: int,
+    seed: int,
+    endings: Iterable[Ending],
+    *,
+    warm: bool = False,
+    tell: Callable[[int, list[str]], None] = lambda *_: None,
+) -> Count:
+    """Try a scenario at so many moments; each of the endings comes in turn.
+
+    Args:
+        world: what it happens to.
+        scenario: what is tried.
+        number: of moments.
+        seed: chooses them.
+        endings: how it is ended.
+        warm: whether its commands have run here before, so that the first one takes as long as others.
+        tell: is told after each try.
+    """
     count = Count()
     duration = 0.0
-    for index in (0, number + 1):  # the first one warms what all share
+    for index in (0,) if warm else (0, number + 1):  # the first one warms what all share
         scenario.prepare(world, index)
         began = time.monotonic()
         finished = world.run(*scenario.command)
@@ -106,6 +126,7 @@ def attack(world: World, scenario: Scenario, number: int, seed: int, endings: It
             if whole.returncode or scenario.result(world) != found:
                 problems.append(f"another result: {found} is not {scenario.result(world)}")
         problems += world.left()
+        tell(index, problems)
         count.add(f"{where}: {one}" for one in problems)
     return count
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ def warm_cache(folder: Path) -> Path:
     """Return a cache of one's own that has what the user's has; nothing is copied."""
     known = cache_dir()
     if known.is_dir():
-        subprocess.run(["cp", "--archive", "--link", known, folder], check=True)
-        for record in (folder / "running").glob("*"):
-            record.unlink()
+        # What others are just writing may vanish meanwhile.
+        subprocess.run(["cp", "--archive", "--link", known, folder], check=False, capture_output=True)
+        for path in [*(folder / "running").glob("*"), *folder.rglob("*")]:
+            if path.parent.name == "running" or _UNFINISHED.fullmatch(path.name):
+                scratch.remove(str(path))
     return folder
 
 
