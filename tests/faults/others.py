@@ -41,11 +41,8 @@ def full_disks(world: World) -> Count:
     """Build and lock with no room for temporary files, and lock with none for the lock; root can do that."""
     count = Count()
     count.add(failures([world.run(*_BUILD)]))
-    for folder, command in (
-        (world.temporary, _BUILD),
-        (world.temporary, ("lock",)),
-        (world.project, ("lock",)),
-    ):
+    lock = ("lock",)
+    for folder, command in ((world.temporary, _BUILD), (world.temporary, lock), (world.project, lock)):
         for left in (0, 4096):
             count.tries += 1
             scenarios.edit(world, count.tries)
