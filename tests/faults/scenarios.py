@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING
+
+import httpx
 
 from tests.faults.kills import Scenario
 from tests.faults.world import CONFIG, PREDICTOR
@@ -95,20 +98,25 @@ def push(registry: str) -> Scenario:
     last: list[str] = []
 
     def prepare(world: World, number: int) -> None:
-        name = f"{registry}/faults/{world.token}-{number}-{len(last)}"
-        last.append(name)
-        (world.project / "cog.yaml").write_text(CONFIG + f"image: {name}\n")
+        last[:] = [f"faults/{world.token}-{number}"]
+        (world.project / "cog.yaml").write_text(CONFIG + f"image: {registry}/{last[0]}\n")
 
     def result(_world: World) -> str:
-        name = last[-1].partition("/")[2]
-        url = f"http://{registry}/v2/{name}/manifests/latest"
-        kinds = (
-            "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-        )
-        manifest = subprocess.check_output(["curl", "-sfS", "-H", f"Accept: {kinds}", url], text=True)
-        return str([layer["digest"] for layer in json.loads(manifest)["layers"]])
+        return _pushed(f"http://{registry}/v2/{last[0]}")
 
     return Scenario("push", ("push",), prepare, result)
+
+
+def _pushed(repository: str) -> str:
+    """Return the digests of an image's blobs; each must be there, and be what its digest says."""
+    kinds = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    with httpx.Client(headers={"Accept": kinds}, trust_env=False, timeout=60) as client:
+        manifest = client.get(f"{repository}/manifests/latest").raise_for_status().json()
+        digests = [one["digest"] for one in [manifest["config"], *manifest["layers"]]]
+        for digest in digests:
+            blob = client.get(f"{repository}/blobs/{digest}").raise_for_status().content
+            assert f"sha256:{hashlib.sha256(blob).hexdigest()}" == digest
+    return " ".join(digests)
 
 
 def load(runtime: str) -> Scenario:
