@@ -32,6 +32,9 @@ OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.t
 describe the build: were they part of the source layer, locking again would change it.
 """
 
+UNFINISHED = ".cog-nix-"
+"""What begins the names of files that are just being written (:mod:`cog_nix.scratch`)."""
+
 IMAGE_PROGRAM = b"#!/bin/sh\n# Writes the image "
 """What a built image, which is a program, begins with (nix/builders/image.py)."""
 
@@ -134,7 +137,7 @@ class Ignore:
     def _is_own(self, relative: str) -> bool:
         """Return whether cog-nix itself keeps a path out, whatever the patterns say."""
         first = relative.partition("/")[0]
-        if first in OWN_FILES:
+        if first in OWN_FILES or first.startswith(UNFINISHED):
             return True
         if first != relative or not _RESULT_LINK.fullmatch(first):
             return False

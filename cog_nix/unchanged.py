@@ -123,7 +123,7 @@ def names_at_root(folder: str) -> list[str]:
 
 
 def _is_own(folder: str, name: str) -> bool:
-    if name in OWN_NAMES:
+    if name in OWN_NAMES or name.startswith(".cog-nix-"):  # the latter are being written
         return True
     if name != "result":
         return False
