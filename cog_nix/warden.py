@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VARIABLE = "COG_NIX_OWNER"
 """In the environment of every child."""
 
+_SHELL = "/bin/sh"
 _DONE, _END = b"done\n", b"end\n"
 _WATCH = """
 trap '' HUP INT TERM
@@ -79,16 +80,17 @@ def family(pid: int) -> Iterator[int]:
 
 
 def _watch() -> None:
-    token = os.urandom(16).hex()
+    _token[:] = [os.urandom(16).hex()]
+    if not os.access(_SHELL, os.X_OK):
+        return  # as in a container with nothing in it, where nobody is left to watch either
     watching = subprocess.Popen(
-        ["/bin/sh", "-c", _WATCH, "sh", f"{VARIABLE}={token}"],
+        [_SHELL, "-c", _WATCH, "sh", f"{VARIABLE}={_token[0]}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
         start_new_session=True,  # neither the terminal's Ctrl-C nor an end of the whole group is for it
     )
-    _token[:] = [token]
     _watching[:] = [watching]
     atexit.register(_end)
 
