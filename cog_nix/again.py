@@ -100,7 +100,7 @@ class Memory:
         if began is None:
             began = unchanged.clock(self._state)
         if self.name and began is not None:
-            self._watch = unchanged.Watch(str(self._project.root), began)
+            self._watch = unchanged.Watch(str(self._project.root), began, self._state)
 
     def walked(self, entered: Mapping[str, Sequence[str]], files: Iterable[str]) -> None:
         """Take what the walk through the project saw (:meth:`cog_nix.ignore.Ignore.walk`)."""

@@ -86,6 +86,8 @@ class Built:
     """An OCI image layout of the same image, when one was asked for."""
     kept: str | None = None
     """Name of what is remembered of this build, for the next one (:mod:`cog_nix.again`)."""
+    linked: bool = False
+    """Whether ``./result`` leads to it."""
 
 
 @dataclass(frozen=True)
@@ -249,10 +251,9 @@ def finish(
         config: for the plugins; None: there are none that hear of it.
     """
     image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
-    if options.link:
-        link_result(project, image, services.reporter)
+    linked = options.link and link_result(project, image, services.reporter)
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept)
+    return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept, linked)
 
 
 def went_by(
@@ -320,18 +321,28 @@ def _root(project: Project, options: BuildOptions) -> Path | None:
     return project.state_dir / ("oci" if options.oci else "image") if options.link else None
 
 
-def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
+def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> bool:
     """Make ``./result``, which runs wherever the store is; leave a file of the user's alone.
 
     A copy of an image's program, as it is left by who copies a project with its links resolved, is none.
+
+    Returns:
+        Whether it leads to the image.
     """
     link = project.root / RESULT
     if link.is_symlink() and link.readlink() == image.path:
-        return
+        return True
     if link.exists() and not link.is_symlink() and not is_image_program(link):
         reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
-        return
+        return False
+    if not project.writable:
+        reporter.info(
+            f"{project.root} cannot be written to: there is no ./{RESULT}, and what is remembered of this "
+            f"project is in {project.state_dir}"
+        )
+        return False
     link_atomically(image.path, link)
+    return True
 
 
 def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:

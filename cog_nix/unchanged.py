@@ -172,8 +172,8 @@ def recall(state: str, name: str) -> dict[str, Any] | None:
     try:
         kept = read(state, name)
         return kept["answer"] if same_question(kept) and _same_sources(kept) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # as for what is not there
 
 
 def read(state: str, name: str) -> dict[str, Any]:
@@ -221,11 +221,12 @@ class Watch:
     Args:
         root: the project.
         began: what :func:`clock` said before anything was read.
+        state: the folder that it was told, whose file system's clock that is.
     """
 
-    def __init__(self, root: str, began: int) -> None:
+    def __init__(self, root: str, began: int, state: str) -> None:
         self._root, self._began = root, began
-        self._device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
+        self._device = os.stat(state).st_dev  # noqa: PTH116 - text
         self._walked: dict[str, list[str]] = {}
         self._files: tuple[str, ...] = ()
 

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.archives import KINDS
-from cog_nix.cli.build import Tag  # noqa: TC001 - typer reads the annotations
+from cog_nix.cli.build import Tag, checked_tag
 from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ImageError, RuntimeFailure
@@ -43,6 +43,7 @@ def load(*, file: File = "./result", tag: Tag = None) -> None:
         ImageError: the file is no image.
         RuntimeFailure: there is nothing to load it into.
     """
+    tag = checked_tag(tag)
     runtime = find_runtime()
     if (reason := runtime.available()) is not None:
         raise RuntimeFailure(reason)

@@ -39,7 +39,7 @@ def answer(arguments: Sequence[str]) -> bool:
     began = time.monotonic()
     if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
         return False
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
         question = [
             __version__,

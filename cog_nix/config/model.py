@@ -7,6 +7,8 @@ again.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
 
@@ -215,5 +217,18 @@ class Project:
 
     @property
     def state_dir(self) -> Path:
-        """``.cog/``: what is remembered between builds; never part of the image."""
-        return self.root / ".cog"
+        """``.cog/``: what is remembered between builds; never part of the image.
+
+        Where the project cannot be written to, a folder of the user's cache stands in for it.
+        """
+        own = self.root / ".cog"
+        if self.writable or os.access(own, os.W_OK):
+            return own
+        from cog_nix.paths import cache_dir  # noqa: PLC0415 - builds, where parts run, go without
+
+        return cache_dir() / "projects" / hashlib.sha256(os.fsencode(self.root)).hexdigest()[:32]
+
+    @property
+    def writable(self) -> bool:
+        """Whether something new can be made in the project's folder."""
+        return os.access(self.root, os.W_OK)
