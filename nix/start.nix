@@ -29,6 +29,8 @@ let
           "errors.py"
           "ignore.py"
           "dockerignore.py"
+          "jsonvalue.py"
+          "regular.py"
           "config"
           "elf"
           "signature"

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import archive
 import deb
+import foreign
 import forks
 import inputs
 import leftovers
@@ -323,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

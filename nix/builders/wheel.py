@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import archive
+import foreign
 import inputs
 import members
 import python_tree
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
 from installer.records import Hash, RecordEntry
 from installer.sources import WheelFile
 
@@ -127,7 +129,7 @@ def unpack(
     """
     headers = headers or f"include/site/python{python}"
     site = f"{_PREFIX}/lib/python{python}/site-packages"
-    with WheelFile.open(wheel) as source:
+    with foreign.reading(wheel.name, "wheel", InstallerError), WheelFile.open(wheel) as source:
         destination = _Environment(
             {
                 "purelib": site,
@@ -144,7 +146,9 @@ def unpack(
         direct = {"direct_url.json": direct_url(origin)} if origin else {}
         install(source, destination, {"INSTALLER": b"cog-nix\n", **direct})
         metadata = email.parser.HeaderParser().parsestr(source.read_dist_info("METADATA"))
-    found = {"name": metadata["Name"], "version": metadata["Version"]}
+    found = {name.lower(): metadata[name] for name in ("Name", "Version")}
+    if not all(found.values()):
+        raise foreign.ForeignFileError(f"{wheel.name}: its METADATA has no Name or no Version")
     return ({**found, "origin": origin} if origin else found), destination
 
 
@@ -173,20 +177,23 @@ def main() -> None:
     wheel.symlink_to(built)
     root = inputs.scratch() / "root"
     root.mkdir()
+    with foreign.reading(wheel.name, "wheel"):
+        large = members.Members(wheel)
     distribution, late = unpack(
         wheel,
         spec["python"],
         root,
         headers=spec["headers"],
         origin=spec.get("origin", ""),
-        large=members.Members(wheel),
+        large=large,
     )
     # pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image.
     files = [os.path.relpath(path, root) for path in root.rglob("*.py") if distribution["name"] != "pip"]
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
-    archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
+    with foreign.reading(wheel.name, "wheel", members.DAMAGED):  # its large members are inflated now
+        archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
     (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

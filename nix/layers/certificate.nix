@@ -16,6 +16,7 @@ else
         "archive"
         "changes"
         "deb"
+        "foreign"
         "listing"
         "namespace"
         "ownership"

@@ -23,6 +23,7 @@ let
       modules = [
         "archive"
         "deb"
+        "foreign"
         "forks"
         "leftovers"
         "listing"

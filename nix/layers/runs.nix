@@ -41,6 +41,7 @@ let
         "changes"
         "compiling"
         "deb"
+        "foreign"
         "handover"
         "installed"
         "listing"

@@ -41,6 +41,7 @@ let
         "bytecode"
         "compiling"
         "deb"
+        "foreign"
         "members"
         "namespace"
         "python_tree"
@@ -71,6 +72,7 @@ let
         "archive"
         "bytecode"
         "deb"
+        "foreign"
         "members"
         "python_tree"
       ];
