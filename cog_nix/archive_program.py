@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cog_nix import archive_files
+from cog_nix import archive_files, jsonvalue
 from cog_nix.errors import ImageError
 from cog_nix.image import blob_file
+from cog_nix.jsonvalue import list_of, mapping_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +60,7 @@ class Archive:
     @property
     def diff_ids(self) -> tuple[str, ...]:
         """Digests of the layers' tars, from bottom to top."""
-        return tuple(map(archive_files.digest, self.config["rootfs"]["diff_ids"]))
+        return tuple(map(archive_files.digest, list_of(mapping_of(self.config["rootfs"])["diff_ids"])))
 
     def described(self) -> dict[str, Any]:
         """Return what ``--inspect`` of a built image says."""
@@ -114,30 +115,34 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _read(files: archive_files.Files, path: Path) -> Archive:
     try:
-        found = json.loads(archive_files.read(files, "manifest.json"))
+        found = jsonvalue.loads(archive_files.read(files, "manifest.json"))
     except KeyError:
         return _layout(files, path)
     one = _only(found)
     layers = tuple(Layer(name) for name in _texts(one["Layers"]))
     return _image(
-        path, files, archive_files.read(files, one["Config"]), layers, _texts(one["RepoTags"] or ())
+        path,
+        files,
+        archive_files.read(files, text_of(one["Config"])),
+        layers,
+        _texts(one.get("RepoTags") or ()),
     )
 
 
 def _layout(files: archive_files.Files, path: Path) -> Archive:
-    pointer = _only(json.loads(archive_files.read(files, "index.json"))["manifests"])
-    manifest = json.loads(_blob(files, pointer))
-    notes = pointer.get("annotations") or {}
+    pointer = _only(jsonvalue.loads(archive_files.read(files, "index.json"))["manifests"])
+    manifest = mapping_of(jsonvalue.loads(_blob(files, pointer)))
+    notes = mapping_of(pointer.get("annotations") or {})
     # A layout has a tag alone, as a rule; a reference is a name as well.
-    tags = tuple(notes[name] for name in _NAMES if ":" in notes.get(name, ""))
-    digests = [archive_files.digest(one["digest"]) for one in manifest["layers"]]
+    tags = tuple(notes[name] for name in _NAMES if ":" in text_of(notes.get(name, "")))
+    digests = [archive_files.digest(mapping_of(one)["digest"]) for one in list_of(manifest["layers"])]
     layers = tuple(Layer(blob_file(one), one) for one in digests)
     return _image(path, files, _blob(files, manifest["config"]), layers, tags)
 
 
 def _blob(files: archive_files.Files, descriptor: Mapping[str, Any]) -> bytes:
     """Return what a descriptor names (image-spec, descriptor.md)."""
-    digest = archive_files.digest(descriptor["digest"])
+    digest = archive_files.digest(mapping_of(descriptor)["digest"])
     data = archive_files.read(files, blob_file(digest))
     if _digest_of(data) != digest or len(data) != descriptor.get("size", len(data)):
         raise ValueError(f"{blob_file(digest)} is not what its name says")
@@ -147,7 +152,7 @@ def _blob(files: archive_files.Files, descriptor: Mapping[str, Any]) -> bytes:
 def _image(
     path: Path, files: archive_files.Files, text: bytes, layers: tuple[Layer, ...], tags: tuple[str, ...]
 ) -> Archive:
-    config = json.loads(text)
+    config = mapping_of(jsonvalue.loads(text))
     archive = Archive(path, files, text, config, layers, tags)
     if len(archive.diff_ids) != len(layers):
         raise ValueError(f"it names {len(layers)} layers, and its configuration {len(archive.diff_ids)}")

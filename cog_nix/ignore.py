@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix import dockerignore
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ class Ignore:
             ConfigError: a pattern is malformed.
         """
         try:
-            content = (root / IGNORE_FILE).read_bytes()
+            content = read_bytes(root / IGNORE_FILE)
         except OSError:  # BuildKit, too, reads an unreadable file as an empty one
             content = b""
         return cls(root, _runs(dockerignore.parse(content, IGNORE_FILE)))

@@ -7,14 +7,15 @@ nix/builders/stream.py reads it when the image is streamed).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ImageError
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,8 @@ _SCRIPT = 1 << 12
 """Bytes that stand before the mark, at most."""
 _LARGEST = 8 << 20
 """Bytes of an executable: one of 1000 packages has 0.3 MB."""
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{1,255}")
+"""The grammar of image-spec, descriptor.md, "Digests", and a file name's length."""
 _PREFIX = "cog-"
 _NAME_LENGTH = 30 - len(_PREFIX)
 
@@ -106,10 +109,10 @@ class ImageDescription:
         with suppress(ImageError):
             return cls.read(program)
         try:
-            said = json.loads(run([program, "--inspect"]).stdout)
-            pairs = zip(said["diff_ids"], said["sizes"], strict=True)
-            layers = tuple(LayerDescription("", diff_id, size) for diff_id, size in pairs)
-            return cls(program, said["id"], layers, said["config"])
+            said = jsonvalue.loads(run([program, "--inspect"]).stdout)
+            pairs = zip(list_of(said["diff_ids"]), list_of(said["sizes"]), strict=True)
+            layers = tuple(LayerDescription("", text_of(diff_id), size_of(size)) for diff_id, size in pairs)
+            return cls(program, text_of(said["id"]), layers, mapping_of(said["config"]))
         except (ProcessError, ValueError, KeyError, TypeError) as error:
             raise unreadable(program, str(error)) from error
 
@@ -121,13 +124,13 @@ class ImageDescription:
             ImageError: the file is no such executable.
         """
         try:
-            data = json.loads(_description(path))
-            layers = tuple(map(_layer, data["layers"]))
-            config = data["config"]
-            text = config.encode()
+            data = jsonvalue.loads(_description(path))
+            layers = tuple(map(_layer, list_of(data["layers"])))
+            text = text_of(data["config"]).encode()
             digest = hashlib.sha256(text).hexdigest()
-            return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"], text)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            config = mapping_of(jsonvalue.loads(text))
+            return cls(path, f"sha256:{digest}", layers, config, text_of(data["tag"]), text)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
 
 
@@ -177,10 +180,13 @@ def unreadable(program: Path, said: str) -> ImageError:
 
 
 def _layer(data: dict[str, Any]) -> LayerDescription:
-    parts = tuple(Part(part["path"], part["offset"], part["size"]) for part in data["parts"])
+    parts = tuple(
+        Part(text_of(part["path"]), size_of(part["offset"]), size_of(part["size"]))
+        for part in list_of(data["parts"])
+    )
     if any(not one.path.startswith("/nix/store/") or ".." in one.path.split("/") for one in parts):
         raise ValueError("a layer lies outside of the store")
-    return LayerDescription(data["name"], data["diff_id"], data["size"], parts)
+    return LayerDescription(text_of(data["name"]), text_of(data["diff_id"]), size_of(data["size"]), parts)
 
 
 def default_tag(folder: str) -> str:
@@ -195,7 +201,13 @@ def name_in_store(tag: str) -> str:
 
 
 def blob_file(digest: str) -> str:
-    """Return where a blob is in an image layout (image-spec, image-layout.md, "Blobs")."""
+    """Return where a blob is in an image layout (image-spec, image-layout.md, "Blobs").
+
+    Raises:
+        ValueError: it is no digest, and might lead anywhere.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 

@@ -90,7 +90,7 @@ def run(
     arguments = tuple(str(part) for part in command)
     try:
         process = started or start_process(arguments, env=env, cwd=cwd)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument or a variable
         raise _not_started(arguments, cwd, error, secrets) from error
     finished = _converse(
         process, arguments, stdin, lambda line: on_stderr and on_stderr(redact(line, secrets))
@@ -177,14 +177,15 @@ def _feed(process: subprocess.Popen[str], stdin: str) -> None:
 
 
 def _not_started(
-    command: tuple[str, ...], cwd: Path | None, error: OSError, secrets: Sequence[str]
+    command: tuple[str, ...], cwd: Path | None, error: OSError | ValueError, secrets: Sequence[str]
 ) -> ProcessError:
     finished = Finished(command, 127, "", str(error))
     if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
         hint = f"Install {command[0]} or put it on the PATH."
         return ProcessError(finished, f"cannot run {command[0]}: there is no such program", hint=hint)
     where = f" in {cwd}" if cwd else ""
-    return ProcessError(finished, redact(f"cannot run {_shown(command)}{where}: {error.strerror}", secrets))
+    said = error.strerror if isinstance(error, OSError) else error
+    return ProcessError(finished, redact(f"cannot run {_shown(command)}{where}: {said}", secrets))
 
 
 def _shown(command: tuple[str, ...]) -> str:

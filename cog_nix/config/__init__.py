@@ -8,6 +8,7 @@ outside.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
 from cog_nix.config.settings import load_settings
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +73,9 @@ def load(project: Project, *, references: bool = True) -> Loaded:
         ConfigError: tells everything that is wrong with the file, each with line and remedy.
     """
     name = _name(project)
+    _check_inside(project, name)
     try:
-        text = project.config_path.read_bytes().decode("utf-8")
+        text = read_bytes(project.config_path).decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"{name}: cannot be read: {error.strerror}", hint="Check that the file is there."
@@ -112,6 +115,18 @@ def validate(
     if problems:  # a misspelt key is then the likely cause; by itself it is a warning
         problems += unknown_keys(document)
         raise config_error(document.name, document.text, problems)
+
+
+def _check_inside(project: Project, name: str) -> None:
+    """Refuse a link to a file elsewhere: a build sees the project and nothing else."""
+    path = project.config_path
+    if path.is_symlink():
+        with suppress(OSError, RuntimeError):  # a circle is told when it is read
+            if not path.resolve(strict=True).is_relative_to(project.root.resolve()):
+                raise ConfigError(
+                    f"{name}: this link leads out of the project, to {path.readlink()}",
+                    hint="Copy the file into the project: a build sees nothing else.",
+                )
 
 
 def _name(project: Project) -> str:

@@ -18,6 +18,7 @@ from cog_nix.config.model import (
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def load_settings(project: Project) -> Settings:
     """
     path = project.settings_path
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:

@@ -12,10 +12,11 @@ import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.elf.scan import is_library
-from cog_nix.elf.wheel import UNREADABLE, each_member
-from cog_nix.errors import LockError
+from cog_nix.elf.wheel import each_member
 from cog_nix.files import write_atomically
+from cog_nix.wheelfile import read_or_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,16 +50,11 @@ def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str
     """
     kept = cache / f"names-v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
     with suppress(OSError, ValueError, TypeError):
-        return tuple((str(file), str(name)) for file, name in json.loads(kept.read_bytes()))
-    try:
+        return tuple((str(file), str(name)) for file, name in jsonvalue.loads(kept.read_bytes()))
+    with read_or_refused(path):
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir() and is_library(one.filename)]
         by_member = each_member(path, members, lambda reopen: _names(reopen().chunks()))
-    except UNREADABLE as error:
-        raise LockError(
-            f"{path}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
-        ) from error
     found = sorted((info.filename, name) for info, names in by_member for name in names)
     write_atomically(kept, json.dumps(found, separators=(",", ":")).encode())
     return tuple(found)

@@ -22,7 +22,7 @@ from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
-from cog_nix.fetch.transport import Transport
+from cog_nix.fetch.transport import Transport, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -188,7 +188,7 @@ def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # 
                 return response.headers.get("content-length", "")
 
         told = retry(ask, url, policy)
-    return int(told) if told.isdigit() else None
+    return whole_number(told)
 
 
 def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]:  # noqa: B008 - frozen

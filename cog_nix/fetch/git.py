@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
@@ -57,7 +57,7 @@ def public(repository: str) -> str:
     """Return a repository's URL as it may be written down: over SSH the user is part of the address."""
     known = urls.credentials_in(repository)
     plain = urls.without_credentials(repository)
-    if known and known[0] and urlsplit(repository).scheme.endswith("ssh"):
+    if known and known[0] and urls.split(repository).scheme.endswith("ssh"):
         scheme, separator, rest = plain.partition("://")
         return f"{scheme}{separator}{quote(known[0])}@{rest}"
     return plain
@@ -95,13 +95,13 @@ class _Checkout:
         self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
         host = urls.host_of(repository)
         known = urls.credentials_in(repository) or credentials.get(urls.origin(repository))
-        if known and urlsplit(repository).scheme in {"http", "https"}:
+        if known and urls.split(repository).scheme in {"http", "https"}:
             self._use(host, known)
 
     def _use(self, host: str, known: urls.Credentials) -> None:
         """Hand credentials to git in its environment, which other users of the machine cannot read."""
         user, password = (quote(part, safe="") for part in known)
-        scheme = urlsplit(self.repository).scheme
+        scheme = urls.split(self.repository).scheme
         count = int(self._env.get("GIT_CONFIG_COUNT") or 0)
         self._env |= {
             "GIT_CONFIG_COUNT": str(count + 1),

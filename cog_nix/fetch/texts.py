@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.errors import FetchError
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import cache_failure
@@ -58,7 +59,7 @@ class TextCache:
         Raises:
             FetchError: the server cannot be reached or refuses; the message says of what time a copy is held.
         """
-        path = self.root / hashlib.sha256(url.encode()).hexdigest()
+        path = self.root / hashlib.sha256(url.encode("utf-8", "backslashreplace")).hexdigest()
         held = _read(path)
         # A time in the future comes from a clock that was wrong: such a copy is stale.
         if held and 0 <= time.time() - held.fetched <= max_age:
@@ -85,7 +86,7 @@ def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:
 def _read(path: Path) -> Entry | None:
     try:
         first, _, body = path.read_bytes().partition(b"\n")
-        known = json.loads(first)
+        known = jsonvalue.loads(first)
         return Entry(body, float(known["fetched"]), str(known["etag"]), str(known["last_modified"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing or not ours: ask anew

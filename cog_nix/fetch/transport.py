@@ -5,10 +5,10 @@ A failure is either :class:`TransientError`, worth another try, or a :class:`Fet
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
@@ -23,6 +23,7 @@ CHUNK = 1 << 18
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK, PARTIAL, NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 200, 206, 304, 416
 _ERROR = 400
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class TransientError(Exception):
@@ -94,7 +95,7 @@ class Transport:
             TransientError: worth another try.
             FetchError: the server refuses, or there is nothing there.
         """
-        scheme = urlsplit(url).scheme
+        scheme = urls.split(url).scheme
         if scheme == "file":
             with _open_file(url, headers or {}) as response:
                 yield response
@@ -123,7 +124,7 @@ class Transport:
                 _check_status(url, answer.status_code, answer.reason_phrase, answer.headers)
                 # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
                 yield Response(answer.status_code, answer.headers, answer.iter_raw())
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise FetchError(
                 f"cannot fetch {urls.shown(url)}: {error}", hint="Correct the URL, or name another mirror."
             ) from error
@@ -155,7 +156,16 @@ def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     value = headers.get("retry-after", "")
-    return min(float(value), 30.0) if value.isdigit() else 0.0
+    return float(min(whole_number(value) or 0, 30))
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a header or a variable is (RFC 9110, section 8.6: digits of ASCII alone).
+
+    Returns:
+        None: it is none, or larger than any file is.
+    """
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _untrusted(url: str, error: Exception) -> FetchError:
@@ -184,10 +194,9 @@ def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     try:
         stream = path.open("rb")
         size = path.stat().st_size
-    except OSError as error:
-        raise FetchError(
-            f"cannot read {path}: {error.strerror}", hint="Correct the file URL, or lock again."
-        ) from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FetchError(f"cannot read {path}: {why}", hint="Correct the file URL, or lock again.") from error
     with stream:
         stream.seek(offset)
         known = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 Credentials = tuple[str, str]
 """User and password."""
@@ -14,14 +14,22 @@ Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 
 
+def split(url: str) -> SplitResult:
+    """Return the parts of a URL; what is none (``http://[``) has a path alone."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+
+
 def filename_of(url: str) -> str:
     """Return the last part of the path, unquoted: ``torch-2.0.1+cu118-….whl``."""
-    return unquote(urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1])
+    return unquote(split(url).path.rstrip("/").rsplit("/", 1)[-1])
 
 
 def host_of(url: str) -> str:
     """Return the host, with the port when it is named."""
-    parts = urlsplit(url)
+    parts = split(url)
     return parts.netloc.rpartition("@")[2]
 
 
@@ -46,13 +54,13 @@ def is_loopback(host: str) -> bool:
 
 def without_credentials(url: str) -> str:
     """Return the URL without user and password."""
-    parts = urlsplit(url)
+    parts = split(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def credentials_in(url: str) -> Credentials | None:
     """Return user and password, unquoted (RFC 3986, section 3.2.1), or None."""
-    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
+    userinfo, at, _ = split(url).netloc.rpartition("@")
     if not at:
         return None
     user, _, password = userinfo.partition(":")
@@ -80,10 +88,10 @@ def netrc_credentials(url: str) -> Credentials | None:
 
 def shown(url: str) -> str:
     """Return the URL as messages may show it: no credentials, no query (signed URLs carry tokens there)."""
-    parts = urlsplit(without_credentials(url))
+    parts = split(without_credentials(url))
     return urlunsplit(parts._replace(query="…" if parts.query else "", fragment=""))
 
 
 def local_path(url: str) -> Path:
     """Return the path of a ``file:`` URL (RFC 8089)."""
-    return Path(unquote(urlsplit(url).path))
+    return Path(unquote(split(url).path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
 from cog_nix.lock.model import (
@@ -20,6 +21,7 @@ from cog_nix.lock.model import (
     Toolkit,
     Wheel,
 )
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -181,7 +183,7 @@ def load(text: str, name: str) -> Lock:
         LockError: not a lock, or of a format version that this cog-nix does not read.
     """
     try:
-        data = json.loads(text)
+        data = jsonvalue.loads(text)
         version = data.get("version")
     except (ValueError, AttributeError, RecursionError) as error:
         raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
@@ -339,7 +341,7 @@ def read(path: Path) -> Lock | None:
         LockError: the file is not a lock that this cog-nix reads.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

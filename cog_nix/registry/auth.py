@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
 from cog_nix.fetch import urls
 
@@ -130,7 +131,7 @@ class Authorizer:
                 status=answer.status_code,
             )
         try:
-            data = answer.json()
+            data = jsonvalue.loads(answer.content)
             token = data.get("token") or data["access_token"]
         except (ValueError, KeyError, AttributeError) as error:
             raise RegistryError(

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
+from cog_nix import jsonvalue
 from cog_nix.errors import FetchError, RegistryError
 from cog_nix.fetch import client, urls
 from cog_nix.fetch.retry import Cancelled, RetryPolicy
-from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError
+from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError, whole_number
 from cog_nix.registry.auth import Authorizer, Challenge, may_be_plain, refused
 from cog_nix.registry.reference import DOCKER_HUB
 
@@ -206,7 +207,7 @@ class Repository:
             answer = self._client.get(f"http://{self._host}/v2/")
         except httpx.ConnectError as error:
             raise TransientError(str(error)) from error
-        except httpx.TransportError:
+        except (httpx.RequestError, httpx.InvalidURL):
             return False
         self._transport(lambda: self._renewed(answer, ""))
         return answer.status_code != _ERROR
@@ -248,11 +249,11 @@ class Repository:
 
         try:
             yield
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise RegistryError(
                 f"{self.reference.registry} sent a URL that leads nowhere: {error}"
             ) from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise _untrusted(self.reference.registry, error) from error
             raise TransientError(str(error) or type(error).__name__) from error
@@ -262,7 +263,7 @@ class Repository:
         if status in _PASSING:
             wait = answer.headers.get("retry-after", "")
             said = f"the registry answered {status} {answer.reason_phrase}".rstrip()
-            return TransientError(said, wait=min(float(wait), _LONGEST_WAIT) if wait.isdigit() else 0.0)
+            return TransientError(said, wait=min(whole_number(wait) or 0, _LONGEST_WAIT))
         if status in {UNAUTHORIZED, FORBIDDEN} and not self._is_ours(str(answer.url)):
             registry = self.reference.registry
             return RegistryError(
@@ -272,7 +273,7 @@ class Repository:
             )
         if status in {UNAUTHORIZED, FORBIDDEN}:
             return refused(self.reference.registry, self.credentials, status, self.purpose)
-        what = urlsplit(url).path.rpartition(f"/{self.reference.repository}/")[2]
+        what = urls.split(url).path.rpartition(f"/{self.reference.repository}/")[2]
         said = _complaint(answer)
         return RegistryError(
             f"{self.reference.registry} refused {method} {what} of {self.reference.repository}: "
@@ -316,7 +317,10 @@ def absolute(answer: httpx.Response) -> str:
     location = str(answer.headers.get("location", ""))
     if not location:
         raise RegistryError(f"{answer.url.host} does not say where to upload to (no Location header)")
-    where = urljoin(str(answer.url), location)
+    try:
+        where = urljoin(str(answer.url), location)
+    except ValueError as error:
+        raise RegistryError(f"{answer.url.host} wants uploads at {location!r}, which is no URL") from error
     if answer.url.scheme == "https" and not where.startswith("https:"):
         raise RegistryError(
             f"{answer.url.host} wants uploads at {urls.shown(where)}, which is without TLS",
@@ -328,7 +332,7 @@ def absolute(answer: httpx.Response) -> str:
 def _complaint(answer: httpx.Response) -> str:
     """Return what a registry's JSON says of an error (spec, "Error Codes"), for people."""
     try:
-        data: Any = answer.json()
+        data: Any = jsonvalue.loads(answer.content)
         said = "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in data["errors"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""

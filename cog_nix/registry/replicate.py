@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
 from cog_nix.registry.client import NOT_FOUND, OK, new_client
 
@@ -85,6 +86,6 @@ def _field(answer: httpx.Response, name: str, base: str) -> str:
     if answer.status_code != OK:
         raise RegistryError(f"{base} returned HTTP status {answer.status_code}", hint="Try again later.")
     try:
-        return str(answer.json()[name])
+        return str(jsonvalue.loads(answer.content)[name])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise RegistryError(f"{base} did not answer as expected", hint="Try again later.") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cog_nix.regular import read_bytes
 from cog_nix.signature.imports import Imports, is_external, module_path
 from cog_nix.signature.literals import Constants, module_constants
 from cog_nix.signature.records import Reader, Records
@@ -51,7 +52,7 @@ class Project:
                 "Name a file below the folder of cog.yaml, for example predict.py:Predictor.",
             )
         try:
-            data = (self.root / clean).read_bytes()
+            data = read_bytes(self.root / clean)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise RefusalError(
@@ -68,7 +69,7 @@ class Project:
 
     def _read(self, path: str) -> Source | None:
         try:
-            return Source(path, (self.root / path).read_bytes())
+            return Source(path, read_bytes(self.root / path))
         except RefusalError as refusal:
             self.broken[path] = refusal  # told only when something in it is needed
         except (OSError, ValueError):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
 from cog_nix.processes import run
@@ -140,7 +141,7 @@ def _named(path: Path, cache: Path) -> Path:
 
 def _remembered(memory: Path) -> dict[str, str]:
     try:
-        known = json.loads(memory.read_bytes())
+        known = jsonvalue.loads(memory.read_bytes())
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) and all(isinstance(one, str) for one in known.values()) else {}

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cog_nix import jsonvalue
 from cog_nix.boot import this_boot
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
@@ -186,7 +187,7 @@ def _circumstances(named: str | None) -> str:
 
 def _remembered(root: Path, key: str) -> Engine | None:
     try:
-        known = json.loads((root / _MEMORY).read_bytes())
+        known = jsonvalue.loads((root / _MEMORY).read_bytes())
         found = Engine(known["path"], Isolation(**known["isolation"])) if known["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

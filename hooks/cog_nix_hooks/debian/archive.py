@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cog_nix.errors import FetchError, LockError
+from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Index
 
 from .newest import newest, place
@@ -268,7 +268,7 @@ def _said(release: Release) -> str:
 
 def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     """Tell "there is no such suite" from "the mirror did not answer"."""
-    parts = urlsplit(uri)
+    parts = urls.split(uri)
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()

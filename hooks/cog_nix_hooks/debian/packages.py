@@ -15,6 +15,7 @@ import re
 import sqlite3
 import tempfile
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ _FIELDS = (
     "Breaks",
 )
 _FIELD = re.compile(rf"^({'|'.join(_FIELDS)}):[ \t]*(.*(?:\n[ \t].*)*)$", re.MULTILINE)
+_FORMS = {
+    "Package": re.compile("[a-zA-Z0-9][a-zA-Z0-9+.-]*"),
+    "Version": re.compile("(?:[0-9]{1,9}:)?[A-Za-z0-9.+:~-]+"),
+    "Size": re.compile("[0-9]{1,18}"),
+    "Installed-Size": re.compile("[0-9]{1,18}"),
+    "SHA256": re.compile("[0-9a-fA-F]{64}"),
+}
+"""What is counted, compared or put into a path later (Debian Policy 5.6)."""
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
 
 
@@ -272,7 +281,7 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
                 f"{cache_dir}: the table of packages cannot be written: {error}",
                 hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
             ) from error
-        except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, KeyError) as error:
             raise LockError(
                 f"{uri}: the Packages index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
@@ -322,6 +331,9 @@ def _rows(packages: Path) -> Iterator[list[str]]:
                 missing = {"Package", "Version", "Filename", "Size", "SHA256"} - fields.keys()
                 if missing:
                     raise KeyError(f"a stanza lacks {', '.join(sorted(missing))}")
+                for field, form in _FORMS.items():
+                    if (value := fields.get(field)) and not form.fullmatch(value):
+                        raise ValueError(f"{fields['Package']!r}: {value!r} is no {field}")
                 yield [fields.get(field, "") for field in _FIELDS]
 
 

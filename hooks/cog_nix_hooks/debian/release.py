@@ -102,7 +102,7 @@ def read_release(
     fields = dict(_FIELD.findall(_verified(data, url, keyring).decode("utf-8", "replace")))
     try:
         release = _parse(fields)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError) as error:
         raise LockError(f"{url}: the Release file cannot be read: {error}", hint=_TRY_ANOTHER) from error
     if asked not in (release.suite, release.codename):
         raise LockError(

@@ -7,7 +7,6 @@ Asking for an image through the SDK takes 0.19 s, nearly all of it import time; 
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +15,10 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from cog_nix import jsonvalue
 from cog_nix.delta import FileRange, Piece, read
 from cog_nix.errors import RuntimeFailure
+from cog_nix.jsonvalue import mapping_of
 
 if TYPE_CHECKING:
     import docker
@@ -78,7 +79,10 @@ class Engine:
             return None
         if status >= _FIRST_ERROR:
             raise _refused(body)
-        return json.loads(body)
+        try:
+            return jsonvalue.loads(body)
+        except ValueError as error:
+            raise not_docker(path, error) from error
 
     def post(
         self, path: str, query: Mapping[str, str] | None = None, body: Body = None
@@ -92,12 +96,15 @@ class Engine:
         status, lines = self._call("POST", path, query, body)
         if status >= _FIRST_ERROR:
             raise _refused(b"".join(lines))
-        messages = [json.loads(line) for line in lines if line.strip()]
+        try:
+            messages = [mapping_of(jsonvalue.loads(line)) for line in lines if line.strip()]
+        except (ValueError, TypeError) as error:
+            raise not_docker(path, error) from error
         for message in messages:
             if "errorDetail" in message or "error" in message:
-                raise Refused(
-                    f"Docker: {message.get('errorDetail', {}).get('message') or message.get('error')}"
-                )
+                detail = message.get("errorDetail")
+                said = detail.get("message") if isinstance(detail, dict) else ""
+                raise Refused(f"Docker: {said or message.get('error')}")
         return messages
 
     def delete(self, path: str) -> None:
@@ -222,7 +229,7 @@ def _socket(endpoint: Endpoint) -> str | None:
 
     try:
         return local_socket(endpoint.host)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it is no URL
         raise unreachable(endpoint, error) from error
 
 
@@ -250,9 +257,17 @@ def unreachable(endpoint: Endpoint, error: Exception) -> RuntimeFailure:
     )
 
 
+def not_docker(path: str, error: Exception) -> RuntimeFailure:
+    """Return the error for an answer that Docker's API does not have."""
+    return RuntimeFailure(
+        f"What answers {path} is not Docker: {error}",
+        hint="DOCKER_HOST and `docker context ls` say which daemon is meant.",
+    )
+
+
 def _refused(body: bytes) -> Refused:
     try:
-        message = json.loads(body)["message"]
+        message = jsonvalue.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
         message = body.decode("utf-8", "replace").strip()
     return Refused(f"Docker: {message}")

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from cog_nix.errors import LockError
+from cog_nix.wheelfile import read_or_refused, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,15 +66,8 @@ def cuda_extras(wheel: Path) -> tuple[Extra, ...]:
 
 
 def _requires(wheel: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            name = next(filter(_METADATA.match, archive.namelist()), "")
-            text = archive.read(name).decode("utf-8", "replace") if name else ""
-    except zipfile.BadZipFile as error:
-        raise LockError(
-            f"{wheel}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
-        ) from error
+    with read_or_refused(wheel), zipfile.ZipFile(wheel) as archive:
+        text = text_of(archive, _METADATA)
     return [str(line) for line in email.parser.HeaderParser().parsestr(text).get_all("Requires-Dist", [])]
 
 

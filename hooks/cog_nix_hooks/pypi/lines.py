@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -260,4 +260,4 @@ def url_of(requirement: str) -> str:
 def shown(requirement: str) -> str:
     """Return a requirement as messages may show it."""
     url = url_of(requirement)
-    return requirement.replace(url, urls.shown(url)) if url and urlsplit(url).scheme else requirement
+    return requirement.replace(url, urls.shown(url)) if url and urls.split(url).scheme else requirement
