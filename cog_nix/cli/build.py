@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +49,8 @@ _HELP = """Build an image from cog.yaml and load it into Docker, or into another
 _HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
 """Hooks that are called around a build."""
 
+_COMPONENT = re.compile("[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*")
+"""Of a name (distribution, ``reference.path-component``)."""
 _plugins: list[Plugins] = []
 
 Tag = Annotated[
@@ -200,8 +203,16 @@ def checked_tag(tag: str | None) -> str | None:
     """
     from cog_nix.registry.reference import Reference  # noqa: PLC0415 - a faster --help
 
-    if tag is not None and Reference.parse(tag).digest:
+    if tag is None:
+        return None
+    reference = Reference.parse(tag)
+    if reference.digest:
         raise ConfigError(f"-t {tag}: a digest is no name to give", hint="Write name:tag.")
+    if not all(map(_COMPONENT.fullmatch, reference.repository.split("/"))):
+        raise ConfigError(
+            f"-t {tag}: no runtime takes this name",
+            hint="Between letters and digits may be one dot, one or two underscores, or dashes.",
+        )
     return tag
 
 

@@ -5,7 +5,9 @@ A failure is either :class:`TransientError`, worth another try, or a :class:`Fet
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -16,6 +18,7 @@ from cog_nix.fetch.client import new_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import httpx
 
@@ -192,8 +195,8 @@ def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     path = urls.local_path(url)
     offset = int(headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
     try:
+        size = _size_of(path)
         stream = path.open("rb")
-        size = path.stat().st_size
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise FetchError(f"cannot read {path}: {why}", hint="Correct the file URL, or lock again.") from error
@@ -204,3 +207,11 @@ def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
             "content-range": f"bytes {offset}-{size}/{size}",
         }
         yield Response(PARTIAL if offset else OK, known, iter(lambda: stream.read(CHUNK), b""))
+
+
+def _size_of(path: Path) -> int:
+    """Return a file's size in bytes; a FIFO or a device would make us wait, or never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return status.st_size

@@ -445,3 +445,17 @@ def test_one_bar_counts_each_byte_once(site: Site, cache: Path, part: Callable[[
     fetcher.artifacts([first, second])
     assert reporter.bars == [("Fetching 2 files", len(CONTENT) + 3)]
     assert reporter.advanced == len(CONTENT) + 3
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder"])
+def test_a_file_url_of_what_is_no_file(fetcher: CachingFetcher, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.deb"
+    match kind:
+        case "FIFO":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.mkdir()
+    with pytest.raises(FetchError, match="it is no plain file"):
+        fetcher.artifacts([Artifact("a.deb", path.as_uri(), "0" * 64, 1)])

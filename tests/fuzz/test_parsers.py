@@ -61,7 +61,7 @@ OWN_JSON = {
     *("cog_nix/container/server", "cog_nix/runs/difference", "cog_nix/runs/execute", "cog_nix/runs/sandbox"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written
     *("cog_nix/cli/quick", "cog_nix/unchanged"),  # any failure counts as no answer
-    *("cog_nix/jsonvalue", "cog_nix/runtime/jsontext"),  # what reads
+    *("cog_nix/jsonvalue", "cog_nix/runtime/jsontext", "cog_nix/lock/format"),  # what reads
 }
 """Modules that read JSON of their own."""
 

@@ -95,7 +95,7 @@ def find_archive(
         defaults: a file that names mirrors where nothing else does.
 
     Raises:
-        LockError: nothing names a mirror.
+        LockError: nothing names a mirror, or one is named with credentials.
     """
     if settings.mirror:
         return _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
@@ -116,6 +116,12 @@ def find_archive(
 
 
 def _configured(main: str, security: str | None, origin: str) -> Archive:
+    if any("@" in urls.split(one).netloc for one in (main, security or "")):
+        # The lock names its mirrors, and is for everybody to read.
+        raise LockError(
+            f"A Debian mirror is named with a user or a password ({origin}), which would get into the lock.",
+            hint="Name it without, and put them into ~/.netrc.",
+        )
     base = main.rstrip("/")
     # Mirrors that carry both keep them side by side, as debian and debian-security.
     return Archive(base, security.rstrip("/") if security else f"{base}{_SECURITY_SUFFIX}", origin)
