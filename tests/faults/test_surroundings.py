@@ -133,10 +133,12 @@ def test_an_error_with_stderr_closed_still_has_its_status(project: Path) -> None
 @pytest.mark.parametrize(
     "tag", ["A B", "-x", "a:b:c", "a@sha256:" + "0" * 64, "UPPER", "é", "a\nb", "a" * 300]
 )
-@pytest.mark.parametrize("command", ["build --no-load", "load"])
-def test_a_name_that_no_image_can_have(project: Path, command: str, tag: str) -> None:
-    done = shell(project, f'cog_nix {command} --tag="$TAG"', TAG=tag)
-    refused(done, tag)
+def test_a_name_that_no_image_can_have(project: Path, tag: str) -> None:
+    refused(shell(project, 'cog_nix build --no-load --tag="$TAG"', TAG=tag), tag)
+
+
+def test_a_name_that_no_archive_can_get(project: Path) -> None:
+    refused(shell(project, "cog_nix load --tag 'A B'"), "A B")
 
 
 NO_TEMPORARY_FOLDER = """import sys, tempfile

@@ -29,6 +29,7 @@ from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import TransientError, Transport
 from cog_nix.ignore import Ignore
 from cog_nix.lock import format as lock_format
+from cog_nix.lock import integrity
 from cog_nix.lock import packages as lock_packages
 from cog_nix.registry import client, credentials, destination, layout
 from cog_nix.registry.memory import Memory
@@ -198,6 +199,10 @@ def _lock(text: str, _: Path) -> object:
     return lock_format.dump(lock_format.load(text, "cog-nix.lock"))
 
 
+def _sealed(data: dict[str, Any]) -> str:
+    return json.dumps({**data, integrity.KEY: integrity.digests(data)})
+
+
 def _answer(text: str, folder: Path) -> object:
     (folder / "builds").mkdir()
     (folder / "builds/a").write_bytes(encoded(text))
@@ -221,6 +226,12 @@ _FLAKE = {"locked": {"type": "github", "owner": "a", "repo": "b", "rev": "c", "n
 
 LOCKS = (
     Parser("cog-nix.lock", ("cog_nix/lock",), json_texts(_LOCK), _lock),
+    Parser(
+        "cog-nix.lock with digests that fit",
+        ("cog_nix/lock",),
+        values(_LOCK).filter(lambda one: isinstance(one, dict)).map(_sealed),
+        in_file("cog-nix.lock", lock_format.read),
+    ),
     Parser("cog-nix.lock text", ("cog_nix/lock",), texts(lock_format.dump(make_lock())), _lock),
     Parser(
         "cog-nix.lock bytes",
