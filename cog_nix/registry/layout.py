@@ -62,11 +62,11 @@ def read(root: Path) -> Layout:
         manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
+        blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
-    blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
     return Layout(docker_manifest(manifest), blobs)
 
 
