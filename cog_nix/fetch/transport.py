@@ -102,7 +102,7 @@ class Transport:
         if scheme == "file":
             with _open_file(url, headers or {}) as response:
                 yield response
-        elif scheme in {"http", "https"}:
+        elif scheme in {"http", "https"} and urls.host_of(url):
             with self._open_http(url, headers or {}, method) as response:
                 yield response
         else:

@@ -55,7 +55,7 @@ _FORMS = {
     "Version": re.compile("(?:[0-9]{1,9}:)?[A-Za-z0-9.+:~-]+"),
     "Size": re.compile("[0-9]{1,18}"),
     "Installed-Size": re.compile("[0-9]{1,18}"),
-    "SHA256": re.compile("[0-9a-fA-F]{64}"),
+    "SHA256": re.compile("[0-9a-fA-F]{1,64}"),
 }
 """What is counted, compared or put into a path later (Debian Policy 5.6)."""
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
