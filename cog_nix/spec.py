@@ -140,6 +140,9 @@ class PythonRequest:
     project_root: Path = Path()
     pins: Mapping[str, str] = field(default_factory=dict)
     """Versions to prefer where they still fit."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Versions that may not move: what the project's own requirements came to, when others are tried beside
+    them."""
     build_pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The same for what building a source takes, by the source's name."""
     commits: Mapping[str, str] = field(default_factory=dict)
@@ -194,7 +197,11 @@ class PythonLibraryRequest:
     named: tuple[LibraryNeed, ...]
     """Versioned names of libraries that stand in files as text: what is loaded at run time is among them, and
     so is what is merely tried. Looked for when the project asks for a GPU, in wheels that do not require
-    libraries of their own choice."""
+    libraries of their own choice, and without those that the loader finds beside the file."""
+    asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Every library that files link to or name, met or not, by owner."""
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Requires-Dist (core metadata) of each wheel, by name; nothing of those that are built from source."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +275,10 @@ class ToolkitChoice:
     variables: tuple[str, ...] = ()
     commands: bool = False
     """These four as in the lock's ``toolkit``."""
+    suite: str = ""
+    """The suite that builds need, when it is not the request's; everything is resolved there then."""
+    because: str = ""
+    """A sentence that says why it is that suite."""
 
 
 @dataclass(frozen=True)
@@ -535,8 +546,8 @@ class Spec:
     ) -> Sequence[FoundRequirement] | None:
         """Runs when locking, after the Python packages: name Python packages for libraries that nothing has.
 
-        Python is then resolved once more with them. Where they do not fit, a warning says so, and the image
-        goes without.
+        Python is then resolved once more with them, beside what the project's own requirements came to, of
+        which nothing moves. Where they do not fit so, a warning says it, and the image goes without.
 
         Raises:
             LockError: a wheel cannot be read.

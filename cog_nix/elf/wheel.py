@@ -56,7 +56,7 @@ def scan_wheel(path: Path, sha256: str, cache: Path) -> Scan:
     try:
         scan = _scan(path)
     except UNREADABLE as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     write_atomically(kept, json.dumps(scan.to_json(), separators=(",", ":")).encode())
     return scan
 
@@ -69,9 +69,9 @@ def names_in_wheel(path: Path) -> Scan:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [_installed(name) for name in archive.namelist() if is_library(name)]
+            names = [installed(name) for name in archive.namelist() if is_library(name)]
     except zipfile.BadZipFile as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return Scan(libraries=tuple(sorted(names)))
 
 
@@ -79,7 +79,7 @@ def _scan(path: Path) -> Scan:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if _is_candidate(info)]
     found = each_member(path, members, read_dynamic)
-    return gather((_installed(info.filename), dynamic) for info, dynamic in found)
+    return gather((installed(info.filename), dynamic) for info, dynamic in found)
 
 
 def each_member(
@@ -109,7 +109,8 @@ def each_member(
         return list(zip(ordered, crew.map(one, ordered), strict=True))
 
 
-def _unreadable(path: Path, error: Exception) -> LockError:
+def unreadable(path: Path, error: Exception) -> LockError:
+    """Return the error for a wheel that is damaged."""
     return LockError(
         f"{path}: this wheel cannot be read: {error}",
         hint="Name another version of the package, or tell its authors.",
@@ -120,7 +121,7 @@ def _is_candidate(info: zipfile.ZipInfo) -> bool:
     return not info.is_dir() and may_be_elf(info.filename, executable=bool(info.external_attr >> 16 & 0o111))
 
 
-def _installed(name: str) -> str:
+def installed(name: str) -> str:
     """Return where a member lands, as seen from ``site-packages``."""
     found = _DATA.match(name)
     return _FROM_SITE_PACKAGES.get(found["scheme"], "") + found["rest"] if found else name

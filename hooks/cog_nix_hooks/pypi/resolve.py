@@ -42,8 +42,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     """
     lines = parse(request.requirements, request.asked_in, os.environ)
     lines, asked = commits.keep(lines, request.commits)
-    if request.gpu:
-        lines = tensorflow.with_cuda(lines, context.reporter.warn)
+    if request.gpu and not request.fixed:
+        tensorflow.tell(lines, context.reporter.warn)
     lines = torch.matched(lines, Target(request.python_version, request.glibc))
     resolver = _Resolver(request, context, lines, asked)
     try:
@@ -61,7 +61,7 @@ def _resolve(resolver: _Resolver) -> PythonResolution:
     """Resolve with the builds of PyTorch that the project asks for."""
     lines, request = resolver.lines, resolver.request
     choice = torch.choose(lines, request, resolver.target)
-    for warning in choice.warnings:
+    for warning in () if request.fixed else choice.warnings:  # said the first time
         resolver.context.reporter.warn(warning)
     if choice.backend:
         return _with_backend(resolver, choice.backend)
@@ -140,6 +140,7 @@ class _Resolver:
             env=uv_environment(lines, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
+            fixed={} if self.depth else self.request.fixed,
             torch_backend=self.backend,
         )
 

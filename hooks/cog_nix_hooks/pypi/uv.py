@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ class Question:
     """Whether distributions that come as source alone may be chosen."""
     metadata: tuple[Stated, ...] = ()
     """What is known about packages whose metadata cannot be built here."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Versions that may not be others, by name, whether or not they are asked for."""
     torch_backend: str = ""
     """The index of PyTorch's to take its packages from, as uv has it; "": they come as any other."""
 
@@ -171,9 +173,9 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
     import uv  # noqa: PLC0415 - only locking needs it
 
     lines = question.lines
-    with _configuration(question) as configuration:
+    with _configuration(question) as configuration, _constraints(question.fixed) as constraints:
         command = [
-            *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
+            *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration, *constraints),
             *("--python", sys.executable, "--python-version", question.python_version),
             *("--python-platform", platform(question.glibc)),
             *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
@@ -196,6 +198,18 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
         )
     if finished.returncode != 0:
         raise UvError(finished.stderr)
+
+
+@contextmanager
+def _constraints(fixed: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Yield the option that keeps packages at versions (pip, "Constraints Files")."""
+    if not fixed:
+        yield ()
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="cog-nix-uv-", suffix=".txt", encoding="utf-8") as file:
+        file.writelines(f"{name}=={version}\n" for name, version in sorted(fixed.items()))
+        file.flush()
+        yield ("--constraint", file.name)
 
 
 @contextmanager
