@@ -145,6 +145,11 @@ def test_what_is_needed_beside_another_cuda_comes_by_name(
     assert list(case.wheel("a").links("a", soname).ask()) == [expected]
 
 
+def test_a_second_cuda_comes_by_name(case: _Case) -> None:
+    case.wheel("a").links("a", "libcublas.so.12").wheel("b").links("b", "libnvrtc.so.11.2")
+    assert list(case.ask()) == ["cuda-toolkit[cublas]==12.*", "nvidia-cuda-nvrtc-cu11"]
+
+
 @pytest.mark.parametrize(
     "soname",
     ["libcuda.so.1", "libnvidia-ml.so.1", "libcutensor.so.2", "libnvinfer.so.10", "libGL.so.1"],

@@ -70,9 +70,32 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
         if extras := search.extras(wheel, requires, by_owner.get(wheel.name, ())):
             by_owner.pop(wheel.name, None)
             found += extras
-    for owner, needs in sorted(by_owner.items()):
-        found += search.parts(needs, {soname for name, soname in linked if name == owner})
+    plans = [
+        plan
+        for owner, needs in sorted(by_owner.items())
+        if (plan := search.plan(needs, {soname for name, soname in linked if name == owner}))
+    ]
+    # There is one package that stands for a release. What another CUDA is needed for comes by its parts' names.
+    toolkit = search.toolkit or next((plan.family.major for plan in plans if plan.has_release), "")
+    for plan in plans:
+        found += search.parts(plan, by_release=plan.family.major == toolkit)
     return _merged(found)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one owner needs of CUDA, all of one family."""
+
+    family: Family
+    needs: tuple[LibraryNeed, ...]
+    linked: frozenset[str]
+    """Sonames that files link to; others are named in them."""
+
+    @property
+    def has_release(self) -> bool:
+        """Whether any of it comes with a release of CUDA, rather than with a version of its own."""
+        asked = (self.family.libraries.get(need.soname) for need in self.needs)
+        return any(one is not None and not one.startswith("nvidia-") for one in asked)
 
 
 @dataclass(frozen=True)
@@ -122,34 +145,42 @@ class _Search:
             found.append(FoundRequirement(f"{_TOOLKIT}=={release}.*", because))
         return found
 
-    def parts(self, needs: Sequence[LibraryNeed], linked: set[str]) -> Iterator[FoundRequirement]:
-        """Yield what brings the libraries that one owner needs, all of one family."""
+    @property
+    def toolkit(self) -> str:
+        """CUDA's major version of the package that stands for a release; empty where it is not there."""
+        return self._present.get(_TOOLKIT, "").partition(".")[0]
+
+    def plan(self, needs: Sequence[LibraryNeed], linked: set[str]) -> _Plan | None:
+        """Choose the family of what one owner needs; None: nothing of it is CUDA's."""
         known = self._known(needs)
         if not known:
-            return
+            return None
         major = self._family([need for need in known if need.soname in linked], known, set())
         family = next((one for one in families() if one.major == major), None)
-        if family is None:
-            return
-        extras: dict[str, LibraryNeed] = {}
-        for need in known:
-            if asked := family.libraries.get(need.soname):
-                if asked.startswith("nvidia-"):
-                    yield FoundRequirement(asked, self._sentence(need, linked))
-                elif self._other_toolkit(family):
-                    yield FoundRequirement(_package(asked, family, need.soname), self._sentence(need, linked))
-                else:
-                    extras.setdefault(asked, need)
-        for extra, need in extras.items():
-            requirement = f"{_TOOLKIT}[{extra}]{self._release(family)}"
-            yield FoundRequirement(requirement, self._sentence(need, linked))
+        return _Plan(family, tuple(known), frozenset(linked)) if family else None
 
-    def _other_toolkit(self, family: Family) -> bool:
-        """Tell whether somebody asks for another CUDA by the package that stands for a release.
+    def parts(self, plan: _Plan, *, by_release: bool) -> Iterator[FoundRequirement]:
+        """Yield what brings the libraries that one owner needs.
 
-        There is one of it, so what is needed beside comes by the names of the parts.
+        Args:
+            plan: the needs.
+            by_release: whether those that a release has come as parts of ``cuda-toolkit``.
         """
-        return self._present.get(_TOOLKIT, family.major).partition(".")[0] != family.major
+        extras: dict[str, LibraryNeed] = {}
+        for need in plan.needs:
+            asked = plan.family.libraries.get(need.soname)
+            if asked is None:
+                continue
+            if by_release and not asked.startswith("nvidia-"):
+                extras.setdefault(asked, need)
+            else:
+                requirement = (
+                    asked if asked.startswith("nvidia-") else _package(asked, plan.family, need.soname)
+                )
+                yield FoundRequirement(requirement, self._sentence(need, plan.linked))
+        for extra, need in extras.items():
+            requirement = f"{_TOOLKIT}[{extra}]{self._release(plan.family)}"
+            yield FoundRequirement(requirement, self._sentence(need, plan.linked))
 
     def _known(self, needs: Iterable[LibraryNeed]) -> list[LibraryNeed]:
         """Return what is CUDA's, but for other variants of libraries that are there.
@@ -204,7 +235,7 @@ class _Search:
                 return f"=={facts.minor(release)}.*"
         return family.toolkit
 
-    def _sentence(self, need: LibraryNeed, linked: set[str]) -> str:
+    def _sentence(self, need: LibraryNeed, linked: frozenset[str]) -> str:
         title = f"{need.owner} {self._present[need.owner]}" if need.owner in self._present else need.owner
         verb = "needs" if need.soname in linked else "names"
         return f"{title or 'The project'}: {need.path} {verb} {need.soname}"

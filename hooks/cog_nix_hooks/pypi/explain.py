@@ -42,6 +42,7 @@ def explain(
     python_version: str,
     exclude_newer: str | None = None,
     secrets: Iterable[str] = (),
+    direct: Iterable[str] = (),
 ) -> LockError:
     """Return the error for what uv wrote to stderr.
 
@@ -51,6 +52,7 @@ def explain(
         python_version: of the interpreter in the image.
         exclude_newer: the date that limits the search, if any.
         secrets: values that must not be shown, beyond what URLs carry.
+        direct: URLs that requirements name.
     """
     text = redact(stderr, secrets).replace("`-`", asked_in)
     refused = _REFUSED.search(text)
@@ -60,6 +62,9 @@ def explain(
         return _unsatisfiable(text, asked_in, python_version, exclude_newer)
     fetched = _FETCHED.search(text)
     if fetched:
+        named = {urls.without_credentials(url).partition("#")[0] for url in direct}
+        if urls.without_credentials(fetched[1]).partition("#")[0] in named:
+            return _file_unreachable(text, fetched[1], asked_in)
         return _unreachable(text, fetched[1])
     source = _source_failure(text, asked_in)
     if source:
@@ -78,7 +83,8 @@ def _source_failure(text: str, asked_in: str) -> LockError | None:
     if _GIT.search(text):
         return LockError(
             f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
-            hint="Check its URL and revision, and that git can clone it here without asking.",
+            hint="Check its URL and revision, and that git can clone it here without asking."
+            + (" Few hosts still answer git://: write git+https://." if "git://" in text else ""),
         )
     built = _BUILT.search(text)
     if built or _BACKEND.search(text):
@@ -118,10 +124,25 @@ def _refused(url: str, answer: str) -> LockError:
     )
 
 
+def _file_unreachable(text: str, url: str, asked_in: str) -> LockError:
+    return LockError(
+        f"{asked_in} names a file that cannot be fetched: {_last(text)}\n  {urls.shown(url)}",
+        hint=(
+            "Check the URL, and whether its host answers. Where the package is in an index, NAME==VERSION"
+            " needs no URL; a file of the project is named ./FILE."
+        ),
+    )
+
+
+def _last(text: str) -> str:
+    """Return the last of uv's statements, which is the first cause."""
+    details = [line for line in _statements(text) if line.strip()]
+    return details[-1].strip() if details else "no answer"
+
+
 def _unreachable(text: str, url: str) -> LockError:
     host = urls.host_of(url) or url
-    details = [line for line in _statements(text) if line.strip()]
-    reason = details[-1].strip() if details else "no answer"
+    reason = _last(text)
     if re.search(r"\b(401|403)\b", text):
         return _refused(url, reason)
     if "certificate" in text.lower():

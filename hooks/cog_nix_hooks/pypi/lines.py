@@ -43,6 +43,8 @@ _FLAGS = {
 _PASSED_ON = ("-r", "--requirement", "-c", "--constraint")
 _EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s+)")
 _REPOSITORY = re.compile(r"(?:^|@\s*)(?P<kind>git|hg|svn|bzr)\+", re.IGNORECASE)
+_GIT_PROTOCOL = re.compile(r"git\+git://(?P<host>github\.com)/")
+"""Unencrypted, and switched off there since March 2022; that nobody answers takes minutes to find out."""
 _OPTION_BEHIND = re.compile(r"\s(?=--?[a-z])", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
 _NAME = re.compile(r"^\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@ ]|$)")
@@ -216,7 +218,7 @@ def _direct(requirement: str, asked_in: str) -> str:
     """Bring what names its source into the form that uv takes; refuse what no image can be made from.
 
     Raises:
-        LockError: an editable folder, or a version control system that is not git.
+        LockError: an editable folder, a version control system that is not git, or a protocol that is gone.
     """
     if requirement.startswith(_PASSED_ON):
         return requirement
@@ -236,6 +238,12 @@ def _direct(requirement: str, asked_in: str) -> str:
             f"{asked_in}: {redact(requirement)!r} is in a {repository['kind'].lower()} repository, and"
             " cog-nix reads git ones only",
             hint="Name a release of it, or the URL of an archive.",
+        )
+    protocol = _GIT_PROTOCOL.search(plain)
+    if protocol:
+        raise LockError(
+            f"{asked_in}: {redact(requirement)!r}: {protocol['host']} does not answer git:// any more",
+            hint=f"Write {redact(plain.replace('git+git://', 'git+https://', 1))}",
         )
     return _named_by_egg(plain)
 

@@ -15,7 +15,7 @@ from cog_nix.spec import PythonResolution
 from cog_nix_hooks.pypi import builds, commits, places, standin, tensorflow, torch, uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
-from cog_nix_hooks.pypi.lines import Lines, covers, parse
+from cog_nix_hooks.pypi.lines import Lines, covers, parse, url_of
 from cog_nix_hooks.pypi.metadata import Metadata
 from cog_nix_hooks.pypi.pylock import read_pylock, read_requirers
 from cog_nix_hooks.pypi.target import Target
@@ -179,6 +179,7 @@ class _Resolver:
                 python_version=self.request.python_version,
                 exclude_newer=question.exclude_newer,
                 secrets=question.lines.secrets,
+                direct=filter(None, map(url_of, question.lines.requirements)),
             ) from error
 
     @cached_property

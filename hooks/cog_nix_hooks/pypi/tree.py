@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LARGEST = 4_000_000
 """Bytes of a file that is worth reading here."""
 _READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "meson.build", "Cargo.toml", "CMakeLists.txt")
+_COMPILED = {".c", ".cc", ".cpp", ".cu", ".cxx", ".pyx"}
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
@@ -34,6 +35,8 @@ class Tree:
 
     texts: Mapping[str, str] = field(default_factory=dict)
     pyproject: Mapping[str, Any] = field(default_factory=dict)
+    compiled: bool = False
+    """Whether there is anything in it to compile."""
 
     @property
     def backend(self) -> str:
@@ -172,7 +175,7 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         LockError: it is no archive, or holds no project.
     """
     try:
-        texts = _texts(archive, PurePosixPath(subdirectory))
+        texts, compiled = _texts(archive, PurePosixPath(subdirectory))
     except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
         raise LockError(f"{what} is no source archive: {error}", hint="Name a .tar.gz or .zip.") from error
     if not texts.keys() & {"pyproject.toml", "setup.py", "setup.cfg"}:
@@ -184,12 +187,16 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
     except tomllib.TOMLDecodeError as error:
         raise LockError(f"{what}: its pyproject.toml cannot be read: {error}") from error
-    return Tree(texts, pyproject)
+    return Tree(texts, pyproject, compiled)
 
 
-def _texts(archive: Path, subdirectory: PurePosixPath) -> dict[str, str]:
-    """Return the files that count, by name; those of ``*.egg-info`` as ``requires.txt``."""
+def _texts(archive: Path, subdirectory: PurePosixPath) -> tuple[dict[str, str], bool]:
+    """Return the files that count, by name, and whether any is to be compiled.
+
+    Those of ``*.egg-info`` go by the name ``requires.txt``.
+    """
     found: dict[PurePosixPath, str] = {}
+    compiled: list[PurePosixPath] = []
     tops: set[str] = set()
     flat = False
     for name, read in _members(archive):
@@ -198,6 +205,8 @@ def _texts(archive: Path, subdirectory: PurePosixPath) -> dict[str, str]:
         flat = flat or len(path.parts) == 1
         if path.name in {*_READ, "requires.txt"}:
             found[path] = read()
+        elif path.suffix in _COMPILED:
+            compiled.append(path)
     # An sdist has one folder at its top (PEP 625), the archive of a commit has none.
     base = PurePosixPath(*tops) if len(tops) == 1 and not flat else PurePosixPath()
     texts: dict[str, str] = {}
@@ -208,7 +217,7 @@ def _texts(archive: Path, subdirectory: PurePosixPath) -> dict[str, str]:
                 texts[str(relative)] = text
             elif relative.name == "requires.txt" and relative.parent.name.endswith(".egg-info"):
                 texts["requires.txt"] = text
-    return texts
+    return texts, any(path.is_relative_to(base / subdirectory) for path in compiled)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, Any]]:
