@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -34,6 +35,8 @@ def recorded() -> tuple[list[Project], Recorded]:
 @pytest.fixture
 def url(plain_machine: pytest.MonkeyPatch, recorded: tuple[list[Project], Recorded]) -> Iterator[str]:
     del plain_machine
+    # Its first call is not safe in threads (CPython 3.11), and uv's module makes it.
+    sysconfig.get_config_vars()
     with corpus.serve(recorded[1]) as address:
         yield address
 

@@ -74,3 +74,23 @@ def test_an_untrusted_certificate_is_not_taken_for_a_dead_network() -> None:
     error = explain(stderr, asked_in="cog.yaml", python_version="3.13.5")
     assert "certificate of the package index example.org is not trusted" in error.message
     assert "SSL_CERT_FILE" in error.hint
+
+
+def test_a_file_that_cannot_be_fetched_is_no_index() -> None:
+    url = "https://user:hunter2@files.example.org/a-1.0-py3-none-any.whl"
+    shown = "https://files.example.org/a-1.0-py3-none-any.whl"
+    stderr = (
+        f"error: Failed to download `a @ {shown}`\n  cause: Failed to fetch: {shown}\n"
+        "  cause: failed to lookup address information\n"
+    )
+    error = explain(stderr, asked_in="requirements.txt", python_version="3.13.5", direct=[f"{url}#sha256=ab"])
+    assert error.message == (
+        "requirements.txt names a file that cannot be fetched: failed to lookup address information\n"
+        f"  {shown}"
+    )
+    assert "package index" in explain(stderr, asked_in="cog.yaml", python_version="3.13.5").message
+
+
+def test_a_repository_by_an_old_protocol_comes_with_the_new_one() -> None:
+    stderr = "error: Git operation failed\n  cause: failed to clone git://git.example.org/a\n"
+    assert "write git+https://" in (explain(stderr, asked_in="a", python_version="3.13.5").hint or "")

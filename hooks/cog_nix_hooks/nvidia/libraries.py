@@ -75,7 +75,7 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
         for owner, needs in sorted(by_owner.items())
         if (plan := search.plan(needs, {soname for name, soname in linked if name == owner}))
     ]
-    # There is one package that stands for a release. What another CUDA is needed for comes by its parts' names.
+    # One package stands for a release. What is needed of another CUDA comes by its parts' names.
     toolkit = search.toolkit or next((plan.family.major for plan in plans if plan.has_release), "")
     for plan in plans:
         found += search.parts(plan, by_release=plan.family.major == toolkit)
