@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .beside import Tried
     from .corpus import Project, Recorded
 
-_EVERY = int(os.environ.get("COG_NIX_TEST_EVERY", "3"))
+_EVERY = int(os.environ.get("COG_NIX_TEST_EVERY", "4"))
 """One in so many projects is tried; 1: all of them, which takes minutes on two cores."""
 _EVERY_HOSTILE = 1 if _EVERY == 1 else 8 * _EVERY
 _AT_ONCE = 2
