@@ -62,7 +62,8 @@ def _describe(project: Project, reference: str, mode: Mode) -> Signature:
     with _reported(reference, project):
         target = _target(project, reference, mode)
         with located(target.module.source, target.function):
-            inputs = InputReader(target.module).read(target.function)
+            reader = InputReader(target.module)
+            inputs = reader.read(target.function)
             output = _output(target)
             streaming = target.is_streaming
             if streaming and not isinstance(output, Stream):
@@ -75,7 +76,7 @@ def _describe(project: Project, reference: str, mode: Mode) -> Signature:
                 streaming,
                 target.concurrency(),
                 _warnings(target, reference),
-                target.pitfalls(),
+                (*target.pitfalls(), *reader.pitfalls),
             )
             check_defaults(target.module.source, signature)
             return signature
