@@ -179,7 +179,7 @@ def _without_cuda(document: Document, root: Path) -> str:
 
 
 def _usable_python(document: Document) -> str:
-    """Return the first two numbers of the Python that the project has, or has to have; "" where it says none."""
+    """Return major and minor of the Python that a project has, or has to have; "" where it names none."""
     match = re.match(r"(\d+)\.(\d+)", document.value(str, "build", "python_version") or "", re.ASCII)
     return ".".join(map(str, max((int(match[1]), int(match[2])), MINIMUM_PYTHON))) if match else ""
 

@@ -67,6 +67,13 @@ def test_a_long_explanation_loses_its_middle() -> None:
     assert len(text) < 1600
 
 
+def test_an_explanation_is_broken_at_a_hundred_columns_between_words() -> None:
+    url = f"https://example.org/{'x' * 150}"
+    text = shorten([f"  Because {'only this depends on that and ' * 20}{url} is there"])
+    assert [line for line in text.splitlines() if len(line) > 100] == [f"    {url}"]
+    assert " ".join(text.split()).count("only this depends on that") == 20
+
+
 def test_an_untrusted_certificate_is_not_taken_for_a_dead_network() -> None:
     stderr = (
         "error: Failed to fetch: https://example.org/a/\n  cause: invalid peer certificate: UnknownIssuer\n"

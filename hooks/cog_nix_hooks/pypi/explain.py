@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 1500
 """Characters of uv's explanation that are shown; the rest is seldom read."""
+_COLUMNS = 100
 
 _NO_FILE = "Choose a version that has a wheel for this Python, or another python_version."
 
@@ -144,9 +146,22 @@ def _statements(text: str) -> list[str]:
     return ["  " + _PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines]
 
 
+def _broken(line: str) -> str:
+    """Break a line of uv's, which may have several hundred characters, between words."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line.strip(),
+        _COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def shorten(lines: Iterable[str]) -> str:
-    """Return the lines as one text; the middle of a long one is left out."""
-    text = "\n".join(lines)
+    """Return the lines as one text, broken at 100 columns; the middle of a long one is left out."""
+    text = "\n".join(_broken(line) for line in lines)
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2
