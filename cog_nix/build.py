@@ -16,6 +16,8 @@ from cog_nix import config as cog_config
 from cog_nix.again import Found, Memory, WentBy
 from cog_nix.api import Api, read_api
 from cog_nix.config import weights_lock
+from cog_nix.config.python_project import files as python_files
+from cog_nix.config.python_project import is_project
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
 from cog_nix.files import link_atomically
@@ -454,12 +456,22 @@ def _read_in_builds(project: Project, config: Config) -> list[str]:
     read += [project.config_path.relative_to(project.root).as_posix()]
     read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
     read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
+    read += _of_python_project(config, project)
     if config.weights:
         read.append(weights_lock.NAME)
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]
     return list(map(posixpath.normpath, read))
+
+
+def _of_python_project(config: Config, project: Project) -> list[str]:
+    """Return the files beside ``python_requirements`` that complete a configuration."""
+    named = config.build.python_requirements
+    if not named or not is_project(named):
+        return []
+    files = python_files(posixpath.normpath(named), project.root)
+    return [*files, posixpath.join(posixpath.dirname(named), ".python-version")]
 
 
 def _text(path: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines
+from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines, settled
 from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
@@ -104,9 +104,11 @@ def validate(
     from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
     from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415
 
+    whole = settled(document, root)
     problems = [
         *document.problems,
-        *schema_problems(document, state_dir),
+        # What is remembered of a text is no use where other files decide as well.
+        *schema_problems(whole, state_dir if whole is document else None),
         *rule_problems(document, root, references=references),
     ]
     if problems:  # a misspelt key is then the likely cause; by itself it is a warning

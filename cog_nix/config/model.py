@@ -145,6 +145,10 @@ class PythonSettings:
     """Normalised names of packages whose builds see the project's packages."""
     build_requires: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """``(normalised name, requirements)``: what the build of a package needs and does not ask for."""
+    extras: tuple[str, ...] = ()
+    """Extras of the Python project that ``python_requirements`` names."""
+    groups: tuple[str, ...] | None = None
+    """Its dependency groups (PEP 735); None: those that uv installs by default."""
 
     def build_requires_of(self, name: str) -> tuple[str, ...]:
         """Return what is added to the build of a package, by its normalised name."""

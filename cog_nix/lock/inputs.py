@@ -70,6 +70,8 @@ def _named(settings: Settings) -> dict[str, object]:
     named: dict[str, object] = {
         "no_build_isolation": sorted(python.no_build_isolation),
         "build_requires": python.build_requires,
+        "extras": sorted(python.extras),
+        "groups": None if python.groups is None else [sorted(python.groups)],
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
     }

@@ -70,6 +70,12 @@ class Lines:
     """The sha256 that a package's file may have, by normalised name (pip's hash-checking mode)."""
     secrets: tuple[str, ...] = ()
     """Values that came from the environment (``${TOKEN}``): never to be shown or written."""
+    projects: tuple[str, ...] = ()
+    """``pyproject.toml`` files whose requirements uv reads itself, relative to the project."""
+    extras: tuple[str, ...] = ()
+    """Their extras."""
+    groups: tuple[str, ...] = ()
+    """Their dependency groups (PEP 735)."""
     no_index: bool = False
     pre: bool = False
     prefer_binary: bool = False
@@ -106,6 +112,9 @@ def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None
     def all_of(kind: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value for name, value in options if name == kind))
 
+    def has(flag: str) -> bool:
+        return any(name == flag for name, _ in options)
+
     return Lines(
         requirements=tuple(requirements),
         index=next((value for name, value in reversed(options) if name == "index"), None),
@@ -117,7 +126,9 @@ def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None
         not_isolated=_names(value or _ALL for value in all_of("not_isolated")),
         hashes=hashes,
         secrets=tuple(dict.fromkeys(secrets)),
-        **{flag: any(name == flag for name, _ in options) for flag in ("no_index", "pre", "prefer_binary")},
+        no_index=has("no_index"),
+        pre=has("pre"),
+        prefer_binary=has("prefer_binary"),
     )
 
 

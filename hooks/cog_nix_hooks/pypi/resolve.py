@@ -12,7 +12,7 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import builds, commits, places, standin, tensorflow, torch, uv
+from cog_nix_hooks.pypi import builds, commits, places, projects, standin, tensorflow, torch, uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse
@@ -41,6 +41,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
         LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
     lines = parse(request.requirements, request.asked_in, os.environ)
+    settings = context.settings.python
+    lines = projects.named(lines, settings.extras, settings.groups, request.project_root)
     lines, asked = commits.keep(lines, request.commits)
     if request.gpu:
         lines = tensorflow.with_cuda(lines, context.reporter.warn)
@@ -153,7 +155,9 @@ class _Resolver:
         metadata = Metadata(self._source_tree, self.context.reporter)
         log = self.context.reporter.log
         try:
+            question, locked = projects.locked(question, self.request, self.target, log)
             with uv.scratch() as folder:
+                question = _constrained(question, locked, folder)
                 while True:
                     try:
                         pylock = uv.compile_pylock(question, pins, folder, log)
@@ -170,7 +174,11 @@ class _Resolver:
                     return packages, {}  # nobody asks who requires what in a build
                 versions = {package.name: package.version for package in packages if package.version}
                 text = uv.compile_annotated(question, versions, folder)
-                return packages, read_requirers(text, packages)
+                requirers = read_requirers(text, packages)
+                for name, parents in locked.requirers.items():
+                    requirers[name] = requirers.get(name, set()) | parents
+                packages = [package for package in packages if package.name not in locked.names]
+                return [*packages, *locked.packages], requirers
         except uv.UvError as error:
             raise explain(
                 error.stderr,
@@ -297,7 +305,13 @@ class _Resolver:
         if key not in self._environments:
             inner = replace(self, depth=self.depth + 1)
             lines = replace(
-                self.lines, requirements=requires, prefer_binary=True, hashes={}, no_binary=(), pre=False
+                self.lines,
+                requirements=requires,
+                projects=(),
+                prefer_binary=True,
+                hashes={},
+                no_binary=(),
+                pre=False,
             )
             self._environments[key] = inner.wheels(lines, pins)
         return self._environments[key]
@@ -311,6 +325,16 @@ class _Resolver:
             f" {self.request.glibc} on x86_64, and there is no source; there are {have}",
             hint="Choose another version of it, or another python_version.",
         )
+
+
+def _constrained(question: uv.Question, locked: projects.Locked, folder: Path) -> uv.Question:
+    """Keep what is resolved beside a lock at the lock's versions."""
+    if not locked.packages:
+        return question
+    path = folder / "constraints.txt"
+    path.write_text(locked.constraints, encoding="utf-8")
+    lines = replace(question.lines, requirements=(*question.lines.requirements, f"-c {path}"))
+    return replace(question, lines=lines)
 
 
 def _check_secrets(wheel: Wheel, lines: Lines) -> None:

@@ -108,6 +108,41 @@ def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path)
     return output.read_text(encoding="utf-8")
 
 
+def export_pylock(question: Question, project: Path, folder: Path, log: Callable[[str], None]) -> Path:
+    """Return the path of a ``pylock.toml`` (PEP 751) with what a ``uv.lock`` holds; no network is used.
+
+    Args:
+        question: for its extras, groups and environment.
+        project: the folder of ``uv.lock``.
+        folder: an empty folder.
+        log: gets each line of uv's narration.
+
+    Raises:
+        UvError: uv failed.
+    """
+    import uv  # noqa: PLC0415 - only locking needs it
+
+    output = folder / "pylock.toml"
+    lines = question.lines
+    command = [
+        *(uv.find_uv_bin(), "export", "--frozen", "--format", "pylock.toml", "--output-file", str(output)),
+        *("--no-emit-workspace", "--no-default-groups", "--python", sys.executable),
+        *(word for extra in lines.extras for word in ("--extra", extra)),
+        *(word for group in lines.groups for word in ("--group", group)),
+    ]
+    finished = processes.run(
+        command,
+        env={**question.env, "UV_PYTHON_DOWNLOADS": "never"},
+        cwd=project,
+        check=False,
+        secrets=lines.secrets,
+        on_stderr=log,
+    )
+    if finished.returncode != 0:
+        raise UvError(finished.stderr)
+    return output
+
+
 def newest(question: Question, package: str, folder: Path) -> str:
     """Return the newest version of a package that fits; what uv keeps of its index is asked for anew.
 
@@ -173,7 +208,14 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
     lines = question.lines
     with _configuration(question) as configuration:
         command = [
-            *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
+            *(uv.find_uv_bin(), "pip", "compile", "-", *lines.projects, *options, *configuration),
+            *(word for extra in lines.extras if lines.projects for word in ("--extra", extra)),
+            *(
+                word
+                for path in lines.projects
+                for group in lines.groups
+                for word in ("--group", f"{path}:{group}")
+            ),
             *("--python", sys.executable, "--python-version", question.python_version),
             *("--python-platform", platform(question.glibc)),
             *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
