@@ -1,6 +1,6 @@
 # Everything a contributor types. Each target sets up what it needs the first time, and only then.
 
-.PHONY: help demo test lint docs bench wheel
+.PHONY: help demo test faults fuzz lint docs bench wheel
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -10,6 +10,14 @@ demo: ## Build examples/hello-world with Nix and make one prediction; nothing bu
 
 test: ## Run the whole test suite, the compatibility tests included
 	@scripts/test $(ARGS)
+
+faults: ## End commands at 60 moments each, break downloads, fill disks; takes hours
+	@scripts/setup dev
+	@.venv/bin/python -m tests.faults.harness $(ARGS)
+
+fuzz: ## Break what cog-nix reads, for ARGS=SECONDS (600); further words choose readers
+	@scripts/setup dev
+	@PYTHONPATH=.:hooks:compat-tests:nix/builders .venv/bin/python -m tests.fuzz $(or $(ARGS),600)
 
 wheel: ## Build dist/*.whl, with the versions of the Nix that it brings pinned
 	@scripts/wheel

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from cog_nix import __version__, certificate, unchanged
 from cog_nix.errors import ImageError
@@ -45,6 +45,17 @@ class Found:
     """Name of what is remembered of it."""
 
 
+class Entry(TypedDict):
+    """How a model's interface is read from its source (:func:`cog_nix.signature.describe_model`)."""
+
+    predict: str | None
+    train: str | None
+    version: str
+    """Of Cog's package in the image."""
+    pitfalls: list[str]
+    """What anything but the source was warned about."""
+
+
 @dataclass(frozen=True)
 class WentBy:
     """What a build went by, besides the files that it took."""
@@ -57,6 +68,8 @@ class WentBy:
     """Of Nix, without the values."""
     spec: Mapping[str, Any]
     """The values."""
+    entry: Entry | None = None
+    """How the interface is read anew when the source alone has changed; None: as in any build."""
 
 
 class Memory:
@@ -100,7 +113,7 @@ class Memory:
         if began is None:
             began = unchanged.clock(self._state)
         if self.name and began is not None:
-            self._watch = unchanged.Watch(str(self._project.root), began)
+            self._watch = unchanged.Watch(str(self._project.root), began, self._state)
 
     def walked(self, entered: Mapping[str, Sequence[str]], files: Iterable[str]) -> None:
         """Take what the walk through the project saw (:meth:`cog_nix.ignore.Ignore.walk`)."""
@@ -141,6 +154,7 @@ class Memory:
             "annotations": dict(self._options.labels),
             "command": went_by.command,
             "spec": went_by.spec,
+            "entry": went_by.entry,
         }
         unchanged.remember(self._state, self.name, kept, answer)
         return replace(found, kept=self.name)

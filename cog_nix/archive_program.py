@@ -10,101 +10,77 @@ that program for Docker archives and OCI layouts, folders or tars::
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import shlex
 import sys
 import tarfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
+from cog_nix import archive_files, jsonvalue
 from cog_nix.errors import ImageError
 from cog_nix.image import blob_file
+from cog_nix.jsonvalue import list_of, mapping_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _REF = "org.opencontainers.image.ref.name"
 _NAMES = (_REF, "io.containerd.image.name")
 _CHUNK = 1 << 20
 
 
-class _Files(Protocol):
-    """The files of an archive, by name."""
+@dataclass(frozen=True)
+class Layer:
+    """A layer's file in an archive."""
 
-    def read(self, name: str) -> bytes:
-        """Return a file; KeyError or OSError when there is none."""
-
-    def open(self, name: str) -> tuple[IO[bytes], int]:
-        """Open a file; return it with its size."""
-
-
-class _Folder:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def read(self, name: str) -> bytes:
-        return (self._root / name).read_bytes()
-
-    def open(self, name: str) -> tuple[IO[bytes], int]:
-        path = self._root / name
-        return path.open("rb"), path.stat().st_size
-
-
-class _Tar:
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-
-    def read(self, name: str) -> bytes:
-        return self.open(name)[0].read()
-
-    def open(self, name: str) -> tuple[IO[bytes], int]:
-        member = self._tar.getmember(name)
-        if member.issym():  # older Docker links a layer that stands in an archive twice
-            member = self._tar.getmember(str(Path(name).parent.joinpath(member.linkname)))
-        stream = self._tar.extractfile(member)
-        if stream is None:
-            raise KeyError(name)
-        return stream, member.size
+    name: str
+    digest: str = ""
+    """Of the file, where the archive says it; a Docker archive does not."""
 
 
 @dataclass(frozen=True)
 class Archive:
     """An image in an archive."""
 
-    files: _Files
-    config: str
-    """Name of the configuration's file."""
-    layers: tuple[str, ...]
-    """Names of the layers' files, from bottom to top."""
+    path: Path
+    files: archive_files.Files
+    text: bytes
+    """The configuration."""
+    config: dict[str, Any]
+    """What it says."""
+    layers: tuple[Layer, ...]
+    """From bottom to top."""
     tags: tuple[str, ...]
+
+    @property
+    def diff_ids(self) -> tuple[str, ...]:
+        """Digests of the layers' tars, from bottom to top."""
+        return tuple(map(archive_files.digest, list_of(mapping_of(self.config["rootfs"])["diff_ids"])))
 
     def described(self) -> dict[str, Any]:
         """Return what ``--inspect`` of a built image says."""
-        import hashlib  # noqa: PLC0415 - only here
-
-        text = self.files.read(self.config)
-        config = json.loads(text)
         sizes = []
-        for name in self.layers:
-            stream, size = self.files.open(name)
+        for layer in self.layers:
+            stream, size = self.files.open(layer.name)
             stream.close()
             sizes.append(size)
-        digest = hashlib.sha256(text).hexdigest()
         return {
-            "id": f"sha256:{digest}",
+            "id": _digest_of(self.text),
             "tag": next(iter(self.tags), ""),
-            "diff_ids": config["rootfs"]["diff_ids"],
+            "diff_ids": self.diff_ids,
             "sizes": sizes,
-            "config": config,
+            "config": self.config,
         }
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
-    """Open an archive.
+    """Open an archive, whoever wrote it. What is wrong with it is found here, or while it is read.
 
     Args:
         path: a Docker archive or an OCI layout in a tar, compressed or not, or the folder of a layout.
@@ -112,47 +88,88 @@ def opened(path: Path) -> Iterator[Archive]:
     Raises:
         ImageError: it is neither, or holds more than one image.
     """
+    with ExitStack() as stack:
+        with _explained(path):
+            files: archive_files.Files
+            if path.is_dir():
+                files = archive_files.Folder(path)
+            else:
+                files = stack.enter_context(archive_files.Tar(path))
+            archive = _read(files, path)
+        yield archive
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what is wrong with an archive."""
     try:
-        if path.is_dir():
-            yield _read(_Folder(path), path)
-        else:
-            with tarfile.open(path) as tar:
-                yield _read(_Tar(tar), path)
-    except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        yield
+    except (ImageError, *archive_files.UNREADABLE) as error:
+        said = error.message if isinstance(error, ImageError) else getattr(error, "strerror", None) or error
+        said = f"it has no {said}" if isinstance(error, KeyError) else said
         raise ImageError(
             f"{path} is neither an image that cog-nix built, nor a Docker archive or OCI layout: {said}",
             hint="Name ./result, a file that `cog-nix build -o` or `docker save` wrote, or - for stdin.",
         ) from error
 
 
-def _read(files: _Files, path: Path) -> Archive:
+def _read(files: archive_files.Files, path: Path) -> Archive:
     try:
-        found = json.loads(files.read("manifest.json"))
-    except (KeyError, OSError):
+        found = jsonvalue.loads(archive_files.read(files, "manifest.json"))
+    except KeyError:
         return _layout(files, path)
-    _only(found, path)
-    return Archive(files, found[0]["Config"], tuple(found[0]["Layers"]), tuple(found[0]["RepoTags"] or ()))
-
-
-def _layout(files: _Files, path: Path) -> Archive:
-    pointers = json.loads(files.read("index.json"))["manifests"]
-    _only(pointers, path)
-    manifest = json.loads(files.read(blob_file(pointers[0]["digest"])))
-    notes = pointers[0].get("annotations") or {}
-    # A layout has a tag alone, as a rule; a reference is a name as well.
-    tags = tuple(notes[name] for name in _NAMES if ":" in notes.get(name, ""))
-    return Archive(
+    one = _only(found)
+    layers = tuple(Layer(name) for name in _texts(one["Layers"]))
+    return _image(
+        path,
         files,
-        blob_file(manifest["config"]["digest"]),
-        tuple(blob_file(one["digest"]) for one in manifest["layers"]),
-        tags,
+        archive_files.read(files, text_of(one["Config"])),
+        layers,
+        _texts(one.get("RepoTags") or ()),
     )
 
 
-def _only(found: list[Any], path: Path) -> None:
-    if len(found) != 1:
-        raise ImageError(f"{path} holds {len(found)} images.", hint="Name an archive of one image.")
+def _layout(files: archive_files.Files, path: Path) -> Archive:
+    pointer = _only(jsonvalue.loads(archive_files.read(files, "index.json"))["manifests"])
+    manifest = mapping_of(jsonvalue.loads(_blob(files, pointer)))
+    notes = mapping_of(pointer.get("annotations") or {})
+    # A layout has a tag alone, as a rule; a reference is a name as well.
+    tags = tuple(notes[name] for name in _NAMES if ":" in text_of(notes.get(name, "")))
+    digests = [archive_files.digest(mapping_of(one)["digest"]) for one in list_of(manifest["layers"])]
+    layers = tuple(Layer(blob_file(one), one) for one in digests)
+    return _image(path, files, _blob(files, manifest["config"]), layers, tags)
+
+
+def _blob(files: archive_files.Files, descriptor: Mapping[str, Any]) -> bytes:
+    """Return what a descriptor names (image-spec, descriptor.md)."""
+    digest = archive_files.digest(mapping_of(descriptor)["digest"])
+    data = archive_files.read(files, blob_file(digest))
+    if _digest_of(data) != digest or len(data) != descriptor.get("size", len(data)):
+        raise ValueError(f"{blob_file(digest)} is not what its name says")
+    return data
+
+
+def _image(
+    path: Path, files: archive_files.Files, text: bytes, layers: tuple[Layer, ...], tags: tuple[str, ...]
+) -> Archive:
+    config = mapping_of(jsonvalue.loads(text))
+    archive = Archive(path, files, text, config, layers, tags)
+    if len(archive.diff_ids) != len(layers):
+        raise ValueError(f"it names {len(layers)} layers, and its configuration {len(archive.diff_ids)}")
+    return archive
+
+
+def _only(found: object) -> dict[str, Any]:
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+        raise ValueError(f"it holds {len(found)} images" if isinstance(found, list) else "it lists no images")
+    one: dict[str, Any] = found[0]
+    return one
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError("it lists something else than names")
+    return tuple(value)
 
 
 def write(archive: Archive, sink: IO[bytes], tags: list[str], skip: frozenset[str]) -> None:
@@ -163,24 +180,62 @@ def write(archive: Archive, sink: IO[bytes], tags: list[str], skip: frozenset[st
         sink: need not seek.
         tags: references to give the image.
         skip: diff ids of layers to leave out.
+
+    Raises:
+        ImageError: a layer is missing, cut off, or another one; then what was written is no image.
+        OSError: the sink does not take it.
     """
-    config = archive.files.read(archive.config)
-    diff_ids: list[str] = json.loads(config)["rootfs"]["diff_ids"]
-    names = [f"{one.removeprefix('sha256:')}.tar" for one in diff_ids]
+    names = [f"{one.removeprefix('sha256:')}.tar" for one in archive.diff_ids]
     manifest = [{"Config": "config.json", "RepoTags": tags, "Layers": names}]
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
         written: set[str] = set()
-        for diff_id, name, source in zip(diff_ids, names, archive.layers, strict=True):
+        for diff_id, name, layer in zip(archive.diff_ids, names, archive.layers, strict=True):
             if diff_id not in skip | written:
                 written.add(diff_id)
-                stream, size = archive.files.open(source)
-                with stream:
-                    _member(tar, name, stream, size)
-        for name, data in (("config.json", config), ("manifest.json", json.dumps(manifest).encode())):
+                _layer(tar, name, archive, layer)
+        for name, data in (
+            ("config.json", archive.text),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
             _member(tar, name, io.BytesIO(data), len(data))
 
 
-def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+def _layer(tar: tarfile.TarFile, name: str, archive: Archive, layer: Layer) -> None:
+    with _explained(archive.path):
+        stream, size = archive.files.open(layer.name)
+        with stream:
+            read = _Read(archive.path, stream, layer)
+            _member(tar, name, read, size)
+            read.check()
+
+
+class _Read(io.RawIOBase):
+    """A layer on its way; what is wrong with it is no failure of what it is written to."""
+
+    def __init__(self, archive: Path, stream: IO[bytes], layer: Layer) -> None:
+        self._archive, self._stream, self._layer = archive, stream, layer
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        with _explained(self._archive):
+            data = self._stream.read(size)
+            if not data:
+                raise EOFError("it is shorter than it was")
+        if self._layer.digest:
+            self._hash.update(data)
+        return data
+
+    def check(self) -> None:
+        """Compare it with its digest; where there is none, whoever takes it compares its diff id."""
+        if self._layer.digest and f"sha256:{self._hash.hexdigest()}" != self._layer.digest:
+            raise ValueError(f"{self._layer.name} is not what its name says")
+
+
+def _digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes] | io.RawIOBase, size: int) -> None:
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = 0o644
@@ -220,6 +275,9 @@ def main() -> int:
                 write(archive, sys.stdout.buffer, tags, frozenset(options.skip))
     except ImageError as error:
         sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"The image was not written: {error.strerror or error}.\n")
         return 1
     return 0
 

@@ -6,17 +6,19 @@ without any of these is a Docker archive.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, get_args
 
+from cog_nix import scratch
 from cog_nix.errors import ConfigError, ImageError
+from cog_nix.processes import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,23 +96,26 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
     if path.is_dir():
         raise ImageError(f"{path} is a folder.", hint="Name a file, or write oci:FOLDER for an OCI layout.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as sink:
+    with scratch.beside(path) as new:
+        with new.open("xb") as sink:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
             os.fchmod(sink.fileno(), 0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        new.replace(path)
 
 
 def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
     names = [option for tag in tags for option in ("--tag", tag)]
-    finished = subprocess.run([image, *names], stdout=sink, stderr=subprocess.PIPE, check=False)
-    if finished.returncode:
-        said = finished.stderr.decode("utf-8", "replace").strip()
+    with spawn([image, *names], stdout=sink, stderr=subprocess.PIPE) as process:
+        try:
+            said = process.communicate()[1].decode("utf-8", "replace").strip()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode and os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if process.returncode:
         raise ImageError(f"The built image {image} cannot be read: {said}", hint="Build it again.")
 
 
@@ -133,8 +138,8 @@ def _copy(layout: Path, folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / "oci-layout").is_file():
         raise ImageError(f"{folder} holds something else than an OCI layout.", hint="Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        made = Path(scratch, "new")
+    with scratch.folder("new", folder.parent) as work:
+        made = work / "new"
         made.mkdir()
         for source in sorted(
             path for name in _LAYOUT for path in [layout / name, *(layout / name).rglob("*")]
@@ -145,5 +150,5 @@ def _copy(layout: Path, folder: Path) -> None:
             else:
                 shutil.copyfile(source, target)
         if folder.exists():
-            folder.rename(Path(scratch, "old"))
+            folder.rename(work / "old")
         made.rename(folder)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import certificate, git, programs
 from cog_nix import config as cog_config
-from cog_nix.again import Found, Memory, WentBy
+from cog_nix.again import Entry, Found, Memory, WentBy
 from cog_nix.api import Api, read_api
 from cog_nix.config import weights_lock
+from cog_nix.config.python_project import files as python_files
+from cog_nix.config.python_project import is_project
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError, LockError, NixError
-from cog_nix.files import link_atomically
-from cog_nix.ignore import IGNORE_FILE, Ignore, is_image_program
+from cog_nix.ignore import IGNORE_FILE, Ignore
 from cog_nix.image import ImageDescription, default_tag, name_in_store, with_tag
 from cog_nix.large import large_files, with_folders
 from cog_nix.lock import cog_base, inputs
@@ -29,13 +30,15 @@ from cog_nix.lock.made import Made
 from cog_nix.nixfiles import core, nix_library
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import Plugins, ask, implemented
+from cog_nix.result import NAME as RESULT
+from cog_nix.result import link_result
 from cog_nix.runs.ensure import RunOptions, check, ensure_runs
 from cog_nix.state import make_way_for_link
 from cog_nix.store import nix as nix_store
-from cog_nix.store.provide import provide
+from cog_nix.store.provide import provided
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
@@ -47,10 +50,6 @@ OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-RESULT = "result"
-"""Name of the link to the built image, as nix-build makes it; it keeps the image from being collected."""
-
-
 OVERLAY = "cog-nix.nix"
 """Name of the file that changes the description of the image."""
 
@@ -86,6 +85,8 @@ class Built:
     """An OCI image layout of the same image, when one was asked for."""
     kept: str | None = None
     """Name of what is remembered of this build, for the next one (:mod:`cog_nix.again`)."""
+    linked: bool = False
+    """Whether ``./result`` leads to it."""
 
 
 @dataclass(frozen=True)
@@ -200,15 +201,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         check_offline(project, config, settings, nix, services.cache, asked=options.policy.cog_base)
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
-    provide(project, lock, nix, context)
-    lock = ensure_runs(project, config, lock, nix=nix, options=options.runs, reporter=services.reporter)
+    steadily = functools.partial(provided, project, nix, context)
+    run = functools.partial(ensure_runs, nix=nix, options=options.runs, reporter=services.reporter)
+    lock = steadily(lock, lambda: run(project, config, lock))
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory)
     spec = {**nix_spec(project, config, known, tag, api.handed_in, included=included), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
     if services.meanwhile:
         threading.Thread(target=services.meanwhile, daemon=True).start()
-    image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+    make = functools.partial(realise, project, options, nix=nix, reporter=services.reporter)
+    image, oci = steadily(lock, lambda: make(lock, spec))
     made = Made(image, lock, nix.store_dir, project.state_dir)
     if made.is_new and not options.offline:
         if scans := made.scans():
@@ -216,14 +219,15 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
             if linked != lock:
                 lock_format.write(linked, project.lock_path)
                 lock = linked
-                provide(project, lock, nix, context)
-                image, oci = realise(project, options, lock, spec, nix=nix, reporter=services.reporter)
+                image, oci = steadily(lock, lambda: make(lock, spec))
                 made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
-    document = api.document(sdk_version(lock))
+    version = sdk_version(lock)
+    document = api.document(version)
     result = Found(image, oci, tag, document, config.build.gpu, loaded.warnings, pitfalls)
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
-        result = memory.keep(result, went_by(project, options, config, api, (nix, spec)), nix.state_dir)
+        by = went_by(project, options, config, api, (nix, spec))
+        result = memory.keep(result, replace(by, entry=entry(config, api, version)), nix.state_dir)
     return finish(project, options, services, result, config)
 
 
@@ -249,10 +253,9 @@ def finish(
         config: for the plugins; None: there are none that hear of it.
     """
     image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
-    if options.link:
-        link_result(project, image, services.reporter)
+    linked = options.link and _link(project, image, services.reporter)
     ask(services.plugins, "after_build", project=project, config=config, image=image.path, details=details)
-    return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept)
+    return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept, linked)
 
 
 def went_by(
@@ -281,6 +284,24 @@ def went_by(
         command=nix.build_command(nix_library() / "build.nix", _root(project, options)),
         spec=spec,
     )
+
+
+def entry(config: Config, api: Api, version: str) -> Entry | None:
+    """Return how a model's interface is read when its source alone has changed.
+
+    Args:
+        config: names the entry points.
+        api: what was read from them.
+        version: of Cog's package in the image.
+
+    Returns:
+        None where more than the source decides whether it can be built.
+    """
+    concurrency = config.concurrency_max or (api.described.leading.concurrency if api.described else None)
+    if api.handed_in or (concurrency or 1) > 1:
+        return None
+    pitfalls = _missing_weights(config)
+    return {"predict": config.predict, "train": config.train, "version": version, "pitfalls": pitfalls}
 
 
 def _missing_weights(config: Config) -> list[str]:
@@ -320,18 +341,15 @@ def _root(project: Project, options: BuildOptions) -> Path | None:
     return project.state_dir / ("oci" if options.oci else "image") if options.link else None
 
 
-def link_result(project: Project, image: ImageDescription, reporter: Reporter) -> None:
-    """Make ``./result``, which runs wherever the store is; leave a file of the user's alone.
-
-    A copy of an image's program, as it is left by who copies a project with its links resolved, is none.
-    """
-    link = project.root / RESULT
-    if link.is_symlink() and link.readlink() == image.path:
-        return
-    if link.exists() and not link.is_symlink() and not is_image_program(link):
-        reporter.warn(f"{RESULT} is a file of yours; the image is {image.path}")
-        return
-    link_atomically(image.path, link)
+def _link(project: Project, image: ImageDescription, reporter: Reporter) -> bool:
+    """Make ``./result``, where the project can be written to; return whether it leads to the image."""
+    if project.writable:
+        return link_result(project.root, image.path, reporter)
+    reporter.info(
+        f"{project.root} cannot be written to: there is no ./{RESULT}, and what is remembered of this "
+        f"project is in {project.state_dir}"
+    )
+    return False
 
 
 def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
@@ -418,6 +436,7 @@ def nix_spec(
         "name": name_in_store(tag),
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
+        "configured": _with_parents(_configured_by(project, config)),
         "included": {path: 1 for path in included if path not in large} if large else dict(included),
         **({"weights": with_folders(sorted(large))} if large else {}),
         "core": str(core()),
@@ -443,23 +462,42 @@ def selected(project: Project, config: Config, memory: Memory | None = None) -> 
     taken = dict.fromkeys(map(_text, ignore.walk()), 1)
     if memory:
         memory.walked(ignore.entered, tuple(taken))
-    for name in map(PurePosixPath, _read_in_builds(project, config)):
-        taken |= dict.fromkeys(map(str, (name, *name.parents)), 1)
-    return taken
+    return taken | _with_parents(_read_in_builds(project, config))
+
+
+def _with_parents(paths: Iterable[str]) -> dict[str, int]:
+    """Return files with the folders above them, as Nix looks for them."""
+    names = map(PurePosixPath, paths)
+    return dict.fromkeys((str(one) for name in names for one in (name, *name.parents)), 1)
+
+
+def _configured_by(project: Project, config: Config) -> list[str]:
+    """Return the files that a build reads the project's configuration from."""
+    read = [project.config_path.relative_to(project.root).as_posix()]
+    read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
+    read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
+    read += _of_python_project(config, project)
+    if config.weights:
+        read.append(weights_lock.NAME)
+    return list(map(posixpath.normpath, read))
 
 
 def _read_in_builds(project: Project, config: Config) -> list[str]:
-    """Return the files that the image's builder reads, whether or not they are in the image."""
-    read = [".dockerignore"]
-    read += [project.config_path.relative_to(project.root).as_posix()]
-    read += [name for name in (config.build.python_requirements,) if name and not name.startswith("/")]
-    read += [line for line in config.build.requirements if line.startswith("./")]  # local archives
-    if config.weights:
-        read.append(weights_lock.NAME)
+    """Return the files that the builders of an image read, whether or not they are in it."""
+    read = [".dockerignore", *_configured_by(project, config)]
     if config.tracing_setup:
         real = (project.root / config.tracing_setup).resolve().relative_to(project.root.resolve())
         read += [config.tracing_setup, real.as_posix()]
     return list(map(posixpath.normpath, read))
+
+
+def _of_python_project(config: Config, project: Project) -> list[str]:
+    """Return the files beside ``python_requirements`` that complete a configuration."""
+    named = config.build.python_requirements
+    if not named or not is_project(named):
+        return []
+    files = python_files(posixpath.normpath(named), project.root)
+    return [*files, posixpath.join(posixpath.dirname(named), ".python-version")]
 
 
 def _text(path: str) -> str:

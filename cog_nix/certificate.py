@@ -7,7 +7,6 @@ or PEM text in base64.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 from pathlib import Path
@@ -46,7 +45,7 @@ def read(environment: Mapping[str, str]) -> str:
         return _checked(value, VARIABLE)
     try:
         decoded = base64.b64decode(value, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no text
         decoded = ""
     if decoded.startswith(_PREFIX):
         return _checked(decoded, VARIABLE)

@@ -223,6 +223,10 @@ def _header(path: str, size: int) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
+BEGINNING = _header("begins", 0)
+"""What a Docker archive may begin with before anything of it is known: an empty file."""
+
+
 def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % _BLOCK)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 
 from cog_nix.errors import ConfigError
+from cog_nix.values import frozen
 
 _GO_ESCAPES = frozenset("dDsSwWbBAaftnrv")
 """Letters that mean the same behind a backslash in Go's and in Python's expressions (with ``re.ASCII``)."""
@@ -31,7 +31,7 @@ _POSIX_CLASSES = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Reach:
     """Where the paths that a pattern can match may lie."""
 
@@ -54,7 +54,7 @@ class Reach:
         return self.depth is None or self.depth > len(folder)
 
 
-@dataclass(frozen=True)
+@frozen
 class Pattern:
     """One line of the file."""
 

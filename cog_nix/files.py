@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import CogNixError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -15,24 +18,20 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises:
         CogNixError: the folder is not writable or the disk is full; ``path`` is as it was.
     """
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.fchmod(stream.fileno(), mode)
-        Path(temporary).replace(path)
+        with scratch.beside(path) as new:
+            with new.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.fchmod(stream.fileno(), mode)
+            new.replace(path)
     except OSError as error:
         raise CogNixError(
             f"Cannot write {path}: {error.strerror}.",
             hint="Free some space or mend the permissions, then run again.",
         ) from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def link_atomically(target: Path, link: Path) -> None:
@@ -41,11 +40,10 @@ def link_atomically(target: Path, link: Path) -> None:
     Raises:
         CogNixError: the folder is not writable or the disk is full; ``link`` is as it was.
     """
-    beside = link.with_name(f".{link.name}.{os.getpid()}")
     try:
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(target)
-        beside.replace(link)
+        with scratch.beside(link) as new:
+            new.symlink_to(target)
+            new.replace(link)
     except OSError as error:
         raise CogNixError(
             f"Cannot write {link}: {error.strerror}.",

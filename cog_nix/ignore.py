@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cog_nix import dockerignore
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,9 @@ OWN_FILES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.t
 describe the build: were they part of the source layer, locking again would change it.
 """
 
+UNFINISHED = ".cog-nix-"
+"""What begins the names of files that are just being written (:mod:`cog_nix.scratch`)."""
+
 IMAGE_PROGRAM = b"#!/bin/sh\n# Writes the image "
 """What a built image, which is a program, begins with (nix/builders/image.py)."""
 
@@ -42,7 +46,7 @@ _States = tuple[bool, ...]
 """For each run of patterns, whether it matched the path or a folder above it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Run:
     """Neighbouring patterns of one polarity; their order does not matter, so one expression tests all."""
 
@@ -51,27 +55,29 @@ class _Run:
     reach: tuple[dockerignore.Reach, ...]
 
 
-@dataclass
 class _Folder:
     """A folder that the walk is inside of."""
 
-    path: str
-    states: _States
-    entries: Iterator[os.DirEntry[str]]
-    emitted: bool
+    def __init__(
+        self, path: str, states: _States, entries: Iterator[os.DirEntry[str]], *, emitted: bool
+    ) -> None:
+        self.path, self.states, self.entries, self.emitted = path, states, entries, emitted
 
 
-@dataclass(frozen=True)
 class Ignore:
-    """The ignore rules of one project."""
+    """The ignore rules of one project.
 
-    root: Path
-    _runs: tuple[_Run, ...]
-    _folders: dict[str, _States] = field(default_factory=dict, compare=False, repr=False)
-    """States of folders already judged, for :meth:`ignored`."""
-    entered: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
-    """What :meth:`walk` saw in each folder that it entered: names in order, each behind ``d`` (folder), ``f``
-    (file or link) or ``-`` (anything else)."""
+    Attributes:
+        entered: what :meth:`walk` saw in each folder that it entered: names in order, each behind ``d``
+            (folder), ``f`` (file or link) or ``-`` (anything else).
+    """
+
+    def __init__(self, root: Path, runs: tuple[_Run, ...]) -> None:
+        self.root = root
+        self._runs = runs
+        self._folders: dict[str, _States] = {}
+        """States of folders already judged, for :meth:`ignored`."""
+        self.entered: dict[str, list[str]] = {}
 
     @classmethod
     def load(cls, root: Path) -> Ignore:
@@ -84,7 +90,7 @@ class Ignore:
             ConfigError: a pattern is malformed.
         """
         try:
-            content = (root / IGNORE_FILE).read_bytes()
+            content = read_bytes(root / IGNORE_FILE)
         except OSError:  # BuildKit, too, reads an unreadable file as an empty one
             content = b""
         return cls(root, _runs(dockerignore.parse(content, IGNORE_FILE)))
@@ -134,7 +140,7 @@ class Ignore:
     def _is_own(self, relative: str) -> bool:
         """Return whether cog-nix itself keeps a path out, whatever the patterns say."""
         first = relative.partition("/")[0]
-        if first in OWN_FILES:
+        if first in OWN_FILES or first.startswith(UNFINISHED):
             return True
         if first != relative or not _RESULT_LINK.fullmatch(first):
             return False

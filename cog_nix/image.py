@@ -7,18 +7,26 @@ nix/builders/stream.py reads it when the image is streamed).
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ImageError
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MARK = "\n__IMAGE__\n"
+_MARK = b"\n__IMAGE__\n"
+_SCRIPT = 1 << 12
+"""Bytes that stand before the mark, at most."""
+_LARGEST = 8 << 20
+"""Bytes of an executable: one of 1000 packages has 0.3 MB."""
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{1,255}")
+"""The grammar of image-spec, descriptor.md, "Digests", and a file name's length."""
 _PREFIX = "cog-"
 _NAME_LENGTH = 30 - len(_PREFIX)
 
@@ -101,10 +109,10 @@ class ImageDescription:
         with suppress(ImageError):
             return cls.read(program)
         try:
-            said = json.loads(run([program, "--inspect"]).stdout)
-            pairs = zip(said["diff_ids"], said["sizes"], strict=True)
-            layers = tuple(LayerDescription("", diff_id, size) for diff_id, size in pairs)
-            return cls(program, said["id"], layers, said["config"])
+            said = jsonvalue.loads(run([program, "--inspect"]).stdout)
+            pairs = zip(list_of(said["diff_ids"]), list_of(said["sizes"]), strict=True)
+            layers = tuple(LayerDescription("", text_of(diff_id), size_of(size)) for diff_id, size in pairs)
+            return cls(program, text_of(said["id"]), layers, mapping_of(said["config"]))
         except (ProcessError, ValueError, KeyError, TypeError) as error:
             raise unreadable(program, str(error)) from error
 
@@ -116,14 +124,48 @@ class ImageDescription:
             ImageError: the file is no such executable.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8").partition(_MARK)[2])
-            layers = tuple(map(_layer, data["layers"]))
-            config = data["config"]
-            text = config.encode()
+            data = jsonvalue.loads(_description(path))
+            layers = tuple(map(_layer, list_of(data["layers"])))
+            text = text_of(data["config"]).encode()
             digest = hashlib.sha256(text).hexdigest()
-            return cls(path, f"sha256:{digest}", layers, json.loads(config), data["tag"], text)
+            config = mapping_of(jsonvalue.loads(text))
+            return cls(path, f"sha256:{digest}", layers, config, text_of(data["tag"]), text)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"{path} is not an image that cog-nix built.", hint="Build it again.") from error
+
+
+def _description(path: Path) -> bytes:
+    """Return what stands behind the mark; nothing large is read for it, nor what could make us wait."""
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise ValueError("no such executable")
+    with path.open("rb") as stream:
+        start = stream.read(_SCRIPT)
+        return start.partition(_MARK)[2] + stream.read() if _MARK in start else b""
+
+
+def store_of(path: Path) -> Path | None:
+    """Return the Nix store that a path is directly in, None for other places.
+
+    A store is a folder ``nix/store`` with the database of its paths beside it (Nix manual, "Local Store");
+    what is in it belongs to root or to this user, and is read-only.
+
+    Args:
+        path: without links.
+    """
+    store = path.parent
+    try:
+        place, status = store.lstat(), path.lstat()
+        known = (store.parent / "var/nix/db").is_dir()
+    except OSError:
+        return None
+    owners = {0, os.geteuid()}
+    ours = place.st_uid in owners and status.st_uid in owners and not status.st_mode & 0o222
+    return store if known and ours and store.parts[-2:] == ("nix", "store") and _is_named(path.name) else None
+
+
+def _is_named(name: str) -> bool:
+    """Whether a file is named as store paths are (Nix manual, "Store Path")."""
+    return bool(re.fullmatch(r"[0-9a-z]{32}-[0-9A-Za-z+._?=-]+", name))
 
 
 def unreadable(program: Path, said: str) -> ImageError:
@@ -138,8 +180,13 @@ def unreadable(program: Path, said: str) -> ImageError:
 
 
 def _layer(data: dict[str, Any]) -> LayerDescription:
-    parts = tuple(Part(part["path"], part["offset"], part["size"]) for part in data["parts"])
-    return LayerDescription(data["name"], data["diff_id"], data["size"], parts)
+    parts = tuple(
+        Part(text_of(part["path"]), size_of(part["offset"]), size_of(part["size"]))
+        for part in list_of(data["parts"])
+    )
+    if any(not one.path.startswith("/nix/store/") or ".." in one.path.split("/") for one in parts):
+        raise ValueError("a layer lies outside of the store")
+    return LayerDescription(text_of(data["name"]), text_of(data["diff_id"]), size_of(data["size"]), parts)
 
 
 def default_tag(folder: str) -> str:
@@ -154,7 +201,13 @@ def name_in_store(tag: str) -> str:
 
 
 def blob_file(digest: str) -> str:
-    """Return where a blob is in an image layout (image-spec, image-layout.md, "Blobs")."""
+    """Return where a blob is in an image layout (image-spec, image-layout.md, "Blobs").
+
+    Raises:
+        ValueError: it is no digest, and might lead anywhere.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 

@@ -27,8 +27,13 @@ def large_files(root: Path, paths: Iterable[str]) -> Iterator[str]:
             info = os.lstat(f"{root}/{path}")
         except OSError:
             continue  # it went while we looked; whoever reads it tells
-        if stat.S_ISREG(info.st_mode) and info.st_size >= LEAST:
+        if is_large(info.st_mode, info.st_size):
             yield path
+
+
+def is_large(mode: int, size: int) -> bool:
+    """Tell whether a file of this mode and size (bytes) is one."""
+    return stat.S_ISREG(mode) and size >= LEAST
 
 
 def with_folders(paths: Iterable[str]) -> dict[str, int]:

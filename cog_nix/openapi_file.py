@@ -6,10 +6,11 @@ there (OpenAPI Specification 3.0.3, "OpenAPI Object").
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +30,13 @@ def read_document(path: Path) -> str:
         ConfigError: it cannot be read, or is no OpenAPI document; all that is missing is told.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bytes(path).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"Failed to read schema file: {path}: {error.strerror}", hint=_HINT) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"Failed to load model schema JSON: {path} is no UTF-8 text", hint=_HINT) from error
     try:
-        document = json.loads(text)
+        document = jsonvalue.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"Failed to load model schema JSON: {path}: {error}", hint=_HINT) from error
     problems = list(_problems(document))

@@ -18,7 +18,7 @@ import pluggy
 from cog_nix.errors import CogNixError, PluginError
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.unusable import NoRuntime
-from cog_nix.spec import PROJECT_NAME, Spec
+from cog_nix.spec import PROJECT_NAME, Spec, TriedRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -181,5 +181,5 @@ def find_runtime(
 
 def _why_not(runtime: Any) -> str | None:
     """Return None when a runtime that nobody chose can be used, containers and all."""
-    tell = getattr(runtime, "why_no_containers", None)
-    return runtime.available() or (tell() if tell else None)
+    why: str | None = runtime.available()
+    return why or (runtime.why_no_containers() if isinstance(runtime, TriedRuntime) else None)

@@ -80,3 +80,7 @@ class _LaterFetcher:
     def text(self, url: str, *, max_age: float = 0) -> bytes:
         """See :meth:`cog_nix.spec.Fetcher.text`."""
         return self._real.text(url, max_age=max_age)
+
+    def forget(self, url: str) -> None:
+        """See :meth:`cog_nix.spec.Fetcher.forget`."""
+        self._real.forget(url)

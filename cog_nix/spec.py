@@ -62,6 +62,9 @@ class Fetcher(Protocol):
             FetchError: a server cannot be reached or refuses.
         """
 
+    def forget(self, url: str) -> None:
+        """Drop the copy of a text that turned out not to be what it should be: it is asked for anew."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -140,6 +143,9 @@ class PythonRequest:
     project_root: Path = Path()
     pins: Mapping[str, str] = field(default_factory=dict)
     """Versions to prefer where they still fit."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Versions that may not move: what the project's own requirements came to, when others are tried beside
+    them."""
     build_pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The same for what building a source takes, by the source's name."""
     commits: Mapping[str, str] = field(default_factory=dict)
@@ -194,7 +200,11 @@ class PythonLibraryRequest:
     named: tuple[LibraryNeed, ...]
     """Versioned names of libraries that stand in files as text: what is loaded at run time is among them, and
     so is what is merely tried. Looked for when the project asks for a GPU, in wheels that do not require
-    libraries of their own choice."""
+    libraries of their own choice, and without those that the loader finds beside the file."""
+    asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Every library that files link to or name, met or not, by owner."""
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Requires-Dist (core metadata) of each wheel, by name; nothing of those that are built from source."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +278,10 @@ class ToolkitChoice:
     variables: tuple[str, ...] = ()
     commands: bool = False
     """These four as in the lock's ``toolkit``."""
+    suite: str = ""
+    """The suite that builds need, when it is not the request's; everything is resolved there then."""
+    because: str = ""
+    """A sentence that says why it is that suite."""
 
 
 @dataclass(frozen=True)
@@ -418,11 +432,7 @@ class WorkerRuntime(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """An image that a runtime holds under a name, and how to find out later whether it still does.
-
-    A runtime may have a method ``held(reference) -> Held | None``; a build of an unchanged project need not
-    load the runtime then.
-    """
+    """An image that a runtime holds under a name, and how to find out later whether it still does."""
 
     id: str
     """The image's, as the runtime tells it."""
@@ -436,12 +446,32 @@ class Held:
     """Paths that have to be there."""
 
 
-class Runtime(Protocol):
-    """Something that holds images and runs them.
+@runtime_checkable
+class RememberedRuntime(Protocol):
+    """What a runtime can do as well that need not be loaded to find out whether it still holds an image."""
 
-    A runtime that may answer where it can start nothing has a method ``why_no_containers() -> str | None``,
-    which tries; it is asked before ``auto`` takes the runtime.
-    """
+    def held(self, reference: str) -> Held | None:
+        """Return how to find out; None where only the runtime can tell, or there is no such image."""
+
+
+@runtime_checkable
+class TriedRuntime(Protocol):
+    """What a runtime can do as well that may answer where it can start nothing."""
+
+    def why_no_containers(self) -> str | None:
+        """Try, before ``auto`` takes the runtime; return None when containers start, otherwise why not."""
+
+
+@runtime_checkable
+class PreparingRuntime(Protocol):
+    """What a runtime can do as well that can prepare for an image while it is made."""
+
+    def expect(self, reference: str) -> None:
+        """Prepare; ``load`` under that name may follow, or nothing."""
+
+
+class Runtime(Protocol):
+    """Something that holds images and runs them."""
 
     name: str
     """As ``--runtime`` takes it: ``docker``."""
@@ -535,8 +565,8 @@ class Spec:
     ) -> Sequence[FoundRequirement] | None:
         """Runs when locking, after the Python packages: name Python packages for libraries that nothing has.
 
-        Python is then resolved once more with them. Where they do not fit, a warning says so, and the image
-        goes without.
+        Python is then resolved once more with them, beside what the project's own requirements came to, of
+        which nothing moves. Where they do not fit so, a warning says it, and the image goes without.
 
         Raises:
             LockError: a wheel cannot be read.
@@ -578,7 +608,7 @@ class Spec:
 
         Args:
             name: ``nix`` asks for ``nix``, ``nix-build`` and ``nix-store``, 2.8 or newer; ``container`` asks
-                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``nsenter``, ``setpriv``,
+                for an engine (``bwrap``, ``crun`` or ``runc``) with ``mount``, ``setpriv``,
                 ``tar`` and ``unshare``.
             context: settings and services.
 

@@ -62,22 +62,33 @@ def clock(state: str) -> int | None:
     Args:
         state: ``.cog``, which is made.
     """
-    from pathlib import Path  # noqa: PLC0415 - only who builds needs it
+    path = f"{state}/clock"
+    with suppress(OSError):
+        return _touched(path)
+    from pathlib import Path  # noqa: PLC0415 - the clock of an earlier build is there, as a rule
 
     from cog_nix import state as of_project  # noqa: PLC0415
     from cog_nix.errors import CogNixError  # noqa: PLC0415
 
-    path = f"{state}/clock"
     with suppress(OSError, CogNixError):
         of_project.make_folder(Path(state))
         of_project.make_way(Path(path), stat.S_ISREG)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            os.utime(descriptor)
-            return os.fstat(descriptor).st_ctime_ns
-        finally:
-            os.close(descriptor)
+        return _touched(path, os.O_CREAT)
     return None
+
+
+def _touched(path: str, flags: int = 0) -> int:
+    """Change a file's times to now; return that in ns.
+
+    Raises:
+        OSError: it is not there, or no file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o644)
+    try:
+        os.utime(descriptor)
+        return os.fstat(descriptor).st_ctime_ns
+    finally:
+        os.close(descriptor)
 
 
 def status(path: str, *, follow: bool = False) -> Status | None:
@@ -123,7 +134,7 @@ def names_at_root(folder: str) -> list[str]:
 
 
 def _is_own(folder: str, name: str) -> bool:
-    if name in OWN_NAMES:
+    if name in OWN_NAMES or name.startswith(".cog-nix-"):  # the latter are being written
         return True
     if name != "result":
         return False
@@ -171,9 +182,9 @@ def recall(state: str, name: str) -> dict[str, Any] | None:
     """Return what :func:`remember` kept, when all of it is still so."""
     try:
         kept = read(state, name)
-        return kept["answer"] if same_question(kept) and _same_sources(kept) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return kept["answer"] if same_sources(kept) and same_question(kept) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # as for what is not there
 
 
 def read(state: str, name: str) -> dict[str, Any]:
@@ -205,7 +216,12 @@ def same_question(kept: Mapping[str, Any]) -> bool:
     )
 
 
-def _same_sources(kept: Mapping[str, Any]) -> bool:
+def same_sources(kept: Mapping[str, Any]) -> bool:
+    """Tell whether all that is taken into the image, and the image itself, are as they were.
+
+    Raises:
+        OSError: something is gone.
+    """
     root = kept["root"]
     return (
         all(status(f"{root}/{path}") == found for path, found in kept["files"].items())
@@ -215,17 +231,51 @@ def _same_sources(kept: Mapping[str, Any]) -> bool:
     )
 
 
+def renewed(
+    kept: Mapping[str, Any],
+    began: int,
+    *,
+    sources: Iterable[str],
+    links: Mapping[str, str],
+    present: Iterable[str],
+) -> dict[str, Any] | None:
+    """Return what a build went by that differs from an earlier one in the content of files alone.
+
+    What is not looked at again stays as it was: if it has changed meanwhile, the next build sees that.
+
+    Args:
+        kept: what :func:`read` returned, and :func:`same_question` approved of.
+        began: what :func:`clock` said before that.
+        sources: as for :meth:`Watch.seal`; so are the others.
+        links: symbolic links that must lead where they lead now.
+        present: paths that must be there.
+
+    Returns:
+        None when some of it changed too late to be sure.
+    """
+    root = kept["root"]
+    device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
+    files = {path: status(f"{root}/{path}") for path in kept["files"]}
+    read = {path: status(f"{root}/{path}", follow=True) for path in sources}
+    certain = all(files.values()) and all(
+        settled(found, began, device) for found in (*files.values(), *read.values())
+    )
+    changed = {"files": files, "sources": read, "links": sorted(links.items()), "present": list(present)}
+    return {**kept, **changed} if certain else None
+
+
 class Watch:
     """Collects what a build goes by, while it goes on.
 
     Args:
         root: the project.
         began: what :func:`clock` said before anything was read.
+        state: the folder that it was told, whose file system's clock that is.
     """
 
-    def __init__(self, root: str, began: int) -> None:
+    def __init__(self, root: str, began: int, state: str) -> None:
         self._root, self._began = root, began
-        self._device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
+        self._device = os.stat(state).st_dev  # noqa: PTH116 - text
         self._walked: dict[str, list[str]] = {}
         self._files: tuple[str, ...] = ()
 
@@ -302,7 +352,7 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         of_project.make_folder(Path(folder))
         of_project.make_way(Path(folder) / name, stat.S_ISREG)
         with open(beside, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            json.dump({"format": _FORMAT, **kept, "answer": answer}, stream)
+            json.dump({**kept, "format": _FORMAT, "answer": answer}, stream)
         os.replace(beside, f"{folder}/{name}")  # noqa: PTH105 - text
         _forget_old(folder)
 

@@ -20,6 +20,8 @@
   config ? "cog.yaml",
   # Project files to take, as { "relative/path" = 1; }, folders included; null: all that .dockerignore leaves.
   included ? null,
+  # Those of them that configuration is read from; null: any may be one.
+  configured ? null,
   # Large files of the project, as { "relative/path" = 1; } with the folders above them: a layer of their own.
   weights ? { },
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
@@ -81,7 +83,7 @@ let
         [ ]
     ) (builtins.elemAt layer 1)
   ) locked.layers;
-  source = import ./layers/source.nix (args // { inherit project config included weights openapi; });
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;

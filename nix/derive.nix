@@ -35,22 +35,43 @@
     };
 
   __functor =
-    _self:
+    self:
+    {
+      builder,
+      modules ? [ ],
+      withCore ? false,
+      ...
+    }@arguments:
+    self.many { inherit builder modules withCore; } (
+      removeAttrs arguments [
+        "builder"
+        "modules"
+        "withCore"
+      ]
+    );
+  /*
+    The same for what many derivations have in common: how they start is looked up once, not for each of them.
+    Type: { builder, modules, withCore } -> { name, spec, outputs, references, fixed } -> derivation
+    Example:
+      map (derive.many { builder = "wheel"; modules = [ "archive" ]; }) [ { name = "a"; spec = { … }; } … ]
+  */
+  many =
+    common:
+    let
+      started = start common;
+    in
     {
       name,
-      builder,
       spec,
-      modules ? [ ],
       outputs ? [ "out" ],
       # Derivations whose closures the builder is told of, in the files references-0, references-1, …
       references ? [ ],
-      withCore ? false,
       # SRI hash of what comes out, when that is known: such a build has the network (Nix manual, "Fixed-output
       # derivations").
       fixed ? null,
     }:
     derivation (
-      start { inherit builder modules withCore; }
+      started
       // {
         inherit name outputs;
         spec = builtins.toJSON spec;

@@ -16,7 +16,7 @@ let
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
 in
-if lock.version or 0 == 2 then
+if lock.version or 0 == 2 || lock.version or 0 == 3 then
   lock
   // {
     base = debs lock.base;
@@ -32,5 +32,5 @@ if lock.version or 0 == 2 then
   }
 else
   throw ''
-    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads version 2.
+    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads versions 2 and 3.
     Run "cog-nix lock" to write it anew, or install the cog-nix that wrote it.''

@@ -28,7 +28,10 @@ let
           "__init__.py"
           "errors.py"
           "ignore.py"
+          "values.py"
           "dockerignore.py"
+          "jsonvalue.py"
+          "regular.py"
           "config"
           "elf"
           "signature"
@@ -50,7 +53,8 @@ let
       "--library-path"
       "${seed}/usr/lib/x86_64-linux-gnu"
       "${seed}/usr/bin/python${python}"
-      "-s"
+      # No site: what a builder imports is named, and every edit waits for a builder to start.
+      "-S"
       "-B"
     ]
     ++ arguments;

@@ -193,6 +193,7 @@ let
   # Stands in for derive.nix: says what would be built.
   derive = {
     seed = "/the/seed";
+    many = common: args: derive (common // args);
     __functor =
       _self: args:
       let
@@ -391,6 +392,7 @@ let
     inherit toolkit;
     derive = {
       __functor = _self: args: "${args.name}: ${builtins.toJSON args.spec}";
+      many = _common: args: "${args.name}: ${builtins.toJSON args.spec}";
     };
     store = store // {
       file = artifact: artifact.filename;
@@ -404,6 +406,14 @@ let
     debs.build = [ "/debian" ];
     locked.wheels = [
       (wheel "plain")
+      (
+        (wheel "cudnn")
+        // {
+          artifact = artifact "cudnn-1.0-py3-none-any.whl" // {
+            size = 600 * 1024 * 1024;
+          };
+        }
+      )
       (
         (wheel "torch")
         // {
@@ -986,6 +996,16 @@ in
   wheelThatIsLockedIsInstalled = {
     expr = (specOf wheels."wheel:plain").wheel;
     expected = "plain-1.0-py3-none-any.whl";
+  };
+  wheelThatTakesLongIsBegunEarly = {
+    expr = map (name: builtins.head (builtins.split ":" wheels.${name})) [
+      "wheel:cudnn"
+      "wheel:plain"
+    ];
+    expected = [
+      "big-cudnn-1.0"
+      "plain-1.0"
+    ];
   };
   wheelHasNoOriginUnlessNamed = {
     expr = map (name: (specOf wheels.${name}).origin or null) [

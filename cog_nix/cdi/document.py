@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.cdi.model import CdiError, Device, DeviceNode, Edits, Hook, Mount, Specification
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def parse(text: str, path: Path) -> Specification:
 def _data(text: str, path: Path) -> Any:
     if path.suffix == ".json":
         try:
-            return json.loads(text)
+            return jsonvalue.loads(text)
         except ValueError as error:
             raise CdiError(f"{path}: the device specification is no JSON: {error}") from error
     import yaml  # noqa: PLC0415 - only where there are devices
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no number, no date
         raise CdiError(f"{path}: the device specification is no YAML: {error}") from error
 
 

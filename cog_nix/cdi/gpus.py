@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 KIND = "nvidia.com/gpu"
 ALL = "all"
-_NUMBER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)

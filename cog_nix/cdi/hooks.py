@@ -6,6 +6,7 @@ call. Its commands prepare files of the container, which can be done before it s
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -57,8 +58,9 @@ def _placement(hook: Hook, mounts: Sequence[Mount]) -> Placement:
         pairs = (text.partition("::") for text in options.get("--link", ()))
         return Placement(links=tuple((target, path) for target, _, path in pairs if path))
     if command == "chmod":
-        [mode] = options.get("--mode", ("755",))
-        return Placement(modes=tuple((path, int(mode, 8)) for path in options.get("--path", ())))
+        mode = options.get("--mode", ["755"])[-1]
+        if re.fullmatch("[0-7]{1,4}", mode):
+            return Placement(modes=tuple((path, int(mode, 8)) for path in options.get("--path", ())))
     if command in _NOT_NEEDED:
         return Placement()
     shown = " ".join(hook.args) or hook.path

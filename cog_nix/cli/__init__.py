@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal itself imports much more
 import sys
+
+
+def leave() -> None:
+    """End well, without taking apart what Python has built up: that takes 15 ms."""
+    import atexit  # noqa: PLC0415 - as below
+    import os  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
+    from cog_nix.cli import streams  # noqa: PLC0415 - as above
+
+    status, said = streams.written(0)
+    if said:
+        streams.narrate(f"error: {said}\n")
+    os._exit(status)
 
 
 def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
-    from cog_nix.cli import quick  # noqa: PLC0415 - the entry point stays importable
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C is no traceback before the next line either
+    from cog_nix.cli import interrupts  # noqa: PLC0415 - the entry point stays importable
 
-    if quick.answer(sys.argv[1:]):
-        sys.exit(0)
-    from cog_nix.cli.app import run  # noqa: PLC0415 - typer takes longer to import than a quick answer
+    interrupts.watch()
+    from cog_nix.cli import quick, streams  # noqa: PLC0415 - not before there is an answer to Ctrl-C
 
-    sys.exit(run(sys.argv[1:]))
+    streams.ensure_open()
+    answered = quick.answer(sys.argv[1:])
+    from cog_nix import scratch  # noqa: PLC0415 - as above, and Nix should have started before
+
+    scratch.sweep()
+    if answered:
+        leave()
+    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than a quick answer
+
+    interrupts.begin()
+    interrupts.finish(run(sys.argv[1:]), INTERRUPTED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix import __version__
+from cog_nix import __version__, room
 from cog_nix.certificate import trust
 from cog_nix.cli import (
     build,
@@ -20,6 +20,7 @@ from cog_nix.cli import (
     doctor,
     exec,  # noqa: A004 - upstream's name
     init,
+    interrupts,
     load,
     lock,
     login,
@@ -34,6 +35,7 @@ from cog_nix.cli import (
 )
 from cog_nix.cli.arguments import as_options, command_of, normalize
 from cog_nix.cli.flags import tell_without_effect
+from cog_nix.cli.streams import written
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
 from cog_nix.paths import cache_dir
@@ -46,12 +48,19 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
-_INTERRUPTED = "interrupted; run the same command again to carry on"
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_SURROUNDINGS = {
+    **dict.fromkeys(_NO_ROOM, "Free some space, then run this again."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Mend the permissions, then run this again."),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (ulimit -n)."),
+    errno.ENAMETOOLONG: "Use shorter names, or a folder that is less deep.",
+    errno.ELOOP: "Links lead in a circle there: mend them.",
+}
+"""What the machine refuses, wherever that is noticed, and what to do then (errno(3))."""
 
 _HELP = """Build Cog models into reproducible Docker images with Nix.
 
@@ -149,13 +158,17 @@ def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
     """
 
     def do() -> Any:
+        _check_surroundings()
         plugins = load_plugins()
         for name, reason in plugins.broken.items():
             complain(f"warning: the plugin {name} is left out: {reason}")
         build.use(plugins)
         return _intercepted(plugins, as_options(arguments), program)
 
-    return _guarded(do, program)
+    status, said = written(_guarded(do, program))
+    if said:
+        complain(f"error: {said}")
+    return status
 
 
 def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
@@ -180,7 +193,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            complain(_INTERRUPTED)
+            complain(interrupts.said())
         return status
 
     status = _guarded(do, program)
@@ -197,7 +210,7 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
         complain(f"error: {error}")
         status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        complain(_INTERRUPTED)
+        complain(interrupts.said())
         return INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -208,13 +221,46 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _check_surroundings() -> None:
+    """See that there is a current folder, and one for temporary files.
+
+    Raises:
+        CogNixError: there is none.
+    """
+    import tempfile  # noqa: PLC0415 - the quick answer goes without
+
+    try:
+        os.getcwd()  # noqa: PTH109 - its answer is of no interest
+    except OSError as error:
+        raise CogNixError(
+            f"The current folder cannot be used: {error.strerror}.",
+            hint="It may have been removed: change to another one.",
+        ) from error
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise CogNixError(
+            "There is no folder that temporary files can be written to.",
+            hint="Name one in TMPDIR, and see that its disk is not full.",
+        ) from error
+
+
 def _explained(error: Exception, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, _UsageProblem):
         error.show()
         return 1 if program == cog.PROGRAM else int(error.exit_code)
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        complain(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}")
-        complain("\nFree some space, then run this again.")
+    if isinstance(error, OSError) and error.filename is None:
+        status, said = written(0)
+        if said:
+            complain(f"error: {said}")
+        if status:
+            return status
+    if isinstance(error, OSError) and (advice := _SURROUNDINGS.get(error.errno or 0)):
+        named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+        complain(f"error: {named or 'a file, or standard output,'} cannot be used: {error.strerror}")
+        for line in room.told() if error.errno in _NO_ROOM else ():
+            complain(f"  {line}")
+        complain(f"\n{advice}")
         return 1
     return None

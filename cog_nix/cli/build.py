@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +49,8 @@ _HELP = """Build an image from cog.yaml and load it into Docker, or into another
 _HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
 """Hooks that are called around a build."""
 
+_COMPONENT = re.compile("[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*")
+"""Of a name (distribution, ``reference.path-component``)."""
 _plugins: list[Plugins] = []
 
 Tag = Annotated[
@@ -143,7 +146,7 @@ def build(
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.runs.secrets import parse  # noqa: PLC0415
+    from cog_nix.runs.secrets import guard, parse  # noqa: PLC0415
 
     BuildFlags(
         progress,
@@ -159,10 +162,11 @@ def build(
     if offline and no_cache:
         raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
     secrets = parse(secret or (), Path.cwd(), os.environ)
+    guard(secrets.values())
     wanted = archives.Output.parse(output) if output is not None else None
     options = BuildOptions(
         policy=Policy(update=update_lock, cog_base=use_cog_base_image),
-        tag=tag,
+        tag=checked_tag(tag),
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
         link=out_link,
@@ -175,14 +179,12 @@ def build(
     if wanted:
         _write(built, wanted, began)
     elif load_image:
-        ask = load_into_runtime(built, began, linked=out_link)
-        _remember(config_file, built, ask, loaded=True, linked=out_link)
+        ask = load_into_runtime(built, began)
+        _remember(config_file, built, ask, loaded=True)
     else:
-        _remember(config_file, built, lambda: None, loaded=False, linked=out_link)
+        _remember(config_file, built, lambda: None, loaded=False)
         seconds = time.monotonic() - began
-        reporter.info(
-            f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built, out_link)}"
-        )
+        reporter.info(f"Built {built.tag} ({amount(built.image.size)}) in {seconds:.1f} s: {_where(built)}")
 
 
 def _write(built: Built, wanted: Output, began: float) -> None:
@@ -192,6 +194,27 @@ def _write(built: Built, wanted: Output, began: float) -> None:
     reporter.step(f"Writing {wanted.path}")
     write(wanted, built.image.path, built.oci, [with_tag(built.tag)])
     reporter.info(f"Built {built.tag} in {time.monotonic() - began:.1f} s: {wanted.kind}:{wanted.path}")
+
+
+def checked_tag(tag: str | None) -> str | None:
+    """Return the name that an image is to have.
+
+    Raises:
+        ConfigError: no runtime and no registry would take it.
+    """
+    from cog_nix.registry.reference import Reference  # noqa: PLC0415 - a faster --help
+
+    if tag is None:
+        return None
+    reference = Reference.parse(tag)
+    if reference.digest:
+        raise ConfigError(f"-t {tag}: a digest is no name to give", hint="Write name:tag.")
+    if not all(map(_COMPONENT.fullmatch, reference.repository.split("/"))):
+        raise ConfigError(
+            f"-t {tag}: no runtime takes this name",
+            hint="Between letters and digits may be one dot, one or two underscores, or dashes.",
+        )
+    return tag
 
 
 def _annotation(text: str) -> tuple[str, str]:
@@ -219,9 +242,7 @@ def build_image(
     return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
 
 
-def _remember(
-    config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool, linked: bool
-) -> None:
+def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool) -> None:
     """Keep what this command did, unless a plugin wants to hear of the next one."""
     from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
     from cog_nix.project import find_project  # noqa: PLC0415
@@ -229,10 +250,10 @@ def _remember(
     heard = any(implemented(plugins(), hook) for hook in _HEARD)
     if not heard and not plugins().broken:
         root = str(find_project(Path.cwd(), config_file).root)
-        quick.remember(built.kept, root, loaded=loaded, linked=linked, ask=ask)
+        quick.remember(built.kept, root, loaded=loaded, linked=built.linked, ask=ask)
 
 
-def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[], Held | None]:
+def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
     """Load an image into the runtime; where there is none, say how to load it later.
 
     Returns:
@@ -243,24 +264,27 @@ def load_into_runtime(built: Built, began: float, *, linked: bool) -> Callable[[
         reporter.warn(reason)
         reporter.info(
             f"Built {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s. "
-            f"Load it where Docker is with:\n  {_where(built, linked)} | docker load"
+            f"Load it where Docker is with:\n  {_where(built)} | docker load"
         )
         return lambda: None
     loaded = runtime.load(built.image.path, [with_tag(built.tag)], reporter)
     reporter.info(
         f"Image built as {built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
     )
-    tell = getattr(runtime, "held", None) if is_first_choice(runtime) else None
 
     def ask() -> Held | None:
-        held: Held | None = tell(with_tag(built.tag)) if tell else None
+        from cog_nix.spec import RememberedRuntime  # noqa: PLC0415 - a faster --help
+
+        if not (is_first_choice(runtime) and isinstance(runtime, RememberedRuntime)):
+            return None
+        held = runtime.held(with_tag(built.tag))
         return held if held and held.id == loaded else None
 
     return ask
 
 
-def _where(built: Built, linked: bool) -> str:  # noqa: FBT001 - one of two ways to name a path
-    return "./result" if linked else str(built.image.path)
+def _where(built: Built) -> str:
+    return "./result" if built.linked else str(built.image.path)
 
 
 def document_of_environment() -> Path | None:

@@ -31,13 +31,17 @@ def needs_upstream(arguments: Sequence[str]) -> bool:
 
 def main() -> None:
     """Run ``cog``."""
-    from cog_nix.cli.app import run  # noqa: PLC0415 - as the entry point of cog-nix
+    from cog_nix.cli import interrupts  # noqa: PLC0415 - as the entry point of cog-nix
+
+    interrupts.watch()
+    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - as above
 
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"{version_line()}\n")
         sys.exit()
-    sys.exit(run(arguments, program=PROGRAM))
+    interrupts.begin()
+    interrupts.finish(run(arguments, program=PROGRAM), INTERRUPTED)
 
 
 if __name__ == "__main__":

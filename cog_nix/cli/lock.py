@@ -64,7 +64,7 @@ def lock(
     services = building.Services(plugins(), reporter)
     loaded, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
-    former = former_lock(project, moving)
+    former = former_lock(project, moving, update=True)
     policy = Policy(update=True, upgrade=moving, links=True, cog_base=use_cog_base_image)
     new = ensure_lock(
         project, loaded.config, settings, policy, lambda: services.resolver(project, loaded, settings)

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import termios
 import tty
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import scratch
+from cog_nix.cli import interrupts
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import RuntimeFailure, SignatureError
 
@@ -85,11 +86,11 @@ def _without_schema(config_file: str, options: BuildOptions, folder: str) -> Bui
     from cog_nix.cli.build import build_image  # noqa: PLC0415 - a faster --help
     from cog_nix.image import default_tag  # noqa: PLC0415
 
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
-        json.dump(_EMPTY, stream)
-        stream.flush()
+    with scratch.folder("schema") as work:
+        schema = work / "openapi.json"
+        schema.write_text(json.dumps(_EMPTY), encoding="utf-8")
         name = f"{default_tag(folder)}-exec"  # the model's own name stays with an image that can serve it
-        return build_image(config_file, replace(options, openapi=Path(stream.name), tag=name, link=False))
+        return build_image(config_file, replace(options, openapi=schema, tag=name, link=False))
 
 
 @contextmanager
@@ -152,7 +153,7 @@ def passing_interrupts(container: InteractiveContainer) -> Iterator[None]:
     def interrupt(number: int, _frame: object) -> None:
         seen.append(number)
         if len(seen) > 1:
-            raise KeyboardInterrupt
+            interrupts.interrupt(number)
         container.signal("SIGINT")
 
     previous = signal.signal(signal.SIGINT, interrupt)
@@ -161,4 +162,4 @@ def passing_interrupts(container: InteractiveContainer) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, previous)
     if seen:
-        raise KeyboardInterrupt
+        interrupts.interrupt(seen[0])

@@ -6,7 +6,6 @@ stdout gets the answer and nothing else; narration and the model's own output go
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cog_nix import jsonvalue
 from cog_nix.cli.flags import (
     BuildFlags,
     CogBase,
@@ -296,7 +296,7 @@ def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
 
 def _wants_gpu(labels: dict[str, str]) -> bool:
     try:
-        return bool(json.loads(labels["run.cog.config"])["build"]["gpu"])
+        return bool(jsonvalue.loads(labels["run.cog.config"])["build"]["gpu"])
     except (KeyError, ValueError, TypeError):
         return False
 

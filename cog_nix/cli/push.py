@@ -84,7 +84,7 @@ def push(
     from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
     from cog_nix.lock.ensure import Policy  # noqa: PLC0415
     from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.runs.secrets import parse  # noqa: PLC0415
+    from cog_nix.runs.secrets import guard, parse  # noqa: PLC0415
 
     BuildFlags(
         progress,
@@ -96,6 +96,7 @@ def push(
         precompile=precompile,
     ).apply()
     secrets = parse(secret or (), Path.cwd(), os.environ)
+    guard(secrets.values())
     destination, weights = _destination(config_file, target)
     reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.

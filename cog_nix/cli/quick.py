@@ -39,7 +39,7 @@ def answer(arguments: Sequence[str]) -> bool:
     began = time.monotonic()
     if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
         return False
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
         question = [
             __version__,
@@ -53,15 +53,11 @@ def answer(arguments: Sequence[str]) -> bool:
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
-        built = kept["answer"]
-        if built["labels"] != _labels(root, built["annotations"]):
+        if not _same_sources(kept):
+            return _begin(kept, state) and _edited(kept, command, arguments, began)
+        if not (_is_asked_again(kept) and _as_it_was(root, kept["answer"], command)):
             return False
-        if unchanged.recall(state, command["build"]) is None:
-            _begin(kept, state)
-            return False
-        if not _as_it_was(root, built, command):
-            return False
-        _tell(built, command, began)
+        _tell(kept["answer"], command, began)
         return True
     return False
 
@@ -115,13 +111,64 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
     return not (held and held["socket"]) or _is_held(**held)
 
 
-def _begin(kept: Mapping[str, Any], state: str) -> None:
-    """Let Nix begin with what it will be asked, when only the source has changed."""
-    clock = unchanged.clock(state)
-    if clock is not None and unchanged.same_question(kept):
-        from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
+def _same_sources(kept: Mapping[str, Any]) -> bool:
+    try:
+        return unchanged.same_sources(kept)
+    except OSError:
+        return False
 
-        ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
+
+def _is_asked_again(kept: Mapping[str, Any]) -> bool:
+    """Tell whether everything but the source is as it was."""
+    built = kept["answer"]
+    return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
+
+
+def _begin(kept: Mapping[str, Any], state: str) -> bool:
+    """Let Nix begin with what it was asked the last time; return whether it is asked that again."""
+    clock = unchanged.clock(state)
+    if clock is None:
+        return False
+    from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
+
+    ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
+    try:
+        if _is_asked_again(kept):
+            return True
+    except OSError:
+        pass  # something is gone, so it is not
+    ahead.stop()
+    return False
+
+
+def _edited(
+    kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], began: float
+) -> bool:
+    """Build what differs in its source alone; return False where the usual way has to."""
+    from cog_nix.cli import edited  # noqa: PLC0415 - only after an edit
+    from cog_nix.errors import CogNixError  # noqa: PLC0415
+
+    runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited.AUTO
+    edit = edited.Edit(kept, command["build"], runtime if command["held"] else None, linked=command["linked"])
+    with suppress(CogNixError):  # told by the usual way
+        done = edited.build(edit, began)
+        if done:
+            remember(
+                done.kept, kept["root"], loaded=bool(command["held"]), linked=command["linked"], ask=done.ask
+            )
+        return done is not None
+    return False
+
+
+def _given(arguments: Sequence[str], name: str) -> str:
+    """Return the value of an option, the last one given."""
+    found = ""
+    for argument, after in zip(arguments, (*arguments[1:], ""), strict=True):
+        if argument == name:
+            found = after
+        elif argument.startswith(f"{name}="):
+            found = argument.partition("=")[2]
+    return found
 
 
 def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
@@ -153,14 +200,7 @@ def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's
 
 
 def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
-    from cog_nix.cli.terminal import amount, reporter  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli import narrate  # noqa: PLC0415 - only where there is something to say
 
-    for warning in (*built["warnings"], *built["pitfalls"]):
-        reporter.warn(warning)
-    reporter.step(f"Building {built['tag']}")
-    took = f"({amount(built['size'])}) in {time.monotonic() - began:.1f} s"
-    if command["held"]:
-        reporter.info(f"Image built as {built['tag']} {took}")
-    else:
-        where = "./result" if command["linked"] else built["image"]
-        reporter.info(f"Built {built['tag']} {took}: {where}")
+    narrate.begun(built)
+    narrate.built(built, began, loaded=bool(command["held"]), linked=command["linked"])

@@ -73,9 +73,11 @@ def usable_runtime() -> Runtime:
         RuntimeFailure: it cannot be used, and why.
     """
     from cog_nix.runtime.session import require  # noqa: PLC0415 - a faster `--help`
+    from cog_nix.runtime.unusable import NoRuntime  # noqa: PLC0415 - as above
 
     runtime = find_runtime()
-    require(runtime)
+    if _chosen[0] != AUTO or isinstance(runtime, NoRuntime):  # who was found has been asked
+        require(runtime)
     return runtime
 
 

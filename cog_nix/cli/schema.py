@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cog_nix import jsonvalue
 from cog_nix.cli.build import document_of_environment
 from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
 from cog_nix.cli.terminal import reporter
@@ -78,7 +79,7 @@ def compare(document: str, path: Path) -> str:
     """
     try:
         text = path.read_bytes().decode()
-        there = json.loads(text)
+        there = jsonvalue.loads(text)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", hint=f"Write it with:  cog-nix schema > {path}"
@@ -87,7 +88,7 @@ def compare(document: str, path: Path) -> str:
         raise ConfigError(
             f"{path} is no JSON: {error}", hint=f"Write it with:  cog-nix schema > {path}"
         ) from error
-    here = json.loads(document)
+    here = jsonvalue.loads(document)
     if _same(here, there):
         if text != document:
             reporter.info(f"{path} says the same, in other bytes")

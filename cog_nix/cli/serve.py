@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import subprocess
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Gpus, P
 from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError, RuntimeFailure
+from cog_nix.processes import spawn
 
 if TYPE_CHECKING:
     from cog_nix.spec import ContainerRequest, Runtime
@@ -98,7 +98,7 @@ def serve(
     )
     reporter.info(running_in(runtime, " ".join(request.command or ())))
     reporter.info(f"\nServing at {serving_at(host, port)}\n")
-    with subprocess.Popen(beside) if beside else nullcontext() as process:
+    with spawn(beside) if beside else nullcontext() as process:
         try:
             status = _run(runtime, request, target(host, port))
         finally:

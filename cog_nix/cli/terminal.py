@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cog_nix.cli.streams import narrate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -27,8 +29,7 @@ def complain(text: str) -> None:
     """Write an error or a warning; a terminal shows in colour which of them it is."""
     if coloured(os.environ, terminal=sys.stderr.isatty()):
         text = painted(text)
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    narrate(f"{text}\n")
 
 
 def coloured(environ: Mapping[str, str], *, terminal: bool) -> bool:
@@ -80,8 +81,7 @@ class _Line:
         now = time.monotonic()
         if self._shown and now - self._drawn >= _REDRAW_SECONDS:
             self._drawn = now
-            sys.stderr.write(f"{_CLEAR}{self._line(now)}")
-            sys.stderr.flush()
+            narrate(f"{_CLEAR}{self._line(now)}")
 
     def _line(self, now: float) -> str:
         if not self._in_bytes:
@@ -98,7 +98,7 @@ class _Line:
         """Remove the bar; leave a line that says what was done."""
         seconds = time.monotonic() - self._began
         if self._shown:
-            sys.stderr.write(_CLEAR)
+            narrate(_CLEAR)
         if self._in_bytes and self._done and reporter.talks:
             rate = f"{amount(self._done / max(seconds, 0.001))}/s"
             complain(f"  {self._text}: {amount(self._done)} in {seconds:.1f} s ({rate})")

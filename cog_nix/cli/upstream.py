@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli import interrupts
 from cog_nix.cli.terminal import reporter
+from cog_nix.processes import spawn
 from cog_nix.shim import require_upstream
 
 if TYPE_CHECKING:
@@ -42,17 +43,20 @@ def _command(name: str) -> Callable[..., None]:
 def hand_over(arguments: Sequence[str]) -> int:
     """Run upstream's program with this process's streams; return its exit status.
 
-    Ctrl-C reaches it from the terminal by itself, and it ends as it sees fit.
+    Ctrl-C reaches it from the terminal by itself, other signals are handed on; it ends as it sees fit.
 
     Raises:
         CogNixError: there is none.
     """
     program = require_upstream(f"`{arguments[0]}`" if arguments else "This")
     reporter.log(f"{program} {' '.join(arguments)}")
-    with subprocess.Popen([str(program), *arguments], env=dict(os.environ)) as process:
+    with spawn([program, *arguments]) as process:
         while True:
             try:
                 status = process.wait()
             except KeyboardInterrupt:
+                number = interrupts.resume()
+                if number != signal.SIGINT:
+                    process.send_signal(number)
                 continue
             return 128 - status if status < 0 else status

@@ -8,15 +8,17 @@ outside.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines
+from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines, settled
 from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
 from cog_nix.config.settings import load_settings
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +73,9 @@ def load(project: Project, *, references: bool = True) -> Loaded:
         ConfigError: tells everything that is wrong with the file, each with line and remedy.
     """
     name = _name(project)
+    _check_inside(project, name)
     try:
-        text = project.config_path.read_bytes().decode("utf-8")
+        text = read_bytes(project.config_path).decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"{name}: cannot be read: {error.strerror}", hint="Check that the file is there."
@@ -104,14 +107,28 @@ def validate(
     from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
     from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415
 
+    whole = settled(document, root)
     problems = [
         *document.problems,
-        *schema_problems(document, state_dir),
+        # What is remembered of a text is no use where other files decide as well.
+        *schema_problems(whole, state_dir if whole is document else None),
         *rule_problems(document, root, references=references),
     ]
     if problems:  # a misspelt key is then the likely cause; by itself it is a warning
         problems += unknown_keys(document)
         raise config_error(document.name, document.text, problems)
+
+
+def _check_inside(project: Project, name: str) -> None:
+    """Refuse a link to a file elsewhere: a build sees the project and nothing else."""
+    path = project.config_path
+    if path.is_symlink():
+        with suppress(OSError, RuntimeError):  # a circle is told when it is read
+            if not path.resolve(strict=True).is_relative_to(project.root.resolve()):
+                raise ConfigError(
+                    f"{name}: this link leads out of the project, to {path.readlink()}",
+                    hint="Copy the file into the project: a build sees nothing else.",
+                )
 
 
 def _name(project: Project) -> str:

@@ -8,12 +8,12 @@ module runs inside Nix builds.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _argv(command: str) -> tuple[str, ...]:
     """Return what is executed; a JSON list is program and arguments (Dockerfile reference, "Exec form")."""
     if command.startswith("["):
         try:
-            given = json.loads(command)
+            given = jsonvalue.loads(command)
         except ValueError:
             given = None
         if given and isinstance(given, list) and all(isinstance(part, str) for part in given):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.config import environment, requirements
+from cog_nix.config import environment, python_project, requirements
 from cog_nix.config.gpu import GpuError, derive
 from cog_nix.config.label import label
 from cog_nix.config.model import (
@@ -40,7 +42,7 @@ def complete(document: Document, root: Path) -> Config:
     Raises:
         ConfigError: the requirements file cannot be read, or the CUDA version cannot be settled.
     """
-    data = document.data
+    data = settled(document, root).data
     build: dict[str, Any] = data.get("build", {})
     lines = requirement_lines(document, root)
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
@@ -63,6 +65,20 @@ def complete(document: Document, root: Path) -> Config:
         environment=environment.parse(data.get("environment", ())),
         label=label(data, cuda=cuda, cudnn=cudnn),
     )
+
+
+def settled(document: Document, root: Path) -> Document:
+    """Return a document with the Python version of the project that ``python_requirements`` names.
+
+    Where cog.yaml gives a version, or names a plain requirements file, it is returned as it is.
+    """
+    build = document.data.get("build")
+    if not isinstance(build, dict) or "python_version" in build:
+        return document
+    found = python_project.python_version(_file(build), root)
+    if found is None:
+        return document
+    return dataclasses.replace(document, data={**document.data, "build": {**build, "python_version": found}})
 
 
 def requirement_lines(document: Document, root: Path) -> list[requirements.Line]:
@@ -89,6 +105,13 @@ def read_requirements(document: Document, root: Path) -> tuple[list[requirements
         ]
         return requirements.meaningful(written), []
     path = root / name
+    command = python_project.export_command(name)
+    if command:
+        place = document.line("build", "python_requirements")
+        fix = f"Run: {command}\nand write: python_requirements: requirements.txt"
+        return [], [Problem(place, f"{name} is not a file that uv or pip installs from", fix)]
+    if python_project.is_project(name):
+        return _read_project(document, name, root)
     try:
         lines = requirements.read(path)
     except (OSError, ValueError) as error:
@@ -97,6 +120,30 @@ def read_requirements(document: Document, root: Path) -> tuple[list[requirements
         return [], [Problem(place, f"cannot read {name}: {reason}", "Name a text file in the project.")]
     lines, problems = requirements.localise(lines, path.parent, root)
     return lines, [dataclasses.replace(problem, name=name) for problem in problems]
+
+
+def _file(build: dict[str, Any]) -> str | None:
+    name = build.get("python_requirements")
+    return os.path.normpath(name) if isinstance(name, str) and name else None
+
+
+def _read_project(document: Document, name: str, root: Path) -> tuple[list[requirements.Line], list[Problem]]:
+    place = document.line("build", "python_requirements")
+    try:
+        found = python_project.requirement_lines(os.path.normpath(name), root)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no TOML: {error}"
+        return [], [Problem(place, f"cannot read {name}: {reason}", "Correct the file, or name another one.")]
+    if python_project.PYPROJECT not in {PurePosixPath(file).name for file in _named(found)} and (
+        PurePosixPath(name).name == python_project.UV_LOCK
+    ):
+        fix = f"Copy {python_project.PYPROJECT} into the same folder: uv reads a lock together with it."
+        return [], [Problem(place, f"there is no {python_project.PYPROJECT} beside {name}", fix)]
+    return [requirements.Line(1, line) for line in found], []
+
+
+def _named(lines: list[str]) -> list[str]:
+    return [line.removeprefix("-r ") for line in lines if line.startswith("-r ")]
 
 
 def _build(build: dict[str, Any], lines: tuple[str, ...], cuda: str | None, cudnn: str | None) -> Build:

@@ -209,9 +209,8 @@ def _not_a_mapping(node: yaml.Node, text: str) -> Problem:
         return Problem(
             line, "this file is a list, and should begin with keys such as build:", "Remove the leading dash."
         )
-    spaced = syntax.missing_space(split_lines(text)[line - 1])
-    if spaced:
-        return Problem(line, "there is no space behind the colon", f"Write: {spaced.strip()}")
+    if syntax.missing_space(split_lines(text)[line - 1]):
+        return syntax.without_space(split_lines(text), line - 1)
     return Problem(
         line, "this file should consist of keys such as build: and run:", "For example: run: run.py:Runner"
     )

@@ -54,6 +54,21 @@ class GpuError(ValueError):
         self.fix = fix
 
 
+class UnknownReleaseError(GpuError):
+    """Nothing is known about the CUDA of a framework's release.
+
+    Args:
+        package: the framework.
+        version: the release.
+    """
+
+    def __init__(self, package: Literal["torch", "tensorflow"], version: str) -> None:
+        text = f"cog doesn't know what CUDA version is compatible with {package}=={version}"
+        super().__init__(package, text, name_another(package, version, known_releases(package)))
+        self.package: Literal["torch", "tensorflow"] = package
+        self.version = version
+
+
 def derive(cuda: str | None, cudnn: str | None, requirements: Sequence[str]) -> Versions:
     """Complete the CUDA and cuDNN versions of a GPU model.
 
@@ -101,7 +116,7 @@ def _for_tensorflow(cuda: str | None, cudnn: str | None, version: str) -> Versio
     """TensorFlow's wheels need exactly the CUDA and cuDNN they were built with."""
     built_cuda, built_cudnn = _table()["tensorflow"].get(version, ("", ""))
     if not cuda and not built_cuda:
-        raise GpuError("tensorflow", _unknown("tensorflow", version), _other("tensorflow", version))
+        raise UnknownReleaseError("tensorflow", version)
     if cuda and built_cuda and not cuda.startswith(built_cuda.partition(".")[0]):
         text = f"TensorFlow {version} is incompatible with CUDA {cuda}: it requires CUDA {built_cuda}"
         raise GpuError("cuda", text, f'Write: cuda: "{built_cuda}", or leave it out.')
@@ -116,7 +131,7 @@ def _for_torch(cuda: str | None, cudnn: str | None, version: str) -> Versions:
     """PyTorch's wheels bring their own CUDA, so another one is a warning only."""
     built = _cudas_of_torch(version)
     if not cuda and not built:
-        raise GpuError("torch", _unknown("torch", version), _other("torch", version))
+        raise UnknownReleaseError("torch", version)
     chosen = cuda or max(built, key=_numbers)
     warning = ""
     if cuda and not any(_numbers(other)[:2] == _numbers(cuda)[:2] for other in built):
@@ -150,17 +165,23 @@ def _latest_cudnn(cuda: str) -> str:
     raise GpuError("cuda", f"CUDA {cuda} is not supported by Cog", _list_of("Supported are", others))
 
 
-def _unknown(package: str, version: str) -> str:
-    return f"cog doesn't know what CUDA version is compatible with {package}=={version}"
+def known_releases(package: Literal["torch", "tensorflow"]) -> list[str]:
+    """Return the releases of a framework whose CUDA is known, oldest first."""
+    return sorted(_table()[package], key=_numbers)
 
 
-def _other(package: Literal["torch", "tensorflow"], version: str) -> str:
-    """Return what to write instead: a CUDA version, or the nearest releases that one is known of."""
+def name_another(package: str, version: str, known: Sequence[str]) -> str:
+    """Return what to write where nothing is known about a release of a framework.
+
+    Args:
+        package: ``torch`` or ``tensorflow``.
+        version: the release.
+        known: releases that would do, oldest first; at least one.
+    """
     wanted = _numbers(version)
-    known = sorted(_table()[package], key=_numbers)
     near = [one for one in known if _numbers(one)[:2] == wanted[:2]] or [known[0], known[-1]]
     names = " or ".join(f"{package}=={one}" for one in dict.fromkeys((near[0], near[-1])))
-    return f"Name the version to use: build.cuda. Or take a release whose CUDA is known, such as {names}."
+    return f'Add below build: cuda: "{DEFAULT_CUDA}". Or take a release whose CUDA is known: {names}.'
 
 
 def _list_of(what: str, versions: Sequence[str]) -> str:

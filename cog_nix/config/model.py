@@ -7,6 +7,8 @@ again.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
 
@@ -131,6 +133,10 @@ class DebianSettings:
     """Override of the base suite that follows the interpreter."""
     cog_base: bool | None = None
     """Whether Cog's base image's packages come (:mod:`cog_nix.lock.cog_base`); None: as the lock has it."""
+    additions: tuple[str, ...] = ("updates", "security")
+    """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
+    check_valid_until: bool = True
+    """Whether a Release file that has expired is refused, as apt's ``Check-Valid-Until``."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,10 @@ class PythonSettings:
     """Normalised names of packages whose builds see the project's packages."""
     build_requires: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """``(normalised name, requirements)``: what the build of a package needs and does not ask for."""
+    extras: tuple[str, ...] = ()
+    """Extras of the Python project that ``python_requirements`` names."""
+    groups: tuple[str, ...] | None = None
+    """Its dependency groups (PEP 735); None: those that uv installs by default."""
 
     def build_requires_of(self, name: str) -> tuple[str, ...]:
         """Return what is added to the build of a package, by its normalised name."""
@@ -211,5 +221,18 @@ class Project:
 
     @property
     def state_dir(self) -> Path:
-        """``.cog/``: what is remembered between builds; never part of the image."""
-        return self.root / ".cog"
+        """``.cog/``: what is remembered between builds; never part of the image.
+
+        Where the project cannot be written to, a folder of the user's cache stands in for it.
+        """
+        own = self.root / ".cog"
+        if self.writable or os.access(own, os.W_OK):
+            return own
+        from cog_nix.paths import cache_dir  # noqa: PLC0415 - builds, where parts run, go without
+
+        return cache_dir() / "projects" / hashlib.sha256(os.fsencode(self.root)).hexdigest()[:32]
+
+    @property
+    def writable(self) -> bool:
+        """Whether something new can be made in the project's folder."""
+        return os.access(self.root, os.W_OK)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cog_nix.config.problem import Problem
+from cog_nix.regular import read_bytes
 
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -52,7 +53,7 @@ def read(path: Path) -> list[Line]:
         OSError: it cannot be read.
         UnicodeDecodeError: it is no text.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     lines: list[Line] = []
     pending: tuple[int, str] | None = None
@@ -134,9 +135,13 @@ def is_archive(text: str) -> bool:
 
 def _archive(text: str, folder: Path, root: Path) -> tuple[str, str]:
     """Return an archive's path relative to the project, and what is wrong with it, if anything."""
-    path = Path(folder, text)
-    resolved, inside = path.resolve(), root.resolve()
-    if not resolved.exists():
+    path, inside = Path(folder, text), root.resolve()
+    try:
+        resolved = path.resolve()
+        found = resolved.exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, links that lead in a circle
+        found = False
+    if not found:
         return text, "not found"
     if not resolved.is_file():
         return text, "must be a regular file"

@@ -12,9 +12,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.config import environment
+from cog_nix.config import environment, frameworks
 from cog_nix.config.complete import read_requirements
-from cog_nix.config.gpu import MINIMUM_CUDA_MAJOR, GpuError, derive
+from cog_nix.config.gpu import (
+    DEFAULT_CUDA,
+    MINIMUM_CUDA_MAJOR,
+    GpuError,
+    UnknownReleaseError,
+    derive,
+)
 from cog_nix.config.problem import Problem
 from cog_nix.config.weights import weight_problems
 
@@ -40,9 +46,9 @@ def rule_problems(document: Document, root: Path, *, references: bool) -> list[P
     """
     return [
         *_references(document, root if references else None),
-        *_python(document),
+        *_python(document, root),
         *_packages(document, root),
-        *_cuda(document),
+        *_cuda(document, root),
         *_gpu(document, root),
         *_environment(document),
         *_concurrency(document),
@@ -100,7 +106,7 @@ def _similar(path: str, root: Path, name: str) -> str:
     return f"Python files here: {', '.join(here[:8])}" if here else f"Create {path}, with {name} in it."
 
 
-def _python(document: Document) -> Iterator[Problem]:
+def _python(document: Document, root: Path) -> Iterator[Problem]:
     version = document.value(str, "build", "python_version")
     if version is None:
         return
@@ -120,9 +126,10 @@ def _python(document: Document) -> Iterator[Problem]:
     elif not (minor.isascii() and minor.isdecimal()):
         yield Problem(line, f"{prefix}: invalid minor version number", 'For example: python_version: "3.13"')
     elif (int(major), int(minor)) < MINIMUM_PYTHON:
-        fix = f'Write: python_version: "{least}", or a later one.'
         if minor == "1":
             fix = 'If you mean 3.10, write it in quotes: python_version: "3.10"'
+        else:
+            fix = frameworks.newer_python(least, _pins(document, root))
         yield Problem(line, f"{prefix}: minimum supported Python version is {least}", fix)
 
 
@@ -141,7 +148,7 @@ def _packages(document: Document, root: Path) -> Iterator[Problem]:
         yield Problem(line, f'invalid build.python_requirements "{name}": file does not exist', fix)
 
 
-def _cuda(document: Document) -> Iterator[Problem]:
+def _cuda(document: Document, root: Path) -> Iterator[Problem]:
     version = document.value(str, "build", "cuda")
     if not version:
         return
@@ -159,7 +166,29 @@ def _cuda(document: Document) -> Iterator[Problem]:
         yield Problem(line, f"{prefix}: invalid version number", 'For example: cuda: "12.4"')
     elif int(parts[0]) < MINIMUM_CUDA_MAJOR:
         what = f"{prefix}: minimum supported CUDA version is {MINIMUM_CUDA_MAJOR}"
-        yield Problem(line, what, "Remove the line to take the version that fits your packages.")
+        yield Problem(line, what, _without_cuda(document, root))
+
+
+def _without_cuda(document: Document, root: Path) -> str:
+    """Return what to write for a CUDA version that is too old: nothing, where the packages tell another."""
+    try:
+        derive(None, None, _pins(document, root))
+    except GpuError:
+        return f'Write: cuda: "{DEFAULT_CUDA}"'
+    return "Remove the line to take the version that fits your packages."
+
+
+def _usable_python(document: Document) -> str:
+    """Return major and minor of the Python that a project has, or has to have; "" where it names none."""
+    match = re.match(r"(\d+)\.(\d+)", document.value(str, "build", "python_version") or "", re.ASCII)
+    return ".".join(map(str, max((int(match[1]), int(match[2])), MINIMUM_PYTHON))) if match else ""
+
+
+def _pins(document: Document, root: Path) -> list[str]:
+    name = document.value(str, "build", "python_requirements") or ""
+    if name and not _exists(root, name):
+        return []
+    return [line.text for line in read_requirements(document, root)[0]]
 
 
 def _gpu(document: Document, root: Path) -> Iterator[Problem]:
@@ -169,7 +198,7 @@ def _gpu(document: Document, root: Path) -> Iterator[Problem]:
         return
     lines, problems = read_requirements(document, root)
     yield from problems
-    if not document.value(bool, "build", "gpu") or any(_cuda(document)):
+    if not document.value(bool, "build", "gpu") or any(_cuda(document, root)):
         return
     cuda, cudnn = (document.value(str, "build", key) for key in ("cuda", "cudnn"))
     try:
@@ -177,10 +206,13 @@ def _gpu(document: Document, root: Path) -> Iterator[Problem]:
     except GpuError as error:
         # A package whose name begins like it (cuda-python) is another one.
         pin = next((line for line in lines if re.match(rf"{error.subject}(?![\w.-])", line.text)), None)
+        fix = error.fix
+        if isinstance(error, UnknownReleaseError):
+            fix = frameworks.other_release(error, _usable_python(document))
         if pin:
-            yield Problem(pin.number, error.text, error.fix, name=name)
+            yield Problem(pin.number, error.text, fix, name=name)
         else:
-            yield Problem(document.line("build", error.subject), error.text, error.fix)
+            yield Problem(document.line("build", error.subject), error.text, fix)
 
 
 def _exists(root: Path, name: str) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cog_nix.config.document import Document, Location, alternatives, resolve, schema, schema_text, types
-from cog_nix.config.problem import Problem, did_you_mean, nearest
+from cog_nix.config.problem import Problem, did_you_mean, nearest, split_lines
 from cog_nix.config.syntax import missing_space
 from cog_nix.errors import CogNixError
 
@@ -198,14 +199,19 @@ def _wrong_type(error: _Violation, location: Location, document: Document) -> Pr
         return _unquoted(error, location, document)
     must = " or ".join(dict.fromkeys(_TYPE_NAMES[name] for name in wanted)) or "something else"
     what = f"{_name(location) or 'the file'} must be {must}, not {_describe(error.instance)}"
+    spaced = _spaced(document, line) if isinstance(error.instance, str) and "object" in wanted else []
+    if spaced:
+        return Problem(line, what, "\n".join(["There is no space behind the colon. Write:", *spaced]))
     return Problem(line, what, _instead(error.instance, wanted, location, fragment))
 
 
+def _spaced(document: Document, line: int) -> list[str]:
+    """Return lines that lack the space behind the colon, with it: YAML takes all of them for one text."""
+    mended = (missing_space(text) for text in split_lines(document.text)[line - 1 :])
+    return list(itertools.takewhile(bool, (text or "" for text in mended)))
+
+
 def _instead(value: Any, wanted: list[str], location: Location, fragment: dict[str, Any]) -> str:
-    if isinstance(value, str) and "object" in wanted:
-        spaced = missing_space(value)
-        if spaced:
-            return f"There is no space behind the colon. Write: {spaced}"
     if isinstance(value, str) and wanted == ["array"]:
         return f"Write:\n{location[-1]}:\n  - {_written(0, value)}"
     if isinstance(value, str) and wanted == ["boolean"] and value.casefold() in {"true", "false"}:

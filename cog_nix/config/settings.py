@@ -18,6 +18,7 @@ from cog_nix.config.model import (
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def load_settings(project: Project) -> Settings:
     """
     path = project.settings_path
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
@@ -137,6 +138,16 @@ def _flag(value: Any) -> tuple[Any, str]:
     return value, "" if isinstance(value, bool) else "true or false"
 
 
+def _additions(value: Any) -> tuple[Any, str]:
+    known = DebianSettings.additions
+    ok = isinstance(value, list) and all(one in known for one in value)
+    return (
+        (tuple(one for one in known if one in value), "")
+        if ok
+        else (value, f"a list of {' and '.join(known)}")
+    )
+
+
 def _references(value: Any) -> tuple[Any, str]:
     if not _is_names(value):
         return value, "a list of Nix files and flake references"
@@ -164,9 +175,13 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "security_mirror": _url,
     "suite": _suite,
     "cog_base": _switch,
+    "additions": _additions,
+    "check_valid_until": _switch,
     "exclude_newer": _date,
     "no_build_isolation": _packages,
     "build_requires": _requirements,
+    "extras": _packages,
+    "groups": _packages,
     "heavy_bytes": _bytes,
     "budget": _budget,
     "packages": _references,
@@ -179,8 +194,12 @@ _EXAMPLES = {
     "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
     "suite": 'For example: suite = "trixie"',
     "cog_base": "For example: cog_base = true",
+    "additions": 'For example, where a mirror has no security updates: additions = ["updates"]',
+    "check_valid_until": "For example: check_valid_until = false",
     "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
     "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
+    "extras": 'For example: extras = ["gpu"]',
+    "groups": 'For example: groups = ["serve"]',
     "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
     "heavy_bytes": "For example: heavy_bytes = 20_000_000",
     "budget": "For example: budget = 60",

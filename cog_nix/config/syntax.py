@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import yaml
+
 from cog_nix.config.problem import Problem, split_lines
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _NO_SPACE = re.compile(r"(\s*(?:- +)?)([A-Za-z_]\w*):([^\s/].*)")
 """``gpu:true``, but not ``https://…``."""
+_SECTIONS = {"build", "concurrency", "observability", "traces"}
+"""Keys of cog.yaml whose value is a mapping."""
 
 
 def explain(error: MarkedYAMLError, text: str) -> Problem:
@@ -58,18 +62,19 @@ def _mapping_value(lines: list[str], number: int, _start: int) -> Problem:
     line = lines[number]
     match = re.fullmatch(r"(\s*(?:- +)?[^:#]+:) +([^\"'].*: .*|[^\"'].*:)", line.rstrip())
     if match:
-        value = match[2].replace("'", "''")
-        return Problem(
-            number + 1,
-            "a value with a colon and a space in it needs quotes",
-            f"Write: {match[1].strip()} '{value}'",
-        )
+        item = re.fullmatch(r"- +(.*\S +\S.*)", line.strip())
+        head, value = ("-", item[1]) if item and " " in match[1].strip(" -") else (match[1].strip(), match[2])
+        what = "a value with a colon and a space in it needs quotes"
+        return Problem(number + 1, what, "Write: {} '{}'".format(head, value.replace("'", "''")))
     above = _line_above(lines, number)
     if above is None:
         return Problem(number + 1, "there is a colon where none can be", "Put the value in quotes.")
-    spaced = missing_space(lines[above])
-    if spaced:
-        return Problem(above + 1, "there is no space behind the colon", f"Write: {spaced.strip()}")
+    if missing_space(lines[above]):
+        return without_space(lines, above)
+    if _is_section(lines, above):
+        return Problem(
+            above + 1, "this key has a value, and keys of its own below", f"Write: {_key(lines[above])}:"
+        )
     if re.fullmatch(r"\s*[A-Za-z_]\w*\s*", lines[above]):
         return Problem(above + 1, "there is no colon behind this key", f"Write: {lines[above].strip()}:")
     return _indentation(lines, number, number)
@@ -79,11 +84,10 @@ def _no_colon(lines: list[str], number: int, start: int) -> Problem:
     """A line that is neither ``key: value`` nor ``- item``."""
     number = min(start, number)
     line = lines[number]
-    spaced = missing_space(line)
-    if spaced:
-        return Problem(number + 1, "there is no space behind the colon", f"Write: {spaced.strip()}")
+    if missing_space(line):
+        return without_space(lines, number)
     above = _line_above(lines, number)
-    if above is not None and lines[above].lstrip().startswith("- "):
+    if _lacks_dash(lines, number, above):
         return Problem(number + 1, "this list item has no dash", f"Write: - {line.strip()}")
     return Problem(
         number + 1,
@@ -99,17 +103,84 @@ def _unexpected(lines: list[str], number: int, start: int) -> Problem:
             number + 1, "there is text behind the closing quote", "Put the whole value in one pair of quotes."
         )
     above = _line_above(lines, number)
-    if above is not None and lines[above].lstrip().startswith("- ") and ": " not in f"{line} ":
+    if _lacks_dash(lines, number, above):
         return Problem(number + 1, "this list item has no dash", f"Write: - {line}")
     return _indentation(lines, number, start)
 
 
-def _indentation(_lines: list[str], number: int, _start: int) -> Problem:
-    return Problem(
-        number + 1,
-        "this line is not indented like the ones it belongs to",
-        "Keys of one section, and items of one list, begin in the same column.",
+def without_space(lines: list[str], number: int) -> Problem:
+    """A key with its value at its colon: ``gpu:true``, and ``build:1`` above the keys of build."""
+    fix = f"{_key(lines[number])}:" if _is_section(lines, number) else (missing_space(lines[number]) or "")
+    return Problem(number + 1, "there is no space behind the colon", f"Write: {fix.strip()}")
+
+
+def _key(line: str) -> str:
+    return line.partition(":")[0].strip()
+
+
+def _is_section(lines: list[str], number: int) -> bool:
+    """Return whether a line begins a section: one of the top level, or one that has deeper keys below it.
+
+    A key with a value that stands above deeper keys may be right, and they be indented too much; then their
+    column is one that no section's would be.
+    """
+    key = _key(lines[number])
+    below = next((line for line in lines[number + 1 :] if line.strip() and line.lstrip()[0] != "#"), "")
+    return (
+        key in _SECTIONS
+        and ":" in lines[number]
+        and (not lines[number][0].isspace() or _column(below) > _column(lines[number]))
     )
+
+
+def _lacks_dash(lines: list[str], number: int, above: int | None) -> bool:
+    line = lines[number].strip()
+    return (
+        above is not None
+        and lines[above].lstrip().startswith("- ")
+        and not line.startswith("- ")
+        and ": " not in f"{line} "
+    )
+
+
+def _indentation(lines: list[str], number: int, _start: int) -> Problem:
+    """A line in a column of its own; where another column makes it YAML, that is the one to write."""
+    line = lines[number].strip()
+    is_item = line.startswith("- ")
+    fix = "Keys of one section, and items of one list, begin in the same column."
+    for above in _nearest_columns(lines, number, is_item=is_item):
+        column = _column(lines[above])
+        if _goes_on([*lines[:number], " " * column + line, *lines[number + 1 :]], number):
+            spaces = f"{column} spaces" if column else "no space"
+            fix = f"Write it with {spaces} before it, as line {above + 1} has:\n{' ' * column}{line}"
+            break
+    return Problem(number + 1, "this line is not indented like the ones it belongs to", fix)
+
+
+def _nearest_columns(lines: list[str], number: int, *, is_item: bool) -> list[int]:
+    """Return lines above of the same kind, one for each column, the one most like this line's first."""
+    by_column: dict[int, int] = {}
+    for index in range(number - 1, -1, -1):
+        text = lines[index].strip()
+        if text and text[0] != "#" and text.startswith("- ") == is_item:
+            by_column.setdefault(_column(lines[index]), index)
+    own = _column(lines[number])
+    return [by_column[column] for column in sorted(by_column, key=lambda column: abs(column - own))]
+
+
+def _column(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _goes_on(lines: list[str], number: int) -> bool:
+    """Return whether a text is YAML up to and with a line."""
+    try:
+        yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        return error.problem_mark is not None and error.problem_mark.line > number
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _tab(lines: list[str], number: int, _start: int) -> Problem:

@@ -13,8 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.config.label import ESCAPED
 from cog_nix.errors import ConfigError
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +55,7 @@ def read(root: Path) -> tuple[LockedWeight, ...]:
         ConfigError: it is missing, damaged, of another version, or names something twice.
     """
     try:
-        data = json.loads((root / NAME).read_bytes())
+        data = jsonvalue.loads(read_bytes(root / NAME))
     except FileNotFoundError as error:
         raise ConfigError(
             f"managed weights configured but no lockfile found: there is no {NAME}", hint=_HINT

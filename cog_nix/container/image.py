@@ -11,14 +11,13 @@ import hashlib
 import json
 import shutil
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import __version__, archive_program
+from cog_nix import __version__, archive_program, scratch
 from cog_nix.errors import ImageError
 from cog_nix.image import blob_file
 from cog_nix.nixfiles import core, nix_library
@@ -116,18 +115,18 @@ class Maker:
             "Making an image with Nix, from Debian's packages" if not wheels else "Making an image of cog-nix"
         )
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=kept.parent) as scratch:
+        with scratch.folder("new", kept.parent) as folder:
             spec = {
                 "packages": [str(path) for path in self._packages()],
                 "wheels": [str(path) for path in self._wheels()] if wheels else [],
-                "folders": [[str(_own_files(Path(scratch, "own"))), "usr/local"]] if wheels else [],
+                "folders": [[str(_own_files(folder / "own")), "usr/local"]] if wheels else [],
                 "config": config,
             }
-            written = Path(scratch, "spec.json")
+            written = folder / "spec.json"
             written.write_text(json.dumps(spec), encoding="utf-8")
-            run([sys.executable, "-B", _script(), written, Path(scratch, "layout")])
+            run([sys.executable, "-B", _script(), written, folder / "layout"])
             with suppress(OSError):  # another process was quicker
-                Path(scratch, "layout").rename(kept)
+                (folder / "layout").rename(kept)
 
     def _packages(self) -> list[Path]:
         request = SystemRequest(suite=SUITE, groups=(("image", _PACKAGES),))
@@ -187,8 +186,8 @@ def _own_files(folder: Path) -> Path:
 @contextmanager
 def program(layout: Path) -> Iterator[Path]:
     """Yield an executable that writes the image, as every runtime loads it."""
-    with tempfile.TemporaryDirectory(prefix="cog-nix-image-") as folder:
-        yield archive_program.program(layout, Path(folder))
+    with scratch.folder("image") as folder:
+        yield archive_program.program(layout, folder)
 
 
 def name_of(layout: Path, name: str) -> str:

@@ -9,7 +9,6 @@ import secrets
 import shlex
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -21,6 +20,7 @@ from cog_nix.container import client, server
 from cog_nix.errors import NixError, RuntimeFailure
 from cog_nix.files import write_atomically
 from cog_nix.nixfiles import core, nix_library
+from cog_nix.scratch import temporary_path
 from cog_nix.spec import WorkerRequest
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class ContainerWorker:
 
     def _seen(self) -> Iterator[Path]:
         """Yield what the container sees: nothing twice, nothing that another one holds."""
-        wanted = [self._cache, Path(tempfile.gettempdir()), core(), nix_library(), *self._folders]
+        wanted = [self._cache, Path(temporary_path()), core(), nix_library(), *self._folders]
         both = dict.fromkeys(one for path in wanted for one in (path, path.resolve()))
         for path in both:
             if not path.is_file():

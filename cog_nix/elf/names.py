@@ -12,16 +12,17 @@ import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.elf.scan import is_library
-from cog_nix.elf.wheel import UNREADABLE, each_member
-from cog_nix.errors import LockError
+from cog_nix.elf.wheel import each_member, installed
 from cog_nix.files import write_atomically
+from cog_nix.wheelfile import read_or_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_FORMAT = 1
+_FORMAT = 2
 _LONGEST = 128
 """Bytes; so much of a chunk's end is looked at again with the next one."""
 _AFTER = 8
@@ -39,6 +40,8 @@ _NAME = re.compile(
 def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str], ...]:
     """Return ``(file, name)`` for each name of a library that stands in a library of a wheel, sorted.
 
+    A file is named by where it lands, below ``site-packages``.
+
     Args:
         path: the wheel.
         sha256: its hash, already verified.
@@ -49,17 +52,12 @@ def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str
     """
     kept = cache / f"names-v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
     with suppress(OSError, ValueError, TypeError):
-        return tuple((str(file), str(name)) for file, name in json.loads(kept.read_bytes()))
-    try:
+        return tuple((str(file), str(name)) for file, name in jsonvalue.loads(kept.read_bytes()))
+    with read_or_refused(path):
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir() and is_library(one.filename)]
         by_member = each_member(path, members, lambda reopen: _names(reopen().chunks()))
-    except UNREADABLE as error:
-        raise LockError(
-            f"{path}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
-        ) from error
-    found = sorted((info.filename, name) for info, names in by_member for name in names)
+    found = sorted((installed(info.filename), name) for info, names in by_member for name in names)
     write_atomically(kept, json.dumps(found, separators=(",", ":")).encode())
     return tuple(found)
 

@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from isal import isal_zlib
 
+from cog_nix import jsonvalue
 from cog_nix.elf.dynamic import read_dynamic
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
-from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
+from cog_nix.wheelfile import read_or_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_INFLATING: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stub says: an instance
-UNREADABLE = (zipfile.BadZipFile, _INFLATING, EOFError, NotImplementedError)
-"""What reading a damaged wheel raises."""
 _FORMAT = 1
 _CHUNK = 1 << 18
 _WORKERS = 4
@@ -52,11 +50,9 @@ def scan_wheel(path: Path, sha256: str, cache: Path) -> Scan:
     """
     kept = cache / f"v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return Scan.from_json(json.loads(kept.read_bytes()))
-    try:
+        return Scan.from_json(jsonvalue.loads(kept.read_bytes()))
+    with read_or_refused(path):
         scan = _scan(path)
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
     write_atomically(kept, json.dumps(scan.to_json(), separators=(",", ":")).encode())
     return scan
 
@@ -67,11 +63,8 @@ def names_in_wheel(path: Path) -> Scan:
     Raises:
         LockError: the file is no zip archive.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [_installed(name) for name in archive.namelist() if is_library(name)]
-    except zipfile.BadZipFile as error:
-        raise _unreadable(path, error) from error
+    with read_or_refused(path), zipfile.ZipFile(path) as archive:
+        names = [installed(name) for name in archive.namelist() if is_library(name)]
     return Scan(libraries=tuple(sorted(names)))
 
 
@@ -79,7 +72,7 @@ def _scan(path: Path) -> Scan:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if _is_candidate(info)]
     found = each_member(path, members, read_dynamic)
-    return gather((_installed(info.filename), dynamic) for info, dynamic in found)
+    return gather((installed(info.filename), dynamic) for info, dynamic in found)
 
 
 def each_member(
@@ -93,7 +86,7 @@ def each_member(
         read: is given a function that opens the member from its start.
 
     Raises:
-        Exception: one of :data:`UNREADABLE`, or what ``read`` raises.
+        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`, or what ``read`` raises.
     """
     # The largest first: one that starts last would run on alone.
     ordered = sorted(members, key=lambda info: -info.file_size)
@@ -109,18 +102,11 @@ def each_member(
         return list(zip(ordered, crew.map(one, ordered), strict=True))
 
 
-def _unreadable(path: Path, error: Exception) -> LockError:
-    return LockError(
-        f"{path}: this wheel cannot be read: {error}",
-        hint="Name another version of the package, or tell its authors.",
-    )
-
-
 def _is_candidate(info: zipfile.ZipInfo) -> bool:
     return not info.is_dir() and may_be_elf(info.filename, executable=bool(info.external_attr >> 16 & 0o111))
 
 
-def _installed(name: str) -> str:
+def installed(name: str) -> str:
     """Return where a member lands, as seen from ``site-packages``."""
     found = _DATA.match(name)
     return _FROM_SITE_PACKAGES.get(found["scheme"], "") + found["rest"] if found else name

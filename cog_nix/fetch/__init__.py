@@ -7,26 +7,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
-from cog_nix.fetch.transport import Transport
+from cog_nix.fetch.transport import Transport, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedRandom
+    from pathlib import Path
     from typing import BinaryIO
 
     from cog_nix.lock.model import Artifact
@@ -44,8 +43,8 @@ class CachingFetcher:
     Args:
         cache_dir: folder that all projects share; made when needed.
         reporter: shows one bar for all files.
-        credentials: URLs with user and password, whose credentials are used for their hosts; a function that
-            returns them is asked when the first thing has to be fetched.
+        credentials: URLs with user and password, whose credentials are used for their origins; a function
+            that returns them is asked when the first thing has to be fetched.
         root: the project's folder, which artifacts with a relative URL (``./dist/mine-1.0.tar.gz``) are in.
         policy: how often to try.
     """
@@ -92,6 +91,10 @@ class CachingFetcher:
         """
         with self._transport() as transport:
             return self._texts.get(url, max_age, transport)
+
+    def forget(self, url: str) -> None:
+        """Drop the copy of a text that is not what it should be."""
+        self._texts.forget(url)
 
     def take(self, url: str) -> tuple[str, int]:
         """Fetch a file whose hash nobody knows; return its sha256 and size. The cache holds it then.
@@ -169,10 +172,10 @@ class CachingFetcher:
         return Transport(self._credentials)
 
     @cached_property
-    def _credentials(self) -> dict[str, urls.Credentials]:
+    def _credentials(self) -> dict[urls.Origin, urls.Credentials]:
         named = self._named() if callable(self._named) else self._named
-        known = {urls.host_of(url): urls.credentials_in(url) for url in named}
-        return {host: pair for host, pair in known.items() if pair}
+        known = {urls.origin(url): urls.credentials_in(url) for url in named}
+        return {origin: pair for origin, pair in known.items() if pair}
 
 
 def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # noqa: B008 - frozen
@@ -188,7 +191,7 @@ def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # 
                 return response.headers.get("content-length", "")
 
         told = retry(ask, url, policy)
-    return int(told) if told.isdigit() else None
+    return whole_number(told)
 
 
 def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]:  # noqa: B008 - frozen
@@ -213,10 +216,5 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
 @contextmanager
 def _new_file(folder: Path) -> Iterator[BufferedRandom]:
     """Yield a file that is removed afterwards; its ``name`` is its path."""
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
-    os.close(descriptor)
-    try:
-        with Path(name).open("r+b") as stream:
-            yield stream
-    finally:
-        Path(name).unlink()
+    with scratch.beside(folder / "file") as new, new.open("x+b") as stream:
+        yield stream

@@ -12,7 +12,7 @@ from cog_nix.fetch import urls
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
-from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError
+from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -223,7 +223,7 @@ def _whole_size(response: Response) -> int | None:
         return None
     partial = response.status == PARTIAL
     told = response.headers.get("content-range" if partial else "content-length", "").rpartition("/")[2]
-    return int(told) if told.isdigit() else None
+    return whole_number(told)
 
 
 def _write(part: BinaryIO, chunk: bytes) -> None:

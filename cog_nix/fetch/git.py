@@ -12,11 +12,11 @@ import os
 import re
 import stat
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
 from cog_nix.processes import ProcessError, redact, run
@@ -57,26 +57,26 @@ def public(repository: str) -> str:
     """Return a repository's URL as it may be written down: over SSH the user is part of the address."""
     known = urls.credentials_in(repository)
     plain = urls.without_credentials(repository)
-    if known and known[0] and urlsplit(repository).scheme.endswith("ssh"):
+    if known and known[0] and urls.split(repository).scheme.endswith("ssh"):
         scheme, separator, rest = plain.partition("://")
         return f"{scheme}{separator}{quote(known[0])}@{rest}"
     return plain
 
 
-def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Credentials]) -> None:
+def write_archive(url: str, sink: BinaryIO, credentials: Mapping[urls.Origin, urls.Credentials]) -> None:
     """Write the archive of a commit.
 
     Args:
         url: ``git+https://host/repository@COMMIT``.
         sink: open for writing.
-        credentials: user and password by host; those of git's own helpers and of ``.netrc`` count anyway.
+        credentials: user and password by origin; those of git's own helpers and of ``.netrc`` count anyway.
 
     Raises:
         FetchError: git is missing, the repository cannot be read, or it has no such commit.
     """
     repository, commit = split(url)
-    with tempfile.TemporaryDirectory(prefix="cog-nix-git-") as folder:
-        checkout = _Checkout(Path(folder), repository, commit, credentials)
+    with scratch.folder("git") as folder:
+        checkout = _Checkout(folder, repository, commit, credentials)
         checkout.make()
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in _files(checkout.folder):
@@ -85,7 +85,7 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[str, urls.Crede
 
 class _Checkout:
     def __init__(
-        self, folder: Path, repository: str, commit: str, credentials: Mapping[str, urls.Credentials]
+        self, folder: Path, repository: str, commit: str, credentials: Mapping[urls.Origin, urls.Credentials]
     ) -> None:
         self.folder = folder
         self.repository = public(repository)
@@ -94,14 +94,14 @@ class _Checkout:
         self._env = {name: value for name, value in os.environ.items() if name not in _HERE}
         self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
         host = urls.host_of(repository)
-        known = urls.credentials_in(repository) or credentials.get(host)
-        if known and urlsplit(repository).scheme in {"http", "https"}:
+        known = urls.credentials_in(repository) or credentials.get(urls.origin(repository))
+        if known and urls.split(repository).scheme in {"http", "https"}:
             self._use(host, known)
 
     def _use(self, host: str, known: urls.Credentials) -> None:
         """Hand credentials to git in its environment, which other users of the machine cannot read."""
         user, password = (quote(part, safe="") for part in known)
-        scheme = urlsplit(self.repository).scheme
+        scheme = urls.split(self.repository).scheme
         count = int(self._env.get("GIT_CONFIG_COUNT") or 0)
         self._env |= {
             "GIT_CONFIG_COUNT": str(count + 1),

@@ -6,7 +6,6 @@ import random
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
@@ -82,7 +81,7 @@ def unreachable(url: str, error: TransientError, attempts: int) -> FetchError:
     proxy = _proxy_for(url)
     if proxy:
         lines.append(f"  through the proxy {proxy}")
-        hint = f"Check the proxy (HTTPS_PROXY), or list {urlsplit(url).hostname} in NO_PROXY."
+        hint = f"Check the proxy (HTTPS_PROXY), or list {urls.split(url).hostname} in NO_PROXY."
     else:
         hint = f"Check that {host} can be reached from here; behind a proxy set HTTPS_PROXY."
     hint += " To fetch from elsewhere, name another mirror or index and lock again. What has come is kept."
@@ -92,7 +91,7 @@ def unreachable(url: str, error: TransientError, attempts: int) -> FetchError:
 def _proxy_for(url: str) -> str | None:
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - costs 20 ms; only failures need it
 
-    parts = urlsplit(url)
+    parts = urls.split(url)
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
     proxies = getproxies()

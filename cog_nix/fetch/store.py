@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import FetchError
 
 if TYPE_CHECKING:
@@ -112,10 +113,10 @@ class Store:
         size = new.tell()
         final = self.path(sha256)
         final.parent.mkdir(exist_ok=True)
-        linked = final.with_name(f"{sha256}.new-{os.getpid()}")
-        os.link(new.name, linked)
-        linked.chmod(0o644)
-        linked.replace(final)
+        with scratch.beside(final) as linked:
+            os.link(new.name, linked)
+            linked.chmod(0o644)
+            linked.replace(final)
         sync_folder(final.parent)
         return sha256, size
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue, scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import cache_failure
@@ -22,6 +20,7 @@ from cog_nix.fetch.transport import NOT_MODIFIED, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class TextCache:
         Raises:
             FetchError: the server cannot be reached or refuses; the message says of what time a copy is held.
         """
-        path = self.root / hashlib.sha256(url.encode()).hexdigest()
+        path = self._path(url)
         held = _read(path)
         # A time in the future comes from a clock that was wrong: such a copy is stale.
         if held and 0 <= time.time() - held.fetched <= max_age:
@@ -70,6 +69,13 @@ class TextCache:
         if not url.startswith("file:"):
             _write(path, entry)
         return entry.body
+
+    def forget(self, url: str) -> None:
+        """Drop the copy of a body, so that the server is asked for all of it."""
+        self._path(url).unlink(missing_ok=True)
+
+    def _path(self, url: str) -> Path:
+        return self.root / hashlib.sha256(url.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:
@@ -85,7 +91,7 @@ def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:
 def _read(path: Path) -> Entry | None:
     try:
         first, _, body = path.read_bytes().partition(b"\n")
-        known = json.loads(first)
+        known = jsonvalue.loads(first)
         return Entry(body, float(known["fetched"]), str(known["etag"]), str(known["last_modified"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing or not ours: ask anew
@@ -93,19 +99,14 @@ def _read(path: Path) -> Entry | None:
 
 def _write(path: Path, entry: Entry) -> None:
     known = {name: value for name, value in asdict(entry).items() if name != "body"}
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(json.dumps(known).encode() + b"\n" + entry.body)
-        Path(temporary).replace(path)
-        temporary = None
+        with scratch.beside(path) as new:
+            new.touch(mode=0o600)  # it may come from an index of the user alone
+            new.write_bytes(json.dumps(known).encode() + b"\n" + entry.body)
+            new.replace(path)
     except OSError as error:
         raise cache_failure(error, path.parent) from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _with_age(error: FetchError, held: Entry | None) -> FetchError:

@@ -5,20 +5,20 @@ A failure is either :class:`TransientError`, worth another try, or a :class:`Fet
 
 from __future__ import annotations
 
-import os
+import errno
+import re
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
-from cog_nix import __version__
-from cog_nix.certificate import BUNDLES
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
+from cog_nix.fetch.client import new_client
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import httpx
 
@@ -26,6 +26,7 @@ CHUNK = 1 << 18
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK, PARTIAL, NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 200, 206, 304, 416
 _ERROR = 400
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class TransientError(Exception):
@@ -58,10 +59,10 @@ class Transport:
     """Opens URLs over one pool of connections; use it as a context manager.
 
     Args:
-        credentials: user and password by host (with the port when the URL names one).
+        credentials: user and password by origin (:func:`cog_nix.fetch.urls.origin`).
     """
 
-    credentials: Mapping[str, urls.Credentials] = field(default_factory=dict)
+    credentials: Mapping[urls.Origin, urls.Credentials] = field(default_factory=dict)
     _client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -75,7 +76,12 @@ class Transport:
     def prepare(self) -> None:
         """Make the client now, so that threads need not agree on who does."""
         if self._client is None:
-            self._client = _new_client()
+            self._client = new_client(
+                timeout=30,
+                connections=16,
+                # Bytes must come as they are stored: their hash is what is checked.
+                headers={"Accept-Encoding": "identity"},
+            )
 
     @contextmanager
     def open(
@@ -92,11 +98,11 @@ class Transport:
             TransientError: worth another try.
             FetchError: the server refuses, or there is nothing there.
         """
-        scheme = urlsplit(url).scheme
+        scheme = urls.split(url).scheme
         if scheme == "file":
             with _open_file(url, headers or {}) as response:
                 yield response
-        elif scheme in {"http", "https"}:
+        elif scheme in {"http", "https"} and urls.host_of(url):
             with self._open_http(url, headers or {}, method) as response:
                 yield response
         else:
@@ -111,9 +117,9 @@ class Transport:
 
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
-        host = urls.host_of(url)
-        hostname = urlsplit(url).hostname or ""
-        auth = urls.credentials_in(url) or self.credentials.get(host) or urls.netrc_credentials(hostname)
+        auth = (
+            urls.credentials_in(url) or self.credentials.get(urls.origin(url)) or urls.netrc_credentials(url)
+        )
         try:
             with self._client.stream(
                 method, urls.without_credentials(url), headers=headers, auth=auth
@@ -121,7 +127,7 @@ class Transport:
                 _check_status(url, answer.status_code, answer.reason_phrase, answer.headers)
                 # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
                 yield Response(answer.status_code, answer.headers, answer.iter_raw())
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise FetchError(
                 f"cannot fetch {urls.shown(url)}: {error}", hint="Correct the URL, or name another mirror."
             ) from error
@@ -129,52 +135,6 @@ class Transport:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise _untrusted(url, error) from error
             raise TransientError(_reason(error)) from error
-
-
-def _new_client() -> httpx.Client:
-    import httpx  # noqa: PLC0415 - see above
-
-    try:
-        return httpx.Client(
-            verify=tls_context(),
-            follow_redirects=True,
-            timeout=httpx.Timeout(30, connect=15),
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            # Bytes must come as they are stored: their hash is what is checked.
-            headers={"User-Agent": f"cog-nix/{__version__}", "Accept-Encoding": "identity"},
-        )
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise FetchError(
-            f"cannot use the configured proxy: {error}",
-            hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
-        ) from error
-
-
-def tls_context() -> ssl.SSLContext:
-    """Return whom to trust: the first of :data:`BUNDLES` that is set, otherwise the system and certifi.
-
-    Raises:
-        FetchError: the named file cannot be read.
-    """
-    import ssl  # noqa: PLC0415 - only downloads need it
-
-    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
-    if variable is None:
-        import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
-
-        context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
-        return context
-    path = os.environ[variable]
-    try:
-        if os.path.isdir(path):  # noqa: PTH112 - requests allows a folder in REQUESTS_CA_BUNDLE
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise FetchError(
-            f"cannot read the certificate authorities in {path} ({variable}): {error.strerror or error}",
-            hint=f"Point {variable} at a file of PEM certificates, or unset it.",
-        ) from error
 
 
 def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]) -> None:
@@ -199,7 +159,16 @@ def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     value = headers.get("retry-after", "")
-    return min(float(value), 30.0) if value.isdigit() else 0.0
+    return float(min(whole_number(value) or 0, 30))
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a header or a variable is (RFC 9110, section 8.6: digits of ASCII alone).
+
+    Returns:
+        None: it is none, or larger than any file is.
+    """
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _untrusted(url: str, error: Exception) -> FetchError:
@@ -226,12 +195,11 @@ def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     path = urls.local_path(url)
     offset = int(headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
     try:
+        size = _size_of(path)
         stream = path.open("rb")
-        size = path.stat().st_size
-    except OSError as error:
-        raise FetchError(
-            f"cannot read {path}: {error.strerror}", hint="Correct the file URL, or lock again."
-        ) from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FetchError(f"cannot read {path}: {why}", hint="Correct the file URL, or lock again.") from error
     with stream:
         stream.seek(offset)
         known = {
@@ -239,3 +207,11 @@ def _open_file(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
             "content-range": f"bytes {offset}-{size}/{size}",
         }
         yield Response(PARTIAL if offset else OK, known, iter(lambda: stream.read(CHUNK), b""))
+
+
+def _size_of(path: Path) -> int:
+    """Return a file's size in bytes; a FIFO or a device would make us wait, or never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return status.st_size

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.elf.scan import is_library
-from cog_nix.errors import LockError
+from cog_nix.wheelfile import read_or_refused, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ SMALLEST = 1 << 20
 """Bytes of a file that is worth a link."""
 _SMALLEST_WHEEL = 1 << 16
 _RECORD = re.compile(r"^[^/]+\.dist-info/RECORD$")
+_SIZE = re.compile("[0-9]{1,18}")
 _NOT_SITE_PACKAGES = re.compile(r"^[^/]+\.(data|dist-info)/")
 
 Links = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
@@ -65,21 +66,28 @@ def find(wheels: Sequence[Wheel], files: Mapping[str, Path], order: Sequence[str
     return tuple((name, tuple(sorted(pairs))) for name, pairs in sorted(links.items()))
 
 
+def _rows(record: str) -> list[list[str]]:
+    """Return the rows of a RECORD.
+
+    Raises:
+        ValueError: it has a field as long as no path.
+    """
+    try:
+        return list(csv.reader(io.StringIO(record, newline="")))
+    except csv.Error as error:
+        raise ValueError(f"its RECORD is damaged: {error}") from error
+
+
 def _files(name: str, wheel: Path) -> Iterator[_File]:
     """Yield the files of a wheel that are large and land in ``site-packages``."""
-    try:
+    with read_or_refused(wheel):
         with zipfile.ZipFile(wheel) as archive:
-            record = next(filter(_RECORD.match, archive.namelist()), "")
-            text = archive.read(record).decode("utf-8", "replace") if record else ""
+            text = text_of(archive, _RECORD)
             programs = {info.filename for info in archive.infolist() if info.external_attr >> 16 & 0o111}
-    except zipfile.BadZipFile as error:
-        raise LockError(
-            f"{wheel}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
-        ) from error
-    for row in csv.reader(io.StringIO(text, newline="")):
+        rows = _rows(text)
+    for row in rows:
         path, digest, size = (*row, "", "", "")[:3]
-        if digest and size.isdecimal() and int(size) >= SMALLEST and not _NOT_SITE_PACKAGES.match(path):
+        if digest and _SIZE.fullmatch(size) and int(size) >= SMALLEST and not _NOT_SITE_PACKAGES.match(path):
             # The kernel resolves a program's link before the loader asks where it is ($ORIGIN, ld.so(8)).
             is_program = path in programs and not is_library(path)
             folder = path.rpartition("/")[0] if is_program else ""

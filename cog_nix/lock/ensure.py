@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from cog_nix.config import commands
 from cog_nix.errors import LockError, StaleLockError
-from cog_nix.lock import cog_base, inputs
+from cog_nix.lock import cog_base, inputs, validity
 from cog_nix.lock import format as lock_format
+from cog_nix.lock.integrity import EditedLockError
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 
 if TYPE_CHECKING:
@@ -48,10 +50,13 @@ def ensure_lock(
         StaleLockError: there is one for other inputs, and it may not be updated.
         LockError: the lock cannot be read, or resolving failed.
     """
-    former = former_lock(project, policy.upgrade)
+    former = former_lock(project, policy.upgrade, update=policy.update)
     settings = cog_base.settled(settings, former, policy.cog_base)
     fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
     if former and fresh and not policy.upgrade.anything and not (policy.links and _links(project, former)):
+        validity.check_commands(former, commands.texts(config.build), project.lock_path.name)
+        if policy.update:
+            lock_format.renew(former, project.lock_path)
         return former
     if former and not policy.update and not policy.upgrade.anything:
         raise _stale(project, former, policy, settings)
@@ -82,17 +87,25 @@ def _links(project: Project, former: Lock) -> bool:
     return project_linked(former) or project_links(project.root)
 
 
-def former_lock(project: Project, upgrade: Upgrade) -> Lock | None:
+def former_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:
     """Return the lock so far; one that cannot be read is as good as none when all of it is made anew.
+
+    Args:
+        project: whose.
+        upgrade: pins that may move.
+        update: whether what does not fit may be made anew: then an edit of what follows from the pins does
+            not count, and the lock is one that answers nothing.
 
     Raises:
         LockError: it cannot be read, and pins of it are to be kept.
     """
     try:
         return lock_format.read(project.lock_path)
-    except LockError:
+    except LockError as error:
         if upgrade.everything:
             return None
+        if update and isinstance(error, EditedLockError) and error.trusted:
+            return error.trusted
         raise
 
 

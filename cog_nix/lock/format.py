@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
+from cog_nix.lock import integrity, validity
 from cog_nix.lock.model import (
     Artifact,
     Deb,
@@ -20,12 +22,15 @@ from cog_nix.lock.model import (
     Toolkit,
     Wheel,
 )
+from cog_nix.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
+_WITHOUT_INTEGRITY = 2
+"""The version that has no digests of its parts; it is read, and the next lock has them."""
 _ONE_PER_LINE = (
     "base",
     "essential",
@@ -44,13 +49,12 @@ _ONE_PER_LINE = (
     "environment",
     "labels",
 )
-_PARTS = ("seed", "toolkit")
-_PART_LISTS = ("debs", "wheels")
+_PARTS = ("seed", "toolkit", integrity.KEY)
 
 
 def dump(lock: Lock) -> str:
     """Return a lock as the text of its file."""
-    data = {
+    data: dict[str, Any] = {
         "version": VERSION,
         "inputs": lock.inputs,
         "suite": lock.suite,
@@ -84,6 +88,7 @@ def dump(lock: Lock) -> str:
         "labels": [list(pair) for pair in lock.labels],
         **({"toolkit": _toolkit(lock.toolkit)} if lock.toolkit else {}),
     }
+    data[integrity.KEY] = integrity.digests(data)
     return (
         "{\n" + ",\n".join(f" {json.dumps(key)}: {_block(key, data[key])}" for key in sorted(data)) + "\n}\n"
     )
@@ -94,7 +99,7 @@ def _block(key: str, value: Any) -> str:
         return _lines(value, "  ")
     if key in _PARTS:
         inner = [
-            f"  {json.dumps(name)}: {_lines(part, '   ') if name in _PART_LISTS else json.dumps(part)}"
+            f"  {json.dumps(name)}: {_lines(part, '   ') if isinstance(part, list) else json.dumps(part)}"
             for name, part in sorted(value.items())
         ]
         return "{\n" + ",\n".join(inner) + "\n }"
@@ -179,25 +184,46 @@ def load(text: str, name: str) -> Lock:
 
     Raises:
         LockError: not a lock, or of a format version that this cog-nix does not read.
+        EditedLockError: something else than cog-nix wrote it.
     """
+    if conflict := _CONFLICT.search(text):
+        raise LockError(
+            f"{name} has a conflict of a merge (line {text.count(chr(10), 0, conflict.start()) + 1}).",
+            hint=f"Take one side's, and resolve what the other has beyond it:\n"
+            f"  git checkout --ours -- {name} && cog-nix lock",
+        )
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_table)
         version = data.get("version")
     except (ValueError, AttributeError, RecursionError) as error:
         raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or version not in {VERSION, _WITHOUT_INTEGRITY}:
         raise LockError(
             f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW
         )
     try:
-        return _lock(data)
+        lock = _lock(data)
+        changed = integrity.changed(data) if version == VERSION else []
     except KeyError as error:
         raise LockError(f"{name} is damaged: {error} is missing.", hint=_ANEW) from error
     except (TypeError, ValueError) as error:
         raise LockError(f"{name} is damaged: {error}.", hint=_ANEW) from error
+    if changed:
+        raise integrity.EditedLockError(name, changed, lock)
+    return lock
 
 
 _ANEW = "Write it anew with:  cog-nix lock --upgrade"
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; of two values for a key, readers would show one and take the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return found
 
 
 def _lock(data: dict[str, Any]) -> Lock:
@@ -336,20 +362,29 @@ def read(path: Path) -> Lock | None:
     """Read a lock file; None when there is none.
 
     Raises:
-        LockError: the file is not a lock that this cog-nix reads.
+        LockError: the file is not a lock that this cog-nix reads, or says what no lock may.
+        EditedLockError: something else than cog-nix wrote it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path.name} cannot be read: {error}", hint=_ANEW) from error
-    return load(text, path.name)
+    lock = load(text, path.name)
+    validity.check(lock, path.name)
+    return lock
 
 
 def write(lock: Lock, path: Path) -> None:
     """Write a lock file in one step: the old one or the new one is there, never half of one."""
     write_atomically(path, dump(lock).encode())
+
+
+def renew(lock: Lock, path: Path) -> None:
+    """Write a lock that an older version wrote, or a formatter, as it is written today."""
+    if path.read_text(encoding="utf-8") != dump(lock):
+        write(lock, path)
 
 
 def artifacts(lock: Lock) -> list[Artifact]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.lock import cog_base, sdk
-from cog_nix.lock.format import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Config, Settings
 
+_VERSION = 2
+"""Of the question, not of the lock's format."""
 _FILE = re.compile(r"(?:(?:-r|-c|--requirement|--constraint)[\s=]*)?(?P<path>[^-\s][^;]*?)\s*(?:;|$)")
 
 
@@ -34,7 +35,7 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
     """
     build = config.build
     question = {
-        "version": VERSION,
+        "version": _VERSION,
         "python_version": build.python_version,
         "requirements": build.requirements,
         "pre_install": build.pre_install,
@@ -70,6 +71,8 @@ def _named(settings: Settings) -> dict[str, object]:
     named: dict[str, object] = {
         "no_build_isolation": sorted(python.no_build_isolation),
         "build_requires": python.build_requires,
+        "extras": sorted(python.extras),
+        "groups": None if python.groups is None else [sorted(python.groups)],
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
     }

@@ -10,6 +10,7 @@ from cog_nix.lock import core, libraries, python_libraries
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.libraries import Answer
 from cog_nix.lock.made import COMMAND
+from cog_nix.lock.wheel_facts import from_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,13 +41,16 @@ class Lookout:
         Raises:
             LockError: a wheel cannot be read.
         """
+        context = self.resolvers.context
+        files = context.fetcher.artifacts([wheel.artifact for wheel in wheels if wheel.source is None])
         return python_libraries.find(
             config=self.config,
             wheels=wheels,
+            read=from_files(files, context.cache_dir),
             project=self.project,
             brought=_brought(self.interpreter),
             plugins=self.resolvers.plugins,
-            context=self.resolvers.context,
+            context=context,
         )
 
     def packages(
@@ -71,7 +75,7 @@ class Lookout:
         return libraries.find(
             suite=suite,
             wheels=wheels,
-            files=context.fetcher.artifacts(artifacts_of(present, wheels)),
+            read=from_files(context.fetcher.artifacts(artifacts_of(present, wheels)), context.cache_dir),
             project=self.project,
             present=present,
             plugins=self.resolvers.plugins,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from cog_nix.elf.facts import Depth
 from cog_nix.elf.folder import scan_project
-from cog_nix.elf.wheel import names_in_wheel, scan_wheel
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cog_nix.elf.scan import Linked, Scan
     from cog_nix.lock.model import Deb, Lock, Wheel
+    from cog_nix.lock.wheel_facts import Read
     from cog_nix.report import Reporter
     from cog_nix.spec import Context
 
@@ -67,7 +68,7 @@ def find(
     *,
     suite: str,
     wheels: Sequence[Wheel],
-    files: Mapping[str, Path],
+    read: Read,
     project: Path,
     present: Sequence[Deb],
     plugins: Plugins,
@@ -81,11 +82,11 @@ def find(
     Args:
         suite: where to look.
         wheels: all of the image's; those that are built from source are not there to be read.
-        files: downloaded files by sha256.
+        read: tells what is in a wheel.
         project: its folder.
         present: system packages that are in the image anyway.
         plugins: who is asked.
-        context: for hooks; where results are kept.
+        context: for hooks.
         made: what was found in results of builds and commands (:func:`~cog_nix.elf.folder.scan_fragment`): by
             the name of a wheel that was built from source, or by what else to call its origin in a reason.
         brought: sonames of the interpreter's own libraries.
@@ -94,7 +95,7 @@ def find(
     Raises:
         LockError: a wheel cannot be read, or an index is broken.
     """
-    scans = scans_of(wheels, files, project, context.cache_dir)
+    scans = scans_of(wheels, read, project)
     scans.update(made)
     brought = everywhere(scans).union(brought)
     request = LibraryRequest(
@@ -117,23 +118,24 @@ def find(
     return _sum_up(alive, versions)
 
 
-def scans_of(
-    wheels: Iterable[Wheel], files: Mapping[str, Path], project: Path, cache_dir: Path
-) -> dict[str, Scan]:
+def scans_of(wheels: Iterable[Wheel], read: Read, project: Path) -> dict[str, Scan]:
     """Return what wheels have and need by name, and the project's own under :data:`PROJECT`.
 
     Args:
         wheels: those that are built from source are left out.
-        files: downloaded files by sha256.
+        read: tells what is in one.
         project: its folder.
-        cache_dir: where results are kept.
 
     Raises:
         LockError: a wheel cannot be read.
     """
-    cache = cache_dir / "elf"
-    scans = {wheel.name: _scan(wheel, files, cache) for wheel in wheels if wheel.source is None}
+    scans = {wheel.name: read(wheel, depth(wheel)).scan for wheel in wheels if wheel.source is None}
     return {**scans, PROJECT: scan_project(project)}
+
+
+def depth(wheel: Wheel) -> Depth:
+    """Return how much of a wheel has to be read to know what it links to."""
+    return Depth.FILES if is_self_contained(wheel.name) else Depth.LINKS
 
 
 def is_self_contained(name: str) -> bool:
@@ -144,13 +146,6 @@ def is_self_contained(name: str) -> bool:
 def everywhere(scans: Mapping[str, Scan]) -> frozenset[str]:
     """Return the sonames that the dynamic linker finds for every file (nix/layers/linker.nix)."""
     return frozenset[str]().union(*(scan.names for name, scan in scans.items() if is_self_contained(name)))
-
-
-def _scan(wheel: Wheel, files: Mapping[str, Path], cache: Path) -> Scan:
-    path = files[wheel.artifact.sha256]
-    if is_self_contained(wheel.name):
-        return names_in_wheel(path)
-    return scan_wheel(path, wheel.artifact.sha256, cache)
 
 
 def unmet(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ConfigError, LockError
+from cog_nix.jsonvalue import text_of
 from cog_nix.lock.model import NixPackage
 
 if TYPE_CHECKING:
@@ -59,19 +60,19 @@ def _metadata(text: str, reference: str) -> dict[str, Any]:
         LockError: it is something else.
     """
     try:
-        data = json.loads(text)
-        return {"url": data["url"], "locked": data["locked"]}
+        data = jsonvalue.loads(text)
+        return {"url": text_of(data["url"]), "narHash": text_of(data["locked"]["narHash"])}
     except (ValueError, KeyError, TypeError) as error:
         raise LockError(f"Nix does not say what {reference} is: {error}") from error
 
 
 def _locked_flake(metadata: Mapping[str, Any]) -> str:
     """Return a flake's URL with revision and hash (Nix manual, "nix flake", "Flake references")."""
-    url = str(metadata["url"])
+    url: str = metadata["url"]
     if "narHash=" in url:
         return url
     separator = "&" if "?" in url else "?"
-    return f"{url}{separator}narHash={quote(metadata['locked']['narHash'], safe='')}"
+    return f"{url}{separator}narHash={quote(metadata['narHash'], safe='')}"
 
 
 def _inside(project: Project, path: str, reference: str) -> str:

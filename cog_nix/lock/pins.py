@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from cog_nix.lock.upgrade import INTERPRETER
 
 if TYPE_CHECKING:
-    from cog_nix.lock.model import Interpreter, Lock, NixPackage, Seed, Toolkit
+    from collections.abc import Sequence
+
+    from cog_nix.lock.model import Interpreter, Lock, NixPackage, Seed, Toolkit, Wheel
     from cog_nix.lock.upgrade import Upgrade
 
 
@@ -74,9 +76,15 @@ class Pins:
     @property
     def commits(self) -> dict[str, str]:
         """Commits of git sources, by ``git+REPOSITORY@REVISION``."""
-        found = {}
-        for wheel in self.former.wheels if self.former else ():
-            if wheel.source and wheel.source.kind == "git" and self.upgrade.keeps(wheel.name):
-                repository, _, commit = wheel.artifact.url.rpartition("@")
-                found[f"{repository}@{wheel.source.revision}"] = commit
-        return found
+        wheels = self.former.wheels if self.former else ()
+        return commits_of([wheel for wheel in wheels if self.upgrade.keeps(wheel.name)])
+
+
+def commits_of(wheels: Sequence[Wheel]) -> dict[str, str]:
+    """Return the commits of git sources, by ``git+REPOSITORY@REVISION``."""
+    found = {}
+    for wheel in wheels:
+        if wheel.source and wheel.source.kind == "git":
+            repository, _, commit = wheel.artifact.url.rpartition("@")
+            found[f"{repository}@{wheel.source.revision}"] = commit
+    return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.libraries import Answer
     from cog_nix.lock.model import Deb, Lock, Seed, Toolkit, Wheel
     from cog_nix.plugins import Plugins
-    from cog_nix.spec import Context, InterpreterChoice, PythonResolution, SystemResolution
+    from cog_nix.spec import Context, InterpreterChoice, PythonResolution, SystemResolution, ToolkitChoice
     from cog_nix.store.nix import Nix
 
 _GLIBC = "libc6"
@@ -130,8 +130,13 @@ class Resolver:
         interpreter = _interpreter(choice, system)
         lookout = Lookout(self._ask, question.config, question.project.root, interpreter)
         python_request = self._python_request(question, interpreter, system)
-        python, brought = self._python(python_request, lookout, question)
-        toolkit, tools = self._toolkit(question, request.suite, python_request, python)
+        own = self._ask.python(python_request)
+        # Before anything is fetched to be looked into: it may be that builds want another suite.
+        offer = toolkits.offered(ToolkitRequest(question.config, request.suite, own.wheels), self._ask)
+        if offer and offer.suite not in ("", request.suite):
+            return self._elsewhere(question, offer)
+        python, brought = self._extended_python(python_request, own, lookout, question)
+        toolkit, tools = self._toolkit(offer, question, python_request)
         added = lookout.packages(request.suite, python.wheels, lacking.always_there(system.groups))
         builds = question.commands or any(wheel.source for wheel in python.wheels)
         tools = (*choice.build_packages, *python.build_packages, *tools) if builds else ()
@@ -196,26 +201,33 @@ class Resolver:
             places=self.python_asked_in,
         )
 
-    def _python(
-        self, request: PythonRequest, lookout: Lookout, question: _Question
+    def _elsewhere(self, question: _Question, offer: ToolkitChoice) -> Parts:
+        """Resolve everything in the suite that builds need."""
+        self.context.reporter.info(offer.because)
+        debian = replace(question.settings.debian, suite=offer.suite)
+        settings = replace(question.settings, debian=debian)
+        context = replace(self.context, settings=settings)
+        there = replace(self, context=context)
+        return there._parts(replace(question, settings=settings))  # noqa: SLF001 - its own
+
+    def _extended_python(
+        self, request: PythonRequest, own: PythonResolution, lookout: Lookout, question: _Question
     ) -> tuple[PythonResolution, Answer]:
-        """Resolve Python, with the packages that bring libraries which are missing."""
-        found, brought = python_libraries.resolve(
-            request, self._ask.python, lookout.requirements, self.context.reporter
+        """Add the Python packages that bring libraries which are missing."""
+        found, brought = python_libraries.extend(
+            request, own, self._ask.python, lookout.requirements, self.context.reporter
         )
         self._tell(question, brought)
         return found, brought
 
     def _toolkit(
-        self, question: _Question, suite: str, request: PythonRequest, python: PythonResolution
+        self, offer: ToolkitChoice | None, question: _Question, request: PythonRequest
     ) -> tuple[Toolkit | None, tuple[str, ...]]:
         """Return the compiler for GPUs, and what the build system needs for it."""
-        return toolkits.find(
-            ToolkitRequest(question.config, suite, python.wheels),
-            question.pins.toolkit,
-            self._ask,
-            PythonRequest(request.python_version, (), request.glibc, request.project_root),
-        )
+        if offer is None:
+            return None, ()
+        python = PythonRequest(request.python_version, (), request.glibc, request.project_root)
+        return toolkits.resolve(offer, question.pins.toolkit, self._ask, python), offer.build_packages
 
     def _extended(
         self, request: SystemRequest, system: SystemResolution, added: Answer, tools: tuple[str, ...]

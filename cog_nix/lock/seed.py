@@ -8,13 +8,12 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import LockError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
@@ -24,6 +23,7 @@ from cog_nix.store.paths import nar_hash, tree_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from cog_nix.lock.model import Deb, Wheel
     from cog_nix.spec import Fetcher
@@ -58,11 +58,8 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_di
         wheels: downloaded wheels.
         cache_dir: where to make the folder.
     """
-    scratch = cache_dir / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    _forget_cut_off(scratch)
-    folder = Path(tempfile.mkdtemp(prefix=f"seed-{os.getpid()}-", dir=scratch))
-    try:
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with scratch.folder("seed", cache_dir) as folder:
         tree = folder / store_name(python)
         spec = folder / "spec.json"
         spec.write_text(
@@ -70,8 +67,6 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_di
         )
         _run_builder(spec, tree)
         yield tree
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_builder(spec: Path, tree: Path) -> None:
@@ -84,14 +79,6 @@ def _run_builder(spec: Path, tree: Path) -> None:
             f"The disk is full: {tree.parent} has no room for the builders' Python (40 MB).",
             hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
         ) from error
-
-
-def _forget_cut_off(scratch: Path) -> None:
-    """Remove what processes left that were killed."""
-    for folder in scratch.glob("seed-*-*"):
-        owner = folder.name.split("-")[1]
-        if not Path("/proc", owner).exists():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make(

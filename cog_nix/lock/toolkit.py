@@ -17,31 +17,35 @@ if TYPE_CHECKING:
 _GROUP = "toolkit"
 
 
-def find(
-    request: ToolkitRequest, former: Toolkit | None, resolvers: Resolvers, python: PythonRequest
-) -> tuple[Toolkit | None, tuple[str, ...]]:
-    """Find the compiler for GPUs that a project's builds need.
-
-    Args:
-        request: what is built.
-        former: the compiler of the lock so far, whose pins are kept; None: they may move.
-        resolvers: who is asked.
-        python: the question to the resolver of Python packages, but for the requirements.
-
-    Returns:
-        The compiler, or None when nothing needs one; and packages that the build system has to have.
+def offered(request: ToolkitRequest, resolvers: Resolvers) -> ToolkitChoice | None:
+    """Ask for the compiler for GPUs that a project's builds need; None when nothing needs one.
 
     Raises:
-        LockError: one is needed and cannot be found.
+        LockError: one is needed, and nobody has it.
     """
     choice: ToolkitChoice | None = ask(
         resolvers.plugins, "provide_toolkit", request=request, context=resolvers.context
     )
-    if choice is None:
-        return None, ()
+    return choice
+
+
+def resolve(
+    choice: ToolkitChoice, former: Toolkit | None, resolvers: Resolvers, python: PythonRequest
+) -> Toolkit:
+    """Find what a compiler for GPUs is made of.
+
+    Args:
+        choice: the compiler.
+        former: the compiler of the lock so far, whose pins are kept; None: they may move.
+        resolvers: who is asked.
+        python: the question to the resolver of Python packages, but for the requirements.
+
+    Raises:
+        LockError: a part of it cannot be found.
+    """
     resolvers.context.reporter.step(f"Resolving {choice.name} for builds")
     kept = former if former and former.name == choice.name else None
-    toolkit = Toolkit(
+    return Toolkit(
         name=choice.name,
         debs=_debs(choice, kept, resolvers),
         wheels=_wheels(choice, kept, resolvers, python),
@@ -50,7 +54,6 @@ def find(
         variables=tuple(sorted(choice.variables)),
         commands=choice.commands,
     )
-    return toolkit, choice.build_packages
 
 
 def _debs(choice: ToolkitChoice, kept: Toolkit | None, resolvers: Resolvers) -> tuple[Deb, ...]:

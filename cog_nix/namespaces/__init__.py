@@ -8,9 +8,9 @@ to tell a user says what it returns.
 from __future__ import annotations
 
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.namespaces import program
 from cog_nix.namespaces.causes import Failure, explain
 from cog_nix.namespaces.surroundings import Surroundings
@@ -31,6 +31,6 @@ def why_no_namespaces() -> Obstacle | None:
 
 def attempt() -> Failure | None:
     """Try it; return what failed, or None."""
-    with tempfile.TemporaryDirectory(prefix="cog-nix-") as folder:
+    with scratch.folder("namespaces") as folder:
         said = run([sys.executable, "-I", "-S", program.__file__, folder]).stdout.split()
     return Failure(said[0], int(said[1])) if said else None

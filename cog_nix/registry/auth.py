@@ -8,13 +8,15 @@ or for a refresh token (POST).
 from __future__ import annotations
 
 import base64
+import os
 import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
+from cog_nix.fetch import urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 
     from cog_nix.registry.credentials import Credentials
 
+INSECURE = "COG_NIX_INSECURE_REGISTRIES"
+"""Names registries, besides those on this machine, that may go without TLS: ``host:port``, with commas."""
+
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _REFUSED = frozenset({400, 401, 403})
-_ERROR = 400
+_REDIRECT, _ERROR = 300, 400
 _CLIENT = "cog-nix"
 
 
@@ -98,7 +103,7 @@ class Authorizer:
 
     def _token(self, client: httpx.Client, challenge: Challenge, *, secure: bool) -> str:
         realm = challenge.parameters.get("realm", "")
-        if urlsplit(realm).scheme not in ({"https"} if secure else {"http", "https"}):
+        if not _is_trusted(realm, secure=secure):
             raise RegistryError(
                 f"{self.registry} names no token server that can be trusted: {realm or 'none at all'}",
                 hint="Ask whoever runs the registry; credentials are sent over https only.",
@@ -108,7 +113,8 @@ class Authorizer:
         if known.identity_token:
             form = {"grant_type": "refresh_token", "service": service, "client_id": _CLIENT}
             form |= {"scope": " ".join(self.scopes), "refresh_token": known.identity_token}
-            answer = client.post(realm, data=form)
+            # A redirect would take the form along.
+            answer = client.post(realm, data=form, follow_redirects=False)
         else:
             query: dict[str, str | list[str]] = {"service": service, "scope": list(self.scopes)}
             headers = {"Authorization": _basic(known)} if known.password else {}
@@ -118,14 +124,14 @@ class Authorizer:
     def _read(self, answer: httpx.Response) -> str:
         if answer.status_code in _REFUSED:
             raise refused(self.registry, self.credentials, answer.status_code, self.purpose)
-        if answer.status_code >= _ERROR:
+        if answer.status_code >= _REDIRECT:
             raise RegistryError(
                 f"the token server of {self.registry} answered {answer.status_code} {answer.reason_phrase}",
                 hint="Run this again later.",
                 status=answer.status_code,
             )
         try:
-            data = answer.json()
+            data = jsonvalue.loads(answer.content)
             token = data.get("token") or data["access_token"]
         except (ValueError, KeyError, AttributeError) as error:
             raise RegistryError(
@@ -133,6 +139,20 @@ class Authorizer:
                 hint="Run this again later.",
             ) from error
         return str(token)
+
+
+def may_be_plain(registry: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a registry may be spoken to without TLS: on this machine, or named in :data:`INSECURE`."""
+    if registry in {one.strip() for one in environment.get(INSECURE, "").split(",")}:
+        return True
+    return urls.is_loopback(urls.origin(f"//{registry}")[1])
+
+
+def _is_trusted(realm: str, *, secure: bool) -> bool:
+    """Whether a token server may see credentials: over TLS, or as near as a registry without it is."""
+    scheme, host, _ = urls.origin(realm)
+    plain = scheme == "http" and not secure and may_be_plain(urls.host_of(realm))
+    return bool(host) and (scheme == "https" or plain)
 
 
 def _basic(known: Credentials) -> str:

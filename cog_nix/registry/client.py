@@ -6,21 +6,20 @@ registry asks for. What a connection broke off in the middle of is the uploader'
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-from cog_nix import __version__
-from cog_nix.errors import RegistryError
+from cog_nix import jsonvalue
+from cog_nix.errors import FetchError, RegistryError
+from cog_nix.fetch import client, urls
 from cog_nix.fetch.retry import Cancelled, RetryPolicy
-from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError, tls_context
-from cog_nix.registry.auth import Authorizer, Challenge, refused
+from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError, whole_number
+from cog_nix.registry.auth import Authorizer, Challenge, may_be_plain, refused
 from cog_nix.registry.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from cog_nix.registry.reference import Reference
 
     T = TypeVar("T")
-
-INSECURE = "COG_NIX_INSECURE_REGISTRIES"
-"""Names registries, besides those on this machine, that may go without TLS: ``host:port``, with commas."""
 
 OK, CREATED, ACCEPTED, NO_CONTENT, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 201, 202, 204, 401, 403, 404
 _PASSING = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
@@ -75,7 +71,7 @@ class Repository:
         self._auth = Authorizer(self.reference.registry, self.credentials, tuple(scopes), self.purpose)
         self._event = self.cancelled or threading.Event()
         self._host = _HUB_HOST if self.reference.registry == DOCKER_HUB else self.reference.registry
-        self._client = new_client()
+        self._client = new_client(self._host)
         self._scheme = "https"
 
     def __enter__(self) -> Self:
@@ -118,15 +114,10 @@ class Repository:
             TransientError: worth another try.
             RegistryError: the registry refuses.
         """
-        ours = urlsplit(url).netloc == self._host
-        used = self._auth.header if ours else ""
+        used = self._auth.header if self._is_ours(url) else ""
         answer = self._send(method, url, headers, body, used)
-        if answer.status_code == UNAUTHORIZED and ours:
-            challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
-            if self._transport(
-                lambda: self._auth.renew(self._client, challenge, used, secure=self._scheme == "https")
-            ):
-                answer = self._send(method, url, headers, body, self._auth.header)
+        if self._transport(lambda: self._renewed(answer, used)):
+            answer = self._send(method, url, headers, body, self._auth.header)
         if answer.status_code in expected:
             return answer
         raise self._failure(method, url, answer)
@@ -149,10 +140,8 @@ class Repository:
             stack.enter_context(self._translated())
             used = self._auth.header
             answer = stack.enter_context(self._stream(url, headers, used))
-            if answer.status_code == UNAUTHORIZED:
-                challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
-                if self._auth.renew(self._client, challenge, used, secure=self._scheme == "https"):
-                    answer = stack.enter_context(self._stream(url, headers, self._auth.header))
+            if self._renewed(answer, used):
+                answer = stack.enter_context(self._stream(url, headers, self._auth.header))
             if answer.status_code not in {OK, PARTIAL, RANGE_NOT_SATISFIABLE}:
                 answer.read()
                 raise self._failure("GET", url, answer)
@@ -218,12 +207,21 @@ class Repository:
             answer = self._client.get(f"http://{self._host}/v2/")
         except httpx.ConnectError as error:
             raise TransientError(str(error)) from error
-        except httpx.TransportError:
+        except (httpx.RequestError, httpx.InvalidURL):
             return False
-        if answer.status_code == UNAUTHORIZED:
-            challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
-            self._transport(lambda: self._auth.renew(self._client, challenge, "", secure=False))
+        self._transport(lambda: self._renewed(answer, ""))
         return answer.status_code != _ERROR
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether a URL is the registry's own, spoken to as it was greeted: it alone sees credentials."""
+        return urls.origin(url) == urls.origin(f"{self._scheme}://{self._host}")
+
+    def _renewed(self, answer: httpx.Response, used: str) -> bool:
+        """Whether a 401 came from the registry itself, and there is another header to ask it with."""
+        if answer.status_code != UNAUTHORIZED or not self._is_ours(str(answer.url)):
+            return False
+        challenge = Challenge.parse(answer.headers.get("www-authenticate", ""))
+        return self._auth.renew(self._client, challenge, used, secure=self._scheme == "https")
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str] | None, body: Body, authorization: str
@@ -251,11 +249,11 @@ class Repository:
 
         try:
             yield
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise RegistryError(
                 f"{self.reference.registry} sent a URL that leads nowhere: {error}"
             ) from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise _untrusted(self.reference.registry, error) from error
             raise TransientError(str(error) or type(error).__name__) from error
@@ -265,10 +263,17 @@ class Repository:
         if status in _PASSING:
             wait = answer.headers.get("retry-after", "")
             said = f"the registry answered {status} {answer.reason_phrase}".rstrip()
-            return TransientError(said, wait=min(float(wait), _LONGEST_WAIT) if wait.isdigit() else 0.0)
+            return TransientError(said, wait=min(whole_number(wait) or 0, _LONGEST_WAIT))
+        if status in {UNAUTHORIZED, FORBIDDEN} and not self._is_ours(str(answer.url)):
+            registry = self.reference.registry
+            return RegistryError(
+                f"{registry} refers to {urls.host_of(str(answer.url))}, which answered {status}",
+                hint=f"Run this again; ask whoever runs {registry} if it stays so.",
+                status=status,
+            )
         if status in {UNAUTHORIZED, FORBIDDEN}:
             return refused(self.reference.registry, self.credentials, status, self.purpose)
-        what = urlsplit(url).path.rpartition(f"/{self.reference.repository}/")[2]
+        what = urls.split(url).path.rpartition(f"/{self.reference.repository}/")[2]
         said = _complaint(answer)
         return RegistryError(
             f"{self.reference.registry} refused {method} {what} of {self.reference.repository}: "
@@ -283,61 +288,51 @@ class Repository:
         return "Check the name of the repository, and whether the registry creates new ones by itself."
 
 
-def new_client() -> httpx.Client:
+def new_client(host: str = "") -> httpx.Client:
     """Return a client with the machine's proxies and certificates.
 
-    HTTP/1.1: large uploads over one HTTP/2 connection hold each other up.
+    Args:
+        host: of the registry, with its port.
 
     Raises:
-        RegistryError: the proxy's settings cannot be used.
-        FetchError: the certificates cannot be read.
+        RegistryError: the proxy's settings cannot be used, or the certificates cannot be read.
     """
-    import httpx  # noqa: PLC0415 - costs a tenth of a second
-
+    # No proxy reaches this machine's own registries.
+    direct = {"127.0.0.1", "localhost", "[::1]"}
+    name = urls.origin(f"//{host}")[1]
+    if urls.is_loopback(name):
+        direct.add(f"[{name}]" if ":" in name else name)
     try:
-        return httpx.Client(
-            verify=tls_context(),
-            follow_redirects=True,
-            timeout=httpx.Timeout(60, connect=15),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-            headers={"User-Agent": f"cog-nix/{__version__}"},
-            # No proxy reaches this machine's own registries.
-            mounts={f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")},
-        )
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise RegistryError(
-            f"cannot use the configured proxy: {error}",
-            hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
-        ) from error
-
-
-def may_be_plain(registry: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a registry may be spoken to without TLS: on this machine, or named in :data:`INSECURE`."""
-    if registry in {one.strip() for one in environment.get(INSECURE, "").split(",")}:
-        return True
-    host = urlsplit(f"//{registry}").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return client.new_client(timeout=60, connections=32, direct=sorted(direct))
+    except FetchError as error:
+        raise RegistryError(error.message, hint=error.hint) from error
 
 
 def absolute(answer: httpx.Response) -> str:
     """Return an answer's Location, which may be relative (RFC 9110, section 10.2.2).
 
     Raises:
-        RegistryError: there is none.
+        RegistryError: there is none, or it leads from TLS to plain HTTP.
     """
     location = str(answer.headers.get("location", ""))
     if not location:
         raise RegistryError(f"{answer.url.host} does not say where to upload to (no Location header)")
-    return urljoin(str(answer.url), location)
+    try:
+        where = urljoin(str(answer.url), location)
+    except ValueError as error:
+        raise RegistryError(f"{answer.url.host} wants uploads at {location!r}, which is no URL") from error
+    if answer.url.scheme == "https" and not where.startswith("https:"):
+        raise RegistryError(
+            f"{answer.url.host} wants uploads at {urls.shown(where)}, which is without TLS",
+            hint=f"Ask whoever runs {answer.url.host}: it may not know of a proxy before it that has TLS.",
+        )
+    return where
 
 
 def _complaint(answer: httpx.Response) -> str:
     """Return what a registry's JSON says of an error (spec, "Error Codes"), for people."""
     try:
-        data: Any = answer.json()
+        data: Any = jsonvalue.loads(answer.content)
         said = "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in data["errors"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""

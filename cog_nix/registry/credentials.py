@@ -8,13 +8,13 @@ writes ``{"ServerURL", "Username", "Secret"}``; ``store`` reads such an object.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError, ConfigError
 from cog_nix.files import write_atomically
 from cog_nix.processes import ProcessError, redact, run
@@ -60,11 +60,11 @@ def find(registry: str, environment: Mapping[str, str] = os.environ) -> Credenti
     """
     config = _read(config_path(environment))
     for key in _keys(registry):
-        helper = (config.get("credHelpers") or {}).get(key) or config.get("credsStore")
+        helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
         found = _ask(helper, key, environment) if helper else None
         if found:
             return found
-    entries = config.get("auths") or {}
+    entries = _table(config, "auths")
     for key in _keys(registry):
         if isinstance(entry := entries.get(key), dict) and (found := _entry(entry, config_path(environment))):
             return found
@@ -81,13 +81,13 @@ def store(registry: str, username: str, password: str, environment: Mapping[str,
     path = config_path(environment)
     config = _read(path)
     key = _keys(registry)[0]
-    helper = (config.get("credHelpers") or {}).get(key) or config.get("credsStore")
+    helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
     if helper:
         said = json.dumps({"ServerURL": key, "Username": username, "Secret": password})
         _helper(helper, "store", said, environment, secret=password)
         return f"docker-credential-{helper}"
     encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
-    auths = {**(config.get("auths") or {}), key: {"auth": encoded}}
+    auths = {**_table(config, "auths"), key: {"auth": encoded}}
     # A link to a file that is kept elsewhere stays a link.
     real = Path(os.path.realpath(path))
     real.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -110,7 +110,7 @@ def _keys(registry: str) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = jsonvalue.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -121,6 +121,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"Docker's configuration {path} is no JSON object.", hint="Mend it, or remove it.")
     return value
+
+
+def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _why(error: Exception) -> str:
@@ -135,7 +140,7 @@ def _entry(entry: dict[str, Any], path: Path) -> Credentials:
     if encoded := entry.get("auth"):
         try:
             user, _, password = base64.b64decode(str(encoded)).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise ConfigError(
                 f"{path}: an entry of auths is not base64 text.", hint="Log in again."
             ) from error
@@ -152,7 +157,7 @@ def _ask(helper: str, key: str, environment: Mapping[str, str]) -> Credentials |
     if said is None:
         return None
     try:
-        answer = json.loads(said)
+        answer = jsonvalue.loads(said)
         user, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(

@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import ImageError
 from cog_nix.image import blob_file
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.registry.upload import Blob
 
 if TYPE_CHECKING:
@@ -56,14 +58,15 @@ def read(root: Path) -> Layout:
         ImageError: it is no layout of one image.
     """
     try:
-        (pointer,) = json.loads((root / "index.json").read_text(encoding="utf-8"))["manifests"]
-        manifest = json.loads(_path(root, pointer["digest"]).read_text(encoding="utf-8"))
-        named = {one["digest"]: one["size"] for one in [*manifest["layers"], manifest["config"]]}
+        (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
+        manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
+        named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
+        blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
-    blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
     return Layout(docker_manifest(manifest), blobs)
 
 

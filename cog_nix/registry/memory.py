@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.files import write_atomically
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Memory:
 
     def _read(self) -> dict[str, list[str]]:
         try:
-            value = json.loads(self._path.read_text(encoding="utf-8"))
+            value = jsonvalue.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return value if isinstance(value, dict) else {}
+        known = value.items() if isinstance(value, dict) else ()
+        return {digest: list(map(str, places)) for digest, places in known if isinstance(places, list)}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import FetchError, RegistryError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
 
 _WORKERS = 5
+_SHA256 = re.compile("sha256:[0-9a-f]{64}")
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
 _ACCEPTED = ", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *_INDEXES))
 _PLATFORM = {"os": "linux", "architecture": "amd64"}
@@ -71,14 +74,14 @@ def pull(
     with Repository(reference, credentials, (), policy, cancelled, "pull") as repository:
         manifest = _manifest(repository, reference)
         try:
-            text = _text(repository, "blobs", manifest["config"]["digest"])
-            config = json.loads(text)
-            layers = dict(zip(config["rootfs"]["diff_ids"], manifest["layers"], strict=True))
-            diff_ids = tuple(config["rootfs"]["diff_ids"])
+            text = _text(repository, "blobs", _digest(manifest["config"]))
+            config = mapping_of(jsonvalue.loads(text))
+            diff_ids = tuple(map(text_of, list_of(config["rootfs"]["diff_ids"])))
+            layers = dict(zip(diff_ids, list_of(manifest["layers"]), strict=True))
             missing = {
                 diff_id: _artifact(repository, one) for diff_id, one in layers.items() if not held(diff_id)
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise _no_image(reference, "its manifest or configuration is not one of an image") from error
         files = _fetch(repository, missing, folder, reporter, cancelled)
     return Pulled(digest_of(text), config, diff_ids, files)
@@ -88,21 +91,42 @@ def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
     """Return the manifest of the image itself, through an index where there is one."""
     found = _parsed(reference, _text(repository, "manifests", reference.digest or reference.tag))
     if found.get("mediaType") in _INDEXES or "manifests" in found:
-        for one in found.get("manifests", []):
-            platform = one.get("platform") or {}
-            if all(platform.get(key) == value for key, value in _PLATFORM.items()):
-                found = _parsed(reference, _text(repository, "manifests", one["digest"]))
-                break
-        else:
+        try:
+            digest = _for_this_platform(found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _no_image(reference, "its index is none") from error
+        if not digest:
             raise _no_image(reference, "it has nothing for linux/amd64")
+        found = _parsed(reference, _text(repository, "manifests", digest))
     if "config" not in found or "layers" not in found:
         raise _no_image(reference, "it is something else, or in a format older than Docker's schema 2")
     return found
 
 
+def _for_this_platform(index: Mapping[str, Any]) -> str:
+    """Return the digest of what an index has for Linux on x86-64; "" for nothing."""
+    for one in map(mapping_of, list_of(index["manifests"])):
+        platform = mapping_of(one.get("platform") or {})
+        if all(platform.get(key) == value for key, value in _PLATFORM.items()):
+            return _digest(one)
+    return ""
+
+
+def _digest(descriptor: object) -> str:
+    """Return a descriptor's digest (image-spec, descriptor.md); of the one algorithm that is checked here.
+
+    Raises:
+        KeyError, TypeError, ValueError: it has none.
+    """
+    digest = text_of(mapping_of(descriptor)["digest"])
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest")
+    return digest
+
+
 def _parsed(reference: Reference, text: bytes) -> dict[str, Any]:
     try:
-        found: Any = json.loads(text)
+        found: Any = jsonvalue.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -122,8 +146,8 @@ def _text(repository: Repository, kind: str, name: str) -> bytes:
 
 
 def _artifact(repository: Repository, layer: Mapping[str, Any]) -> Artifact:
-    digest: str = layer["digest"]
-    return Artifact(digest, repository.url(f"blobs/{digest}"), digest.removeprefix("sha256:"), layer["size"])
+    digest, size = _digest(layer), size_of(mapping_of(layer)["size"])
+    return Artifact(digest, repository.url(f"blobs/{digest}"), digest.removeprefix("sha256:"), size)
 
 
 def _fetch(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import CogNixError, RegistryError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, NOT_FOUND, OK, Repository
 from cog_nix.registry.layout import OCI_INDEX, bundle
 from cog_nix.registry.memory import Memory
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _WORKERS = 5
 """As many uploads at a time as upstream has."""
+_MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,7 @@ def push(
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:
     """Return how many blobs go at a time: ``COG_PUSH_CONCURRENCY``, as upstream has it."""
-    value = environment.get("COG_PUSH_CONCURRENCY", "")
-    return int(value) if value.isdigit() and int(value) else _WORKERS
+    return min(whole_number(environment.get("COG_PUSH_CONCURRENCY", "")) or _WORKERS, _MOST_WORKERS)
 
 
 def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:

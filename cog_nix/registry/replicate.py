@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
 from cog_nix.registry.client import NOT_FOUND, OK, new_client
 
@@ -73,7 +74,8 @@ def _ask(method: str, url: str, base: str, form: dict[str, str] | None = None) -
 
     try:
         with new_client() as client:
-            return client.request(method, url, data=form)
+            # A redirect would take the form, and the token in it, along.
+            return client.request(method, url, data=form, follow_redirects=form is None)
     except httpx.HTTPError as error:
         raise RegistryError(
             f"failed to log in to {base}: {error}", hint="Check that it can be reached from here."
@@ -84,6 +86,6 @@ def _field(answer: httpx.Response, name: str, base: str) -> str:
     if answer.status_code != OK:
         raise RegistryError(f"{base} returned HTTP status {answer.status_code}", hint="Try again later.")
     try:
-        return str(answer.json()[name])
+        return str(jsonvalue.loads(answer.content)[name])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise RegistryError(f"{base} did not answer as expected", hint="Try again later.") from error

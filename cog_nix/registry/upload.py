@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
 from cog_nix.errors import RegistryError
-from cog_nix.fetch.transport import TransientError
+from cog_nix.fetch.transport import TransientError, whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, NOT_FOUND, OK, absolute
 
 if TYPE_CHECKING:
@@ -260,10 +260,8 @@ class Upload:
 
 
 def _header(answer: httpx.Response, name: str) -> int:
-    value = answer.headers.get(name, "")
-    return int(value) if value.isdigit() else 0
+    return whole_number(answer.headers.get(name, "")) or 0
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    value = environment.get(name, "")
-    return int(value) if value.isdigit() and int(value) else default
+    return whole_number(environment.get(name, "")) or default

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import NOT_FOUND, OK
 from cog_nix.registry.layout import OCI_MANIFEST
 
@@ -77,7 +78,7 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
     }
     return {
         "mediaType": answer.headers.get("content-type", OCI_MANIFEST),
-        "size": int(answer.headers.get("content-length", 0)),
+        "size": whole_number(answer.headers.get("content-length", "")) or 0,
         "digest": weight.digest,
         "annotations": {key: value for key, value in annotations.items() if value},
         "platform": _UNKNOWN,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cog_nix import config as cog_config
+from cog_nix import scratch
 from cog_nix.config import commands
 from cog_nix.errors import ConfigError, LockError, NixError, StaleLockError
 from cog_nix.lock import format as lock_format
@@ -210,27 +210,24 @@ class _Work:
         from cog_nix.runs import execute, handover, sandbox  # noqa: PLC0415 - a build that runs nothing goes without
 
         handed = handover.message(self._secrets(instruction, where), os.environ)
-        # What the builder needs is kept from being collected while it runs.
-        link = self._project.state_dir / "invocation"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        invocation = self._nix.real(self._invocation(instruction, below, link))
-        try:
+        self._project.state_dir.mkdir(parents=True, exist_ok=True)
+        with scratch.folder("run", self._project.state_dir) as folder:
+            # What the builder needs is kept from being collected while it runs.
+            invocation = self._nix.real(self._invocation(instruction, below, folder / "invocation"))
             with execute.executed(invocation, self._nix, STORE_NAME, handed, self._show) as outcome:
                 if outcome.status == sandbox.FAILED:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:
                     raise _failed(instruction, outcome.said, where)
                 return self._nix.add_new_tree(outcome.output)
-        finally:
-            link.unlink(missing_ok=True)
 
     def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
         """Make the store hold what a command's builder needs; return what says how it is started."""
-        with tempfile.NamedTemporaryFile("w", suffix=".lock", prefix="cog-nix-") as file:
-            file.write(lock_format.dump(below))
-            file.flush()
+        with scratch.folder("below") as folder:
+            file = folder / "cog-nix.lock"
+            file.write_text(lock_format.dump(below), encoding="utf-8")
             spec = {
-                "lock": file.name,
+                "lock": str(file),
                 "project": str(self._project.root),
                 "name": STORE_NAME,
                 "core": str(core()),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.processes import run
 from cog_nix.runs import sandbox
+from cog_nix.store.paths import STORE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cog_nix.store.nix import Nix
 
@@ -56,9 +55,8 @@ def executed(
         show(text)
 
     # Where Nix has its builds' folders: TMPDIR, or /tmp.
-    folder = Path(tempfile.mkdtemp(prefix="cog-nix-run-"))
-    folder.chmod(0o711)  # root's builder is another user, and "build" its own
-    try:
+    # Root's builder is another user, and "build" its own.
+    with scratch.folder("run", mode=0o711) as folder:
         for part in ("root", "build", "out"):
             (folder / part).mkdir(mode=0o700)
         (folder / "build/spec").write_text(json.dumps(told["spec"]), encoding="utf-8")
@@ -71,23 +69,12 @@ def executed(
             "specPath": "/build/spec",
         }
         question = {
-            "store": str(nix.store_dir),
+            "shown": {STORE_DIR: str(nix.store_dir)},
             "folder": str(folder),
             "command": told["command"],
             "environment": environment,
+            "network": True,
         }
         command = [nix.python(), "-I", sandbox.__file__, json.dumps(question)]
         finished = run(command, stdin=handed, check=False, on_stderr=take)
         yield Outcome(folder / "out" / name, finished.returncode, said)
-    finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a build's folder, whatever its modes (overlayfs makes folders that nobody may read)."""
-    for parent, folders, _ in os.walk(folder):
-        for name in folders:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -1,13 +1,14 @@
-"""A sandbox like Nix's, for builders that Nix cannot run: they are handed secrets.
+"""A sandbox like Nix's, for what Nix cannot run: commands that get secrets, builds before there is a lock.
 
 A program of its own, because it gives up what the builder must not have, and because namespaces are entered
 before there are threads. It needs the standard library only::
 
-    python -I sandbox.py '{"store": …, "folder": …, "command": […], "environment": {…}}'
+    python -I sandbox.py '{"shown": {…}, "folder": …, "command": […], "environment": {…}, "network": true}'
 
-What the command sees is the store, read-only, two folders of its own at ``/build`` and ``/out``, devices that
-harm nobody, its own processes, and the machine's network. Its environment is what it is given, its standard
-input is ours. It is a user without capabilities; as for the user on the machine's side see :func:`_user`.
+What the command sees is what it is shown, read-only, two folders of its own at ``/build`` and ``/out``,
+devices that harm nobody, its own processes, and the machine's network where it may. Its environment is what
+it is given, its standard input is ours. It is a user without capabilities; as for the user on the machine's
+side see :func:`builders_user`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from typing import NoReturn
 FAILED = 125
 """Exit status when the sandbox cannot be made; no builder ends with it."""
 
-_BUILDER = 0x34000000
-"""The first of the user ids that Nix takes for builders, and nobody else (nix.conf(5), start-id)."""
+_BUILDER = 0x34800000
+"""Behind the user ids that Nix takes for its builders, whose processes it ends (nix.conf(5), start-id)."""
 _CHANGING_USER = 1 << 0 | 1 << 6 | 1 << 7  # CAP_CHOWN, CAP_SETGID, CAP_SETUID (linux/capability.h)
 _INSIDE = 1000
 _NO_NAMESPACES = "user namespaces are not available to this build"
@@ -44,6 +45,7 @@ _LINKS = {
 _libc = ctypes.CDLL(None, use_errno=True)
 # linux/sched.h; os.unshare came with Python 3.12.
 _NEW_USER, _NEW_MOUNTS, _NEW_OTHERS = 0x10000000, 0x00020000, 0x20000000 | 0x08000000 | 0x04000000
+_NEW_NETWORK = 0x40000000
 # sys/mount.h
 _READ_ONLY, _NO_SUID, _NO_DEV = 1, 2, 4
 _REMOUNT, _BIND, _REC, _PRIVATE = 32, 4096, 16384, 1 << 18
@@ -72,12 +74,13 @@ class SandboxError(Exception):
 class Told:
     """What to run, and what to show it."""
 
-    store: str
-    """Folder to show as /nix/store."""
+    shown: dict[str, str]
+    """Files and folders of the machine, by path inside. A link is shown as one."""
     folder: str
     """It has the folders ``build`` and ``out``, and an empty one named ``root`` to mount on."""
     command: list[str]
     environment: dict[str, str]
+    network: bool
 
 
 def _check(result: int, what: str) -> int:
@@ -94,8 +97,8 @@ def _mount(source: str, target: Path, kind: str | None, flags: int = 0, data: st
     _check(done, f"mount namespace: mounting {kind or source} on {target}")
 
 
-def _user() -> int | None:
-    """Return the user to become, where this one is the machine's root; None: stay who we are.
+def builders_user() -> int | None:
+    """Return the user that builders may become, where this one is the machine's root; None: stay who we are.
 
     A builder whose user id is root's may write to what root owns and namespaces leave in sight, as /proc/sys.
     """
@@ -122,9 +125,9 @@ def _become(user: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _isolate(user: int | None) -> bool:
+def _isolate(user: int | None, *, network: bool) -> bool:
     """Enter new namespaces; return whether that made a plain user's namespace (user_namespaces(7))."""
-    others = _NEW_MOUNTS | _NEW_OTHERS
+    others = _NEW_MOUNTS | _NEW_OTHERS | (0 if network else _NEW_NETWORK)
     if user is not None:
         if not _libc.unshare(others):
             return False
@@ -142,8 +145,12 @@ def _isolate(user: int | None) -> bool:
 
 def _show(source: Path, target: Path, *, writable: bool = False) -> None:
     """Show a folder or file of the machine below the new root."""
+    if source.is_symlink() and not writable:
+        target.symlink_to(source.readlink())
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+        target.mkdir(exist_ok=True)
     else:
         target.touch()
     _mount(str(source), target, None, _BIND | _REC)
@@ -160,15 +167,16 @@ def _lay_out(told: Told, user: int) -> None:
     root = folder / "root"
     _mount("none", Path("/"), None, _REC | _PRIVATE)
     _mount("none", root, "tmpfs", _NO_SUID | _NO_DEV, "mode=755")
-    for name in ("dev", "etc", "nix", "proc", "tmp"):
+    for name in ("dev", "etc", "proc", "tmp"):
         (root / name).mkdir()
         os.chown(root / name, user, user)
     (root / "tmp").chmod(0o1777)
-    for name in _FROM_MACHINE:
+    for name in _FROM_MACHINE if told.network else ():
         source = Path("/etc") / name
         if source.is_file():
             (root / "etc" / name).write_bytes(source.read_bytes())
-    _show(Path(told.store), root / "nix/store")
+    for inside, shown in told.shown.items():
+        _show(Path(shown), root / inside.lstrip("/"))
     for name in ("build", "out"):
         _show(folder / name, root / name, writable=True)
     _devices(root / "dev")
@@ -220,11 +228,11 @@ def _be(told: Told, user: int | None) -> NoReturn:
 
 
 def _run(told: Told) -> int:
-    user = _user()
+    user = builders_user()
     if user is not None:
         for name in ("build", "out"):
-            os.chown(Path(told.folder) / name, user, user)
-    as_user = _isolate(user)
+            _give(Path(told.folder) / name, user)
+    as_user = _isolate(user, network=told.network)
     first = os.fork()
     if first == 0:
         try:
@@ -235,6 +243,13 @@ def _run(told: Told) -> int:
     _, status = os.waitpid(first, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
+
+
+def _give(folder: Path, user: int) -> None:
+    os.chown(folder, user, user)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.lchown(Path(parent) / name, user, user)
 
 
 def _say(error: Exception) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ConfigError
+from cog_nix.processes import hide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _LARGEST = 500 * 1024
 """As BuildKit has it."""
 _FORM = "Write it as --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE."
@@ -62,6 +65,18 @@ def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) ->
     """
     secrets = (_secret(text, folder, environment) for text in given)
     return {secret.id: secret for secret in secrets}
+
+
+def guard(secrets: Iterable[Secret]) -> None:
+    """Keep other programs of this user from reading secrets here, or in what is started from here on.
+
+    They could look into this process' memory, environment and pipes, as into any of their user's that does
+    not refuse it (ptrace(2), "Ptrace access mode checking"); it writes no core either.
+    """
+    given = tuple(secrets)
+    if given:
+        hide(one.variable for one in given if one.variable)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _secret(text: str, folder: Path, environment: Mapping[str, str]) -> Secret:

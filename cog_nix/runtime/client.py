@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cog_nix import jsonvalue
 from cog_nix.errors import PredictionError, RuntimeFailure
 from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.schema import ApiSchema
@@ -65,7 +66,7 @@ class ModelClient:
         if status != 200:  # noqa: PLR2004
             return None
         try:
-            health = json.loads(body)
+            health = jsonvalue.loads(body)
             return {"status": str(health["status"]), "setup": health.get("setup") or {}}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RuntimeFailure(f"Container healthcheck returned invalid response: {error}") from error
@@ -112,7 +113,7 @@ class ModelClient:
         try:
             lines = [
                 f"- {'.'.join(map(str, one['loc'][2:]))}: {one['msg']}"
-                for one in json.loads(answer)["detail"]
+                for one in jsonvalue.loads(answer)["detail"]
             ]
         except (ValueError, TypeError, KeyError, IndexError):
             return PredictionError(

@@ -7,9 +7,10 @@ errors only.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
+
+from cog_nix import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def _record(line: str) -> dict[str, Any] | None:
     if not line.startswith("{"):
         return None
     try:
-        record = json.loads(line)
+        record = jsonvalue.loads(line)
     except ValueError:
         return None
     is_record = isinstance(record, dict) and "target" in record and isinstance(record.get("fields"), dict)

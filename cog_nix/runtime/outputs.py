@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import scratch
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.files import FileProblem, expand_home, why
 from cog_nix.runtime.jsontext import whole
@@ -170,15 +170,9 @@ def write_file(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            try:
-                beside.write(content)
-                beside.flush()
-                Path(beside.name).chmod(0o666 & ~_umask())
-                Path(beside.name).replace(path.resolve())
-            except BaseException:
-                Path(beside.name).unlink(missing_ok=True)
-                raise
+        with scratch.beside(path) as new:
+            new.write_bytes(content)
+            new.replace(path.resolve())
     except (OSError, ValueError) as error:
         problem = why(error, str(path)) if not path.is_dir() else f"open {path}: is a directory"
         raise RuntimeFailure(
@@ -197,10 +191,3 @@ def _write_data_url(url: str, path: Path) -> Path:
     target = path if has_extension else path.with_name(path.name + extension_of(media_type))
     write_file(target, content)
     return target
-
-
-def _umask() -> int:
-    # There is no call that only reads it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

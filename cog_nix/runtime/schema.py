@@ -6,11 +6,18 @@ so the rest of the runtime sees plain JSON schemas.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RuntimeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MOST_PARTS = 100_000
+_DEEPEST = 100
+"""A model of a thousand inputs has some ten thousand parts, a dozen deep."""
 
 Schema = dict[str, Any]
 """One JSON schema without references."""
@@ -30,7 +37,7 @@ class ApiSchema:
             RuntimeFailure: it is not a JSON object.
         """
         try:
-            document = json.loads(text)
+            document = jsonvalue.loads(text)
         except ValueError as error:
             raise RuntimeFailure(f"Failed to load model schema JSON: {error}") from error
         if not isinstance(document, dict):
@@ -56,11 +63,11 @@ class ApiSchema:
         components = self.document.get("components")
         if not isinstance(components, dict):
             raise RuntimeFailure("OpenAPI schema is missing components")
-        schemas = components.get("schemas", {})
+        schemas = components.get("schemas")
+        schemas = schemas if isinstance(schemas, dict) else {}
         for name in ("TrainingInput", "Input") if train else ("Input",):
             if isinstance(schemas.get(name), dict):
-                component: Schema = self.expand(schemas[name])
-                return component
+                return well_formed(self.expand(schemas[name]))
         wanted = "TrainingInput or Input component" if train else "Input component"
         raise RuntimeFailure(f"OpenAPI schema is missing {wanted}")
 
@@ -71,29 +78,38 @@ class ApiSchema:
             RuntimeFailure: the document does not say.
         """
         path = "/trainings" if train else "/predictions"
-        node: Any = self.document.get("paths", {}).get(path, {})
-        for key in ("post", "responses", "200", "content", "application/json", "schema"):
+        node: Any = self.document
+        for key in ("paths", path, "post", "responses", "200", "content", "application/json", "schema"):
             node = node.get(key, {}) if isinstance(node, dict) else {}
-        output = self.expand(node).get("properties", {}).get("output")
-        if not isinstance(output, dict):
+        output = well_formed(self.expand(node)).get("properties", {}).get("output")
+        if output is None:
             raise RuntimeFailure(f"invalid OpenAPI schema: missing output definition for {path}")
-        return output
+        found: Schema = output
+        return found
 
-    def expand(self, schema: Any, _open: tuple[str, ...] = ()) -> Any:
+    def expand(self, schema: Any) -> Any:
         """Return ``schema`` with every reference replaced by what it points to.
 
         A reference inside itself (Cog writes none) becomes the schema that allows anything.
+
+        Raises:
+            RuntimeFailure: a reference points to nothing, or all of it is larger or deeper than any model's.
         """
+        return self._expanded(schema, (), iter(range(_MOST_PARTS)), _DEEPEST)
+
+    def _expanded(self, schema: Any, within: tuple[str, ...], budget: Iterator[int], depth: int) -> Any:
+        if next(budget, None) is None or not depth:
+            raise RuntimeFailure("Model schema is invalid: it is too large, or nested too deep")
         if isinstance(schema, list):
-            return [self.expand(item, _open) for item in schema]
+            return [self._expanded(item, within, budget, depth - 1) for item in schema]
         if not isinstance(schema, dict):
             return schema
         reference = schema.get("$ref")
         if not isinstance(reference, str):
-            return {key: self.expand(value, _open) for key, value in schema.items()}
-        if reference in _open:
+            return {key: self._expanded(value, within, budget, depth - 1) for key, value in schema.items()}
+        if reference in within:
             return {}
-        return self.expand(self._look_up(reference), (*_open, reference))
+        return self._expanded(self._look_up(reference), (*within, reference), budget, depth - 1)
 
     def _look_up(self, reference: str) -> Any:
         node: Any = self.document
@@ -103,6 +119,63 @@ class ApiSchema:
                 raise RuntimeFailure(f"Model schema is invalid: {reference} points to nothing")
             node = node[key]
         return node
+
+
+def well_formed(schema: Any) -> Schema:
+    """Return a schema without what OpenAPI does not allow in its place, which would say nothing.
+
+    Args:
+        schema: without references.
+    """
+    known = schema if isinstance(schema, dict) else {}
+    return {key: _PARTS.get(key, _as_it_is)(value) for key, value in known.items() if _fits(key, value)}
+
+
+def _fits(key: str, value: Any) -> bool:
+    kind = _KINDS.get(key, object)
+    if key in _TEXTS:
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if key == "type" and isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, kind) and not (isinstance(value, bool) and key in _NUMBERS)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _members(value: list[Any]) -> list[Schema]:
+    return list(map(well_formed, value))
+
+
+def _by_name(value: dict[str, Any]) -> dict[str, Schema]:
+    return {name: well_formed(one) for name, one in value.items()}
+
+
+def _whether(value: Any) -> bool | Schema:
+    return value if isinstance(value, bool) else well_formed(value)
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("allOf", "anyOf", "oneOf"), _members),
+    **dict.fromkeys(("items", "not"), well_formed),
+    "properties": _by_name,
+    "additionalProperties": _whether,
+}
+"""Keywords whose values hold schemas."""
+_TEXTS = ("required",)
+_NUMBERS = (
+    *("minimum", "maximum", "multipleOf", "minLength", "maxLength"),
+    *("minItems", "maxItems", "minProperties", "maxProperties"),
+)
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "enum"), list),
+    **dict.fromkeys(("items", "not", "properties"), dict),
+    **dict.fromkeys(("type", "format", "pattern"), str),
+    **dict.fromkeys(_NUMBERS, (int, float)),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), (bool, int, float)),
+    "additionalProperties": (bool, dict),
+}
 
 
 def accepts(schema: Schema | None, *types: str) -> bool:

@@ -10,7 +10,6 @@ The documents are byte for byte those of Cog 0.23.1, with its ways of reading Py
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import SignatureError
@@ -25,6 +24,7 @@ from cog_nix.signature.project import Project
 from cog_nix.signature.refusal import RefusalError, located
 from cog_nix.signature.syntax import Expression
 from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,8 @@ def _describe(project: Project, reference: str, mode: Mode) -> Signature:
     with _reported(reference, project):
         target = _target(project, reference, mode)
         with located(target.module.source, target.function):
-            inputs = InputReader(target.module).read(target.function)
+            reader = InputReader(target.module)
+            inputs = reader.read(target.function)
             output = _output(target)
             streaming = target.is_streaming
             if streaming and not isinstance(output, Stream):
@@ -75,13 +76,13 @@ def _describe(project: Project, reference: str, mode: Mode) -> Signature:
                 streaming,
                 target.concurrency(),
                 _warnings(target, reference),
-                target.pitfalls(),
+                (*target.pitfalls(), *reader.pitfalls),
             )
             check_defaults(target.module.source, signature)
             return signature
 
 
-@dataclass(frozen=True)
+@frozen
 class Description:
     """What a model takes and returns, read once: the predict entry, the train entry, or both."""
 

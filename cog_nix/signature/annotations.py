@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 from cog_nix.signature.refusal import unsupported
 from cog_nix.signature.syntax import Comment, Expression
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from cog_nix.signature.syntax import Part, Source
@@ -22,14 +22,14 @@ _QUOTES = "\"'"
 _SUBSCRIPTED_KEYWORDS = {"print", "exec", "type", "match", "async", "await"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """``Name`` or ``module.Name``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generic:
     """``Name[arguments]``."""
 
@@ -37,7 +37,7 @@ class Generic:
     arguments: tuple[Annotation, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Union:
     """``A | B``."""
 

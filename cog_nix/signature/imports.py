@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from cog_nix.signature.syntax import Source
@@ -66,7 +67,7 @@ _EXTERNAL = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where a name comes from: the module, and the name there (for a module, its own)."""
 

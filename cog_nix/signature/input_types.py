@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from cog_nix.signature.annotations import NONE, Generic, Named, Union, optional
 from cog_nix.signature.model import Array, OneOf, Primitive, Scalar
 from cog_nix.signature.refusal import unresolved_import, unsupported
+from cog_nix.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PRIMITIVES: dict[str, Primitive] = {name: name for name in get_args(Primitive)}
 OPAQUE = Scalar("Any")
+
+_RENAMED = {"cog": {"Path", "File", "Secret"}, "pathlib": {"Path"}}
+"""Types that are known under the name that ``import … as`` gives them, by module."""
 
 _NESTED = "nested generics like List[Optional[X]] are not supported"
 _NESTED_HINT = "Take a flat list, for example list[str] or Optional[list[str]]."
@@ -37,7 +40,7 @@ _ACCEPTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InputTypes:
     """Looks up the types of a module's parameters.
 
@@ -77,8 +80,9 @@ class InputTypes:
                 return OPAQUE
         if name in self.typed_dicts or name in {"dict", "Dict"}:
             return OPAQUE
-        if name in PRIMITIVES:
-            return Scalar(PRIMITIVES[name])
+        known = primitive(self.imports, name)
+        if known is not None:
+            return Scalar(known)
         raise self._unknown(name, origin)
 
     def _unknown(self, name: str, origin: Origin | None) -> Exception:
@@ -144,6 +148,18 @@ def _check_variant(variant: Type) -> None:
         _check_variant(variant.items)
     elif isinstance(variant, Scalar) and variant.name in {"Path", "File", "Secret"}:
         raise unsupported(f"{variant.name} is not supported in union inputs", _UNION_HINT)
+
+
+def primitive(imports: Imports, name: str) -> Primitive | None:
+    """Return the type that a name without a dot stands for.
+
+    Cog goes by the spelling; ``from cog import Path as CogPath``, which it refuses, is understood as well.
+    """
+    known = PRIMITIVES.get(name)
+    origin = imports.names.get(name)
+    if known is None and origin is not None and origin.name in _RENAMED.get(origin.module, ()):
+        return PRIMITIVES[origin.name]
+    return known
 
 
 def element(found: Type) -> Primitive:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.annotations import annotation
+from cog_nix.signature.choices import advice, lost
 from cog_nix.signature.input_types import InputTypes, element
 from cog_nix.signature.literals import (
     UnknownValueError,
@@ -23,11 +23,12 @@ from cog_nix.signature.literals import (
 from cog_nix.signature.model import Constraints, Input, OneOf
 from cog_nix.signature.refusal import RefusalError, located, unsupported
 from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
+from cog_nix.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.signature.model import Type
+    from cog_nix.signature.model import Constant, Type
     from cog_nix.signature.project import Module
     from cog_nix.signature.syntax import Part, Source
 
@@ -36,7 +37,7 @@ _UINT64 = 2**64
 _ArgumentReader = Callable[[Constraints, Expression], Constraints]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """A parameter as written.
 
@@ -77,6 +78,8 @@ class InputReader:
         self._module = module
         self._source: Source = module.source
         self._types = InputTypes(module.imports, module.records.typed_dicts)
+        self.pitfalls: dict[str, None] = {}
+        """Sentences on what was read and is hardly meant, in order; each begins with ``file:line``."""
 
     def read(self, function: FunctionNode) -> tuple[Input, ...]:
         """Return the inputs of an entry point.
@@ -161,7 +164,7 @@ class InputReader:
             if given.name == "choices":
                 raise RefusalError(
                     f"parameter '{name}': choices expression cannot be statically resolved",
-                    'Write the choices as a list without comments in it, for example choices=["a", "b"].',
+                    advice(given.value.node, self._module),
                 ) from None
             return found
 
@@ -179,10 +182,20 @@ class InputReader:
             "min_length": lambda found, given: replace(found, min_length=_unsigned(number(source, given))),
             "max_length": lambda found, given: replace(found, max_length=_unsigned(number(source, given))),
             "regex": lambda found, given: replace(found, regex=string(source, given)),
-            "choices": lambda found, given: replace(found, choices=choices(source, given, known)),
+            "choices": lambda found, given: replace(found, choices=self._choices(given)),
             "deprecated": lambda found, given: replace(found, deprecated=boolean(given)),
             "accept": lambda found, given: replace(found, accept=string(source, given)),
         }
+
+    def _choices(self, given: Expression) -> tuple[Constant, ...]:
+        found = choices(self._source, given, self._module.constants)
+        hint = lost(given.node, found, self._module)
+        if hint:
+            self.pitfalls[
+                f"{self._source.path}:{given.node.lineno}: of {self._source.text(given.node)}, the schema has"
+                f" {len(found) or 'none'}: entries of a dict that are no literals are passed over. {hint}"
+            ] = None
+        return found
 
     def _shared(self, value: Expression) -> Constraints | None:
         """Return what ``Class.attribute`` or ``Class.method(...)`` stands for, if it is an ``Input(...)``."""
@@ -263,7 +276,7 @@ class InputReader:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Method:
     """A method that returns an ``Input(...)``."""
 

@@ -6,9 +6,10 @@ document by :mod:`cog_nix.signature.openapi`. Everything here is a frozen value 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+
+from cog_nix.values import frozen
 
 Mode = Literal["predict", "train"]
 """Which of a model's two entry points is meant."""
@@ -17,7 +18,7 @@ Primitive = Literal["bool", "float", "int", "str", "Path", "File", "Secret", "An
 """The types that have a JSON form of their own. ``Any`` also stands for every opaque JSON value."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Items:
     """A list, tuple or set written in source."""
 
@@ -25,7 +26,7 @@ class Items:
     unordered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pairs:
     """A dict written in source; keys may repeat, and the last one wins."""
 
@@ -46,7 +47,7 @@ class Unset(Enum):
 UNSET = Unset.UNSET
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scalar:
     """One JSON value."""
 
@@ -54,7 +55,7 @@ class Scalar:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Array:
     """``list[items]``."""
 
@@ -62,7 +63,7 @@ class Array:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OneOf:
     """``A | B``; inputs only."""
 
@@ -70,7 +71,7 @@ class OneOf:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapping:
     """``dict[str, values]``; outputs only (a dict input is opaque)."""
 
@@ -78,7 +79,7 @@ class Mapping:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One field of a :class:`Record`."""
 
@@ -87,7 +88,7 @@ class Field:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """A ``BaseModel`` or ``TypedDict``; outputs only."""
 
@@ -95,7 +96,7 @@ class Record:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stream:
     """``Iterator[items]`` and its relatives; the outermost output type only makes sense here."""
 
@@ -107,7 +108,7 @@ class Stream:
 Type = Scalar | Array | OneOf | Mapping | Record | Stream
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Constraints:
     """The arguments of ``Input(...)``."""
 
@@ -123,7 +124,7 @@ class Constraints:
     accept: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Input:
     """One parameter of the entry point.
 
@@ -142,7 +143,7 @@ class Input:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """One entry point of a model.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.annotations import Generic, Named, Union, optional
-from cog_nix.signature.input_types import OPAQUE, PRIMITIVES, marked_opaque, optional_by_import
+from cog_nix.signature.input_types import OPAQUE, marked_opaque, optional_by_import, primitive
 from cog_nix.signature.model import Array, Field, Mapping, Record, Scalar, Stream
 from cog_nix.signature.refusal import RefusalError, located, unresolved_import, unsupported
+from cog_nix.values import frozen, replace
 
 if TYPE_CHECKING:
     from cog_nix.signature.annotations import Annotation
@@ -23,7 +23,7 @@ _ACCEPTED = (
 _OPTIONAL_HINT = "Return a value always, or a BaseModel subclass with an Optional field."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutputTypes:
     """Looks up what a module's functions return.
 
@@ -84,8 +84,9 @@ class OutputTypes:
             return OPAQUE
         if self._imports.container(written) in {"list", "List"}:
             return Array(OPAQUE)
-        if name in PRIMITIVES:
-            return Scalar(PRIMITIVES[name])
+        plain = primitive(self._imports, name)
+        if plain is not None:
+            return Scalar(plain)
         if not module and name in self._imports.names:
             module = self._imports.names[name].module
         if module:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class PatternError(Exception):
         super().__init__(f"error parsing regexp: {reason}: `{text}`")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """A pattern, or a part of one.
 

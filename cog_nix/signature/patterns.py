@@ -7,7 +7,6 @@ end of a text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.pattern_parts import (
@@ -50,12 +49,12 @@ def compiled(pattern: str) -> Pattern:
     return _Parser(_UNICODE.sub(r"\\x{\1}", pattern)).parse()
 
 
-@dataclass(slots=True)
 class _Group:
     """An open parenthesis: what has been read in it, and the flags to go back to behind it."""
 
-    flags: frozenset[str]
-    alternatives: list[list[Pattern]] = field(default_factory=lambda: [[]])
+    def __init__(self, flags: frozenset[str]) -> None:
+        self.flags = flags
+        self.alternatives: list[list[Pattern]] = [[]]
 
     def closed(self) -> Pattern:
         """Return the group as one part."""

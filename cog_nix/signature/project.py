@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cog_nix.regular import read_bytes
 from cog_nix.signature.imports import Imports, is_external, module_path
 from cog_nix.signature.literals import Constants, module_constants
 from cog_nix.signature.records import Reader, Records
@@ -17,20 +17,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(slots=True)
 class Project:
     """The folder that holds cog.yaml.
 
     Args:
         root: where it is.
+
+    Attributes:
         broken: why files that were looked for could not be parsed.
     """
 
-    root: Path
-    broken: dict[str, RefusalError] = field(default_factory=dict)
-    _entries: set[str] = field(default_factory=set)
-    _sources: dict[str, Source | None] = field(default_factory=dict)
-    _modules: dict[str, Module] = field(default_factory=dict)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.broken: dict[str, RefusalError] = {}
+        self._entries: set[str] = set()
+        self._sources: dict[str, Source | None] = {}
+        self._modules: dict[str, Module] = {}
 
     @property
     def looked_for(self) -> frozenset[str]:
@@ -51,7 +53,7 @@ class Project:
                 "Name a file below the folder of cog.yaml, for example predict.py:Predictor.",
             )
         try:
-            data = (self.root / clean).read_bytes()
+            data = read_bytes(self.root / clean)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise RefusalError(
@@ -68,7 +70,7 @@ class Project:
 
     def _read(self, path: str) -> Source | None:
         try:
-            return Source(path, (self.root / path).read_bytes())
+            return Source(path, read_bytes(self.root / path))
         except RefusalError as refusal:
             self.broken[path] = refusal  # told only when something in it is needed
         except (OSError, ValueError):

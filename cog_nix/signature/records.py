@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.annotations import Annotation, Generic, annotation
@@ -11,6 +10,7 @@ from cog_nix.signature.imports import Imports, is_external, module_path, submodu
 from cog_nix.signature.literals import UnknownValueError, constant
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import Source, classes
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cog_nix.signature.project import Project
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordField:
     """One annotated name in a class body.
 
@@ -43,36 +43,40 @@ class RecordField:
 Fields = tuple[RecordField, ...]
 
 
-@dataclass(slots=True)
 class Records:
     """The record classes that a module can name.
 
     Args:
         imports: what the module imports.
         path: where it is, relative to the project.
+
+    Attributes:
         models: fields by name; classes of imported modules also appear as ``module.Class``.
         typed_dicts: which of the names are ``TypedDict`` classes.
     """
 
-    imports: Imports
-    path: str
-    models: dict[str, Fields] = field(default_factory=dict)
-    typed_dicts: set[str] = field(default_factory=set)
+    def __init__(self, imports: Imports, path: str) -> None:
+        self.imports = imports
+        self.path = path
+        self.models: dict[str, Fields] = {}
+        self.typed_dicts: set[str] = set()
 
 
-@dataclass(slots=True)
 class Reader:
     """Reads record classes across the files of a project; each file once.
 
     Args:
         project: gives sources by path.
+
+    Attributes:
         loaded: what each file holds; present from the moment it is looked at, so that circular imports end.
     """
 
-    project: Project
-    loaded: dict[str, Records] = field(default_factory=dict)
-    _unfinished: set[str] = field(default_factory=set)
-    _open: list[Source] = field(default_factory=list)
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.loaded: dict[str, Records] = {}
+        self._unfinished: set[str] = set()
+        self._open: list[Source] = []
 
     def read(self, source: Source, imports: Imports) -> Records:
         """Return the record classes that ``source`` defines or imports."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.newer import parse
 from cog_nix.signature.refusal import RefusalError
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Positioned = ast.expr | ast.stmt | ast.arg | ast.keyword
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expression:
     """An expression and whether it stands in parentheses of its own."""
 
@@ -40,7 +40,7 @@ class Expression:
     parenthesised: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """A keyword argument of a call."""
 
@@ -48,7 +48,7 @@ class Argument:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comment:
     """A comment between the parts of an expression."""
 

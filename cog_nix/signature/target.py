@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.imports import submodule
 from cog_nix.signature.literals import UnknownValueError, constant
 from cog_nix.signature.refusal import RefusalError, located, unsupported
 from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
+from cog_nix.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ _TRANSPARENT = ("staticmethod", "classmethod", "override", "typing.override", "f
 """Decorators that return the function itself, or what the runtime looks into."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """An entry point.
 

@@ -13,13 +13,13 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import NixError
 from cog_nix.store.paths import nar_frame
 
@@ -64,7 +64,8 @@ class Place:
             NixError: a file is not what it should be; nothing was put anywhere.
             OSError: the store cannot be written this way.
         """
-        with tempfile.TemporaryDirectory(prefix=".cog-nix-", dir=self.store) as folder:
+        self.store.mkdir(parents=True, exist_ok=True)
+        with scratch.folder("add", self.store) as folder:
             staged = [Path(folder, Path(one.store_path).name) for one in downloads]
             with ThreadPoolExecutor(os.cpu_count() or 1) as crew:
                 # The largest first: one that starts last would run on alone.
@@ -76,7 +77,11 @@ class Place:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the garbage collector out meanwhile: it takes this lock for itself."""
+        """Keep the garbage collector out meanwhile: it takes this lock for itself.
+
+        Nothing is where a store is still to be made; Nix makes the rest of it.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.state / "gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_SH)

@@ -8,24 +8,60 @@ from __future__ import annotations
 
 import atexit
 import json
-import tempfile
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cog_nix.processes import end, start_process
+from cog_nix import scratch, warden
+from cog_nix.child import Child, Process
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 
-@dataclass(frozen=True)
-class _Started:
-    process: subprocess.Popen[str]
+class Values:
+    """A file of values for Nix, in a folder that is there until this is closed.
+
+    Nix has its own temporary files there as well, the folders of builds among them, because a Nix that is
+    killed leaves them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._folder = scratch.reserve_text("nix")
+        os.mkdir(self._folder, mode=0o711)  # noqa: PTH102 - text; a builder may be another user
+        self._file = f"{self._folder}/spec.json"
+        with open(self._file, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
+            stream.write(json.dumps(spec))
+
+    def arguments(self) -> list[str]:
+        """Return those that name the file to Nix."""
+        return ["--argstr", "spec", self._file]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that Nix is started in."""
+        return {**os.environ, "TMPDIR": self._folder}
+
+    def close(self) -> None:
+        """Remove the folder."""
+        scratch.release_text(self._folder)
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folder."""
+        self.close()
+
+
+class _Started(NamedTuple):
+    process: Process
     command: tuple[str, ...]
     spec: str
-    file: IO[str]
-    """Holds the text; gone with this object."""
+    file: Values
 
 
 _started: list[_Started] = []
@@ -44,10 +80,15 @@ def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
         OSError: the program is not there.
     """
     _began[:] = [clock]
-    file = write(spec)
-    process = start_process([*command, *values(file)])
+    file = Values(spec)
+    try:
+        process = Child([*command, *file.arguments()], warden.marked(file.environment()))
+    except OSError:
+        file.close()
+        raise
     _started[:] = [_Started(process, tuple(command), _text(spec), file)]
     atexit.register(stop)
+    warden.watch()
 
 
 def began() -> int | None:
@@ -55,7 +96,7 @@ def began() -> int | None:
     return _began[0] if _began else None
 
 
-def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Popen[str], IO[str]] | None:
+def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
     """Return the running process, if it is this command with these values; end it when it is not.
 
     Returns:
@@ -72,23 +113,12 @@ def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[subprocess.Po
 
 def stop() -> None:
     """End what nobody takes over."""
+    from cog_nix.processes import end  # noqa: PLC0415 - Nix should start before this is imported
+
     while _started:
         started = _started.pop()
         with started.file, started.process:  # closes its pipes
             end(started.process)
-
-
-def write(spec: Mapping[str, Any]) -> IO[str]:
-    """Write values to a file that is gone when it is closed."""
-    file = tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cog-nix-")  # noqa: SIM115 - handed on
-    json.dump(spec, file)
-    file.flush()
-    return file
-
-
-def values(file: IO[str]) -> list[str]:
-    """Return the arguments that name a file of values to Nix."""
-    return ["--argstr", "spec", file.name]
 
 
 def _text(spec: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.files import write_atomically
 from cog_nix.processes import run
@@ -102,6 +103,17 @@ def trouble(program: Path, cache: Path) -> str:
     return ""
 
 
+def number(program: Path, cache: Path) -> tuple[int, int] | None:
+    """Return the version of a ``nix-build`` as numbers; None when it does not tell.
+
+    Args:
+        program: its path.
+        cache: where the answer is remembered.
+    """
+    found = _VERSION.search(version(program, cache))
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def version(program: Path, cache: Path) -> str:
     """Return what a ``nix-build`` says of its version; "" when it does not run.
 
@@ -140,7 +152,7 @@ def _named(path: Path, cache: Path) -> Path:
 
 def _remembered(memory: Path) -> dict[str, str]:
     try:
-        known = json.loads(memory.read_bytes())
+        known = jsonvalue.loads(memory.read_bytes())
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) and all(isinstance(one, str) for one in known.values()) else {}

@@ -6,10 +6,11 @@ Every line on stderr that begins with ``@nix `` is a JSON object; activity and r
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from cog_nix import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Log:
                 self._errors.append(_CONTROL.sub("", line))
             return
         try:
-            self._take(json.loads(line[5:]))
+            self._take(jsonvalue.loads(line[5:]))
         except (ValueError, LookupError, TypeError, AttributeError):
             return  # cut short, or of another version's shape: narration, on which nothing depends
 

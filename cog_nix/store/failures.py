@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cog_nix import room
 from cog_nix.errors import NixError
 from cog_nix.namespaces import why_no_namespaces
 
@@ -19,9 +20,11 @@ _ISOLATION_FAILED = (
     r"|setgroups failed|unable to start build process"
 )
 
+_NO_ROOM = r"No space left on device|disk (?:is )?full|not enough space"
+
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
-        r"No space left on device|disk (?:is )?full|not enough space",
+        _NO_ROOM,
         "The disk is full.",
         "Free some space (nix-collect-garbage removes what no project uses), then run this again.",
     ),
@@ -70,7 +73,10 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
         )
     for pattern, sentence, hint in _KNOWN:
         if re.search(pattern, everything):
-            return NixError(f"{sentence}\n{_indented(_tail(log) or said.splitlines())}", hint=hint)
+            more = room.told() if pattern == _NO_ROOM else []
+            return NixError(
+                f"{sentence}\n{_indented([*(_tail(log) or said.splitlines()), *more])}", hint=hint
+            )
     if ours:
         start = next(index for index, line in enumerate(log) if line.startswith(_OURS))
         return NixError(_ours(list(log), start))

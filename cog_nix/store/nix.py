@@ -11,23 +11,23 @@ import os
 import re
 import socket
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from cog_nix import scratch
 from cog_nix.errors import NixError
 from cog_nix.paths import cache_dir
 from cog_nix.processes import Finished, run
-from cog_nix.store import adopt, ahead, choice, events, failures
+from cog_nix.store import adopt, ahead, choice, events, failures, users
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
+    from cog_nix.child import Process
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
@@ -66,6 +66,8 @@ class Nix:
     """Folder of an own store (``--store``); None: the system's."""
     origin: choice.Origin = "machine"
     """Why this Nix was taken."""
+    users: Sequence[str] = ("--option", "build-users-group", "")
+    """Options that say who builders are, where no daemon decides it."""
     within: Within | None = None
     """The container that its programs run in; None: they run here."""
 
@@ -120,7 +122,7 @@ class Nix:
         # A daemon takes these from users it trusts, and goes by its own configuration for others.
         options += ["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]
         if self.kind != "daemon":
-            options += ["--option", "build-users-group", ""]
+            options += self.users
         if self.root:
             options += ["--store", str(self.root)]
         return options
@@ -144,10 +146,10 @@ class Nix:
                 pass  # Nix may know a way (NixOS mounts the store anew to write to it), or says what is wrong
             else:
                 return
-        with tempfile.TemporaryDirectory(prefix="cog-nix-", dir=files[0][1].parent) as folder:
+        with scratch.folder("add", files[0][1].parent) as folder:
             links = []
             for artifact, path in wanted.values():
-                link = Path(folder) / store_name(artifact.filename)
+                link = folder / store_name(artifact.filename)
                 os.link(path, link)
                 links.append(str(link))
             added = self._add(["sha256", *links])
@@ -275,26 +277,30 @@ class Nix:
         if running := ahead.take(command, spec):
             process, file = running
             with file:
-                finished, log = self._watched(command, reporter, process)
+                finished, log = self._watched(command, reporter, started=process)
             if finished.returncode == 0:
                 return finished, log
-        with ahead.write(spec) as file:
-            command += ahead.values(file)
-            finished, log = self._watched(command, reporter)
+        with ahead.Values(spec) as file:
+            command += file.arguments()
+            finished, log = self._watched(command, reporter, file)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
                     break
                 reporter.log("trying again: the failure should be a passing one")
                 time.sleep(_RETRY_SECONDS)
-                finished, log = self._watched(command, reporter)
+                finished, log = self._watched(command, reporter, file)
         return finished, log
 
     @staticmethod
     def _watched(
-        command: Sequence[str], reporter: Reporter, started: subprocess.Popen[str] | None = None
+        command: Sequence[str],
+        reporter: Reporter,
+        values: ahead.Values | None = None,
+        started: Process | None = None,
     ) -> tuple[Finished, events.Log]:
+        env = values.environment() if values else None
         with events.watch(reporter) as log:
-            finished = run(command, check=False, on_stderr=log.feed, started=started)
+            finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         return finished, log
 
 
@@ -322,7 +328,7 @@ def discover(
     if chosen.passed_over and reporter:
         reporter.log(f"{chosen.passed_over} It is passed over.")
     kind, root = _store(environment, alone=bool(chosen.passed_over))
-    return Nix(chosen.bin_dir, kind, root, chosen.origin)
+    return Nix(chosen.bin_dir, kind, root, chosen.origin, users.options(chosen.bin_dir, root, cache_dir()))
 
 
 def _store(environment: Mapping[str, str], *, alone: bool) -> tuple[StoreKind, Path | None]:

@@ -6,8 +6,9 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from cog_nix.errors import NixError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import seed
 from cog_nix.lock.format import built_from
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Artifact, Lock
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
+
+T = TypeVar("T")
+
+_TRIES = 3
+"""So often what the garbage collector took is provided anew."""
 
 
 def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Context]) -> None:
@@ -62,6 +68,35 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)
     remember(mark, _digest(nix, _paths(lock)))
+
+
+def provided(
+    project: Project, nix: Nix, context: Callable[[], Context], lock: Lock, step: Callable[[], T]
+) -> T:
+    """Do what needs the things that a lock names, with these in the store.
+
+    Nothing keeps them from being collected before a build uses them: roots for them would cost more than all
+    the rest, on each build. So where some are gone after a failure, they are put there again.
+
+    Args:
+        project: as for :func:`provide`.
+        nix: the store.
+        context: as for :func:`provide`.
+        lock: what is needed.
+        step: what to do.
+
+    Raises:
+        CogNixError: it fails, and not for want of them.
+    """
+    for _ in range(_TRIES):
+        provide(project, lock, nix, context)
+        try:
+            return step()
+        except NixError:
+            if all(os.path.lexists(nix.real(path)) for path in _paths(lock)):
+                raise
+    provide(project, lock, nix, context)
+    return step()
 
 
 def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import archive
 import changes
+import confinement
 import inputs
 import listing
 import namespace
@@ -32,13 +33,14 @@ def install(pem: str, root: Path) -> None:
     target.write_text(pem)
     for name in ("dev", "proc", "tmp"):
         (root / name).mkdir(exist_ok=True)
-    status = namespace.run(root, _COMMAND, _ENVIRONMENT, {"/dev": Path("/dev")})
+    status = namespace.run(root, _COMMAND, _ENVIRONMENT, {})
     if status:
         sys.exit(f"cog-nix: update-ca-certificates ended with status {status}")
 
 
 def main() -> None:
     """Build the output."""
+    confinement.shelter()
     spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 import tarfile
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import archive
@@ -152,7 +151,7 @@ def _linked(entries: Iterable[archive.Entry]) -> list[archive.Entry]:
         if info is None or info.st_nlink == 1 or first.setdefault(info.st_ino, entry.path) == entry.path:
             found.append(entry)
         else:
-            link = replace(entry, kind=tarfile.LNKTYPE, source=None, target=first[info.st_ino])
+            link = entry._replace(kind=tarfile.LNKTYPE, source=None, target=first[info.st_ino])
             found.append(link)
     return found
 

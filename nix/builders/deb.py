@@ -7,11 +7,14 @@ import fnmatch
 import gzip
 import io
 import lzma
+import os
 import re
 import shutil
 import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol, cast
+
+import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +24,7 @@ _MAGIC = b"!<arch>\n"
 _HEADER = 60
 
 
-class DebError(Exception):
+class DebError(foreign.ForeignFileError):
     """A file is not a deb(5) archive that this module can read."""
 
 
@@ -38,7 +41,7 @@ def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
         if len(header) < _HEADER or not header[48:58].strip().isdigit():
             raise DebError(f"{name} is damaged")
         size = int(header[48:58])
-        yield header[:16].decode("ascii").strip().rstrip("/"), size
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), size
         stream.seek(start + size + size % 2)
 
 
@@ -65,14 +68,17 @@ def data(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
 
     Raises:
         DebError: not a package, or compressed in a way that the standard library cannot read.
+        foreign.ForeignFileError: it is damaged, or has a member that leads out of it.
     """
     with path.open("rb") as stream:
         for name, size in _members(stream, path.name):
             if not name.startswith("data.tar"):
                 continue
-            with _archive(name, stream, size, path) as tar:
+            with foreign.reading(path.name, "package"), _archive(name, stream, size, path) as tar:
                 for info in tar:
-                    info.name = info.name.removeprefix("./").rstrip("/")
+                    info.name = foreign.checked(info.name.removeprefix("./").rstrip("/"))
+                    if info.islnk():
+                        foreign.checked(info.linkname.removeprefix("./"))
                     if info.name not in ("", "."):
                         yield info, tar
             return
@@ -98,6 +104,26 @@ def content(info: tarfile.TarInfo, tar: tarfile.TarFile) -> IO[bytes]:
     return stream
 
 
+def copy(info: tarfile.TarInfo, tar: tarfile.TarFile, sink: int) -> None:
+    """Copy a regular file's bytes out of a data archive without compression.
+
+    Args:
+        info: the file.
+        tar: the archive.
+        sink: descriptor of the file to write to.
+
+    Raises:
+        DebError: the archive ends before the file does.
+    """
+    source = cast("IO[bytes]", tar.fileobj).fileno()
+    place, end = info.offset_data, info.offset_data + info.size
+    while place < end:
+        copied = os.sendfile(sink, source, place, end - place)
+        if not copied:
+            raise DebError(f"{info.name} is cut short")
+        place += copied
+
+
 _OPENERS: dict[str, Callable[[IO[bytes]], _Readable]] = {
     "data.tar": lambda stream: stream,
     "data.tar.gz": gzip.open,
@@ -118,7 +144,7 @@ def decompress(package: Path, to: Path) -> None:
 
     A package is read more than once in a build; xz is worth undoing only once, and in parallel.
     """
-    with package.open("rb") as stream, to.open("wb") as sink:
+    with foreign.reading(package.name, "package"), package.open("rb") as stream, to.open("wb") as sink:
         sink.write(_MAGIC)
         for name, size in _members(stream, package.name):
             member: IO[bytes] = io.BufferedReader(_Slice(stream, size), 1 << 18)

@@ -15,16 +15,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import stat
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import archive
+import confinement
 import deb
+import foreign
 import forks
 import inputs
 import leftovers
@@ -89,18 +92,10 @@ def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package]
     return plain, (package for package, _ in zip(plain, done, strict=True))
 
 
-def workspace(packages: Sequence[Package]) -> Path:
-    """Return the folder to work in: in memory when what is installed takes less than a quarter of that."""
-    need = 4 * _EXPANSION * sum(Path(package["path"]).stat().st_size for package in packages)
-    memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
-    sandboxed = inputs.scratch() == Path("/build")
-    roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > need
-    return memory if roomy else inputs.scratch()
-
-
 def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
     found: splitter.Owners = {}
+    folders: set[str] = set()
     for name in splitter.MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
@@ -108,7 +103,7 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
         for info, tar in deb.data(Path(package["path"])):
             _make_if_manual(info, root)
             if info.name not in splitter.MERGED and not deb.left_out(info.name):
-                _place(info, tar, root)
+                _place(info, tar, root, folders)
                 _note(info, found)
     for path, attributes in found.items():
         # dpkg leaves folders that exist as they are.
@@ -117,22 +112,28 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     return found
 
 
-def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path) -> None:
-    target = root / splitter.merged(info.name)
+def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set[str]) -> None:
+    """Make one file; ``folders`` are those that are known to be there."""
+    target = f"{root}/{splitter.merged(info.name)}"
+    folder = target if info.isdir() else os.path.dirname(target)  # noqa: PTH120 - thousands of files
+    if folder not in folders:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
+        folders.add(folder)
     if info.isdir():
-        target.mkdir(parents=True, exist_ok=True)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_symlink() or target.exists():
-        target.unlink()
+    with suppress(FileNotFoundError):
+        os.unlink(target)  # noqa: PTH108 - as above
     if info.issym():
-        target.symlink_to(info.linkname)
+        os.symlink(info.linkname, target)  # noqa: PTH211 - as above
     elif info.islnk():
-        target.hardlink_to(root / splitter.merged(info.linkname.removeprefix("./")))
+        os.link(f"{root}/{splitter.merged(info.linkname.removeprefix('./'))}", target)
     elif info.isreg():
-        with target.open("wb") as sink:
-            shutil.copyfileobj(deb.content(info, tar), sink, 1 << 18)
-        target.chmod(info.mode & 0o777)
+        sink = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            deb.copy(info, tar, sink)
+            os.fchmod(sink, info.mode & 0o777)
+        finally:
+            os.close(sink)
 
 
 def unpack_lower(fragments: Sequence[str], root: Path) -> splitter.Owners:
@@ -205,9 +206,7 @@ def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) 
 
 def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) -> None:
     with namespace.one_processor():
-        status = namespace.run(
-            root, list(command), _ENVIRONMENT, {"/dev": Path("/dev"), **binds}, owners=asked
-        )
+        status = namespace.run(root, list(command), _ENVIRONMENT, binds, owners=asked)
     if status:
         sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
 
@@ -221,8 +220,12 @@ def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootst
     dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
     if bootstrap:
         dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
-    with postponed.Compiler(root, folder, _INSIDE, _ENVIRONMENT) as compiler:
-        dpkg(root, asked, compiler.binds, "--configure", "--pending")
+    # On top of a system there may be packages that use the certificates when they are configured.
+    kinds = [postponed.Compiler, *([postponed.Certificates] if bootstrap else [])]
+    with ExitStack() as stack:
+        begun = [stack.enter_context(kind(root, folder, _INSIDE, _ENVIRONMENT)) for kind in kinds]
+        shown = dict(chain.from_iterable(one.binds.items() for one in begun))
+        dpkg(root, asked, shown, "--configure", "--pending")
     dpkg(root, asked, binds, "--audit")
     if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
         sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
@@ -264,8 +267,9 @@ def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
 
 def main() -> None:
     """Build every output."""
+    confinement.shelter()
     spec = inputs.read()
-    base = workspace(spec["packages"])
+    base = inputs.workspace(_EXPANSION * sum(Path(one["path"]).stat().st_size for one in spec["packages"]))
     root = base / "root"
     root.mkdir()
     packages, ready = decompress(spec["packages"], base / "debs")
@@ -323,4 +327,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

@@ -6,11 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import unpack
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import unpack
 
 _INFO = re.compile(
     r"usr/local/lib/python[\d.]+/site-packages/(?P<hidden>\.wh\.)?(?P<stem>[^/]+-[^/-]+)\.dist-info(/METADATA)?"
@@ -26,6 +26,8 @@ def after(locked: Iterable[dict[str, str]], results: Iterable[Path]) -> list[dic
     """
     found = {_stem(one["name"], one["version"]): one for one in locked}
     for result in results:
+        import unpack  # noqa: PLC0415 - most images have no commands, and this runs at every edit
+
         view = unpack.View()
         for _, _, path in view.add(result):
             if (info := _INFO.fullmatch(path)) is None:
@@ -43,7 +45,7 @@ def _stem(name: str, version: str) -> str:
 
 
 def _read(view: unpack.View, folder: str) -> dict[str, str]:
-    import email.parser  # noqa: PLC0415 - most images have no commands, and this runs at every edit
+    import email.parser  # noqa: PLC0415 - as above
 
     metadata = email.parser.HeaderParser().parsestr(
         view.contents(f"{folder}METADATA").decode(errors="replace")

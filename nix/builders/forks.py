@@ -8,6 +8,8 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING
 
+import foreign
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -20,7 +22,7 @@ def start(action: Callable[[], int]) -> int:
         status = 1
         try:
             status = action()
-        except OSError as error:
+        except (OSError, foreign.ForeignFileError) as error:
             sys.stderr.write(f"cog-nix: {error}\n")
         except BaseException:  # noqa: BLE001 - nobody above would show it
             traceback.print_exc()

@@ -25,7 +25,6 @@ import inputs
 import source
 import stream
 
-from cog_nix.config.environment import IMAGE
 from cog_nix.ignore import IMAGE_PROGRAM
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -57,7 +56,7 @@ def freeze(installed: list[dict[str, str]], python: str) -> str:
 
 def environment(described: dict[str, Any], extra: list[list[str]]) -> list[str]:
     """Return the image's Env (OCI image configuration), later settings of a name replacing earlier ones."""
-    values = dict(IMAGE)
+    values = dict(described["image"])
     if described["gpu"]:
         values["NVIDIA_VISIBLE_DEVICES"] = "all"
     values.update(dict(extra))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
+
+_SPARE = 4
 
 
 def read() -> Any:
@@ -21,3 +24,15 @@ def output(name: str = "out") -> Path:
 def scratch() -> Path:
     """Return the build's own temporary folder."""
     return Path(os.environ["NIX_BUILD_TOP"])
+
+
+def workspace(need: int) -> Path:
+    """Return the folder to work in: in memory when what is written there takes less than a quarter of that.
+
+    Args:
+        need: bytes.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the sandbox's own
+    sandboxed = scratch() == Path("/build")
+    roomy = sandboxed and memory.is_dir() and shutil.disk_usage(memory).free > _SPARE * need
+    return memory if roomy else scratch()

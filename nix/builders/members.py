@@ -1,15 +1,20 @@
 """Large members of a wheel, inflated straight to where their bytes belong.
 
-A wheel of CUDA's is a few files of hundreds of megabytes. Each is inflated, checked, hashed for RECORD and
-written in one pass, several at once, with ISA-L: twice as fast as zlib.
+A wheel of CUDA's is a few files of hundreds of megabytes. Each is inflated, checked and written in one pass,
+several at once, with ISA-L: twice as fast as zlib. Its hash for RECORD is the one that the wheel's own RECORD
+has (binary distribution format): the lock vouches for the wheel, and with it for its RECORD, and pip keeps
+these lines as well. Where that has none, the file is hashed in the same pass.
 """
 
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import mmap
 import os
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -37,6 +42,8 @@ _CHUNK = 1 << 16
 _RAW_DEFLATE = -15
 _LOCAL_HEADER = 30
 _ENCRYPTED = 1
+_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
+_SHA256 = re.compile(r"sha256=[A-Za-z0-9_-]{43}")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -51,29 +58,37 @@ class Members:
         self._wheel = wheel
         with zipfile.ZipFile(wheel) as archive:
             members = archive.infolist()
+            self._recorded = _recorded(archive)
         times = Counter(info.filename for info in members)
         self._large = {
             info.filename: info for info in members if _is_large(info) and times[info.filename] == 1
         }
-        self._placed: dict[Path, zipfile.ZipInfo] = {}
+        self.others = sum(info.file_size for info in members if info.filename not in self._large)
+        """Bytes of all that is not large."""
+        self._placed: dict[str, zipfile.ZipInfo] = {}
+        self.unknown: dict[str, str] = {}
+        """What stands in for hashes that the wheel does not tell, by path."""
 
     def find(self, stream: BinaryIO) -> zipfile.ZipInfo | None:
         """Return the large member that a stream of ``zipfile`` reads; None for all else."""
         return self._large.get(getattr(stream, "name", ""))
 
-    def stand_in(self, path: Path, info: zipfile.ZipInfo) -> str:
-        """Give an empty file the size of a member; return what stands in for its hash until that is known."""
+    def stand_in(self, path: str, info: zipfile.ZipInfo) -> str:
+        """Give an empty file the size of a member; return its hash, or what stands in until that is known."""
         os.truncate(path, info.file_size)
         self._placed[path] = info
-        return _unknown(len(self._placed) - 1)
+        if known := self._recorded.get(info.filename):
+            return known
+        self.unknown[path] = _unknown(len(self.unknown))
+        return self.unknown[path]
 
     @property
-    def paths(self) -> frozenset[Path]:
+    def paths(self) -> frozenset[str]:
         """The files that stand in for members."""
         return frozenset(self._placed)
 
-    def inflate(self, target: Path, places: Mapping[Path, int]) -> dict[str, str]:
-        """Write all members; return the hash of each (as RECORD has it), by what stood in for it.
+    def inflate(self, target: Path, places: Mapping[str, int]) -> dict[str, str]:
+        """Write all members; return the hash of each unknown one (as RECORD has it), by what stood in for it.
 
         Args:
             target: file to write to.
@@ -85,15 +100,29 @@ class Members:
         with self._wheel.open("rb") as file, target.open("r+b") as sink:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-            def one(numbered: tuple[int, Path]) -> tuple[str, str]:
-                number, path = numbered
-                digest = _copy(view, self._placed[path], sink.fileno(), places[path])
-                return _unknown(number), base64.urlsafe_b64encode(digest).decode().rstrip("=")
+            def one(path: str) -> bytes:
+                digest = hashlib.sha256() if path in self.unknown else None
+                _copy(view, self._placed[path], sink.fileno(), places[path], digest)
+                return digest.digest() if digest else b""
 
             # The largest first: one that starts last would run on alone.
-            ordered = sorted(enumerate(self._placed), key=lambda each: -self._placed[each[1]].file_size)
+            ordered = sorted(self._placed, key=lambda path: -self._placed[path].file_size)
             with ThreadPoolExecutor(os.cpu_count() or 1) as crew:
-                return dict(crew.map(one, ordered))
+                digests = dict(zip(ordered, crew.map(one, ordered), strict=True))
+        return {mark: encoded(digests[path]) for path, mark in self.unknown.items()}
+
+
+def encoded(digest: bytes) -> str:
+    """Return a digest as RECORD has it."""
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _recorded(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the sha256 of each file as the wheel's RECORD has it."""
+    path = next((name for name in archive.namelist() if _RECORD.fullmatch(name)), None)
+    text = archive.read(path).decode("utf-8", "replace") if path else ""
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) > 1]
+    return {row[0]: row[1].removeprefix("sha256=") for row in rows if _SHA256.fullmatch(row[1])}
 
 
 def _is_large(info: zipfile.ZipInfo) -> bool:
@@ -107,19 +136,21 @@ def _unknown(number: int) -> str:
     return f"{number:043d}"
 
 
-def _copy(wheel: memoryview, info: zipfile.ZipInfo, sink: int, place: int) -> bytes:
-    """Write a member's content to a file; return its sha256."""
-    digest, crc, size = hashlib.sha256(), 0, 0
+def _copy(
+    wheel: memoryview, info: zipfile.ZipInfo, sink: int, place: int, digest: hashlib._Hash | None
+) -> None:
+    """Write a member's content to a file, and to ``digest`` where there is one."""
+    crc, size = 0, 0
     for chunk in _content(wheel, info):
         if size + len(chunk) > info.file_size:
             raise zipfile.BadZipFile(f"{info.filename} is larger than the wheel says")
         crc = _zlib.crc32(chunk, crc)
-        digest.update(chunk)
+        if digest:
+            digest.update(chunk)
         _write(sink, chunk, place + size)
         size += len(chunk)
     if size != info.file_size or crc != info.CRC:
         raise zipfile.BadZipFile(f"{info.filename} is damaged")
-    return digest.digest()
 
 
 def _content(wheel: memoryview, info: zipfile.ZipInfo) -> Iterator[memoryview | bytes]:

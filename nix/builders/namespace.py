@@ -1,11 +1,11 @@
 """Run a program as root of another file system, without being root: a user namespace and a seccomp filter.
 
-Inside Nix's sandbox there is one user. The namespace maps it to uid 0, so the program may mount, chroot and
-own its files; a seccomp filter answers "done" to what needs more users than there are (chown, setuid, mknod,
-setuid bits), and to waiting for disks. Nix forbids setuid bits itself with a filter that says EPERM; of two
-filters that answer an error the one installed last is heard (seccomp(2)), so ours decides. What owners and
-special bits were asked for can be written down (:mod:`supervise`): owners other than root, and special bits,
-then raise a signal instead.
+Inside Nix's sandbox there is one user. The namespace maps it to uid 0, so its file system can be mounted, and
+it owns all files; what it must not reach is closed off (:mod:`confinement`, :mod:`refused`). A seccomp filter
+answers "done" to what needs more users than there are (chown, setuid, mknod, setuid bits), and to waiting for
+disks. Nix forbids setuid bits itself with a filter that says EPERM; of two filters that answer an error the
+one installed last is heard (seccomp(2)), so ours decides. What owners and special bits were asked for can be
+written down (:mod:`supervise`): owners other than root, and special bits, then raise a signal instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import confinement
+import refused
+from confinement import MS_BIND, MS_PRIVATE, MS_REC, NamespaceError, check, mount
+from refused import ARGUMENTS, JUMP_EQUAL, JUMP_SET, LOAD, RET_ALLOW, RETURN, instruction
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,18 +32,13 @@ if TYPE_CHECKING:
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
-_NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x08000000 | 0x04000000
-"""CLONE_NEWUSER, NEWNS, NEWPID, NEWIPC, NEWUTS (linux/sched.h); os.unshare came with Python 3.12."""
+_OTHERS = 0x00020000 | 0x20000000 | 0x08000000 | 0x04000000
+"""CLONE_NEWNS, NEWPID, NEWIPC, NEWUTS (linux/sched.h)."""
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 4, 38, 22, 2
 
-# linux/audit.h, linux/seccomp.h and linux/bpf_common.h
-_AUDIT_ARCH_X86_64 = 0xC000003E
-_RET_ALLOW = 0x7FFF0000
+# linux/seccomp.h
 _RET_DONE = 0x00050000  # SECCOMP_RET_ERRNO with errno 0: the call is skipped and returns 0
 _RET_TRAP = 0x00030000  # SIGSYS; counts for more than another filter's error
-_LOAD, _JUMP_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
-_NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
 _SETUID_BITS = 0o6000
 _UNCHANGED = 0xFFFFFFFF
 
@@ -69,95 +69,65 @@ _SETXATTR = {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190}
 _CHMOD_MODE_ARGUMENT = {"chmod": (90, 1), "fchmod": (91, 1), "fchmodat": (268, 2), "fchmodat2": (452, 2)}
 
 
-class NamespaceError(Exception):
-    """The kernel does not let this build make a user namespace."""
-
-
 def _filter_program(*, record: bool = False) -> bytes:
-    """Assemble the classic BPF program (linux/filter.h: code, jump true, jump false, constant).
+    """Assemble the classic BPF program.
 
     Args:
         record: raise a signal where a call asks for what has to be written down.
     """
     asked = _RET_TRAP if record else _RET_DONE
-
-    def instruction(code: int, constant: int, true: int = 0, false: int = 0) -> bytes:
-        return struct.pack("=HBBI", code, true, false, constant)
-
-    program = [
-        instruction(_LOAD, _ARCH_OFFSET),
-        instruction(_JUMP_EQUAL, _AUDIT_ARCH_X86_64, true=1),
-        instruction(_RETURN, _RET_ALLOW),
-        instruction(_LOAD, _NUMBER_OFFSET),
-    ]
+    program = refused.beginning()
     for number in _SKIPPED.values():
-        program += [instruction(_JUMP_EQUAL, number, false=1), instruction(_RETURN, _RET_DONE)]
+        program += [instruction(JUMP_EQUAL, number, false=1), instruction(RETURN, _RET_DONE)]
     for number, argument in _CHOWN_USER_ARGUMENT.values():
         # Root, or -1 (no change), for user and group alike, is what files have anyway.
         program += [
-            instruction(_JUMP_EQUAL, number, false=8),
-            instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * argument),
-            instruction(_JUMP_EQUAL, 0, true=1),
-            instruction(_JUMP_EQUAL, _UNCHANGED, false=3),
-            instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * (argument + 1)),
-            instruction(_JUMP_EQUAL, 0, true=2),
-            instruction(_JUMP_EQUAL, _UNCHANGED, true=1),
-            instruction(_RETURN, asked),
-            instruction(_RETURN, _RET_DONE),
+            instruction(JUMP_EQUAL, number, false=8),
+            instruction(LOAD, ARGUMENTS + 8 * argument),
+            instruction(JUMP_EQUAL, 0, true=1),
+            instruction(JUMP_EQUAL, _UNCHANGED, false=3),
+            instruction(LOAD, ARGUMENTS + 8 * (argument + 1)),
+            instruction(JUMP_EQUAL, 0, true=2),
+            instruction(JUMP_EQUAL, _UNCHANGED, true=1),
+            instruction(RETURN, asked),
+            instruction(RETURN, _RET_DONE),
         ]
     for number, argument in _CHMOD_MODE_ARGUMENT.values():
         program += [
-            instruction(_JUMP_EQUAL, number, false=4),
-            instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * argument),
-            instruction(_JUMP_SET, _SETUID_BITS, false=1),
-            instruction(_RETURN, asked),
-            instruction(_RETURN, _RET_ALLOW),
+            instruction(JUMP_EQUAL, number, false=4),
+            instruction(LOAD, ARGUMENTS + 8 * argument),
+            instruction(JUMP_SET, _SETUID_BITS, false=1),
+            instruction(RETURN, asked),
+            instruction(RETURN, RET_ALLOW),
         ]
     if record:
         for number in _SETXATTR.values():
-            program += [instruction(_JUMP_EQUAL, number, false=1), instruction(_RETURN, asked)]
-    program.append(instruction(_RETURN, _RET_ALLOW))
+            program += [instruction(JUMP_EQUAL, number, false=1), instruction(RETURN, asked)]
+    program.append(instruction(RETURN, RET_ALLOW))
     return b"".join(program)
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        code = ctypes.get_errno()
-        raise NamespaceError(f"{what}: {os.strerror(code)}")
 
 
 def _install_filter(*, record: bool) -> None:
     program = _filter_program(record=record)
     buffer = ctypes.create_string_buffer(program, len(program))
     descriptor = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, descriptor, 0, 0), "prctl(PR_SET_SECCOMP)")
-
-
-def _mount(source: str, target: Path, kind: str | None, flags: int, data: str | None = None) -> None:
-    encoded = kind.encode() if kind else None
-    options = data.encode() if data else None
-    _check(
-        _libc.mount(source.encode(), str(target).encode(), encoded, ctypes.c_ulong(flags), options),
-        f"mount {source} on {target}",
-    )
+    check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+    check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, descriptor, 0, 0), "prctl(PR_SET_SECCOMP)")
 
 
 def _enter(root: Path, binds: dict[str, Path], lower: Path | None) -> Path:
     """Move this process into new namespaces (user_namespaces(7)); return what becomes its file system."""
-    uid, gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(_NAMESPACES), "user namespaces are not available to this build")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-    _mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
+    confinement.enter(_OTHERS, 0)
+    mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
     if lower:
         root = _overlay(lower, root)
+    if (root / "dev").is_dir():
+        confinement.devices(root / "dev")
     for inside, outside in binds.items():
         target = root / inside.lstrip("/")
         if not target.exists():
             target.mkdir(parents=True)
-        _mount(str(outside), target, None, MS_BIND | MS_REC)
+        mount(str(outside), target, None, MS_BIND | MS_REC)
     return root
 
 
@@ -167,7 +137,7 @@ def _overlay(lower: Path, upper: Path) -> Path:
     for folder in (work, seen):
         folder.mkdir(exist_ok=True)
     try:
-        _mount("overlay", seen, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
+        mount("overlay", seen, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
     except NamespaceError:
         # Linux before 5.11, or a build folder that is an overlay itself: copy what is not in upper yet.
         _complete(lower, upper)
@@ -190,7 +160,7 @@ def _complete(lower: Path, upper: Path) -> None:
 def _become(
     root: Path, command: list[str], environment: dict[str, str], hold: tuple[int, int] | None
 ) -> NoReturn:
-    """Be the first process of the new pid namespace: mount /proc, change root, filter, execute.
+    """Be the first process of the new pid namespace: enter the file system, filter, execute.
 
     Args:
         root: the file system's folder.
@@ -198,10 +168,7 @@ def _become(
         environment: the whole of it.
         hold: a pipe to wait at until this process is traced; None: nobody traces it.
     """
-    (root / "proc").mkdir(exist_ok=True)
-    _mount("proc", root / "proc", "proc", 0)
-    os.chroot(root)
-    os.chdir("/")
+    confinement.enclose(root)
     os.umask(0o022)
     if hold:
         os.close(hold[1])
@@ -222,7 +189,7 @@ def run(
     """Run a command as root of ``root``; wait for it.
 
     Args:
-        root: the file system's folder, writable.
+        root: the file system's folder, writable. Where it has ``dev``, that gets the usual devices.
         command: absolute path inside ``root``, and arguments.
         environment: the whole environment.
         binds: folders of this side to show inside, by path inside; files as well where one is there already.
@@ -280,7 +247,7 @@ def _supervised(
     # Before the new /proc may cover it.
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     # A process whose credentials changed may not be traced, nor what it forks, until it says so (prctl(2)).
-    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
+    check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     wait, go = os.pipe()
     inner = os.fork()
     if inner == 0:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deb
+import foreign
 
 if TYPE_CHECKING:
     import tarfile
@@ -38,19 +39,20 @@ def make(debs: list[Path], programs: Collection[str], out: Path) -> None:
 
 
 def _unpack(package: Path, programs: Collection[str], out: Path) -> None:
-    for info, tar in deb.data(package):
-        name = info.name if info.name.startswith("usr/") else f"usr/{info.name}"
-        library = name.removeprefix(_LIBRARIES)
-        if library != name and "/" not in library and ".so" in library:
-            _extract(info, tar, out / "lib" / library)
-        elif name in programs:
-            _extract(info, tar, out / "programs" / Path(name).name)
+    with foreign.reading(package.name, "package"):
+        for info, tar in deb.data(package):
+            name = info.name if info.name.startswith("usr/") else f"usr/{info.name}"
+            library = name.removeprefix(_LIBRARIES)
+            if library != name and "/" not in library and ".so" in library:
+                _extract(info, tar, out / "lib" / library)
+            elif name in programs:
+                _extract(info, tar, out / "programs" / Path(name).name)
 
 
 def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, target: Path) -> None:
     if info.issym():
         target.symlink_to(Path(info.linkname).name)  # they stay in one folder
-    elif info.isreg():
+    elif info.isreg() and not target.is_symlink():
         target.write_bytes(deb.content(info, tar).read())
         target.chmod(0o755 if info.mode & 0o100 else 0o644)
 
@@ -62,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deb
+import foreign
 
 if TYPE_CHECKING:
     import tarfile
@@ -38,13 +39,15 @@ def unpack(packages: Iterable[Path], tree: Path) -> None:
     whatever the packages say, and links that point to absolute paths are made relative to the tree.
     """
     tree.mkdir(parents=True)
+    tree = tree.resolve()
     (tree / "usr/lib64").mkdir(parents=True)
     for name in ("lib", "lib64", "bin"):
         (tree / name).symlink_to(f"usr/{name}")
 
     def extract(package: Path) -> None:
-        for info, tar in deb.data(package):
-            _extract(info, tar, tree)
+        with foreign.reading(package.name, "package"):
+            for info, tar in deb.data(package):
+                _extract(info, tar, tree)
 
     # No two packages bring the same file, and undoing xz is what takes the time: the largest one first.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -56,14 +59,21 @@ def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
     if not _wanted(name):
         return
     target = tree / name
+    # This also runs where nothing confines it, when the seed is made: nothing is written through a link out.
+    if not target.parent.resolve().is_relative_to(tree):
+        raise ValueError(f"{info.name!r} leads out of it")
     target.parent.mkdir(parents=True, exist_ok=True)
     if info.issym():
         link = info.linkname
         if link.startswith("/"):
             link = os.path.relpath(tree / link.lstrip("/"), target.parent)
+        if not (target.parent / link).resolve().is_relative_to(tree):
+            raise ValueError(f"the link {info.name!r} leads out of it")
         if not target.is_symlink():
             target.symlink_to(link)
     elif info.isreg():
+        if target.is_symlink():
+            raise ValueError(f"{info.name!r} is in there twice")
         target.write_bytes(deb.content(info, tar).read())
         target.chmod(0o755 if info.mode & 0o100 else 0o644)
 

@@ -31,10 +31,13 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import compiling
+import confinement
+import foreign
 import inputs
 import namespace
 import unpack
 import wheel
+from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 if TYPE_CHECKING:
@@ -77,11 +80,12 @@ def unpack_source(source: Path, target: Path) -> None:
     """Unpack a source archive; a single folder at its top becomes ``target`` itself (PEP 625)."""
     unpacked = target.with_name(f"{target.name}.new")
     unpacked.mkdir(parents=True)
-    if zipfile.is_zipfile(source):
-        _unpack_zip(source, unpacked)
-    else:
-        with tarfile.open(source) as tar:
-            tar.extractall(unpacked, filter=_plain)  # noqa: S202 - filtered
+    with foreign.reading(target.name, "source archive"):
+        if zipfile.is_zipfile(source):
+            _unpack_zip(source, unpacked)
+        else:
+            with tarfile.open(source) as tar:
+                tar.extractall(unpacked, filter=_plain)  # noqa: S202 - filtered
     tops = list(unpacked.iterdir())
     only = tops[0] if len(tops) == 1 and tops[0].is_dir() else unpacked
     only.rename(target)
@@ -123,7 +127,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
             *backend(root, folder),
         ],
         {**environment(spec["name"], spec["version"]), **compiling.variables(spec)},
-        {"/dev": Path("/dev")},
+        {},
         lower=Path(spec["root"]),
     )
     if status:
@@ -134,8 +138,9 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
 def backend(root: Path, folder: PurePosixPath) -> list[str]:
     """Return ``build-backend`` and ``backend-path`` (PEP 517); setuptools' for a project that names none."""
     path = root / folder.relative_to("/") / "pyproject.toml"
-    known = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    system = known.get("build-system", {})
+    with foreign.reading("pyproject.toml"):
+        known = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        system = dict(known.get("build-system", {}))
     return [system.get("build-backend") or _LEGACY, *system.get("backend-path", ())]
 
 
@@ -158,7 +163,7 @@ def check(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return name, version, and the normalised names that a wheel requires whatever the environment is."""
-    with WheelFile.open(path) as opened:
+    with foreign.reading(path.name, "wheel", InstallerError), WheelFile.open(path) as opened:
         known = email.parser.HeaderParser().parsestr(opened.read_dist_info("METADATA"))
     stated = [line for line in known.get_all("Requires-Dist") or [] if ";" not in line]
     return {
@@ -180,7 +185,11 @@ def _normal(name: str) -> str:
 
 def write_anew(built: Path, target: Path) -> None:
     """Copy a wheel, members sorted and dated alike; uncompressed, since it is only read here."""
-    with zipfile.ZipFile(built) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+    with (
+        foreign.reading(built.name, "wheel"),
+        zipfile.ZipFile(built) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new,
+    ):
         for info in sorted(old.infolist(), key=lambda info: info.filename):
             if info.is_dir():
                 continue
@@ -193,6 +202,7 @@ def write_anew(built: Path, target: Path) -> None:
 
 def main() -> None:
     """Build the output."""
+    confinement.shelter()
     spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
@@ -216,4 +226,4 @@ def _only(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

@@ -15,6 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import foreign
 import python_tree
 
 
@@ -22,7 +23,7 @@ def make(python: str, debs: list[Path], wheels: list[Path], out: Path) -> None:
     """Write the seed's tree to ``out``, which must not exist."""
     python_tree.unpack(debs, out)
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
+        with foreign.reading(wheel.name, "wheel"), zipfile.ZipFile(wheel) as archive:
             archive.extractall(out / "site")
     for path in out.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

@@ -2,10 +2,12 @@
 
 Spec::
 
-    {"project": store path, "config": "cog.yaml", "version": "0.23.1", "openapi": ""}
+    {"project": store path, "config": "cog.yaml", "configuration": what :mod:`configuration` made of it,
+     "version": "0.23.1", "openapi": ""}
 
 ``version`` is the SDK's, which the OpenAPI document carries. Besides the fragment, the output has
-``openapi_schema.json`` and ``config.json``. Part of :mod:`image`, so that an edit costs one derivation.
+``openapi_schema.json`` and ``config.json``. Part of :mod:`image`, so that an edit costs one derivation; every
+edit waits for what it imports.
 """
 
 from __future__ import annotations
@@ -17,77 +19,79 @@ from typing import TYPE_CHECKING
 
 import archive
 
-from cog_nix import config as cog_config
 from cog_nix import signature
-from cog_nix.config import environment, weights_lock
-from cog_nix.config.model import Config, Project
 from cog_nix.errors import CogNixError
 from cog_nix.ignore import Ignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from configuration import Configuration
 
 _SCHEMA = "src/.cog/openapi_schema.json"
 _WEIGHTS = "src/.cog/weights.json"
 
 
-def entries(project: Project, config: Config, openapi: str) -> Iterator[archive.Entry]:
-    """Yield what lands in the image."""
+def entries(root: Path, name: str, config: Configuration, openapi: str) -> Iterator[archive.Entry]:
+    """Yield what lands in the image.
+
+    Args:
+        root: the project.
+        name: the configuration's file in it.
+        config: what that says.
+        openapi: the document.
+    """
     yield from archive.folders("src/.cog")
-    for relative in Ignore.load(project.root).walk():
-        path = project.root / relative
-        name = f"src/{relative}"
+    for relative in Ignore.load(root).walk():
+        path = root / relative
+        place = f"src/{relative}"
         if path.is_dir() and not path.is_symlink():
-            yield from (entry for entry in archive.folders(name) if entry.path == name)
+            yield from (entry for entry in archive.folders(place) if entry.path == place)
         elif path.is_symlink() or path.is_file():
-            yield archive.normalised(path, name)
-    yield archive.Entry("src/cog.yaml", 0o644, source=project.config_path)
+            yield archive.normalised(path, place)
+    yield archive.Entry("src/cog.yaml", 0o644, source=root / name)
     if openapi:
         yield archive.Entry(_SCHEMA, 0o644, data=openapi.encode())
-    if config.weights:
-        manifest = weights_lock.manifest(weights_lock.read(project.root))
-        yield archive.Entry(_WEIGHTS, 0o644, data=manifest.encode())
-    if config.tracing_setup:
+    if config["weights"]:
+        yield archive.Entry(_WEIGHTS, 0o644, data=config["weights"].encode())
+    if config["telemetry"]:
+        setup, place = config["telemetry"]
         yield from archive.folders(".cog")
-        name = environment.TRACING_SETUP.removeprefix("/")
-        yield archive.Entry(name, 0o644, source=(project.root / config.tracing_setup).resolve())
+        yield archive.Entry(place, 0o644, source=(root / setup).resolve())
 
 
-def decorated_concurrency(config: Config, root: Path, openapi: str) -> int | None:
+def decorated_concurrency(config: Configuration, root: Path, openapi: str) -> int | None:
     """Return what ``@cog.concurrent`` says.
 
     With a document handed in, source that cannot be read is no error (as upstream has it).
     """
     try:
-        return signature.concurrency(root, config.predict, config.train)[0]
+        return signature.concurrency(root, config["predict"], config["train"])[0]
     except CogNixError:
         if openapi:
             return None
         raise
 
 
+def with_concurrency(label: str, maximum: int) -> str:
+    """Return the configuration's label with what the source says."""
+    from cog_nix.config.label import with_concurrency as added  # noqa: PLC0415 - few models say anything
+
+    return added(label, maximum)
+
+
 def build(spec: dict[str, str], out: Path) -> None:
     """Write the fragment and what was read to ``out``."""
     root = Path(spec["project"])
-    project = Project(root=root, config_path=root / spec["config"])
+    config: Configuration = json.loads(Path(spec["configuration"]).read_text())
+    entry = (config["predict"], config["train"])
     try:
-        text = project.config_path.read_bytes().decode()
-        config = cog_config.complete(cog_config.parse(text, spec["config"]), root)
-        openapi = spec["openapi"] or signature.document(root, config.predict, config.train, spec["version"])
-        maximum = config.concurrency_max or decorated_concurrency(config, root, spec["openapi"])
+        openapi = spec["openapi"] or signature.document(root, *entry, spec["version"])
+        maximum = config["concurrency_max"] or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
         sys.exit(f"cog-nix: {error}")
-    archive.write_fragment(out, entries(project, config, openapi), "source")
+    archive.write_fragment(out, entries(root, spec["config"], config, openapi), "source")
     (out / "openapi_schema.json").write_text(openapi)
-    described = {
-        "label": cog_config.with_concurrency(config.label, maximum) if maximum else config.label,
-        "predict": config.predict,
-        "train": config.train,
-        "concurrency_max": maximum,
-        "environment": config.environment,
-        "tracing": environment.tracing(config),
-        "gpu": config.build.gpu,
-        "version": spec["version"],
-    }
+    label = with_concurrency(config["label"], maximum) if maximum else config["label"]
+    described = {**config, "label": label, "concurrency_max": maximum, "version": spec["version"]}
     (out / "config.json").write_text(json.dumps(described, sort_keys=True))

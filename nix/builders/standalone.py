@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import archive
+import foreign
 import inputs
 import python_tree
 import relocate
@@ -69,7 +70,7 @@ def unpack(path: Path, target: Path) -> None:
         link = _inside(info.linkname) or info.linkname if info.islnk() else info.linkname
         return tarfile.data_filter(info.replace(name=name or ".", linkname=link, deep=False), folder)
 
-    with tarfile.open(path) as tar:
+    with foreign.reading(path.name, "archive"), tarfile.open(path) as tar:
         tar.extractall(target, filter=member)  # noqa: S202 - the filter refuses what leads outside
 
 
@@ -154,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

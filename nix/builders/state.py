@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 import tarfile
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -51,15 +50,15 @@ def divide(
     alternatives = _alternatives(entries, gone)
     for entry in entries:
         if entry.path in (STATUS, CACHE):
-            beside.append(replace(entry, source=None, data=(root / entry.path).read_bytes()))
+            beside.append(entry._replace(source=None, data=(root / entry.path).read_bytes()))
         elif _merged(entry.target) in gone or _belongs(entry, apart, prefixes, alternatives):
             beside.append(entry)
         else:
             without.append(entry)
     status = next(entry for entry in beside if entry.path == STATUS)
-    without.append(replace(status, data=status_without(status.data, apart)))
+    without.append(status._replace(data=status_without(status.data, apart)))
     cache = next(entry for entry in beside if entry.path == CACHE)
-    without.append(replace(cache, data=_cache_without(root, gone)))
+    without.append(cache._replace(data=_cache_without(root, gone)))
     return without, beside
 
 

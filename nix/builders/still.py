@@ -14,6 +14,7 @@ import archive
 if TYPE_CHECKING:
     from pathlib import Path
 
+_JAVA_HEADER = 12
 _JAVA_MAGIC = 0xFEEDFEED
 _JAVA_SALT = b"Mighty Aphrodite"
 _JAVA_PASSWORD = "changeit"  # noqa: S105 - every Java's default, for certificates that are public
@@ -43,19 +44,31 @@ def java_keystore(data: bytes) -> bytes:
     The format ends with SHA-1 over password, salt and all before it (OpenJDK, JavaKeyStore.java).
     """
     body, digest = data[:-_DIGEST], data[-_DIGEST:]
-    if _java_digest(body) != digest or struct.unpack_from(">II", data) != (_JAVA_MAGIC, 2):
+    if (
+        len(body) < _JAVA_HEADER
+        or _java_digest(body) != digest
+        or struct.unpack_from(">II", data) != (_JAVA_MAGIC, 2)
+    ):
         return data
+    try:
+        new = _with_one_date(body)
+    except (struct.error, ValueError):  # other entries than certificates, or it ends in the middle of one
+        return data
+    return new + _java_digest(new)
+
+
+def _with_one_date(body: bytes) -> bytes:
     new = bytearray(body)
     (count,) = struct.unpack_from(">I", body, 8)
     position = 12
     for _ in range(count):
         (tag,) = struct.unpack_from(">I", body, position)
         if tag != _JAVA_TRUSTED:
-            return data
+            raise ValueError(tag)
         position = _after(body, position + 4, ">H")
         struct.pack_into(">Q", new, position, archive.MTIME * 1000)
         position = _after(body, _after(body, position + 8, ">H"), ">I")
-    return bytes(new) + _java_digest(bytes(new))
+    return bytes(new)
 
 
 def _after(data: bytes, position: int, kind: str) -> int:

@@ -10,8 +10,6 @@ The image that Nix builds is a small executable that runs this module with the i
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import io
 import json
 import os
@@ -108,6 +106,8 @@ def open_layer(layer: Layer, store: Path) -> io.BufferedReader:
 
 def image_id(image: Image) -> str:
     """Return ``sha256:…`` of the configuration, which is what Docker calls the image's id."""
+    import hashlib  # noqa: PLC0415 - who makes an image imports this module as well, at every edit
+
     return f"sha256:{hashlib.sha256(image['config'].encode()).hexdigest()}"
 
 
@@ -167,6 +167,8 @@ def inspect(image: Image) -> dict[str, object]:
 
 def main() -> int:
     """Read the command line."""
+    import argparse  # noqa: PLC0415 - as above
+
     parser = argparse.ArgumentParser(
         prog="result", description="Write this image as a Docker archive to stdout."
     )

@@ -90,7 +90,14 @@ def without_times(index: bytes) -> bytes | None:
     version, count = struct.unpack_from(">LL", index, 4)
     if version not in _SUPPORTED:
         return None
-    data = bytearray(index[:-20])
+    try:
+        data = _without_times(bytearray(index[:-20]), count)
+    except (struct.error, ValueError):  # it ends in the middle of an entry
+        return None
+    return data + hashlib.sha1(data).digest()  # noqa: S324 - Git's own checksum
+
+
+def _without_times(data: bytearray, count: int) -> bytes:
     position = 12
     for _ in range(count):
         data[position : position + _STAT_BYTES] = bytes(_STAT_BYTES)
@@ -99,7 +106,7 @@ def without_times(index: bytes) -> bytes | None:
         name = position + _ENTRY_FIXED + (2 if flags & _EXTENDED else 0)
         end = data.index(0, name)
         position += (end - position) // 8 * 8 + 8
-    return bytes(data) + hashlib.sha1(data).digest()  # noqa: S324 - Git's own checksum
+    return bytes(data)
 
 
 def bytecode(root: Path, tree: Path, minor: str, changed: Sequence[str]) -> list[str]:

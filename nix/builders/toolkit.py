@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import deb
+import foreign
 import inputs
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def from_deb(path: Path, scratch: Path) -> Iterator[tuple[str, archive.Entry]]:
             continue
         file = scratch / target
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(deb.content(info, tar).read())
+        with foreign.reading(path.name, "package"):
+            file.write_bytes(deb.content(info, tar).read())
         yield target, archive.Entry(f"{HOME}/{target}", info.mode & 0o755, source=file)
 
 
@@ -136,9 +138,9 @@ def place(name: str) -> str | None:
 
 def from_wheel(path: Path, scratch: Path) -> Iterator[tuple[str, archive.Entry]]:
     """Yield the files of a distribution of NVIDIA's, unpacked into ``scratch``."""
-    with zipfile.ZipFile(path) as opened:
+    with foreign.reading(path.name, "wheel"), zipfile.ZipFile(path) as opened:
         for info in opened.infolist():
-            target = _in_toolkit(info.filename)
+            target = _in_toolkit(foreign.checked(info.filename))
             if info.is_dir() or target is None:
                 continue
             file = scratch / path.name / target
@@ -164,7 +166,7 @@ def links(path: Path, site: str) -> Iterator[tuple[str, archive.Entry]]:
         path: the wheel.
         site: where distributions are installed, with a leading slash.
     """
-    with zipfile.ZipFile(path) as opened:
+    with foreign.reading(path.name, "wheel"), zipfile.ZipFile(path) as opened:
         for info in opened.infolist():
             target = None if info.is_dir() else _in_toolkit(info.filename)
             if target and target.startswith(("include/", "lib64/")):
@@ -280,4 +282,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import foreign
 import inputs
 import python_tree
 
@@ -19,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

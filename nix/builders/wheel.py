@@ -15,20 +15,25 @@ inflated straight into the fragment (:mod:`members`). Besides the fragment the o
 from __future__ import annotations
 
 import email.parser
+import hashlib
 import io
 import json
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import archive
+import foreign
 import inputs
 import members
 import python_tree
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
 from installer.records import Hash, RecordEntry
 from installer.sources import WheelFile
+from installer.utils import make_file_executable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,17 +42,24 @@ if TYPE_CHECKING:
     from installer.utils import Scheme
 
 _PREFIX = "/usr/local"
+_EXPANSION = 3
+"""How much more modules are with their bytecode, at most."""
 
 
 class _Environment(SchemeDictionaryDestination):
     """Makes every script executable, as pip does: a wheel made without permission bits does not say so.
 
-    Large members are not read: empty files of their size stand in for them, and RECORD is written again when
-    their hashes are known.
+    Large members are not read: empty files of their size stand in for them. RECORD is written again where it
+    has to wait for the hash of one.
     """
 
     large: members.Members | None = None
     _record: tuple[Scheme, str, list[tuple[Scheme, RecordEntry]]] | None = None
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        """Those that were made."""
+        return set()
 
     def write_file(
         self,
@@ -60,9 +72,29 @@ class _Environment(SchemeDictionaryDestination):
         info = self.large.find(stream) if self.large and scheme != "scripts" else None
         if self.large is None or info is None:
             return super().write_file(scheme, path, stream, is_executable or scheme == "scripts")
-        empty = super().write_file(scheme, path, io.BytesIO(), is_executable)
+        empty = self.write_to_fs(scheme, os.fspath(path), io.BytesIO(), is_executable)
         hash_ = self.large.stand_in(self._place(scheme, os.fspath(path)), info)
         return RecordEntry(empty.path, Hash(self.hash_algorithm, hash_), info.file_size)
+
+    def write_to_fs(
+        self,
+        scheme: Scheme,
+        path: str,
+        stream: BinaryIO,
+        is_executable: bool,  # noqa: FBT001 - as the base class has it
+    ) -> RecordEntry:
+        """Write one file; the base class takes four times as long to find out where to."""
+        target = self._place(scheme, path)
+        if (folder := os.path.dirname(target)) not in self._folders:  # noqa: PTH120 - a tenth of the time
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
+            self._folders.add(folder)
+        data = stream.read()
+        with open(target, "wb" if self.overwrite_existing else "xb", buffering=0) as file:  # noqa: PTH123
+            file.write(data)
+        if is_executable:
+            make_file_executable(Path(target))
+        digest = hashlib.new(self.hash_algorithm, data).digest()
+        return RecordEntry(path, Hash(self.hash_algorithm, members.encoded(digest)), len(data))
 
     def finalize_installation(
         self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
@@ -72,32 +104,43 @@ class _Environment(SchemeDictionaryDestination):
         super().finalize_installation(*self._record)
 
     @property
-    def paths(self) -> frozenset[Path]:
-        """What is written late (:class:`archive.Late`): the large members, and RECORD with their hashes."""
-        large = self.large.paths if self.large else frozenset()
-        return large | {self._record_path} if large else large
+    def paths(self) -> frozenset[str]:
+        """The large members, and RECORD where it waits for one's hash (:class:`archive.Late`)."""
+        if self.large is None:
+            return frozenset()
+        return self.large.paths | ({self._record_path} if self.large.unknown else set())
 
-    def write(self, tar: Path, places: Mapping[Path, int]) -> None:
+    def write(self, tar: Path, places: Mapping[str, int]) -> None:
         """Write all of that."""
         if not places or self.large is None or self._record is None:
             return
         hashes = self.large.inflate(tar, places)
+        if not hashes:
+            return
         scheme, path, records = self._record
         self.overwrite_existing = True
         known = [(scheme, _with_hash(entry, hashes)) for scheme, entry in records]
         super().finalize_installation(scheme, path, known)
         with tar.open("r+b") as sink:
             sink.seek(places[self._record_path])
-            sink.write(self._record_path.read_bytes())
+            sink.write(Path(self._record_path).read_bytes())
 
     @property
-    def _record_path(self) -> Path:
+    def _record_path(self) -> str:
         assert self._record is not None  # noqa: S101 - for the type checker: it is installed
         return self._place(*self._record[:2])
 
-    def _place(self, scheme: Scheme, path: str) -> Path:
-        absolute = os.path.abspath(f"{self.scheme_dict[scheme]}/{path}")  # noqa: PTH100 - ".." is resolved
-        return Path(f"{self.destdir}{absolute}")
+    def _place(self, scheme: Scheme, path: str) -> str:
+        """Return where a file goes on this side.
+
+        Raises:
+            ValueError: that is not below the scheme's folder.
+        """
+        folder = os.path.abspath(self.scheme_dict[scheme])  # noqa: PTH100 - as below
+        absolute = os.path.abspath(f"{folder}/{path}")  # noqa: PTH100 - ".." is resolved
+        if not absolute.startswith(f"{folder}/"):
+            raise ValueError(f"Attempting to write {path} outside of the target directory")
+        return f"{self.destdir}{absolute}"
 
 
 def _with_hash(entry: RecordEntry, hashes: Mapping[str, str]) -> RecordEntry:
@@ -127,7 +170,7 @@ def unpack(
     """
     headers = headers or f"include/site/python{python}"
     site = f"{_PREFIX}/lib/python{python}/site-packages"
-    with WheelFile.open(wheel) as source:
+    with foreign.reading(wheel.name, "wheel", InstallerError), WheelFile.open(wheel) as source:
         destination = _Environment(
             {
                 "purelib": site,
@@ -144,7 +187,9 @@ def unpack(
         direct = {"direct_url.json": direct_url(origin)} if origin else {}
         install(source, destination, {"INSTALLER": b"cog-nix\n", **direct})
         metadata = email.parser.HeaderParser().parsestr(source.read_dist_info("METADATA"))
-    found = {"name": metadata["Name"], "version": metadata["Version"]}
+    found = {name.lower(): metadata[name] for name in ("Name", "Version")}
+    if not all(found.values()):
+        raise foreign.ForeignFileError(f"{wheel.name}: its METADATA has no Name or no Version")
     return ({**found, "origin": origin} if origin else found), destination
 
 
@@ -171,22 +216,26 @@ def main() -> None:
     built = next(given.glob("*.whl")) if given.is_dir() else given
     wheel = inputs.scratch() / (built.name if given.is_dir() else spec["filename"])
     wheel.symlink_to(built)
-    root = inputs.scratch() / "root"
+    large = members.Members(wheel)
+    root = inputs.workspace(_EXPANSION * large.others) / "root"
     root.mkdir()
+    with foreign.reading(wheel.name, "wheel"):
+        large = members.Members(wheel)
     distribution, late = unpack(
         wheel,
         spec["python"],
         root,
         headers=spec["headers"],
         origin=spec.get("origin", ""),
-        large=members.Members(wheel),
+        large=large,
     )
     # pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image.
     files = [os.path.relpath(path, root) for path in root.rglob("*.py") if distribution["name"] != "pip"]
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
-    archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
+    with foreign.reading(wheel.name, "wheel", members.DAMAGED):  # its large members are inflated now
+        archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
     (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))
 
 
 if __name__ == "__main__":
-    main()
+    foreign.run(main)

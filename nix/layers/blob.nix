@@ -8,10 +8,14 @@
     => "/nix/store/…-blob-python"
 */
 { derive, ... }:
+let
+  compress = derive.many {
+    builder = "blob";
+    modules = [ "stream" ];
+  };
+in
 { name, path }:
-"${derive {
+"${compress {
   name = "blob-${name}";
-  builder = "blob";
-  modules = [ "stream" ];
   spec = { inherit path; };
 }}"

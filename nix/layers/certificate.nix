@@ -15,11 +15,14 @@ else
       modules = [
         "archive"
         "changes"
+        "confinement"
         "deb"
+        "foreign"
         "listing"
         "namespace"
         "ownership"
         "python_tree"
+        "refused"
         "tidy"
         "unpack"
       ];

@@ -22,13 +22,16 @@ let
       builder = "debs";
       modules = [
         "archive"
+        "confinement"
         "deb"
+        "foreign"
         "forks"
         "leftovers"
         "listing"
         "namespace"
         "ownership"
         "postponed"
+        "refused"
         "splitter"
         "state"
         "still"
@@ -63,7 +66,8 @@ let
     );
 
   debs = locked.base ++ locked.essential ++ locked.python;
-  base = install "debian" debs locked.essential [ ];
+  # Nix begins what is ready in the order of names, and everything waits for this one.
+  base = install "base-system" debs locked.essential [ ];
   baseFragments =
     fragments "base" base debs
     // (if locked.essential == [ ] then { } else { "state:essential" = "${base.essential}"; });

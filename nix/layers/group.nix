@@ -4,6 +4,12 @@
   Type: { derive, ... } -> { KEY = store path; } -> [ name [ KEY ] ] -> { name : string, path : store path | null }
 */
 { derive, ... }:
+let
+  tie = derive.many {
+    builder = "layer";
+    modules = [ "archive" ];
+  };
+in
 fragments: layer:
 let
   name = builtins.elemAt layer 0;
@@ -19,10 +25,8 @@ in
     if builtins.length members == 1 then
       builtins.head members
     else
-      "${derive {
+      "${tie {
         name = "layer-${name}";
-        builder = "layer";
-        modules = [ "archive" ];
         spec = {
           inherit name;
           fragments = members;

@@ -28,6 +28,7 @@ let
             "deb"
             "python_tree"
             "bytecode"
+            "foreign"
           ];
           spec.debs = map (deb: "${store.file deb.artifact}") needed;
         }}";
@@ -56,6 +57,7 @@ let
       "archive"
       "bytecode"
       "deb"
+      "foreign"
       "python_tree"
       "relocate"
     ];

@@ -24,6 +24,7 @@ else
       builder = "linker";
       modules = [
         "archive"
+        "foreign"
         "unpack"
       ];
       withCore = true;

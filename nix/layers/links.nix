@@ -13,6 +13,12 @@
   locked,
   interpreter,
 }:
+let
+  link = derive.many {
+    builder = "links";
+    modules = [ "archive" ];
+  };
+in
 builtins.listToAttrs (
   map (
     pair:
@@ -21,10 +27,8 @@ builtins.listToAttrs (
     in
     {
       name = "links:${name}";
-      value = "${derive {
+      value = "${link {
         name = store.name "${name}-links";
-        builder = "links";
-        modules = [ "archive" ];
         spec = {
           inherit name;
           python = interpreter.minor;

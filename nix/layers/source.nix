@@ -1,14 +1,16 @@
 /*
-  The project: what builders/source.py needs to put it under /src and to read configuration and OpenAPI document,
-  and a layer of its large files, where it has some.
+  The project: what builders/source.py needs to put it under /src and to read the OpenAPI document from it, and a
+  layer of its large files, where it has some.
 
-  Type: { derive, locked, project, config, included, weights, openapi, ... } -> { spec, weights }
+  Type: { derive, locked, project, config, configured, included, weights, openapi, ... } -> { spec, weights }
 */
 {
   derive,
   locked,
   project,
   config,
+  # The files that configuration is read from, as `included`; null: any may be one.
+  configured,
   included,
   weights,
   openapi,
@@ -33,6 +35,32 @@ let
         included ? ${relative path};
   };
   sdk = builtins.head (builtins.filter (wheel: wheel.name == "cog") locked.wheels);
+  configuration = derive {
+    name = "configuration";
+    builder = "configuration";
+    # Those of image.nix, compiled once for both.
+    modules = [
+      "archive"
+      "distributions"
+      "image"
+      "source"
+      "stream"
+      "unpack"
+    ];
+    withCore = true;
+    spec = {
+      project =
+        if configured == null then
+          "${taken}"
+        else
+          "${builtins.path {
+            path = project;
+            name = "configuration";
+            filter = path: _type: configured ? ${relative path};
+          }}";
+      inherit config;
+    };
+  };
   large = builtins.path {
     path = project;
     name = "weights";
@@ -42,6 +70,7 @@ in
 {
   spec = {
     project = "${taken}";
+    configuration = "${configuration}";
     inherit config openapi;
     inherit (sdk) version;
   };

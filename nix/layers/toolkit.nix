@@ -28,6 +28,7 @@ let
     modules = [
       "archive"
       "deb"
+      "foreign"
     ];
     spec = {
       debs = map (deb: "${store.file deb.artifact}") toolkit.debs;

@@ -40,10 +40,13 @@ let
         "backend"
         "bytecode"
         "compiling"
+        "confinement"
         "deb"
+        "foreign"
         "members"
         "namespace"
         "python_tree"
+        "refused"
         "unpack"
         "wheel"
       ];
@@ -62,18 +65,27 @@ let
       // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
+  install = derive.many {
+    builder = "wheel";
+    modules = [
+      "archive"
+      "bytecode"
+      "deb"
+      "foreign"
+      "members"
+      "python_tree"
+    ];
+  };
+
+  # Nix begins what is ready in the order of names. What takes longest must not be what is begun last.
+  large = 256 * 1024 * 1024;
+
   fragment = wheel: {
     name = "wheel:${wheel.name}";
-    value = "${derive {
-      name = store.name "${wheel.name}-${wheel.version}";
-      builder = "wheel";
-      modules = [
-        "archive"
-        "bytecode"
-        "deb"
-        "members"
-        "python_tree"
-      ];
+    value = "${install {
+      name = store.name "${
+        if wheel.artifact.size >= large then "big-" else ""
+      }${wheel.name}-${wheel.version}";
       spec = {
         wheel = wheelOf wheel;
         inherit (wheel.artifact) filename;

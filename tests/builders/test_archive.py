@@ -110,6 +110,36 @@ def test_every_member_reads_back_as_it_was_given(
     assert not members, "an entry that nobody gave"
 
 
+_PATHS = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=130)
+_ASCII = st.text(
+    st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=230
+)
+
+
+@given(
+    path=_PATHS | _ASCII,
+    target=st.just("") | _PATHS | _ASCII,
+    kind=st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE]),
+    mode=st.integers(0, 0o7777),
+    owner=st.tuples(st.integers(0, 1 << 31), st.integers(0, 1 << 22)),
+    data=st.binary(max_size=2000),
+)
+@settings(max_examples=300)
+def test_headers_are_those_of_tarfile(
+    *, path: str, target: str, kind: bytes, mode: int, owner: tuple[int, int], data: bytes
+) -> None:
+    linked = target if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+    held = data if kind == tarfile.REGTYPE else b""
+    entry = archive.Entry(path, mode, kind, data=held, target=linked, uid=owner[0], gid=owner[1])
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.mtime, info.linkname = kind, mode, archive.MTIME, linked
+    info.size, (info.uid, info.gid) = len(held), owner
+    expected = bytearray(info.tobuf(tarfile.PAX_FORMAT))
+    header, size = archive._header(entry)
+    assert size == len(held)
+    assert header == expected
+
+
 def test_the_time_is_one_that_zip_files_can_hold() -> None:
     assert time.gmtime(archive.MTIME)[:6] == (1980, 1, 1, 0, 0, 0)
 

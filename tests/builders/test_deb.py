@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tarfile
@@ -58,6 +59,28 @@ def test_a_decompressed_package_is_the_same_package(
     assert [info.get_info() for info, _ in deb.data(tmp_path / "plain.deb")] == [
         info.get_info() for info, _ in deb.data(package)
     ]
+
+
+def test_files_are_copied_out_of_a_decompressed_package(
+    make_deb: Callable[..., Path], tmp_path: Path
+) -> None:
+    deb.decompress(make_deb(*_members(), suffix=".xz"), tmp_path / "plain.deb")
+    for info, tar in deb.data(tmp_path / "plain.deb"):
+        if info.isreg():
+            with (tmp_path / "copy").open("wb") as sink:
+                deb.copy(info, tar, sink.fileno())
+            assert (tmp_path / "copy").read_bytes() == _FILES.get(info.name, _FILES.get(f"./{info.name}"))
+
+
+def test_a_package_that_ends_too_early_is_noticed(make_deb: Callable[..., Path], tmp_path: Path) -> None:
+    plain = tmp_path / "plain.deb"
+    deb.decompress(make_deb(*_members()), plain)
+    info, tar = next(pair for pair in deb.data(plain) if pair[0].isreg())
+    os.truncate(plain, info.offset_data + 1)
+    with plain.open("rb") as stream, (tmp_path / "copy").open("wb") as sink:
+        tar.fileobj = stream
+        with pytest.raises(deb.DebError, match=r"usr/bin/tool is cut short"):
+            deb.copy(info, tar, sink.fileno())
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="there is no dpkg-deb here")

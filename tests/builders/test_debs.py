@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
@@ -19,7 +20,7 @@ import state
 from ownership import Ownership, identify
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -56,6 +57,49 @@ def root(tmp_path: Path) -> Path:
     (folder / "usr/bin/again").hardlink_to(folder / "usr/bin/passwd")
     (folder / "usr/bin/sh").symlink_to("bash")
     return folder
+
+
+def _deb(path: Path, make_deb: Callable[..., Path], *members: tuple[str, bytes, int, str]) -> debs.Package:
+    """Write a package of ``(name, kind, mode, link target or text)``, without compression."""
+    written = []
+    for name, kind, mode, text in members:
+        info = tarfile.TarInfo(name)
+        info.type, info.mode = kind, mode
+        info.linkname = "" if kind == tarfile.REGTYPE else text
+        written.append((info, text.encode() if kind == tarfile.REGTYPE else b""))
+    deb.decompress(make_deb(*written), path)
+    return {"name": path.stem, "output": path.stem, "path": str(path), "core": True}
+
+
+def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_path: Path) -> None:
+    one = _deb(
+        tmp_path / "one.deb",
+        make_deb,
+        ("./bin/", tarfile.DIRTYPE, 0o755, ""),
+        ("./bin/tool", tarfile.REGTYPE, 0o4755, "first"),
+        ("./usr/share/secret/", tarfile.DIRTYPE, 0o500, ""),
+        ("./usr/share/secret/file", tarfile.REGTYPE, 0o600, "x"),
+        ("./usr/share/doc/one/README", tarfile.REGTYPE, 0o644, "left out"),
+        ("./bin/hard", tarfile.LNKTYPE, 0o755, "./bin/tool"),
+    )
+    two = _deb(
+        tmp_path / "two.deb",
+        make_deb,
+        ("./usr/bin/tool", tarfile.REGTYPE, 0o755, "second"),
+        ("./usr/bin/hard", tarfile.SYMTYPE, 0o777, "tool"),
+        ("./usr/bin/empty", tarfile.REGTYPE, 0o644, ""),
+    )
+    root = tmp_path / "system"
+    root.mkdir()
+    found = debs.unpack_by_hand([one, two], root)
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert files == {"usr/bin/tool", "usr/bin/hard", "usr/bin/empty", "usr/share/secret/file"}
+    assert (root / "bin").readlink() == Path("usr/bin")
+    assert (root / "usr/bin/tool").read_text() == "second", "a later one takes the place"
+    assert (root / "usr/bin/hard").readlink() == Path("tool")
+    modes = [(root / name).stat().st_mode & 0o7777 for name in ("usr/bin/tool", "usr/share/secret")]
+    assert modes == [0o755, 0o700]
+    assert found["usr/bin/tool"].mode == 0o4755, "the first that has it tells"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import archive
 import image
 import pytest
 
+from cog_nix.config.environment import IMAGE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,6 +21,7 @@ _DESCRIBED: dict[str, Any] = {
     "predict": "predict.py:Predictor",
     "train": None,
     "concurrency_max": None,
+    "image": list(IMAGE.items()),
     "environment": [],
     "tracing": [],
     "version": "0.23.1",

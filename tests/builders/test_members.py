@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import archive
+import foreign
 import members
 import pytest
 import wheel
@@ -93,6 +94,46 @@ def test_the_fragment_is_the_one_that_installing_file_by_file_makes(
     assert _same(quick, _fragment(built, tmp_path / "slow", None))
 
 
+def _change_record(built: Path, change: Callable[[str], str]) -> None:
+    """Write a wheel again with other lines in its RECORD."""
+    with zipfile.ZipFile(built) as old:
+        files = {info.filename: old.read(info) for info in old.infolist()}
+    with zipfile.ZipFile(built, "w") as new:
+        for name, data in files.items():
+            lines = data.decode().splitlines() if name.endswith("/RECORD") else []
+            new.writestr(name, "".join(f"{change(line)}\n" for line in lines) if lines else data)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_hash_that_the_wheel_does_not_tell_is_found_out(built: Path, tmp_path: Path) -> None:
+    def change(line: str) -> str:
+        path, hash_, size = line.split(",")
+        if path == "tiny/zeros-bin":
+            return f"{path},,"
+        return ",".join([path, hash_.replace("sha256", "md5") if path == "tiny/aaa.so" else hash_, size])
+
+    slow = _fragment(built, tmp_path / "slow", None)
+    _change_record(_pack(built, zipfile.ZIP_DEFLATED), change)
+    found = members.Members(built)
+    assert _same(_fragment(built, tmp_path / "quick", found), slow)
+    assert {path.rpartition("/")[2] for path in found.unknown} == {"aaa.so", "zeros-bin"}
+
+
+@pytest.mark.usefixtures("large")
+def test_the_hash_of_a_large_file_is_the_one_that_its_wheel_has(built: Path, tmp_path: Path) -> None:
+    other = "sha256=" + "A" * 43
+
+    def change(line: str) -> str:
+        path, _, size = line.split(",")
+        return f"{path},{other},{size}" if path == "tiny/aaa.so" else line
+
+    _change_record(built, change)
+    found = members.Members(built)
+    fragment = _fragment(built, tmp_path / "quick", found)
+    assert f"tiny/aaa.so,{other},".encode() in (fragment / "files.tar").read_bytes()
+    assert not found.unknown, "nothing was hashed"
+
+
 @pytest.mark.usefixtures("large")
 def test_a_seed_without_isal_will_do(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _pack(built, zipfile.ZIP_DEFLATED)
@@ -117,5 +158,5 @@ def test_a_damaged_member_is_noticed(built: Path, tmp_path: Path, method: int) -
 def test_two_members_of_one_name_are_refused_as_ever(built: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(built, "a") as packed, pytest.warns(UserWarning, match="Duplicate name"):
         packed.writestr("tiny/aaa.so", "x" * 1_000)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(foreign.ForeignFileError, match="already exists"):
         _fragment(built, tmp_path / "quick", members.Members(built))

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 import namespace
 import pytest
+import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ALLOW, _DONE, _TRAP = 0x7FFF0000, 0x00050000, 0x00030000
+_EPERM, _ENOSYS = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 _X86_64, _I386 = 0xC000003E, 0x40000003
 
 
@@ -104,13 +106,48 @@ def test_capabilities_are_asked_for_only_where_they_are_written_down(number: int
     assert _verdict(number, record=True) == _TRAP
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 59, 89, 257, 435, 451, 453, 1000])
+@pytest.mark.parametrize("number", [0, 1, 2, 59, 89, 161, 257, 303, 451, 453, 1000])
 def test_everything_else_is_allowed(number: int) -> None:
     assert _verdict(number) == _ALLOW
 
 
-def test_another_architecture_is_left_alone() -> None:
+def test_what_containers_do_without_is_refused_by_either_number() -> None:
+    for wide, narrow in refused.CALLS.values():
+        assert wide is None or _verdict(wide) == _EPERM
+        assert narrow is None or _verdict(narrow, arch=_I386) == _EPERM
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments", "verdict"),
+    [
+        (56, (0x11,), _ALLOW),  # clone, as fork(3) calls it
+        (56, (0x3D0F00,), _ALLOW),  # a thread
+        (56, (0x10000011,), _EPERM),
+        (56, (0x20000011,), _EPERM),
+        (272, (0x400,), _ALLOW),  # unshare, of handles
+        (272, (0x10000000,), _EPERM),
+        (272, (0x80,), _EPERM),
+        (435, (), _ENOSYS),
+        (41, (1, 1, 0), _ALLOW),
+        (41, (40, 1, 0), _EPERM),
+        (0x40000000 | 165, (), _ENOSYS),
+    ],
+)
+def test_namespaces_are_refused_and_processes_are_not(
+    number: int, arguments: tuple[int, ...], verdict: int
+) -> None:
+    assert _verdict(number, arguments) == verdict
+
+
+def test_32_bit_programs_run_and_make_no_namespace() -> None:
     assert _verdict(92, arch=_I386) == _ALLOW
+    assert _verdict(120, (0x11,), _I386) == _ALLOW
+    assert _verdict(120, (0x10000011,), _I386) == _EPERM
+    assert _verdict(310, (0x10000000,), _I386) == _EPERM
+
+
+def test_another_architecture_has_no_calls() -> None:
+    assert _verdict(0, arch=0xC00000B7) == _ENOSYS
 
 
 def test_no_jump_leaves_the_program() -> None:
@@ -309,14 +346,22 @@ def test_capabilities_are_written_down_and_other_attributes_refused(root: Path) 
         "try: os.setxattr('/f', 'user.other', b'x')\n"
         "except OSError as error: raise SystemExit(error.errno)\n"
     )
+    # A system that shows all of this machine's, and the file where it is.
+    shown = {f"/{entry.name}": entry.path for entry in os.scandir("/") if entry.is_dir()}
+    for name in ("dev", "proc", "sys"):
+        shown.pop(f"/{name}", None)
+        (root / name).mkdir(exist_ok=True)
+    binds = f"{{name: pathlib.Path(path) for name, path in {shown!r}.items()}}"
     script = _RECORDING.replace('["/bin/sh", "-c", command]', "json.loads(command)")
+    script = script.replace("environment, {}", f"environment, {binds}")
+    script = script.replace("pathlib.Path(root) / path", "pathlib.Path('/') / path")
     ran = subprocess.run(
         [
             sys.executable,
             "-B",
             "-c",
             script,
-            "/",
+            str(root),
             json.dumps([sys.executable, "-c", code.replace("/f", str(root / "f"))]),
             str(root / "f")[1:],
         ],

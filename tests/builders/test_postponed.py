@@ -1,4 +1,4 @@
-"""Compiling Python's standard library beside dpkg."""
+"""What is done beside dpkg: compiling Python's standard library, and updating certificates."""
 
 # ruff: noqa: F811 - fixtures have the names of parameters
 
@@ -104,6 +104,76 @@ def test_a_program_that_imports_the_module_finds_the_real_one(tmp_path: Path) ->
     for options, names in ((["-O"], ["/a.py"]), ([], ["relative.py"]), ([], ["-"])):
         ran = subprocess.run([sys.executable, *options, stub, *names], capture_output=True, check=True)
         assert ran.stdout == b"real\n", "what it does not know it leaves to the real program"
+
+
+_ASK = """
+import pathlib, subprocess, sys, postponed
+root, shown, *steps = sys.argv[1:]
+with postponed.Certificates(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as certificates:
+    stub = certificates.binds["/usr/sbin/update-ca-certificates"]
+    for step in steps:
+        if step == "new":
+            (pathlib.Path(root) / "usr/local/share/ca-certificates/new.crt").touch()
+        else:
+            subprocess.run([stub, *filter(None, step.split("|"))], check=True)
+"""
+_REAL = """#!/bin/sh
+echo "run with $# $*" >> /asked
+[ "$1" != fail ]
+"""
+
+
+def _update(root: Path, tmp_path: Path, *steps: str) -> subprocess.CompletedProcess[str]:
+    """Ask for an update as a maintainer script does, once for each step; ``new`` brings a certificate."""
+    program = root / "usr/sbin/update-ca-certificates"
+    program.parent.mkdir(parents=True)
+    program.write_text(_REAL)
+    program.chmod(0o755)
+    (root / "usr/local/share/ca-certificates").mkdir(parents=True)
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    return subprocess.run(
+        [sys.executable, "-B", "-c", _ASK, str(root), str(shown), *steps],
+        env={"PYTHONPATH": str(Path(postponed.__file__).parent), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((), []),
+        (("",), ["run with 0 "]),
+        (("--hooksdir|/none", ""), ["run with 2 --hooksdir /none"]),
+        (("--fresh", "new", "", "last"), ["run with 1 --fresh", "run with 1 last"]),
+    ],
+    ids=["not-asked", "once", "twice", "again-for-another"],
+)
+def test_certificates_are_updated_once_for_all_who_ask_unless_there_are_others(
+    root: Path, tmp_path: Path, steps: tuple[str, ...], expected: list[str]
+) -> None:
+    ran = _update(root, tmp_path, *steps)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    asked = root / "asked"
+    assert (asked.read_text().splitlines() if asked.exists() else []) == expected
+
+
+@needs_namespaces
+def test_hooks_hear_of_the_last_that_asked(root: Path, tmp_path: Path) -> None:
+    (root / "etc/ca-certificates/update.d").mkdir(parents=True)
+    (root / "etc/ca-certificates/update.d/hook").touch()
+    assert _update(root, tmp_path, "first", "second").returncode == 0
+    assert (root / "asked").read_text() == "run with 1 first\nrun with 1 second\n"
+
+
+@needs_namespaces
+def test_an_update_that_fails_ends_the_build(root: Path, tmp_path: Path) -> None:
+    ran = _update(root, tmp_path, "fail")
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("cog-nix: the bundle of certificates cannot be made\n")
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 1, 4, 2, 3]], ids=["none", "one", "many"])

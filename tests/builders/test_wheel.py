@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import archive
-import installer.exceptions
+import foreign
 import pytest
 import wheel
 
@@ -104,7 +104,7 @@ def test_namespace_packages_of_two_wheels_share_a_folder(make_wheel: Callable[..
 
 
 def test_a_wheel_without_a_record_is_refused(make_wheel: Callable[..., Path], root: Path) -> None:
-    with pytest.raises((installer.exceptions.InstallerError, KeyError)):
+    with pytest.raises(foreign.ForeignFileError, match=r"\.whl: this wheel cannot be read"):
         wheel.unpack(make_wheel({"tiny.py": ""}, record=False), "3.13", root)
 
 
@@ -153,3 +153,10 @@ def test_a_direct_reference_is_written_down_for_pip(
     found, _ = wheel.unpack(make_wheel({"tiny.py": ""}), "3.13", root, origin=origin)
     assert found["origin"] == origin
     assert json.loads((root / _SITE / _INFO / "direct_url.json").read_text()) == described
+
+
+def test_a_file_that_would_land_outside_is_refused(make_wheel: Callable[..., Path], root: Path) -> None:
+    built = make_wheel({"tiny/__init__.py": "", "../../outside": "x"})
+    with pytest.raises(ValueError, match=r"\.\./\.\./outside outside of the target"):
+        wheel.unpack(built, "3.13", root)
+    assert not list(root.rglob("outside"))

@@ -71,18 +71,21 @@ def test_without_a_lock_the_version_is_the_one_asked_for(project: Path, asked: s
 
 
 def test_with_a_lock_the_version_is_the_locked_one(project: Path) -> None:
-    wheel = Wheel("cog", "0.21.9", Artifact("c.whl", "https://example.org/c.whl", "0" * 64, 1))
+    wheel = Wheel(
+        "cog", "0.21.9", Artifact("cog-0.21.9-py3-none-any.whl", "https://example.org/c.whl", "0" * 64, 1)
+    )
     lock = Lock(
         inputs="sha256:0",
         suite="trixie",
         indexes=(),
-        seed=Seed("3.13", (), (), "sha256-0"),
+        seed=Seed("3.13", (), (), f"sha256-{'A' * 43}="),
         interpreter=Interpreter("debian", "3.13.5", "/usr/bin/python3.13"),
         base=(),
         essential=(),
         python=(),
         system=(),
         wheels=(wheel,),
+        layers=(("python", ("state:base", "venv")), ("sdk", ("wheel:cog",)), ("source", ("source",))),
     )
     lock_format.write(lock, project / "cog-nix.lock")
     assert json.loads(cog_nix(project, "schema").stdout)["info"]["version"] == "0.21.9"

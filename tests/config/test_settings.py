@@ -114,6 +114,16 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("debian.miror = 'x'\n", ["cog-nix.toml:1:", 'Did you mean "mirror"?'], id="dotted"),
         pytest.param("debian = 1\n", ["cog-nix.toml:1: debian must be a table"], id="no-table"),
         pytest.param(
+            "[debian]\nadditions = ['backports']\n",
+            ["cog-nix.toml:2: debian.additions must be a list of updates and security"],
+            id="additions",
+        ),
+        pytest.param(
+            "[debian]\ncheck_valid_until = 1\n",
+            ["cog-nix.toml:2: debian.check_valid_until must be true or false"],
+            id="check-valid-until",
+        ),
+        pytest.param(
             "[debian]\nmirror = 'mirror'\n", ["cog-nix.toml:2: debian.mirror must be a URL"], id="url"
         ),
         pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),

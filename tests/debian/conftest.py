@@ -186,6 +186,9 @@ class PlainFetcher:
         except OSError as error:
             raise FetchError(f"cannot fetch {url}: {error}") from error
 
+    def forget(self, url: str) -> None:
+        pass  # nothing is kept
+
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
         found = {}
         for artifact in wanted:

@@ -102,26 +102,14 @@ def test_the_indexes_are_told(archive: TinyArchive, context_for: ContextFor) -> 
 
 def test_a_mirror_on_disk(archive: TinyArchive, context_for: ContextFor) -> None:
     archive.add("trixie", STANZAS, by_hash=False)
-    context = context_for((archive.root / "debian").as_uri())
+    context = context_for((archive.root / "debian").as_uri(), additions=())
     assert resolve(context, ("seed", ("libc6",))).groups["seed"][0].artifact.url.startswith("file:///")
 
 
 def test_a_mirror_without_by_hash_folders(archive: TinyArchive, context_for: ContextFor) -> None:
     release = archive.add("trixie", STANZAS)
     (release.parent / "main/binary-amd64/by-hash").rename(release.parent / "elsewhere")
-    assert resolve(context_for(archive.url), ("seed", ("libc6",))).groups["seed"]
-
-
-def test_a_mirror_without_updates_and_security_is_warned_about(
-    archive: TinyArchive, context_for: ContextFor
-) -> None:
-    archive.add("trixie", STANZAS)
-    context = context_for(archive.url)
-    assert len(resolve(context, ("seed", ("libc6",))).indexes) == 1
-    assert context.reporter.warnings == [  # type: ignore[attr-defined]
-        f"{archive.url} has no trixie-updates: going on without its packages.",
-        f"{archive.url}-security has no trixie-security: going on without its packages.",
-    ]
+    assert resolve(context_for(archive.url, additions=()), ("seed", ("libc6",))).groups["seed"]
 
 
 def test_a_suite_the_mirror_lacks(archive: TinyArchive, context_for: ContextFor) -> None:
@@ -152,7 +140,7 @@ def test_an_index_with_another_hash_is_refused(archive: TinyArchive, context_for
     folder = archive.add("trixie", STANZAS, by_hash=False).parent
     (folder / "main/binary-amd64/Packages.xz").write_bytes(b"something else")
     with pytest.raises(FetchError, match="another hash"):
-        resolve(context_for(archive.url), ("base", ()))
+        resolve(context_for(archive.url, additions=()), ("base", ()))
 
 
 def test_another_key_is_refused(
@@ -240,7 +228,7 @@ def test_a_suite_set_by_hand(
     archive: TinyArchive, context_for: ContextFor, suite: str, *, offered: bool
 ) -> None:
     archive.add("forky", STANZAS)
-    choice = debian.provide_interpreter("3.13", context_for(archive.url, suite=suite))
+    choice = debian.provide_interpreter("3.13", context_for(archive.url, suite=suite, additions=()))
     assert (choice.suite if choice else None) == (suite if offered else None)
 
 

@@ -191,3 +191,42 @@ def test_a_name_gets_its_tag(name: str, full: str) -> None:
 @pytest.mark.parametrize(("name", "offered"), [("docker", True), ("podman", True), ("other", False)])
 def test_docker_and_podman_are_offered_by_name(name: str, *, offered: bool) -> None:
     assert (provide_runtime(name=name) is not None) is offered
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_an_archive_begins_before_it_is_there(runtime: DockerRuntime, store: Store) -> None:
+    low = layer("low")
+    runtime.load(store.build(low, layer("old")).program, [store.tag], QUIET)
+    image = store.build(low, layer("new"))
+    runtime.expect(store.tag)
+    assert _is_expecting(runtime)
+    assert runtime.load(image.program, [store.tag], QUIET) == image.id == runtime.image_id(store.tag)
+    assert not _is_expecting(runtime)
+    assert image.calls == [["--skip", image.diff_ids[0], "--tag", store.tag]]
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_an_archive_that_never_comes_changes_nothing(runtime: DockerRuntime, store: Store) -> None:
+    former = runtime.load(store.build(layer("a")).program, [store.tag], QUIET)
+    runtime.expect(store.tag)
+    runtime.close()
+    assert not _is_expecting(runtime)
+    assert runtime.image_id(store.tag) == former
+
+
+@pytest.mark.usefixtures("overlay_only")
+def test_an_expected_image_that_is_held_is_only_tagged(runtime: DockerRuntime, store: Store) -> None:
+    held = store.build(layer("a"))
+    runtime.load(held.program, [f"{store.tag}-2"], QUIET)
+    runtime.load(store.build(layer("b")).program, [store.tag], QUIET)
+    runtime.expect(store.tag)
+    assert runtime.load(held.program, [store.tag], QUIET) == held.id == runtime.image_id(store.tag)
+
+
+def test_nothing_is_expected_where_no_image_has_the_name(runtime: DockerRuntime, store: Store) -> None:
+    runtime.expect(store.tag)
+    assert not _is_expecting(runtime)
+
+
+def _is_expecting(runtime: DockerRuntime) -> bool:
+    return runtime._engine._begun is not None

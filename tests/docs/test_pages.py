@@ -44,6 +44,7 @@ def test_cog_yaml_is_accepted_and_can_be_built(block: Block, tmp_path: Path) -> 
     for file in re.findall(r'"([^":]+\.py):', block.body):
         (tmp_path / file).touch()
     (tmp_path / "requirements.txt").touch()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "m"\nrequires-python = ">=3.11"\n')
     project = Project(tmp_path, tmp_path / "cog.yaml")
 
     check(project, cog_config.load_config(project))

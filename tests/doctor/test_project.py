@@ -155,7 +155,12 @@ def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
 def test_a_lock_is_compared_with_what_is_asked_for(tmp_path: Path) -> None:
     look(tmp_path, cog__yaml=CONFIG, run__py=RUNNER)
     where = find_project(tmp_path)
-    empty = Lock("", "trixie", (), Seed("3.13", (), (), ""), Interpreter("", "", ""), (), (), (), (), ())
+    seed, python = (
+        Seed("3.13", (), (), f"sha256-{'A' * 43}="),
+        Interpreter("", "3.13.5", "/usr/bin/python3.13"),
+    )
+    layers = (("python", ("state:base", "venv")), ("source", ("source",)))
+    empty = Lock("", "trixie", (), seed, python, (), (), (), (), (), layers=layers)
     fitting = replace(empty, inputs=digest(load_config(where), Settings(), tmp_path))
     for content, severity, words in (
         (lock_format.dump(empty), "error", "cog-nix.lock does not fit cog.yaml any more"),

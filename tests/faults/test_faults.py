@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.lock import integrity
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -139,12 +141,18 @@ def test_unreachable_index_is_named_with_what_to_set(project: Path) -> None:
 def test_file_with_another_hash_is_refused_by_name(locked: Path, tmp_path: Path) -> None:
     lock = json.loads((locked / "cog-nix.lock").read_text())
     wheel = next(wheel for wheel in lock["wheels"] if wheel["name"] == "idna")
-    text = (locked / "cog-nix.lock").read_text().replace(wheel["artifact"]["sha256"], "0" * 64)
-    (locked / "cog-nix.lock").write_text(text)
+    expected = "0" * 64
+    wheel["artifact"]["sha256"] = expected
+    (locked / "cog-nix.lock").write_text(json.dumps(lock))
+    edited = cog_nix(locked, "build", "--no-load", COG_NIX_STORE=str(tmp_path / "store"))
+    assert edited.returncode == 1
+    assert "cog-nix.lock is not as cog-nix wrote it: wheels changed by hand" in edited.stderr
+    lock["integrity"] = integrity.digests(lock)
+    (locked / "cog-nix.lock").write_text(json.dumps(lock))
     finished = cog_nix(locked, "build", "--no-load", COG_NIX_STORE=str(tmp_path / "store"))
     assert finished.returncode == 1
     assert f"refused {wheel['artifact']['filename']}" in finished.stderr
-    assert f"expected  sha256 {'0' * 64}" in finished.stderr
+    assert f"expected  sha256 {expected}" in finished.stderr
     assert not (locked / "result").exists()
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from cog_nix import __version__
 from cog_nix.errors import FetchError
-from cog_nix.fetch import CachingFetcher, RetryPolicy, download
+from cog_nix.fetch import CachingFetcher, RetryPolicy, download, urls
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 
@@ -234,6 +237,64 @@ def test_netrc_is_read(
     assert site.asked[0][2]["authorization"] == "Basic dXNlcjpwYXNz"
 
 
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("https://index.example.org/a.whl", ("user", "pass")),
+        ("https://Index.Example.org:444/a.whl", ("user", "pass")),
+        ("http://index.example.org/a.whl", None),
+        ("http://127.0.0.1/a.whl", ("loopback", "pass")),
+        ("https://other.example.org/a.whl", None),
+    ],
+)
+def test_netrc_is_for_tls_and_for_machines_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, known: tuple[str, str] | None
+) -> None:
+    (tmp_path / "netrc").write_text(
+        "machine index.example.org login user password pass\n"
+        "machine 127.0.0.1 login loopback password pass\n"
+        "default login everywhere password pass\n"
+    )
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert urls.netrc_credentials(url) == known
+
+
+def test_credentials_of_an_index_serve_no_other_scheme_or_port(site: Site, cache: Path) -> None:
+    """What has credentials over TLS gets none without: an index may name any URL."""
+    indexes = [
+        site.url.replace("http://", "https://user:pass@"),
+        site.url.replace("http://", "http://user:pass@") + "1",
+    ]
+    fetcher = CachingFetcher(cache, SilentReporter(), credentials=indexes)
+    fetcher.artifacts([site.artifact("a.whl", CONTENT)])
+    assert "authorization" not in site.asked[0][2]
+
+
+def test_a_redirect_from_tls_to_none_is_refused(
+    site: Site, fetcher: CachingFetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    artifact = site.artifact("a.deb", CONTENT)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def redirect() -> None:
+            with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                connection.recv(4096)
+                connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {site.url}/a.deb\r\n\r\n".encode())
+
+        thread = threading.Thread(target=redirect)
+        thread.start()
+        start = f"https://127.0.0.1:{listener.getsockname()[1]}/a.deb"
+        with pytest.raises(FetchError, match="without TLS"):
+            fetcher.artifacts([Artifact("a.deb", start, artifact.sha256, artifact.size)])
+        thread.join()
+    assert not site.asked
+
+
 def test_credentials_of_an_index_serve_its_host(site: Site, cache: Path) -> None:
     index = site.url.replace("//", "//user:pass@") + "/simple"
     fetcher = CachingFetcher(cache, SilentReporter(), credentials=[index])
@@ -384,3 +445,17 @@ def test_one_bar_counts_each_byte_once(site: Site, cache: Path, part: Callable[[
     fetcher.artifacts([first, second])
     assert reporter.bars == [("Fetching 2 files", len(CONTENT) + 3)]
     assert reporter.advanced == len(CONTENT) + 3
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder"])
+def test_a_file_url_of_what_is_no_file(fetcher: CachingFetcher, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.deb"
+    match kind:
+        case "FIFO":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.mkdir()
+    with pytest.raises(FetchError, match="it is no plain file"):
+        fetcher.artifacts([Artifact("a.deb", path.as_uri(), "0" * 64, 1)])

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+SRI = f"sha256-{'A' * 43}="
+
+
 def make_deb(package: str, version: str = "1.0-1", *depends: str) -> Deb:
     """Return a Debian package."""
     return Deb(package, version, "amd64", _artifact(f"{package}_{version}_amd64.deb", 1000), depends)
@@ -35,9 +38,9 @@ def make_lock(**changes: Any) -> Lock:
         "inputs": "sha256:0",
         "suite": "trixie",
         "indexes": (
-            Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab"),
+            Index("https://mirror.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab" * 32),
         ),
-        "seed": Seed("3.13", (make_deb("libc6", "2.41-12"),), (make_wheel("installer"),), "sha256-AAAA"),
+        "seed": Seed("3.13", (make_deb("libc6", "2.41-12"),), (make_wheel("installer"),), SRI),
         "interpreter": Interpreter("debian", "3.13.5", "/usr/bin/python3.13"),
         "base": (make_deb("bash"), make_deb("libc6", "2.41-12")),
         "essential": (make_deb("login"),),
@@ -61,10 +64,19 @@ def make_lock(**changes: Any) -> Lock:
         ),
         "libraries": (make_deb("libgl1", "1.7-1"),),
         "build": (make_deb("gcc", "14.2-1"),),
-        "runs": (Run("echo hello > /hello", "sha256:1", "sha256-BBBB"),),
+        "runs": (Run("echo hello > /hello", f"sha256:{'1' * 64}", SRI),),
         "reasons": (("libgl1", "opencv-python links to libGL.so.1"),),
         "links": (("numpy", (("numpy/lib.so", "numpy/lib.so.1"),)),),
-        "layers": (("base", ("deb:bash", "deb:libc6")), ("source", ("source",))),
+        "layers": (
+            ("base", ("deb:bash", "deb:libc6")),
+            ("python", ("deb:python3.13", "state:base", "venv")),
+            ("essential", ("deb:login", "state:essential")),
+            ("system-packages", ("deb:ffmpeg", "deb:libavcodec61", "deb:libgl1", "state:system")),
+            ("sdk", ("wheel:cog",)),
+            ("python-packages", ("wheel:flash-attn", "wheel:numpy", "links:numpy")),
+            ("run-0", ("run:0",)),
+            ("source", ("source",)),
+        ),
         "environment": (("NAME", "value"),),
         "labels": (("com.example.label", "value"),),
     }

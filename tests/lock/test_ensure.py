@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.config.model import Build, Config, Project, Settings
+from cog_nix.config.model import Build, Config, Project, RunCommand, Settings
 from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from cog_nix.lock.model import Lock
 
-_CONFIG, _OTHER = Config(), Config(build=Build(requirements=("numpy",)))
+_COMMANDS = (RunCommand("echo hello > /hello"),)
+_CONFIG = Config(build=Build(run=_COMMANDS))
+_OTHER = Config(build=Build(run=_COMMANDS, requirements=("numpy",)))
 
 
 class _Resolver:
@@ -107,8 +109,13 @@ def test_the_interpreter_may_move_by_name_where_it_is_no_package(
     lock_format.write(lock(), project.lock_path)
     with pytest.raises(LockError, match="python is not in the lock"):
         _ensure(project, None, policy=upgrade)
-    archive = Artifact("cpython.tar.gz", "https://mirror.example.org/cpython.tar.gz", "c0", 9)
-    unpacked = lock(interpreter=Interpreter("standalone", "3.12.11", "/usr/local/bin/python3.12", archive))
+    archive = Artifact("cpython.tar.gz", "https://mirror.example.org/cpython.tar.gz", "c0" * 32, 9)
+    python = Interpreter("standalone", "3.12.11", "/usr/local/bin/python3.12", archive)
+    layers = [
+        (name, tuple("interpreter" if one == "venv" else one for one in members))
+        for name, members in lock().layers
+    ]
+    unpacked = lock(interpreter=python, layers=tuple(layers))
     lock_format.write(unpacked, project.lock_path)
     resolver = _Resolver(unpacked)
     _ensure(project, resolver, policy=upgrade)
@@ -119,7 +126,7 @@ def test_a_damaged_lock_is_refused_and_made_anew_with_everything(
     project: Project, lock: Callable[..., Lock]
 ) -> None:
     project.lock_path.write_text("<<<<<<< HEAD")
-    with pytest.raises(LockError, match="is not a lock file"):
+    with pytest.raises(LockError, match="has a conflict of a merge"):
         _ensure(project, None, policy=Policy(update=True))
     resolver = _Resolver(lock())
     assert _ensure(project, resolver, policy=Policy(upgrade=Upgrade(everything=True))) == lock()

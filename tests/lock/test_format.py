@@ -76,7 +76,7 @@ def test_one_new_package_is_one_new_line(lock: Callable[..., Lock], wheel: Calla
     before = lock_format.dump(lock()).splitlines()
     more = (*lock().wheels, wheel("zlib-ng"))
     after = lock_format.dump(lock(wheels=more)).splitlines()
-    assert len(set(after) - set(before)) == 2, "the line, and the comma of the line before"
+    assert len(set(after) - set(before)) == 3, "the line, the comma of the line before, and the digest"
 
 
 def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -103,7 +103,9 @@ def test_any_value_of_another_kind_is_damage(lock: Callable[..., Lock], put: obj
             continue
         holder[place[-1]] = put
         tried += 1
-        with pytest.raises(LockError, match=r"x\.lock (is damaged|has format version)"):
+        with pytest.raises(
+            LockError, match=r"x\.lock (is damaged|has format version|is not as cog-nix wrote it)"
+        ):
             lock_format.load(json.dumps(data), "x.lock")
     assert tried > 50
 
@@ -125,7 +127,7 @@ def test_any_missing_key_is_named(lock: Callable[..., Lock]) -> None:
         with pytest.raises(LockError) as error:
             lock_format.load(json.dumps(data), "x.lock")
         assert str(place[-1]) in error.value.message or place[-1] == "version"
-        assert "cog-nix lock --upgrade" in error.value.hint
+        assert "cog-nix lock" in error.value.hint
 
 
 @pytest.mark.parametrize(
@@ -133,14 +135,12 @@ def test_any_missing_key_is_named(lock: Callable[..., Lock]) -> None:
     [
         ("", "x.lock is not a lock file: Expecting value: line 1"),
         ("[]", "x.lock is not a lock file"),
-        ("<<<<<<< HEAD\n{}", "x.lock is not a lock file: Expecting value: line 1"),
-        ('{"version": 1,\n<<<<<<< HEAD\n}', "line 2 column 1"),
         ("[" * 100_000, "x.lock is not a lock file"),
-        ('{"version": 1}', "x.lock has format version 1; this cog-nix reads version 2."),
+        ('{"version": 1}', "x.lock has format version 1; this cog-nix reads version 3."),
         ("{}", "x.lock has format version None"),
         ('{"version": true}', "x.lock has format version True"),
     ],
-    ids=["empty", "a-list", "conflict", "conflict-inside", "deep", "older", "no-version", "no-number"],
+    ids=["empty", "a-list", "deep", "older", "no-version", "no-number"],
 )
 def test_what_is_no_lock_is_told_with_the_way_out(text: str, sentence: str) -> None:
     with pytest.raises(LockError) as error:

@@ -70,6 +70,8 @@ class _Resolvers:
         """What brings libraries, by soname."""
         self.refused = ""
         """A requirement that does not fit."""
+        self.moved: dict[str, str] = {}
+        """Versions that a disobedient resolver comes to when it is asked again; ``gone``: none."""
 
     @hookimpl
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
@@ -161,11 +163,16 @@ class _Resolvers:
         self.python.append(request)
         if self.refused in request.requirements:
             raise LockError(f"no version of {self.refused} fits")
+        moved = self.moved if len(self.python) > 1 else {}
         names = sorted(
             line.partition("=")[0].partition(">")[0].partition("[")[0] for line in request.requirements
         )
         return PythonResolution(
-            tuple(self.wheel(name, request.pins.get(name) or _LATEST.get(name, "1.0")) for name in names),
+            tuple(
+                self.wheel(name, moved.get(name) or request.pins.get(name) or _LATEST.get(name, "1.0"))
+                for name in names
+                if moved.get(name) != "gone"
+            ),
             reasons=self.python_reasons,
         )
 
@@ -319,9 +326,60 @@ def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
     assert (lock.reasons, [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
     (warning,) = house.reporter.warnings
     assert warning == (
-        "ct names libblas.so.12: nvidia-blas cannot be installed beside what the project asks for, so the "
-        "image goes without it: no version of nvidia-blas fits"
+        "Left out, since it does not fit beside what the project asks for: nvidia-blas (ct names"
+        " libblas.so.12)"
     )
+
+
+def test_what_fits_is_added_though_another_does_not(house: _House) -> None:
+    _cuda_wheel(house, "ct", "libfft.so.11", text=b"\0libblas.so.12\0")
+    house.resolvers.brings = {
+        "libblas.so.12": FoundRequirement("nvidia-blas", "ct names libblas.so.12"),
+        "libfft.so.11": FoundRequirement("nvidia-fft", "ct needs libfft.so.11"),
+    }
+    house.resolvers.refused = "nvidia-blas"
+    lock = house.lock(_gpu("ct"))
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "nvidia-fft", "pip"]
+    assert [warning for warning in house.reporter.warnings if "nvidia-fft" in warning] == []
+    assert house.reporter.warnings[0].endswith(": nvidia-blas (ct names libblas.so.12)")
+
+
+@pytest.mark.parametrize("version", ["0.9", "gone"])
+def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, version: str) -> None:
+    _cuda_wheel(house, "ct", "libfft.so.11")
+    house.resolvers.brings = {"libfft.so.11": FoundRequirement("nvidia-fft", "ct needs libfft.so.11")}
+    without = house.lock(_gpu("ct", gpu=False), upgrade=Upgrade(everything=True))
+    house.resolvers.python.clear()
+    house.resolvers.moved = {"ct": version}
+    lock = house.lock(_gpu("ct"))
+    assert lock.wheels == tuple(wheel for wheel in without.wheels if wheel.name != "nvidia-fft")
+    request = house.resolvers.python[1]
+    assert request.fixed == {wheel.name: wheel.version for wheel in lock.wheels}
+    assert any("Left out, since it does not fit" in warning for warning in house.reporter.warnings)
+
+
+def test_names_of_what_lies_beside_a_file_are_no_needs(house: _House) -> None:
+    text = b"\0libown.so.12\0libbeside.so.3\0libfar.so.1\0libelse.so.9\0"
+    members = {
+        "ct/cupti/libown.so": make_elf(soname="libown.so.12", runpath="$ORIGIN/../far") + text,
+        "ct/cupti/libbeside.so.3": make_elf(),
+        "ct/far/libfar.so.1": make_elf(),
+    }
+    make_wheel(house.fetcher.folder / "ct-1.0-py3-none-any.whl", members)
+    house.lock(_gpu("ct"))
+    (request,) = house.resolvers.python_libraries
+    assert [need.soname for need in request.named] == ["libelse.so.9"]
+
+
+def test_everything_is_resolved_in_the_suite_that_builds_need(house: _House) -> None:
+    house.resolvers.toolkit = ToolkitChoice("CUDA 11.8", (), suite="sid", because="ops compiles for GPUs")
+    lock = house.lock(_gpu("ct"))
+    assert lock.suite == "sid"
+    assert house.reporter.infos == ["ops compiles for GPUs"]
+    assert [request.suite for request in house.resolvers.toolkits] == ["trixie", "sid"]
+    assert house.resolvers.libraries[0].suite == "sid"
+    assert lock.inputs == house.lock(_gpu("ct"), former=lock).inputs
+    assert house.fetcher.asked.index("ct-1.0-py3-none-any.whl") >= 0
 
 
 def test_a_file_that_two_wheels_have_is_a_link_in_the_lock(house: _House) -> None:

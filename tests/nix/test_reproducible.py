@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stream
 
+from cog_nix.lock import integrity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,13 +32,17 @@ def _layers(image: stream.Image) -> dict[str, str]:
 
 
 def _shuffled(lock: Path) -> str:
-    """Return a lock with all lists but its layers in another order, and its keys backwards."""
+    """Return a lock with all lists but its layers in another order, and its keys backwards.
+
+    Its digests are those of the lists as they stand now: otherwise it would be one that somebody edited.
+    """
     data = json.loads(lock.read_text())
     shuffle = random.Random(3).shuffle  # noqa: S311 - any order will do
     for holder in (data, data["seed"]):
         for name, value in holder.items():
             if isinstance(value, list) and name != "layers":
                 shuffle(value)
+    data["integrity"] = integrity.digests(data)
     return json.dumps(dict(reversed(data.items())))
 
 

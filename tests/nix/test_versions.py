@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ import pytest
 
 from cog_nix.config.model import Settings
 from cog_nix.fetch import CachingFetcher
+from cog_nix.lock.seed import store_name
 from cog_nix.paths import cache_dir
 from cog_nix.report import SilentReporter
 from cog_nix.runs.ensure import STORE_NAME
 from cog_nix.spec import Context, SystemRequest
+from cog_nix.store import users
+from cog_nix.store.nix import Nix
 from cog_nix.store.paths import tree_path
 from cog_nix_hooks.debian import release, resolve_system_packages
 
@@ -211,6 +215,42 @@ def test_every_nix_makes_the_same_image_and_the_same_of_commands(
         (project / "result").unlink()
     assert (project / "cog-nix.lock").read_text() == locked
     assert len(set(images.values())) == 1
+
+
+@pytest.mark.root
+def test_what_a_builder_runs_cannot_get_out_and_is_not_root_where_nix_knows_others(
+    versions: list[Version], locked: str
+) -> None:
+    seed = json.loads(locked)["seed"]
+    path = tree_path(seed["nar_sha256"], store_name(seed["python"]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        facts = json.dumps({"file": __file__, "pid": 1, "pid_says": "init", "port": server.getsockname()[1]})
+        for version in versions:
+            nix = Nix(Path(version.path.partition(os.pathsep)[0]), "own", version.store)
+            if version.number != "2.8.0":
+                nix = replace(nix, users=users.options(nix.bin_dir, None, cache_dir()))
+                assert "auto-allocate-uids" in nix.users
+            command = ["nix-build", str(ROOT / "tests/probes/derivation.nix"), "--no-out-link"]
+            command = [
+                command[0],
+                *nix.command(*command)[1:],
+                "--argstr",
+                "seed",
+                path,
+                "--argstr",
+                "facts",
+                facts,
+            ]
+            made = version.real(version.run(*command).strip())
+            *lines, links = made.read_text().splitlines()
+            assert links == "LINKS []"
+            assert len(lines) == 2
+            for line in lines:
+                found = json.loads(line.removeprefix("ESCAPE "))
+                assert found["worked"] == {}, version.number
+                # Somebody else's file is not to be written to; one's own would be, were it not read-only.
+                denied = "Read-only file system" if version.number == "2.8.0" else "Permission denied"
+                assert denied in found["refused"]["open_core_pattern"]
 
 
 @pytest.mark.root

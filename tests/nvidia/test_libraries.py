@@ -6,54 +6,35 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from cog_nix.config.model import Build, Config, Settings
-from cog_nix.errors import LockError
+from cog_nix.config.model import Build, Config
 from cog_nix.lock.model import Artifact, Source, Wheel
-from cog_nix.report import SilentReporter
-from cog_nix.spec import Context, LibraryNeed, PythonLibraryRequest
+from cog_nix.spec import LibraryNeed, PythonLibraryRequest
 from cog_nix_hooks import nvidia
-from cog_nix_hooks.nvidia.libraries import families
-from tests.elf.made import make_wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from cog_nix_hooks.nvidia.libraries import _packages, families
+from cog_nix_hooks.nvidia.metadata import is_part
 
 _SUFFIX = re.compile(r"-cu\d{2}$")
-
-
-@dataclass
-class _Files:
-    """Wheels in memory, each with the requirements that its metadata has."""
-
-    folder: Path
-    requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
-        found = {}
-        for artifact in wanted:
-            lines = [f"Requires-Dist: {line}\n" for line in self.requires.get(artifact.sha256, ())]
-            text = f"Metadata-Version: 2.1\nName: x\n{''.join(lines)}\nRequires-Dist: no header\n"
-            path = self.folder / artifact.filename
-            found[artifact.sha256] = make_wheel(path, {"x-1.dist-info/METADATA": text.encode()})
-        return found
 
 
 @dataclass
 class _Case:
     """A project as the hook is told of it."""
 
-    files: _Files
+    requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
     wheels: list[Wheel] = field(default_factory=list)
     needs: list[LibraryNeed] = field(default_factory=list)
     named: list[LibraryNeed] = field(default_factory=list)
+    met: tuple[str, ...] = ()
+    """What every owner asks for as well, and has."""
 
     def wheel(self, name: str, version: str = "1.0", *requires: str, source: bool = False) -> _Case:
         artifact = Artifact(f"{name}-{version}-py3-none-any.whl", "", name, 1000)
-        self.files.requires[name] = requires
+        if not source:
+            self.requires[name] = requires
         self.wheels.append(Wheel(name, version, artifact, source=Source("sdist") if source else None))
         return self
 
@@ -66,18 +47,25 @@ class _Case:
         return self
 
     def ask(self, *, gpu: bool = True, cuda: str | None = None) -> dict[str, str]:
+        asked: dict[str, frozenset[str]] = {}
+        for need in (*self.needs, *self.named):
+            asked[need.owner] = asked.get(need.owner, frozenset()) | {need.soname, *self.met}
         request = PythonLibraryRequest(
-            Config(build=Build(gpu=gpu, cuda=cuda)), tuple(self.wheels), tuple(self.needs), tuple(self.named)
+            Config(build=Build(gpu=gpu, cuda=cuda)),
+            tuple(self.wheels),
+            tuple(self.needs),
+            tuple(self.named),
+            asked,
+            self.requires,
         )
-        context = Context(Settings(), self.files, SilentReporter(), self.files.folder)  # type: ignore[arg-type]
-        found = nvidia.find_python_libraries(request, context)
+        found = nvidia.find_python_libraries(request)
         assert found is not None
         return {each.requirement: each.because for each in found}
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> _Case:
-    return _Case(_Files(tmp_path))
+def case() -> _Case:
+    return _Case()
 
 
 def test_libraries_that_are_named_come_in_one_release(case: _Case) -> None:
@@ -135,6 +123,33 @@ def test_a_file_for_each_cuda_asks_for_none_when_one_is_there(case: _Case) -> No
     assert case.ask() == {}
 
 
+def test_a_file_for_each_of_two_asks_for_none_when_one_is_there(case: _Case) -> None:
+    case.met = ("libcublas.so.12",)
+    case.wheel("nvidia-cublas-cu12").wheel("bitsandbytes").links("bitsandbytes", "libcublas.so.13")
+    assert case.ask() == {}
+
+
+@pytest.mark.parametrize(
+    ("present", "soname", "expected"),
+    [
+        pytest.param("13.0.2", "libcublas.so.12", "nvidia-cublas-cu12", id="12-beside-13"),
+        pytest.param("13.0.2", "libcufft.so.10", "nvidia-cufft-cu11", id="11-beside-13"),
+        pytest.param("12.9.1", "libcufft.so.12", "nvidia-cufft>=12,<13", id="13-beside-12"),
+        pytest.param("12.9.1", "libcublas.so.12", "cuda-toolkit[cublas]==12.9.*", id="of-the-same"),
+    ],
+)
+def test_what_is_needed_beside_another_cuda_comes_by_name(
+    case: _Case, present: str, soname: str, expected: str
+) -> None:
+    case.wheel("cuda-toolkit", present).wheel("nvidia-cublas", "13.0")
+    assert list(case.wheel("a").links("a", soname).ask()) == [expected]
+
+
+def test_a_second_cuda_comes_by_name(case: _Case) -> None:
+    case.wheel("a").links("a", "libcublas.so.12").wheel("b").links("b", "libnvrtc.so.11.2")
+    assert list(case.ask()) == ["cuda-toolkit[cublas]==12.*", "nvidia-cuda-nvrtc-cu11"]
+
+
 @pytest.mark.parametrize(
     "soname",
     ["libcuda.so.1", "libnvidia-ml.so.1", "libcutensor.so.2", "libnvinfer.so.10", "libGL.so.1"],
@@ -169,6 +184,21 @@ def test_a_wheels_own_extras_are_better_than_names(case: _Case) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["nvidia-modelopt[hf]>=0.33.1"],
+        ["nvidia-ml-py"],
+        ["nvidia-dali-cuda120"],
+        ["nvidia-cublas-cu12", "nvidia-modelopt"],
+    ],
+    ids=["modelopt", "management", "dali", "one-of-two"],
+)
+def test_an_extra_that_brings_more_than_cuda_is_not_taken(case: _Case, asked: list[str]) -> None:
+    case.wheel("diffusers", "0.35", *(f"{line} ; extra == 'nvidia'" for line in asked))
+    assert case.ask() == {}
+
+
 def test_extras_are_taken_without_a_trace_in_any_file(case: _Case) -> None:
     case.wheel("tensorflow", "2.19", "nvidia-cudnn-cu12==9.3 ; extra == 'and-cuda'")
     assert case.ask() == {
@@ -190,7 +220,7 @@ def test_one_extra_of_several_for_each_cuda_is_taken(case: _Case, cuda: str | No
     case.wheel(
         "numba-cuda", "0.20", *(f"nvidia-cuda-nvcc-{one} ; extra == '{one}'" for one in ("cu11", "cu12"))
     )
-    case.files.requires["numba-cuda"] += ("cuda-toolkit[nvvm]==13.* ; extra == 'cu13'",)
+    case.requires["numba-cuda"] += ("cuda-toolkit[nvvm]==13.* ; extra == 'cu13'",)
     assert next(iter(case.ask(cuda=cuda))) == f"numba-cuda[{extra}]"
 
 
@@ -247,14 +277,6 @@ def test_what_is_built_from_source_is_not_opened(case: _Case) -> None:
     assert case.wheel("a", "1.0", *_ORT, source=True).ask() == {}
 
 
-def test_what_is_no_wheel_is_refused(case: _Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.whl"
-    broken.write_bytes(b"no zip")
-    monkeypatch.setattr(case.files, "artifacts", lambda wanted: {wanted[0].sha256: broken})
-    with pytest.raises(LockError, match=r"broken\.whl: this wheel cannot be read"):
-        case.wheel("a").ask()
-
-
 @pytest.mark.parametrize("family", families(), ids=lambda family: family.major)
 def test_the_table_is_of_one_make(family: Any) -> None:
     for soname, asked in family.libraries.items():
@@ -263,9 +285,15 @@ def test_the_table_is_of_one_make(family: Any) -> None:
         assert re.fullmatch(rf"[a-z]+|nvidia-[a-z]+-cu{family.major}([<>=].*)?", asked), asked
 
 
-def test_the_table_says_where_it_is_from() -> None:
-    path = Path(nvidia.__file__).with_name("libraries.json")
-    assert json.loads(path.read_text())["sources"]
+@pytest.mark.parametrize("name", ["libraries.json", "carriers.json"])
+def test_the_tables_say_where_they_are_from(name: str) -> None:
+    assert json.loads(Path(nvidia.__file__).with_name(name).read_text())["sources"]
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.major)
+def test_what_is_asked_for_is_known_to_be_a_part_of_cuda(family: Any) -> None:
+    for soname in family.libraries:
+        assert all(map(is_part, _packages(soname))), soname
 
 
 @pytest.mark.parametrize("gpu", [True, False], ids=["gpu", "no-gpu"])

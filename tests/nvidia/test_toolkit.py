@@ -36,7 +36,7 @@ def request(*wheels: Wheel, suite: str = "trixie", **build: Any) -> ToolkitReque
 
 
 def chosen(asked: ToolkitRequest, setting: bool | str | None = None) -> ToolkitChoice:  # noqa: FBT001
-    found = toolkit.choose(asked, setting=setting)
+    found = toolkit.choose(asked, setting=setting, warn=pytest.fail)
     assert found is not None
     return found
 
@@ -53,7 +53,7 @@ def chosen(asked: ToolkitRequest, setting: bool | str | None = None) -> ToolkitC
     ],
 )
 def test_nobody_gets_it_without_need(asked: ToolkitRequest, setting: bool | None) -> None:  # noqa: FBT001
-    assert toolkit.choose(asked, setting=setting) is None
+    assert toolkit.choose(asked, setting=setting, warn=pytest.fail) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,8 @@ def test_its_host_compiler_is_one_that_it_takes(suite: str, cuda: str, compiler:
         pytest.param(
             request(_COMPILED, cuda="11.8"),
             None,
-            "takes GCC up to 11; Debian trixie has none",
+            "Ops 1.0, which is built from source, needs a compiler for GPUs: CUDA 11.8 takes GCC up to 11,"
+            " and Debian trixie has none",
             'suite = "bookworm"',
             id="suite",
         ),
@@ -137,9 +138,39 @@ def test_what_cannot_be_had_is_told(
     asked: ToolkitRequest, setting: str | None, message: str, hint: str
 ) -> None:
     with pytest.raises(LockError) as caught:
-        toolkit.choose(asked, setting=setting)
+        toolkit.choose(asked, setting=setting, suite="trixie", warn=pytest.fail)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "who"),
+    [
+        pytest.param(request(_COMPILED, cuda="11.8"), "ops 1.0, which is built from source,", id="source"),
+        pytest.param(
+            request(cuda="11.8", pre_install=("nvcc a.cu",)), "the command 'nvcc a.cu'", id="command"
+        ),
+    ],
+)
+def test_what_the_suite_has_no_compiler_for_is_built_on_one_that_has(asked: ToolkitRequest, who: str) -> None:
+    found = chosen(asked)
+    assert (found.suite, found.host_compiler) == ("bookworm", "11")
+    assert found.because == (
+        f"The image is made on Debian bookworm: {who} compiles for GPUs, CUDA 11.8 takes GCC up to 11, and"
+        " trixie has none so old"
+    )
+    there = chosen(replace(asked, suite="bookworm"))
+    assert (there.suite, there.because, there.name) == ("", "", found.name)
+
+
+@pytest.mark.parametrize("cuda", ["11.8", "10.1"])
+def test_what_may_compile_goes_without_a_compiler_that_there_is_none_of(cuda: str) -> None:
+    said: list[str] = []
+    asked = request(cuda=cuda, pre_install=("pip install git+https://git.example.org/someone/plain",))
+    assert toolkit.choose(asked, setting=None, warn=said.append) is None
+    (warning,) = said
+    assert "The command 'pip install git+https://git.example.org/someone/plain' may need" in warning
+    assert "It goes without; if it does compile for GPUs: " in warning
 
 
 def test_what_it_is_made_of() -> None:

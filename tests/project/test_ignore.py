@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cog_nix import scratch, unchanged
 from cog_nix.errors import ConfigError
 from cog_nix.ignore import IMAGE_PROGRAM, Ignore, walk
 
@@ -115,6 +116,13 @@ def test_other_links_are_kept(tmp_path: Path, name: str, target: str) -> None:
 
 def test_a_result_that_is_a_file_is_kept(tmp_path: Path) -> None:
     assert list(walk(plant(tmp_path, ["result"]))) == ["result"]
+
+
+def test_what_is_being_written_stays_out(tmp_path: Path) -> None:
+    with scratch.beside(tmp_path / "cog-nix.lock") as new:
+        new.touch()
+        assert list(walk(plant(tmp_path, ["run.py"]))) == ["run.py"]
+        assert unchanged.names_at_root(str(tmp_path)) == ["frun.py"]
 
 
 def test_git_stays_out_at_the_root_alone(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 def sealed(project: Path, began: int | None = None, **more: Any) -> dict[str, Any] | None:
     started = unchanged.clock(str(project / ".cog")) if began is None else began
     assert started is not None
-    watch = unchanged.Watch(str(project), started)
+    watch = unchanged.Watch(str(project), started, str(project / ".cog"))
     ignore = Ignore.load(project)
     files = list(ignore.walk())
     watch.walked(ignore.entered, files)

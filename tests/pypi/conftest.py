@@ -267,10 +267,17 @@ def project(tmp_path: Path) -> Path:
 def resolve(tmp_path: Path, project: Path) -> Callable[..., dict[str, Wheel]]:
     """Resolve lines to wheels by name, as the lock does, through the hook."""
 
-    def call(*lines: str, exclude_newer: str | None = None, **request: object) -> dict[str, Wheel]:
+    def call(
+        *lines: str,
+        exclude_newer: str | None = None,
+        extras: tuple[str, ...] = (),
+        groups: tuple[str, ...] | None = None,
+        **request: object,
+    ) -> dict[str, Wheel]:
         reporter = SilentReporter()
+        settings = PythonSettings(exclude_newer=exclude_newer, extras=extras, groups=groups)
         context = Context(
-            Settings(python=PythonSettings(exclude_newer=exclude_newer)),
+            Settings(python=settings),
             CachingFetcher(
                 tmp_path / "cache",
                 reporter,

@@ -81,6 +81,7 @@ def test_direct_references_are_brought_into_one_form(line: str, expected: str) -
         pytest.param("--editable=./a", "a folder in place", id="long-option"),
         pytest.param("hg+https://user:hunter2@example.org/a", "in a hg repository", id="mercurial"),
         pytest.param("a @ svn+https://example.org/a", "in a svn repository", id="subversion"),
+        pytest.param("git+git://github.com/a/a.git@v1", "does not answer git:// any more", id="git-protocol"),
     ],
 )
 def test_what_no_image_can_have_is_refused(line: str, message: str) -> None:
@@ -88,6 +89,15 @@ def test_what_no_image_can_have_is_refused(line: str, message: str) -> None:
         parse([line], "cog.yaml")
     assert caught.value.hint
     assert "hunter2" not in caught.value.message
+
+
+def test_the_line_that_a_hint_gives_is_accepted() -> None:
+    with pytest.raises(LockError) as caught:
+        parse(["a @ git+git://github.com/a/a.git@v1"], "cog.yaml")
+    line = (caught.value.hint or "").removeprefix("Write ")
+    assert parse([line], "cog.yaml").requirements == ("a @ git+https://github.com/a/a.git@v1",)
+    other = "a @ git+git://git.example.org/a.git"
+    assert parse([other], "cog.yaml").requirements == (other,)
 
 
 def test_build_options_collect_normalised_names() -> None:

@@ -177,7 +177,18 @@ def test_what_a_build_takes(known: Tree, requires: tuple[str, ...], packages: tu
     ],
 )
 def test_a_source_that_compiles_for_gpus_says_so(name: str, text: str, expected: bool) -> None:  # noqa: FBT001
-    assert plan(Tree({name: text}), "it", (), (), ()).device_code is expected
+    assert plan(Tree({name: text}, compiled=True), "it", (), (), ()).device_code is expected
+
+
+def test_a_source_of_python_alone_compiles_nothing(tmp_path: Path) -> None:
+    setup = {"setup.py": "from torch.utils.cpp_extension import CUDA_HOME, CUDAExtension"}
+    for name, files in (("plain", setup), ("ops", {**setup, "it/ops/add.cu": "", "docs/a.c": ""})):
+        (tmp_path / name).write_bytes(sdist("top-1.0", files))
+    plain, ops = (read_tree(tmp_path / name, "", "it") for name in ("plain", "ops"))
+    assert (plain.compiled, ops.compiled) == (False, True)
+    assert not plan(plain, "it", (), (), ()).device_code
+    assert plan(ops, "it", (), (), ()).device_code
+    assert not plan(ops, "basicsr", (), (), ()).device_code  # leaves it out unless it is told
 
 
 def test_cmakes_project_is_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from cog_nix.errors import RegistryError
 from cog_nix.registry import layout
-from cog_nix.registry.client import may_be_plain
+from cog_nix.registry.auth import may_be_plain
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import push

@@ -117,7 +117,7 @@ def seed(built: tuple[Folder, str, str]) -> Seed:
     path = tree_path(locked["nar_sha256"], store_name(locked["python"]))
     loader = [f"{path}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{path}/usr/lib/x86_64-linux-gnu"]
     found = nix.discover()
-    return Seed(found, [*loader, f"{path}/usr/bin/python{locked['python']}", "-s", "-B"])
+    return Seed(found, [*loader, f"{path}/usr/bin/python{locked['python']}", "-S", "-B"])
 
 
 @pytest.fixture
@@ -209,10 +209,11 @@ def test_another_user_finds_no_secret(user: int, seed: Seed, folder: Path) -> No
         os.chown(part, user, user)
     inside = [seed.command[0], json.dumps(seed.command)]
     told = {
-        "store": str(seed.nix.store_dir),
+        "shown": {"/nix/store": str(seed.nix.store_dir)},
         "folder": str(folder),
         "command": [*seed.command, "-c", WAIT, *inside],
         "environment": {},
+        "network": True,
     }
     who = {"user": user, "group": user, "extra_groups": []} if user else {}
     python = "/usr/bin/python3" if user else sys.executable

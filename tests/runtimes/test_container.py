@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 REQUEST = ContainerRequest("shell")
-DOCKERS_CAPABILITIES = "00000000a80425fb"
+CAPABILITIES = "00000000a00405fb"
+"""Docker's without ``MKNOD`` and ``NET_RAW``."""
 
 
 def script(text: str, **changes: object) -> ContainerRequest:
@@ -88,7 +89,7 @@ def test_it_may_do_what_docker_lets_it_do(runtime: BundleRuntime, finished: Fini
     text = "cat /proc/self/status; unshare --user true; mount -t tmpfs none /src; echo $?"
     _, output = finished(runtime.start(script(text)))
     status = dict(line.split(":\t", 1) for line in output.splitlines() if ":\t" in line)
-    assert (status["CapEff"], status["CapPrm"], status["Seccomp"]) == (*[DOCKERS_CAPABILITIES] * 2, "2")
+    assert (status["CapEff"], status["CapPrm"], status["Seccomp"]) == (*[CAPABILITIES] * 2, "2")
     assert "unshare failed: Operation not permitted" in output
     assert output.splitlines()[-1] != "0"
 
@@ -296,3 +297,22 @@ def test_unknown_users(user: str, tmp_path: Path, base: dict[str, bytes]) -> Non
     with pytest.raises(RuntimeFailure, match="nobody-here"):
         runtime.start(ContainerRequest("users"))
     assert containers(runtime) == []
+
+
+def test_a_command_beside_the_main_process_has_its_rights(runtime: BundleRuntime) -> None:
+    with runtime.start(replace(REQUEST, env={"A": "request", "LD_LIBRARY_PATH": "/none"})) as container:
+        assert wait_for(container.logs)
+        text = (
+            'echo "$A $PWD"; cat /proc/self/status; mount -t tmpfs none /src || unshare --user true; exit 3'
+        )
+        status, output = container.run(["sh", "-c", text])
+        shown = dict(line.split(":\t", 1) for line in output.splitlines() if ":\t" in line)
+        assert (status, output.splitlines()[0]) == (3, "request /src")
+        assert {shown[key] for key in ("CapEff", "CapPrm", "CapBnd")} == {CAPABILITIES}
+        assert (shown["Seccomp"], shown["NoNewPrivs"], shown["CapInh"]) == ("2", "1", f"{0:016x}")
+        assert "unshare failed: Operation not permitted" in output
+        assert container.run(["cat", "/proc/1/comm"]) == (0, "sh\n")
+        assert container.run(["no-such-program"]) == (127, "no-such-program: No such file or directory\n")
+        assert container.run(["sh", "-c", "kill -TERM $$"])[0] == 128 + signal.SIGTERM
+    with pytest.raises(RuntimeFailure, match="does not run"):
+        container.run(["true"])

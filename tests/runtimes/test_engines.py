@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from cog_nix.errors import FetchError
 from cog_nix.namespaces.causes import Obstacle
 from cog_nix_hooks.bundle import checks, choice, join, trial
 from cog_nix_hooks.bundle.choice import Engine, decide
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.programs import ENGINES, Programs, program
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 
@@ -20,7 +22,7 @@ from .conftest import usable
 if TYPE_CHECKING:
     from pathlib import Path
 
-HELPERS = ("sh", "mount", "unshare", "setpriv", "tar", "nsenter", "cat")
+HELPERS = ("sh", "mount", "unshare", "setpriv", "tar", "cat")
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_what_is_missing_is_named(machine: Path, tmp_path: Path) -> None:
     assert said.startswith("A container cannot be started without unshare")
 
 
-@pytest.mark.parametrize("missing", [(), ("unshare", "setpriv", "mount", "nsenter")], ids=["engine", "all"])
+@pytest.mark.parametrize("missing", [(), ("unshare", "setpriv", "mount")], ids=["engine", "all"])
 def test_what_is_missing_is_brought(missing: tuple[str, ...], machine: Path, tmp_path: Path) -> None:
     brought = tmp_path / "brought"
     brought.mkdir()
@@ -106,7 +108,7 @@ def test_what_is_missing_is_brought(missing: tuple[str, ...], machine: Path, tmp
     assert isinstance(found, Engine)
     assert found.path == str(brought / "bwrap")
     assert found.isolation.unshare == str((brought if missing else machine) / "unshare")
-    assert programs.path("nsenter") == str((brought if missing else machine) / "nsenter")
+    assert programs.path("mount") == str((brought if missing else machine) / "mount")
 
 
 def test_nothing_is_brought_where_the_machine_has_an_engine(machine: Path, tmp_path: Path) -> None:
@@ -179,3 +181,27 @@ def test_an_engine_that_does_not_end_is_passed_over(
     (machine / "sleep").symlink_to(str(shutil.which("sleep", path="/bin:/usr/bin")))
     said = trial.why_not(str(write_engine(machine / "crun", "sleep 60")), join.Isolation(), tmp_path)
     assert said == "it has not come to an end after 0.2 seconds"
+
+
+def test_an_engine_that_a_container_gets_hold_of_cannot_be_written_to(machine: Path, tmp_path: Path) -> None:
+    """The first process of bubblewrap's was bubblewrap: ``/proc/self/exe`` leads to the machine's file."""
+    engine = write_engine(machine / "bwrap", "exit 0")
+    found = decide(tmp_path / "bundle", Programs())
+    assert isinstance(found, Engine)
+    assert found.isolation.guarded == str(machine)
+    with owned(tmp_path / "containers", new_name()) as folder:
+        command = join.prepare(folder, [], "copy", found.isolation)
+        tried = subprocess.run(
+            [*command, "sh", "-c", f"echo > {engine}"], capture_output=True, text=True, check=False
+        )
+    assert "Read-only file system" in tried.stderr
+    (machine / "bwrap").rename(machine / "crun")
+    found = decide(tmp_path / "bundle", Programs())
+    assert isinstance(found, Engine)
+    assert found.isolation.guarded == ""  # it runs as a copy of itself
+
+
+def test_all_of_an_engine_that_is_brought_is_guarded(tmp_path: Path) -> None:
+    for name in ("bin", "lib", "programs"):
+        (tmp_path / name).mkdir()
+    assert choice._exposed(str(tmp_path / "bin/bwrap")) == str(tmp_path)

@@ -43,8 +43,11 @@ def layers(tmp_path: Path) -> list[Path]:
         pytest.param("loop", False, id="link-to-itself"),
         pytest.param("dangling", False, id="link-to-nothing"),
         pytest.param("/mnt/anything", True, id="mounted"),
+        pytest.param("/deep/in/nowhere/x", True, id="mounted-where-nothing-is"),
+        pytest.param("/deep/in/x", False, id="on-the-way-to-a-mount"),
         pytest.param("sh/x", False, id="below-a-file"),
     ],
 )
 def test_programs(name: str, found: bool, layers: list[Path]) -> None:  # noqa: FBT001 - a case's value
-    assert has_program(name, ENV, "/src", layers, [(Path("/there"), "/mnt")]) is found
+    mounts = [(Path("/there"), "/mnt"), (Path("/there"), "/deep/in/nowhere")]
+    assert has_program(name, ENV, "/src", layers, mounts) is found

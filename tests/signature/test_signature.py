@@ -284,6 +284,7 @@ def test_it_runs_on_the_standard_library_alone(tmp_path: Path) -> None:
     assert {name for name in ours.split() if not name.startswith("cog_nix.signature")} == {
         "cog_nix",
         "cog_nix.errors",
+        "cog_nix.values",
     }
 
 
@@ -366,3 +367,31 @@ def test_any_text_is_a_document_or_one_error(tmp_path: Path, text: str) -> None:
 def test_any_parameter_is_a_document_or_one_error(tmp_path: Path, parameters: str, output: str) -> None:
     write(tmp_path, f"class Predictor:\n    def run(self, a: {parameters}) -> {output}:\n        return a\n")
     assert is_document_or_one_error(tmp_path, "predict.py:Predictor")
+
+
+@pytest.mark.parametrize(
+    ("imported", "written", "property_"),
+    [
+        ("from cog import Path as CogPath", "CogPath", {"type": "string", "format": "uri"}),
+        ("from pathlib import Path as P", "P", {"type": "string", "format": "uri"}),
+        ("from cog import Secret as Token", "Token", {"type": "string", "format": "password"}),
+        ("from cog import File as CogFile", "list[CogFile]", {"type": "array"}),
+    ],
+)
+def test_types_of_cog_may_be_imported_under_another_name(
+    tmp_path: Path, imported: str, written: str, property_: dict[str, str]
+) -> None:
+    body = f"class Predictor:\n    def predict(self, a: {written}) -> str:\n        return ''\n"
+    schemas = json.loads(predict(tmp_path, f"{imported}\n\n\n{body}"))["components"]["schemas"]
+    assert property_.items() <= schemas["Input"]["properties"]["a"].items()
+
+
+def test_a_path_under_another_name_may_be_returned(tmp_path: Path) -> None:
+    source = "from cog import Path as CogPath\n\n\ndef predict(a: str) -> list[CogPath]:\n    return []\n"
+    output = json.loads(document(write(tmp_path, source), "predict.py:predict", None, "0.23.1"))
+    assert output["components"]["schemas"]["Output"]["items"] == {"type": "string", "format": "uri"}
+
+
+def test_another_librarys_type_is_no_path_whatever_its_name(tmp_path: Path) -> None:
+    body = "class Predictor:\n    def predict(self, a: CogPath) -> str:\n        return ''\n"
+    assert "CogPath" in refusal(tmp_path, f"from upath import Path as CogPath\n\n\n{body}").message

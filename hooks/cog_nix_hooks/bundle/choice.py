@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cog_nix import __version__, jsonvalue
 from cog_nix.boot import this_boot
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
@@ -27,7 +28,7 @@ from cog_nix_hooks.bundle.programs import ENGINES, program
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
 
-_NEEDED = ("setpriv", "unshare", "mount", "tar", "nsenter")
+_NEEDED = ("setpriv", "unshare", "mount", "tar")
 _HIDDEN = ("", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 """What an engine does not see, tried in this order: containers are in no cgroup of their own."""
 _PACKAGES = {"crun": "crun", "runc": "runc", "bwrap": "bubblewrap"}
@@ -164,7 +165,7 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
     for hidden in _HIDDEN:
         if hidden and not Path(hidden).is_dir():
             continue
-        tried = replace(isolation, hidden=hidden)
+        tried = replace(isolation, hidden=hidden, guarded=_exposed(path))
         why = trial.why_not(path, tried, containers)
         if why is None:
             return Engine(path, tried)
@@ -172,9 +173,22 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
     return Refuses(path, said)
 
 
+def _exposed(path: str) -> str:
+    """Return the folder of what a container may get hold of as its ``/proc/self/exe``; "": nothing.
+
+    crun and runc run as copies of themselves, so that no container can write to their programs by that link.
+    bubblewrap does not. What cog-nix brings is started by a launcher, through a dynamic loader of its own.
+    """
+    program = Path(path).resolve()
+    if program.name != "bwrap":
+        return ""
+    brought = program.parents[1]
+    return str(brought if (brought / "programs").is_dir() else program.parent)
+
+
 def _circumstances(named: str | None) -> str:
     """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
-    seen: list[object] = [named, os.geteuid(), rights.mounts_as_root()]
+    seen: list[object] = [__version__, named, os.geteuid(), rights.mounts_as_root()]
     with suppress(OSError):
         seen += [this_boot(), str(_MOUNTS.readlink())]
     for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):
@@ -186,7 +200,7 @@ def _circumstances(named: str | None) -> str:
 
 def _remembered(root: Path, key: str) -> Engine | None:
     try:
-        known = json.loads((root / _MEMORY).read_bytes())
+        known = jsonvalue.loads((root / _MEMORY).read_bytes())
         found = Engine(known["path"], Isolation(**known["isolation"])) if known["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -14,6 +14,7 @@ from shutil import copyfileobj, which
 from typing import IO, TYPE_CHECKING, cast
 
 from cog_nix.errors import ImageError
+from cog_nix.processes import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             "A layer is compressed with Zstandard, and there is no zstd here.",
             hint="Install it:  sudo apt-get install zstd",
         )
-    with subprocess.Popen(
+    with spawn(
         [program, "-dc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker: they were asked for

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import secrets
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -15,8 +16,10 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import devices, engines, join, rights
-from cog_nix_hooks.bundle.layers import lock, private, remove
+from cog_nix_hooks.bundle import cgroups, devices, engines, enter, join, seccomp
+from cog_nix_hooks.bundle.folders import new_name, owned
+from cog_nix_hooks.bundle.layers import lock
+from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected, resize
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.choice import Engine
     from cog_nix_hooks.bundle.images import ImageStore
     from cog_nix_hooks.bundle.process import Process
-    from cog_nix_hooks.bundle.programs import Programs
     from cog_nix_hooks.bundle.streams import Connection
 
 _STOP_SECONDS = 3
@@ -36,7 +38,7 @@ _POLL_SECONDS = 0.01
 
 
 def start_container(
-    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str, programs: Programs
+    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str
 ) -> BundleContainer:
     """Start a container.
 
@@ -45,15 +47,13 @@ def start_container(
         request: what to start.
         engine: what runs it.
         way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
-        programs: where ``nsenter`` is.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
         RuntimeFailure: it cannot be started.
     """
     gpus = devices.find(request.gpus, engine.path)
-    name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
-    folder = store.root / "containers" / name
+    name = new_name()
     with ExitStack() as stack:
         # First of all: as long as this is held, no layer is removed.
         stack.enter_context(lock(store.root / "containers.lock", fcntl.LOCK_SH))
@@ -62,12 +62,10 @@ def start_container(
             raise RuntimeFailure(
                 f"There is no image {request.image}.", hint=f"Build it:  cog-nix build -t {request.image}"
             )
-        sweep(folder.parent)
-        private(folder)
-        stack.callback(remove, folder)
-        stack.enter_context(lock(folder / "owner.lock", fcntl.LOCK_EX))
+        folder = stack.enter_context(owned(store.root / "containers", name))
         layers = [store.layers.folder(diff_id) for diff_id in image.diff_ids]
         process = describe(image, request, layers, name)
+        cgroups.record(folder, name)
         command = [
             *join.prepare(folder, layers, way, engine.isolation),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
@@ -87,19 +85,8 @@ def start_container(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's Ctrl-C is for who watches
             )
-        return BundleContainer(running, process, connection, programs, stack.pop_all())
+        return BundleContainer(running, process, connection, folder, stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
-
-
-def sweep(containers: Path) -> None:
-    """Remove what containers left whose owners were killed."""
-    if not containers.is_dir():
-        return
-    for folder in containers.iterdir():
-        if (folder / "owner.lock").exists():
-            with lock(folder / "owner.lock", fcntl.LOCK_EX, wait=False) as ownerless:
-                if ownerless:
-                    remove(folder)
 
 
 class BundleContainer:
@@ -109,7 +96,7 @@ class BundleContainer:
         running: the ``unshare`` around it, with whose end all of it ends.
         process: what runs in it.
         connection: its streams, when they were asked for.
-        programs: where ``nsenter`` is.
+        folder: of the container.
         resources: what to give back when it has ended.
     """
 
@@ -118,14 +105,14 @@ class BundleContainer:
         running: subprocess.Popen[bytes],
         process: Process,
         connection: Connection | None,
-        programs: Programs,
+        folder: Path,
         resources: ExitStack,
     ) -> None:
         self._process = running
         self._port = process.port
         self._env = process.env
         self._connection = connection
-        self._programs = programs
+        self._folder = folder
         self._resources = resources
         self._log = _Log(running.stdout) if running.stdout else None
         self._cleanup = Cleanup(self._remove)
@@ -181,7 +168,7 @@ class BundleContainer:
         return status if status >= 0 else 128 - status
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command beside the main process: with its files, processes and environment, as root.
+        """Run a command beside the main process: with its files, processes, environment and rights, as root.
 
         Returns:
             Its exit status, and what it wrote to stdout and stderr.
@@ -192,14 +179,12 @@ class BundleContainer:
         main = self._main(_START_SECONDS)
         if main is None:
             raise RuntimeFailure("The container's main process does not run.")
-        program = self._programs.path("nsenter")  # the container's PATH is not ours
-        enter = [program, f"--target={main}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
-        if not rights.mounts_as_root():
-            enter += ["--user", "--preserve-credentials"]
+        filtered = self._folder / "entered"
+        has_filter = filtered.exists() or seccomp.write_program(filtered)
+        kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
         done = subprocess.run(
-            [*enter, "--", *command],
-            env=self._env,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", "-S", "-B", enter.__file__, *kept, *command],
+            input=json.dumps(self._env).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

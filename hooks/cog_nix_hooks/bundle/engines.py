@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix_hooks.bundle import seccomp
-from cog_nix_hooks.bundle.oci import CAPABILITIES, SHARED_MEMORY, binds, bundle_config
+from cog_nix_hooks.bundle.oci import (
+    CAPABILITIES,
+    MASKED,
+    READ_ONLY,
+    SHARED_MEMORY,
+    binds,
+    bundle_config,
+    kernel_binds,
+)
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
@@ -31,23 +39,31 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
     if Path(engine).name == "bwrap":
         arguments = folder / "arguments"
         arguments.write_bytes(
-            b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, hosts))
+            b"".join(os.fsencode(word) + b"\0" for word in _bubblewrap(process, name, folder))
         )
         filtered = "--seccomp 8" if seccomp.write_program(folder / "seccomp") else ""
         (folder / "seccomp").touch()
         script = f'exec "$0" --args 9 {filtered} -- "$@" 9<arguments 8<seccomp'
         return ["sh", "-c", script, engine, *process.args]
-    (folder / "config.json").write_text(json.dumps(bundle_config(process, name, hosts)))
+    (folder / "config.json").write_text(json.dumps(bundle_config(process, name, folder)))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
 
 
-def _bubblewrap(process: Process, name: str, hosts: Path) -> list[str]:
-    words = ["--bind", "rootfs", "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
+def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
+    words = ["--bind", "rootfs", "/", "--dev", "/dev", "--proc", "/proc"]
+    for source, target in kernel_binds(folder):
+        words += ["--ro-bind", str(source), target]
+    for path in filter(os.path.exists, READ_ONLY):
+        words += ["--ro-bind", path, path]
+    for path in filter(os.path.exists, MASKED):
+        is_folder = Path(path).is_dir()
+        words += ["--tmpfs", path, "--remount-ro", path] if is_folder else ["--ro-bind", os.devnull, path]
     words += ["--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108 - in the container
-    for source, target in binds(process, hosts):
+    for source, target in binds(process, folder):
         words += ["--bind", str(source), target]
-    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name, "--die-with-parent"]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
     words += ["--cap-drop", "ALL"]
     for capability in CAPABILITIES:

@@ -14,10 +14,14 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from cog_nix import jsonvalue
 from cog_nix.delta import is_described, layer_pieces, read
+from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.files import write_atomically
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.processes import spawn
 from cog_nix.spec import Held
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
@@ -48,14 +52,42 @@ class HeldImage:
 
     @classmethod
     def of(cls, image_id: str, diff_ids: Sequence[str], document: Mapping[str, Any]) -> Self:
-        """Return the image of an OCI image configuration."""
+        """Return the image of an OCI image configuration.
+
+        Raises:
+            ImageError: it is none.
+        """
+        try:
+            config = _runnable(document.get("config"))
+        except (ValueError, TypeError) as error:
+            raise ImageError(
+                f"The configuration of {image_id} is not one of an image: {error}",
+                hint="Build it again, or tell whoever made it.",
+            ) from error
         platform = f"{document.get('os', 'linux')}/{document.get('architecture', 'amd64')}"
-        return cls(image_id, tuple(diff_ids), document.get("config") or {}, platform)
+        return cls(image_id, tuple(diff_ids), config, platform)
 
     @property
     def labels(self) -> dict[str, str]:
         """The image's labels."""
         return self.config.get("Labels") or {}
+
+
+def _runnable(config: object) -> dict[str, Any]:
+    """Return what says how an image runs (image-spec, config.md, "config"), its fields as they have to be.
+
+    Raises:
+        TypeError: one is something else.
+    """
+    fields = mapping_of(config or {})
+    for name in ("User", "WorkingDir"):
+        text_of(fields.get(name) or "")
+    for name in ("Env", "Entrypoint", "Cmd"):
+        for one in list_of(fields.get(name) or []):
+            text_of(one)
+    for value in mapping_of(fields.get("Labels") or {}).values():
+        text_of(value)
+    return fields
 
 
 class ImageStore:
@@ -174,7 +206,7 @@ class ImageStore:
         held = [one for one in built.diff_ids if one not in missing]
         with (
             tempfile.TemporaryFile() as complaints,
-            subprocess.Popen(
+            spawn(
                 [built.path, *(word for one in held for word in ("--skip", one))],
                 stdout=subprocess.PIPE,
                 stderr=complaints,
@@ -229,10 +261,11 @@ class ImageStore:
 
     def _read(self, image_id: str) -> HeldImage | None:
         try:
-            document = json.loads(self._image_file(image_id).read_text())
-            platform = document.get("platform", "linux/amd64")  # older ones are without it
-            return HeldImage(document["id"], tuple(document["diff_ids"]), document["config"], platform)
-        except (OSError, ValueError, KeyError):
+            document = mapping_of(jsonvalue.loads(self._image_file(image_id).read_bytes()))
+            platform = text_of(document.get("platform", "linux/amd64"))  # older ones are without it
+            diff_ids = tuple(map(text_of, list_of(document["diff_ids"])))
+            return HeldImage(text_of(document["id"]), diff_ids, _runnable(document["config"]), platform)
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import rights
+from cog_nix_hooks.bundle import fstab, rights, sysfs
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
 
@@ -27,17 +27,25 @@ set -e
 mount=$1; folder=$2; options=$3; hidden=$4
 shift 4
 "$mount" -t proc proc /proc
-[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
 cd "$folder"
 """
+_GUARD = "guard.fstab"
+_AFTER = f"""
+{sysfs.SCRIPT}[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
+# Devices that an image brings, or that root makes, are files and open nothing.
+"$mount" --bind -o nodev rootfs rootfs
+[ ! -s {_GUARD} ] || "$mount" --all --fstab {_GUARD}
+"""
 _SCRIPTS = {
-    "overlay": _BEFORE + '"$mount" -t overlay overlay -o "userxattr,$options" rootfs; exec "$@"',
+    "overlay": f'{_BEFORE}"$mount" -t overlay overlay -o "userxattr,$options" rootfs{_AFTER}exec "$@"',
     # What it says of options that it ignores is no line of the model's. The shell stays, because crun would
     # wait for the end of fuse-overlayfs.
-    "fuse": _BEFORE + 'said=$(fuse-overlayfs -o "$options" rootfs 2>&1) || { echo "$said" >&2; exit 1; }; '
-    'set +e; "$@"; exit $?',
-    "copy": _BEFORE + 'exec "$@"',
+    "fuse": _BEFORE + 'said=$(fuse-overlayfs -o "$options" rootfs 2>&1) || { echo "$said" >&2; exit 1; }'
+    f'{_AFTER}set +e; "$@"; exit $?',
+    "copy": f'{_BEFORE}{_AFTER}exec "$@"',
 }
+_STILL_OWNED = '[ "$PPID" = "$0" ] && exec "$@"'
+"""Who died before setpriv(1) asked for a signal at its death never sends one."""
 _LAYERS = "l"
 """A folder of links, for mount(2) takes 4096 bytes of options and an image may have 127 layers."""
 
@@ -51,6 +59,8 @@ class Isolation:
     mount: str = "mount"
     hidden: str = ""
     """A folder that is empty for them; none when empty."""
+    guarded: str = ""
+    """A folder that is read-only for them; none when empty."""
 
     def command(self) -> list[str]:
         """Return the command that starts another in namespaces of its own, and ends with this process.
@@ -58,8 +68,8 @@ class Isolation:
         The process ids' namespace is there for its end: whoever kills ``unshare`` kills all that run in it. A
         plain user is root in there, and root of nothing else.
         """
-        command = [self.setpriv, "--pdeathsig", "KILL", self.unshare, "--mount", "--pid", "--fork"]
-        command.append("--kill-child")
+        command = [self.setpriv, "--pdeathsig", "KILL", "sh", "-c", _STILL_OWNED, str(os.getpid())]
+        command += [self.unshare, "--mount", "--pid", "--fork", "--kill-child"]
         return command if rights.mounts_as_root() else [*command, "--user", "--map-root-user"]
 
 
@@ -88,8 +98,7 @@ def choose(folder: Path, isolation: Isolation) -> str:
     for way in ("overlay", "fuse"):
         if way == "fuse" and not program("fuse-overlayfs"):
             continue
-        trial = Path(tempfile.mkdtemp(prefix=".trial-", dir=folder))
-        try:
+        with owned(folder, new_name("trial")) as trial:
             lower = [trial / "a", trial / "b"]
             for one in lower:
                 one.mkdir()
@@ -97,8 +106,6 @@ def choose(folder: Path, isolation: Isolation) -> str:
             tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if tried.returncode == 0:
                 return way
-        finally:
-            remove(trial)
     return "copy"
 
 
@@ -118,6 +125,8 @@ def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation
         (folder / name).mkdir()
     for index, layer in enumerate(layers):
         (folder / _LAYERS / str(index)).symlink_to(layer)
+    sysfs.prepare(folder)
+    fstab.write(folder / _GUARD, [fstab.read_only(Path(isolation.guarded))] if isolation.guarded else [])
     if way == "copy":
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))

@@ -19,7 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.errors import ImageError
+from cog_nix.processes import spawn
 from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.compression import plain
 
@@ -78,8 +80,9 @@ class LayerStore:
         layers = self.root / "layers"
         private(self.root)
         layers.mkdir(exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=layers))
+        beside = scratch.reserve("unpack", layers)
         try:
+            beside.mkdir()
             beside.chmod(0o755)  # it becomes the image's root folder
             digest = _extract(self._programs.path("tar"), tar, beside, advance)
             if digest not in wanted:
@@ -95,8 +98,7 @@ class LayerStore:
                 hint="Free some space or mend the permissions, then run again.",
             ) from error
         finally:
-            if beside.exists():
-                remove(beside)
+            scratch.release(beside)
         return digest
 
     def keep_only(self, diff_ids: Collection[str]) -> None:
@@ -121,7 +123,7 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
     digest = hashlib.sha256()
     with (
         tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints) as tar,
+        spawn(command, stdin=subprocess.PIPE, stderr=complaints) as tar,
     ):
         assert tar.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         try:

@@ -42,6 +42,8 @@ def _exists(path: str, layers: Sequence[Path], mounts: Sequence[tuple[Path, str]
             return True  # the host's own files; what they are may depend on who asks
         found = _topmost(str(done), layers)
         if found is None:
+            if any(PurePosixPath(target).is_relative_to(done) for _, target in mounts):
+                continue  # the engine makes the folders that lead to a mount
             return False
         if found.is_symlink():
             links += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix_hooks.bundle import cgroups, sysfs
 from cog_nix_hooks.bundle.seccomp import oci_section
 
 if TYPE_CHECKING:
@@ -13,30 +14,46 @@ if TYPE_CHECKING:
 SHARED_MEMORY = 6 << 30
 """Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
-CAPABILITIES = [
-    f"CAP_{name}"
-    for name in (
-        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
-        *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
-    )
-]
-"""Docker's default set."""
+_CAPABILITIES = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "SYS_CHROOT": 18,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+"""By number (linux/capability.h): Docker's default set without ``MKNOD``, for not every engine has a device
+cgroup here, and without ``NET_RAW``, for the network that packets would be read from is the machine's."""
+CAPABILITIES = [f"CAP_{name}" for name in _CAPABILITIES]
+CAPABILITY_MASK = sum(1 << number for number in _CAPABILITIES.values())
+"""As the kernel takes them (capabilities(7))."""
 
-_MASKED = (
-    *("/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi"),
-    *("/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware"),
+MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+    *("/sys/devices/virtual/powercap", "/sys/firmware"),
 )
-_READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""What Docker hides and protects, below /proc and /sys."""
+
+_CGROUP_NAMESPACE = Path("/proc/self/ns/cgroup")
 
 
-def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
+def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
     """Return the configuration of a container that shares the host's network and nothing else.
 
     Args:
         process: what runs in it.
         name: of the container.
-        hosts: file that becomes ``/etc/hosts``.
+        folder: of the container, with ``hosts``, ``sys`` and ``cgroup``.
     """
+    namespaces = ["pid", "ipc", "uts", "mount", *(["cgroup"] if _CGROUP_NAMESPACE.exists() else [])]
     granted = CAPABILITIES if process.user.uid == 0 else []
     return {
         "ociVersion": "1.0.2",
@@ -51,11 +68,15 @@ def bundle_config(process: Process, name: str, hosts: Path) -> dict[str, Any]:
         },
         "root": {"path": "rootfs"},
         "hostname": name,
-        "mounts": [*_MOUNTS, *(_bind(source, target) for source, target in binds(process, hosts))],
+        "mounts": [
+            *_MOUNTS,
+            *(_bind(source, target, *sysfs.FLAGS.split(",")) for source, target in kernel_binds(folder)),
+            *(_bind(source, target) for source, target in binds(process, folder)),
+        ],
         "linux": {
-            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
-            "maskedPaths": list(_MASKED),
-            "readonlyPaths": list(_READ_ONLY),
+            "namespaces": [{"type": kind} for kind in namespaces],
+            "maskedPaths": list(MASKED),
+            "readonlyPaths": list(READ_ONLY),
             "seccomp": oci_section(),
         },
     }
@@ -69,10 +90,15 @@ def _console(process: Process) -> dict[str, Any]:
     return {"consoleSize": {"height": rows, "width": columns}}
 
 
-def binds(process: Process, hosts: Path) -> list[tuple[Path, str]]:
+def kernel_binds(folder: Path) -> list[tuple[Path, str]]:
+    """Return what of the kernel is seen in the container, to read: ``(host path, container path)``."""
+    return [(folder / sysfs.SYS, "/sys"), (folder / sysfs.CGROUPS, str(cgroups.ROOT))]
+
+
+def binds(process: Process, folder: Path) -> list[tuple[Path, str]]:
     """Return what of the host is seen in the container: ``(host path, container path)``."""
     resolver = Path("/etc/resolv.conf")
-    found = [(hosts, "/etc/hosts")]
+    found = [(folder / "hosts", "/etc/hosts")]
     if resolver.exists():
         found.append((resolver.resolve(), str(resolver)))
     return [*found, *process.mounts]
@@ -82,8 +108,9 @@ def _mount(target: str, kind: str, *options: str) -> dict[str, Any]:
     return {"destination": target, "type": kind, "source": kind, "options": list(options)}
 
 
-def _bind(source: Path, target: str) -> dict[str, Any]:
-    return {"destination": target, "type": "bind", "source": str(source), "options": ["rbind", "rprivate"]}
+def _bind(source: Path, target: str, *options: str) -> dict[str, Any]:
+    given = ["rbind", "rprivate", *options]
+    return {"destination": target, "type": "bind", "source": str(source), "options": given}
 
 
 _MOUNTS = (
@@ -92,6 +119,4 @@ _MOUNTS = (
     _mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
     _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", f"size={SHARED_MEMORY}"),  # noqa: S108 - in the container
     _mount("/dev/mqueue", "mqueue", "nosuid", "noexec", "nodev"),
-    # A sysfs of its own needs a network of its own.
-    {**_mount("/sys", "bind", "rbind", "nosuid", "noexec", "nodev", "ro"), "source": "/sys"},
 )

@@ -122,6 +122,4 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
-        return start_container(
-            self._store, request, engine=self._engine(), way=self._way, programs=self._programs
-        )
+        return start_container(self._store, request, engine=self._engine(), way=self._way)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.elf import nothing
-from cog_nix_hooks.bundle import engines, join
-from cog_nix_hooks.bundle.layers import remove
+from cog_nix_hooks.bundle import cgroups, engines, join
+from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.process import Process
 from cog_nix_hooks.bundle.users import User
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cog_nix_hooks.bundle.join import Isolation
 
 _SECONDS = 30
@@ -28,25 +28,25 @@ def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
         isolation: what it is started in.
         containers: folder that containers are made in.
     """
-    folder = Path(tempfile.mkdtemp(prefix=".trial-", dir=containers))
-    try:
+    name = new_name("trial")
+    with owned(containers, name) as folder:
+        cgroups.record(folder, name)
         command = join.prepare(folder, [], "copy", isolation)
         nothing.write(folder / "rootfs")
         process = Process((f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), port=None)
-        command += engines.prepare(engine, folder, process, folder.name.lstrip("."))
-        tried = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it has not come to an end after {_SECONDS} seconds"
-    finally:
-        remove(folder)
+        command += engines.prepare(engine, folder, process, name)
+        try:
+            tried = subprocess.run(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return f"it has not come to an end after {_SECONDS} seconds"
     if tried.returncode == 0:
         return None
     return (tried.stderr or tried.stdout).strip() or f"exit status {tried.returncode}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from cog_nix.errors import RuntimeFailure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+
+_NUMBER = re.compile("[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ def find_user(text: str, layers: Sequence[Path]) -> User:
     """
     name, _, group = (text or "0").partition(":")
     entry = next((one for one in _entries(layers, "passwd") if name in (one[0], one[2])), None)
-    if entry is None and not name.isdecimal():
+    if entry is None and not _NUMBER.fullmatch(name):
         raise RuntimeFailure(
             f"The image has no user {name}.", hint="Name one that is in its /etc/passwd, or a number."
         )
@@ -42,7 +46,7 @@ def find_user(text: str, layers: Sequence[Path]) -> User:
 
 
 def _group(name: str, layers: Sequence[Path]) -> int:
-    if name.isdecimal():
+    if _NUMBER.fullmatch(name):
         return int(name)
     for entry in _entries(layers, "group"):
         if entry[0] == name:
@@ -54,10 +58,12 @@ def _group(name: str, layers: Sequence[Path]) -> int:
 
 def _entries(layers: Sequence[Path], name: str) -> Iterator[list[str]]:
     """Yield the lines of the uppermost file of this name (passwd(5), group(5)), cut into fields."""
-    fields = 7 if name == "passwd" else 4
+    fields, numbers = (7, slice(2, 4)) if name == "passwd" else (4, slice(2, 3))
     for layer in reversed(layers):
         path = layer / "etc" / name
         if path.is_file() and not path.is_symlink():
             lines = (line.split(":") for line in path.read_text(errors="replace").splitlines())
-            yield from (line for line in lines if len(line) == fields and line[2].isdecimal())
+            for line in lines:
+                if len(line) == fields and all(map(_NUMBER.fullmatch, line[numbers])):
+                    yield line
             return

@@ -1,7 +1,8 @@
 """The suite's indexes, fetched and verified: from a signed Release file to a :class:`Catalogue`.
 
 A suite is locked as apt would use it: the suite itself, its ``-updates`` and its ``-security``, component
-main.
+main. A mirror without these says nothing about whether they exist, and anybody on the way may speak for one
+without TLS: that one is missing is an error, unless cog-nix.toml says so.
 """
 
 from __future__ import annotations
@@ -13,25 +14,28 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cog_nix.errors import FetchError, LockError
+from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Index
 
+from .newest import newest, place
 from .packages import Catalogue, open_index
 from .relations import ARCHITECTURE
 from .release import IndexFile, Release, find_keyring, read_release
 from .sources import HOW_TO_SET, Archive, find_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cog_nix.spec import Context
 
 COMPONENT = "main"
 _CONTENTS_MAX_AGE = 3600.0
 """Seconds for which a Contents index that no signature covers is not asked for again."""
+_WHAT = {"updates": "the updates between point releases", "security": "the security updates"}
+_WITHOUT_ADDITIONS = frozenset({"sid", "unstable"})
 _RELEASE_MAX_AGE = 300.0
 """Seconds: one locking asks several times, and must see one state of the archive."""
 
@@ -46,6 +50,8 @@ class _Pocket:
     file: IndexFile
     """The index that is wanted: a Packages file, or a Contents file."""
     component: str = COMPONENT
+    passed_over: Release | None = None
+    """What the mirror has, where this machine has seen a newer one."""
 
     @property
     def folder(self) -> str:
@@ -109,10 +115,10 @@ def open_suite(
     archive = find_archive(context.settings.debian, variables)
     keyring = find_keyring(variables)
     pockets = [_main_pocket(archive, suite, context, keyring, component)]
-    additions = ((archive.main, f"{suite}-updates"), (archive.security, f"{suite}-security"))
-    for uri, name in additions if component == COMPONENT else ():
-        if pocket := _extra_pocket(uri, name, context, keyring):
-            pockets.append(pocket)
+    pockets += [
+        _extra_pocket(archive.security if kind == "security" else archive.main, suite, kind, context, keyring)
+        for kind in (_additions(suite, context) if component == COMPONENT else ())
+    ]
     paths = _fetch(pockets, context)
     cache = context.cache_dir / "debian"
     indexes = tuple(
@@ -205,17 +211,32 @@ def _main_pocket(
         ) from error
 
 
-def _extra_pocket(uri: str, suite: str, context: Context, keyring: Path) -> _Pocket | None:
-    """Read an addition to a suite; going on without it needs the mirror's clear word that there is none."""
+def _additions(suite: str, context: Context) -> tuple[str, ...]:
+    """Return the kinds of suites that come on top of a suite; what goes into sid goes there at once."""
+    if suite in _WITHOUT_ADDITIONS:
+        return ()
+    wanted = context.settings.debian.additions
+    if "security" not in wanted:
+        context.reporter.warn(f"{suite} comes without its security updates ([debian] additions).")
+    return wanted
+
+
+def _extra_pocket(uri: str, suite: str, kind: str, context: Context, keyring: Path) -> _Pocket:
+    """Read an addition to a suite."""
+    name = f"{suite}-{kind}"
     try:
-        return _read_pocket(uri, suite, context, keyring)
+        return _read_pocket(uri, name, context, keyring)
     except FetchError as error:
-        if _is_absent(error, uri, suite):
-            context.reporter.warn(f"{uri} has no {suite}: going on without its packages.")
-            return None
-        setting = "security_mirror" if suite.endswith("-security") else "mirror"
+        setting = "security_mirror" if kind == "security" else "mirror"
+        if _is_absent(error, uri, name):
+            left = [f'"{one}"' for one in context.settings.debian.additions if one != kind]
+            raise LockError(
+                f"{uri} has no {name}, which has {_WHAT[kind]} of {suite}.",
+                hint=f"Set [debian] {setting} in cog-nix.toml to a mirror that has it. "
+                f"To do without, set additions = [{', '.join(left)}] there.",
+            ) from error
         raise LockError(
-            f"{suite} cannot be read from {uri}: {error.message}",
+            f"{name} cannot be read from {uri}: {error.message}",
             hint=f"Set [debian] {setting} in cog-nix.toml to a mirror that has it. {HOW_TO_SET}",
         ) from error
 
@@ -224,17 +245,42 @@ def _read_pocket(
     uri: str, suite: str, context: Context, keyring: Path, component: str = COMPONENT
 ) -> _Pocket:
     url = f"{uri}/dists/{suite}/InRelease"
-    data = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
-    release = read_release(data, url=url, asked=suite, keyring=keyring)
+    try:
+        release, passed_over = _newest_release(url, suite, context, keyring)
+    except LockError:  # damaged on its way, or a page to log in at: what is in the cache is no better
+        release, passed_over = _newest_release(url, suite, context, keyring)
+    if passed_over:
+        context.reporter.info(
+            f"{url} is of {_said(passed_over)}: staying with the one of {_said(release)}, seen here before."
+        )
     file = release.packages(component, ARCHITECTURE)
     if file is None:
         raise LockError(f"{url} names no Packages file for {component} on {ARCHITECTURE}.", hint=HOW_TO_SET)
-    return _Pocket(uri, suite, release, file, component)
+    return _Pocket(uri, suite, release, file, component, passed_over)
+
+
+def _said(release: Release) -> str:
+    return f"{release.date:%Y-%m-%d %H:%M} UTC"
+
+
+def _newest_release(url: str, suite: str, context: Context, keyring: Path) -> tuple[Release, Release | None]:
+    """Fetch a Release file and check its signature; the cache keeps only what passes."""
+
+    def read(data: bytes) -> Release:
+        check = context.settings.debian.check_valid_until
+        return read_release(data, url=url, asked=suite, keyring=keyring, check_valid_until=check)
+
+    came = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
+    try:
+        return newest(url, came, read, context.cache_dir)
+    except LockError:
+        context.fetcher.forget(url)
+        raise
 
 
 def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     """Tell "there is no such suite" from "the mirror did not answer"."""
-    parts = urlsplit(uri)
+    parts = urls.split(uri)
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
@@ -255,11 +301,27 @@ def _fetch(pockets: list[_Pocket], context: Context) -> list[Path]:
     wanted = [pocket.artifact(by_hash=pocket.release.by_hash) for pocket in pockets]
     try:
         found = context.fetcher.artifacts(wanted)
-    except FetchError:
+    except FetchError as error:
         if not any(pocket.release.by_hash for pocket in pockets):
-            raise
+            raise next(_behind(pockets, error, context), error) from error
         # A partial mirror may carry Debian's Release file without the by-hash folders; apt falls back as
         # well.
         wanted = [pocket.artifact(by_hash=False) for pocket in pockets]
-        found = context.fetcher.artifacts(wanted)
+        try:
+            found = context.fetcher.artifacts(wanted)
+        except FetchError as again:
+            raise next(_behind(pockets, again, context), again) from again
     return [found[artifact.sha256] for artifact in wanted]
+
+
+def _behind(pockets: list[_Pocket], error: FetchError, context: Context) -> Iterator[LockError]:
+    """Yield an error for each mirror that was newer before and has no more what it had."""
+    for pocket in pockets:
+        if pocket.passed_over:
+            url = f"{pocket.folder}/InRelease"
+            yield LockError(
+                f"{url} is of {_said(pocket.passed_over)}, and was of {_said(pocket.release)} before: the "
+                f"mirror is behind, or someone keeps updates back.\n  {error.message}",
+                hint="Use another mirror, or run this again later. If the mirror was put back on purpose, "
+                f"remove {place(url, context.cache_dir)}",
+            )

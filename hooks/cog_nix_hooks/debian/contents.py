@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
 import sqlite3
-import tempfile
 import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from cog_nix import scratch
 from cog_nix.errors import LockError
 
 if TYPE_CHECKING:
@@ -76,11 +75,11 @@ def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: 
     database = cache_dir / f"contents-{_FORMAT}-{sha256}.sqlite"
     if not database.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{database.name}.", dir=cache_dir)
-        os.close(handle)
         try:
-            _write_table(index, Path(name))
-            Path(name).replace(database)
+            with scratch.folder("new", cache_dir) as folder:  # SQLite writes a journal beside it
+                new = folder / database.name
+                _write_table(index, new)
+                new.replace(database)
         except sqlite3.OperationalError as error:
             raise LockError(
                 f"{cache_dir}: the table of libraries cannot be written: {error}",
@@ -93,8 +92,6 @@ def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: 
                 f"{place}the Contents index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
             ) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
         _forget_others(database)
     return Contents(database)
 

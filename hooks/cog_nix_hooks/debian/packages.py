@@ -13,21 +13,22 @@ import lzma
 import os
 import re
 import sqlite3
-import tempfile
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
+from cog_nix import scratch
 from cog_nix.errors import LockError
 
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _FORMAT = 1
 _CHUNK = 4_000_000
@@ -49,6 +50,14 @@ _FIELDS = (
     "Breaks",
 )
 _FIELD = re.compile(rf"^({'|'.join(_FIELDS)}):[ \t]*(.*(?:\n[ \t].*)*)$", re.MULTILINE)
+_FORMS = {
+    "Package": re.compile("[a-zA-Z0-9][a-zA-Z0-9+.-]*"),
+    "Version": re.compile("(?:[0-9]{1,9}:)?[A-Za-z0-9.+:~-]+"),
+    "Size": re.compile("[0-9]{1,18}"),
+    "Installed-Size": re.compile("[0-9]{1,18}"),
+    "SHA256": re.compile("[0-9a-fA-F]{1,64}"),
+}
+"""What is counted, compared or put into a path later (Debian Policy 5.6)."""
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
 
 
@@ -261,24 +270,22 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
     if not database.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
         _forget_old_tables(cache_dir)
-        handle, name = tempfile.mkstemp(prefix=f".{database.name}.", dir=cache_dir)
-        os.close(handle)
         try:
-            _write_table(packages, Path(name))
-            _flush(Path(name))
-            Path(name).replace(database)
+            with scratch.folder("new", cache_dir) as folder:  # SQLite writes a journal beside it
+                new = folder / database.name
+                _write_table(packages, new)
+                _flush(new)
+                new.replace(database)
         except sqlite3.OperationalError as error:
             raise LockError(
                 f"{cache_dir}: the table of packages cannot be written: {error}",
                 hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
             ) from error
-        except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, KeyError) as error:
             raise LockError(
                 f"{uri}: the Packages index cannot be read: {error}",
                 hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
             ) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
     return PackagesIndex(database, uri)
 
 
@@ -322,6 +329,9 @@ def _rows(packages: Path) -> Iterator[list[str]]:
                 missing = {"Package", "Version", "Filename", "Size", "SHA256"} - fields.keys()
                 if missing:
                     raise KeyError(f"a stanza lacks {', '.join(sorted(missing))}")
+                for field, form in _FORMS.items():
+                    if (value := fields.get(field)) and not form.fullmatch(value):
+                        raise ValueError(f"{fields['Package']!r}: {value!r} is no {field}")
                 yield [fields.get(field, "") for field in _FIELDS]
 
 

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from cog_nix import jsonvalue
 from cog_nix.files import write_atomically
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.lock.model import Artifact
 
 if TYPE_CHECKING:
@@ -79,9 +81,14 @@ class Pins:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], *, released: bool) -> Self:
-        """Read what :meth:`plain` returned."""
-        programs = {name: tuple(Pin(**pin) for pin in pins) for name, pins in data["programs"].items()}
-        return cls(data["date"], programs, released)
+        """Read what :meth:`plain` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        named = mapping_of(data["programs"])
+        programs = {name: tuple(map(_pin, list_of(pins))) for name, pins in named.items()}
+        return cls(text_of(data["date"]), programs, released)
 
     def plain(self) -> dict[str, Any]:
         """Return them for JSON."""
@@ -97,6 +104,12 @@ class Pins:
         return hashlib.sha256(
             "\n".join(sorted(pin.sha256 for pin in self.programs[name])).encode()
         ).hexdigest()
+
+
+def _pin(data: Any) -> Pin:
+    texts = {name: text_of(data[name]) for name in ("package", "version", "path", "sha256")}
+    archive: Literal["main", "security"] = "security" if data["archive"] == "security" else "main"
+    return Pin(**texts, archive=archive, size=size_of(data["size"]))
 
 
 def current(cache: Path) -> Pins | None:
@@ -173,10 +186,11 @@ def _memory(cache: Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        data = mapping_of(jsonvalue.loads(path.read_bytes()))
+        known = Pins.parse(data, released=False).programs
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return data if isinstance(data, dict) and set(PACKAGES) <= set(data.get("programs", ())) else None
+    return data if set(PACKAGES) <= set(known) else None
 
 
 def _identity(released: Mapping[str, Any] | None) -> str:

@@ -12,13 +12,11 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix import scratch
 from cog_nix.elf.folder import read_file
 from cog_nix.errors import CogNixError, FetchError
 from cog_nix.nixfiles import nix_library
@@ -28,6 +26,7 @@ from . import pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from cog_nix.spec import Context
 
@@ -41,7 +40,7 @@ _NIX = (
 )
 _PROGRAMS: Mapping[str, Mapping[str, str]] = {
     "nix": {**dict.fromkeys(_NIX, "nix"), "bash-static": "bash-static"},
-    "container": {name: name for name in ("bwrap", "mount", "nsenter", "setpriv", "tar", "unshare")},
+    "container": {name: name for name in ("bwrap", "mount", "setpriv", "tar", "unshare")},
 }
 """The file that each program is in."""
 _SHELL = "bash-static"
@@ -127,8 +126,7 @@ def _fetched(name: str, found: Pins, context: Context) -> tuple[list[Path], Pins
 
 def _unpack(name: str, debs: list[Path], target: Path) -> None:
     """Make the folder beside its place, and rename it."""
-    beside = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
-    try:
+    with scratch.folder("new", target.parent) as beside:
         spec = beside / "spec.json"
         files = {f"usr/bin/{file}" for file in _PROGRAMS[name].values()}
         spec.write_text(json.dumps({"debs": [*map(str, debs)], "programs": sorted(files)}))
@@ -137,8 +135,6 @@ def _unpack(name: str, debs: list[Path], target: Path) -> None:
         _write_launchers(name, beside / "tree", target)
         _flush(beside / "tree")
         (beside / "tree").rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _trim(tree: Path) -> None:
@@ -192,10 +188,8 @@ def _flush(tree: Path) -> None:
 
 @contextmanager
 def _alone(programs: Path) -> Iterator[None]:
-    """Keep other processes from making folders meanwhile; remove what those left that were killed."""
+    """Keep other processes from making folders meanwhile."""
     programs.mkdir(parents=True, exist_ok=True)
     with (programs / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        for left in programs.glob(".new-*"):
-            shutil.rmtree(left, ignore_errors=True)
         yield

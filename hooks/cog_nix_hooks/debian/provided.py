@@ -8,13 +8,16 @@ never asks for the Contents index.
 from __future__ import annotations
 
 import json
+import lzma
 import tarfile
+import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from debian.arfile import ArError
 from debian.debfile import DebError, DebFile
 
+from cog_nix import jsonvalue
 from cog_nix.errors import LockError
 from cog_nix.files import write_atomically
 
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Deb
 
 _FORMAT = 1
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *(DebError, ArError, tarfile.TarError, OSError, EOFError, ValueError, KeyError),
+    *(zlib.error, lzma.LZMAError),
+)
+"""What reading a damaged package raises."""
 
 
 def provided(debs: Iterable[Deb], files: Mapping[str, Path], cache: Path) -> frozenset[str]:
@@ -47,11 +55,11 @@ def provided(debs: Iterable[Deb], files: Mapping[str, Path], cache: Path) -> fro
 def _libraries(path: Path, sha256: str, cache: Path) -> list[str]:
     kept = cache / f"libraries-{_FORMAT}" / sha256[:2] / sha256
     with suppress(OSError, ValueError, TypeError):
-        return [str(name) for name in json.loads(kept.read_bytes())]
+        return [str(name) for name in jsonvalue.loads(kept.read_bytes())]
     try:
         with DebFile(str(path)) as package:
             names = sorted(_from_files(package) | _from_shlibs(package))
-    except (DebError, ArError, tarfile.TarError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise LockError(f"{path}: this package cannot be read: {error}", hint="Lock again.") from error
     write_atomically(kept, json.dumps(names).encode())
     return names

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from cog_nix.errors import LockError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -19,7 +21,7 @@ ARCHITECTURE = "amd64"
 _RELATION = re.compile(
     r"""^(?P<name>[^\s:(\[<]+)
     (?: :(?P<qualifier>[\w-]+) )? \s*
-    (?: \( \s* (?P<operator><<|<=|=|>=|>>|<|>) \s* (?P<version>[A-Za-z0-9][^\s)]*) \s* \) )? \s*
+    (?: \( \s* (?P<operator><<|<=|=|>=|>>|<|>) \s* (?P<version>[A-Za-z0-9][A-Za-z0-9.+:~-]*) \s* \) )? \s*
     (?: \[ (?P<architectures>[^\]]*) \] )? \s*
     (?: <[^>]*> \s* )*$""",
     re.VERBOSE,
@@ -38,7 +40,7 @@ _COMPARISONS: Mapping[str, Callable[[BaseVersion, BaseVersion], bool]] = {
 }
 
 
-class RelationError(ValueError):
+class RelationError(LockError, ValueError):
     """A relationship field is not in the form of Debian Policy 7.1."""
 
 

@@ -77,7 +77,15 @@ def find_keyring(environment: Mapping[str, str], keyrings: Sequence[Path] = _KEY
     return next((keyring for keyring in keyrings if keyring.is_file()), SHIPPED)
 
 
-def read_release(data: bytes, *, url: str, asked: str, keyring: Path, now: datetime | None = None) -> Release:
+def read_release(
+    data: bytes,
+    *,
+    url: str,
+    asked: str,
+    keyring: Path,
+    now: datetime | None = None,
+    check_valid_until: bool = True,
+) -> Release:
     """Verify an InRelease file and parse what was signed.
 
     Args:
@@ -86,6 +94,7 @@ def read_release(data: bytes, *, url: str, asked: str, keyring: Path, now: datet
         asked: the suite that was asked for (``trixie-updates``); must be its Suite or Codename.
         keyring: the keys to trust.
         now: the time to judge validity at.
+        check_valid_until: whether Valid-Until counts; a snapshot's is over.
 
     Raises:
         LockError: no key of the keyring signed it, it is for another suite, or it is out of date.
@@ -93,14 +102,14 @@ def read_release(data: bytes, *, url: str, asked: str, keyring: Path, now: datet
     fields = dict(_FIELD.findall(_verified(data, url, keyring).decode("utf-8", "replace")))
     try:
         release = _parse(fields)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError) as error:
         raise LockError(f"{url}: the Release file cannot be read: {error}", hint=_TRY_ANOTHER) from error
     if asked not in (release.suite, release.codename):
         raise LockError(
             f"{url} is the Release file of {release.codename or release.suite}, not of {asked}.",
             hint=_TRY_ANOTHER,
         )
-    _check_time(release, url, now or datetime.now(UTC))
+    _check_time(release, url, now or datetime.now(UTC), check_valid_until=check_valid_until)
     return release
 
 
@@ -158,12 +167,13 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _check_time(release: Release, url: str, now: datetime) -> None:
-    if release.valid_until and release.valid_until < now:
+def _check_time(release: Release, url: str, now: datetime, *, check_valid_until: bool) -> None:
+    if check_valid_until and release.valid_until and release.valid_until < now:
         raise LockError(
             f"{url} expired on {release.valid_until:%Y-%m-%d %H:%M} UTC: the mirror is behind, or someone "
             "keeps updates back.",
-            hint=f"Check this machine's clock ({now:%Y-%m-%d %H:%M} UTC), then: {_TRY_ANOTHER}",
+            hint=f"Check this machine's clock ({now:%Y-%m-%d %H:%M} UTC), then: {_TRY_ANOTHER} "
+            "For a snapshot, which stays as it was, set check_valid_until = false there.",
         )
     if release.date > now + _CLOCK_TOLERANCE:
         raise LockError(

@@ -11,15 +11,16 @@ The code knows no mirror. In this order:
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from cog_nix import jsonvalue
 from cog_nix.errors import LockError
+from cog_nix.fetch import urls
+from cog_nix.jsonvalue import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +79,7 @@ class _Source:
     @property
     def may_be_debian(self) -> bool:
         """Whether more than an alias speaks for Debian: other archives have a suite ``stable``, too."""
-        folder = urlsplit(self.uri).path.rpartition("/")[2]
+        folder = urls.split(self.uri).path.rpartition("/")[2]
         return self._signed_by_debian or self._by_codename or folder.startswith("debian")
 
 
@@ -94,7 +95,7 @@ def find_archive(
         defaults: a file that names mirrors where nothing else does.
 
     Raises:
-        LockError: nothing names a mirror.
+        LockError: nothing names a mirror, or one is named with credentials.
     """
     if settings.mirror:
         return _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
@@ -115,6 +116,12 @@ def find_archive(
 
 
 def _configured(main: str, security: str | None, origin: str) -> Archive:
+    if any("@" in urls.split(one).netloc for one in (main, security or "")):
+        # The lock names its mirrors, and is for everybody to read.
+        raise LockError(
+            f"A Debian mirror is named with a user or a password ({origin}), which would get into the lock.",
+            hint="Name it without, and put them into ~/.netrc.",
+        )
     base = main.rstrip("/")
     # Mirrors that carry both keep them side by side, as debian and debian-security.
     return Archive(base, security.rstrip("/") if security else f"{base}{_SECURITY_SUFFIX}", origin)
@@ -122,8 +129,8 @@ def _configured(main: str, security: str | None, origin: str) -> Archive:
 
 def _default(path: Path) -> Archive | None:
     try:
-        named = json.loads(path.read_bytes())
-        return Archive(named["mirror"], named["security_mirror"], "the default")
+        named = jsonvalue.loads(path.read_bytes())
+        return Archive(text_of(named["mirror"]), text_of(named["security_mirror"]), "the default")
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -140,7 +147,7 @@ def _is_security(suite: str) -> bool:
 def _usable(apt: Path) -> Iterator[_Source]:
     for source in _read_all(apt):
         uri = _follow_mirror_list(source.uri)
-        if uri and urlsplit(uri).scheme in ("http", "https", "file") and "main" in source.components:
+        if uri and urls.split(uri).scheme in ("http", "https", "file") and "main" in source.components:
             found = replace(source, uri=uri.rstrip("/"))
             if found.may_be_debian:
                 yield found
@@ -150,7 +157,7 @@ def _follow_mirror_list(uri: str) -> str | None:
     """Take the first URL of a ``mirror+file:`` list, as Debian's cloud images use (apt-transport-mirror)."""
     if not uri.startswith("mirror+file:"):
         return uri
-    path = Path(url2pathname(urlsplit(uri.removeprefix("mirror+")).path))
+    path = Path(url2pathname(urls.split(uri.removeprefix("mirror+")).path))
     lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     return next((line.split()[0] for line in lines if line.strip() and not line.startswith("#")), None)
 

@@ -23,12 +23,13 @@ from typing import IO, TYPE_CHECKING, Any
 from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
 from cog_nix.image import ImageDescription, unreadable, with_tag
+from cog_nix.processes import spawn
 from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.delta import Piece
@@ -42,7 +43,13 @@ _CANDIDATES = 300
 
 
 def load_image(
-    engine: Engine, program: Path, tags: Sequence[str], reporter: Reporter, *, podman: bool = False
+    engine: Engine,
+    program: Path,
+    tags: Sequence[str],
+    reporter: Reporter,
+    *,
+    podman: bool = False,
+    afterwards: Callable[[Callable[[], None]], object] = lambda do: do(),
 ) -> str:
     """Make the daemon hold an image under these tags, with as little copying as possible.
 
@@ -52,6 +59,7 @@ def load_image(
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
         podman: whether the daemon is Podman.
+        afterwards: called with what need not be waited for: removing the image that was replaced.
 
     Returns:
         The daemon's id of the image. With the containerd image store that is its manifest's, not its
@@ -73,8 +81,9 @@ def load_image(
             images.tag(_id(held), tag)
     else:
         held = _deliver(target, tags, named, reporter)
-    superseded.remove(images, named, _id(held), engine.host)
-    return _id(held)
+    now = _id(held)
+    afterwards(lambda: superseded.remove(images, named, now, engine.host))
+    return now
 
 
 class _NotHeldError(ImageError):
@@ -240,7 +249,7 @@ def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes
     """Yield what the image's program writes; one that fails half-way breaks the upload."""
     with tempfile.TemporaryFile() as complaints:
         try:
-            process = subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=complaints)
+            process = spawn([program, *options], stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
             raise unreadable(program, str(error)) from error
         try:

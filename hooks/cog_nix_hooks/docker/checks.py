@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.cdi.gpus import ALL, KIND
 from cog_nix.cdi.registry import Registry
 from cog_nix.errors import RuntimeFailure
+from cog_nix.jsonvalue import mapping_of
 from cog_nix.spec import Finding
 from cog_nix_hooks.docker.endpoint import find_endpoint
 from cog_nix_hooks.docker.engine import Engine
@@ -28,7 +29,10 @@ def diagnose() -> Iterator[Finding]:
     if os.environ.get(SKIP):
         return
     try:
-        info = Engine(find_endpoint()).get("/info")
+        info = mapping_of(Engine(find_endpoint()).get("/info"))
+    except TypeError as error:
+        yield Finding("Docker", "warning", f"What answers for Docker is something else: {error}", "")
+        return
     except RuntimeFailure as error:
         yield Finding("Docker", "warning", f"{error.message} Images can be built, not run.", error.hint)
         return

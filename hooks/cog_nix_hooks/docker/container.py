@@ -7,6 +7,8 @@ import io
 import os
 import secrets
 import signal
+import subprocess
+import sys
 import tarfile
 import threading
 from contextlib import suppress
@@ -18,6 +20,7 @@ from cog_nix.cdi import linker, place
 from cog_nix.cdi.model import Placement
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix_hooks.docker import owner, watcher
 from cog_nix_hooks.docker.attach import Attachment
 from cog_nix_hooks.docker.devices import Devices, gpu_request
 
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from cog_nix.spec import ContainerRequest, Streams
-
-OWNER_LABEL = "run.cog.nix.owner"
-"""Process id of the owner: ``docker ps -a --filter label=run.cog.nix.owner`` finds what a killed one left."""
 
 _PORT = "5000/tcp"
 _LOOPBACK = "127.0.0.1"
@@ -48,6 +48,7 @@ def start_container(
     devices: Devices | None = None,
     *,
     this_machine: str = "host-gateway",
+    socket_path: str | None = None,
 ) -> DockerContainer:
     """Create and start a container that publishes port 5000 on loopback, or what the request says.
 
@@ -56,6 +57,7 @@ def start_container(
         request: what to start.
         devices: what it gets of the GPUs that the request names; None: what NVIDIA's device driver gives.
         this_machine: the address of ``host.docker.internal``, where the request wants it known.
+        socket_path: where the daemon listens on this machine; None: it is elsewhere.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for and the daemon has no driver for them.
@@ -67,7 +69,13 @@ def start_container(
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     cleanup = _Cleanup(client, name)
     try:
+        owner.remove_abandoned(client)
+        if socket_path:
+            with suppress(OSError):  # no more processes: then the next command removes what is left
+                cleanup.watcher = _watcher(socket_path, name)
+        cleanup.tell(watcher.MAKING)
         _create(client, name, request, devices, this_machine)
+        cleanup.tell(watcher.MADE)
         _place(client, name, devices)
         if request.interactive:
             cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
@@ -199,6 +207,8 @@ class _Cleanup:
         self.name = name
         self.attachment: Attachment | None = None
         """Its streams, when they were asked for."""
+        self.watcher: subprocess.Popen[bytes] | None = None
+        """What removes it when this process is killed."""
         self._done = False
         self._previous: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -217,7 +227,9 @@ class _Cleanup:
             if self.attachment:  # first: a daemon may wait for streams that nobody reads any more
                 self.attachment.close()
             self._remove(before_removal)
+            self.tell(watcher.REMOVED)
         finally:
+            self._dismiss()
             self._client.close()
             self._set_interrupt(interrupt)
             for number, handler in self._previous.items():
@@ -234,10 +246,37 @@ class _Cleanup:
         with suppress(docker.errors.NotFound):
             self._client.remove_container(self.name, force=True, v=True)
 
+    def tell(self, how_far: bytes) -> None:
+        """Tell the watcher how far this is."""
+        if self.watcher and self.watcher.stdin:
+            with suppress(BrokenPipeError):
+                self.watcher.stdin.write(how_far)
+
+    def _dismiss(self) -> None:
+        """Let the watcher go; where the container could not be removed, it tries for a while."""
+        if self.watcher and self.watcher.stdin:
+            self.watcher.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self.watcher.wait(1)
+            self.watcher = None
+
     def _set_interrupt(self, handler: Any) -> Any:
         if threading.current_thread() is not threading.main_thread() or handler is None:
             return None
         return signal.signal(signal.SIGINT, handler)
+
+
+def _watcher(socket_path: str, name: str) -> subprocess.Popen[bytes]:
+    """Start what removes a container when this process is killed; before the container is made."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", watcher.__file__, socket_path, name],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,  # Ctrl-C, and a signal to all of a command's processes, are not for it
+    )
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
@@ -265,7 +304,7 @@ def _create(
         environment={**request.env, **devices.edits.variables},
         ports=exposed,
         host_config=host_config,
-        labels={OWNER_LABEL: str(os.getpid())},
+        labels=owner.labels(),
         name=name,
         stdin_open=request.stdin,
         tty=request.tty,

@@ -7,12 +7,12 @@ The context store is read here, because the SDK costs 0.2 s to import and reads 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix import jsonvalue
 from cog_nix.errors import RuntimeFailure
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def find_endpoint(environ: Mapping[str, str] | None = None) -> Endpoint:
         )
         return Endpoint(host, tls, tls_verify=verify)
     asked = environ.get("DOCKER_CONTEXT")
-    name = asked or _read(folder / "config.json").get("currentContext", "")
+    name = asked or _current(folder)
     if name in ("", "default"):
         return Endpoint(DEFAULT_HOST)
     found = _from_context(folder, name)
@@ -74,23 +74,34 @@ def files(environ: Mapping[str, str]) -> tuple[str, ...]:
     if environ.get("DOCKER_HOST"):
         return ()
     folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
-    name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext", "")
-    key = hashlib.sha256(name.encode()).hexdigest()
+    name = environ.get("DOCKER_CONTEXT") or _current(folder)
+    key = hashlib.sha256(os.fsencode(name)).hexdigest()
     return (str(folder / "config.json"), str(folder / "contexts" / "meta" / key / "meta.json"))
 
 
 def _from_context(folder: Path, name: str) -> Endpoint | None:
-    key = hashlib.sha256(name.encode()).hexdigest()
-    docker = _read(folder / "contexts" / "meta" / key / "meta.json").get("Endpoints", {}).get("docker", {})
-    if not docker.get("Host"):
+    key = hashlib.sha256(os.fsencode(name)).hexdigest()
+    known = _table(_read(folder / "contexts" / "meta" / key / "meta.json"), "Endpoints")
+    docker = _table(known, "docker")
+    if not isinstance(docker.get("Host"), str):
         return None
     tls = folder / "contexts" / "tls" / key / "docker"
     return Endpoint(docker["Host"], tls if tls.is_dir() else None, tls_verify=not docker.get("SkipTLSVerify"))
 
 
+def _current(folder: Path) -> str:
+    name = _read(folder / "config.json").get("currentContext", "")
+    return name if isinstance(name, str) else ""
+
+
+def _table(known: dict[str, Any], name: str) -> dict[str, Any]:
+    found = known.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = jsonvalue.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

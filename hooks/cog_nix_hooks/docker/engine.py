@@ -7,7 +7,6 @@ Asking for an image through the SDK takes 0.19 s, nearly all of it import time; 
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +15,10 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from cog_nix import jsonvalue
 from cog_nix.delta import FileRange, Piece, read
 from cog_nix.errors import RuntimeFailure
+from cog_nix.jsonvalue import mapping_of
 
 if TYPE_CHECKING:
     import docker
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from cog_nix_hooks.docker.endpoint import Endpoint
 
 Body = bytes | Iterable[Piece] | None
+_ARCHIVE = {"Content-Type": "application/x-tar"}
+_CHUNKED = {**_ARCHIVE, "Transfer-Encoding": "chunked"}
 _NOT_FOUND = 404
 _FIRST_ERROR = 400
 
@@ -48,7 +51,9 @@ class Engine:
         self._endpoint = endpoint
         path = _socket(endpoint)
         self._client = None if path else sdk_client(endpoint)
-        self._send: Transport = sdk_transport(self._client) if self._client else socket_transport(path or "")
+        self._path = path or ""
+        self._send: Transport = sdk_transport(self._client) if self._client else socket_transport(self._path)
+        self._begun: tuple[str, Begun] | None = None
 
     @property
     def host(self) -> str:
@@ -62,6 +67,9 @@ class Engine:
 
     def close(self) -> None:
         """Close what is open."""
+        if self._begun:
+            self._begun[1].close()
+            self._begun = None
         if self._client:
             self._client.close()
 
@@ -78,7 +86,30 @@ class Engine:
             return None
         if status >= _FIRST_ERROR:
             raise _refused(body)
-        return json.loads(body)
+        try:
+            return jsonvalue.loads(body)
+        except ValueError as error:
+            raise not_docker(path, error) from error
+
+    def begin(self, path: str, query: Mapping[str, str], first: bytes) -> None:
+        """Begin a POST whose body is still being made: the next :meth:`post` there goes on with it.
+
+        A daemon elsewhere is not asked: other requests may share the connection.
+
+        Args:
+            path: where to.
+            query: with what.
+            first: what the body begins with.
+
+        Raises:
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        if self._endpoint.socket_path and self._begun is None:
+            target = _target(path, query)
+            try:
+                self._begun = target, Begun(self._path, target, first)
+            except (OSError, HTTPException) as error:
+                raise unreachable(self._endpoint, error) from error
 
     def post(
         self, path: str, query: Mapping[str, str] | None = None, body: Body = None
@@ -92,12 +123,15 @@ class Engine:
         status, lines = self._call("POST", path, query, body)
         if status >= _FIRST_ERROR:
             raise _refused(b"".join(lines))
-        messages = [json.loads(line) for line in lines if line.strip()]
+        try:
+            messages = [mapping_of(jsonvalue.loads(line)) for line in lines if line.strip()]
+        except (ValueError, TypeError) as error:
+            raise not_docker(path, error) from error
         for message in messages:
             if "errorDetail" in message or "error" in message:
-                raise Refused(
-                    f"Docker: {message.get('errorDetail', {}).get('message') or message.get('error')}"
-                )
+                detail = message.get("errorDetail")
+                said = detail.get("message") if isinstance(detail, dict) else ""
+                raise Refused(f"Docker: {said or message.get('error')}")
         return messages
 
     def delete(self, path: str) -> None:
@@ -127,12 +161,51 @@ class Engine:
     def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Body
     ) -> tuple[int, Iterator[bytes]]:
-        headers = {"Content-Type": "application/x-tar"} if body is not None else {}
-        target = quote(path, safe="/:@") + (f"?{urlencode(query)}" if query else "")
+        headers = _ARCHIVE if body is not None else {}
+        target = _target(path, query)
         try:
+            if body is not None and not isinstance(body, bytes) and self._begun and self._begun[0] == target:
+                begun, self._begun = self._begun[1], None
+                return begun.finish(body)
             return self._send(method, target, body, headers)
         except (OSError, HTTPException) as error:
             raise unreachable(self._endpoint, error) from error
+
+
+def _target(path: str, query: Mapping[str, str] | None) -> str:
+    return quote(path, safe="/:@") + (f"?{urlencode(query)}" if query else "")
+
+
+class Begun:
+    """A POST over a Unix socket whose body is still being made.
+
+    Args:
+        path: of the socket.
+        target: of the request.
+        first: what the body begins with.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+
+    def __init__(self, path: str, target: str, first: bytes) -> None:
+        self._connection = HTTPConnection("docker")
+        self._connection.sock = self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._connection.request("POST", target, headers=_CHUNKED)
+        self._socket.sendall(b"%x\r\n%b\r\n" % (len(first), first))
+
+    def finish(self, rest: Iterable[Piece]) -> tuple[int, Iterator[bytes]]:
+        """Send the rest; return status and lines of the answer."""
+        with closing(self._connection):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                _send_chunks(self._socket, rest)
+            response = self._connection.getresponse()
+            return response.status, iter(response.read().splitlines(keepends=True))
+
+    def close(self) -> None:
+        """Let the daemon see that nothing more comes."""
+        self._connection.close()
 
 
 def socket_transport(path: str) -> Transport:
@@ -222,7 +295,7 @@ def _socket(endpoint: Endpoint) -> str | None:
 
     try:
         return local_socket(endpoint.host)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it is no URL
         raise unreachable(endpoint, error) from error
 
 
@@ -250,9 +323,17 @@ def unreachable(endpoint: Endpoint, error: Exception) -> RuntimeFailure:
     )
 
 
+def not_docker(path: str, error: Exception) -> RuntimeFailure:
+    """Return the error for an answer that Docker's API does not have."""
+    return RuntimeFailure(
+        f"What answers {path} is not Docker: {error}",
+        hint="DOCKER_HOST and `docker context ls` say which daemon is meant.",
+    )
+
+
 def _refused(body: bytes) -> Refused:
     try:
-        message = json.loads(body)["message"]
+        message = jsonvalue.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
         message = body.decode("utf-8", "replace").strip()
     return Refused(f"Docker: {message}")

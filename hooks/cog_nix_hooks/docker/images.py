@@ -18,7 +18,10 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.delta import BEGINNING
 from cog_nix.image import with_tag
+from cog_nix.jsonvalue import list_of, mapping_of, text_of
+from cog_nix_hooks.docker.engine import not_docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +34,8 @@ Held = dict[str, Any]
 
 LABEL = "run.cog.nix.lock"
 """What all images have that cog-nix built, and those that were made on top of them."""
+
+_LOAD = ("/images/load", {"quiet": "1"})
 
 _REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/")
 """What references begin with that name a registry (distribution, ``reference.ParseNormalizedNamed``)."""
@@ -69,7 +74,7 @@ class Images:
             return Store.PODMAN
         known = _DRIVERS.get(self._driver)
         if known is None:
-            known = _DRIVER_STATUS in (self._engine.get("/info").get("DriverStatus") or [])
+            known = _DRIVER_STATUS in (self._mapping("/info").get("DriverStatus") or [])
         return Store.BLOBS if known else Store.CHAINS
 
     @property
@@ -85,15 +90,21 @@ class Images:
         """
         # Docker from 28 on tells in the same answer whether all content is there.
         query = None if self._podman else {"manifests": "1"}
-        image: Held | None = self._engine.get(f"/images/{reference}/json", query)
-        if image:
-            self._driver = (image.get("GraphDriver") or {}).get("Name", "")
+        path = f"/images/{reference}/json"
+        found = self._engine.get(path, query)
+        if not found:
+            return None
+        try:
+            image = _checked(found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise not_docker(path, error) from error
+        self._driver = (image.get("GraphDriver") or {}).get("Name", "")
         return image
 
     def built_here(self) -> Iterator[Held]:
         """Yield images that cog-nix built; asking for each takes some 3 ms."""
         query = {"filters": json.dumps({"label": [LABEL]})}
-        for listed in self._engine.get("/images/json", query) or []:
+        for listed in self._list(query):
             if image := self.find(listed["Id"]):
                 yield image
 
@@ -106,17 +117,40 @@ class Images:
         manifests = image.get("Manifests")
         if manifests is None:
             manifests = self._listed(image)
-        return manifests is not None and all(one["Available"] for one in manifests)
+        return manifests is not None and all(one.get("Available") for one in manifests)
 
     def _listed(self, image: Held) -> list[dict[str, Any]] | None:
         # Docker 27 says it here. Docker 26 and older leave out of the list what is not whole.
         names = image.get("RepoTags")
         filters = {"reference": names[:1]} if names else {"dangling": ["true"]}
         query = {"manifests": "1", "filters": json.dumps(filters)}
-        for listed in self._engine.get("/images/json", query) or []:
+        for listed in self._list(query):
             if listed["Id"] == image["Id"]:
                 return listed.get("Manifests") or []
         return None
+
+    def expect(self) -> None:
+        """Let Docker begin to take an archive that is still being made; :meth:`load` goes on with it.
+
+        Docker's own stores unpack an archive in a process of its own, whose start takes as long as all that
+        is done with a small layer. It starts with the first bytes of the archive: an empty file that nothing
+        in it names. Docker takes what ends behind that for an archive without images.
+        """
+        if self.store is Store.CHAINS:
+            self._engine.begin(*_LOAD, BEGINNING)
+
+    def _mapping(self, path: str) -> dict[str, Any]:
+        try:
+            return mapping_of(self._engine.get(path))
+        except TypeError as error:
+            raise not_docker(path, error) from error
+
+    def _list(self, query: dict[str, str]) -> list[Held]:
+        path = "/images/json"
+        try:
+            return [_checked(one) for one in list_of(self._engine.get(path, query) or [])]
+        except (ValueError, KeyError, TypeError) as error:
+            raise not_docker(path, error) from error
 
     def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         """Load an archive and return what the daemon said.
@@ -124,7 +158,7 @@ class Images:
         Raises:
             Refused: it does not take it.
         """
-        return self._engine.post("/images/load", {"quiet": "1"}, archive)
+        return self._engine.post(*_LOAD, archive)
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image a name.
@@ -143,6 +177,26 @@ class Images:
             Refused: a container uses it, or another image needs it.
         """
         self._engine.delete(f"/images/{reference}")
+
+
+def _checked(found: object) -> Held:
+    """Return an image of the API, those of its fields that are used of the type that they have there.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    image = mapping_of(found)
+    text_of(image["Id"])
+    for name in ("GraphDriver", "RootFS", "Config"):
+        mapping_of(image.get(name) or {})
+    text_of((image.get("GraphDriver") or {}).get("Name", ""))
+    mapping_of((image.get("Config") or {}).get("Labels") or {})
+    for names in (image.get("RepoTags"), image.get("RepoDigests"), (image.get("RootFS") or {}).get("Layers")):
+        for one in list_of(names or []):
+            text_of(one)
+    for one in list_of(image.get("Manifests") or []):
+        mapping_of(one)
+    return image
 
 
 def layers(image: Held) -> tuple[str, ...]:

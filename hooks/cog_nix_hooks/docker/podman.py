@@ -83,7 +83,13 @@ class PodmanRuntime(DockerRuntime):
 
         devices = self._devices(request.gpus) if request.gpus else None
         address = this_machine(self._engine) if request.reach_host else _GATEWAY
-        return start_container(sdk_client(self.endpoint), request, devices, this_machine=address)
+        return start_container(
+            sdk_client(self.endpoint),
+            request,
+            devices,
+            this_machine=address,
+            socket_path=self.endpoint.socket_path,
+        )
 
     def _devices(self, gpus: str) -> Devices:
         from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs
@@ -108,7 +114,7 @@ class PodmanRuntime(DockerRuntime):
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter, podman=True)
+        return load_image(self._engine, image, tags, reporter, podman=True, afterwards=self._meanwhile)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:

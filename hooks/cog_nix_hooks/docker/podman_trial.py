@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cog_nix import scratch
 from cog_nix.boot import this_boot
 from cog_nix.elf import nothing
 from cog_nix.errors import CogNixError
@@ -33,16 +33,14 @@ def why_not(cache: Path) -> str | None:
         if memory.read_text() == key:
             return None
     cache.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".podman-", dir=cache))
-    try:
+    with scratch.folder("podman", cache) as folder:
         nothing.write(folder)
-        # The host's network: what is tried is the engine, and a network would take as long again.
-        run(["podman", "run", "--rm", "--network=host", "--rootfs", folder, f"/{nothing.NAME}"])
-    except ProcessError as error:
-        said = (error.finished.stderr.strip().splitlines() or [error.message])[-1]
-        return f"Podman is installed and starts no container: {said.removeprefix('Error: ')}"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            # The host's network: what is tried is the engine, and a network would take as long again.
+            run(["podman", "run", "--rm", "--network=host", "--rootfs", folder, f"/{nothing.NAME}"])
+        except ProcessError as error:
+            said = (error.finished.stderr.strip().splitlines() or [error.message])[-1]
+            return f"Podman is installed and starts no container: {said.removeprefix('Error: ')}"
     with suppress(CogNixError):  # the next command tries again
         write_atomically(memory, key.encode())
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,9 +16,10 @@ from cog_nix.spec import Held
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
+from cog_nix_hooks.docker.images import Images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cog_nix.report import Reporter
@@ -91,7 +94,29 @@ class DockerRuntime:
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter)
+        return load_image(self._engine, image, tags, reporter, afterwards=self._meanwhile)
+
+    def _meanwhile(self, do: Callable[[], None]) -> None:
+        """Do something while the command goes on; it ends when this has ended."""
+        if not self.endpoint.socket_path:  # there may be one connection for all requests
+            do()
+            return
+
+        def tidy() -> None:
+            with suppress(RuntimeFailure):  # the image is loaded, and that is what was asked for
+                do()
+
+        threading.Thread(target=tidy).start()
+
+    def expect(self, reference: str) -> None:
+        """Prepare for an image that is still being made and will be loaded under a name that another has.
+
+        Raises:
+            RuntimeFailure: the daemon cannot be reached.
+        """
+        images = Images(self._engine, podman=self.name == "podman")
+        if images.find(reference):
+            images.expect()
 
     def pull(self, reference: str, reporter: Reporter) -> None:
         """Fetch an image from its registry, with the credentials that ``docker login`` left.
@@ -125,12 +150,14 @@ class DockerRuntime:
         from cog_nix_hooks.docker.devices import by_name, known_to_docker  # noqa: PLC0415 - as above
 
         try:
-            return start_container(sdk_client(self.endpoint), request)
+            return start_container(sdk_client(self.endpoint), request, socket_path=self.endpoint.socket_path)
         except MissingDeviceDriverError:
             names = known_to_docker(request.gpus or "", self._engine.get("/info"))
             if not names:
                 raise
-        return start_container(sdk_client(self.endpoint), request, by_name(names))
+        return start_container(
+            sdk_client(self.endpoint), request, by_name(names), socket_path=self.endpoint.socket_path
+        )
 
     def start_worker(self, request: WorkerRequest) -> Worker:
         """Start a container that may make namespaces; see :mod:`cog_nix_hooks.docker.worker`."""

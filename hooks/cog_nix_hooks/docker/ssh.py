@@ -13,11 +13,16 @@ import atexit
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from cog_nix.processes import spawn
+from cog_nix.scratch import release, reserve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEME = "ssh://"
 _LINGERS_SECONDS = 20
@@ -36,7 +41,8 @@ def local_socket(host: str) -> str:
     """
     if not shutil.which("ssh"):
         raise FileNotFoundError("there is no ssh command")
-    folder = Path(tempfile.mkdtemp(prefix="cog-nix-ssh-"))
+    folder = reserve("ssh")
+    folder.mkdir(mode=0o700)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "docker.sock"))
     listener.listen()
@@ -65,7 +71,7 @@ def _serve(listener: socket.socket, command: list[str]) -> None:
     while True:
         connection, _ = listener.accept()
         with connection:
-            process = subprocess.Popen(command, stdin=connection.fileno(), stdout=connection.fileno())
+            process = spawn(command, stdin=connection.fileno(), stdout=connection.fileno())
         threading.Thread(target=process.wait, daemon=True).start()
 
 
@@ -73,4 +79,4 @@ def _end(folder: Path, command: list[str]) -> None:
     session = [*command[: command.index("--")], "-O", "exit", *command[command.index("--") :][:2]]
     if (folder / "session").exists():
         subprocess.run(session, capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    shutil.rmtree(folder, ignore_errors=True)
+    release(folder)

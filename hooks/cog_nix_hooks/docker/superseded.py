@@ -10,6 +10,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError
 from cog_nix.files import write_atomically
 from cog_nix.paths import cache_dir
@@ -80,7 +81,7 @@ class _Waiting:
 
 def _read(path: Path) -> dict[str, list[str]]:
     try:
-        found = json.loads(path.read_text())
+        found = jsonvalue.loads(path.read_text())
         return {str(host): list(map(str, ids)) for host, ids in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

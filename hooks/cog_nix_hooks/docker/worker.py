@@ -12,7 +12,6 @@ import os
 import re
 import resource
 import secrets
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ import docker
 from docker.types import Mount
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix_hooks.docker import owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 LABEL = "run.cog.nix.worker"
 """``docker ps -a --filter label=run.cog.nix.worker`` shows what runs."""
-_CREATED_SECONDS = 120
-"""A container that was not started for so long never will be: its owner was killed in between."""
 _RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _PROFILES = ("podman", "unconfined")
 """AppArmor's. Where Ubuntu keeps user namespaces from programs without a profile, this is one of those that
@@ -88,7 +86,7 @@ def start_worker(
     Raises:
         RuntimeFailure: it cannot be started.
     """
-    _sweep(client)
+    owner.remove_abandoned(client)
     options = " ".join(map(str, info.get("SecurityOptions") or ()))
     host = _podman(client, options) if podman else _docker(client, options)
     host["Mounts"] = _mounts(client, request.folders)
@@ -107,7 +105,7 @@ def start_worker(
                 command=list(request.command),
                 environment=dict(request.environment),
                 host_config=named,
-                labels={LABEL: str(os.getpid())},
+                labels={LABEL: str(os.getpid()), **owner.labels()},
                 name=worker.name,
                 user="0:0" if root else f"{os.geteuid()}:{os.getegid()}",
                 working_dir="/",
@@ -153,14 +151,6 @@ def _restricted() -> bool:
     with suppress(OSError):
         return _RESTRICTION.read_text(encoding="ascii").strip() == "1"
     return False
-
-
-def _sweep(client: docker.APIClient) -> None:
-    """Remove containers that were made and never started."""
-    with suppress(docker.errors.DockerException):
-        for one in client.containers(all=True, filters={"label": LABEL, "status": "created"}):
-            if time.time() - one["Created"] > _CREATED_SECONDS:
-                client.remove_container(one["Id"], force=True)
 
 
 def _mounts(client: docker.APIClient, folders: Sequence[Path]) -> list[Mount]:

@@ -26,17 +26,23 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
     """Offer the CUDA toolkit to builds of GPU models that compile for GPUs."""
     from .toolkit import choose  # noqa: PLC0415
 
-    return choose(request, setting=context.settings.gpu.toolkit)
+    settings = context.settings
+    return choose(
+        request,
+        setting=settings.gpu.toolkit,
+        suite=settings.debian.suite or "",
+        warn=context.reporter.warn,
+    )
 
 
 @hookimpl
 def find_python_libraries(
-    request: PythonLibraryRequest, context: Context
+    request: PythonLibraryRequest,
 ) -> Sequence[FoundRequirement] | None:
     """Name the packages that bring CUDA's libraries."""
     from .libraries import find  # noqa: PLC0415
 
-    return find(request, context)
+    return find(request)
 
 
 @hookimpl

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 from cog_nix.config import torch as facts
 from cog_nix.spec import FoundRequirement
 
-from .metadata import cuda_extras, is_part
+from .metadata import cuda_extras, is_part, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cog_nix.lock.model import Wheel
-    from cog_nix.spec import Context, LibraryNeed, PythonLibraryRequest
+    from cog_nix.spec import LibraryNeed, PythonLibraryRequest
 
 _STEM = re.compile(r"^(lib.+?)\.so(\.|$)")
-_PART = re.compile(r"nvidia-.*-cu(\d{2})|nvidia-(cuda-runtime|cublas|cuda-nvrtc|cudnn)")
-_NEW_NAMES = "13"
-"""Since this release of CUDA most packages go without a suffix."""
+_TOOLKIT = "cuda-toolkit"
+_NEW_NAMES = 13
+"""Since this release of CUDA most packages go without its version in their name."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,51 @@ def families() -> tuple[Family, ...]:
     )
 
 
-def find(request: PythonLibraryRequest, context: Context) -> Sequence[FoundRequirement]:
+def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
     """Name packages for CUDA's libraries that nothing has.
 
     Without ``gpu: true`` only what files link to is looked for.
-
-    Raises:
-        LockError: a wheel cannot be read.
     """
     build = request.config.build
-    search = _Search(tuple(request.wheels), build.cuda or "")
+    search = _Search(tuple(request.wheels), build.cuda or "", request.asked)
     found: list[FoundRequirement] = []
     by_owner: dict[str, list[LibraryNeed]] = {}
     for need in (*request.needs, *request.named):
         by_owner.setdefault(need.owner, []).append(need)
     linked = {(need.owner, need.soname) for need in request.needs}
     for wheel in request.wheels:
-        if build.gpu and wheel.source is None and not is_part(wheel.name):
-            path = context.fetcher.artifacts([wheel.artifact])[wheel.artifact.sha256]
-            if extras := search.extras(wheel, path, by_owner.get(wheel.name, ())):
-                by_owner.pop(wheel.name, None)
-                found += extras
-    for owner, needs in sorted(by_owner.items()):
-        found += search.parts(needs, {soname for name, soname in linked if name == owner})
+        requires = request.requires.get(wheel.name, ())
+        if not build.gpu or is_part(wheel.name):
+            continue
+        if extras := search.extras(wheel, requires, by_owner.get(wheel.name, ())):
+            by_owner.pop(wheel.name, None)
+            found += extras
+    plans = [
+        plan
+        for owner, needs in sorted(by_owner.items())
+        if (plan := search.plan(needs, {soname for name, soname in linked if name == owner}))
+    ]
+    # One package stands for a release. What is needed of another CUDA comes by its parts' names.
+    toolkit = search.toolkit or next((plan.family.major for plan in plans if plan.has_release), "")
+    for plan in plans:
+        found += search.parts(plan, by_release=plan.family.major == toolkit)
     return _merged(found)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one owner needs of CUDA, all of one family."""
+
+    family: Family
+    needs: tuple[LibraryNeed, ...]
+    linked: frozenset[str]
+    """Sonames that files link to; others are named in them."""
+
+    @property
+    def has_release(self) -> bool:
+        """Whether any of it comes with a release of CUDA, rather than with a version of its own."""
+        asked = (self.family.libraries.get(need.soname) for need in self.needs)
+        return any(one is not None and not one.startswith("nvidia-") for one in asked)
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,8 @@ class _Search:
     wheels: tuple[Wheel, ...]
     cuda: str
     """``build.cuda``, completed."""
+    asked: Mapping[str, frozenset[str]]
+    """What each owner's files ask for, met or not."""
 
     @property
     def _present(self) -> Mapping[str, str]:
@@ -92,20 +115,26 @@ class _Search:
         """CUDA's release that the project's packages brought (``12.4``); empty when they brought none."""
         return facts.runtime_release(self._present)
 
-    def extras(self, wheel: Wheel, path: Path, needs: Sequence[LibraryNeed]) -> list[FoundRequirement]:
+    @property
+    def _parts(self) -> set[str]:
+        """The packages with CUDA's libraries that are there, without CUDA's version."""
+        return {title(name) for name in self._present if name.startswith("nvidia-") and is_part(name)}
+
+    def extras(
+        self, wheel: Wheel, requires: Sequence[str], needs: Sequence[LibraryNeed]
+    ) -> list[FoundRequirement]:
         """Return a wheel with its extras for CUDA; nothing when it has none, or all of it is there.
 
         Where they leave the release open, the one that cog.yaml names comes with them.
         """
-        offered = cuda_extras(path)
+        offered = cuda_extras(requires)
         majors = {extra.family for extra in offered if extra.family}
         family = self._family(needs, needs, majors) if len(majors) > 1 else "".join(majors)
         own = [extra for extra in offered if extra.family in ("", family)]
         missing = {part for extra in own for part in extra.parts} - self._present.keys()
-        installed = any(map(_PART.match, self._present))
         # Where others brought the parts, nobody needs the package that only names a release.
         lacking = self._known(needs) or any(part.startswith("nvidia-") for part in missing)
-        if not missing or (installed and not lacking):
+        if not missing or (self._parts and not lacking):
             return []
         names = [extra.name for extra in own]
         which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
@@ -113,41 +142,64 @@ class _Search:
         found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
         release = facts.minor(self.cuda)
         if release and not self._installed and any(extra.takes(release) for extra in own):
-            found.append(FoundRequirement(f"cuda-toolkit=={release}.*", because))
+            found.append(FoundRequirement(f"{_TOOLKIT}=={release}.*", because))
         return found
 
-    def parts(self, needs: Sequence[LibraryNeed], linked: set[str]) -> Iterator[FoundRequirement]:
-        """Yield what brings the libraries that one owner needs, all of one family."""
+    @property
+    def toolkit(self) -> str:
+        """CUDA's major version of the package that stands for a release; empty where it is not there."""
+        return self._present.get(_TOOLKIT, "").partition(".")[0]
+
+    def plan(self, needs: Sequence[LibraryNeed], linked: set[str]) -> _Plan | None:
+        """Choose the family of what one owner needs; None: nothing of it is CUDA's."""
         known = self._known(needs)
         if not known:
-            return
+            return None
         major = self._family([need for need in known if need.soname in linked], known, set())
         family = next((one for one in families() if one.major == major), None)
-        if family is None:
-            return
+        return _Plan(family, tuple(known), frozenset(linked)) if family else None
+
+    def parts(self, plan: _Plan, *, by_release: bool) -> Iterator[FoundRequirement]:
+        """Yield what brings the libraries that one owner needs.
+
+        Args:
+            plan: the needs.
+            by_release: whether those that a release has come as parts of ``cuda-toolkit``.
+        """
         extras: dict[str, LibraryNeed] = {}
-        for need in known:
-            if asked := family.libraries.get(need.soname):
-                if asked.startswith("nvidia-"):
-                    yield FoundRequirement(asked, self._sentence(need, linked))
-                else:
-                    extras.setdefault(asked, need)
+        for need in plan.needs:
+            asked = plan.family.libraries.get(need.soname)
+            if asked is None:
+                continue
+            if by_release and not asked.startswith("nvidia-"):
+                extras.setdefault(asked, need)
+            else:
+                requirement = (
+                    asked if asked.startswith("nvidia-") else _package(asked, plan.family, need.soname)
+                )
+                yield FoundRequirement(requirement, self._sentence(need, plan.linked))
         for extra, need in extras.items():
-            requirement = f"cuda-toolkit[{extra}]{self._release(family)}"
-            yield FoundRequirement(requirement, self._sentence(need, linked))
+            requirement = f"{_TOOLKIT}[{extra}]{self._release(plan.family)}"
+            yield FoundRequirement(requirement, self._sentence(need, plan.linked))
 
     def _known(self, needs: Iterable[LibraryNeed]) -> list[LibraryNeed]:
         """Return what is CUDA's, but for other variants of libraries that are there.
 
-        A package with a file for each CUDA there is (bitsandbytes) asks for them all.
+        A package with a file for each CUDA there is (bitsandbytes) asks for them all; one of them is enough.
         """
         sonames = {soname for family in families() for soname in family.libraries}
-        there = {_title(wheel.name) for wheel in self.wheels if _PART.match(wheel.name)}
+        there = self._parts
         return [
             need
             for need in needs
-            if need.soname in sonames and not there.intersection(_packages(need.soname))
+            if need.soname in sonames
+            and not (self._has_variants(need.owner) and there.intersection(_packages(need.soname)))
         ]
+
+    def _has_variants(self, owner: str) -> bool:
+        """Tell whether an owner asks for libraries of more than one CUDA."""
+        asked = self.asked.get(owner, frozenset())
+        return sum(bool(asked & _alone(family.major)) for family in families()) > 1
 
     def _family(
         self, sure: Iterable[LibraryNeed], all_needs: Iterable[LibraryNeed], offered: set[str]
@@ -178,33 +230,52 @@ class _Search:
 
     def _release(self, family: Family) -> str:
         """Return which release: the one whose parts are there, the one that cog.yaml names, the newest."""
-        for release in (self._installed, self.cuda):
+        for release in (self._present.get(_TOOLKIT, ""), self._installed, self.cuda):
             if release.partition(".")[0] == family.major and family.major != "11":
                 return f"=={facts.minor(release)}.*"
         return family.toolkit
 
-    def _sentence(self, need: LibraryNeed, linked: set[str]) -> str:
+    def _sentence(self, need: LibraryNeed, linked: frozenset[str]) -> str:
         title = f"{need.owner} {self._present[need.owner]}" if need.owner in self._present else need.owner
         verb = "needs" if need.soname in linked else "names"
         return f"{title or 'The project'}: {need.path} {verb} {need.soname}"
 
 
-def _title(name: str) -> str:
-    """Return a package's name without CUDA's version."""
-    return re.sub(r"-cu\d{2}$", "", name)
+def _package(extra: str, family: Family, soname: str) -> str:
+    """Return the requirement of the package behind an extra of ``cuda-toolkit``.
+
+    From CUDA 13 on, a package's major version is that of its libraries.
+    """
+    name = _BY_EXTRA[extra]
+    if int(family.major) < _NEW_NAMES:
+        return f"{name}-cu{family.major}"
+    major = int(soname.partition(".so.")[2].partition(".")[0])
+    return f"{name}>={major},<{major + 1}"
+
+
+@cache
+def _alone(major: str) -> frozenset[str]:
+    """Return the sonames that no other family has."""
+    others = {soname for family in families() if family.major != major for soname in family.libraries}
+    own = next(family for family in families() if family.major == major)
+    return frozenset(own.libraries.keys() - others)
+
+
+def _stem(soname: str) -> str:
+    found = _STEM.match(soname)
+    return found[1] if found else soname
 
 
 @cache
 def _packages(soname: str) -> frozenset[str]:
     """Return the packages, without CUDA's version, that have a library or another version of it."""
-    found = _STEM.match(soname)
-    stem = found[1] if found else soname
-    titles = set()
+    stem = _stem(soname)
+    titles: set[str] = set()
     for family in families():
         for name, asked in family.libraries.items():
             if name.startswith(f"{stem}.so"):
                 plain = re.split(r"[<>=]", asked)[0]
-                titles.add(_title(plain) if asked.startswith("nvidia-") else _BY_EXTRA[asked])
+                titles.add(title(plain) if asked.startswith("nvidia-") else _BY_EXTRA[asked])
     return frozenset(titles)
 
 

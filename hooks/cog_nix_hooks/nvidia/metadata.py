@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import email.parser
+import json
 import re
-import zipfile
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from cog_nix.errors import LockError
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-_METADATA = re.compile(r"^[^/]+\.dist-info/METADATA$")
-_PART = re.compile(r"nvidia-.+|cuda-(toolkit|bindings|core|pathfinder)")
 _SUFFIX = re.compile(r"-cu(\d{2})$")
 
 
@@ -41,22 +37,33 @@ class Extra:
         return self.toolkit is not None and any(allowed.contains(f"{release}.{patch}") for patch in range(4))
 
 
+@cache
+def carriers() -> Mapping[str, str]:
+    """Return the packages that CUDA consists of, with what each has; names go without CUDA's version."""
+    found: dict[str, str] = json.loads(Path(__file__).with_name("carriers.json").read_text("utf-8"))[
+        "packages"
+    ]
+    return found
+
+
+def title(name: str) -> str:
+    """Return a package's name without CUDA's version."""
+    return _SUFFIX.sub("", name)
+
+
 def is_part(name: str) -> bool:
     """Tell whether a package is a part of CUDA itself, by its normalised name."""
-    return _PART.fullmatch(name) is not None
+    return title(name) in carriers()
 
 
-def cuda_extras(wheel: Path) -> tuple[Extra, ...]:
+def cuda_extras(requires: Sequence[str]) -> tuple[Extra, ...]:
     """Return a wheel's extras that stand for parts of CUDA, by name.
 
     Args:
-        wheel: the file.
-
-    Raises:
-        LockError: it is no wheel.
+        requires: its Requires-Dist (core metadata).
     """
     asked: dict[str, list[Requirement]] = {}
-    for requirement, extra in _conditional(_requires(wheel)):
+    for requirement, extra in _conditional(requires):
         asked.setdefault(extra, []).append(requirement)
     return tuple(
         Extra(name, _names(requirements), _family(requirements), _toolkit(requirements))
@@ -65,20 +72,7 @@ def cuda_extras(wheel: Path) -> tuple[Extra, ...]:
     )
 
 
-def _requires(wheel: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            name = next(filter(_METADATA.match, archive.namelist()), "")
-            text = archive.read(name).decode("utf-8", "replace") if name else ""
-    except zipfile.BadZipFile as error:
-        raise LockError(
-            f"{wheel}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
-        ) from error
-    return [str(line) for line in email.parser.HeaderParser().parsestr(text).get_all("Requires-Dist", [])]
-
-
-def _conditional(lines: list[str]) -> Iterator[tuple[Requirement, str]]:
+def _conditional(lines: Sequence[str]) -> Iterator[tuple[Requirement, str]]:
     """Yield each requirement that an extra adds on Linux, and the extra (core metadata, Requires-Dist)."""
     for line in lines:
         try:

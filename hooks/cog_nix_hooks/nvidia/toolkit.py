@@ -16,10 +16,10 @@ from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
 from cog_nix.spec import ToolkitChoice
 
-from .commands import compiles
+from .commands import Need, need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cog_nix.spec import ToolkitRequest
 
@@ -114,32 +114,51 @@ _DRIVER = "libcuda1"
 _DEFAULT_GCC = {"bookworm": 12, "trixie": 14}
 """What ``build-essential`` brings, by suite."""
 _OLDEST_GCC = {"bookworm": 11, "trixie": 12}
+_SHOWN = 80
+"""Characters of a command that messages show."""
 
 
-def choose(request: ToolkitRequest, *, setting: bool | str | None) -> ToolkitChoice | None:
+@dataclass(frozen=True)
+class _Wanted:
+    """Who needs the toolkit."""
+
+    need: Need
+    who: str
+    """In words."""
+    commands: bool
+    """Whether commands see it."""
+
+
+def choose(
+    request: ToolkitRequest, *, setting: bool | str | None, suite: str = "", warn: Callable[[str], None]
+) -> ToolkitChoice | None:
     """Choose the toolkit for a project's builds.
 
     Args:
         request: the project.
         setting: ``[gpu] toolkit`` of cog-nix.toml.
+        suite: ``[debian] suite`` of cog-nix.toml; "": it is free.
+        warn: is told when what may need the toolkit goes without.
 
     Returns:
-        The toolkit, or None when nothing needs it.
+        The toolkit, or None when nothing needs it. One that needs a compiler which the suite lacks comes with
+        the suite that has it.
 
     Raises:
-        LockError: the project needs a release that there is none of.
+        LockError: the project needs a release that there is none of, or that does not go with its suite.
     """
-    build = request.config.build
-    if not build.gpu or setting is False:
+    wanted = _wanted(request, setting)
+    if wanted.need is Need.NONE:
         return None
-    sources = [wheel.name for wheel in request.wheels if wheel.source and wheel.source.device_code]
-    commands = bool(setting) or any(map(compiles, config_commands.texts(build)))
-    if not sources and not commands and setting is None:
+    named = setting if isinstance(setting, str) else ""
+    try:
+        release = _release(named, built_with(request), request.config.build.cuda or "", wanted)
+        host, elsewhere = _host_compiler(release, request.suite, suite, wanted)
+    except LockError as error:
+        if wanted.need is Need.SURE:
+            raise
+        warn(f"{error.message} It goes without; if it does compile for GPUs: {error.hint}")
         return None
-    release = _release(
-        setting if isinstance(setting, str) else "", built_with(request), asked=build.cuda or ""
-    )
-    host = _host_compiler(release, request.suite)
     return ToolkitChoice(
         name=f"CUDA {release.version}",
         requirements=release.requirements,
@@ -148,7 +167,33 @@ def choose(request: ToolkitRequest, *, setting: bool | str | None) -> ToolkitCho
         host_compiler=host,
         environment=tuple(environment(release)),
         variables=VARIABLES,
-        commands=commands,
+        commands=wanted.commands,
+        suite=elsewhere,
+        because=_because(release, request.suite, elsewhere, wanted) if elsewhere else "",
+    )
+
+
+def _wanted(request: ToolkitRequest, setting: bool | str | None) -> _Wanted:  # noqa: FBT001 - as it is written
+    build = request.config.build
+    if not build.gpu or setting is False:
+        return _Wanted(Need.NONE, "", commands=False)
+    commands = [(need(text), text) for text in config_commands.texts(build)]
+    most, text = max(commands, key=lambda pair: pair[0], default=(Need.NONE, ""))
+    seen = bool(setting) or most is not Need.NONE
+    if setting:
+        return _Wanted(Need.SURE, "[gpu] toolkit in cog-nix.toml", commands=True)
+    for wheel in request.wheels:
+        if wheel.source and wheel.source.device_code:
+            who = f"{wheel.name} {wheel.version}, which is built from source,"
+            return _Wanted(Need.SURE, who, commands=seen)
+    shown = f"{text[:_SHOWN]}…" if len(text) > _SHOWN else text
+    return _Wanted(most, f"the command {shown!r}", commands=seen)
+
+
+def _because(release: Release, suite: str, other: str, wanted: _Wanted) -> str:
+    return (
+        f"The image is made on Debian {other}: {wanted.who} compiles for GPUs, CUDA {release.version} takes"
+        f" GCC up to {release.newest_gcc}, and {suite} has none so old"
     )
 
 
@@ -172,7 +217,7 @@ def environment(release: Release) -> Iterable[tuple[str, str]]:
     yield "CUDAARCHS", ";".join([*(f"{number}-real" for number in numbers[:-1]), numbers[-1]])
 
 
-def _release(named: str, built: str, asked: str) -> Release:
+def _release(named: str, built: str, asked: str, wanted_by: _Wanted) -> Release:
     """Choose the release: the one that is named, or else the nearest of the same major version.
 
     Args:
@@ -180,13 +225,15 @@ def _release(named: str, built: str, asked: str) -> Release:
         built: what the packages are built with, which extensions have to fit (torch.utils.cpp_extension
             refuses another major version).
         asked: ``build.cuda``, when no package tells.
+        wanted_by: for the error.
     """
     wanted = named or built or facts.minor(asked)
     fitting = [release for release in RELEASES if _major(release.version) == _major(wanted)]
     if not fitting or (named and named not in {release.version for release in fitting}):
         known = ", ".join(release.version for release in RELEASES)
         raise LockError(
-            f"A build needs the compiler of CUDA {wanted}, which cog-nix does not have; there are {known}.",
+            f"{_capital(wanted_by.who)} {_verb(wanted_by)} the compiler of CUDA {wanted}, which cog-nix does"
+            f" not have; there are {known}.",
             hint="Set [gpu] toolkit in cog-nix.toml to one of them, or to false to build without a compiler.",
         )
     older = [release for release in fitting if facts.numbers(release.version) <= facts.numbers(wanted)]
@@ -203,20 +250,41 @@ def _packages(release: Release) -> tuple[str, str, tuple[str, ...]]:
     return release.suite or _NEWEST_SUITE, "non-free", (_DRIVER, *compiler)
 
 
-def _host_compiler(release: Release, suite: str) -> str:
-    """Return the major version of GCC that a build needs for its host code; "": the suite's own does.
+def _host_compiler(release: Release, suite: str, named: str, wanted: _Wanted) -> tuple[str, str]:
+    """Return the GCC that a build needs for its host code, and the suite that has it.
+
+    Args:
+        release: of the toolkit.
+        suite: of the image.
+        named: ``[debian] suite``.
+        wanted: who needs it. What only may need it does not decide about the suite.
+
+    Returns:
+        A major version, "" for the suite's own; and another suite, "" for the image's.
 
     Raises:
-        LockError: the suite has none that is old enough.
+        LockError: the suite has none that is old enough, and is not to be left.
     """
     if _DEFAULT_GCC.get(suite, release.newest_gcc + 1) <= release.newest_gcc:
-        return ""
-    if _OLDEST_GCC.get(suite, release.newest_gcc) > release.newest_gcc:
+        return "", ""
+    if _OLDEST_GCC.get(suite, release.newest_gcc) <= release.newest_gcc:
+        return str(release.newest_gcc), ""
+    other = next((one for one, gcc in _OLDEST_GCC.items() if gcc <= release.newest_gcc), "")
+    if wanted.need is not Need.SURE or named or not other:
         raise LockError(
-            f"CUDA {release.version} takes GCC up to {release.newest_gcc}; Debian {suite} has none so old.",
-            hint='Build on an older suite: [debian] suite = "bookworm" in cog-nix.toml.',
+            f"{_capital(wanted.who)} {_verb(wanted)} a compiler for GPUs: CUDA {release.version} takes GCC up"
+            f" to {release.newest_gcc}, and Debian {suite} has none so old.",
+            hint='[debian] suite = "bookworm" in cog-nix.toml has one; [gpu] toolkit = false goes without.',
         )
-    return str(release.newest_gcc)
+    return _host_compiler(release, other, other, wanted)[0], other
+
+
+def _verb(wanted: _Wanted) -> str:
+    return "needs" if wanted.need is Need.SURE else "may need"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _major(version: str) -> str:

@@ -43,7 +43,12 @@ _DEVICE_CODE = {
         re.IGNORECASE,
     ),
 }
-"""By file of a source: what tells that it compiles for GPUs."""
+"""By file of a source: what tells that it compiles for GPUs, if there is anything to compile."""
+_ON_REQUEST = {
+    "basicsr": "compiles its operators when BASICSR_EXT says so",
+    "fairseq": "has one where CUDA_HOME is set, and is whole without it",
+}
+"""Sources that have device code and leave it out unless somebody asks: how."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,14 @@ def plan(
         missing = sorted({*missing, *(have & set(project))} - {name})
         declared = [line for line in declared if _name(line) not in project]
     requires = tuple(dict.fromkeys(declared))
-    device_code = any(pattern.search(tree.texts.get(name, "")) for name, pattern in _DEVICE_CODE.items())
-    return Plan(requires, tuple(missing), tuple(sorted(_packages(tree, requires))), device_code)
+    packages = tuple(sorted(_packages(tree, requires)))
+    return Plan(requires, tuple(missing), packages, name not in _ON_REQUEST and _has_device_code(tree))
+
+
+def _has_device_code(tree: Tree) -> bool:
+    return tree.compiled and any(
+        pattern.search(tree.texts.get(name, "")) for name, pattern in _DEVICE_CODE.items()
+    )
 
 
 def closure(names: Collection[str], wheels: Mapping[str, Wheel]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from cog_nix.errors import CogNixError
@@ -26,7 +27,7 @@ def diagnose() -> Finding:
     try:
         lines = parse((_PACKAGE,), "cog-nix doctor", os.environ)
         env = {"UV_HTTP_TIMEOUT": _PATIENCE, **uv_environment(lines, os.environ)}
-        question = uv.Question(lines, _PYTHON, _GLIBC, Path.cwd(), env, builds=False)
+        question = uv.Question(lines, _PYTHON, _GLIBC, Path.cwd(), env, sys.executable, builds=False)
         with uv.scratch() as folder:
             found = uv.newest(question, _PACKAGE, folder)
     except uv.UvError as error:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
+from cog_nix import room
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.processes import redact
+from cog_nix_hooks.pypi.backends import UNCONFINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST = 1500
 """Characters of uv's explanation that are shown; the rest is seldom read."""
+_COLUMNS = 100
 
 _NO_FILE = "Choose a version that has a wheel for this Python, or another python_version."
 
@@ -25,9 +31,11 @@ _FETCHED = re.compile(
 _NO_WHEEL = re.compile(
     r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
 )
+_NO_ROOM = os.strerror(errno.ENOSPC)
 _BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 _GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
 _BACKEND = re.compile(r"The build backend returned an error|Failed to install requirements from")
+_NO_NAMESPACES = re.compile(r"^\s*cog-nix: (?:user namespaces are not available|mount )", re.MULTILINE)
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 _REFUSED = re.compile(
     r"An index URL \((?P<url>[^)\s]+)\) (?:could not be queried|returned).*?\(?(?P<answer>40[13] \w+)"
@@ -42,6 +50,7 @@ def explain(
     python_version: str,
     exclude_newer: str | None = None,
     secrets: Iterable[str] = (),
+    direct: Iterable[str] = (),
 ) -> LockError:
     """Return the error for what uv wrote to stderr.
 
@@ -51,8 +60,12 @@ def explain(
         python_version: of the interpreter in the image.
         exclude_newer: the date that limits the search, if any.
         secrets: values that must not be shown, beyond what URLs carry.
+        direct: URLs that requirements name.
     """
     text = redact(stderr, secrets).replace("`-`", asked_in)
+    if _NO_ROOM in text:
+        said = "\n".join([shorten(_statements(text)), *(f"  {line}" for line in room.told())])
+        return LockError(f"uv has no room to write to:\n{said}", hint="Free some space, then run this again.")
     refused = _REFUSED.search(text)
     if refused:
         return _refused(refused["url"], refused["answer"])
@@ -60,7 +73,9 @@ def explain(
         return _unsatisfiable(text, asked_in, python_version, exclude_newer)
     fetched = _FETCHED.search(text)
     if fetched:
-        return _unreachable(text, fetched[1])
+        named = {urls.without_credentials(url).partition("#")[0] for url in direct}
+        is_file = urls.without_credentials(fetched[1]).partition("#")[0] in named
+        return _file_unreachable(text, fetched[1], asked_in) if is_file else _unreachable(text, fetched[1])
     source = _source_failure(text, asked_in)
     if source:
         return source
@@ -78,8 +93,11 @@ def _source_failure(text: str, asked_in: str) -> LockError | None:
     if _GIT.search(text):
         return LockError(
             f"{asked_in}: a git repository cannot be read:\n{shorten(_statements(text))}",
-            hint="Check its URL and revision, and that git can clone it here without asking.",
+            hint="Check its URL and revision, and that git can clone it here without asking."
+            + (" Few hosts still answer git://: write git+https://." if "git://" in text else ""),
         )
+    if _NO_NAMESPACES.search(text):
+        return _unconfined(text, asked_in)
     built = _BUILT.search(text)
     if built or _BACKEND.search(text):
         what = built[1] if built else "a source"
@@ -89,6 +107,19 @@ def _source_failure(text: str, asked_in: str) -> LockError | None:
             hint="Name a version that has a wheel for this Python, or correct its build.",
         )
     return None
+
+
+def _unconfined(text: str, asked_in: str) -> LockError:
+    """Return the error for a backend that could not be run, since there is no sandbox for it."""
+    from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - only this failure needs it
+
+    built, why = _BUILT.search(text), why_no_namespaces()
+    what = f"{asked_in}: {built[1] if built else 'a source'} does not tell what it requires, and its build"
+    return LockError(
+        f"{what} cannot be asked in a sandbox here.\n{why.message if why else shorten(_statements(text))}",
+        hint=f"{why.remedy if why else 'Use a version that has a wheel.'}\n"
+        f"Or, if you trust it with all that you may do:  {UNCONFINED}=1 cog-nix lock",
+    )
 
 
 def _unsatisfiable(text: str, asked_in: str, python_version: str, exclude_newer: str | None) -> LockError:
@@ -118,10 +149,25 @@ def _refused(url: str, answer: str) -> LockError:
     )
 
 
+def _file_unreachable(text: str, url: str, asked_in: str) -> LockError:
+    return LockError(
+        f"{asked_in} names a file that cannot be fetched: {_last(text)}\n  {urls.shown(url)}",
+        hint=(
+            "Check the URL, and whether its host answers. Where the package is in an index, NAME==VERSION"
+            " needs no URL; a file of the project is named ./FILE."
+        ),
+    )
+
+
+def _last(text: str) -> str:
+    """Return the last of uv's statements, which is the first cause."""
+    details = [line for line in _statements(text) if line.strip()]
+    return details[-1].strip() if details else "no answer"
+
+
 def _unreachable(text: str, url: str) -> LockError:
     host = urls.host_of(url) or url
-    details = [line for line in _statements(text) if line.strip()]
-    reason = details[-1].strip() if details else "no answer"
+    reason = _last(text)
     if re.search(r"\b(401|403)\b", text):
         return _refused(url, reason)
     if "certificate" in text.lower():
@@ -144,9 +190,22 @@ def _statements(text: str) -> list[str]:
     return ["  " + _PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines]
 
 
+def _broken(line: str) -> str:
+    """Break a line of uv's, which may have several hundred characters, between words."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line.strip(),
+        _COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def shorten(lines: Iterable[str]) -> str:
-    """Return the lines as one text; the middle of a long one is left out."""
-    text = "\n".join(lines)
+    """Return the lines as one text, broken at 100 columns; the middle of a long one is left out."""
+    text = "\n".join(_broken(line) for line in lines)
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2

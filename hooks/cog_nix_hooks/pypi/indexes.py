@@ -112,11 +112,11 @@ def credentialed_urls(lines: Iterable[str], environ: Mapping[str, str]) -> tuple
 
 
 def authorised(url: str, known: Iterable[str]) -> str:
-    """Return a URL with the credentials that are known for its host, for a single request."""
-    host = urls.host_of(url)
+    """Return a URL with the credentials that are known for its origin, for a single request."""
+    origin = urls.origin(url)
     for one in known:
         pair = urls.credentials_in(one)
-        if pair and urls.host_of(one) == host and not urls.credentials_in(url):
+        if pair and urls.origin(one) == origin and not urls.credentials_in(url):
             return _with_credentials(url, pair)
     return url
 
@@ -157,9 +157,9 @@ def uv_has_indexes(environ: Mapping[str, str]) -> bool:
     for path in uv_files(environ):
         try:
             known = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
             continue  # missing, or uv will say what is wrong with it
-        if _UV_INDEX_KEYS & {*known, *known.get("pip", {})}:
+        if _UV_INDEX_KEYS & {*known, *(known["pip"] if isinstance(known.get("pip"), dict) else ())}:
             return True
     return False
 

@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -43,6 +43,8 @@ _FLAGS = {
 _PASSED_ON = ("-r", "--requirement", "-c", "--constraint")
 _EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s+)")
 _REPOSITORY = re.compile(r"(?:^|@\s*)(?P<kind>git|hg|svn|bzr)\+", re.IGNORECASE)
+_GIT_PROTOCOL = re.compile(r"git\+git://(?P<host>github\.com)/")
+"""Unencrypted, and switched off there since March 2022; that nobody answers takes minutes to find out."""
 _OPTION_BEHIND = re.compile(r"\s(?=--?[a-z])", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
 _NAME = re.compile(r"^\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@ ]|$)")
@@ -70,6 +72,12 @@ class Lines:
     """The sha256 that a package's file may have, by normalised name (pip's hash-checking mode)."""
     secrets: tuple[str, ...] = ()
     """Values that came from the environment (``${TOKEN}``): never to be shown or written."""
+    projects: tuple[str, ...] = ()
+    """``pyproject.toml`` files whose requirements uv reads itself, relative to the project."""
+    extras: tuple[str, ...] = ()
+    """Their extras."""
+    groups: tuple[str, ...] = ()
+    """Their dependency groups (PEP 735)."""
     no_index: bool = False
     pre: bool = False
     prefer_binary: bool = False
@@ -106,6 +114,9 @@ def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None
     def all_of(kind: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value for name, value in options if name == kind))
 
+    def has(flag: str) -> bool:
+        return any(name == flag for name, _ in options)
+
     return Lines(
         requirements=tuple(requirements),
         index=next((value for name, value in reversed(options) if name == "index"), None),
@@ -117,7 +128,9 @@ def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None
         not_isolated=_names(value or _ALL for value in all_of("not_isolated")),
         hashes=hashes,
         secrets=tuple(dict.fromkeys(secrets)),
-        **{flag: any(name == flag for name, _ in options) for flag in ("no_index", "pre", "prefer_binary")},
+        no_index=has("no_index"),
+        pre=has("pre"),
+        prefer_binary=has("prefer_binary"),
     )
 
 
@@ -216,7 +229,7 @@ def _direct(requirement: str, asked_in: str) -> str:
     """Bring what names its source into the form that uv takes; refuse what no image can be made from.
 
     Raises:
-        LockError: an editable folder, or a version control system that is not git.
+        LockError: an editable folder, a version control system that is not git, or a protocol that is gone.
     """
     if requirement.startswith(_PASSED_ON):
         return requirement
@@ -236,6 +249,12 @@ def _direct(requirement: str, asked_in: str) -> str:
             f"{asked_in}: {redact(requirement)!r} is in a {repository['kind'].lower()} repository, and"
             " cog-nix reads git ones only",
             hint="Name a release of it, or the URL of an archive.",
+        )
+    protocol = _GIT_PROTOCOL.search(plain)
+    if protocol:
+        raise LockError(
+            f"{asked_in}: {redact(requirement)!r}: {protocol['host']} does not answer git:// any more",
+            hint=f"Write {redact(plain.replace('git+git://', 'git+https://', 1))}",
         )
     return _named_by_egg(plain)
 
@@ -260,4 +279,4 @@ def url_of(requirement: str) -> str:
 def shown(requirement: str) -> str:
     """Return a requirement as messages may show it."""
     url = url_of(requirement)
-    return requirement.replace(url, urls.shown(url)) if url and urlsplit(url).scheme else requirement
+    return requirement.replace(url, urls.shown(url)) if url and urls.split(url).scheme else requirement

@@ -8,11 +8,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
+from cog_nix.errors import LockError
 from cog_nix.fetch import urls
+from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,10 +71,18 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
     Args:
         path: the file.
         root: the project.
+
+    Raises:
+        LockError: it is none.
     """
-    known = tomllib.loads(path.read_text(encoding="utf-8"))
     places = _Places(path.parent, root.resolve())
-    return tuple(_package(entry, places) for entry in known.get("packages", []))
+    try:
+        known = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tuple(_package(mapping_of(entry), places) for entry in list_of(known.get("packages", [])))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LockError(
+            f"What uv resolved cannot be read ({path.name}): {error}", hint="Update uv, or tell its authors."
+        ) from error
 
 
 def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:
@@ -112,9 +121,9 @@ class _Places:
     def url(self, known: Mapping[str, Any]) -> str:
         """Return a file's URL. PEP 751: a path is relative to the lock file; one of url and path is there."""
         url = str(known.get("url") or "").partition("#")[0]
-        if url and urlsplit(url).scheme != "file":
+        if url and urls.split(url).scheme != "file":
             return url
-        path = urls.local_path(url) if url else self.folder / known["path"]
+        path = urls.local_path(url) if url else self.folder / text_of(known["path"])
         # Without following links: what is linked into the project is in the project.
         path = Path(os.path.normpath(path.absolute()))
         return f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
@@ -122,15 +131,15 @@ class _Places:
 
 def _package(entry: Mapping[str, Any], places: _Places) -> Package:
     archive = _file(entry["archive"], places) if "archive" in entry else None
-    wheels = [_file(known, places) for known in entry.get("wheels", [])]
+    wheels = [_file(known, places) for known in list_of(entry.get("wheels", []))]
     if archive and archive.filename.endswith(".whl"):
         wheels, archive = [archive], None
-    vcs, directory = entry.get("vcs"), entry.get("directory")
-    source = vcs or directory or entry.get("archive") or {}
+    vcs, directory = (mapping_of(entry.get(name) or {}) for name in ("vcs", "directory"))
+    source = vcs or directory or mapping_of(entry.get("archive") or {})
     return Package(
-        name=canonicalize_name(entry["name"]),
+        name=canonicalize_name(text_of(entry["name"])),
         version=str(entry.get("version", "")),
-        marker=entry.get("marker", ""),
+        marker=text_of(entry.get("marker", "")),
         wheels=tuple(file for file in wheels if file.filename.endswith(".whl")),
         sdist=_file(entry["sdist"], places) if "sdist" in entry else None,
         archive=archive,
@@ -145,11 +154,13 @@ def _checkout(vcs: Mapping[str, Any]) -> Checkout:
     return Checkout(str(vcs["url"]), str(vcs["commit-id"]), str(vcs.get("requested-revision", "")))
 
 
-def _file(known: Mapping[str, Any], places: _Places) -> File:
-    url = places.url(known)
+def _file(found: object, places: _Places) -> File:
+    known = mapping_of(found)
+    url, size = places.url(known), known.get("size")
+    sha256 = mapping_of(known.get("hashes", {})).get("sha256")
     return File(
-        filename=known.get("name") or urls.filename_of(url),
+        filename=text_of(known.get("name") or urls.filename_of(url)),
         url=url,
-        sha256=known.get("hashes", {}).get("sha256"),
-        size=known.get("size"),
+        sha256=None if sha256 is None else text_of(sha256),
+        size=None if size is None else size_of(size),
     )

@@ -12,10 +12,20 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.spec import PythonResolution
-from cog_nix_hooks.pypi import builds, commits, places, standin, tensorflow, torch, uv
+from cog_nix_hooks.pypi import (
+    backends,
+    builds,
+    commits,
+    places,
+    projects,
+    standin,
+    tensorflow,
+    torch,
+    uv,
+)
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
-from cog_nix_hooks.pypi.lines import Lines, covers, parse
+from cog_nix_hooks.pypi.lines import Lines, covers, parse, url_of
 from cog_nix_hooks.pypi.metadata import Metadata
 from cog_nix_hooks.pypi.pylock import read_pylock, read_requirers
 from cog_nix_hooks.pypi.target import Target
@@ -41,9 +51,11 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
         LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
     lines = parse(request.requirements, request.asked_in, os.environ)
+    settings = context.settings.python
+    lines = projects.named(lines, settings.extras, settings.groups, request.project_root)
     lines, asked = commits.keep(lines, request.commits)
-    if request.gpu:
-        lines = tensorflow.with_cuda(lines, context.reporter.warn)
+    if request.gpu and not request.fixed:
+        tensorflow.tell(lines, context.reporter.warn)
     lines = torch.matched(lines, Target(request.python_version, request.glibc))
     resolver = _Resolver(request, context, lines, asked)
     try:
@@ -61,7 +73,7 @@ def _resolve(resolver: _Resolver) -> PythonResolution:
     """Resolve with the builds of PyTorch that the project asks for."""
     lines, request = resolver.lines, resolver.request
     choice = torch.choose(lines, request, resolver.target)
-    for warning in choice.warnings:
+    for warning in () if request.fixed else choice.warnings:  # said the first time
         resolver.context.reporter.warn(warning)
     if choice.backend:
         return _with_backend(resolver, choice.backend)
@@ -138,8 +150,10 @@ class _Resolver:
             glibc=self.request.glibc,
             project_root=self.request.project_root,
             env=uv_environment(lines, os.environ),
+            python=backends.python(self.context.cache_dir, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
+            fixed={} if self.depth else self.request.fixed,
             torch_backend=self.backend,
         )
 
@@ -153,6 +167,7 @@ class _Resolver:
         metadata = Metadata(self._source_tree, self.context.reporter)
         log = self.context.reporter.log
         try:
+            question, locked = projects.locked(question, self.request, self.target, log)
             with uv.scratch() as folder:
                 while True:
                     try:
@@ -170,7 +185,11 @@ class _Resolver:
                     return packages, {}  # nobody asks who requires what in a build
                 versions = {package.name: package.version for package in packages if package.version}
                 text = uv.compile_annotated(question, versions, folder)
-                return packages, read_requirers(text, packages)
+                requirers = read_requirers(text, packages)
+                for name, parents in locked.requirers.items():
+                    requirers[name] = requirers.get(name, set()) | parents
+                packages = [package for package in packages if package.name not in locked.names]
+                return [*packages, *locked.packages], requirers
         except uv.UvError as error:
             raise explain(
                 error.stderr,
@@ -178,6 +197,7 @@ class _Resolver:
                 python_version=self.request.python_version,
                 exclude_newer=question.exclude_newer,
                 secrets=question.lines.secrets,
+                direct=filter(None, map(url_of, question.lines.requirements)),
             ) from error
 
     @cached_property
@@ -297,7 +317,13 @@ class _Resolver:
         if key not in self._environments:
             inner = replace(self, depth=self.depth + 1)
             lines = replace(
-                self.lines, requirements=requires, prefer_binary=True, hashes={}, no_binary=(), pre=False
+                self.lines,
+                requirements=requires,
+                projects=(),
+                prefer_binary=True,
+                hashes={},
+                no_binary=(),
+                pre=False,
             )
             self._environments[key] = inner.wheels(lines, pins)
         return self._environments[key]

@@ -1,14 +1,14 @@
-"""TensorFlow's wheels bring CUDA along only when they are asked: the extra ``and-cuda``.
+"""TensorFlow that finds no CUDA in a GPU model's image.
 
-Cog takes CUDA from its base image, which has none here, so a GPU model gets the extra. Facts, from the
-metadata on PyPI: 2.14 is the first release with the extra; those of 2.14 and 2.15.0 require a TensorRT that
-has no wheel, so they cannot be installed; before 2.14 there is none.
+Cog takes CUDA from its base image, which has none here. TensorFlow's extra ``and-cuda`` has it, and is
+added where it fits (``find_python_libraries``). Facts, from the metadata on PyPI: 2.14 is the first release
+with the extra; those of 2.14 and 2.15.0 require a TensorRT that has no wheel, so they cannot be installed;
+before 2.14 there is none.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -22,38 +22,28 @@ if TYPE_CHECKING:
 
     from cog_nix_hooks.pypi.lines import Lines
 
-_NAME = re.compile(r"^\s*tensorflow(?P<extras>\[[^\]]*\])?(?=\s*(?:[=<>!~; ]|$))", re.IGNORECASE)
+_NAME = re.compile(r"^\s*tensorflow(\[[^\]]*\])?(?=\s*(?:[=<>!~; ]|$))", re.IGNORECASE)
 _EXTRA = "and-cuda"
 _FIRST = Version("2.15.1")
+_UPPER = ("==", "===", "<", "<=", "~=")
 
 
-def with_cuda(lines: Lines, warn: Callable[[str], None]) -> Lines:
-    """Return the lines with the extra added where TensorFlow is asked for without it.
+def tell(lines: Lines, warn: Callable[[str], None]) -> None:
+    """Warn of a TensorFlow that is too old to bring CUDA along.
 
     Args:
         lines: of a GPU model.
-        warn: told of a release that finds no CUDA in the image.
+        warn: is told.
     """
-    return replace(lines, requirements=tuple(_line(line, warn) for line in lines.requirements))
-
-
-def _line(line: str, warn: Callable[[str], None]) -> str:
-    named = _NAME.match(line)
-    if not named:
-        return line
-    requirement = requirement_of(line)
-    if requirement is None:
-        return line  # uv will say what is wrong with it
-    if requirement.url or _EXTRA in requirement.extras:
-        return line
-    if not requirement.specifier.contains(_FIRST, prereleases=True) and _is_older(requirement):
-        warn(
-            f"{line.strip()}: TensorFlow before {_FIRST} does not bring CUDA along, and the image has no"
-            f" other, so the model runs on the CPU. Take tensorflow>={_FIRST}"
-        )
-        return line
-    extras = ",".join([*sorted(requirement.extras), _EXTRA])
-    return f"tensorflow[{extras}]{line[named.end() :]}"
+    for line in lines.requirements:
+        requirement = requirement_of(line) if _NAME.match(line) else None
+        if requirement is None or requirement.url or _EXTRA in requirement.extras:
+            continue
+        if not requirement.specifier.contains(_FIRST, prereleases=True) and _is_older(requirement):
+            warn(
+                f"{line.strip()}: TensorFlow before {_FIRST} does not bring CUDA along, and the image has no"
+                f" other, so the model runs on the CPU. Take tensorflow>={_FIRST}"
+            )
 
 
 def _is_older(requirement: Requirement) -> bool:
@@ -62,6 +52,3 @@ def _is_older(requirement: Requirement) -> bool:
         Version(one.version.removesuffix(".*")) for one in requirement.specifier if one.operator in _UPPER
     ]
     return any(end < _FIRST for end in ends)
-
-
-_UPPER = ("==", "===", "<", "<=", "~=")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
+from cog_nix.wheelfile import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _LARGEST = 4_000_000
 """Bytes of a file that is worth reading here."""
 _READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "meson.build", "Cargo.toml", "CMakeLists.txt")
+_UNREADABLE: tuple[type[Exception], ...] = (tarfile.TarError, *UNREADABLE)
+_COMPILED = {".c", ".cc", ".cpp", ".cu", ".cxx", ".pyx"}
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
@@ -34,6 +37,8 @@ class Tree:
 
     texts: Mapping[str, str] = field(default_factory=dict)
     pyproject: Mapping[str, Any] = field(default_factory=dict)
+    compiled: bool = False
+    """Whether there is anything in it to compile."""
 
     @property
     def backend(self) -> str:
@@ -44,7 +49,7 @@ class Tree:
     def requires(self) -> tuple[str, ...]:
         """What the build needs before its backend can be asked (PEP 518)."""
         declared = self._build_system.get("requires")
-        return tuple(map(str, declared)) if declared is not None else ("setuptools>=40.8.0",)
+        return _strings(declared) if declared is not None else ("setuptools>=40.8.0",)
 
     @property
     def name(self) -> str:
@@ -74,7 +79,7 @@ class Tree:
     def dependencies(self) -> tuple[str, ...] | None:
         """What the project requires when installed, as far as it is written down; None: nothing says."""
         if "dependencies" in self._project:
-            return tuple(map(str, self._project["dependencies"]))
+            return _strings(self._project["dependencies"])
         if stated := self._pkg_info.get_all("Requires-Dist"):
             return tuple(stated)
         if "requires.txt" in self.texts:
@@ -83,14 +88,14 @@ class Tree:
             return tuple(_lines(listed))
         literal = self._setup_argument("install_requires")
         if isinstance(literal, list | tuple):
-            return tuple(map(str, literal))
+            return _strings(literal)
         return () if "PKG-INFO" in self.texts or not self._setup_passes("install_requires") else None
 
     @property
     def setup_requires(self) -> tuple[str, ...]:
         """What ``setup_requires`` asks for, where it is written down as a list."""
         literal = self._setup_argument("setup_requires")
-        stated = tuple(map(str, literal)) if isinstance(literal, list | tuple) else ()
+        stated = _strings(literal)
         return (*stated, *_lines(self._setup_cfg("options", "setup_requires")))
 
     @property
@@ -133,7 +138,7 @@ class Tree:
     def _setup(self) -> ast.Module:
         try:
             return ast.parse(self.texts.get("setup.py", ""))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deep
             return ast.Module([], [])
 
     def _setup_passes(self, argument: str) -> bool:
@@ -155,8 +160,8 @@ class Tree:
                 value = assigned.get(value.id, value) if isinstance(value, ast.Name) else value
                 try:
                     return ast.literal_eval(value)
-                except ValueError:
-                    return None
+                except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                    return None  # as ast.literal_eval has it
         return None
 
 
@@ -172,8 +177,8 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         LockError: it is no archive, or holds no project.
     """
     try:
-        texts = _texts(archive, PurePosixPath(subdirectory))
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        texts, compiled = _texts(archive, PurePosixPath(subdirectory))
+    except _UNREADABLE as error:
         raise LockError(f"{what} is no source archive: {error}", hint="Name a .tar.gz or .zip.") from error
     if not texts.keys() & {"pyproject.toml", "setup.py", "setup.cfg"}:
         raise LockError(
@@ -182,22 +187,30 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         )
     try:
         pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LockError(f"{what}: its pyproject.toml cannot be read: {error}") from error
-    return Tree(texts, pyproject)
+    return Tree(texts, pyproject, compiled)
 
 
-def _texts(archive: Path, subdirectory: PurePosixPath) -> dict[str, str]:
-    """Return the files that count, by name; those of ``*.egg-info`` as ``requires.txt``."""
+def _texts(archive: Path, subdirectory: PurePosixPath) -> tuple[dict[str, str], bool]:
+    """Return the files that count, by name, and whether any is to be compiled.
+
+    Those of ``*.egg-info`` go by the name ``requires.txt``.
+    """
     found: dict[PurePosixPath, str] = {}
+    compiled: list[PurePosixPath] = []
     tops: set[str] = set()
     flat = False
     for name, read in _members(archive):
         path = PurePosixPath(name)
+        if not path.parts:
+            continue
         tops.add(path.parts[0])
         flat = flat or len(path.parts) == 1
         if path.name in {*_READ, "requires.txt"}:
             found[path] = read()
+        elif path.suffix in _COMPILED:
+            compiled.append(path)
     # An sdist has one folder at its top (PEP 625), the archive of a commit has none.
     base = PurePosixPath(*tops) if len(tops) == 1 and not flat else PurePosixPath()
     texts: dict[str, str] = {}
@@ -208,7 +221,7 @@ def _texts(archive: Path, subdirectory: PurePosixPath) -> dict[str, str]:
                 texts[str(relative)] = text
             elif relative.name == "requires.txt" and relative.parent.name.endswith(".egg-info"):
                 texts["requires.txt"] = text
-    return texts
+    return texts, any(path.is_relative_to(base / subdirectory) for path in compiled)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, Any]]:
@@ -236,6 +249,11 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def _table(known: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = known.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    """Return the texts of a list; whatever else stands in it, or in its place, says nothing."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list | tuple) else ()
 
 
 def _setup_keywords(module: ast.Module) -> list[ast.keyword]:

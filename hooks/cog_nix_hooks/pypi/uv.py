@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix import processes
+from cog_nix import scratch as temporary
 from cog_nix.errors import LockError
 from cog_nix.processes import redact
 from cog_nix_hooks.pypi.indexes import uv_files
@@ -37,11 +37,15 @@ class Question:
     glibc: str
     project_root: Path
     env: Mapping[str, str]
+    python: str
+    """The Python that builds run with."""
     exclude_newer: str | None = None
     builds: bool = True
     """Whether distributions that come as source alone may be chosen."""
     metadata: tuple[Stated, ...] = ()
     """What is known about packages whose metadata cannot be built here."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Versions that may not be others, by name, whether or not they are asked for."""
     torch_backend: str = ""
     """The index of PyTorch's to take its packages from, as uv has it; "": they come as any other."""
 
@@ -108,6 +112,41 @@ def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path)
     return output.read_text(encoding="utf-8")
 
 
+def export_pylock(question: Question, project: Path, folder: Path, log: Callable[[str], None]) -> Path:
+    """Return the path of a ``pylock.toml`` (PEP 751) with what a ``uv.lock`` holds; no network is used.
+
+    Args:
+        question: for its extras, groups and environment.
+        project: the folder of ``uv.lock``.
+        folder: an empty folder.
+        log: gets each line of uv's narration.
+
+    Raises:
+        UvError: uv failed.
+    """
+    import uv  # noqa: PLC0415 - only locking needs it
+
+    output = folder / "pylock.toml"
+    lines = question.lines
+    command = [
+        *(uv.find_uv_bin(), "export", "--frozen", "--format", "pylock.toml", "--output-file", str(output)),
+        *("--no-emit-workspace", "--no-default-groups", "--python", sys.executable),
+        *(word for extra in lines.extras for word in ("--extra", extra)),
+        *(word for group in lines.groups for word in ("--group", group)),
+    ]
+    finished = processes.run(
+        command,
+        env={**question.env, "UV_PYTHON_DOWNLOADS": "never"},
+        cwd=project,
+        check=False,
+        secrets=lines.secrets,
+        on_stderr=log,
+    )
+    if finished.returncode != 0:
+        raise UvError(finished.stderr)
+    return output
+
+
 def newest(question: Question, package: str, folder: Path) -> str:
     """Return the newest version of a package that fits; what uv keeps of its index is asked for anew.
 
@@ -148,8 +187,8 @@ def torch_index_failure(question: Question) -> str:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder for uv's outputs, and remove it."""
-    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as folder:
-        yield Path(folder)
+    with temporary.folder("uv") as folder:
+        yield folder
 
 
 def platform(glibc: str) -> str:
@@ -171,10 +210,18 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
     import uv  # noqa: PLC0415 - only locking needs it
 
     lines = question.lines
-    with _configuration(question) as configuration:
+    with _configuration(question) as configuration, _constraints(question.fixed) as constraints:
         command = [
-            *(uv.find_uv_bin(), "pip", "compile", "-", *options, *configuration),
-            *("--python", sys.executable, "--python-version", question.python_version),
+            *(uv.find_uv_bin(), "pip", "compile", "-", *lines.projects, *options),
+            *(*configuration, *constraints),
+            *(word for extra in lines.extras if lines.projects for word in ("--extra", extra)),
+            *(
+                word
+                for path in lines.projects
+                for group in lines.groups
+                for word in ("--group", f"{path}:{group}")
+            ),
+            *("--python", question.python, "--python-version", question.python_version),
             *("--python-platform", platform(question.glibc)),
             *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
             *(("--no-build",) if not question.builds else ()),
@@ -199,12 +246,24 @@ def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], 
 
 
 @contextmanager
+def _constraints(fixed: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Yield the option that keeps packages at versions (pip, "Constraints Files")."""
+    if not fixed:
+        yield ()
+        return
+    with scratch() as folder:
+        file = folder / "constraints.txt"
+        file.write_text("".join(f"{name}=={version}\n" for name, version in sorted(fixed.items())), "utf-8")
+        yield ("--constraint", str(file))
+
+
+@contextmanager
 def _configuration(question: Question) -> Iterator[tuple[str, ...]]:
     """Yield the option that hands stated metadata to uv: it takes them from a configuration file only."""
     if not question.metadata:
         yield ()
         return
-    with tempfile.NamedTemporaryFile("w", prefix="cog-nix-uv-", suffix=".toml", encoding="utf-8") as file:
+    with scratch() as folder, (folder / "uv.toml").open("w", encoding="utf-8") as file:
         # A file that is named takes the place of the user's own, so what that says comes first.
         own = next(filter(Path.is_file, reversed(list(uv_files(question.env)))), None)
         file.write(f"{own.read_text(encoding='utf-8')}\n" if own else "")

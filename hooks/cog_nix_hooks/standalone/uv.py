@@ -8,16 +8,14 @@ are, and honours its own settings (``UV_PYTHON_INSTALL_MIRROR``, ``UV_PYTHON_DOW
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cog_nix import processes
+from cog_nix import jsonvalue, processes, scratch
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
+from cog_nix.jsonvalue import list_of, mapping_of, text_of
 from cog_nix_hooks.standalone.choice import Build
 
 if TYPE_CHECKING:
@@ -64,13 +62,15 @@ def builds(env: Mapping[str, str]) -> list[Build]:
             f"uv cannot list the Pythons that it knows: {processes.redact(listed.stderr.strip())}",
             hint="Check UV_PYTHON_DOWNLOADS_JSON_URL and uv.toml.",
         )
-    found: list[dict[str, Any]] = json.loads(listed.stdout)
-    return [
-        Build(one["key"], one["version"], one["url"])
-        for one in found
-        if all(one.get(name) == value for name, value in _PLATFORM.items())
-        and urls.filename_of(one["url"]).endswith(_ARCHIVE)
-    ]
+    try:
+        found = list(map(mapping_of, list_of(jsonvalue.loads(listed.stdout))))
+        fitting = [one for one in found if all(one.get(key) == value for key, value in _PLATFORM.items())]
+        known = [Build(*(text_of(one[key]) for key in ("key", "version", "url"))) for one in fitting]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LockError(
+            f"uv's list of Pythons cannot be read: {error}", hint="Check UV_PYTHON_DOWNLOADS_JSON_URL."
+        ) from error
+    return [one for one in known if urls.filename_of(one.url).endswith(_ARCHIVE)]
 
 
 def version() -> str:
@@ -86,8 +86,7 @@ def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
     uv's list leaves the hashes out. So uv is given a mirror with an empty archive in the build's place: it
     refuses that, and says which hash it expected. Nothing is downloaded.
     """
-    with tempfile.TemporaryDirectory(prefix="cog-nix-uv-") as scratch:
-        folder = Path(scratch)
+    with scratch.folder("uv") as folder:
         mirrored = {**env, _MIRROR: (folder / "mirror").as_uri(), "UV_HTTP_RETRIES": "0"}
         try:
             there = next((one for one in builds(mirrored) if one.key == build.key), None)

@@ -1,0 +1,193 @@
+"""``cog-nix build`` when the model's source alone has changed, which is what it is asked for most often.
+
+Nix runs already, with the question of the last build. Meanwhile the runtime is made ready, and the source is
+read for what the user has to know. Flags, cog.yaml and the lock are as they were, so nothing that reads them
+is imported. Whatever is out of the ordinary is left to the usual way, what Nix has made included.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cog_nix import plugins, signature, unchanged
+from cog_nix.cli import narrate
+from cog_nix.cli.terminal import reporter
+from cog_nix.image import ImageDescription, with_tag
+from cog_nix.large import is_large
+from cog_nix.processes import run
+from cog_nix.result import link_result
+from cog_nix.spec import PreparingRuntime, RememberedRuntime
+from cog_nix.store import ahead, events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cog_nix.again import Entry
+    from cog_nix.spec import Held, Runtime
+
+AUTO = plugins.AUTO
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A project whose source has changed since its last build."""
+
+    kept: Mapping[str, Any]
+    """What is kept of that build."""
+    name: str
+    """Under which name."""
+    runtime: str | None
+    """Which runtime has to have the image; None: none."""
+    linked: bool
+    """Whether ``./result`` leads to it."""
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """What came of that build."""
+        found: Mapping[str, Any] = self.kept["answer"]
+        return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of the edit."""
+
+    kept: str | None
+    """Name of what is kept of the build; None: nothing is."""
+    ask: Callable[[], Held | None]
+    """Tells where the runtime holds the image."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where the image goes."""
+
+    runtime: Runtime
+    reference: str
+    tells: bool
+    """Whether the next build finds this runtime without looking for one."""
+
+    def load(self, image: Path) -> Callable[[], Held | None]:
+        """Load an image; return what tells where it is held."""
+        loaded = self.runtime.load(image, [self.reference], reporter)
+        telling = self.runtime if self.tells and isinstance(self.runtime, RememberedRuntime) else None
+
+        def ask() -> Held | None:
+            held = telling.held(self.reference) if telling else None
+            return held if held and held.id == loaded else None
+
+        return ask
+
+
+def build(edit: Edit, began: float) -> Done | None:
+    """Build the project and load it.
+
+    Args:
+        edit: what has changed.
+        began: what :func:`time.monotonic` said when the command began.
+
+    Returns:
+        None where the usual way has to build it; nothing is lost then.
+
+    Raises:
+        CogNixError: the same; the usual way tells.
+    """
+    entry: Entry | None = edit.answer["entry"]
+    if entry is None or edit.answer["oci"] or not _same_kinds(edit.kept):
+        return None
+    target = _ready(edit) if edit.runtime else None
+    described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
+    if (described.leading.concurrency or 1) > 1:
+        return None
+    changed = {
+        "openapi": described.document(entry["version"]),
+        "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
+    }
+    narrate.begun({**edit.answer, **changed})
+    image = _made(edit.answer)
+    if image is None:
+        return None
+    if edit.linked:
+        link_result(Path(edit.kept["root"]), image.path, reporter)
+    answer = {**edit.answer, **changed, "image": str(image.path), "size": image.size}
+    keeping = _Keeping(edit, answer, described.sources)
+    keeping.start()
+    ask = target.load(image.path) if target else lambda: None
+    narrate.built(answer, began, loaded=target is not None, linked=edit.linked)
+    keeping.join()
+    return Done(keeping.name_kept, ask)
+
+
+def _same_kinds(kept: Mapping[str, Any]) -> bool:
+    """Tell whether files have not become large or small, which makes them part of another layer."""
+    root = kept["root"]
+    now = {path: unchanged.status(f"{root}/{path}") for path in kept["files"]}
+    return all(
+        status is not None and is_large(*status[2:4]) == is_large(*kept["files"][path][2:4])
+        for path, status in now.items()
+    )
+
+
+def _ready(edit: Edit) -> _Target:
+    """Find the runtime and let it prepare."""
+    name = edit.runtime or AUTO
+    loaded = plugins.load()
+    runtime = plugins.find_runtime(name, loaded, reporter)
+    first = next((one for names in plugins.ask(loaded, "runtime_names") for one in names), "")
+    target = _Target(runtime, with_tag(edit.answer["tag"]), name != AUTO or runtime.name == first)
+    if isinstance(runtime, PreparingRuntime):
+        runtime.expect(target.reference)
+    return target
+
+
+def _made(answer: Mapping[str, Any]) -> ImageDescription | None:
+    """Wait for Nix; return the image."""
+    command = answer["command"]
+    taken = ahead.take(command, answer["spec"])
+    if taken is None:
+        return None
+    process, values = taken
+    with values, events.watch(reporter) as log:
+        finished = run(command, check=False, on_stderr=log.feed, started=process)
+    if finished.returncode:
+        return None
+    output = finished.stdout.split()[-1]
+    path = os.path.realpath(output) if "--out-link" in command else output
+    return ImageDescription.read(Path(answer["image"]).parent / Path(path).name)
+
+
+class _Keeping(threading.Thread):
+    """Keeps what was built for the next build, while the runtime takes it."""
+
+    def __init__(self, edit: Edit, answer: Mapping[str, Any], sources: frozenset[str]) -> None:
+        super().__init__(daemon=True)
+        self._edit, self._answer, self._sources = edit, answer, sources
+        self.name_kept: str | None = None
+
+    def run(self) -> None:
+        """Write it, where all that the build went by can be watched."""
+        began, links = ahead.began(), self._links()
+        if began is None or links is None:
+            return
+        present = [self._answer["image"]]
+        kept = unchanged.renewed(self._edit.kept, began, sources=self._sources, links=links, present=present)
+        if kept:
+            unchanged.remember(f"{kept['root']}/.cog", self._edit.name, kept, self._answer)
+            self.name_kept = self._edit.name
+
+    def _links(self) -> dict[str, str] | None:
+        """Return the links that keep the image from being collected; None when one leads elsewhere."""
+        former, now = (Path(one["image"]).name for one in (self._edit.answer, self._answer))
+        links = {}
+        for link, target in self._edit.kept["links"]:
+            try:
+                links[link] = os.readlink(link)  # noqa: PTH115 - text
+            except OSError:
+                return None
+            if Path(links[link]).name != (now if Path(target).name == former else Path(target).name):
+                return None
+        return links

@@ -1,0 +1,56 @@
+"""The three standard streams, as others may leave them: closed, full, or without a reader."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+_BROKEN_PIPE = 128 + 13
+"""The status of a program that SIGPIPE ends, as shells have it."""
+
+
+def ensure_open() -> None:
+    """Open what is closed: the next file that is opened would take its number, and be written to.
+
+    What is written to a closed stdout fails (it is the answer), to a closed stderr is lost (it is narration).
+    """
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+def narrate(text: str) -> None:
+    """Write to stderr; who does not listen does not end the work."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def written(status: int) -> tuple[int, str]:
+    """Write what is left for stdout.
+
+    Args:
+        status: what the command would end with.
+
+    Returns:
+        What it ends with, and what there is to say about it.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget()
+        return status or _BROKEN_PIPE, ""
+    except OSError as error:
+        _forget()
+        return status or 1, f"standard output cannot be written: {error.strerror}"
+    return status, ""
+
+
+def _forget() -> None:
+    """Let Python's own last flush succeed, or it would have the last word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

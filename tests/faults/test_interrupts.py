@@ -1,0 +1,180 @@
+"""Ctrl-C, SIGTERM and SIGHUP from the first instruction on: one line, no traceback, an end by that signal."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.kills import judge
+from tests.faults.world import ROOT, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECONDS = 0.6
+"""Longer than all imports take."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "world", cache=tmp_path / "cache")
+    yield made
+    assert made.left() == []
+
+
+def _ready(world: World, command: list[str]) -> subprocess.Popen[str]:
+    """Start a command, and return when signals are answered, which is the first thing that it does."""
+    read, write = os.pipe()
+    code = (
+        "import os, sys; from cog_nix.cli import interrupts, main; interrupts.watch()\n"
+        f"os.close({write}); sys.argv = {command!r}; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=world.project,
+        env=world.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=(write,),
+        start_new_session=True,
+    )
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    return process
+
+
+@pytest.mark.parametrize("ending", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("command", [["--help"], ["build", "--no-load"]], ids=["help", "build"])
+def test_while_modules_are_imported(world: World, command: list[str], ending: str) -> None:
+    chance = random.Random(f"{command} {ending}")  # noqa: S311 - as in kills.py
+    problems = []
+    for _ in range(12):
+        process = _ready(world, ["cog-nix", *command])
+        delay = chance.random() * _SECONDS
+        time.sleep(delay)
+        process.send_signal(getattr(signal, f"SIG{ending}"))
+        sent = time.monotonic()
+        out, err = process.communicate(timeout=60)
+        ended = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        found = [*judge(ended, ending, time.monotonic() - sent)]  # type: ignore[arg-type]
+        if ended.returncode < 0 and err.count("interrupted") != 1:
+            found.append(f"not one line: {err}")
+        problems += [f"after {delay:.3f} s: {one}" for one in found]
+    assert problems == []
+    assert world.files_left() == []
+
+
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(world: World) -> None:
+    """As for a background job of a script, or behind nohup."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", sys.executable, "-m", "cog_nix", "--help"],
+        cwd=world.project,
+        env=world.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for number in (signal.SIGINT, signal.SIGHUP):
+        time.sleep(0.1)
+        process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+
+
+_SLOW = """
+import sys, time
+from cog_nix.cli import interrupts
+from cog_nix.processes import run
+interrupts.watch()
+interrupts.begin()
+try:
+    print("ready", flush=True)
+    run([{child}])
+except KeyboardInterrupt:
+    interrupts.finish(130, 130)
+"""
+_STUBBORN = """
+import subprocess, sys
+grandchild = subprocess.Popen(["sleep", "1000"])
+print(grandchild.pid, file=sys.stderr, flush=True)
+grandchild.wait()
+"""
+
+
+@pytest.mark.parametrize("ending", ["INT", "TERM", "HUP", "KILL"])
+def test_children_and_theirs_end_with_their_parent(world: World, ending: str) -> None:
+    child = f"sys.executable, '-c', {_STUBBORN!r}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SLOW.format(child=child)],
+        cwd=ROOT,
+        env=world.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    deadline = time.monotonic() + 30
+    while not any("sleep" in one for one in world.processes()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert any("sleep" in one for one in world.processes())
+    process.send_signal(getattr(signal, f"SIG{ending}"))
+    process.stdout.close()
+    assert process.wait(30) == -getattr(signal, f"SIG{ending}")
+    assert world.left() == []
+
+
+def test_what_a_killed_process_made_is_removed_by_the_next_command(world: World) -> None:
+    code = (
+        "import os, signal; from pathlib import Path; from cog_nix import scratch\n"
+        "with scratch.folder('run') as one, scratch.beside(Path('image.tar').absolute()) as two:\n"
+        "    (one / 'closed').mkdir(); (one / 'closed/file').touch(); (one / 'closed').chmod(0)\n"
+        "    two.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=world.project, env=world.environment, check=False)
+    assert len(world.files_left()) == 3
+    assert world.run("--version").returncode == 0
+    assert world.files_left() == []
+
+
+def test_what_a_living_process_made_stays(world: World) -> None:
+    code = (
+        "import sys; from cog_nix import scratch\n"
+        "with scratch.folder('run') as one:\n"
+        "    print(one, flush=True); sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=world.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert world.run("--version").returncode == 0
+    assert folder.is_dir()
+    process.communicate()
+    assert world.files_left() == []
+
+
+def test_a_record_removes_nothing_that_has_another_name(world: World, tmp_path: Path) -> None:
+    assert world.cache is not None
+    mine = tmp_path / "thesis.txt"
+    mine.touch()
+    (world.cache / "running").mkdir(parents=True)
+    (world.cache / "running/1-00000000").write_bytes(f"{mine}\0../x\0\0/\0".encode())
+    assert world.run("--version").returncode == 0
+    assert mine.exists()
+    assert world.files_left() == []

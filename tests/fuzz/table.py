@@ -1,0 +1,31 @@
+"""The table of readers, and how one is tried."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import CogNixError
+from tests.fuzz.archives import ARCHIVES
+from tests.fuzz.core import CORE
+from tests.fuzz.hooks import HOOKS
+
+if TYPE_CHECKING:
+    from tests.fuzz.parser import Parser
+
+PARSERS = (*CORE, *HOOKS, *ARCHIVES)
+
+
+def attempt(parser: Parser, data: object) -> None:
+    """Have a reader read; a value and an error of ours are both fine, anything else is raised."""
+    folder = Path(tempfile.mkdtemp(prefix="cog-nix-fuzz-"))
+    try:
+        parser.read(data, folder)
+    except CogNixError as error:
+        str(error).encode("utf-8", "backslashreplace")
+    except parser.refuses:
+        pass
+    finally:
+        shutil.rmtree(folder)

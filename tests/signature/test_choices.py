@@ -1,0 +1,87 @@
+"""What is said about choices that Cog cannot read: the list to write, which then passes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cog_nix.errors import SignatureError
+from cog_nix.signature import describe, document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = "NAMES = {'a': 1, 'b': 2}\nMORE = ['c']\n"
+
+
+def write(root: Path, before: str, choices: str) -> Path:
+    (root / "other.py").write_text(OTHER)
+    (root / "predict.py").write_text(
+        f"import other\nfrom cog import BasePredictor, Input\nfrom other import MORE, NAMES\n{before}\n\n"
+        "class Predictor(BasePredictor):\n"
+        f"    def predict(self, mode: str = Input(choices={choices})) -> str:\n        return mode\n"
+    )
+    return root
+
+
+def allowed(root: Path) -> Any:
+    schemas = json.loads(document(root, "predict.py:Predictor", None, "0.23.1"))["components"]["schemas"]
+    return schemas["mode"]["enum"] if "mode" in schemas else None
+
+
+@pytest.mark.parametrize(
+    ("before", "choices", "expected"),
+    [
+        ("", "list(NAMES.keys())", ["a", "b"]),
+        ("", "list(other.NAMES)", ["a", "b"]),
+        ("", "[*NAMES, *MORE]", ["a", "b", "c"]),
+        ("", "MORE + ['x']", ["c", "x"]),
+        ("N = {'z': print, 'y': other.f()}", "sorted(N.keys())", ["y", "z"]),
+        ("N = {'z': print, 'y': other.f()}", "[k for k in N]", ["z", "y"]),
+        ("N = dict(a=1, b=2)", "list(N.keys())", ["a", "b"]),
+        ("FIRST = 'f'", "[FIRST, 'g']", ["f", "g"]),
+        ("class Size:\n    ALL = ['s', 'm']", "Size.ALL", ["s", "m"]),
+        ("", "('a', 'b')", ["a", "b"]),
+        ("", "['a',  # the first\n        \"it's\"]", ["a", "it's"]),
+    ],
+)
+def test_the_list_that_the_hint_gives_is_taken(
+    tmp_path: Path, before: str, choices: str, expected: list[str]
+) -> None:
+    with pytest.raises(SignatureError, match="choices expression cannot be statically resolved") as caught:
+        allowed(write(tmp_path, before, choices))
+    written = caught.value.hint.removeprefix("Write: choices=")
+    assert written != caught.value.hint
+    assert allowed(write(tmp_path, before, written)) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "choices", "name"),
+    [
+        ("N = {k: 1 for k in 'ab'}", "list(N.keys())", "N"),
+        ("from nowhere import N", "list(N)", "N"),
+        ("N = ['a']\nN = ['b']", "list(N)", "N"),
+        ("N = N", "[*N]", "N"),
+        ("", "[n.upper() for n in NAMES]", "NAMES"),
+    ],
+)
+def test_what_only_running_would_tell_is_named(tmp_path: Path, before: str, choices: str, name: str) -> None:
+    with pytest.raises(SignatureError) as caught:
+        allowed(write(tmp_path, before, choices))
+    assert f"{name} is no list or dict of literals in this file" in caught.value.hint
+
+
+def test_choices_that_cog_passes_over_are_a_warning(tmp_path: Path) -> None:
+    root = write(tmp_path, "N = {'a': 1, 'b': print}", "list(N.keys())")
+    (pitfall,) = describe(root, "predict.py:Predictor", "predict").pitfalls
+    assert pitfall.startswith("predict.py:7: of list(N.keys()), the schema has 1: ")
+    assert allowed(root) == ["a"]
+    written = pitfall.partition("Write: choices=")[2]
+    assert allowed(write(tmp_path, "", written)) == ["a", "b"]
+
+
+def test_choices_that_are_all_read_are_no_warning(tmp_path: Path) -> None:
+    root = write(tmp_path, "N = {'a': 1, 'b': 2}", "list(N.keys())")
+    assert describe(root, "predict.py:Predictor", "predict").pitfalls == ()

@@ -1,0 +1,71 @@
+"""A child that is started with little has of the standard library's what is needed to go on with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.child import Child
+from cog_nix.processes import run
+from cog_nix.store import ahead
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SPEAKS = "import sys; sys.stdout.write(sys.stdin.read() + 'é'); sys.stderr.write('b\\nc\\n'); sys.exit(3)"
+
+
+def test_it_is_run_to_its_end() -> None:
+    lines: list[str] = []
+    command = [sys.executable, "-c", _SPEAKS]
+    finished = run(command, stdin="in ", check=False, on_stderr=lines.append, started=Child(command))
+    assert (finished.returncode, finished.stdout, finished.stderr) == (3, "in é", "b\nc\n")
+    assert lines == ["b", "c"]
+
+
+def test_a_signal_is_its_status() -> None:
+    with Child(["sleep", "60"]) as child:
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.02)
+        child.terminate()
+        assert child.wait(10) == -15
+        child.kill()  # it has ended, and its number may be somebody else's
+    assert child.returncode == -15
+
+
+def test_broken_pipes_end_it_as_any_program() -> None:
+    """Python ignores SIGPIPE, and its children should not."""
+    with Child(["sh", "-c", "yes; echo $?"]) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+    with Child(["sh", "-c", "(yes; echo $? >&2) | true"]) as child:
+        assert child.stderr is not None
+        assert child.stderr.read() == "141\n"
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Child([str(tmp_path / "none")])
+
+
+def test_values_are_gone_with_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(ahead, "_began", [])
+    ahead.start(["cat"], {"a": 1}, 0)
+    (file,) = tmp_path.iterdir()
+    assert file.read_text() == '{"a": 1}'
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert ahead.take(["cat"], {"a": 2}) is None
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        ahead.start([str(tmp_path / "none")], {}, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_go_where_files_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    with ahead.write({}) as values:
+        assert not values.name.startswith(str(tmp_path))
