@@ -51,7 +51,7 @@ def test_what_docker_may_know(gpus: str, info: dict[str, Any], names: list[str])
 def test_a_daemon_without_nvidias_driver_is_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Devices | None] = []
 
-    def start(_client: object, _request: object, devices: Devices | None = None) -> str:
+    def start(_client: object, _request: object, devices: Devices | None = None, **_: object) -> str:
         asked.append(devices)
         if devices is None:
             raise MissingDeviceDriverError('could not select device driver "nvidia"')
