@@ -41,6 +41,7 @@ def watch() -> None:
     for number in _NAMES:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _handle)
+    atexit.register(_ignore)  # as the first, so it is the last that is done
 
 
 def begin() -> None:
@@ -98,6 +99,13 @@ def _handle(number: int, _frame: FrameType | None) -> None:
     _tell()
     atexit._run_exitfuncs()  # noqa: SLF001 - as above
     _die(number)
+
+
+def _ignore() -> None:
+    """Let a signal not spoil an end that is there: Python takes itself apart without handlers."""
+    for number in _NAMES:
+        if signal.getsignal(number) == _handle:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _unraisable(problem: sys.UnraisableHookArgs, /) -> None:

@@ -89,8 +89,11 @@ class _Environment(SchemeDictionaryDestination):
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
             self._folders.add(folder)
         data = stream.read()
-        with open(target, "wb" if self.overwrite_existing else "xb", buffering=0) as file:  # noqa: PTH123
-            file.write(data)
+        try:
+            with open(target, "wb" if self.overwrite_existing else "xb", buffering=0) as file:  # noqa: PTH123
+                file.write(data)
+        except FileExistsError:
+            raise FileExistsError(f"{path} already exists") from None
         if is_executable:
             make_file_executable(Path(target))
         digest = hashlib.new(self.hash_algorithm, data).digest()
@@ -216,11 +219,10 @@ def main() -> None:
     built = next(given.glob("*.whl")) if given.is_dir() else given
     wheel = inputs.scratch() / (built.name if given.is_dir() else spec["filename"])
     wheel.symlink_to(built)
-    large = members.Members(wheel)
-    root = inputs.workspace(_EXPANSION * large.others) / "root"
-    root.mkdir()
     with foreign.reading(wheel.name, "wheel"):
         large = members.Members(wheel)
+    root = inputs.workspace(_EXPANSION * large.others) / "root"
+    root.mkdir()
     distribution, late = unpack(
         wheel,
         spec["python"],
