@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -47,10 +48,10 @@ def client() -> Iterator[docker.APIClient]:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def base() -> Iterator[Path]:
     """A folder that every user may enter."""
-    found = Path("/var/tmp") / tmp_path_factory.mktemp("container").name
-    found.mkdir(mode=0o755)
+    found = Path(tempfile.mkdtemp(prefix="container-", dir="/var/tmp"))
+    found.chmod(0o755)
     yield found
     shutil.rmtree(found, ignore_errors=True)
 
