@@ -17,8 +17,10 @@ from cog_nix import scratch
 from cog_nix.errors import LockError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
+from cog_nix.namespaces import attempt
 from cog_nix.nixfiles import nix_library
 from cog_nix.processes import ProcessError, run
+from cog_nix.runs import sandbox
 from cog_nix.store.paths import nar_hash, tree_path
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_di
     with scratch.folder("seed", cache_dir) as folder:
         tree = folder / store_name(python)
         spec = folder / "spec.json"
-        spec.write_text(
-            json.dumps({"python": python, "debs": [*map(str, debs)], "wheels": [*map(str, wheels)]})
-        )
+        paths = {"debs": [*map(str, debs)], "wheels": [*map(str, wheels)]}
+        # Nix itself runs in a container where namespaces are forbidden; this is not confined there.
+        confined = "" if attempt() else str(sandbox.__file__)
+        spec.write_text(json.dumps({"python": python, **paths, "sandbox": confined}))
         _run_builder(spec, tree)
         yield tree
 

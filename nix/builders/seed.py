@@ -4,22 +4,35 @@ Runs outside Nix, under any Python from 3.11 on::
 
     python seed.py SPEC OUT
 
-SPEC is a JSON file: ``{"python": "3.13", "debs": [path, …], "wheels": [path, …]}``. The wheels' packages go
-to ``OUT/site``. The result depends on nothing but those files.
+SPEC is a JSON file: ``{"python": "3.13", "debs": [path, …], "wheels": [path, …], "sandbox": path}``. The
+wheels' packages go to ``OUT/site``. The result depends on nothing but those files.
+
+The packages are as good as the lock that names them, so their Python runs in ``sandbox``
+(``runs/sandbox.py``), sees nothing of the machine, and only bytecode of files that are there is taken.
+Without one (``""``, where namespaces are forbidden) it runs as the user who asks.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import foreign
 import python_tree
 
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache")
+"""Where this machine's Python has what it needs to run."""
+_STORE = "/nix/store"
+"""The same on NixOS."""
 
-def make(python: str, debs: list[Path], wheels: list[Path], out: Path) -> None:
+
+def make(python: str, debs: list[Path], wheels: list[Path], out: Path, sandbox: str) -> None:
     """Write the seed's tree to ``out``, which must not exist."""
     python_tree.unpack(debs, out)
     for wheel in wheels:
@@ -28,17 +41,62 @@ def make(python: str, debs: list[Path], wheels: list[Path], out: Path) -> None:
     for path in out.rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    for root in (f"usr/lib/python{python}", "site"):
+    roots = (f"usr/lib/python{python}", "site")
+    if sandbox:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix="compile-") as folder:
+            _compile_confined(python, out, roots, Path(folder), sandbox)
+        return
+    for root in roots:
         files = [str(path.relative_to(out / root)) for path in (out / root).rglob("*.py")]
         python_tree.compile_all(out, python, out / root, f"/seed/{root}", files)
+
+
+def _compile_confined(python: str, out: Path, roots: tuple[str, ...], folder: Path, sandbox: str) -> None:
+    """Compile copies of the modules where nothing else is in reach; take their bytecode."""
+    folder.chmod(0o711)  # root's sandbox is another user
+    for part in ("root", "build", "out"):
+        (folder / part).mkdir()
+    sources = [path for root in roots for path in (out / root).rglob("*.py")]  # links stay in the tree
+    copies = folder / "build/tree"
+    for path in sources:
+        copy = copies / path.relative_to(out)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    python_here = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    system = [*_SYSTEM, sys.base_prefix, sys.base_exec_prefix]
+    if os.path.realpath("/bin/sh").startswith(_STORE):
+        system.append(_STORE)
+    told = {
+        "shown": {
+            **{path: path for path in system if os.path.lexists(path)},
+            "/tree": str(out),
+            "/builders": str(Path(__file__).parent),
+        },
+        "folder": str(folder),
+        "command": [python_here, "-I", "-B", "/builders/seed_call.py", python, *roots],
+        "environment": {},
+        "network": False,
+    }
+    subprocess.run([sys.executable, "-I", sandbox, json.dumps(told)], stdin=subprocess.DEVNULL, check=True)
+    for path in sources:
+        name = (
+            path.relative_to(out).parent
+            / "__pycache__"
+            / f"{path.stem}.cpython-{python.replace('.', '')}.pyc"
+        )
+        made = copies / name
+        # A link would be one to a file of this machine.
+        if made.is_file() and made.resolve() == copies.resolve() / name:
+            (out / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(made, out / name)
+            (out / name).chmod(0o644)
 
 
 def main() -> None:
     """Read the command line."""
     spec = json.loads(Path(sys.argv[1]).read_text())
-    make(
-        spec["python"], [Path(p) for p in spec["debs"]], [Path(p) for p in spec["wheels"]], Path(sys.argv[2])
-    )
+    debs, wheels = ([Path(path) for path in spec[kind]] for kind in ("debs", "wheels"))
+    make(spec["python"], debs, wheels, Path(sys.argv[2]), spec["sandbox"])
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def test_a_wheel_of_the_seed_is_named(make_deb: Callable[..., Path], tmp_path: P
     (tmp_path / "one.whl").write_bytes(b"none")
     package = make_deb((_info("./usr/bin/python3.13"), b"x"))
     with pytest.raises(foreign.ForeignFileError, match=r"one\.whl: this wheel"):
-        seed.make("3.13", [package], [tmp_path / "one.whl"], tmp_path / "out")
+        seed.make("3.13", [package], [tmp_path / "one.whl"], tmp_path / "out", "")
 
 
 def test_members_that_are_no_files_are_left_out(make_deb: Callable[..., Path], tmp_path: Path) -> None:
