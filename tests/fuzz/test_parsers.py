@@ -57,8 +57,11 @@ OWN = {
 OWN_JSON = {
     *("cog_nix/cdi/document", "cog_nix/config/document", "cog_nix/config/gpu", "cog_nix/config/torch"),
     *("hooks/cog_nix_hooks/bundle/seccomp", "hooks/cog_nix_hooks/nvidia/libraries"),  # files of the package
+    "hooks/cog_nix_hooks/nvidia/metadata",  # another
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),
     *("cog_nix/container/server", "cog_nix/runs/difference", "cog_nix/runs/execute", "cog_nix/runs/sandbox"),
+    *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/enter"),
+    *("hooks/cog_nix_hooks/pypi/backend_call", "hooks/cog_nix_hooks/pypi/uv_python"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written
     *("cog_nix/cli/quick", "cog_nix/unchanged"),  # any failure counts as no answer
     *("cog_nix/jsonvalue", "cog_nix/runtime/jsontext", "cog_nix/lock/format"),  # what reads

@@ -24,7 +24,9 @@ def make_deb(package: str, version: str = "1.0-1", *depends: str) -> Deb:
 
 def make_wheel(name: str, version: str = "1.0", *depends: str, size: int = 1000) -> Wheel:
     """Return a wheel."""
-    return Wheel(name, version, _artifact(f"{name}-{version}-py3-none-any.whl", size), depends)
+    return Wheel(
+        name, version, _artifact(f"{name.replace('-', '_')}-{version}-py3-none-any.whl", size), depends
+    )
 
 
 def _artifact(filename: str, size: int) -> Artifact:

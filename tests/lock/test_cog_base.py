@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, Project, Settings
+from cog_nix.config.model import Build, Config, DebianSettings, Project, RunCommand, Settings
 from cog_nix.errors import FetchError, LockError, StaleLockError
 from cog_nix.lock import cog_base
 from cog_nix.lock import format as lock_format
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
     from cog_nix.lock.upgrade import Upgrade
 
-CONFIG = Config(build=Build(system_packages=("git", "htop")))
+CONFIG = Config(build=Build(system_packages=("git", "htop"), run=(RunCommand("echo hello > /hello"),)))
 
 
 def _settings(answer: bool | None) -> Settings:  # noqa: FBT001 - an answer is all there is

@@ -48,6 +48,25 @@ def whole(lock: Callable[..., Lock], deb: Callable[..., Deb], wheel: Callable[..
             wheel("opencv-python", "4.10.0", "numpy"),
             wheel("numpy", "2.0"),
         ),
+        layers=(
+            ("base", ("deb:bash", "deb:libc6", "deb:base-lib")),
+            (
+                "python",
+                *(("deb:python3.13", "deb:libpython3.13-stdlib", "deb:loose", "state:base", "venv"),),
+            ),
+            ("essential", ("deb:login", "state:essential")),
+            (
+                "system-packages",
+                (
+                    *("deb:ffmpeg", "deb:libavcodec61", "deb:libmagic1t64", "deb:libx264-164"),
+                    *("deb:libgl1", "deb:libglx0", "state:system"),
+                ),
+            ),
+            ("sdk", ("wheel:cog", "wheel:pydantic")),
+            ("python-packages", ("wheel:opencv-python", "wheel:numpy", "links:numpy")),
+            ("run-0", ("run:0",)),
+            ("source", ("source",)),
+        ),
         reasons=(
             ("libgl1", "opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1"),
             ("libmagic1t64", "libmagic1 is asked for"),

@@ -63,7 +63,7 @@ def explain(
         direct: URLs that requirements name.
     """
     text = redact(stderr, secrets).replace("`-`", asked_in)
-    if _NO_ROOM in text:
+    if _NO_ROOM in text and not _NO_NAMESPACES.search(text):  # the kernel says the same of both
         said = "\n".join([shorten(_statements(text)), *(f"  {line}" for line in room.told())])
         return LockError(f"uv has no room to write to:\n{said}", hint="Free some space, then run this again.")
     refused = _REFUSED.search(text)
