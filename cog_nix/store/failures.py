@@ -22,6 +22,15 @@ _ISOLATION_FAILED = (
 
 _NO_ROOM = r"No space left on device|disk (?:is )?full|not enough space"
 
+_MODULE = re.compile(
+    r"No package '([^']+)' found|Package '?([\w.+-]+?)'? was not found in the pkg-config search path"
+    r"|Package '([^']+)', required by 'virtual:world', not found"
+)
+"""What pkg-config(1) and pkgconf(1) say of a library that is not there."""
+_HEADER = re.compile(r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file or directory")
+"""What GCC and Clang say of a header."""
+_FILES = 5
+
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         _NO_ROOM,
@@ -79,7 +88,7 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
             )
     if ours:
         start = next(index for index, line in enumerate(log) if line.startswith(_OURS))
-        return NixError(_ours(list(log), start))
+        return NixError(_ours(list(log), start), hint=_lacking("\n".join(log)))
     if name:
         return NixError(
             f"Building {name} failed. The last it printed:\n{_indented(_tail(log))}",
@@ -87,6 +96,22 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
         )
     return NixError(
         f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing."
+    )
+
+
+def _lacking(text: str) -> str:
+    """Return what to do where a build from source misses another library's files; "" for anything else."""
+    modules = [name for found in _MODULE.findall(text) for name in found if name]
+    headers = _HEADER.findall(text)
+    files = list(dict.fromkeys([*(f"{name}.pc" for name in modules), *headers]))
+    if not files:
+        return ""
+    package = f"{modules[0] if modules[0].startswith('lib') else f'lib{modules[0]}'}-dev" if modules else ""
+    shown = f", perhaps {package}" if package else ""
+    return (
+        f"It needs {', '.join(files[:_FILES])} of another library. Add the Debian package that has it to"
+        f" system_packages (apt-file search {files[0]}{shown}), then run: cog-nix lock\n"
+        "Or take a version of the package that has a wheel for this Python."
     )
 
 

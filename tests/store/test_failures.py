@@ -125,3 +125,21 @@ def test_anything_else_is_nixs_own_words() -> None:
     error = explain("syntax error, unexpected end of file")
     assert error.message == "Nix failed:\n  syntax error, unexpected end of file"
     assert "-v" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("No package 'libavformat' found", "libavformat.pc"),
+        ("Package libavformat was not found in the pkg-config search path.", "libavformat.pc"),
+        ("Package 'libavformat', required by 'virtual:world', not found", "libavformat.pc"),
+        ("src/a.c:3:10: fatal error: libpq-fe.h: No such file or directory", "libpq-fe.h"),
+    ],
+)
+def test_a_build_that_misses_a_library_comes_with_where_to_find_it(line: str, told: str) -> None:
+    log = ["running build_ext", line, line, "cog-nix: building av 10.0.0 ended with status 1"]
+    error = explain("", log, "wheel-av")
+    assert f"It needs {told} of another library." in error.hint
+    assert f"apt-file search {told}" in error.hint
+    assert ("perhaps libavformat-dev" in error.hint) is told.endswith(".pc")
+    assert not explain("", ["cog-nix: building av 10.0.0 ended with status 1"], "wheel-av").hint
