@@ -507,7 +507,7 @@ in
     expected = backwards lock.layers;
   };
   lockOfAnotherVersion = {
-    expr = fails (import ./lock.nix (file (lock // { version = 3; })));
+    expr = fails (import ./lock.nix (file (lock // { version = 4; })));
     expected = true;
   };
   lockWithoutAVersion = {

@@ -11,6 +11,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cog_nix.regular import read_bytes
+
 PYPROJECT, UV_LOCK = "pyproject.toml", "uv.lock"
 
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")  # PEP 751, "File Name"
@@ -104,7 +106,7 @@ def _load(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - few projects have such a file, and this module runs at every edit
 
     try:
-        return tomllib.loads(path.read_text("utf-8-sig").replace("\r\n", "\n"))
+        return tomllib.loads(read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -138,6 +138,9 @@ def _of_runs(lock: Lock) -> Iterator[Problem]:
             yield f"runs[{number}].nar_sha256", _no("SRI hash", run.nar_sha256)
 
 
+_TOOLKIT = "toolkit.wheels"
+
+
 def _of_packages(lock: Lock) -> Iterator[Problem]:
     for number, package in enumerate(lock.packages):
         for part in ("reference", "file", "flake", "attribute"):
@@ -165,7 +168,10 @@ def _of_debs(field: str, debs: Sequence[Deb]) -> Iterator[Problem]:
 
 
 def _of_wheels(field: str, wheels: Sequence[Wheel]) -> Iterator[Problem]:
-    yield from _twice(field, [wheel.name for wheel in wheels])
+    # A toolkit may have parts of two releases of CUDA, whose wheels go by the same names.
+    yield from _twice(
+        field, [(wheel.name if field != _TOOLKIT else wheel.artifact.filename) for wheel in wheels]
+    )
     for number, wheel in enumerate(wheels):
         place = f"{field}[{number}]"
         if not _PYTHON_NAME.fullmatch(wheel.name):

@@ -25,6 +25,7 @@ import wheel
 from hypothesis import strategies as st
 
 from cog_nix import archive_program
+from cog_nix.elf.facts import Depth, read_facts
 from cog_nix.elf.names import named_in_wheel
 from cog_nix.elf.wheel import names_in_wheel, scan_wheel
 from cog_nix.errors import CogNixError
@@ -148,7 +149,7 @@ def _host_wheel(data: bytes, folder: Path) -> object:
         lambda: names_in_wheel(path),
         lambda: named_in_wheel(path, "a" * 64, folder / "cache"),
         lambda: [*duplicates._files("one", path)],
-        lambda: cuda_extras(path),
+        lambda: cuda_extras(read_facts(path, "b" * 64, folder / "cache", Depth.TEXT).requires),
     ):
         try:
             outcome.append(read())

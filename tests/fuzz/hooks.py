@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from cog_nix.config import complete, parse
 from cog_nix.config.model import DebianSettings
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.users import find_user
@@ -16,7 +17,8 @@ from cog_nix_hooks.debian import pins, relations, release, sources, wanted
 from cog_nix_hooks.debian.contents import open_contents
 from cog_nix_hooks.debian.packages import Catalogue, open_index
 from cog_nix_hooks.docker import checks, endpoint, engine, images, superseded
-from cog_nix_hooks.pypi import indexes, lines, pylock
+from cog_nix_hooks.pypi import indexes, lines, projects, pylock
+from cog_nix_hooks.pypi.lines import parse as parse_lines
 from cog_nix_hooks.standalone import uv as standalone
 from tests.fuzz.core import REQUIREMENTS
 from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
@@ -115,6 +117,39 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 
 
+_PYPROJECT = """\
+[project]
+name = "a"
+requires-python = ">=3.10"
+dependencies = ["torch==2.4.0", "b"]
+[project.optional-dependencies]
+x = ["c"]
+[dependency-groups]
+dev = ["d", {include-group = "e"}]
+[tool.uv]
+default-groups = ["dev"]
+no-build-isolation-package = ["f"]
+"""
+_UV_LOCK = """\
+version = 1
+requires-python = ">=3.10"
+[[package]]
+name = "torch"
+version = "2.4.0"
+dependencies = [{name = "b", marker = "x"}]
+"""
+
+
+def _python_project(data: tuple[str, str], folder: Path) -> object:
+    for name, text in zip(("pyproject.toml", "uv.lock"), data, strict=True):
+        (folder / name).write_bytes(encoded(text))
+    config = 'build:\n  python_requirements: pyproject.toml\n  python_version: "3.12"\n  gpu: true\n'
+    loaded = complete(parse(config), folder)
+    lines = parse_lines(loaded.build.requirements, "pyproject.toml")
+    named = projects.named(lines, ("x",), None, folder)
+    return named, projects._requirers(projects._load(folder / "uv.lock").get("package"))
+
+
 def _apt(drawn: tuple[str, str], folder: Path) -> object:
     (folder / "sources.list.d").mkdir()
     (folder / f"sources.list.d/a{drawn[0]}").write_bytes(encoded(drawn[1]))
@@ -169,6 +204,12 @@ DEBIAN = (
             contents(b"usr/lib/x86_64-linux-gnu/libGL.so.1   libs/libgl1,a/b\n\xff/b c\n").map(gzip.compress),
         ),
         _contents,
+    ),
+    Parser(
+        "Python project",
+        ("cog_nix/config/python_project", "hooks/cog_nix_hooks/pypi/projects"),
+        st.tuples(texts(_PYPROJECT), texts(_UV_LOCK)),
+        _python_project,
     ),
     Parser(
         "apt's sources",

@@ -168,7 +168,7 @@ def versions(scratch: Path, project: Path) -> list[Version]:
     """Return the newest Nix, whose empty store was built in, and older ones with copies of that store."""
     with pytest.MonkeyPatch.context() as patch:
         # Nobody signs an unstable suite anew while its archive is not updated; the signature counts.
-        patch.setattr(release, "_check_time", lambda *_: None)
+        patch.setattr(release, "_check_time", lambda *_, **__: None)
         paths = [str(install_nix(suite, scratch / suite)) for suite in ("sid", "trixie")]
     paths = [*(f"{path}{os.pathsep}{os.environ['PATH']}" for path in paths), os.environ["PATH"]]
     found = []

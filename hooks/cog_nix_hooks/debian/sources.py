@@ -12,6 +12,7 @@ The code knows no mirror. In this order:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +159,9 @@ def _follow_mirror_list(uri: str) -> str | None:
     if not uri.startswith("mirror+file:"):
         return uri
     path = Path(url2pathname(urls.split(uri.removeprefix("mirror+")).path))
-    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = path.read_text("utf-8", "replace").splitlines()
     return next((line.split()[0] for line in lines if line.strip() and not line.startswith("#")), None)
 
 
@@ -184,7 +187,7 @@ def _read_one_line(text: str) -> Iterator[_Source]:
 def _read_deb822(text: str) -> Iterator[_Source]:
     from debian.deb822 import Deb822  # noqa: PLC0415
 
-    for entry in Deb822.iter_paragraphs(text, use_apt_pkg=False):
+    for entry in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False):
         disabled = entry.get("Enabled", "yes").strip().lower() in (
             "no",
             "false",
