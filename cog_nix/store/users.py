@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import grp
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def options(bin_dir: Path, root: Path | None, cache: Path) -> Sequence[str]:
         root: of an own store; None: the system's.
         cache: where versions are remembered.
     """
-    if os.geteuid() != 0 or sandbox.builders_user() is None:
+    if os.geteuid() != 0 or sandbox.builders_user() is None or not _is_private(root):
         return _ROOT
     if _members():
         return ("--option", "build-users-group", _GROUP)
@@ -44,6 +45,20 @@ def options(bin_dir: Path, root: Path | None, cache: Path) -> Sequence[str]:
         return _ROOT
     feature = ("--option", "extra-experimental-features", "auto-allocate-uids")
     return (*feature, "--option", "auto-allocate-uids", "true", *_ROOT)
+
+
+def _is_private(root: Path | None) -> bool:
+    """Return whether nobody else may put another folder in a store's place: Nix has users only there."""
+    if root is None:
+        return True
+    for folder in (root.absolute(), *root.absolute().parents):
+        try:
+            mode = folder.lstat().st_mode
+        except OSError:
+            continue  # it is still to be made
+        if stat.S_ISLNK(mode) or mode & stat.S_IWOTH:
+            return False
+    return True
 
 
 def _members() -> Sequence[str]:

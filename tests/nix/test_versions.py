@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,8 +137,14 @@ def install_nix(suite: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return a folder for stores, which make parts of themselves read-only."""
-    made = tmp_path_factory.mktemp("versions")
+    """Return a folder for stores, which make parts of themselves read-only.
+
+    Nix has users for builders only where nobody else may exchange a store's folder, as in /tmp.
+    """
+    root = os.geteuid() == 0
+    made = Path(tempfile.mkdtemp(prefix="cog-nix-versions-", dir="/var/lib")) if root else None
+    made = made or tmp_path_factory.mktemp("versions")
+    made.chmod(0o755)
     yield made
     subprocess.run(["chmod", "-R", "u+w", made], check=False, capture_output=True)
     shutil.rmtree(made, ignore_errors=True)

@@ -53,3 +53,13 @@ def test_a_plain_user_and_root_of_few_users_stay_who_they_are(monkeypatch: pytes
     assert users.options(PROGRAMS, None, CACHE) == ROOT
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert users.options(PROGRAMS, None, CACHE) == ROOT
+
+
+def test_where_others_may_exchange_the_store_builders_stay_root(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    assert users.options(PROGRAMS, shared / "store", CACHE) == ROOT
+    link = tmp_path / "link"
+    link.symlink_to("/var")
+    assert users.options(PROGRAMS, link / "store", CACHE) == ROOT

@@ -203,6 +203,13 @@ def _broken(line: str) -> str:
     )
 
 
+def last_statement(message: str) -> str:
+    """Return the last of the statements in a message of :func:`explain`, on one line."""
+    lines = message.splitlines()
+    start = max(index for index, line in enumerate(lines) if not line.startswith("    "))
+    return " ".join(line.strip() for line in lines[start:])
+
+
 def shorten(lines: Iterable[str]) -> str:
     """Return the lines as one text, broken at 100 columns; the middle of a long one is left out."""
     text = "\n".join(_broken(line) for line in lines)

@@ -23,7 +23,7 @@ from cog_nix_hooks.pypi import (
     torch,
     uv,
 )
-from cog_nix_hooks.pypi.explain import explain
+from cog_nix_hooks.pypi.explain import explain, last_statement
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse, url_of
 from cog_nix_hooks.pypi.metadata import Metadata
@@ -109,7 +109,7 @@ def _with_backend(
             except LockError as error:
                 if backend.pinned:
                     raise
-                failure = error.message.splitlines()[-1].strip()
+                failure = last_statement(error.message)
     found = found or resolver.wheels(lines, torch.preferences(request.pins, None))
     if failure:
         resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
