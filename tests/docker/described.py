@@ -45,8 +45,9 @@ class DescribedStore:
         image = {"config": json.dumps(document), "layers": described, "tag": "test:latest"}
         text = _SCRIPT.format(python=sys.executable, stream=_STREAM) + stream.MARK + json.dumps(image)
         path = self.root / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}-image"
-        path.write_text(text)
-        path.chmod(0o755)
+        if not path.exists():
+            path.write_text(text)
+            path.chmod(0o555)  # as Nix leaves what is in a store
         return ImageDescription.read(path)
 
     def _layer(self, name: str, files: dict[str, bytes]) -> stream.Layer:

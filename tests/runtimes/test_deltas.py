@@ -139,8 +139,9 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DescribedStore:
     """A place for images of this test alone, and a memory of its own for what cannot be removed yet."""
     monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
-    (tmp_path / "store").mkdir()
-    return DescribedStore(tmp_path / "store")
+    (tmp_path / "nix/store").mkdir(parents=True)
+    (tmp_path / "nix/var/nix/db").mkdir(parents=True)
+    return DescribedStore(tmp_path / "nix/store")
 
 
 def _place(kind: str, request: pytest.FixtureRequest) -> Place:
