@@ -33,7 +33,8 @@ class Values:
         self._folder = scratch.reserve_text("nix")
         os.mkdir(self._folder, mode=0o711)  # noqa: PTH102 - text; a builder may be another user
         self._file = f"{self._folder}/spec.json"
-        with open(self._file, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
             stream.write(json.dumps(spec))
 
     def arguments(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -21,19 +22,22 @@ _SPEAKS = "import sys; sys.stdout.write(sys.stdin.read() + 'é'); sys.stderr.wri
 def test_it_is_run_to_its_end() -> None:
     lines: list[str] = []
     command = [sys.executable, "-c", _SPEAKS]
-    finished = run(command, stdin="in ", check=False, on_stderr=lines.append, started=Child(command))
+    finished = run(
+        command, stdin="in ", check=False, on_stderr=lines.append, started=Child(command, os.environ)
+    )
     assert (finished.returncode, finished.stdout, finished.stderr) == (3, "in é", "b\nc\n")
     assert lines == ["b", "c"]
 
 
 def test_a_signal_is_its_status() -> None:
-    with Child(["sleep", "60"]) as child:
+    with Child(["sleep", "60"], os.environ) as child:
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.02)
-        child.terminate()
-        assert child.wait(10) == -15
+        assert child.poll() is None
+        child.kill()
+        assert child.wait(10) == -9
         child.kill()  # it has ended, and its number may be somebody else's
-    assert child.returncode == -15
+    assert child.poll() == child.returncode == -9
 
 
 def test_broken_pipes_end_it_as_any_program() -> None:
@@ -55,7 +59,8 @@ def test_values_are_gone_with_their_command(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(ahead, "_began", [])
     ahead.start(["cat"], {"a": 1}, 0)
-    (file,) = tmp_path.iterdir()
+    (folder,) = tmp_path.iterdir()
+    (file,) = folder.iterdir()
     assert file.read_text() == '{"a": 1}'
     assert file.stat().st_mode & 0o777 == 0o600
     assert ahead.take(["cat"], {"a": 2}) is None
@@ -67,5 +72,5 @@ def test_values_are_gone_with_their_command(tmp_path: Path, monkeypatch: pytest.
 
 def test_values_go_where_files_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
-    with ahead.write({}) as values:
-        assert not values.name.startswith(str(tmp_path))
+    with ahead.Values({}) as values:
+        assert not values.arguments()[-1].startswith(str(tmp_path))
