@@ -161,7 +161,8 @@ def test_the_sandbox_of_commands_is_in_the_container_and_nobody_sees_secrets(
     for name in ("root", "build", "out"):
         (folder / name).mkdir(mode=0o700)
     question = {
-        "store": str(nix.store_dir),
+        "shown": {"/nix/store": str(nix.store_dir)},
+        "network": True,
         "folder": str(folder),
         "command": [*python_tree.command(inside, "3.13"), "-I", "-c", code],
         "environment": {},
