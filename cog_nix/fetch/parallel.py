@@ -39,7 +39,8 @@ def run_all(tasks: Sequence[Callable[[], T]], workers: int, cancelled: threading
         if len(crew.results) < len(tasks):
             cancelled.set()
             for thread in threads:
-                thread.join(_PATIENCE / len(threads))
+                if thread.is_alive():  # Ctrl-C may come before all were started
+                    thread.join(_PATIENCE / len(threads))
     if crew.failures:
         raise crew.failures[0]
     return [crew.results[number] for number in range(len(tasks))]
