@@ -51,7 +51,9 @@ def used(debs: Sequence[Deb]) -> tuple[Deb, ...]:
 
 
 @contextmanager
-def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_dir: Path) -> Iterator[Path]:
+def unpacked(
+    python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_dir: Path, nix: Nix | None
+) -> Iterator[Path]:
     """Yield the seed's tree in a folder that is gone afterwards.
 
     Args:
@@ -59,22 +61,23 @@ def unpacked(python: str, debs: Sequence[Path], wheels: Sequence[Path], cache_di
         debs: downloaded packages.
         wheels: downloaded wheels.
         cache_dir: where to make the folder.
+        nix: it is made where this one's programs run; None: here.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     with scratch.folder("seed", cache_dir) as folder:
         tree = folder / store_name(python)
         spec = folder / "spec.json"
         paths = {"debs": [*map(str, debs)], "wheels": [*map(str, wheels)]}
-        # Nix itself runs in a container where namespaces are forbidden; this is not confined there.
-        confined = "" if attempt() else str(sandbox.__file__)
+        # Without a Nix there is no container either, which is where one runs if namespaces are forbidden here.
+        confined = "" if nix is None and attempt() else str(sandbox.__file__)
         spec.write_text(json.dumps({"python": python, **paths, "sandbox": confined}))
-        _run_builder(spec, tree)
+        _run_builder(nix.python() if nix else sys.executable, spec, tree)
         yield tree
 
 
-def _run_builder(spec: Path, tree: Path) -> None:
+def _run_builder(start: str, spec: Path, tree: Path) -> None:
     try:
-        run([sys.executable, "-B", nix_library() / "builders/seed.py", spec, tree])
+        run([start, "-B", nix_library() / "builders/seed.py", spec, tree])
     except ProcessError as error:
         if os.strerror(errno.ENOSPC) not in error.message:
             raise
@@ -101,7 +104,7 @@ def make(
         [files[deb.artifact.sha256] for deb in chosen],
         [files[wheel.artifact.sha256] for wheel in wheels],
     )
-    with unpacked(PYTHON, *paths, cache_dir) as tree:
+    with unpacked(PYTHON, *paths, cache_dir, nix) as tree:
         sri = nar_hash(tree)
         if nix:
             nix.add_tree(tree)
@@ -126,7 +129,7 @@ def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, cache_dir: Path) -> Seed:
     files = fetcher.artifacts(artifacts_of(seed.debs, seed.wheels))
     debs = [files[deb.artifact.sha256] for deb in seed.debs]
     wheels = [files[wheel.artifact.sha256] for wheel in seed.wheels]
-    with unpacked(seed.python, debs, wheels, cache_dir) as tree:
+    with unpacked(seed.python, debs, wheels, cache_dir, nix) as tree:
         found = seed if nix.add_tree(tree) == store_path else replace(seed, nar_sha256=nar_hash(tree))
         _keep(tree, _kept(cache_dir, found.nar_sha256, found.python))
     return found

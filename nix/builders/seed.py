@@ -9,7 +9,8 @@ wheels' packages go to ``OUT/site``. The result depends on nothing but those fil
 
 The packages are as good as the lock that names them, so their Python runs in ``sandbox``
 (``runs/sandbox.py``), sees nothing of the machine, and only bytecode of files that are there is taken.
-Without one (``""``, where namespaces are forbidden) it runs as the user who asks.
+Without one (``""``: a lock is made where namespaces are forbidden and no container can be had) it runs as the
+user who asks.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import python_tree
 from cog_nix.build import Services
 from cog_nix.config.model import Project, Settings
 from cog_nix.container.worker import ContainerWorker
+from cog_nix.nixfiles import nix_library
 from cog_nix.plugins import load
 from cog_nix.processes import run
 from cog_nix.report import SilentReporter
@@ -31,12 +32,32 @@ from conftest import cog_nix
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cog_nix.store.nix import Nix
+
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples/hello-world"
 TAG = "cog-nix-test-hello-world"
 FORBID = Path(__file__).with_name("forbid.py")
 SOCKET = Path("/var/run/docker.sock")
 HIDDEN = "not-to-be-seen-b1f2"
+_COMPILE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {builders!r})
+import seed
+roots = ("usr/lib/python3.13", "site")
+seed._compile_confined("3.13", Path({tree!r}), roots, Path({work!r}), {sandbox!r})
+"""
+_LOOK = """
+import json, os, sys
+started = [open(f"/proc/{{pid}}/cmdline", "rb").read() for pid in os.listdir("/proc") if pid.isdigit()]
+saw = {{
+    "name": os.uname().nodename,
+    "cache": os.path.exists({cache!r}),
+    "server": any(b"server.py" in command for command in started),
+}}
+print("saw " + json.dumps(saw), file=sys.stderr)
+"""
 pytestmark = [pytest.mark.docker, pytest.mark.nix, pytest.mark.network, pytest.mark.root]
 
 
@@ -148,11 +169,7 @@ def test_the_sandbox_of_commands_is_in_the_container_and_nobody_sees_secrets(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """As :mod:`cog_nix.runs.execute` starts it, with a Python of the store in the place of the builder."""
-    monkeypatch.setenv("COG_NIX_NIX", "container")
-    monkeypatch.setenv("COG_NIX_STORE", str(plain / "data/cog-nix/store"))
-    nix = Services(load(), SilentReporter(), plain / "cache").nix(
-        Project(plain / "model", plain / "model/cog.yaml"), Settings()
-    )
+    nix = contained(plain, monkeypatch)
     (seed,) = nix.store_dir.glob("*-cog-nix-seed-*[0-9]")
     inside = Path("/nix/store", seed.name)
     code = "import os, sys, time; print(os.uname().nodename, sys.stdin.read(), flush=True); time.sleep(0.3)"
@@ -176,6 +193,43 @@ def test_the_sandbox_of_commands_is_in_the_container_and_nobody_sees_secrets(
     command = [nix.python(), "-I", sandbox.__file__, json.dumps(question)]
     finished = run(command, stdin=HIDDEN, on_stderr=look)
     assert (finished.returncode, said, found) == (0, [f"localhost {HIDDEN}"], [])
+    closed(nix, client)
+
+
+def test_the_builders_python_compiles_itself_where_it_sees_nothing(
+    plain: Path, client: docker.APIClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nix = contained(plain, monkeypatch)
+    (made,) = nix.store_dir.glob("*-cog-nix-seed-*[0-9]")
+    tree = tmp_path / "tree"
+    shutil.copytree(made, tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755)
+    (tree / "usr/lib/python3.13/sitecustomize.py").write_text(_LOOK.format(cache=str(plain / "cache")))
+    work = tmp_path / "work"
+    work.mkdir()
+    script = tmp_path / "compile.py"
+    places = {"builders": nix_library() / "builders", "tree": tree, "work": work, "sandbox": sandbox.__file__}
+    script.write_text(_COMPILE.format(**{name: str(path) for name, path in places.items()}))
+    said: list[str] = []
+    run([nix.python(), "-I", "-B", script], on_stderr=said.append)
+    closed(nix, client)
+    assert (tree / "site/yaml/__pycache__/nodes.cpython-313.pyc").is_file()
+    looks = [json.loads(line.removeprefix("saw ")) for line in said if line.startswith("saw ")]
+    assert looks
+    assert all(saw == {"name": "localhost", "cache": False, "server": False} for saw in looks), looks
+
+
+def contained(plain: Path, monkeypatch: pytest.MonkeyPatch) -> Nix:
+    """Return the Nix that runs in a container, on the plain user's store."""
+    monkeypatch.setenv("COG_NIX_NIX", "container")
+    monkeypatch.setenv("COG_NIX_STORE", str(plain / "data/cog-nix/store"))
+    project = Project(plain / "model", plain / "model/cog.yaml")
+    return Services(load(), SilentReporter(), plain / "cache").nix(project, Settings())
+
+
+def closed(nix: Nix, client: docker.APIClient) -> None:
     assert isinstance(nix.within, ContainerWorker)
     nix.within.close()
     _gone(client, os.getpid())

@@ -30,6 +30,9 @@ class _Store:
     def invalid(self, paths: Sequence[str]) -> list[str]:
         return [path for path in paths if path not in self.added]
 
+    def python(self) -> str:
+        return "python3"
+
     def add_tree(self, tree: Path) -> str:
         self.added.append(tree_path(nar_hash(tree), tree.name))
         return self.added[-1]
@@ -47,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Unpack a tree of one file instead of a Python; return where that was done."""
     places: list[Path] = []
 
-    def unpack(_spec: Path, tree: Path) -> None:
+    def unpack(_start: str, _spec: Path, tree: Path) -> None:
         places.append(tree)
         tree.mkdir()
         (tree / "file").write_text("x")
