@@ -50,7 +50,7 @@ _CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 18, 31)
 (linux/capability.h): those of Docker's that say anything in a namespace without a network of its own."""
 _SETFCAP, _LAST_CAPABILITY = 31, 63
 """Who is called root has to hold the first to call anybody root in a namespace below."""
-_PROCESSES = max(4096, 128 * (os.cpu_count() or 1))
+PROCESSES = max(4096, 128 * (os.cpu_count() or 1))
 """And threads. Builds take a few for each processor."""
 _OWN_PID_MAX, _OWN_LIMIT = (6, 14), (5, 14)
 """The first Linux whose pid_max belongs to a pid namespace, and whose RLIMIT_NPROC to a user namespace."""
@@ -196,10 +196,10 @@ def _limit(proc: Path) -> None:
     """Limit how many processes there may be, as far as this kernel can for this user; no core is written."""
     linux = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
     if linux >= _OWN_PID_MAX:
-        (proc / "sys/kernel/pid_max").write_text(str(_PROCESSES))
+        (proc / "sys/kernel/pid_max").write_text(str(PROCESSES))
     if linux >= _OWN_LIMIT:
         _, most = resource.getrlimit(resource.RLIMIT_NPROC)
-        limit = _PROCESSES if most == resource.RLIM_INFINITY else min(most, _PROCESSES)
+        limit = PROCESSES if most == resource.RLIM_INFINITY else min(most, PROCESSES)
         resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

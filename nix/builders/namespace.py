@@ -260,10 +260,13 @@ def _supervised(
     os.chroot(root)
     os.chdir("/")
     try:
-        status = supervise.supervise(inner, lambda: os.close(go), proc, owners)
+        status = supervise.supervise(inner, lambda: os.close(go), proc, owners, confinement.PROCESSES)
     except supervise.SuperviseError as error:
         os.kill(inner, signal.SIGKILL)
         raise NamespaceError(f"programs cannot be traced here: {error}") from error
+    except supervise.TooManyError as error:
+        os.kill(inner, signal.SIGKILL)
+        raise NamespaceError(f"{command[0]} was ended: {error}") from error
     with os.fdopen(tell, "wb") as stream:
         stream.write(owners.dump())
     return status

@@ -32,6 +32,8 @@ _libc.ptrace.restype = ctypes.c_long
 _CONT, _GETREGS, _SETREGS, _GETSIGINFO, _SEIZE, _LISTEN = 7, 12, 13, 0x4202, 0x4206, 0x4208
 _TRACEFORK, _TRACEVFORK, _TRACECLONE, _EXITKILL = 2, 4, 8, 1 << 20
 _EVENT_STOP = 128
+_BEGINNINGS = frozenset({1, 2, 3})
+"""PTRACE_EVENT_FORK, _VFORK and _CLONE: there is one more."""
 _STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _WALL = 0x40000000
 _SYS_SECCOMP = 1
@@ -51,6 +53,10 @@ Registers = ctypes.c_ulonglong * _REGISTERS
 
 class SuperviseError(Exception):
     """The kernel does not let this build trace what it starts."""
+
+
+class TooManyError(Exception):
+    """There were more processes and threads at one time than there may be."""
 
 
 @dataclass(frozen=True)
@@ -106,22 +112,37 @@ class Supervisor:
     Args:
         proc: an open proc(5) of this process' pid namespace.
         owners: is told what was asked for.
+        most: so many processes and threads there may be at one time. A kernel counts them before it makes
+            one, but not for every user (:mod:`confinement`).
 
     This process has to see the same root as those it watches: their paths are looked up in it.
     """
 
-    def __init__(self, proc: int, owners: ownership.Ownership) -> None:
+    def __init__(self, proc: int, owners: ownership.Ownership, most: int) -> None:
         self._proc = proc
         self._owners = owners
+        self._most = most
 
     def watch(self, first: int) -> int:
-        """Return the wait status of the process that was seized."""
+        """Return the wait status of the process that was seized.
+
+        Raises:
+            TooManyError: it and what it started became too many.
+        """
+        running = 1
         while True:
             pid, status = os.waitpid(-1, _WALL)
-            if os.WIFSTOPPED(status):
-                self._stopped(pid, os.WSTOPSIG(status), status >> 16)
-            elif pid == first:
-                return status
+            if not os.WIFSTOPPED(status):
+                if pid == first:
+                    return status
+                running -= 1
+                continue
+            event = status >> 16
+            if event in _BEGINNINGS:
+                running += 1
+                if running > self._most:
+                    raise TooManyError(f"more than {self._most} processes and threads at one time")
+            self._stopped(pid, os.WSTOPSIG(status), event)
 
     def _stopped(self, pid: int, number: int, event: int) -> None:
         if event == _EVENT_STOP and number in _STOPS:
@@ -219,12 +240,15 @@ def _signed(argument: int) -> int:
     return ctypes.c_int(argument & 0xFFFFFFFF).value
 
 
-def supervise(first: int, release: Callable[[], None], proc: int, owners: ownership.Ownership) -> int:
+def supervise(
+    first: int, release: Callable[[], None], proc: int, owners: ownership.Ownership, most: int
+) -> int:
     """Trace a waiting process, let it go on, and return its wait status when it has ended.
 
     Raises:
         SuperviseError: tracing is not allowed here.
+        TooManyError: see :class:`Supervisor`.
     """
     seize(first)
     release()
-    return Supervisor(proc, owners).watch(first)
+    return Supervisor(proc, owners, most).watch(first)

@@ -382,6 +382,33 @@ def test_all_that_a_program_starts_is_watched_to_its_end(root: Path) -> None:
     assert _record(root, line, "f")[::2] == (3, {"f": [42, 43, 0, "0o644", None]})
 
 
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("for n in 1 2 3 4 5 6 7 8 9; do (cat /bin/sh | (cat; cat) | rm -f x); done", 0),
+        ("bomb() { bomb | bomb; }; bomb", 125),
+    ],
+)
+def test_what_a_program_starts_is_counted_where_the_kernel_does_not(
+    root: Path, command: str, status: int
+) -> None:
+    older = (
+        "import confinement; confinement.PROCESSES = 20; "
+        "confinement._OWN_PID_MAX = confinement._OWN_LIMIT = (99, 0)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", f"{older}\n{_RECORDING}", str(root), command],
+        env={"PYTHONPATH": str(Path(namespace.__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout.splitlines()[-1])[0] == status
+    said = "cog-nix: /bin/sh was ended: more than 20 processes and threads at one time\n"
+    assert ran.stderr.endswith(said) == (status != 0)
+
+
 def test_what_is_kept_on_one_processor_may_use_all_of_them_afterwards() -> None:
     allowed = os.sched_getaffinity(0)
     with namespace.one_processor():

@@ -63,7 +63,7 @@ def test_processes_are_limited(person: Person, home: Path, machine: Machine) -> 
         pytest.skip("this kernel limits them for other users only")
     question = told(home, machine, json.dumps({"processes": 10**9}), "fork_without_end")
     program = (
-        "import confinement, sys, runpy; confinement._PROCESSES = 400\n"
+        "import confinement, sys, runpy; confinement.PROCESSES = 400\n"
         f"sys.argv = ['builder', {question!r}]\n"
         f"runpy.run_path({_BUILDER!r}, run_name='__main__')\n"
     )
