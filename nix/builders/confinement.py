@@ -192,12 +192,20 @@ def _close_proc(proc: Path) -> None:
             mount("none", path, None, _REMOUNT | MS_BIND | _READ_ONLY | _CLOSED)
 
 
+def kernel_counts_processes() -> bool:
+    """Return whether the kernel keeps to :data:`PROCESSES` for every user, root as well."""
+    return _linux() >= _OWN_PID_MAX
+
+
+def _linux() -> tuple[int, ...]:
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+
+
 def _limit(proc: Path) -> None:
     """Limit how many processes there may be, as far as this kernel can for this user; no core is written."""
-    linux = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
-    if linux >= _OWN_PID_MAX:
+    if kernel_counts_processes():
         (proc / "sys/kernel/pid_max").write_text(str(PROCESSES))
-    if linux >= _OWN_LIMIT:
+    if _linux() >= _OWN_LIMIT:
         _, most = resource.getrlimit(resource.RLIMIT_NPROC)
         limit = PROCESSES if most == resource.RLIM_INFINITY else min(most, PROCESSES)
         resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))

@@ -35,6 +35,7 @@ import confinement
 import foreign
 import inputs
 import namespace
+import ownership
 import unpack
 import wheel
 from installer.exceptions import InstallerError
@@ -128,6 +129,8 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
         ],
         {**environment(spec["name"], spec["version"]), **compiling.variables(spec)},
         {},
+        # Who writes down what is asked for counts processes as well.
+        owners=None if confinement.kernel_counts_processes() else ownership.Ownership(),
         lower=Path(spec["root"]),
     )
     if status:

@@ -45,8 +45,10 @@ let
         "foreign"
         "members"
         "namespace"
+        "ownership"
         "python_tree"
         "refused"
+        "supervise"
         "unpack"
         "wheel"
       ];
