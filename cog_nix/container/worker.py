@@ -115,7 +115,7 @@ class ContainerWorker:
     def _prepare(self) -> None:
         """Make the launchers' folder, locked for as long as this process lives."""
         fresh = self._parent / f".{self.launchers.name}"
-        fresh.mkdir(parents=True)
+        fresh.mkdir(mode=0o700, parents=True)  # who reaches the socket starts programs as this user
         self._mark = (fresh / "lock").open("wb")
         fcntl.flock(self._mark, fcntl.LOCK_EX)
         python = shlex.join([sys.executable, "-I", "-S", "-B", client.__file__, str(self.launchers)])

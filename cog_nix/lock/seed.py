@@ -68,7 +68,7 @@ def unpacked(
         tree = folder / store_name(python)
         spec = folder / "spec.json"
         paths = {"debs": [*map(str, debs)], "wheels": [*map(str, wheels)]}
-        # Without a Nix there is no container either, which is where one runs if namespaces are forbidden here.
+        # A Nix runs in a container where namespaces are forbidden here.
         confined = "" if nix is None and attempt() else str(sandbox.__file__)
         spec.write_text(json.dumps({"python": python, **paths, "sandbox": confined}))
         _run_builder(nix.python() if nix else sys.executable, spec, tree)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +79,39 @@ def test_one_container_serves_all_programs_and_is_gone_at_the_end(
     assert started.process
     assert started.process.wait(30) == 0
     assert not worker.launchers.exists()
+
+
+@pytest.mark.root
+def test_another_user_reaches_neither_socket_nor_launchers() -> None:
+    umask = os.umask(0)
+    try:
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as shared:
+            Path(shared).chmod(0o777)
+            runtime = Here()
+            worker = ContainerWorker(runtime, lambda: "image", [], Path(shared) / "cache")
+            worker.ready()
+            connect = (
+                f"import socket; socket.socket(socket.AF_UNIX).connect({str(worker.launchers / 'socket')!r})"
+            )
+            replace = f"open({str(worker.launchers / 'python')!r}, 'w')"
+            for attempt in (connect, replace):
+                tried = subprocess.run(
+                    ["/usr/bin/python3", "-c", attempt],
+                    user=65534,
+                    group=65534,
+                    extra_groups=[],
+                    cwd="/",
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert "Permission denied" in tried.stderr
+            worker.close()
+            [started] = runtime.started
+            assert started.process
+            assert started.process.wait(30) == 0
+    finally:
+        os.umask(umask)
 
 
 def test_namespaces_are_tried_once_for_an_image(tmp_path: Path) -> None:
