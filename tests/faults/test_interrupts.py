@@ -92,18 +92,19 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored(world: World) ->
     assert process.returncode == 0
 
 
-_SLOW = """
-import sys, time
+_WORK = """
+import os, signal, sys, threading, time
 from cog_nix.cli import interrupts
 from cog_nix.processes import run
 interrupts.watch()
-interrupts.begin()
-try:
-    print("ready", flush=True)
-    run([{child}])
-except KeyboardInterrupt:
-    interrupts.finish(130, 130)
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+def work():
+    {body}
+    return 0
+interrupts.finish(work, 130)
 """
+_SLOW = "print('ready', flush=True); run([{child}])"
 _STUBBORN = """
 import subprocess, sys
 grandchild = subprocess.Popen(["sleep", "1000"])
@@ -116,7 +117,7 @@ grandchild.wait()
 def test_children_and_theirs_end_with_their_parent(world: World, ending: str) -> None:
     child = f"sys.executable, '-c', {_STUBBORN!r}"
     process = subprocess.Popen(
-        [sys.executable, "-c", _SLOW.format(child=child)],
+        [sys.executable, "-c", _WORK.format(body=_SLOW.format(child=child))],
         cwd=ROOT,
         env=world.environment,
         stdout=subprocess.PIPE,
@@ -133,6 +134,86 @@ def test_children_and_theirs_end_with_their_parent(world: World, ending: str) ->
     process.stdout.close()
     assert process.wait(30) == -getattr(signal, f"SIG{ending}")
     assert world.left() == []
+
+
+def _interrupted(body: str) -> subprocess.CompletedProcess[str]:
+    """Do some work that a signal ends, and see that this was said in one line; return what it wrote."""
+    code = _WORK.format(body="\n    ".join(body.strip().splitlines()))
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == -signal.SIGTERM, finished
+    assert finished.stderr == "interrupted by SIGTERM; run the same command again to carry on\n"
+    return finished
+
+
+@pytest.mark.parametrize("name", ["__init__", "__enter__", "__exit__"])
+def test_what_is_made_or_undone_is_not_left_half_way(name: str) -> None:
+    body = f"""
+class Thing:
+    def __enter__(self): pass
+    def __exit__(self, *_): pass
+    def {name}(self, *_):
+        end()
+        for number in range(20):
+            time.sleep(0.01)
+        print("whole")
+with Thing():
+    pass
+time.sleep(60)
+"""
+    assert _interrupted(body).stdout == "whole\n"
+
+
+def test_a_signal_that_comes_with_the_end_changes_nothing() -> None:
+    code = _WORK.format(body="class Thing:\n        def __init__(self): end()\n    Thing()")
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+
+
+def test_what_hangs_while_it_is_made_is_interrupted_in_the_end() -> None:
+    body = """
+class Thing:
+    def __init__(self):
+        end()
+        time.sleep(60)
+Thing()
+"""
+    began = time.monotonic()
+    _interrupted(body)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "consequence",
+    [
+        "threading.Thread(target=print).join()",
+        "raise OSError('the folder is gone')",
+        "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join(); raise",
+        "sys.exit(1)",
+    ],
+)
+def test_what_is_raised_on_the_way_out_is_nobodys_to_read(consequence: str) -> None:
+    _interrupted(f"try:\n    end()\n    time.sleep(60)\nfinally:\n    {consequence}")
+
+
+def test_an_end_while_a_module_is_imported_that_the_end_needs(world: World) -> None:
+    """What undoes things imports some modules when it is called."""
+    code = (
+        "import atexit, os, signal, sys; from cog_nix.cli import interrupts; interrupts.watch()\n"
+        "atexit.register(lambda: __import__('half').whole())\n"
+        "import half"
+    )
+    (world.folder / "half.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\ndef whole(): ...\n"
+    )
+    environment = world.environment
+    environment["PYTHONPATH"] += os.pathsep + str(world.folder)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == -signal.SIGTERM
+    assert finished.stderr == "interrupted by SIGTERM; run the same command again to carry on\n"
 
 
 def test_what_a_killed_process_made_is_removed_by_the_next_command(world: World) -> None:
