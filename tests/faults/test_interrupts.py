@@ -136,6 +136,47 @@ def test_children_and_theirs_end_with_their_parent(world: World, ending: str) ->
     assert world.left() == []
 
 
+_BUILDING = """
+import sys
+from cog_nix import warden
+from cog_nix.child import Child
+from cog_nix.store.ahead import Values
+with Values({}) as values, Child(sys.argv[1:], warden.environment(values.environment())) as child:
+    child.wait()
+"""
+
+
+@pytest.mark.nix
+def test_a_builder_ends_that_lost_its_nix_too(world: World) -> None:
+    """Nix 2.8 has its builders in namespaces of their own, where no signal to a group reaches them."""
+    slow = (
+        'derivation { name = "slow"; system = builtins.currentSystem; '
+        'builder = "/bin/sh"; args = [ "-c" "/bin/sleep 1000" ]; }'
+    )
+    options = {"sandbox": "true", "sandbox-paths": "/bin /lib /lib64 /usr", "build-users-group": ""}
+    command = ["nix-build", "--store", str(world.folder / "store"), "--no-out-link", "--expr", slow]
+    for name, value in options.items():
+        command += ["--option", name, value]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BUILDING, *command],
+        cwd=ROOT,
+        env=world.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not any("sleep" in one for one in world.processes()) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    assert any("sleep" in one for one in world.processes())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert world.left() == []
+    subprocess.run(["chmod", "-R", "u+w", str(world.folder / "store")], check=True)
+
+
 def _interrupted(body: str) -> subprocess.CompletedProcess[str]:
     """Do some work that a signal ends, and see that this was said in one line; return what it wrote."""
     code = _WORK.format(body="\n    ".join(body.strip().splitlines()))

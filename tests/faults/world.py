@@ -36,7 +36,9 @@ CONFIG = 'build:\n  python_version: "3.13"\nrun: run.py:Runner\n'
 
 _SECONDS_TO_END = 20
 _OURS = {"cog.yaml", "run.py", "requirements.txt", "cog-nix.lock", "result", ".cog", ".dockerignore"}
-_UNFINISHED = re.compile(r"\.?cog-nix-[a-z]+-[0-9a-f]{12}|.*\.part|\.new-.*|\.tmp.*|nix-build-.*")
+_UNFINISHED = re.compile(
+    r"\.?cog-nix-[a-z]+(-[0-9a-f]{8})?-[0-9a-f]{12}|.*\.part|\.new-.*|\.tmp.*|nix-build-.*"
+)
 
 
 def warm_cache(folder: Path) -> Path:
