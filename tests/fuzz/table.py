@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import CogNixError
 from tests.fuzz.archives import ARCHIVES
 from tests.fuzz.core import CORE
+from tests.fuzz.edges import EDGES
 from tests.fuzz.hooks import HOOKS
 
 if TYPE_CHECKING:
     from tests.fuzz.parser import Parser
 
-PARSERS = (*CORE, *HOOKS, *ARCHIVES)
+PARSERS = (*CORE, *EDGES, *HOOKS, *ARCHIVES)
 
 
 def attempt(parser: Parser, data: object) -> None:
