@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from tests.faults.world import CONFIG, PREDICTOR, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 FUNCTION = f'cog_nix() {{ "{sys.executable}" -P -m cog_nix "$@"; }}\n'
 
