@@ -291,6 +291,21 @@ def test_what_a_living_process_made_stays(world: World) -> None:
     assert world.files_left() == []
 
 
+def test_what_somebody_still_writes_to_is_removed_later(world: World) -> None:
+    code = (
+        "import os; from pathlib import Path; from cog_nix import scratch\n"
+        "removing = scratch.remove\n"
+        "def remove(path):\n"
+        "    removing(path); os.mkdir(path)\n"
+        "scratch.remove = remove\n"
+        "with scratch.folder('run'): pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=world.project, env=world.environment, check=True)
+    assert len(world.files_left()) == 2
+    assert world.run("--version").returncode == 0
+    assert world.files_left() == []
+
+
 def test_a_record_removes_nothing_that_has_another_name(world: World, tmp_path: Path) -> None:
     assert world.cache is not None
     mine = tmp_path / "thesis.txt"
