@@ -153,7 +153,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
     _State.caught = number
     _State.ending_since = time.monotonic()
     tell()
-    sys.unraisablehook = lambda _: None  # what is just being imported cannot be used: the next run cleans up
+    # What is just being imported cannot be used, and threads may lose what they work on: nobody's to read.
+    sys.unraisablehook = lambda _: None
+    if "threading" in sys.modules:
+        sys.modules["threading"].excepthook = sys.unraisablehook  # type: ignore[attr-defined]
     atexit._run_exitfuncs()  # noqa: SLF001 - as above
     _die(number)
 

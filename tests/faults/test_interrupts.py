@@ -242,7 +242,8 @@ def test_an_end_while_a_module_is_imported_that_the_end_needs(world: World) -> N
     """What undoes things imports some modules when it is called."""
     code = (
         "import atexit, os, signal, sys; from cog_nix.cli import interrupts; interrupts.watch()\n"
-        "atexit.register(lambda: __import__('half').whole())\n"
+        "import threading, time; threading.Thread(target=lambda: time.sleep(0.2) or 1 / 0).start()\n"
+        "atexit.register(lambda: time.sleep(0.5) or __import__('half').whole())\n"
         "import half"
     )
     (world.folder / "half.py").write_text(
