@@ -59,7 +59,7 @@ def _ready(world: World, command: list[str]) -> subprocess.Popen[str]:
 def test_while_modules_are_imported(world: World, command: list[str], ending: str) -> None:
     chance = random.Random(f"{command} {ending}")  # noqa: S311 - as in kills.py
     problems = []
-    for _ in range(12):
+    for _ in range(8):
         process = _ready(world, ["cog-nix", *command])
         delay = chance.random() * _SECONDS
         time.sleep(delay)
