@@ -117,7 +117,8 @@ def release(path: Path) -> None:
 def release_text(path: str) -> None:
     """Do what :func:`release` does."""
     remove(path)
-    _here.discard(path)
+    if not os.path.lexists(path):  # a thread or a child that is just ending may have written to it meanwhile
+        _here.discard(path)
 
 
 def sweep() -> None:
@@ -170,10 +171,11 @@ def _sweep(record: str) -> None:
     descriptor = os.open(record, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for path in filter(None, map(os.fsdecode, stream.read().split(b"\0"))):
-            if _is_ours(path):
-                remove(path)
-        os.unlink(record)
+        ours = [*filter(_is_ours, map(os.fsdecode, stream.read().split(b"\0")))]
+        for path in ours:
+            remove(path)
+        if not any(map(os.path.lexists, ours)):  # a child may have outlived its parent by a moment
+            os.unlink(record)
 
 
 def _is_ours(path: str) -> bool:
@@ -207,6 +209,8 @@ def _new_record() -> int:
 def _end(record: str) -> None:
     """Remove what threads left that nobody waited for, and the record."""
     for path in list(_here):
-        remove(path)
+        release_text(path)
+    if _here:
+        return  # the next run has a try
     with suppress(OSError):
         os.unlink(record)

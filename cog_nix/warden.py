@@ -3,7 +3,9 @@
 Children carry a variable that nothing else has, and so does what they start in turn. A shell in a session of
 its own waits for the end of this process: it holds the other end of a pipe. Where the end was none that put
 things in order (SIGKILL), it sends SIGTERM to all that carry the variable, and SIGKILL to what stays long.
-What they do in between is theirs: Nix ends its builders and removes their folders.
+What they do in between is theirs: Nix ends its builders and removes their folders. A Nix that was killed with
+this process did not: its builders, which carry a derivation's variables only, are known by the folder that is
+mounted for them (:func:`folder_kind`), and are killed.
 
 ``PR_SET_PDEATHSIG`` would do without a shell, but not for what children start, and Python can set it only in
 a full copy of this process (``preexec_fn``): that costs 3 to 20 ms a child where the shell costs 2 ms once.
@@ -35,7 +37,13 @@ read -r said
 round=0 told=' '
 while [ $round -lt 60 ]; do
   left=$(grep -lsF "$1" /proc/[0-9]*/environ)
-  [ -n "$left" ] || [ $round -lt $least ] || exit 0
+  builders=
+  [ -n "$left" ] || builders=$(grep -lsF "$2" /proc/[0-9]*/mountinfo)
+  [ -n "$left$builders" ] || [ $round -lt $least ] || exit 0
+  for path in $builders; do
+    pid=${path#/proc/}
+    kill -KILL "${pid%/mountinfo}"
+  done
   for path in $left; do
     pid=${path#/proc/} pid=${pid%/environ}
     case $told in
@@ -78,6 +86,15 @@ def marked(given: Mapping[str, str]) -> dict[str, str]:
     return {**given, VARIABLE: _token[0]}
 
 
+def folder_kind() -> str:
+    """Return the kind (:mod:`cog_nix.scratch`) of folders that children have their own temporary files in."""
+    return _kind(marked({})[VARIABLE])
+
+
+def _kind(token: str) -> str:
+    return f"nix-{token[:8]}"
+
+
 def watch() -> None:
     """Watch over the children, those that run already included.
 
@@ -112,7 +129,7 @@ def _start(token: str) -> tuple[int, int]:
     try:
         shell = os.posix_spawn(
             _SHELL,
-            ["sh", "-c", _WATCH, "sh", f"{VARIABLE}={token}"],
+            ["sh", "-c", _WATCH, "sh", f"{VARIABLE}={token}", f"/cog-nix-{_kind(token)}-"],
             os.environ,
             file_actions=actions,
             setsid=True,  # neither the terminal's Ctrl-C nor an end of the whole group is for it

@@ -35,6 +35,7 @@ _PROGRAMS = (
     *("nvidia-cuda-mps-server",),
 )
 _PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "run/current-system/sw/bin", "usr/lib/wsl/lib")
+_MINOR = re.compile(r"[0-9]{1,9}")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _UNVERSIONED = re.compile(
     r"lib(?:cuda|cudadebugger|nvcuvid|nvoptix|dxcore|nvidia-(?:ml|ptxjitcompiler|nvvm|gpucomp|encode|opencl"
@@ -84,7 +85,9 @@ class Machine:
         }
         told = [_information(path / "information") for path in self._glob("proc/driver/nvidia/gpus", "*")]
         listed = [
-            (int(one["Device Minor"]), one.get("GPU UUID", "")) for one in told if "Device Minor" in one
+            (int(one["Device Minor"]), one.get("GPU UUID", ""))
+            for one in told
+            if _MINOR.fullmatch(one.get("Device Minor", ""))
         ]
         if not listed:
             listed = [(minor, "") for minor in sorted(nodes)]

@@ -15,8 +15,10 @@ def leave() -> None:
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
             thread.join()
+    from cog_nix.cli import interrupts, streams  # noqa: PLC0415 - as above
+
+    interrupts.settle()
     atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
-    from cog_nix.cli import streams  # noqa: PLC0415 - as above
 
     status, said = streams.written(0)
     if said:
@@ -42,5 +44,4 @@ def main() -> None:
         leave()
     from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than a quick answer
 
-    interrupts.begin()
-    interrupts.finish(run(sys.argv[1:]), INTERRUPTED)
+    interrupts.finish(lambda: run(sys.argv[1:]), INTERRUPTED)

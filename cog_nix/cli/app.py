@@ -193,7 +193,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            complain(interrupts.said())
+            interrupts.tell(complain)
         return status
 
     status = _guarded(do, program)
@@ -203,18 +203,15 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
 
 def _guarded(do: Callable[[], Any], program: str) -> int:
     """Do something; turn what is the user's to mend into messages and an exit status."""
-    status: Any = 0
     try:
         status = do()
-    except CogNixError as error:
-        complain(f"error: {error}")
-        status = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        complain(interrupts.said())
+        interrupts.tell(complain)
         return INTERRUPTED
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else 1
-    except Exception as error:
+    except BaseException as error:
+        if interrupts.interrupted():  # by what the interruption left half done
+            interrupts.tell(complain)
+            return INTERRUPTED
         status = _explained(error, program)
         if status is None:
             raise
@@ -245,8 +242,13 @@ def _check_surroundings() -> None:
         ) from error
 
 
-def _explained(error: Exception, program: str) -> int | None:
+def _explained(error: BaseException, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
+    if isinstance(error, CogNixError):
+        complain(f"error: {error}")
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
     if isinstance(error, _UsageProblem):
         error.show()
         return 1 if program == cog.PROGRAM else int(error.exit_code)

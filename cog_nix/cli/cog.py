@@ -40,8 +40,7 @@ def main() -> None:
     if arguments == ["--version"]:
         sys.stdout.write(f"{version_line()}\n")
         sys.exit()
-    interrupts.begin()
-    interrupts.finish(run(arguments, program=PROGRAM), INTERRUPTED)
+    interrupts.finish(lambda: run(arguments, program=PROGRAM), INTERRUPTED)
 
 
 if __name__ == "__main__":

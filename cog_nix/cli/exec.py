@@ -154,7 +154,7 @@ def parse_port(text: str) -> tuple[str, int, int]:
         raise _no_port(text, "host cannot be empty")
     if not (port.isascii() and port.isdecimal()):
         raise _no_port(text, f'"{port}" is no number')
-    if not 1 <= int(port) <= _LAST_PORT:
+    if len(port) > len(str(_LAST_PORT)) or not 1 <= int(port) <= _LAST_PORT:
         raise _no_port(text, "port must be between 1 and 65535")
     return host, int(port), int(port)
 

@@ -3,7 +3,10 @@
 While modules are imported nothing is there to be put in order but what :mod:`atexit` knows of, and an
 exception would come out of the middle of somebody's import: the process ends in the handler. While a command
 is at work, the handler raises :class:`KeyboardInterrupt`, and what the command began is undone on the way
-out. The process then ends by the signal, so that whoever started it learns how (128 + its number in shells).
+out: not in the middle of what makes or undoes something, which it lets come to its end. The process then ends
+by the signal, so that whoever started it learns how (128 + its number in shells).
+
+Whatever else is raised from then on is a consequence, and nobody's to read.
 """
 
 # There is no answer to Ctrl-C before this module is imported, so it imports what Python has at its start:
@@ -19,12 +22,19 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn
 
 _NAMES = {signal.SIGINT: "", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 _PATIENCE_SECONDS = 3
 """So long a further signal does not disturb the putting in order; service managers send several."""
+_WHOLE = frozenset({"__init__", "__enter__", "__exit__", "__del__"})
+"""Names of functions that are not interrupted: what they make would have no owner, or stay half undone.
+Those of :mod:`contextlib` count for all that is written as generators."""
+_IMPORT = "<frozen importlib._bootstrap>"
+"""File of the frames of an import, which is not interrupted either: a module would be half there."""
+_RETRY_SECONDS = 0.005
 
 
 class _State:
@@ -33,7 +43,10 @@ class _State:
     working = False
     caught = 0
     """The signal that ends it; 0: none."""
+    told = False
     ending_since: float | None = None
+    noted_since: float | None = None
+    """When the signal came, while it waits for what is being made or undone."""
 
 
 def watch() -> None:
@@ -46,8 +59,22 @@ def watch() -> None:
 
 def begin() -> None:
     """Interrupt by exceptions from now on: there is work that puts itself in order."""
-    _State.working = True
+    import threading  # noqa: PLC0415 - not before there is an answer to Ctrl-C
+
     sys.unraisablehook = _unraisable
+    threading.excepthook = lambda args: None if interrupted() else threading.__excepthook__(args)
+    _State.working = True
+
+
+def settle() -> None:
+    """Ignore signals from now on: there is an end already."""
+    _State.ending_since = _State.ending_since or time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def interrupted() -> bool:
+    """Whether a signal has ended the work, so that whatever is raised may be a consequence."""
+    return _State.caught != 0
 
 
 def interrupt(number: int) -> NoReturn:
@@ -63,42 +90,84 @@ def interrupt(number: int) -> NoReturn:
 
 def resume() -> int:
     """Go on after an interruption, as its exception is caught; return the signal's number."""
-    number, _State.caught, _State.ending_since = _State.caught, 0, None
+    number, _State.caught = _State.caught, 0
+    _State.ending_since = _State.noted_since = None
     return number or signal.SIGINT
 
 
-def finish(status: int, interrupted: int) -> NoReturn:
-    """Leave, when all is done.
+def finish(work: Callable[[], int], cut_off: int) -> NoReturn:
+    """Do the work of this process, and leave.
 
     Args:
-        status: of the command.
-        interrupted: the status of a command that a signal interrupted.
+        work: does it; returns the exit status.
+        cut_off: the status of work that a signal interrupted.
     """
-    _State.ending_since = _State.ending_since or time.monotonic()
-    if status == interrupted and _State.caught:
+    try:
+        begin()
+        status = work()
+        settle()
+    except BaseException:
+        settle()
+        if not interrupted():
+            raise
+        tell()
+        status = cut_off
+    if status == cut_off and interrupted():
         atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end; a signal is another end
         _die(_State.caught)
     sys.exit(status)
 
 
-def said() -> str:
-    """Return what there is to say about an interruption."""
+def tell(say: Callable[[str], object] | None = None) -> None:
+    """Say, once, that there was an interruption.
+
+    Args:
+        say: writes a line; None: to stderr.
+    """
+    if _State.told:
+        return
+    _State.told = True
     name = _NAMES.get(_State.caught, "")
-    return f"interrupted{f' by {name}' if name else ''}; run the same command again to carry on"
+    line = f"interrupted{f' by {name}' if name else ''}; run the same command again to carry on"
+    if say:
+        say(line)
+        return
+    try:
+        os.write(2, f"{line}\n".encode())
+    except OSError:
+        pass  # the terminal is gone, which is what SIGHUP says
 
 
-def _handle(number: int, _frame: FrameType | None) -> None:
+def _handle(number: int, frame: FrameType | None) -> None:
     if _State.ending_since is not None:
         if time.monotonic() - _State.ending_since > _PATIENCE_SECONDS:
             _die(number)
         return
     if _State.working:
+        _State.noted_since = _State.noted_since or time.monotonic()
+        if _is_whole(frame) and time.monotonic() - _State.noted_since < _PATIENCE_SECONDS:
+            signal.signal(signal.SIGALRM, lambda _, frame: _handle(number, frame))
+            signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
+            return
         interrupt(number)
     _State.caught = number
     _State.ending_since = time.monotonic()
-    _tell()
+    tell()
+    # What is just being imported cannot be used, and threads may lose what they work on: nobody's to read.
+    sys.unraisablehook = lambda _: None
+    if "threading" in sys.modules:
+        sys.modules["threading"].excepthook = sys.unraisablehook  # type: ignore[attr-defined]
     atexit._run_exitfuncs()  # noqa: SLF001 - as above
     _die(number)
+
+
+def _is_whole(frame: FrameType | None) -> bool:
+    """Whether the code that runs is part of something that is made or undone as a whole."""
+    while frame is not None:
+        if frame.f_code.co_name in _WHOLE or frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ignore() -> None:
@@ -111,7 +180,8 @@ def _ignore() -> None:
 def _unraisable(problem: sys.UnraisableHookArgs, /) -> None:
     """Interrupt again where an interruption came in code whose exceptions lead nowhere (``__del__``)."""
     if problem.exc_type is not KeyboardInterrupt:
-        sys.__unraisablehook__(problem)
+        if not interrupted():
+            sys.__unraisablehook__(problem)
         return
     _State.ending_since = None
     import _thread  # noqa: PLC0415 - as good as never
@@ -119,19 +189,12 @@ def _unraisable(problem: sys.UnraisableHookArgs, /) -> None:
     _thread.interrupt_main(_State.caught)  # type: ignore[arg-type] # any number will do
 
 
-def _tell() -> None:
-    try:
-        os.write(2, f"{said()}\n".encode())
-    except OSError:
-        pass  # the terminal is gone, which is what SIGHUP says
-
-
 def _die(number: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass  # as above; or it was closed
+        except (OSError, ValueError, AttributeError, RuntimeError):
+            pass  # as above; or it was closed, or is just being written to
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # it is blocked: who started this process wanted that

@@ -32,6 +32,7 @@ MTIME = 315532800
 _TOP = "source"
 """The folder that everything in an archive is in, as in other source archives."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COUNT = re.compile(r"[0-9]{1,4}")
 _HERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 """What git sets in hooks: it would make our clone the repository that the hook runs in."""
 
@@ -102,7 +103,8 @@ class _Checkout:
         """Hand credentials to git in its environment, which other users of the machine cannot read."""
         user, password = (quote(part, safe="") for part in known)
         scheme = urls.split(self.repository).scheme
-        count = int(self._env.get("GIT_CONFIG_COUNT") or 0)
+        given = self._env.get("GIT_CONFIG_COUNT", "")
+        count = int(given) if _COUNT.fullmatch(given) else 0  # git refuses any other
         self._env |= {
             "GIT_CONFIG_COUNT": str(count + 1),
             f"GIT_CONFIG_KEY_{count}": f"url.{scheme}://{user}:{password}@{host}/.insteadOf",

@@ -42,9 +42,11 @@ class Secret:
         else:
             assert self.path is not None  # noqa: S101 - one of the two is always there
             try:
-                value = self.path.read_bytes()
-            except OSError as error:
-                raise ConfigError(f"secret {self.id}: {self.path}: {error.strerror}", hint=_FORM) from error
+                with self.path.open("rb") as stream:
+                    value = stream.read(_LARGEST + 1)
+            except (OSError, ValueError) as error:  # ValueError: no path at all
+                said = error.strerror if isinstance(error, OSError) else "no file can be called so"
+                raise ConfigError(f"secret {self.id}: {self.path}: {said}", hint=_FORM) from error
         if len(value) > _LARGEST:
             raise ConfigError(
                 f"secret {self.id}: more than {_LARGEST} bytes", hint="Hand over a key, not data."
@@ -95,7 +97,11 @@ def _secret(text: str, folder: Path, environment: Mapping[str, str]) -> Secret:
 
 def _fields(text: str) -> dict[str, str]:
     found = {}
-    for part in next(csv.reader([text]), []):
+    try:
+        parts = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise ConfigError(f"--secret {text}: invalid fields: {error}", hint=_FORM) from error
+    for part in parts:
         key, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"--secret {text}: invalid field {part!r} must be a key=value pair", hint=_FORM)

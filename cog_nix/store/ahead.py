@@ -30,7 +30,7 @@ class Values:
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        self._folder = scratch.reserve_text("nix")
+        self._folder = scratch.reserve_text(warden.folder_kind())
         os.mkdir(self._folder, mode=0o711)  # noqa: PTH102 - text; a builder may be another user
         self._file = f"{self._folder}/spec.json"
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from cog_nix.jsonvalue import loads
 
 
 def parse(text: str) -> list[dict[str, Any]]:
-    """Return a stream's events as ``{"event": name, "data": JSON}``; comments (keep-alives) are left out."""
+    """Return a stream's events as ``{"event": name, "data": JSON}``; comments (keep-alives) are left out.
+
+    Raises:
+        ValueError: data is no JSON.
+    """
     events = []
     for block in text.replace("\r\n", "\n").split("\n\n"):
         fields: dict[str, list[str]] = {}
@@ -17,5 +22,5 @@ def parse(text: str) -> list[dict[str, Any]]:
                 fields.setdefault(name, []).append(value.removeprefix(" "))
         if "data" in fields:
             name = fields.get("event", ["message"])[-1]
-            events.append({"event": name, "data": json.loads("\n".join(fields["data"]))})
+            events.append({"event": name, "data": loads("\n".join(fields["data"]))})
     return events

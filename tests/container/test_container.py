@@ -263,6 +263,11 @@ def test_nothing_outlives_a_build_that_is_killed(
     assert any("nix-build" in " ".join(map(str, row)) for row in inside)
     _gone(client, process.pid)
     assert not list((plain / "cache/workers").iterdir())
+    next_one = [sys.executable, "-m", "cog_nix", "--version"]
+    subprocess.run(
+        next_one, env=environment(sys.executable, COG_NIX_CACHE_DIR=str(plain / "cache")), check=True
+    )
+    assert not list((plain / "cache/running").iterdir())
 
 
 def _gone(client: docker.APIClient, owner: int) -> None:

@@ -78,12 +78,12 @@ def _ended(asked: argparse.Namespace, scenario: Scenario, world: World) -> Count
 
 def _tell_try(number: int, problems: list[str]) -> None:
     """Say on stderr how far it is."""
-    print(f"  {number}: {len(problems)} problems", file=sys.stderr, flush=True)
+    print(f"  {number}: {len(problems)} problems", *problems, sep="\n  - ", file=sys.stderr, flush=True)
 
 
 def _tell(name: str, count: Count, seconds: float) -> None:
     print(
-        f"{name}: {count.tries} tries, {count.finished_before} of them ended too late, "
+        f"{name}: {count.tries} tries, {count.too_late} more came too late, "
         f"{len(count.problems)} problems, at most {count.slowest:.1f} s to end, {seconds:.0f} s in all",
         flush=True,
     )

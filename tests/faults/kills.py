@@ -8,7 +8,9 @@ import random
 import select
 import signal
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -23,6 +25,11 @@ Ending = Literal["INT", "TERM", "HUP", "KILL", "GROUP-INT", "GROUP-KILL"]
 terminal and the end of a container do."""
 ENDINGS: tuple[Ending, ...] = ("INT", "TERM", "KILL", "GROUP-INT", "HUP", "GROUP-KILL")
 _INTERRUPTED = "run the same command again to carry on"
+_GOLDEN = 0.6180339887
+_PATIENCE = 4
+"""So many tries for each that is wanted."""
+_HANGING_SECONDS = 120
+_LONGEST_SECONDS = 600
 _SLOW_SECONDS = 15
 """What an interrupted command may take at most to put things in order."""
 
@@ -52,7 +59,8 @@ class Count:
     """What came of the tries."""
 
     tries: int = 0
-    finished_before: int = 0
+    """Ends that came in time."""
+    too_late: int = 0
     problems: list[str] = field(default_factory=list)
     slowest: float = 0
 
@@ -60,18 +68,23 @@ class Count:
         self.problems += problems
 
 
-def moments(duration: float, number: int, seed: int) -> list[Moment]:
-    """Return moments spread over a run: times for the most part, each third an event."""
-    span = duration * (1.05 if number >= 10 else 0.8)  # few are not to come too late
+class Extent(NamedTuple):
+    """How long an undisturbed run was."""
+
+    seconds: float
+    events: int
+
+
+def moments(seed: int) -> Iterator[Callable[[Extent], Moment]]:
+    """Yield moments of a run, spread over all of it: times for the most part, each third an event."""
     chance = random.Random(seed)  # noqa: S311 - a choice of moments
-    found = []
-    for index in range(number):
-        if index % 3 == 2:
-            found.append(Moment(None, chance.randint(1, 200)))
+    share = chance.random()
+    while True:
+        share = (share + _GOLDEN) % 1  # falls into the widest gap that the ones before have left
+        if chance.random() < 1 / 3:
+            yield lambda extent, share=share: Moment(None, 1 + int(share * extent.events))  # type: ignore[misc]
         else:
-            share = (index + chance.random()) / number
-            found.append(Moment(share * span))
-    return found
+            yield lambda extent, share=share: Moment(share * extent.seconds)  # type: ignore[misc]
 
 
 def attack(
@@ -81,10 +94,11 @@ def attack(
     seed: int,
     endings: Iterable[Ending],
     *,
-    warm: bool = False,
     tell: Callable[[int, list[str]], None] = lambda *_: None,
 ) -> Count:
     """Try a scenario at so many moments; each of the endings comes in turn.
+
+    A try that comes too late counts as such, and is made again at another moment.
 
     Args:
         world: what it happens to.
@@ -92,29 +106,32 @@ def attack(
         number: of moments.
         seed: chooses them.
         endings: how it is ended.
-        warm: whether its commands have run here before, so that the first one takes as long as others.
         tell: is told after each try.
     """
     count = Count()
-    duration = 0.0
-    for index in (0,) if warm else (0, number + 1):  # the first one warms what all share
+    extent = Extent(0, 0)
+    for index in (0, _PATIENCE * number + 1):  # the first one warms what all share
         scenario.prepare(world, index)
-        began = time.monotonic()
-        finished = world.run(*scenario.command)
-        duration = time.monotonic() - began
+        finished, extent, _ = cut_off(world, scenario.command, None)
         if finished.returncode:
             count.add([f"{scenario.name} fails undisturbed: {finished.stderr[-1500:]}"])
             return count
     turns = list(endings)
-    for index, moment in enumerate(moments(duration, number, seed), start=1):
-        count.tries += 1
-        ending = turns[index % len(turns)]
+    chosen = moments(seed)
+    while count.tries < number and count.too_late < _PATIENCE * number:
+        index = 1 + count.tries + count.too_late
+        moment = next(chosen)(extent)
+        ending = turns[count.tries % len(turns)]
         scenario.prepare(world, index)
-        cut, took = cut_off(world, scenario.command, moment, ending)
-        count.slowest = max(count.slowest, took)
-        where = f"{scenario.name} {ending} at {moment}"
-        count.finished_before += cut.returncode == 0
+        cut, seen, took = cut_off(world, scenario.command, moment, ending)
         problems = [*judge(cut, ending, took), *world.left()]
+        if cut.returncode == 0:
+            extent = seen
+            count.too_late += 1
+            count.add(f"{scenario.name}: {one}" for one in problems)
+            continue
+        count.tries += 1
+        count.slowest = max(count.slowest, took)
         again = world.run(*scenario.command)
         if again.returncode:
             problems.append(f"the next run fails: {again.stderr[-1500:]}")
@@ -127,23 +144,49 @@ def attack(
                 problems.append(f"another result: {found} is not {scenario.result(world)}")
         problems += world.left()
         tell(index, problems)
-        count.add(f"{where}: {one}" for one in problems)
+        count.add(f"{scenario.name} {ending} at {moment}: {one}" for one in problems)
+    if count.tries < number:
+        count.add([f"{scenario.name}: only {count.tries} of {number} signals came in time"])
     return count
 
 
 def cut_off(
-    world: World, command: tuple[str, ...], moment: Moment, ending: Ending
-) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run a command and end it; return what came of it, and the seconds that it took from the signal on."""
+    world: World, command: tuple[str, ...], moment: Moment | None, ending: Ending = "TERM"
+) -> tuple[subprocess.CompletedProcess[str], Extent, float]:
+    """Run a command and end it.
+
+    Args:
+        world: where it runs.
+        command: of cog-nix.
+        moment: when it is ended; None: it is not.
+        ending: how.
+
+    Returns:
+        What came of it, how far it was, and the seconds that it took from the signal on.
+    """
     with watching(_watched(world)) as events:
+        began = time.monotonic()
         process = world.start(*command)
-        _wait(process, moment, events)
-    number = getattr(signal, f"SIG{ending.rpartition('-')[2]}")
+        output: list[tuple[str, str]] = []
+        reader = threading.Thread(target=lambda: output.append(process.communicate()), daemon=True)
+        reader.start()  # from the start, so that no full pipe keeps it waiting
+        _wait(reader, moment, events)
+        seen = Extent(time.monotonic() - began, events.seen(0))
     sent = time.monotonic()
-    if process.poll() is None:
-        (os.killpg if "GROUP" in ending else os.kill)(process.pid, number)
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err), time.monotonic() - sent
+    if reader.is_alive() and process.returncode is None:
+        number = getattr(signal, f"SIG{ending.rpartition('-')[2]}")
+        with suppress(ProcessLookupError):
+            (os.killpg if "GROUP" in ending else os.kill)(process.pid, number)
+    reader.join(_HANGING_SECONDS)
+    if not output:
+        os.killpg(process.pid, signal.SIGKILL)
+        reader.join()
+    out, err = output[0]
+    return (
+        subprocess.CompletedProcess(process.args, process.returncode, out, err),
+        seen,
+        time.monotonic() - sent,
+    )
 
 
 def judge(cut: subprocess.CompletedProcess[str], ending: Ending, took: float) -> Iterator[str]:
@@ -162,11 +205,13 @@ def judge(cut: subprocess.CompletedProcess[str], ending: Ending, took: float) ->
         yield f"it took {took:.1f} s to end"
 
 
-def _wait(process: subprocess.Popen[str], moment: Moment, events: Events) -> None:
-    deadline = time.monotonic() + (moment.seconds if moment.seconds is not None else 120)
-    while process.poll() is None and (left := deadline - time.monotonic()) > 0:
-        if moment.events is None:
-            time.sleep(min(left, 0.002))
+def _wait(reader: threading.Thread, moment: Moment | None, events: Events) -> None:
+    """Wait for a moment, or for the end of the command."""
+    limit = _LONGEST_SECONDS if moment is None or moment.seconds is None else moment.seconds
+    deadline = time.monotonic() + limit
+    while reader.is_alive() and (left := deadline - time.monotonic()) > 0:
+        if moment is None or moment.events is None:
+            reader.join(min(left, 0.5))
         elif events.seen(min(left, 0.05)) >= moment.events:
             return
 
@@ -199,7 +244,8 @@ class Events:
 
     def seen(self, seconds: float) -> int:
         """Return how many there were so far; wait so long for the next."""
-        if select.select([self._descriptor], [], [], seconds)[0]:
+        while select.select([self._descriptor], [], [], seconds)[0]:
+            seconds = 0
             data = os.read(self._descriptor, 1 << 16)
             while data:
                 size = self._HEADER + int.from_bytes(data[12:16], "little")

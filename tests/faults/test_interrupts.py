@@ -59,7 +59,7 @@ def _ready(world: World, command: list[str]) -> subprocess.Popen[str]:
 def test_while_modules_are_imported(world: World, command: list[str], ending: str) -> None:
     chance = random.Random(f"{command} {ending}")  # noqa: S311 - as in kills.py
     problems = []
-    for _ in range(12):
+    for _ in range(8):
         process = _ready(world, ["cog-nix", *command])
         delay = chance.random() * _SECONDS
         time.sleep(delay)
@@ -92,18 +92,19 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored(world: World) ->
     assert process.returncode == 0
 
 
-_SLOW = """
-import sys, time
+_WORK = """
+import os, signal, sys, threading, time
 from cog_nix.cli import interrupts
 from cog_nix.processes import run
 interrupts.watch()
-interrupts.begin()
-try:
-    print("ready", flush=True)
-    run([{child}])
-except KeyboardInterrupt:
-    interrupts.finish(130, 130)
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+def work():
+    {body}
+    return 0
+interrupts.finish(work, 130)
 """
+_SLOW = "print('ready', flush=True); run([{child}])"
 _STUBBORN = """
 import subprocess, sys
 grandchild = subprocess.Popen(["sleep", "1000"])
@@ -116,7 +117,7 @@ grandchild.wait()
 def test_children_and_theirs_end_with_their_parent(world: World, ending: str) -> None:
     child = f"sys.executable, '-c', {_STUBBORN!r}"
     process = subprocess.Popen(
-        [sys.executable, "-c", _SLOW.format(child=child)],
+        [sys.executable, "-c", _WORK.format(body=_SLOW.format(child=child))],
         cwd=ROOT,
         env=world.environment,
         stdout=subprocess.PIPE,
@@ -133,6 +134,128 @@ def test_children_and_theirs_end_with_their_parent(world: World, ending: str) ->
     process.stdout.close()
     assert process.wait(30) == -getattr(signal, f"SIG{ending}")
     assert world.left() == []
+
+
+_BUILDING = """
+import sys
+from cog_nix import warden
+from cog_nix.child import Child
+from cog_nix.store.ahead import Values
+with Values({}) as values, Child(sys.argv[1:], warden.environment(values.environment())) as child:
+    child.wait()
+"""
+
+
+@pytest.mark.nix
+def test_a_builder_ends_that_lost_its_nix_too(world: World) -> None:
+    """Nix 2.8 has its builders in namespaces of their own, where no signal to a group reaches them."""
+    slow = (
+        'derivation { name = "slow"; system = builtins.currentSystem; '
+        'builder = "/bin/sh"; args = [ "-c" "/bin/sleep 1000" ]; }'
+    )
+    options = {"sandbox": "true", "sandbox-paths": "/bin /lib /lib64 /usr", "build-users-group": ""}
+    command = ["nix-build", "--store", str(world.folder / "store"), "--no-out-link", "--expr", slow]
+    for name, value in options.items():
+        command += ["--option", name, value]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BUILDING, *command],
+        cwd=ROOT,
+        env=world.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not any("sleep" in one for one in world.processes()) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    assert any("sleep" in one for one in world.processes())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert world.left() == []
+    subprocess.run(["chmod", "-R", "u+w", str(world.folder / "store")], check=True)
+
+
+def _interrupted(body: str) -> subprocess.CompletedProcess[str]:
+    """Do some work that a signal ends, and see that this was said in one line; return what it wrote."""
+    code = _WORK.format(body="\n    ".join(body.strip().splitlines()))
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == -signal.SIGTERM, finished
+    assert finished.stderr == "interrupted by SIGTERM; run the same command again to carry on\n"
+    return finished
+
+
+@pytest.mark.parametrize("name", ["__init__", "__enter__", "__exit__"])
+def test_what_is_made_or_undone_is_not_left_half_way(name: str) -> None:
+    body = f"""
+class Thing:
+    def __enter__(self): pass
+    def __exit__(self, *_): pass
+    def {name}(self, *_):
+        end()
+        for number in range(20):
+            time.sleep(0.01)
+        print("whole")
+with Thing():
+    pass
+time.sleep(60)
+"""
+    assert _interrupted(body).stdout == "whole\n"
+
+
+def test_a_signal_that_comes_with_the_end_changes_nothing() -> None:
+    code = _WORK.format(body="class Thing:\n        def __init__(self): end()\n    Thing()")
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+
+
+def test_what_hangs_while_it_is_made_is_interrupted_in_the_end() -> None:
+    body = """
+class Thing:
+    def __init__(self):
+        end()
+        time.sleep(60)
+Thing()
+"""
+    began = time.monotonic()
+    _interrupted(body)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "consequence",
+    [
+        "threading.Thread(target=print).join()",
+        "raise OSError('the folder is gone')",
+        "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join(); raise",
+        "sys.exit(1)",
+    ],
+)
+def test_what_is_raised_on_the_way_out_is_nobodys_to_read(consequence: str) -> None:
+    _interrupted(f"try:\n    end()\n    time.sleep(60)\nfinally:\n    {consequence}")
+
+
+def test_an_end_while_a_module_is_imported_that_the_end_needs(world: World) -> None:
+    """What undoes things imports some modules when it is called."""
+    code = (
+        "import atexit, os, signal, sys; from cog_nix.cli import interrupts; interrupts.watch()\n"
+        "import threading, time; threading.Thread(target=lambda: time.sleep(0.2) or 1 / 0).start()\n"
+        "atexit.register(lambda: time.sleep(0.5) or __import__('half').whole())\n"
+        "import half"
+    )
+    (world.folder / "half.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\ndef whole(): ...\n"
+    )
+    environment = world.environment
+    environment["PYTHONPATH"] += os.pathsep + str(world.folder)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == -signal.SIGTERM
+    assert finished.stderr == "interrupted by SIGTERM; run the same command again to carry on\n"
 
 
 def test_what_a_killed_process_made_is_removed_by_the_next_command(world: World) -> None:
@@ -166,6 +289,21 @@ def test_what_a_living_process_made_stays(world: World) -> None:
     assert world.run("--version").returncode == 0
     assert folder.is_dir()
     process.communicate()
+    assert world.files_left() == []
+
+
+def test_what_somebody_still_writes_to_is_removed_later(world: World) -> None:
+    code = (
+        "import os; from pathlib import Path; from cog_nix import scratch\n"
+        "removing = scratch.remove\n"
+        "def remove(path):\n"
+        "    removing(path); os.mkdir(path)\n"
+        "scratch.remove = remove\n"
+        "with scratch.folder('run'): pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=world.project, env=world.environment, check=True)
+    assert len(world.files_left()) == 2
+    assert world.run("--version").returncode == 0
     assert world.files_left() == []
 
 

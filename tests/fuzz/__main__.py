@@ -20,7 +20,7 @@ from tests.fuzz.table import PARSERS, attempt
 if TYPE_CHECKING:
     from tests.fuzz.parser import Parser
 
-_ROUND = 100
+_ROUND = 300
 _SHOWN = 300
 
 

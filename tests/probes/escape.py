@@ -21,6 +21,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -406,22 +407,26 @@ FILE_SYSTEMS = (
 )
 
 
+def in_folder(action, *arguments):
+    """Act with an empty folder, which is removed afterwards."""
+    folder = tempfile.mkdtemp(prefix="escape-")
+    try:
+        return action(*arguments, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def mount_any():
-    def one(kind):
-        folder = tempfile.mkdtemp(prefix="escape-")
+    def one(kind, folder):
         data = None
         if kind == "overlay":
             for name in ("l", "u", "w"):
                 os.mkdir(os.path.join(folder, name))
             data = "lowerdir={0}/l,upperdir={0}/u,workdir={0}/w".format(folder)
-        try:
-            mount("none", folder, kind, 0, data)
-            libc.umount2(folder.encode(), DETACH)
-        finally:
-            if kind != "overlay":
-                os.rmdir(folder)
+        mount("none", folder, kind, 0, data)
+        libc.umount2(folder.encode(), DETACH)
 
-    return any_of((kind, lambda kind=kind: one(kind)) for kind in FILE_SYSTEMS)
+    return any_of((kind, lambda kind=kind: in_folder(one, kind)) for kind in FILE_SYSTEMS)
 
 
 @probe
@@ -476,12 +481,14 @@ def uncover_in_new_namespaces():
 def write_proc_of_new_namespaces():
     """Mount /proc anew where that is allowed, and open a setting of the machine's in it."""
 
-    def act():
-        folder = tempfile.mkdtemp(prefix="escape-")
+    def act(folder):
         mount("proc", folder, "proc")
-        return opened(folder + "/sys/vm/swappiness")
+        try:
+            return opened(folder + "/sys/vm/swappiness")
+        finally:
+            libc.umount2(folder.encode(), DETACH)
 
-    return in_new_namespaces(NEWNS | NEWPID, act)
+    return in_new_namespaces(NEWNS | NEWPID, lambda: in_folder(act))
 
 
 @probe
@@ -506,11 +513,12 @@ def leave_chroot():
     before = sorted(os.listdir("/"))
     info = os.stat("/")
     folder = tempfile.mkdtemp(prefix="escape-")
+    above = os.open(os.path.dirname(folder), os.O_RDONLY)
     try:
         os.chroot(folder)
     finally:
-        if os.path.isdir(folder):
-            os.rmdir(folder)
+        os.rmdir(os.path.basename(folder), dir_fd=above)
+        os.close(above)  # a way out that this probe does not mean
     for _ in range(64):
         os.chdir("..")
     os.chroot(".")

@@ -13,7 +13,7 @@ import sys
 import tarfile
 import tempfile
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -119,20 +119,16 @@ class Place:
 def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return a function that starts a suite's Docker, once."""
     running: dict[str, Daemon] = {}
-    contexts = []
+    with ExitStack() as stack:
 
-    def start(suite: str) -> Daemon:
-        if suite not in running:
-            sockets = Path(tempfile.mkdtemp(prefix="cog-nix-"))
-            contexts.append(
-                daemon(suite, tmp_path_factory.mktemp(suite) / "machine", sockets, tls=suite == "sid")
-            )
-            running[suite] = contexts[-1].__enter__()
-        return running[suite]
+        def start(suite: str) -> Daemon:
+            if suite not in running:
+                sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cog-nix-")))
+                machine = tmp_path_factory.mktemp(suite) / "machine"
+                running[suite] = stack.enter_context(daemon(suite, machine, sockets, tls=suite == "sid"))
+            return running[suite]
 
-    yield start
-    for context in contexts:
-        context.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture

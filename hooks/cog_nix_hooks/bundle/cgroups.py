@@ -43,7 +43,7 @@ def own(proc: Path = _PROC) -> list[Cgroup]:
         for line in (proc / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             before, _, after = line.partition(" - ")
             kind, _, options = [*after.split(" "), "", ""][:3]
-            root, point = map(plain, before.split(" ")[3:5])
+            root, point = map(plain, [*before.split(" "), *[""] * 5][3:5])
             if kind not in {"cgroup", "cgroup2"} or not Path(point).is_relative_to(ROOT):
                 continue
             belongs = "" if kind == "cgroup2" else frozenset(options.split(","))
@@ -67,8 +67,8 @@ def record(folder: Path, name: str) -> None:
 def remove(folder: Path) -> bool:
     """Remove the cgroups that were noted in a container's folder; return whether none is left."""
     try:
-        noted = map(Path, json.loads((folder / _RECORD).read_text()))
-    except (OSError, ValueError):
+        noted = [Path(one) for one in json.loads((folder / _RECORD).read_text())]
+    except (OSError, ValueError, TypeError):
         return True
     deadline = time.monotonic() + _EMPTY_SECONDS
     left = [path for path in noted if not _gone(path, deadline)]

@@ -120,7 +120,7 @@ class Attachment:
         """Return this many bytes, or none when the stream ends before."""
         data = b""
         while len(data) < length:
-            part = self._receive_some(length - len(data))
+            part = self._receive_some(min(length - len(data), CHUNK))
             if not part:
                 return b""
             data += part

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,21 +173,24 @@ def this_machine(engine: Engine) -> str:
     """
     if numbers(version(engine)) >= _KNOWS_GATEWAY:
         return _GATEWAY
-    if "name=rootless" in ((engine.get("/info") or {}).get("SecurityOptions") or ()):
-        return _own_address()
-    network = engine.get("/networks/podman") or {}
-    addresses = (entry.get("Gateway") for entry in (network.get("IPAM") or {}).get("Config") or ())
-    return next(filter(None, addresses), None) or _own_address()
+    with suppress(AttributeError, TypeError, LookupError):  # it says something else than Podman does
+        if "name=rootless" in (engine.get("/info")["SecurityOptions"] or ()):
+            return _own_address()
+        for entry in engine.get("/networks/podman")["IPAM"]["Config"]:
+            if isinstance(address := entry.get("Gateway"), str) and address:
+                return address
+    return _own_address()
 
 
 def version(engine: Engine) -> str:
     """Return Podman's version as it says it; "": it does not."""
-    return str((engine.get("/version") or {}).get("Version", ""))
+    said = engine.get("/version")
+    return str(said.get("Version", "")) if isinstance(said, dict) else ""
 
 
 def numbers(text: str) -> tuple[int, ...]:
     """Return the numbers of a version, ``5.4.2-rc1`` as ``(5, 4, 2)``."""
-    return tuple(map(int, re.findall(r"[0-9]+", text.partition("-")[0])))
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", text.partition("-")[0])))
 
 
 def _own_address() -> str:
