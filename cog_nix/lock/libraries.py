@@ -138,6 +138,24 @@ def depth(wheel: Wheel) -> Depth:
     return Depth.FILES if is_self_contained(wheel.name) else Depth.LINKS
 
 
+def depths(wheels: Sequence[Wheel], *, gpu: bool) -> dict[str, Depth]:
+    """Return how much of each wheel has to be read at all, by name; nothing for what is built from source.
+
+    For a GPU that includes what it opens while it runs, unless it requires self-contained wheels: then it has
+    chosen its libraries itself.
+
+    Args:
+        wheels: all of the image's.
+        gpu: whether the project asks for one.
+    """
+    depends = {wheel.name: wheel.depends for wheel in wheels}
+    found = {wheel.name: depth(wheel) for wheel in wheels if wheel.source is None}
+    if gpu:
+        chosen = [name for name in found if not any(map(is_self_contained, with_dependencies(name, depends)))]
+        found.update(dict.fromkeys(chosen, Depth.TEXT))
+    return found
+
+
 def is_self_contained(name: str) -> bool:
     """Tell whether a wheel is one of NVIDIA's with parts of CUDA, which the image's linker knows."""
     return _SELF_CONTAINED.match(name) is not None

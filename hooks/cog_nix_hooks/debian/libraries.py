@@ -36,8 +36,7 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
         FetchError: the archive cannot be read.
     """
     cache = context.cache_dir / "debian"
-    files = context.fetcher.artifacts([deb.artifact for deb in request.present])
-    there = provided(request.present, files, cache)
+    there = provided(request.present, context.fetcher, cache)
     linked = [need for need in request.needs if need.soname not in there and _counts(need)]
     loaded = [need for need in _loaded(request) if need.soname not in there]
     started = [*_started(request), *(_compiled(request) if context.settings.gpu.compiler else ())]
@@ -97,8 +96,7 @@ class _Confirmation:
             FetchError: it cannot be fetched.
         """
         deb = as_locked(package)
-        files = self._context.fetcher.artifacts([deb.artifact])
-        return soname in provided([deb], files, self._context.cache_dir / "debian")
+        return soname in provided([deb], self._context.fetcher, self._context.cache_dir / "debian")
 
 
 def _counts(need: LibraryNeed) -> bool:

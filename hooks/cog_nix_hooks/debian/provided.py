@@ -12,22 +12,27 @@ import lzma
 import tarfile
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from debian.arfile import ArError
 from debian.debfile import DebError, DebFile
 
 from cog_nix import jsonvalue
 from cog_nix.errors import LockError
+from cog_nix.fetch.ranges import NoPartsError, PartsFile
 from cog_nix.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Deb
+    from cog_nix.spec import Fetcher
 
 _FORMAT = 1
+_FRONT = 1 << 15
+"""Bytes that come first: the control part of nearly all packages."""
 _UNREADABLE: tuple[type[Exception], ...] = (
     *(DebError, ArError, tarfile.TarError, OSError, EOFError, ValueError, KeyError),
     *(zlib.error, lzma.LZMAError),
@@ -35,34 +40,64 @@ _UNREADABLE: tuple[type[Exception], ...] = (
 """What reading a damaged package raises."""
 
 
-def provided(debs: Iterable[Deb], files: Mapping[str, Path], cache: Path) -> frozenset[str]:
+def provided(debs: Iterable[Deb], fetcher: Fetcher, cache: Path) -> frozenset[str]:
     """Return the names of all libraries that packages bring.
 
     Args:
         debs: the packages.
-        files: downloaded files by sha256.
+        fetcher: for those that are not known yet; their fronts will do.
         cache: folder for results.
 
     Raises:
         LockError: a package cannot be read.
+        FetchError: one cannot be fetched.
     """
-    names: set[str] = set()
-    for deb in debs:
-        names.update(_libraries(files[deb.artifact.sha256], deb.artifact.sha256, cache))
-    return frozenset(names)
+    by_sha256 = {deb.artifact.sha256: deb.artifact for deb in debs}
+    known = {sha256: names for sha256 in by_sha256 if (names := _kept(sha256, cache)) is not None}
+    missing = [artifact for sha256, artifact in by_sha256.items() if sha256 not in known]
+    if missing:
+        fronts = fetcher.in_parts(missing, lambda _, parts: _from_front(parts))
+        files = fetcher.artifacts([one for one in missing if one.sha256 not in fronts])
+        found = {**fronts, **{sha256: _from_file(path) for sha256, path in files.items()}}
+        for sha256, names in found.items():
+            write_atomically(_place(sha256, cache), json.dumps(names).encode())
+        known |= found
+    return frozenset(name for names in known.values() for name in names)
 
 
-def _libraries(path: Path, sha256: str, cache: Path) -> list[str]:
-    kept = cache / f"libraries-{_FORMAT}" / sha256[:2] / sha256
+def _place(sha256: str, cache: Path) -> Path:
+    return cache / f"libraries-{_FORMAT}" / sha256[:2] / sha256
+
+
+def _kept(sha256: str, cache: Path) -> list[str] | None:
     with suppress(OSError, ValueError, TypeError):
-        return [str(name) for name in jsonvalue.loads(kept.read_bytes())]
+        return [str(name) for name in jsonvalue.loads(_place(sha256, cache).read_bytes())]
+    return None
+
+
+def _from_file(path: Path) -> list[str]:
     try:
         with DebFile(str(path)) as package:
-            names = sorted(_from_files(package) | _from_shlibs(package))
+            return _names(package)
     except _UNREADABLE as error:
         raise LockError(f"{path}: this package cannot be read: {error}", hint="Lock again.") from error
-    write_atomically(kept, json.dumps(names).encode())
-    return names
+
+
+def _from_front(parts: Parts) -> list[str]:
+    """Return the names by the part of a file in front.
+
+    Raises:
+        NoPartsError: it cannot be had, or is damaged.
+    """
+    try:
+        with DebFile(fileobj=cast("BinaryIO", PartsFile(parts, _FRONT))) as package:
+            return _names(package)
+    except _UNREADABLE as error:
+        raise NoPartsError(f"this package cannot be read: {error}") from error
+
+
+def _names(package: DebFile) -> list[str]:
+    return sorted(_from_files(package) | _from_shlibs(package))
 
 
 def _from_files(package: DebFile) -> set[str]:
