@@ -13,7 +13,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from isal import isal_zlib
@@ -55,9 +55,16 @@ class NoBlockError(Exception):
 class Tail:
     """The inflated end of a member."""
 
+    packed: bytes
+    """From a block's begin on."""
+    added: int
+    """So many bytes at the begin of what is inflated are not of the member."""
     one: bytes
-    other: bytes
-    """The same with another guess of what stood before."""
+
+    @cached_property
+    def _other(self) -> bytes:
+        """The same with another guess of what stood before."""
+        return _inflated(self.packed, _guess(1), whole=True)[self.added :]
 
     def sure(self, back: int, size: int) -> bytes | None:
         """Return bytes that are certain, or None.
@@ -70,7 +77,7 @@ class Tail:
         if start < _WINDOW:
             return None
         found = self.one[start : start + size]
-        return found if found == self.other[start : start + size] else None
+        return found if found == self._other[start : start + size] else None
 
 
 def inflate_tail(packed: bytes) -> Tail:
@@ -86,13 +93,11 @@ def inflate_tail(packed: bytes) -> Tail:
         prefix, size = _aligned(packed[byte], bit)
         try:
             _inflated(prefix + packed[byte + 1 : byte + _TRIED], _guess(0))
-            one, other = (
-                _inflated(prefix + packed[byte + 1 :], _guess(which), whole=True) for which in (0, 1)
-            )
+            whole = prefix + packed[byte + 1 :]
+            one = _inflated(whole, _guess(0), whole=True)
         except (EOFError, INFLATING):
             continue
-        if len(one) == len(other):
-            return Tail(one[size:], other[size:])
+        return Tail(whole, size, one[size:])
     raise NoBlockError
 
 
