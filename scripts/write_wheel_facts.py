@@ -139,12 +139,12 @@ def main() -> None:
                     print(f"{name}: {str(error).splitlines()[0]}", flush=True)
                     continue
                 names.setdefault(name, {}).update({one.sha256: one.filename for one in found})
+                listing.parent.mkdir(parents=True, exist_ok=True)
+                listing.write_text(json.dumps(names))
                 versions = sorted({one.version for one in found}, reverse=True)
                 chosen = set(versions[options.skip : options.newest])
                 todo = [one for one in found if one.version in chosen]
                 list(crew.map(lambda one, name=name: read(one, PROJECTS[name], kept, transport), todo))  # type: ignore[misc]
-        options.kept.mkdir(parents=True, exist_ok=True)
-        listing.write_text(json.dumps(names))
     if options.write:
         entries = {
             name: {sha256: known for sha256 in sorted(hashes) if (known := kept.recall(sha256))}
