@@ -263,6 +263,8 @@ class LibraryResolution:
     found: tuple[FoundLibrary, ...]
     missing: tuple[LibraryNeed, ...]
     """What no package of the suite has."""
+    seals: tuple[tuple[str, str], ...] = ()
+    """``(package, seal)``: of the front of each package that was looked into (:mod:`cog_nix.lock.seals`)."""
 
 
 @dataclass(frozen=True)

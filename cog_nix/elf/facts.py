@@ -188,6 +188,17 @@ class Memory:
         former = self.recall(sha256)
         write_atomically(self._path(sha256), _text((known.joined(former) if former else known).to_json()))
 
+    def refute(self, seal: str) -> None:
+        """Remember that a lock went by something that is not so."""
+        write_atomically(self._refuted(seal), b"")
+
+    def is_refuted(self, seal: str) -> bool:
+        """Tell whether that was found out."""
+        return self._refuted(seal).exists()
+
+    def _refuted(self, seal: str) -> Path:
+        return self.folder / "refuted" / hashlib.sha256(seal.encode()).hexdigest()
+
     def _path(self, sha256: str) -> Path:
         return self.folder / f"facts-v{FORMAT}" / sha256[:2] / f"{sha256}.json"
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from cog_nix.lock import core, duplicates, inputs, layers
 from cog_nix.lock.libraries import depths, is_self_contained
 from cog_nix.lock.model import Lock
+from cog_nix.lock.seals import PACKAGE
 from cog_nix.lock.wheel_facts import WheelFacts, seals
 from cog_nix.plugins import Plugins, ask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cog_nix.config.model import Config, Settings
@@ -100,6 +102,7 @@ def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins,
         toolkit=parts.toolkit,
     )
     lock = _with_links(lock, WheelFacts(context), gpu=config.build.gpu)
+    lock = replace(lock, facts=(*lock.facts, *_of_packages(lock, parts)))
     return _with_additions(lock, config, plugins)
 
 
@@ -121,6 +124,14 @@ def _with_links(lock: Lock, read: WheelFacts, *, gpu: bool) -> Lock:
     return replace(
         lock, links=links, facts=facts, layers=layers.with_links(lock.layers, [name for name, _ in links])
     )
+
+
+def _of_packages(lock: Lock, parts: Parts) -> Iterator[tuple[str, str]]:
+    """Yield by what packages the lock was made that were looked into."""
+    looked = {package: seal for answer in parts.answers for package, seal in answer.seals}
+    for deb in lock.installed:
+        if deb.package in looked:
+            yield f"{PACKAGE}{deb.package}", looked.pop(deb.package)
 
 
 def _with_additions(lock: Lock, config: Config, plugins: Plugins) -> Lock:

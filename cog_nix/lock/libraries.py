@@ -8,7 +8,7 @@ docs/design/libraries.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,8 @@ class Answer:
     """``(package, sentence)``, one a package, with the file that asks."""
     lines: tuple[tuple[str, str], ...] = ()
     """``(package, sentence)``, one a package, in few words."""
+    seals: tuple[tuple[str, str], ...] = ()
+    """``(package, seal)``, of packages that were looked into."""
 
 
 def project_links(root: Path) -> bool:
@@ -115,7 +117,7 @@ def find(
     # A file that will not load anyway asks for nothing: GPU back ends of other makers, for one.
     dead = {(need.owner, need.path) for need in missing}
     alive = [each for each in answer.found if (each.need.owner, each.need.path) not in dead]
-    return _sum_up(alive, versions)
+    return replace(_sum_up(alive, versions), seals=answer.seals)
 
 
 def scans_of(wheels: Iterable[Wheel], read: Read, project: Path) -> dict[str, Scan]:

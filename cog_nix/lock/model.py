@@ -193,7 +193,8 @@ class Lock:
     """Files of wheels that become links to what is the same: by wheel ``(path, target)`` below
     ``site-packages``."""
     facts: tuple[tuple[str, str], ...] = ()
-    """By what facts of wheels it was made: ``(wheel, seal)`` (:mod:`cog_nix.lock.wheel_facts`)."""
+    """By what was read of files it was made: ``(wheel, seal)`` and ``(deb:PACKAGE, seal)``
+    (:mod:`cog_nix.lock.wheel_facts`)."""
     packages: tuple[NixPackage, ...] = ()
     """Nix packages, in the order of cog-nix.toml."""
     environment: tuple[tuple[str, str], ...] = field(default=())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cog_nix.errors import LockError
+from cog_nix.lock.seals import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = frozenset({"sdist", "archive", "git", "folder"})
 
-_SEAL = re.compile("[a-z]{1,16}-[0-9]{1,6}-[0-9a-f]{32}")
+_SEAL = re.compile("[a-z]{1,16}-[0-9]{1,9}-[0-9a-f]{32}")
 Problem = tuple[str, str]
 """A field (``wheels[3].artifact.sha256``), and what is wrong with it."""
 
@@ -298,10 +299,10 @@ def _of_links(lock: Lock) -> Iterator[Problem]:
 
 
 def _of_facts(lock: Lock) -> Iterator[Problem]:
-    names = {wheel.name for wheel in lock.wheels}
+    names = {wheel.name for wheel in lock.wheels} | {f"{PACKAGE}{deb.package}" for deb in lock.installed}
     for number, (name, seal) in enumerate(lock.facts):
         if name not in names or not _SEAL.fullmatch(seal):
-            yield f"facts[{number}]", f"{name!r:.80} with {seal!r:.80} tells nothing of its wheels"
+            yield f"facts[{number}]", f"{name!r:.80} with {seal!r:.80} tells of nothing that is in it"
 
 
 def _commands(members: Sequence[str]) -> int:

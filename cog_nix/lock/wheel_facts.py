@@ -17,7 +17,9 @@ from cog_nix.elf.parts import read_parts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from cog_nix.lock.libraries import depths
-from cog_nix.lock.model import Wheel
+from cog_nix.lock.model import Artifact, Wheel
+from cog_nix.lock.seals import PACKAGE
+from cog_nix.lock.seals import fits as front_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -126,50 +128,60 @@ def seals(wheels: Sequence[Wheel], read: Read, *, gpu: bool) -> tuple[tuple[str,
     )
 
 
-def check(lock: Lock, name: str, cache_dir: Path, locate: Callable[[Wheel], Path | None]) -> None:
-    """See that the wheels of a lock are what it was made by, now that their files are here.
+def check(lock: Lock, name: str, cache_dir: Path, locate: Callable[[Artifact], Path | None]) -> None:
+    """See that files are what a lock was made by, now that all of them are here.
 
     Args:
         lock: the lock.
         name: of its file, for messages.
         cache_dir: where it is remembered which were looked into.
-        locate: returns a wheel's file, whose hash was right, or None where it is not here.
+        locate: returns a file whose hash was right, or None where it is not here.
 
     Raises:
-        LockError: a wheel is another one than the lock was made by, or cannot be read.
+        LockError: a file is another one than the lock was made by, or cannot be read.
     """
     known = memory(cache_dir)
-    by_name = {wheel.name: wheel for wheel in lock.wheels}
+    wheels = {wheel.name: wheel for wheel in lock.wheels}
+    debs = {f"{PACKAGE}{deb.package}": deb for deb in lock.installed}
     wrong = []
     for owner, seal in lock.facts:
-        wheel, depth = by_name.get(owner), sealed_depth(seal)
-        if wheel is None or depth is None:
-            continue  # of another version of cog-nix, which saw to it itself
-        found = _whole(known, wheel.artifact.sha256, depth)
-        if found is None and (path := locate(wheel)):
-            found = read_facts(OnDisk(path), depth)
-            known.remember(wheel.artifact.sha256, Known.of(found, depth, whole=True))
-        if found and found.seal(depth) != seal:
-            wrong.append(f"{wheel.name} {wheel.version}")
+        if owner in wheels:
+            fits = _fits(known, wheels[owner].artifact, seal, locate)
+        else:
+            path = locate(debs[owner].artifact) if owner in debs else None
+            fits = path is None or front_fits(path, seal)
+        if not fits:
+            known.refute(_refutation(owner, seal))
+            wrong.append(owner.removeprefix(PACKAGE))
     if wrong:
         raise LockError(
-            f"{name} was made by something else than what these wheels hold: {', '.join(wrong)}. What they"
-            " link to was read from parts of the files on their server, and what came was not of the files.",
+            f"{name} was made by something else than what these files hold: {', '.join(wrong)}. Parts of them"
+            " were read on their server, and what came was not of the files.",
             hint="Make it anew by the files themselves, with every pin kept:  cog-nix lock\n"
-            "If it happens again, do not trust the index that they come from.",
+            "If it happens again, do not trust the index or mirror that they come from.",
         )
 
 
+def _fits(known: Memory, artifact: Artifact, seal: str, locate: Callable[[Artifact], Path | None]) -> bool:
+    """Tell whether a wheel's facts are those of a seal; one of another version of cog-nix says nothing."""
+    depth = sealed_depth(seal)
+    if depth is None:
+        return True
+    found = _whole(known, artifact.sha256, depth)
+    if found is None and (path := locate(artifact)):
+        found = read_facts(OnDisk(path), depth)
+        known.remember(artifact.sha256, Known.of(found, depth, whole=True))
+    return found is None or found.seal(depth) == seal
+
+
 def is_refuted(lock: Lock, cache_dir: Path) -> bool:
-    """Tell whether whole files were seen to be other than a lock was made by."""
+    """Tell whether files were found to be other than a lock was made by."""
     known = memory(cache_dir)
-    by_name = {wheel.name: wheel.artifact.sha256 for wheel in lock.wheels}
-    for owner, seal in lock.facts:
-        depth = sealed_depth(seal)
-        found = _whole(known, by_name[owner], depth) if depth and owner in by_name else None
-        if found and depth and found.seal(depth) != seal:
-            return True
-    return False
+    return any(known.is_refuted(_refutation(owner, seal)) for owner, seal in lock.facts)
+
+
+def _refutation(owner: str, seal: str) -> str:
+    return f"{owner} {seal}"
 
 
 def _whole(known: Memory, sha256: str, depth: Depth) -> Facts | None:

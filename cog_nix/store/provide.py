@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.config.model import Project
-    from cog_nix.lock.model import Artifact, Lock, Wheel
+    from cog_nix.lock.model import Artifact, Lock
     from cog_nix.spec import Context
     from cog_nix.store.nix import Nix
 
@@ -109,9 +109,9 @@ def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
 
 
-def _locate(nix: Nix, wheel: Wheel) -> Path | None:
-    """Return where the store has a wheel."""
-    path = nix.real(file_path(wheel.artifact.sha256, store_name(wheel.artifact.filename)))
+def _locate(nix: Nix, artifact: Artifact) -> Path | None:
+    """Return where the store has a file."""
+    path = nix.real(file_path(artifact.sha256, store_name(artifact.filename)))
     return path if path.exists() else None
 
 
