@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_DOWNLOAD = """
+from pathlib import Path
+from cog_nix.fetch import CachingFetcher
+from cog_nix.lock.format import built_from, read
+from cog_nix.paths import cache_dir
+from cog_nix.report import SilentReporter
+CachingFetcher(cache_dir(), SilentReporter()).artifacts(built_from(read(Path("cog-nix.lock"))))
+"""
+"""What a build does first; locking fetches less."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table."""
@@ -77,8 +88,13 @@ def run(command: Sequence[str | Path], folder: Path, env: dict[str, str] | None 
 
 
 @contextmanager
-def project(example: str) -> Iterator[Project]:
-    """Yield a locked copy of an example, in a folder that is removed afterwards."""
+def project(example: str, *, lock: bool = True) -> Iterator[Project]:
+    """Yield a copy of an example, in a folder that is removed afterwards.
+
+    Args:
+        example: its name.
+        lock: whether it is locked, and all that it is built from downloaded.
+    """
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as scratch:
         folder = Path(scratch) / f"benchmark-{example}"
         shutil.copytree(
@@ -88,7 +104,9 @@ def project(example: str) -> Iterator[Project]:
         )
         paths = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
         copy = Project(folder, {"PYTHONPATH": os.pathsep.join(paths), "COG_NIX_PLUGINS": "0"})
-        copy.cog_nix("lock")
+        if lock:
+            copy.cog_nix("lock")
+            run([sys.executable, "-c", _DOWNLOAD], folder, copy.env)
         yield copy
 
 

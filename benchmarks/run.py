@@ -4,13 +4,13 @@
 
     python benchmarks/run.py [NAME…]
 
-Without names all are run but ``import-torch``, which needs 12 GB of disk, ``first-answer``, which needs root
-and debootstrap, those of large images, and those of containerd's store, which install a system with another
-Docker. Each works on a copy of examples/hello-world (the first of these of examples/torch-demo) and removes
-what it made. Downloads are cached before anything is timed, so no network is measured but by
-``first-answer``. The comparison, where there is one, is the least that a
-Dockerfile could do on this machine: everything but the model's source is in the base image already, and the
-Dockerfile copies the source onto it. It says nothing about installing packages.
+Without names all are run but ``fetched``, which measures the network, ``import-torch``, which needs 12 GB of
+disk, ``first-answer``, which needs root and debootstrap, those of large images, and those of containerd's
+store, which install a system with another Docker. Each works on a copy of examples/hello-world (the first of
+these of examples/torch-demo) and removes what it made. Downloads are cached before anything is timed, so no
+network is measured but by ``fetched`` and ``first-answer``. The comparison, where there is one, is the least
+that a Dockerfile could do on this machine: everything but the model's source is in the base image already,
+and the Dockerfile copies the source onto it. It says nothing about installing packages.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import fetched
 import first
 import heavy
 import push
@@ -291,12 +292,13 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "ffmpeg": ffmpeg,
     "resolve": resolve,
     "size": size,
+    "fetched": fetched.fetched,
     "first-answer": first.first_answer,
     "import-torch": import_torch,
     "torch": heavy.torch,
     **runtimes.benchmarks(),
 }
-_BY_NAME = ("first-answer", "import-torch", "torch", *runtimes.by_name())
+_BY_NAME = ("fetched", "first-answer", "import-torch", "torch", *runtimes.by_name())
 """What is run only when it is asked for."""
 
 

@@ -96,6 +96,8 @@ class Services:
     plugins: Plugins
     reporter: Reporter
     cache: Path = field(default_factory=cache_dir)
+    whole: bool = False
+    """Whether what is looked into will be built from as well, so that parts of it would come twice."""
     meanwhile: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
 
@@ -117,7 +119,9 @@ class Services:
             return [url for urls in named for url in urls]
 
         root = project.root if project else None
-        fetcher = CachingFetcher(self.cache, self.reporter, credentials=credentials, root=root)
+        fetcher = CachingFetcher(
+            self.cache, self.reporter, credentials=credentials, root=root, whole=self.whole
+        )
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
     def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from cog_nix.errors import FetchError
 from cog_nix.paths import cache_dir
 from cog_nix.plugins import ask, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Literal
 
     from cog_nix.config.model import Settings
+    from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Artifact
     from cog_nix.plugins import Plugins
     from cog_nix.report import Reporter
     from cog_nix.spec import Fetcher
+
+T = TypeVar("T")
 
 
 def bring(
@@ -72,6 +75,10 @@ class _LaterFetcher:
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
         """See :meth:`cog_nix.spec.Fetcher.artifacts`."""
         return self._real.artifacts(wanted)
+
+    def in_parts(self, wanted: Sequence[Artifact], read: Callable[[Artifact, Parts], T]) -> dict[str, T]:
+        """See :meth:`cog_nix.spec.Fetcher.in_parts`."""
+        return self._real.in_parts(wanted, read)
 
     def take(self, url: str) -> tuple[str, int]:
         """See :meth:`cog_nix.spec.Fetcher.take`."""

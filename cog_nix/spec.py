@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
     from cog_nix.report import Reporter
 
 PROJECT_NAME = "cog_nix"
 """Name of the hook namespace and of the entry point group."""
+
+T = TypeVar("T")
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
@@ -38,6 +41,18 @@ class Fetcher(Protocol):
 
         Raises:
             FetchError: a server cannot be reached, or a file has another hash.
+        """
+
+    def in_parts(self, wanted: Sequence[Artifact], read: Callable[[Artifact, Parts], T]) -> dict[str, T]:
+        """Look into files on their servers without fetching all of them, several at once.
+
+        Args:
+            wanted: the files.
+            read: reads one; raises :class:`cog_nix.fetch.ranges.NoPartsError` where parts will not do.
+
+        Returns:
+            What was read, by sha256; what is left out has to be fetched. Nothing vouches for it: the hash is
+            that of the whole file.
         """
 
     def take(self, url: str) -> tuple[str, int]:
@@ -248,6 +263,8 @@ class LibraryResolution:
     found: tuple[FoundLibrary, ...]
     missing: tuple[LibraryNeed, ...]
     """What no package of the suite has."""
+    seals: tuple[tuple[str, str], ...] = ()
+    """``(package, seal)``: of the front of each package that was looked into (:mod:`cog_nix.lock.seals`)."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_INFLATING: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stub says: an instance
+INFLATING: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stub says: an instance
 UNREADABLE: tuple[type[Exception], ...] = (
-    *(zipfile.BadZipFile, _INFLATING, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(zipfile.BadZipFile, INFLATING, zlib.error, lzma.LZMAError, EOFError, OSError),
     *(struct.error, ValueError, OverflowError),  # damaged extra fields, offsets before the file, names
     RuntimeError,  # encrypted, or compressed in a way that Python does not know
 )
@@ -30,8 +30,11 @@ _LARGEST = 1 << 26
 
 
 @contextmanager
-def read_or_refused(path: Path) -> Iterator[None]:
+def read_or_refused(path: Path | str) -> Iterator[None]:
     """Turn what reading a wheel raises into one message.
+
+    Args:
+        path: what to call it.
 
     Raises:
         LockError: the file is no zip archive, or is damaged.

@@ -239,7 +239,7 @@ def build_image(
     from cog_nix.project import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
-    return build_project(project, options, Services(plugins(), reporter, meanwhile=meanwhile))
+    return build_project(project, options, Services(plugins(), reporter, whole=True, meanwhile=meanwhile))
 
 
 def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool) -> None:

@@ -56,8 +56,15 @@ class NotElfError(Exception):
     """The file is not what this machine's loader loads, or it is damaged."""
 
 
+class Bytes(Protocol):
+    """A file whose bytes are had by their place."""
+
+    def at(self, offset: int, size: int, /) -> bytes:
+        """Return the bytes of a range; fewer where the file ends."""
+
+
 def read_dynamic(reopen: Callable[[], Stream]) -> Dynamic | None:
-    """Read one file.
+    """Read one file that goes forward.
 
     Args:
         reopen: returns the file from its start; called again only when something stands before what was read.
@@ -65,10 +72,32 @@ def read_dynamic(reopen: Callable[[], Stream]) -> Dynamic | None:
     Returns:
         What it tells the loader, or None when it is no program or library for x86-64, or a damaged one.
     """
+    return dynamic_of(_Forward(reopen))
+
+
+def dynamic_of(file: Bytes) -> Dynamic | None:
+    """Read one file.
+
+    Returns:
+        What it tells the loader, or None when it is no program or library for x86-64, or a damaged one.
+    """
     try:
-        return _read(_Forward(reopen))
+        return _read(file)
     except (NotElfError, struct.error):
         return None
+
+
+@dataclass(frozen=True)
+class _Sane:
+    """A file that is not read at places where none has anything."""
+
+    file: Bytes
+
+    def at(self, offset: int, size: int, /) -> bytes:
+        """See :class:`Bytes`."""
+        if offset > _LARGEST_FILE:
+            raise NotElfError
+        return self.file.at(offset, size)
 
 
 class _Forward:
@@ -80,10 +109,8 @@ class _Forward:
         self._start = 0
         self._last = b""
 
-    def at(self, offset: int, size: int) -> bytes:
+    def at(self, offset: int, size: int, /) -> bytes:
         """Return the bytes of a range; fewer where the file ends."""
-        if offset > _LARGEST_FILE:
-            raise NotElfError
         if offset < self._start:
             self._stream, self._start, self._last = self._reopen(), 0, b""
         position = self._start + len(self._last)
@@ -98,7 +125,8 @@ class _Forward:
         return self._last[:size]
 
 
-def _read(file: _Forward) -> Dynamic:
+def _read(file: Bytes) -> Dynamic:
+    file = _Sane(file)
     header = file.at(0, _HEADER.size)
     if header[:4] != MAGIC:
         raise NotElfError
@@ -120,7 +148,7 @@ def _read(file: _Forward) -> Dynamic:
     return _entries(file, *dynamic, loads) if dynamic[1] else Dynamic()
 
 
-def _entries(file: _Forward, offset: int, size: int, loads: Iterable[tuple[int, int, int]]) -> Dynamic:
+def _entries(file: Bytes, offset: int, size: int, loads: Iterable[tuple[int, int, int]]) -> Dynamic:
     raw = file.at(offset, min(size, _MOST_ENTRIES * _ENTRY.size))
     found: list[tuple[int, int]] = []
     strings = 0
@@ -158,7 +186,7 @@ def _file_offset(address: int, loads: Iterable[tuple[int, int, int]]) -> int:
     raise NotElfError
 
 
-def _string(file: _Forward, offset: int) -> str:
+def _string(file: Bytes, offset: int) -> str:
     text, end, _ = file.at(offset, _LONGEST_STRING).partition(b"\0")
     if not end:
         raise NotElfError

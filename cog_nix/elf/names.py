@@ -6,23 +6,17 @@ somewhere. Only names with a version count (``libcublas.so.12``), the form in wh
 
 from __future__ import annotations
 
-import json
 import re
-import zipfile
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue
-from cog_nix.elf.scan import is_library
 from cog_nix.elf.wheel import each_member, installed
-from cog_nix.files import write_atomically
-from cog_nix.wheelfile import read_or_refused
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
-_FORMAT = 2
+    from cog_nix.elf.wheel import WheelFile
+
 _LONGEST = 128
 """Bytes; so much of a chunk's end is looked at again with the next one."""
 _AFTER = 8
@@ -37,29 +31,20 @@ _NAME = re.compile(
 )
 
 
-def named_in_wheel(path: Path, sha256: str, cache: Path) -> tuple[tuple[str, str], ...]:
+def named_in_wheel(wheel: WheelFile, libraries: Iterable[zipfile.ZipInfo]) -> tuple[tuple[str, str], ...]:
     """Return ``(file, name)`` for each name of a library that stands in a library of a wheel, sorted.
 
     A file is named by where it lands, below ``site-packages``.
 
     Args:
-        path: the wheel.
-        sha256: its hash, already verified.
-        cache: folder for results; may be lost at any time.
+        wheel: the wheel.
+        libraries: its members to look into.
 
     Raises:
-        LockError: the file is no zip archive.
+        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`.
     """
-    kept = cache / f"names-v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return tuple((str(file), str(name)) for file, name in jsonvalue.loads(kept.read_bytes()))
-    with read_or_refused(path):
-        with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir() and is_library(one.filename)]
-        by_member = each_member(path, members, lambda reopen: _names(reopen().chunks()))
-    found = sorted((installed(info.filename), name) for info, names in by_member for name in names)
-    write_atomically(kept, json.dumps(found, separators=(",", ":")).encode())
-    return tuple(found)
+    by_member = each_member(libraries, lambda info: _names(wheel.chunks(info)))
+    return tuple(sorted((installed(info.filename), name) for info, names in by_member for name in names))
 
 
 def _names(chunks: Iterable[bytes]) -> frozenset[str]:

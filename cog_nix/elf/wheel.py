@@ -1,34 +1,32 @@
 """The programs and libraries of a wheel (PyPA binary distribution format), without unpacking it.
 
 Of a deflated member everything up to its last needed byte is inflated (RFC 1951 knows no other way in), with
-ISA-L, several members at once. The result is kept: a wheel's content never changes under its sha256.
+ISA-L, several members at once. Of a wheel on a server :mod:`cog_nix.elf.parts` reads less.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from isal import isal_zlib
 
-from cog_nix import jsonvalue
 from cog_nix.elf.dynamic import read_dynamic
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
-from cog_nix.files import write_atomically
-from cog_nix.wheelfile import read_or_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from cog_nix.elf.dynamic import Dynamic
 
 T = TypeVar("T")
 
-_FORMAT = 1
 _CHUNK = 1 << 18
 _WORKERS = 4
 _RAW_DEFLATE = -15
@@ -37,69 +35,114 @@ _DATA = re.compile(r"^[^/]+\.data/(?P<scheme>purelib|platlib|data|scripts|header
 _FROM_SITE_PACKAGES = {"data": "../../../", "scripts": "../../../bin/"}
 
 
-def scan_wheel(path: Path, sha256: str, cache: Path) -> Scan:
+class WheelFile(Protocol):
+    """A wheel, all of it or parts."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+
+    def opened(self) -> AbstractContextManager[IO[bytes]]:
+        """Return it as a file that can be sought in."""
+
+    def expect(self, members: Sequence[zipfile.ZipInfo], texts: Sequence[zipfile.ZipInfo]) -> None:
+        """Make ready for what will be read.
+
+        Args:
+            members: all that there are.
+            texts: those of them that are read through the file that was opened.
+        """
+
+    def dynamic(self, info: zipfile.ZipInfo) -> Dynamic | None:
+        """Return what a member tells the loader; called from several threads."""
+
+    def chunks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """Yield a member's content; called from several threads."""
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A wheel that was downloaded.
+
+    Args:
+        path: where it lies.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """See :class:`WheelFile`."""
+        return str(self.path)
+
+    def opened(self) -> AbstractContextManager[IO[bytes]]:
+        """See :class:`WheelFile`."""
+        return self.path.open("rb")
+
+    def expect(self, members: Sequence[zipfile.ZipInfo], texts: Sequence[zipfile.ZipInfo]) -> None:
+        """Do nothing: all of it is there."""
+
+    def dynamic(self, info: zipfile.ZipInfo) -> Dynamic | None:
+        """See :class:`WheelFile`."""
+        with self._reopen(info) as reopen:
+            return read_dynamic(reopen)
+
+    def chunks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """See :class:`WheelFile`."""
+        with self._reopen(info) as reopen:
+            yield from reopen().chunks()
+
+    @contextmanager
+    def _reopen(self, info: zipfile.ZipInfo) -> Iterator[Callable[[], Member]]:
+        """Yield what opens a member from its start."""
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with self.path.open("rb") as file:
+                yield lambda: _member(file, info)
+        else:
+            with zipfile.ZipFile(self.path) as archive:
+                yield lambda: Member(archive.open(info), info.file_size, None)
+
+
+def scan_wheel(wheel: WheelFile, members: Iterable[zipfile.ZipInfo]) -> Scan:
     """Return what a wheel's programs and libraries need.
 
     Args:
-        path: the wheel.
-        sha256: its hash, already verified.
-        cache: folder for results; may be lost at any time.
+        wheel: the wheel.
+        members: all of them.
 
     Raises:
-        LockError: the file is no zip archive.
+        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`.
     """
-    kept = cache / f"v{_FORMAT}" / sha256[:2] / f"{sha256}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return Scan.from_json(jsonvalue.loads(kept.read_bytes()))
-    with read_or_refused(path):
-        scan = _scan(path)
-    write_atomically(kept, json.dumps(scan.to_json(), separators=(",", ":")).encode())
-    return scan
-
-
-def names_in_wheel(path: Path) -> Scan:
-    """Return the libraries of a wheel by their files' names alone: nothing is inflated.
-
-    Raises:
-        LockError: the file is no zip archive.
-    """
-    with read_or_refused(path), zipfile.ZipFile(path) as archive:
-        names = [installed(name) for name in archive.namelist() if is_library(name)]
-    return Scan(libraries=tuple(sorted(names)))
-
-
-def _scan(path: Path) -> Scan:
-    with zipfile.ZipFile(path) as archive:
-        members = [info for info in archive.infolist() if _is_candidate(info)]
-    found = each_member(path, members, read_dynamic)
+    found = each_member(linked_of(members), wheel.dynamic)
     return gather((installed(info.filename), dynamic) for info, dynamic in found)
 
 
+def libraries_of(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the members that are libraries by their names."""
+    return [info for info in members if not info.is_dir() and is_library(info.filename)]
+
+
+def linked_of(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the members that :func:`scan_wheel` reads."""
+    return [info for info in members if _is_candidate(info)]
+
+
 def each_member(
-    path: Path, members: Iterable[zipfile.ZipInfo], read: Callable[[Callable[[], Member]], T]
+    members: Iterable[zipfile.ZipInfo], read: Callable[[zipfile.ZipInfo], T]
 ) -> list[tuple[zipfile.ZipInfo, T]]:
     """Read members of a wheel, several at once.
 
     Args:
-        path: the wheel.
         members: of it.
-        read: is given a function that opens the member from its start.
+        read: reads one.
 
     Raises:
-        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`, or what ``read`` raises.
+        Exception: what ``read`` raises.
     """
     # The largest first: one that starts last would run on alone.
     ordered = sorted(members, key=lambda info: -info.file_size)
-
-    def one(info: zipfile.ZipInfo) -> T:
-        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            with path.open("rb") as file:
-                return read(lambda: _member(file, info))
-        with zipfile.ZipFile(path) as archive:
-            return read(lambda: Member(archive.open(info), info.file_size, None))
-
     with ThreadPoolExecutor(_WORKERS) as crew:
-        return list(zip(ordered, crew.map(one, ordered), strict=True))
+        return list(zip(ordered, crew.map(read, ordered), strict=True))
 
 
 def _is_candidate(info: zipfile.ZipInfo) -> bool:

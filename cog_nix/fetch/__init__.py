@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import download_all
+from cog_nix.fetch.parallel import run_all
+from cog_nix.fetch.ranges import NoPartsError, Parts
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
@@ -33,6 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["CachingFetcher", "RetryPolicy", "measure", "size_of"]
 
+T = TypeVar("T")
+
+_LOOKING = 4
+"""Files that are looked into at once, with a few connections each."""
+_SMALL = 1 << 17
+"""Bytes of a file that is rather fetched whole."""
 _WORKERS = 8
 """Downloads at once, and thereby connections to one host at once."""
 
@@ -46,6 +55,7 @@ class CachingFetcher:
         credentials: URLs with user and password, whose credentials are used for their origins; a function
             that returns them is asked when the first thing has to be fetched.
         root: the project's folder, which artifacts with a relative URL (``./dist/mine-1.0.tar.gz``) are in.
+        whole: whether everything will be needed whole, so that parts would come twice.
         policy: how often to try.
     """
 
@@ -56,6 +66,7 @@ class CachingFetcher:
         *,
         credentials: Iterable[str] | Callable[[], Iterable[str]] = (),
         root: Path | None = None,
+        whole: bool = False,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         self._store = Store(cache_dir / "downloads" / "sha256")
@@ -64,6 +75,8 @@ class CachingFetcher:
         self._policy = policy
         self._named = credentials
         self._root = root
+        self._whole = whole
+        self._without_parts: set[urls.Origin] = set()
 
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
         """Return the local path of each artifact, by sha256; fetch what is missing, in parallel.
@@ -82,6 +95,53 @@ class CachingFetcher:
         if missing:
             found.update(self._fetch(list(missing.values())))
         return {artifact.sha256: found[artifact.sha256] for artifact in wanted}
+
+    def in_parts(self, wanted: Sequence[Artifact], read: Callable[[Artifact, Parts], T]) -> dict[str, T]:
+        """Look into files on their servers, several at once, without fetching all of them.
+
+        Args:
+            wanted: the files.
+            read: reads one; raises :class:`~cog_nix.fetch.ranges.NoPartsError` where parts will not do.
+
+        Returns:
+            What was read, by sha256. What has to be fetched is left out: files that are small or here
+            already, and those of servers that give no parts.
+
+        Raises:
+            Exception: what ``read`` raises beyond that.
+        """
+        chosen = [artifact for artifact in wanted if self._has_parts(artifact)]
+        if not chosen:
+            return {}
+        cancelled = threading.Event()
+        with self._transport() as transport:
+            transport.prepare()
+
+            def one(artifact: Artifact) -> tuple[T] | None:
+                origin = urls.origin(artifact.url)
+                if origin in self._without_parts:
+                    return None
+                parts = Parts(transport, artifact.url, artifact.size, self._policy, cancelled)
+                try:
+                    return (read(artifact, parts),)
+                except NoPartsError as error:
+                    self._reporter.log(f"{artifact.filename} is fetched whole: {error}")
+                    if parts.refused:
+                        self._without_parts.add(origin)
+                    return None
+
+            found = run_all([functools.partial(one, artifact) for artifact in chosen], _LOOKING, cancelled)
+        return {
+            artifact.sha256: each[0] for artifact, each in zip(chosen, found, strict=True) if each is not None
+        }
+
+    def _has_parts(self, artifact: Artifact) -> bool:
+        return (
+            not self._whole
+            and artifact.size > _SMALL
+            and urls.split(artifact.url).scheme in {"http", "https"}
+            and self._store.held(artifact) is None
+        )
 
     def text(self, url: str, *, max_age: float = 0) -> bytes:
         """Return the body behind a URL; a copy of at most ``max_age`` seconds is good enough.

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.lock import core, duplicates, inputs, layers
-from cog_nix.lock.format import artifacts
-from cog_nix.lock.libraries import is_self_contained
+from cog_nix.lock.libraries import depths, is_self_contained
 from cog_nix.lock.model import Lock
+from cog_nix.lock.seals import PACKAGE
+from cog_nix.lock.wheel_facts import WheelFacts, seals
 from cog_nix.plugins import Plugins, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cog_nix.config.model import Config, Settings
@@ -57,7 +58,7 @@ def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins,
         config: what it answers.
         settings: the same.
         plugins: may add to the image's environment and labels.
-        context: fetches the files that are looked into.
+        context: for what is looked into.
 
     Raises:
         LockError: a wheel cannot be read.
@@ -100,7 +101,8 @@ def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins,
         ),
         toolkit=parts.toolkit,
     )
-    lock = _with_links(lock, context.fetcher.artifacts(artifacts(lock)))
+    lock = _with_links(lock, WheelFacts(context), gpu=config.build.gpu)
+    lock = replace(lock, facts=(*lock.facts, *_of_packages(lock, parts)))
     return _with_additions(lock, config, plugins)
 
 
@@ -114,10 +116,22 @@ def _reasons(parts: Parts) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(reasons.items()))
 
 
-def _with_links(lock: Lock, files: Mapping[str, Path]) -> Lock:
-    """Return the lock with links in place of what wheels have twice."""
-    links = duplicates.find(lock.wheels, files, layers.wheels_of(lock.layers))
-    return replace(lock, links=links, layers=layers.with_links(lock.layers, [name for name, _ in links]))
+def _with_links(lock: Lock, read: WheelFacts, *, gpu: bool) -> Lock:
+    """Return the lock with links in place of what wheels have twice, and with what it went by."""
+    read.learn(lock.wheels, depths(lock.wheels, gpu=gpu))
+    links = duplicates.find(lock.wheels, read, layers.wheels_of(lock.layers))
+    facts = seals(lock.wheels, read, gpu=gpu)
+    return replace(
+        lock, links=links, facts=facts, layers=layers.with_links(lock.layers, [name for name, _ in links])
+    )
+
+
+def _of_packages(lock: Lock, parts: Parts) -> Iterator[tuple[str, str]]:
+    """Yield by what packages the lock was made that were looked into."""
+    looked = {package: seal for answer in parts.answers for package, seal in answer.seals}
+    for deb in lock.installed:
+        if deb.package in looked:
+            yield f"{PACKAGE}{deb.package}", looked.pop(deb.package)
 
 
 def _with_additions(lock: Lock, config: Config, plugins: Plugins) -> Lock:

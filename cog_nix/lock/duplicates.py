@@ -6,28 +6,23 @@ times, and two wheels that ship the same library have it both. See docs/design/c
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.elf.facts import SMALLEST
 from cog_nix.elf.scan import is_library
-from cog_nix.wheelfile import read_or_refused, text_of
+from cog_nix.lock.libraries import depth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from cog_nix.elf.facts import LargeFile
     from cog_nix.lock.model import Wheel
+    from cog_nix.lock.wheel_facts import Read
 
-SMALLEST = 1 << 20
-"""Bytes of a file that is worth a link."""
+__all__ = ["SMALLEST", "Links", "find"]
+
 _SMALLEST_WHEEL = 1 << 16
-_RECORD = re.compile(r"^[^/]+\.dist-info/RECORD$")
-_SIZE = re.compile("[0-9]{1,18}")
-_NOT_SITE_PACKAGES = re.compile(r"^[^/]+\.(data|dist-info)/")
 
 Links = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 """By wheel: ``(path, path of the same content)``, both below ``site-packages``."""
@@ -41,12 +36,12 @@ class _File:
     """Hash with what else has to agree, and size."""
 
 
-def find(wheels: Sequence[Wheel], files: Mapping[str, Path], order: Sequence[str]) -> Links:
+def find(wheels: Sequence[Wheel], read: Read, order: Sequence[str]) -> Links:
     """Return the links to make.
 
     Args:
         wheels: all of the image's; those that are built from source are not there to be read.
-        files: downloaded files by sha256.
+        read: tells what is in one.
         order: names of wheels from the lowest layer to the topmost: the lowest keeps its file.
 
     Raises:
@@ -54,7 +49,7 @@ def find(wheels: Sequence[Wheel], files: Mapping[str, Path], order: Sequence[str
     """
     position = {name: number for number, name in enumerate(order)}
     large = [wheel for wheel in wheels if wheel.source is None and wheel.artifact.size >= _SMALLEST_WHEEL]
-    found = [file for wheel in large for file in _files(wheel.name, files[wheel.artifact.sha256])]
+    found = [file for wheel in large for file in _files(wheel.name, read(wheel, depth(wheel)).large)]
     # The longest name of a library is the file that its other names stand for (ldconfig(8)).
     found.sort(key=lambda file: (position[file.wheel], -len(file.path), file.path))
     first: dict[tuple[str, int], _File] = {}
@@ -66,29 +61,9 @@ def find(wheels: Sequence[Wheel], files: Mapping[str, Path], order: Sequence[str
     return tuple((name, tuple(sorted(pairs))) for name, pairs in sorted(links.items()))
 
 
-def _rows(record: str) -> list[list[str]]:
-    """Return the rows of a RECORD.
-
-    Raises:
-        ValueError: it has a field as long as no path.
-    """
-    try:
-        return list(csv.reader(io.StringIO(record, newline="")))
-    except csv.Error as error:
-        raise ValueError(f"its RECORD is damaged: {error}") from error
-
-
-def _files(name: str, wheel: Path) -> Iterator[_File]:
-    """Yield the files of a wheel that are large and land in ``site-packages``."""
-    with read_or_refused(wheel):
-        with zipfile.ZipFile(wheel) as archive:
-            text = text_of(archive, _RECORD)
-            programs = {info.filename for info in archive.infolist() if info.external_attr >> 16 & 0o111}
-        rows = _rows(text)
-    for row in rows:
-        path, digest, size = (*row, "", "", "")[:3]
-        if digest and _SIZE.fullmatch(size) and int(size) >= SMALLEST and not _NOT_SITE_PACKAGES.match(path):
-            # The kernel resolves a program's link before the loader asks where it is ($ORIGIN, ld.so(8)).
-            is_program = path in programs and not is_library(path)
-            folder = path.rpartition("/")[0] if is_program else ""
-            yield _File(name, path, (f"{digest} {path in programs} {folder}", int(size)))
+def _files(name: str, large: Iterable[LargeFile]) -> Iterator[_File]:
+    for one in large:
+        # The kernel resolves a program's link before the loader asks where it is ($ORIGIN, ld.so(8)).
+        is_program = one.program and not is_library(one.path)
+        folder = one.path.rpartition("/")[0] if is_program else ""
+        yield _File(name, one.path, (f"{one.digest} {one.program} {folder}", one.size))

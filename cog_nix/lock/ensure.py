@@ -12,6 +12,7 @@ from cog_nix.lock import cog_base, inputs, validity
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.integrity import EditedLockError
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
+from cog_nix.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,8 @@ def ensure_lock(
     former = former_lock(project, policy.upgrade, update=policy.update)
     settings = cog_base.settled(settings, former, policy.cog_base)
     fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
-    if former and fresh and not policy.upgrade.anything and not (policy.links and _links(project, former)):
+    anew = policy.upgrade.anything or (policy.links and _links(project, former))
+    if former and fresh and not anew and not (policy.update and _refuted(former)):
         validity.check_commands(former, commands.texts(config.build), project.lock_path.name)
         if policy.update:
             lock_format.renew(former, project.lock_path)
@@ -80,11 +82,18 @@ def _stale(project: Project, former: Lock, policy: Policy, settings: Settings) -
     )
 
 
-def _links(project: Project, former: Lock) -> bool:
+def _refuted(former: Lock) -> bool:
+    """Tell whether wheels turned out to be other than the lock was made by."""
+    from cog_nix.lock.wheel_facts import is_refuted  # noqa: PLC0415 - only where it may be made anew
+
+    return is_refuted(former, cache_dir())
+
+
+def _links(project: Project, former: Lock | None) -> bool:
     """Tell whether the project links to libraries, or did when it was locked."""
     from cog_nix.lock.libraries import project_linked, project_links  # noqa: PLC0415 - only where it is asked
 
-    return project_linked(former) or project_links(project.root)
+    return (former is not None and project_linked(former)) or project_links(project.root)
 
 
 def former_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:

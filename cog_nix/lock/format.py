@@ -43,6 +43,7 @@ _ONE_PER_LINE = (
     "runs",
     "reasons",
     "links",
+    "facts",
     "packages",
     "indexes",
     "layers",
@@ -83,6 +84,7 @@ def dump(lock: Lock) -> str:
             if lock.links
             else {}
         ),
+        **({"facts": [list(pair) for pair in lock.facts]} if lock.facts else {}),
         "layers": [[name, list(members)] for name, members in lock.layers],
         "environment": [list(pair) for pair in lock.environment],
         "labels": [list(pair) for pair in lock.labels],
@@ -251,6 +253,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         runs=tuple(Run(**_named_texts(run)) for run in _list(data["runs"])),
         reasons=_pairs(data["reasons"]),
         links=tuple((_text(name), _pairs(pairs)) for name, pairs in _list(data.get("links", []))),
+        facts=_pairs(data.get("facts", [])),
         packages=tuple(NixPackage(**_named_texts(package)) for package in _list(data["packages"])),
         layers=tuple((_text(name), _texts(members)) for name, members in _list(data["layers"])),
         environment=_pairs(data["environment"]),
@@ -385,12 +388,6 @@ def renew(lock: Lock, path: Path) -> None:
     """Write a lock that an older version wrote, or a formatter, as it is written today."""
     if path.read_text(encoding="utf-8") != dump(lock):
         write(lock, path)
-
-
-def artifacts(lock: Lock) -> list[Artifact]:
-    """Return every file that the lock names, each once."""
-    named = [*artifacts_of(lock.seed.debs, lock.seed.wheels), *built_from(lock)]
-    return list({artifact.sha256: artifact for artifact in named}.values())
 
 
 def built_from(lock: Lock) -> list[Artifact]:

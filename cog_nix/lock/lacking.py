@@ -7,10 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cog_nix.lock import core, libraries, python_libraries
-from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.libraries import Answer
 from cog_nix.lock.made import COMMAND
-from cog_nix.lock.wheel_facts import from_files
+from cog_nix.lock.wheel_facts import WheelFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,11 +41,10 @@ class Lookout:
             LockError: a wheel cannot be read.
         """
         context = self.resolvers.context
-        files = context.fetcher.artifacts([wheel.artifact for wheel in wheels if wheel.source is None])
         return python_libraries.find(
             config=self.config,
             wheels=wheels,
-            read=from_files(files, context.cache_dir),
+            read=self._facts(wheels),
             project=self.project,
             brought=_brought(self.interpreter),
             plugins=self.resolvers.plugins,
@@ -60,7 +58,7 @@ class Lookout:
         present: Sequence[Deb],
         made: Mapping[str, Scan] = _NOTHING,
     ) -> Answer:
-        """Find system packages; everything that is to be read is fetched first.
+        """Find system packages.
 
         Args:
             suite: where to look.
@@ -75,7 +73,7 @@ class Lookout:
         return libraries.find(
             suite=suite,
             wheels=wheels,
-            read=from_files(context.fetcher.artifacts(artifacts_of(present, wheels)), context.cache_dir),
+            read=self._facts(wheels),
             project=self.project,
             present=present,
             plugins=self.resolvers.plugins,
@@ -84,6 +82,12 @@ class Lookout:
             brought=_brought(self.interpreter),
             gpu=self.config.build.gpu,
         )
+
+    def _facts(self, wheels: Sequence[Wheel]) -> WheelFacts:
+        """Return what wheels say of themselves, all of it read."""
+        facts = WheelFacts(self.resolvers.context)
+        facts.learn(wheels, libraries.depths(wheels, gpu=self.config.build.gpu))
+        return facts
 
 
 def always_there(groups: Mapping[str, Sequence[Deb]]) -> tuple[Deb, ...]:

@@ -8,7 +8,7 @@ docs/design/libraries.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,8 @@ class Answer:
     """``(package, sentence)``, one a package, with the file that asks."""
     lines: tuple[tuple[str, str], ...] = ()
     """``(package, sentence)``, one a package, in few words."""
+    seals: tuple[tuple[str, str], ...] = ()
+    """``(package, seal)``, of packages that were looked into."""
 
 
 def project_links(root: Path) -> bool:
@@ -115,7 +117,7 @@ def find(
     # A file that will not load anyway asks for nothing: GPU back ends of other makers, for one.
     dead = {(need.owner, need.path) for need in missing}
     alive = [each for each in answer.found if (each.need.owner, each.need.path) not in dead]
-    return _sum_up(alive, versions)
+    return replace(_sum_up(alive, versions), seals=answer.seals)
 
 
 def scans_of(wheels: Iterable[Wheel], read: Read, project: Path) -> dict[str, Scan]:
@@ -136,6 +138,24 @@ def scans_of(wheels: Iterable[Wheel], read: Read, project: Path) -> dict[str, Sc
 def depth(wheel: Wheel) -> Depth:
     """Return how much of a wheel has to be read to know what it links to."""
     return Depth.FILES if is_self_contained(wheel.name) else Depth.LINKS
+
+
+def depths(wheels: Sequence[Wheel], *, gpu: bool) -> dict[str, Depth]:
+    """Return how much of each wheel has to be read at all, by name; nothing for what is built from source.
+
+    For a GPU that includes what it opens while it runs, unless it requires self-contained wheels: then it has
+    chosen its libraries itself.
+
+    Args:
+        wheels: all of the image's.
+        gpu: whether the project asks for one.
+    """
+    depends = {wheel.name: wheel.depends for wheel in wheels}
+    found = {wheel.name: depth(wheel) for wheel in wheels if wheel.source is None}
+    if gpu:
+        chosen = [name for name in found if not any(map(is_self_contained, with_dependencies(name, depends)))]
+        found.update(dict.fromkeys(chosen, Depth.TEXT))
+    return found
 
 
 def is_self_contained(name: str) -> bool:

@@ -192,6 +192,9 @@ class Lock:
     links: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     """Files of wheels that become links to what is the same: by wheel ``(path, target)`` below
     ``site-packages``."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """By what was read of files it was made: ``(wheel, seal)`` and ``(deb:PACKAGE, seal)``
+    (:mod:`cog_nix.lock.wheel_facts`)."""
     packages: tuple[NixPackage, ...] = ()
     """Nix packages, in the order of cog-nix.toml."""
     environment: tuple[tuple[str, str], ...] = field(default=())

@@ -17,11 +17,10 @@ from cog_nix.errors import LockError
 from cog_nix.lock.libraries import (
     Answer,
     depth,
+    depths,
     everywhere,
-    is_self_contained,
     scans_of,
     unmet,
-    with_dependencies,
 )
 from cog_nix.lock.pins import commits_of
 from cog_nix.plugins import Plugins, ask
@@ -176,7 +175,10 @@ def find(
     scans = scans_of(wheels, read, project)
     depends = {wheel.name: wheel.depends for wheel in wheels}
     met = frozenset(brought) | everywhere(scans)
-    texts = _texts(wheels, depends, read) if config.build.gpu else {}
+    deep = depths(wheels, gpu=config.build.gpu)
+    texts = {
+        wheel.name: read(wheel, Depth.TEXT).named for wheel in wheels if deep.get(wheel.name) is Depth.TEXT
+    }
     request = PythonLibraryRequest(
         config=config,
         wheels=tuple(wheels),
@@ -188,20 +190,6 @@ def find(
     answers = ask(plugins, "find_python_libraries", request=request, context=context)
     found = {each.requirement: each for answer in reversed(answers) for each in answer or ()}
     return tuple(found[requirement] for requirement in sorted(found))
-
-
-def _texts(
-    wheels: Sequence[Wheel], depends: Mapping[str, Sequence[str]], read: Read
-) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return what wheels name as text, by their name.
-
-    A package that requires self-contained ones has chosen its libraries itself.
-    """
-    return {
-        wheel.name: read(wheel, Depth.TEXT).named
-        for wheel in wheels
-        if wheel.source is None and not any(map(is_self_contained, with_dependencies(wheel.name, depends)))
-    }
 
 
 def _asked(scan: Scan, texts: Sequence[tuple[str, str]]) -> frozenset[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cog_nix.errors import LockError
+from cog_nix.lock.seals import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = frozenset({"sdist", "archive", "git", "folder"})
 
+_SEAL = re.compile("[a-z]{1,16}-[0-9]{1,9}-[0-9a-f]{32}")
 Problem = tuple[str, str]
 """A field (``wheels[3].artifact.sha256``), and what is wrong with it."""
 
@@ -269,6 +271,7 @@ def _of_layers(lock: Lock) -> Iterator[Problem]:
     if len(lock.runs) > _commands(found):
         yield f"runs[{_commands(found)}]", "it belongs to no layer"
     yield from _of_links(lock)
+    yield from _of_facts(lock)
 
 
 def _members(lock: Lock) -> Iterator[str]:
@@ -293,6 +296,13 @@ def _of_links(lock: Lock) -> Iterator[Problem]:
     for number, (name, pairs) in enumerate(lock.links):
         if name not in names or not all(_is_within(path) for pair in pairs for path in pair):
             yield f"links[{number}]", f"{name!r:.80} links to what is not in its wheels"
+
+
+def _of_facts(lock: Lock) -> Iterator[Problem]:
+    names = {wheel.name for wheel in lock.wheels} | {f"{PACKAGE}{deb.package}" for deb in lock.installed}
+    for number, (name, seal) in enumerate(lock.facts):
+        if name not in names or not _SEAL.fullmatch(seal):
+            yield f"facts[{number}]", f"{name!r:.80} with {seal!r:.80} tells of nothing that is in it"
 
 
 def _commands(members: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix.errors import NixError
@@ -47,12 +48,15 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
 
     Raises:
         FetchError: something cannot be downloaded.
+        LockError: a wheel is not what the lock was made by.
         NixError: the store cannot take it.
     """
     mark = project.state_dir / "provided"
     paths = _paths(lock)
     if recall(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
         return
+    from cog_nix.lock import wheel_facts  # noqa: PLC0415 - most builds have done this
+
     services = context()
     artifacts = list({artifact.sha256: artifact for artifact in built_from(lock)}.values())
     missing = nix.missing_artifacts(artifacts)
@@ -61,6 +65,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         adding = pool.submit(_add, nix, missing, files)
         found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir)
         adding.result()
+    wheel_facts.check(lock, project.lock_path.name, services.cache_dir, partial(_locate, nix))
     if found != lock.seed:
         services.reporter.info(
             f"{project.lock_path.name}: taking this version's form of the builders' Python"
@@ -102,6 +107,12 @@ def provided(
 def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
     if missing:
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
+
+
+def _locate(nix: Nix, artifact: Artifact) -> Path | None:
+    """Return where the store has a file."""
+    path = nix.real(file_path(artifact.sha256, store_name(artifact.filename)))
+    return path if path.exists() else None
 
 
 def _paths(lock: Lock) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import random
 import tarfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ import pytest
 from cog_nix.config.model import GpuSettings
 from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Artifact, Deb
+from cog_nix.lock.seals import fits
 from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
 from cog_nix_hooks import debian
+from cog_nix_hooks.debian import provided
 from cog_nix_hooks.debian.companions import is_from_host, is_optional
 from cog_nix_hooks.debian.contents import open_contents
 
@@ -120,6 +123,26 @@ def _make_deb(path: Path, control: dict[str, str]) -> Deb:
     return Deb(path.stem, "1", "amd64", artifact)
 
 
+@pytest.mark.parametrize("size", [100, 90_000], ids=["small", "large"])
+def test_the_front_of_a_package_says_what_the_whole_says(tmp_path: Path, size: int) -> None:
+    chance = random.Random(1)  # noqa: S311 - the same each time
+    md5sums = "".join(f"{chance.randbytes(16).hex()}  {_LIB}/libx{n}.so.1\n" for n in range(size // 50))
+    _make_deb(tmp_path / "x", {"shlibs": "liby 2 y\n", "md5sums": md5sums})
+    content = (tmp_path / "x").read_bytes()
+    asked: list[int] = []
+
+    def part(start: int, size: int) -> bytes:
+        asked.append(size)
+        return content[start : start + size]
+
+    found = provided._read(part)
+    assert found == provided._from_file(tmp_path / "x")
+    assert len(found.names) == size // 50 + 2
+    assert len(asked) == (1 if size == 100 else 2)
+    assert fits(tmp_path / "x", found.seal)
+    assert not fits(tmp_path / "x", found.seal.replace("front-", "front-1"))
+
+
 @pytest.mark.parametrize(
     ("soname", "package"),
     [
@@ -157,12 +180,16 @@ def test_what_the_image_has_is_not_looked_up(context: Context, tmp_path: Path) -
     md5sums = f"0123456789abcdef0123456789abcdef  {_LIB}/libmvec.so.1\n"
     present = _make_deb(tmp_path / "present", {"shlibs": shlibs, "md5sums": md5sums})
     needs = [_need(name) for name in ("libc.so.6", "libdb-5.3.so", "libmvec.so.1")]
-    assert _find(context, *needs, present=(present,)) == LibraryResolution((), ())
+    found = _find(context, *needs, present=(present,))
+    assert (found.found, found.missing) == ((), ())
+    assert [package for package, _ in found.seals] == ["present"]
+    assert fits(tmp_path / "present", found.seals[0][1])
 
 
 def test_a_library_that_only_the_index_knows_of_counts_as_there(context: Context, tmp_path: Path) -> None:
     present = _make_deb(tmp_path / "present", {})
-    assert _find(context, _need("libhidden.so.4"), present=(present,)) == LibraryResolution((), ())
+    found = _find(context, _need("libhidden.so.4"), present=(present,))
+    assert (found.found, found.missing) == ((), ())
 
 
 @pytest.mark.parametrize(

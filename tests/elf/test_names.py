@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cog_nix.elf import names, wheel
-from cog_nix.elf.names import named_in_wheel
+from cog_nix.elf.facts import Depth, read_facts
 from cog_nix.errors import LockError
 from tests.elf.made import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def _named(path: Path) -> tuple[tuple[str, str], ...]:
+    return read_facts(wheel.OnDisk(path), Depth.TEXT).named
 
 
 def test_versioned_names_are_found_in_libraries_alone(tmp_path: Path) -> None:
@@ -26,7 +30,7 @@ def test_versioned_names_are_found_in_libraries_alone(tmp_path: Path) -> None:
             "x/names.py": b"libcusolver.so.11",
         },
     )
-    found = named_in_wheel(wheel, "0" * 64, tmp_path / "cache")
+    found = _named(wheel)
     assert found == (
         ("x/a.so", "libcublas.so.12"),
         ("x/a.so", "libcudart.so.11.0"),
@@ -41,7 +45,7 @@ def test_a_name_is_whole_wherever_chunks_end(
 ) -> None:
     monkeypatch.setattr(wheel, "_CHUNK", 64)
     made = make_wheel(tmp_path / "x.whl", {"x.so": b"\0" * before + b"libcudart.so.11.0" + b"\0" * 99})
-    assert named_in_wheel(made, "0" * 64, tmp_path / "cache") == (("x.so", "libcudart.so.11.0"),)
+    assert _named(made) == (("x.so", "libcudart.so.11.0"),)
 
 
 @given(
@@ -57,18 +61,11 @@ def test_looking_for_the_mark_first_finds_what_the_expression_alone_finds(parts:
 
 def test_a_name_at_the_end_is_found(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path / "x.whl", {"x.so": b"libcudart.so.12"})
-    assert named_in_wheel(wheel, "0" * 64, tmp_path / "cache") == (("x.so", "libcudart.so.12"),)
-
-
-def test_a_wheel_is_read_once(tmp_path: Path) -> None:
-    wheel = make_wheel(tmp_path / "x.whl", {"x.so": b"libcudart.so.12\0"})
-    first = named_in_wheel(wheel, "0" * 64, tmp_path / "cache")
-    wheel.unlink()
-    assert named_in_wheel(wheel, "0" * 64, tmp_path / "cache") == first
+    assert _named(wheel) == (("x.so", "libcudart.so.12"),)
 
 
 def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "x.whl"
     broken.write_bytes(b"no zip")
     with pytest.raises(LockError, match=r"x\.whl: this wheel cannot be read"):
-        named_in_wheel(broken, "0" * 64, tmp_path / "cache")
+        _named(broken)

@@ -27,7 +27,8 @@ class Site:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     moods: dict[str, list[str]] = field(default_factory=dict)
-    """Per path, how to treat each next request: ``500``, ``cut:N``, ``whole``, ``redirect:URL``, ``slow``."""
+    """Per path, how to treat each next request: ``500``, ``cut:N``, ``whole``, ``redirect:URL``,
+    ``slow``, ``range:TEXT`` (says that it is another part), ``more`` (than was asked for), ``lie``."""
     headers: dict[str, str] = field(default_factory=dict)
     """Sent with every body."""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -80,11 +81,20 @@ class _Handler(BaseHTTPRequestHandler):
         if etag and self.headers.get("If-None-Match") == etag:
             self.answer(304, b"")
             return
-        if asked_range and mood != "whole":
-            start = int(asked_range.removeprefix("bytes=").removesuffix("-"))
-        extra = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if start else {}
-        end = start + int(detail) if mood == "cut" else 1 if mood == "slow" else total
-        self.answer(206 if start else 200, content[start:end], extra, length=total - start)
+        stop = total
+        validator = self.headers.get("If-Range", etag)
+        partial = asked_range and mood != "whole" and validator == etag
+        if asked_range and partial:
+            first, _, last = asked_range.removeprefix("bytes=").partition("-")
+            start, stop = int(first), min(int(last) + 1 if last else total, total)
+        told = detail if mood == "range" else f"bytes {start}-{stop - 1}/{total}"
+        extra = {"Content-Range": told} if partial else {}
+        end = start + int(detail) if mood == "cut" else 1 if mood == "slow" else stop
+        body = content[start:end][::-1] if mood == "lie" else content[start:end]
+        if mood == "more":
+            self.answer(206, body + b"more", extra)
+            return
+        self.answer(206 if partial else 200, body, extra, length=stop - start)
         if mood == "slow":
             self.wfile.flush()
             self.server.site.release.wait(20)

@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 
 from cog_nix import archive_program
 from cog_nix.elf.facts import Depth, read_facts
-from cog_nix.elf.names import named_in_wheel
-from cog_nix.elf.wheel import names_in_wheel, scan_wheel
+from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import CogNixError
 from cog_nix.lock import duplicates
 from cog_nix_hooks.debian import provided
@@ -145,11 +144,9 @@ def _host_wheel(data: bytes, folder: Path) -> object:
     path.write_bytes(data)
     outcome: list[object] = []
     for read in (
-        lambda: scan_wheel(path, "a" * 64, folder / "cache"),
-        lambda: names_in_wheel(path),
-        lambda: named_in_wheel(path, "a" * 64, folder / "cache"),
-        lambda: [*duplicates._files("one", path)],
-        lambda: cuda_extras(read_facts(path, "b" * 64, folder / "cache", Depth.TEXT).requires),
+        lambda: read_facts(OnDisk(path), Depth.LINKS),
+        lambda: [*duplicates._files("one", read_facts(OnDisk(path), Depth.FILES).large)],
+        lambda: cuda_extras(read_facts(OnDisk(path), Depth.TEXT).requires),
     ):
         try:
             outcome.append(read())

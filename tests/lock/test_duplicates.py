@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.elf.facts import Depth, Facts, read_facts
+from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from cog_nix.lock import duplicates
 from cog_nix.lock.model import Artifact, Source, Wheel
@@ -41,7 +43,11 @@ def _links(*made: tuple[Wheel, Path], order: tuple[str, ...] = ()) -> dict[str, 
     wheels = [wheel for wheel, _ in made]
     files = {wheel.artifact.sha256: path for wheel, path in made}
     names = order or tuple(wheel.name for wheel in wheels)
-    return {name: dict(pairs) for name, pairs in duplicates.find(wheels, files, names)}
+
+    def read(wheel: Wheel, depth: Depth) -> Facts:
+        return read_facts(OnDisk(files[wheel.artifact.sha256]), depth)
+
+    return {name: dict(pairs) for name, pairs in duplicates.find(wheels, read, names)}
 
 
 def test_names_of_one_library_link_to_the_longest(tmp_path: Path) -> None:

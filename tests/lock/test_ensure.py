@@ -10,6 +10,7 @@ import pytest
 from cog_nix.config.model import Build, Config, Project, RunCommand, Settings
 from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
+from cog_nix.lock import wheel_facts
 from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Interpreter
@@ -162,3 +163,19 @@ def test_locking_looks_at_the_projects_libraries_again(project: Project, lock: C
     assert _ensure(project, resolver, policy=look).reasons == resolver.lock.reasons
     (project.root / "mine.so").unlink()
     assert _ensure(project, _Resolver(fitting), policy=look) == fitting
+
+
+@pytest.mark.parametrize("update", [False, True], ids=["build", "lock"])
+def test_a_lock_that_whole_files_refute_is_made_anew_where_that_is_allowed(
+    project: Project,
+    lock: Callable[..., Lock],
+    monkeypatch: pytest.MonkeyPatch,
+    update: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    former = lock(inputs=digest(_CONFIG, Settings()))
+    lock_format.write(former, project.lock_path)
+    monkeypatch.setattr(wheel_facts, "is_refuted", lambda known, _: known == former)
+    resolver = _Resolver(replace(former, reasons=(("bash", "new"),)))
+    made = _ensure(project, resolver, policy=Policy(update=update))
+    assert made == (resolver.lock if update else former)
+    assert [asked for asked, _ in resolver.asked] == ([former] if update else [])

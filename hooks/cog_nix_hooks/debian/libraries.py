@@ -36,24 +36,25 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
         FetchError: the archive cannot be read.
     """
     cache = context.cache_dir / "debian"
-    files = context.fetcher.artifacts([deb.artifact for deb in request.present])
-    there = provided(request.present, files, cache)
+    by_package = provided(request.present, context.fetcher, cache)
+    there = {name for one in by_package.values() for name in one.names}
+    seals = tuple((package, one.seal) for package, one in by_package.items())
     linked = [need for need in request.needs if need.soname not in there and _counts(need)]
     loaded = [need for need in _loaded(request) if need.soname not in there]
     started = [*_started(request), *(_compiled(request) if context.settings.gpu.compiler else ())]
     if not linked and not loaded:
-        return LibraryResolution(tuple(started), ())
+        return LibraryResolution(tuple(started), (), seals)
     wanted = [*linked, *loaded]
     index = _index(request.suite, wanted, context)
     if index is None:
-        return LibraryResolution(tuple(started), ())
+        return LibraryResolution(tuple(started), (), seals)
     with index[0] as contents, open_suite(request.suite, context) as suite:
         confirm = None if index[1] else _Confirmation(context)
         chooser = _Chooser(contents, suite.catalogue, request.present, confirm)
         found = [*chooser.look_up(linked), *chooser.look_up(loaded)]
         known = {each.need.soname for each in found} | chooser.there
     missing = [need for need in linked if need.soname not in known]
-    return LibraryResolution((*found, *started), tuple(missing))
+    return LibraryResolution((*found, *started), tuple(missing), seals)
 
 
 def _index(suite: str, wanted: Sequence[LibraryNeed], context: Context) -> tuple[Contents, bool] | None:
@@ -97,8 +98,9 @@ class _Confirmation:
             FetchError: it cannot be fetched.
         """
         deb = as_locked(package)
-        files = self._context.fetcher.artifacts([deb.artifact])
-        return soname in provided([deb], files, self._context.cache_dir / "debian")
+        self._context.fetcher.artifacts([deb.artifact])  # the whole of it, which nobody else checks
+        found = provided([deb], self._context.fetcher, self._context.cache_dir / "debian")
+        return soname in found[deb.package].names
 
 
 def _counts(need: LibraryNeed) -> bool:

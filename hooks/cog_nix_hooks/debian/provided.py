@@ -7,11 +7,13 @@ never asks for the Contents index.
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import tarfile
 import zlib
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from debian.arfile import ArError
@@ -19,15 +21,24 @@ from debian.debfile import DebError, DebFile
 
 from cog_nix import jsonvalue
 from cog_nix.errors import LockError
+from cog_nix.fetch.ranges import NoPartsError
 from cog_nix.files import write_atomically
+from cog_nix.lock import seals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Deb
+    from cog_nix.spec import Fetcher
 
-_FORMAT = 1
+_FORMAT = 2
+_HEADER = 60
+_CONTROL = 8 + _HEADER + 4
+"""Where the control part's header stands: behind the magic number and the format's version."""
+_FRONT = 1 << 15
+"""Bytes that come first: the control part of nearly all packages."""
 _UNREADABLE: tuple[type[Exception], ...] = (
     *(DebError, ArError, tarfile.TarError, OSError, EOFError, ValueError, KeyError),
     *(zlib.error, lzma.LZMAError),
@@ -35,34 +46,90 @@ _UNREADABLE: tuple[type[Exception], ...] = (
 """What reading a damaged package raises."""
 
 
-def provided(debs: Iterable[Deb], files: Mapping[str, Path], cache: Path) -> frozenset[str]:
-    """Return the names of all libraries that packages bring.
+@dataclass(frozen=True)
+class Provided:
+    """What a package says in front."""
+
+    names: tuple[str, ...]
+    """Of its libraries."""
+    seal: str
+    """Of the bytes that say so (:func:`cog_nix.lock.seals.front`)."""
+
+
+def provided(debs: Iterable[Deb], fetcher: Fetcher, cache: Path) -> dict[str, Provided]:
+    """Return the names of the libraries that packages bring, by package.
+
+    What was read from a server's parts of files is not kept: a build that finds it wrong leaves the whole
+    files here, which are read the next time.
 
     Args:
         debs: the packages.
-        files: downloaded files by sha256.
+        fetcher: for those that are not known yet; their fronts will do.
         cache: folder for results.
 
     Raises:
         LockError: a package cannot be read.
+        FetchError: one cannot be fetched.
     """
-    names: set[str] = set()
-    for deb in debs:
-        names.update(_libraries(files[deb.artifact.sha256], deb.artifact.sha256, cache))
-    return frozenset(names)
+    by_sha256 = {deb.artifact.sha256: deb.artifact for deb in debs}
+    known = {sha256: found for sha256 in by_sha256 if (found := _kept(sha256, cache)) is not None}
+    missing = [artifact for sha256, artifact in by_sha256.items() if sha256 not in known]
+    if missing:
+        known |= fetcher.in_parts(missing, lambda _, parts: _from_parts(parts))
+        files = fetcher.artifacts([one for one in missing if one.sha256 not in known])
+        for sha256, path in files.items():
+            known[sha256] = _from_file(path)
+            write_atomically(_place(sha256, cache), json.dumps(asdict(known[sha256])).encode())
+    return {deb.package: known[deb.artifact.sha256] for deb in debs}
 
 
-def _libraries(path: Path, sha256: str, cache: Path) -> list[str]:
-    kept = cache / f"libraries-{_FORMAT}" / sha256[:2] / sha256
-    with suppress(OSError, ValueError, TypeError):
-        return [str(name) for name in jsonvalue.loads(kept.read_bytes())]
+def _place(sha256: str, cache: Path) -> Path:
+    return cache / f"libraries-{_FORMAT}" / sha256[:2] / sha256
+
+
+def _kept(sha256: str, cache: Path) -> Provided | None:
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = jsonvalue.loads(_place(sha256, cache).read_bytes())
+        return Provided(tuple(map(str, found["names"])), str(found["seal"]))
+    return None
+
+
+def _from_file(path: Path) -> Provided:
     try:
-        with DebFile(str(path)) as package:
-            names = sorted(_from_files(package) | _from_shlibs(package))
+        with path.open("rb") as file:
+            return _read(lambda start, size: file.read(size) if file.seek(start) >= 0 else b"")
     except _UNREADABLE as error:
         raise LockError(f"{path}: this package cannot be read: {error}", hint="Lock again.") from error
-    write_atomically(kept, json.dumps(names).encode())
-    return names
+
+
+def _from_parts(parts: Parts) -> Provided:
+    """Read a part of a file.
+
+    Raises:
+        NoPartsError: it cannot be had, or is damaged.
+    """
+    try:
+        return _read(parts.read)
+    except _UNREADABLE as error:
+        raise NoPartsError(f"this package cannot be read: {error}") from error
+
+
+def _read(part: Callable[[int, int], bytes]) -> Provided:
+    """Read what stands in front: the archive's first two members and the third's header (deb(5), ar(5)).
+
+    Args:
+        part: returns bytes, given the first one's place and how many.
+    """
+    front = part(0, _FRONT)
+    size = int(front[_CONTROL + 48 : _CONTROL + 58])
+    end = _CONTROL + _HEADER + size + size % 2 + _HEADER
+    front = front[:end] if end <= len(front) else front + part(len(front), end - len(front))
+    with DebFile(fileobj=io.BytesIO(front)) as package:
+        return Provided(tuple(_names(package)), seals.front(front))
+
+
+def _names(package: DebFile) -> list[str]:
+    return sorted(_from_files(package) | _from_shlibs(package))
 
 
 def _from_files(package: DebFile) -> set[str]:

@@ -1,0 +1,102 @@
+"""What locking fetches when nothing is cached: bytes, counted by a proxy on this machine, and seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from measure import Row, project, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 1 << 16
+_MB = 1e6
+_EXAMPLES = {"hello-world": 45, "torch-demo": 60}
+"""By name, the megabytes that should not be exceeded."""
+
+
+@dataclass
+class _Proxy:
+    """An HTTP proxy (RFC 9110, section 9.3.6) that counts what comes back."""
+
+    received: int = 0
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def serve(self, ready: threading.Event) -> None:
+        """Serve until the loop is stopped."""
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._handle, "127.0.0.1", 0))
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set()
+        self._loop.run_forever()
+
+    def stop(self) -> None:
+        """End serving; called from another thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _handle(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        method, target, _ = (await client.readline()).decode().split()
+        headers = []
+        while (line := await client.readline()) not in (b"\r\n", b""):
+            if not line.lower().startswith((b"proxy-", b"connection:")):
+                headers.append(line)
+        if method == "CONNECT":
+            host, _, port = target.rpartition(":")
+            server, forth = await asyncio.open_connection(host, int(port))
+            back.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            url = urlsplit(target)
+            server, forth = await asyncio.open_connection(url.hostname, url.port or 80)
+            path = f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
+            forth.write(f"{method} {path} HTTP/1.1\r\n".encode() + b"".join(headers))
+            forth.write(b"Connection: close\r\n\r\n")
+        await asyncio.gather(self._pump(client, forth), self._pump(server, back, count=True))
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, count: bool = False
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await source.read(_CHUNK):
+                self.received += len(chunk) if count else 0
+                sink.write(chunk)
+                await sink.drain()
+        with suppress(OSError):
+            sink.close()
+
+
+@contextmanager
+def _proxy() -> Iterator[_Proxy]:
+    proxy, ready = _Proxy(), threading.Event()
+    thread = threading.Thread(target=proxy.serve, args=(ready,), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
+        thread.join(5)
+
+
+def fetched() -> tuple[Row, ...]:
+    """Lock hello-world and torch-demo with nothing cached: megabytes from the network, and seconds."""
+    rows: list[Row] = []
+    for example, most in _EXAMPLES.items():
+        with (
+            project(example, lock=False) as copy,
+            tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as caches,
+            _proxy() as proxy,
+        ):
+            url = f"http://127.0.0.1:{proxy.port}"
+            copy.env |= {"COG_NIX_CACHE_DIR": f"{caches}/cog-nix", "UV_CACHE_DIR": f"{caches}/uv"}
+            copy.env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
+            seconds = timed(1, lambda _, copy=copy: copy.cog_nix("lock"))  # type: ignore[misc]
+            rows.append(Row(f"fetched-{example}", "MB", (proxy.received / _MB,), most))
+            rows.append(Row(f"fetched-{example}", "s", seconds, 10))
+    return tuple(rows)
