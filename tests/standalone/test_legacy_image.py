@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ from distutils.core import setup
 
 setup(name="walrus", version="1.0", py_modules=["walrus"], python_requires="<3.10")
 """
+_INFO = "Metadata-Version: 2.1\nName: walrus\nVersion: 1.0\nRequires-Python: <3.10\n"
 
 
 def _cog_nix(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,10 +83,13 @@ def _interpreter(minor: str) -> Path:
 
 
 def _project(folder: Path, python: str, settings: str = "") -> Path:
-    (folder / "walrus").mkdir()
-    (folder / "walrus/setup.py").write_text(_SETUP)
-    (folder / "walrus/walrus.py").write_text('GREETING = "hello"\n')
-    (folder / "requirements.txt").write_text("./walrus\n")
+    members = {"setup.py": _SETUP, "walrus.py": 'GREETING = "hello"\n', "PKG-INFO": _INFO}
+    with tarfile.open(folder / "walrus-1.0.tar.gz", "w:gz") as tar:
+        for name, text in members.items():
+            member = tarfile.TarInfo(f"walrus-1.0/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    (folder / "requirements.txt").write_text("./walrus-1.0.tar.gz\n")
     (folder / "cog.yaml").write_text(
         f'build:\n  python_version: "{python}"\n  python_requirements: requirements.txt\n'
         "predict: predict.py:Predictor\ntrain: predict.py:train\n"

@@ -27,7 +27,9 @@ def provide_interpreter(
         if found is None:
             raise
         reason = error.message.splitlines()[0]
-        own = f"Debian {found.suite} has a Python {found.minor} of its own, which is taken with that base system"
+        own = (
+            f"Debian {found.suite} has a Python {found.minor} of its own: that and its base system are taken"
+        )
         context.reporter.warn(
             f"{reason}\n{own}. Neither gets security updates any more; a mirror of the builds is better:"
             " [python] mirror in cog-nix.toml."

@@ -54,7 +54,8 @@ def offer_interpreter(
             f"There is no Python {python_version} that cog-nix could take: neither Debian nor the list of "
             f"uv {uv.version()} has it.",
             hint=f"Near it are {', '.join(nearest(listed, python_version)) or 'none'}. "
-            "A newer uv may know more:  pip install --upgrade uv",
+            "A newer uv may know more:  pip install --upgrade uv\n"
+            "For a build of your own, name a list with it in UV_PYTHON_DOWNLOADS_JSON_URL.",
         )
     return _choice(build.version, _artifact(build, uv.known_sha256(build, env), context))
 
