@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix import signature
+from cog_nix.config.legacy import sdk_for
 from cog_nix.config.sdk import check_sdk
 from cog_nix.errors import ConfigError
 
@@ -61,8 +62,11 @@ def read_api(project: Project, config: Config, openapi: Path | None = None) -> A
         handed_in = read_document(openapi)
         _check_concurrency(project, config, *_concurrency_at_will(project, config))
         return Api(handed_in)
-    check_sdk(config.build.sdk_version, from_source=True)
-    described = signature.describe_model(project.root, config.predict, config.train)
+    last = sdk_for(config.build.python_version)
+    if last is None:
+        check_sdk(config.build.sdk_version, from_source=True)
+    sdk = (config.build.sdk_version or last) if last else ""
+    described = signature.describe_model(project.root, config.predict, config.train, sdk)
     described.document("")  # not all that can be described can be written as JSON
     leading = described.leading
     _check_concurrency(project, config, leading.concurrency, is_async=leading.is_async)
@@ -70,7 +74,8 @@ def read_api(project: Project, config: Config, openapi: Path | None = None) -> A
 
 
 def _concurrency_at_will(project: Project, config: Config) -> tuple[int | None, bool]:
-    check_sdk(config.build.sdk_version, from_source=False)
+    if sdk_for(config.build.python_version) is None:
+        check_sdk(config.build.sdk_version, from_source=False)
     try:
         return signature.concurrency(project.root, config.predict, config.train)
     except signature.SignatureError:

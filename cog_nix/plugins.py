@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = (
     "cog_nix_hooks.debian",
+    "cog_nix_hooks.debian.older",
     "cog_nix_hooks.standalone",
     "cog_nix_hooks.pypi",
     "cog_nix_hooks.nvidia",

@@ -45,11 +45,12 @@ def test_a_case_states_a_promise_and_its_source(case: Case) -> None:
 def test_a_case_uses_what_exists(case: Case) -> None:
     assert set(case.needs) <= set(FACTS)
     assert case.project is None or (project_path(case.project) / "cog.yaml").is_file()
-    for step in case.steps:
+    older = case.before_coglet.steps if case.before_coglet else ()
+    for step in (*case.steps, *older):
         assert len(set(step) & set(STEPS)) == 1, step
         assert step.get("check", "labels") in CHECKS
     settings = case.container.env if case.container else {}
-    for text in strings([*case.steps, settings]):
+    for text in strings([*case.steps, *older, settings]):
         for name in re.findall(r"\$\{([^}]+)\}", text):
             verb, _, file = name.partition(" of ")
             assert name in VARIABLES or (verb in {"url", "data"} and (case.folder / file).is_file()), name
@@ -58,7 +59,9 @@ def test_a_case_uses_what_exists(case: Case) -> None:
 def test_every_project_is_used_and_every_check_too() -> None:
     projects = {path.name for path in project_path("counter").parent.iterdir() if path.is_dir()}
     assert projects == {case.project for case in all_cases() if case.project}
-    assert set(CHECKS) == {step["check"] for case in all_cases() for step in case.steps if "check" in step}
+    older = [step for case in all_cases() if case.before_coglet for step in case.before_coglet.steps]
+    steps = [*older, *(step for case in all_cases() for step in case.steps)]
+    assert set(CHECKS) == {step["check"] for step in steps if "check" in step}
 
 
 def test_without_names_only_the_cases_of_any_image_are_chosen() -> None:

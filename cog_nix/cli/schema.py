@@ -58,6 +58,7 @@ def sdk_version(project: Project, config: Config) -> str:
     Raises:
         LockError: there is a lock that cannot be read.
     """
+    from cog_nix.config.legacy import sdk_for  # noqa: PLC0415 - a faster --help
     from cog_nix.config.sdk import CURRENT, PRERELEASE  # noqa: PLC0415 - a faster --help
     from cog_nix.lock import format as lock_format  # noqa: PLC0415
     from cog_nix.lock.ensure import sdk_version as locked_version  # noqa: PLC0415
@@ -66,7 +67,7 @@ def sdk_version(project: Project, config: Config) -> str:
     if lock:
         return locked_version(lock)
     asked = config.build.sdk_version
-    return asked if asked and asked != PRERELEASE else CURRENT
+    return asked if asked and asked != PRERELEASE else sdk_for(config.build.python_version) or CURRENT
 
 
 def compare(document: str, path: Path) -> str:

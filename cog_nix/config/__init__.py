@@ -112,7 +112,7 @@ def validate(
         *document.problems,
         # What is remembered of a text is no use where other files decide as well.
         *schema_problems(whole, state_dir if whole is document else None),
-        *rule_problems(document, root, references=references),
+        *rule_problems(whole, root, references=references),
     ]
     if problems:  # a misspelt key is then the likely cause; by itself it is a warning
         problems += unknown_keys(document)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.complete import requirement_lines
 from cog_nix.config.gpu import derive
+from cog_nix.config.legacy import sdk_for
 from cog_nix.config.schema import unknown_keys
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def deprecations(document: Document, root: Path) -> tuple[str, ...]:
 
 
 def _keys(document: Document) -> Iterator[str]:
+    old_sdk = sdk_for(document.value(str, "build", "python_version") or "") is not None
     for location, replacement in _REPLACED:
+        if old_sdk and location == ("predict",):
+            continue  # the SDKs for those Pythons know no other
         value = _at(document, location)
         if value:
             yield _place(

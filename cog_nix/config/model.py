@@ -155,6 +155,8 @@ class PythonSettings:
     """Extras of the Python project that ``python_requirements`` names."""
     groups: tuple[str, ...] | None = None
     """Its dependency groups (PEP 735); None: those that uv installs by default."""
+    legacy: bool = False
+    """Whether Pythons are taken that Cog has given up (:mod:`cog_nix.config.legacy`)."""
 
     def build_requires_of(self, name: str) -> tuple[str, ...]:
         """Return what is added to the build of a package, by its normalised name."""

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.config import environment, frameworks
+from cog_nix.config import environment, frameworks, legacy
 from cog_nix.config.complete import read_requirements
 from cog_nix.config.gpu import (
     DEFAULT_CUDA,
@@ -51,7 +51,7 @@ def rule_problems(document: Document, root: Path, *, references: bool) -> list[P
         *_cuda(document, root),
         *_gpu(document, root),
         *_environment(document),
-        *_concurrency(document),
+        *_concurrency(document, root),
         *_observability(document, root),
         *_model(document),
         *weight_problems(document),
@@ -126,10 +126,16 @@ def _python(document: Document, root: Path) -> Iterator[Problem]:
     elif not (minor.isascii() and minor.isdecimal()):
         yield Problem(line, f"{prefix}: invalid minor version number", 'For example: python_version: "3.13"')
     elif (int(major), int(minor)) < MINIMUM_PYTHON:
+        sdk = legacy.sdk_for(version)
+        if legacy.is_taken(version, root):
+            yield from legacy.problems(document, version.strip())
+            return
         if minor == "1":
             fix = 'If you mean 3.10, write it in quotes: python_version: "3.10"'
         else:
             fix = frameworks.newer_python(least, _pins(document, root))
+        if sdk:
+            fix += legacy.OPT_IN.format(sdk=sdk)
         yield Problem(line, f"{prefix}: minimum supported Python version is {least}", fix)
 
 
@@ -178,9 +184,12 @@ def _without_cuda(document: Document, root: Path) -> str:
     return "Remove the line to take the version that fits your packages."
 
 
-def _usable_python(document: Document) -> str:
+def _usable_python(document: Document, root: Path) -> str:
     """Return major and minor of the Python that a project has, or has to have; "" where it names none."""
-    match = re.match(r"(\d+)\.(\d+)", document.value(str, "build", "python_version") or "", re.ASCII)
+    version = document.value(str, "build", "python_version") or ""
+    match = re.match(r"(\d+)\.(\d+)", version, re.ASCII)
+    if match and legacy.is_taken(version, root):
+        return match[0]
     return ".".join(map(str, max((int(match[1]), int(match[2])), MINIMUM_PYTHON))) if match else ""
 
 
@@ -208,7 +217,7 @@ def _gpu(document: Document, root: Path) -> Iterator[Problem]:
         pin = next((line for line in lines if re.match(rf"{error.subject}(?![\w.-])", line.text)), None)
         fix = error.fix
         if isinstance(error, UnknownReleaseError):
-            fix = frameworks.other_release(error, _usable_python(document))
+            fix = frameworks.other_release(error, _usable_python(document, root))
         if pin:
             yield Problem(pin.number, error.text, fix, name=name)
         else:
@@ -227,7 +236,7 @@ def _environment(document: Document) -> Iterator[Problem]:
         yield Problem(document.line("environment", position), what, fix)
 
 
-def _concurrency(document: Document) -> Iterator[Problem]:
+def _concurrency(document: Document, root: Path) -> Iterator[Problem]:
     maximum = document.value(int, "concurrency", "max")
     if maximum is None:
         return
@@ -236,13 +245,13 @@ def _concurrency(document: Document) -> Iterator[Problem]:
         yield Problem(
             line, f'invalid concurrency.max "{maximum}": must be at least 1', "Remove it, or write: max: 1"
         )
-    version = re.match(
-        r"(\d+)\.(\d+)", (document.value(str, "build", "python_version") or "").strip(), re.ASCII
-    )
+    version = (document.value(str, "build", "python_version") or "").strip()
+    numbers = re.match(r"(\d+)\.(\d+)", version, re.ASCII)
+    oldest = MINIMUM_PYTHON if not legacy.is_taken(version, root) else (0, 0)
     if (
         maximum > 1
-        and version
-        and MINIMUM_PYTHON <= (int(version[1]), int(version[2])) < MINIMUM_PYTHON_FOR_CONCURRENCY
+        and numbers
+        and oldest <= (int(numbers[1]), int(numbers[2])) < MINIMUM_PYTHON_FOR_CONCURRENCY
     ):
         least = ".".join(map(str, MINIMUM_PYTHON_FOR_CONCURRENCY))
         what = f'invalid concurrency.max "{maximum}": concurrency requires Python {least} or higher'

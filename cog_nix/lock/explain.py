@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from cog_nix.config.legacy import sdk_for
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import LockError
 from cog_nix.lock.core import TOOLS
@@ -115,9 +116,18 @@ def _toolkit(lock: Lock, name: str) -> list[str]:
 
 def _python_roots(lock: Lock, asked: Asked) -> Iterator[_Roots]:
     yield {name: f"{name} is asked for in {place}" for name, place in asked.python.items()}
-    yield {name: f"{name} is in every image: the Cog SDK and pip" for name in _SDK}
+    yield {name: f"{name} is in every image: the Cog SDK and pip{_why_old(lock, name)}" for name in _SDK}
     yield dict(lock.reasons)
     yield {wheel.name: f"{wheel.name} is asked for" for wheel in lock.wheels}
+
+
+def _why_old(lock: Lock, name: str) -> str:
+    """Return why an SDK is not of today: the Python that it is for."""
+    version = lock.interpreter.version
+    if name != "cog" or sdk_for(version) is None:
+        return ""
+    python = ".".join(version.split(".")[:2])
+    return f"; it is the last that runs on Python {python} ([python] legacy in cog-nix.toml)"
 
 
 def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:

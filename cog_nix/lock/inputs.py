@@ -75,6 +75,7 @@ def _named(settings: Settings) -> dict[str, object]:
         "groups": None if python.groups is None else [sorted(python.groups)],
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
+        "legacy": python.legacy,
     }
     return {name: value for name, value in named.items() if value}
 

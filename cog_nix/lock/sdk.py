@@ -2,7 +2,8 @@
 
 ``COG_SDK_WHEEL`` counts before ``build.sdk_version``, and that before the newest release; ``COGLET_WHEEL``
 chooses the server in the same way (Cog's reference, "Environment variables"). What the project's own
-requirements say of the two is left out, with a warning.
+requirements say of the two is left out, with a warning. For a Python that Cog has given up the resolver finds
+the last release that runs on it, which comes with its own server (:mod:`cog_nix.config.legacy`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.config import legacy
 from cog_nix.config.requirements import normalised
 from cog_nix.config.sdk import MINIMUM, MINIMUM_FOR_SCHEMA, PRERELEASE
 from cog_nix.errors import LockError
@@ -71,9 +73,11 @@ def requirements(
     Raises:
         LockError: a version that is none or too old, or a wheel that is not there.
     """
-    named = _wanted("cog", environ)
-    cog = _version(build.sdk_version or "") if named is None else named
-    coglet = _wanted("coglet", environ) or ""
+    last = legacy.sdk_for(build.python_version)
+    least = legacy.MINIMUM_SDK if last else MINIMUM
+    named = _wanted("cog", environ, least)
+    cog = _version(build.sdk_version or "", least) if named is None else named
+    coglet = _wanted("coglet", environ, least) or ""
     lines = list(_without_sdk(build.requirements, {"cog": cog, "coglet": coglet}, warn))
     if cog == PRERELEASE:
         warn(
@@ -84,12 +88,12 @@ def requirements(
     return (
         *lines,
         _line("cog", cog, root, early=early),
-        *([] if _has_no_coglet(cog) else [_line("coglet", coglet, root, early=early)]),
+        *([] if last or _has_no_coglet(cog) else [_line("coglet", coglet, root, early=early)]),
         "pip",
     )
 
 
-def _wanted(package: str, environ: Mapping[str, str]) -> str | None:
+def _wanted(package: str, environ: Mapping[str, str], least: tuple[int, ...]) -> str | None:
     """Return what the environment says: version, URL, path, or "" for the newest release; None: nothing."""
     value = environ.get(VARIABLES[package], "").strip()
     if not value:
@@ -99,10 +103,10 @@ def _wanted(package: str, environ: Mapping[str, str]) -> str | None:
     if value.lower() == "pypi":
         return ""
     kind, colon, version = value.partition(":")
-    return _version(version) if colon and kind.lower() == "pypi" else value
+    return _version(version, least) if colon and kind.lower() == "pypi" else value
 
 
-def _version(text: str) -> str:
+def _version(text: str, minimum: tuple[int, ...]) -> str:
     """Bring a version into PEP 440's form (``0.17.0-alpha1`` is ``0.17.0a1``), and check it.
 
     Raises:
@@ -120,7 +124,7 @@ def _version(text: str) -> str:
             f"build.sdk_version: {text!r} is not a version of the Cog SDK.",
             hint='Name one, for example: sdk_version: "0.23.1"',
         ) from error
-    least = ".".join(map(str, MINIMUM))
+    least = ".".join(map(str, minimum))
     if Version(known.base_version) < Version(least):
         raise LockError(
             f"cog SDK version {text} is below the minimum required version {least}",

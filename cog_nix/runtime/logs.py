@@ -2,11 +2,13 @@
 
 Cog's server wraps each line the model prints into a record of its own log (JSON, one a line, ``LOG_FORMAT``).
 The records whose target is the model are shown as the model wrote them; of the server's own, warnings and
-errors only.
+errors only. The server of the SDKs before 0.17 passes on what the model prints as it is; its own records have
+``logger`` and ``severity``.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MODEL_TARGETS = ("coglet::setup", "coglet::user")
+_LOGGERS = ("cog.", "uvicorn")
+_SHOWN = ("WARNING", "ERROR", "CRITICAL")
+_NO_COGLET = re.compile(r"\[info +\] Rust coglet not available")
 _KEPT_LINES = 200
 
 
@@ -61,9 +66,13 @@ class ModelLog:
 
 def readable(line: str) -> str | None:
     """Return what to show for a line of the container, or None for the server's own chatter."""
+    if _NO_COGLET.search(line):
+        return None
     record = _record(line)
     if record is None:
         return line
+    if "logger" in record:
+        return str(record.get("message", "")) if record["severity"] in _SHOWN else None
     fields, level = record["fields"], record.get("level", "")
     message = str(fields.get("message", ""))
     if record.get("target") in _MODEL_TARGETS or "source" in fields:
@@ -81,5 +90,8 @@ def _record(line: str) -> dict[str, Any] | None:
         record = jsonvalue.loads(line)
     except ValueError:
         return None
-    is_record = isinstance(record, dict) and "target" in record and isinstance(record.get("fields"), dict)
-    return record if is_record else None
+    if not isinstance(record, dict):
+        return None
+    of_coglet = "target" in record and isinstance(record.get("fields"), dict)
+    older = str(record.get("logger", "")).startswith(_LOGGERS) and isinstance(record.get("severity"), str)
+    return record if of_coglet or older else None

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import SignatureError
+from cog_nix.signature import legacy
 from cog_nix.signature.annotations import annotation
 from cog_nix.signature.defaults import check_defaults
 from cog_nix.signature.document import compact, indented
@@ -58,16 +59,18 @@ def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
     return _describe(Project(project_root), reference, mode)
 
 
-def _describe(project: Project, reference: str, mode: Mode) -> Signature:
+def _describe(project: Project, reference: str, mode: Mode, sdk: str = "") -> Signature:
     with _reported(reference, project):
-        target = _target(project, reference, mode)
+        target = _target(project, reference, mode, sdk)
         with located(target.module.source, target.function):
             reader = InputReader(target.module)
             inputs = reader.read(target.function)
-            output = _output(target)
+            output = _output(target, optional=bool(sdk))
             streaming = target.is_streaming
             if streaming and not isinstance(output, Stream):
                 raise streaming_needs_iterator()
+            if sdk:  # pydantic looks at defaults when they are used
+                return Signature(mode, inputs, output, target.is_async, streaming, target.concurrency())
             signature = Signature(
                 mode,
                 inputs,
@@ -91,6 +94,8 @@ class Description:
     """The entry that errors are reported for."""
     sources: frozenset[str] = frozenset()
     """Paths of all files that were read, or looked for in vain, relative to the project."""
+    sdk: str = ""
+    """The SDK, where it is one that writes its document itself (:mod:`cog_nix.signature.legacy`)."""
 
     @property
     def leading(self) -> Signature:
@@ -107,18 +112,22 @@ class Description:
             SignatureError: a default or limit that JSON cannot hold.
         """
         with _reported(self.reference):
+            if self.sdk:
+                sdk = version if legacy.is_legacy(version) else self.sdk
+                return compact(legacy.document(self.signatures, sdk))
             documents = [openapi(signature, version) for signature in self.signatures]
             # Two documents are merged after reading them back, which sorts keys and turns integers to floats.
             return compact(documents[0]) if len(documents) == 1 else indented(merged(*documents))
 
 
-def describe_model(project_root: Path, predict: str | None, train: str | None) -> Description:
+def describe_model(project_root: Path, predict: str | None, train: str | None, sdk: str = "") -> Description:
     """Return what all entry points of a model take and return.
 
     Args:
         project_root: the folder that the references start from.
         predict: the ``predict`` (or ``run``) entry of cog.yaml.
         train: the ``train`` entry of cog.yaml.
+        sdk: the version of the SDK where it is one before 0.17; else "".
 
     Raises:
         SignatureError: there is no entry, a source cannot be read, or it says what Cog does not support.
@@ -133,14 +142,15 @@ def describe_model(project_root: Path, predict: str | None, train: str | None) -
     for reference, mode in entries:
         if reference:
             project = Project(project_root)
-            found.append(_describe(project, reference, mode))
+            found.append(_describe(project, reference, mode, sdk))
             sources |= project.looked_for
-    return Description(tuple(found), predict or train or "", sources)
+    return Description(tuple(found), predict or train or "", sources, sdk)
 
 
 def document(project_root: Path, predict: str | None, train: str | None, version: str) -> str:
     """Return the OpenAPI document of a model: :func:`describe_model` and its ``document`` in one."""
-    return describe_model(project_root, predict, train).document(version)
+    sdk = version if legacy.is_legacy(version) else ""
+    return describe_model(project_root, predict, train, sdk).document(version)
 
 
 def concurrency(project_root: Path, predict: str | None, train: str | None) -> tuple[int | None, bool]:
@@ -168,7 +178,7 @@ def concurrency(project_root: Path, predict: str | None, train: str | None) -> t
         return target.concurrency(), target.is_async
 
 
-def _target(project: Project, reference: str, mode: Mode) -> Target:
+def _target(project: Project, reference: str, mode: Mode, sdk: str = "") -> Target:
     path, colon, name = reference.partition(":")
     if not (path and colon and name):
         raise RefusalError(
@@ -176,10 +186,10 @@ def _target(project: Project, reference: str, mode: Mode) -> Target:
             "file.py:function_name",
             "Write predict.py:Predictor, for example.",
         )
-    return find_target(project.entry(path), name, mode)
+    return find_target(project.entry(path), name, mode, sdk)
 
 
-def _output(target: Target) -> Type:
+def _output(target: Target, *, optional: bool) -> Type:
     source, function = target.module.source, target.function
     if function.returns is None:
         raise RefusalError(
@@ -188,7 +198,7 @@ def _output(target: Target) -> Type:
         )
     with located(source, function.returns):
         written = Expression(function.returns, source.is_opened(function.returns))
-        return OutputTypes(target.module.records).resolve(annotation(source, written))
+        return OutputTypes(target.module.records, optional).resolve(annotation(source, written))
 
 
 def _warnings(target: Target, reference: str) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from cog_nix.values import frozen
 Mode = Literal["predict", "train"]
 """Which of a model's two entry points is meant."""
 
-Primitive = Literal["bool", "float", "int", "str", "Path", "File", "Secret", "Any"]
-"""The types that have a JSON form of their own. ``Any`` also stands for every opaque JSON value."""
+Primitive = Literal["bool", "float", "int", "str", "Path", "File", "Secret", "dict", "Any"]
+"""The types that have a JSON form of their own. ``Any`` also stands for every opaque JSON value; ``dict`` is
+an output's alone."""
 
 
 @frozen
@@ -86,6 +87,7 @@ class Field:
     name: str
     type: Type
     required: bool
+    default: Constant | Unset = UNSET
 
 
 @frozen
@@ -94,6 +96,7 @@ class Record:
 
     fields: tuple[Field, ...]
     nullable: bool = False
+    name: str = ""
 
 
 @frozen

@@ -22,7 +22,7 @@ class Ordered(dict[str, Any]):
     """An object whose keys stay as they are; every other object is written with sorted keys."""
 
 
-_SCALARS: dict[Primitive, Json] = {
+SCALARS: dict[Primitive, Json] = {
     "bool": {"type": "boolean"},
     "float": {"type": "number"},
     "int": {"type": "integer"},
@@ -31,6 +31,7 @@ _SCALARS: dict[Primitive, Json] = {
     "File": {"type": "string", "format": "uri"},
     "Secret": {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True},
     "Any": {"type": "object"},
+    "dict": {"type": "object"},
 }
 _ANY_JSON = {"description": "Successful Response", "content": {"application/json": {"schema": {}}}}
 _NAMES = {
@@ -111,7 +112,8 @@ def printed(value: float) -> str:
     return f"{'-' if value < 0 else ''}{mantissa}e{exponent:+03d}"
 
 
-def _ref(name: str) -> Json:
+def ref(name: str) -> Json:
+    """Return a reference to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -128,8 +130,8 @@ def _components(signature: Signature) -> Ordered:
     )
     for given in signature.inputs:
         if given.constraints.choices:
-            components[given.name] = _choices(given)
-    components[request] = _object(request, {"id": _titled("Id"), "input": _ref(names["input"])})
+            components[given.name] = choices_schema(given)
+    components[request] = _object(request, {"id": _titled("Id"), "input": ref(names["input"])})
     components[response] = _object(response, _response_properties(names))
     components["Status"] = {
         "title": "Status",
@@ -137,12 +139,17 @@ def _components(signature: Signature) -> Ordered:
         "enum": ["starting", "processing", "succeeded", "canceled", "failed"],
         "type": "string",
     }
-    components["HTTPValidationError"] = _object(
-        "HTTPValidationError",
-        {"detail": {"title": "Detail", "type": "array", "items": _ref("ValidationError")}},
-    )
-    components["ValidationError"] = _validation_error()
+    components.update(validation_errors())
     return components
+
+
+def validation_errors() -> Json:
+    """Return the components that describe a refused request."""
+    detail = {"title": "Detail", "type": "array", "items": ref("ValidationError")}
+    return {
+        "HTTPValidationError": _object("HTTPValidationError", {"detail": detail}),
+        "ValidationError": _validation_error(),
+    }
 
 
 def _object(title: str, properties: Json) -> Json:
@@ -155,8 +162,8 @@ def _titled(title: str, **more: str) -> Json:
 
 def _response_properties(names: dict[str, str]) -> Json:
     return {
-        "input": _ref(names["input"]),
-        "output": _ref(names["output"]),
+        "input": ref(names["input"]),
+        "output": ref(names["output"]),
         "id": _titled("Id"),
         "version": _titled("Version"),
         "created_at": _titled("Created At", format="date-time"),
@@ -197,8 +204,8 @@ def _paths(signature: Signature) -> Ordered:
         operation["x-cog-streaming"] = True
     return Ordered(
         {
-            "/": {"get": _probe("Root", "root__get")},
-            "/health-check": {"get": _probe("Healthcheck", "healthcheck_health_check_get")},
+            "/": {"get": probe("Root", "root__get")},
+            "/health-check": {"get": probe("Healthcheck", "healthcheck_health_check_get")},
             path: {"post": operation},
             f"{path}/{{{identifier}}}/cancel": {"post": _cancel(noun, identifier)},
         }
@@ -206,10 +213,11 @@ def _paths(signature: Signature) -> Ordered:
 
 
 def _content(name: str) -> Json:
-    return {"content": {"application/json": {"schema": _ref(name)}}}
+    return {"content": {"application/json": {"schema": ref(name)}}}
 
 
-def _probe(summary: str, operation: str) -> Json:
+def probe(summary: str, operation: str) -> Json:
+    """Return a GET that takes nothing."""
     return {"summary": summary, "operationId": operation, "responses": {"200": _ANY_JSON}}
 
 
@@ -218,7 +226,7 @@ def _cancel(noun: str, identifier: str) -> Json:
         "summary": "Cancel",
         "operationId": f"cancel_{noun}s__{identifier}__cancel_post",
         "parameters": [
-            {"required": True, "schema": _titled(_title(identifier)), "name": identifier, "in": "path"}
+            {"required": True, "schema": _titled(title_of(identifier)), "name": identifier, "in": "path"}
         ],
         "responses": {
             "200": _ANY_JSON,
@@ -227,7 +235,7 @@ def _cancel(noun: str, identifier: str) -> Json:
     }
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """Return ``Some Name`` for ``some_name``."""
     return " ".join(map(_capitalised, name.split("_")))
 
@@ -250,7 +258,7 @@ def _schema(found: Type) -> Json:
 def _core(found: Type) -> Json:
     match found:
         case Scalar():
-            return dict(_SCALARS[found.name])
+            return dict(SCALARS[found.name])
         case Array():
             return {"type": "array", "items": _schema(found.items)}
         case OneOf():
@@ -267,7 +275,7 @@ def _core(found: Type) -> Json:
 
 def _record(found: Record) -> Json:
     properties = Ordered(
-        {field.name: _schema(field.type) | {"title": _title(field.name)} for field in found.fields},
+        {field.name: _schema(field.type) | {"title": title_of(field.name)} for field in found.fields},
     )
     return {
         "type": "object",
@@ -291,15 +299,16 @@ def _inputs(inputs: tuple[Input, ...]) -> Json:
 
 def input_schema(given: Input) -> tuple[Json, Json | None]:
     """Return the schema of one input, and that of its choices when it has some."""
-    return _property(given), _choices(given) if given.constraints.choices else None
+    return _property(given), choices_schema(given) if given.constraints.choices else None
 
 
-def _choices(given: Input) -> Json:
+def choices_schema(given: Input) -> Json:
+    """Return the component that lists the choices of an input."""
     return {
         "title": given.name,
         "description": "An enumeration.",
         "enum": [json_value(choice) for choice in given.constraints.choices],
-        "type": _SCALARS[element(given.type)]["type"],
+        "type": SCALARS[element(given.type)]["type"],
     }
 
 
@@ -322,9 +331,9 @@ def _property(given: Input) -> Json:
     said = given.constraints
     found: Json = {"x-order": given.order}
     if said.choices:
-        found["allOf"] = [_ref(given.name)]
+        found["allOf"] = [ref(given.name)]
     else:
-        found |= {"title": _title(given.name), **_schema(given.type)}
+        found |= {"title": title_of(given.name), **_schema(given.type)}
     if said.default is not UNSET and _has_default(given):
         found["default"] = json_value(said.default)
     if _is_nullable(given):

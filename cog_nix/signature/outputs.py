@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.signature.annotations import Generic, Named, Union, optional
 from cog_nix.signature.input_types import OPAQUE, marked_opaque, optional_by_import, primitive
-from cog_nix.signature.model import Array, Field, Mapping, Record, Scalar, Stream
+from cog_nix.signature.model import UNSET, Array, Field, Mapping, Record, Scalar, Stream
 from cog_nix.signature.refusal import RefusalError, located, unresolved_import, unsupported
 from cog_nix.values import frozen, replace
 
@@ -29,9 +29,11 @@ class OutputTypes:
 
     Args:
         records: the classes that the module can name.
+        optional: whether ``Optional[...]`` may be returned.
     """
 
     records: Records
+    optional: bool = False
 
     @property
     def _imports(self) -> Imports:
@@ -47,6 +49,9 @@ class OutputTypes:
         Raises:
             RefusalError: Cog has no output of that type.
         """
+        some = self._optional(found) if self.optional and not within else None
+        if some is not None:
+            return replace(self.resolve(some), nullable=True)
         inner = marked_opaque(self._imports, found)
         if inner is not None:
             if optional_by_import(self._imports, inner) is not None:
@@ -80,8 +85,10 @@ class OutputTypes:
             known = f"{origin.name}.{name}"
             if known in models:
                 return self._record(known, models[known], within)
-        if name in {"Any", "dict", "Dict"}:
+        if name == "Any":
             return OPAQUE
+        if name in {"dict", "Dict"}:
+            return Scalar("dict")
         if self._imports.container(written) in {"list", "List"}:
             return Array(OPAQUE)
         plain = primitive(self._imports, name)
@@ -134,7 +141,7 @@ class OutputTypes:
         for written in fields:
             with located(written.source, written.node):
                 resolved[written.name] = self._field(written, within | {name})
-        return Record(tuple(resolved.values()))
+        return Record(tuple(resolved.values()), name=name.rpartition(".")[2])
 
     def _field(self, written: RecordField, within: frozenset[str]) -> Field:
         try:
@@ -144,7 +151,7 @@ class OutputTypes:
             raise
         if written.required is not None:
             required = written.required
-        return Field(written.name, found, required and not written.has_default)
+        return Field(written.name, found, required and written.default is UNSET, written.default)
 
     def _field_type(self, found: Annotation, within: frozenset[str]) -> tuple[Type, bool]:
         opaque = marked_opaque(self._imports, found)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.annotations import Annotation, Generic, annotation
 from cog_nix.signature.imports import Imports, is_external, module_path, submodule
 from cog_nix.signature.literals import UnknownValueError, constant
+from cog_nix.signature.model import UNSET
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import Source, classes
 from cog_nix.values import frozen
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cog_nix.signature.imports import Origin
+    from cog_nix.signature.model import Constant, Unset
     from cog_nix.signature.project import Project
 
 
@@ -26,7 +29,7 @@ class RecordField:
     Args:
         name: the field.
         annotation: its type, as written.
-        has_default: whether a literal default follows.
+        default: the literal default that follows, if one does.
         required: what ``TypedDict`` says about the key; None for a ``BaseModel``.
         source: the file it is in.
         node: where it is written.
@@ -34,7 +37,7 @@ class RecordField:
 
     name: str
     annotation: Annotation
-    has_default: bool
+    default: Constant | Unset
     required: bool | None
     source: Source
     node: ast.AnnAssign
@@ -238,14 +241,11 @@ def _fields(
         required = total
         if total is not None:
             written, required = _key(written, imports, total=total)
-        has_default = False
+        default: Constant | Unset = UNSET
         if value is not None:
-            try:
-                constant(source, value)
-                has_default = True
-            except UnknownValueError:
-                has_default = False
-        yield RecordField(name, written, has_default, required, source, node)
+            with suppress(UnknownValueError):
+                default = constant(source, value)
+        yield RecordField(name, written, default, required, source, node)
 
 
 def _key(written: Annotation, imports: Imports, *, total: bool) -> tuple[Annotation, bool]:

@@ -131,13 +131,14 @@ def _has_default(call: ast.Call) -> bool:
     return bool(call.args) or any(keyword.arg == "default" for keyword in call.keywords)
 
 
-def find_target(module: Module, name: str, mode: Mode) -> Target:
+def find_target(module: Module, name: str, mode: Mode, sdk: str = "") -> Target:
     """Return the entry point called ``name``.
 
     Args:
         module: the file that cog.yaml names.
         name: a class or a function in it. When it has neither, a function called like the mode will do.
         mode: ``predict`` or ``train``.
+        sdk: the SDK, where it is one that knows ``predict`` alone.
 
     Raises:
         RefusalError: there is none.
@@ -145,7 +146,7 @@ def find_target(module: Module, name: str, mode: Mode) -> Target:
     for owner in classes(module.source.tree.body):
         if owner.name == name:
             with located(module.source, owner):
-                return _method(module, owner, mode)
+                return _method(module, owner, mode, sdk)
     for wanted in (name, mode):
         for function in functions(module.source.tree.body):
             if function.name == wanted:
@@ -161,17 +162,23 @@ def find_target(module: Module, name: str, mode: Mode) -> Target:
     )
 
 
-def _method(module: Module, owner: ast.ClassDef, mode: Mode) -> Target:
+def _method(module: Module, owner: ast.ClassDef, mode: Mode, sdk: str) -> Target:
     if mode == "train":
         for function in functions(owner.body):
             if function.name == "train":
                 return Target(function, module)
         raise RefusalError(f"{owner.name}.train not found", f"Add a method train to {owner.name}.")
     run, predict = _predict_methods(module, owner, set())
-    if run is not None:
+    if run is not None and not sdk:
         return run
     if predict is not None:
         return Target(predict.function, predict.module, is_legacy=True)
+    if sdk:
+        raise RefusalError(
+            f"{owner.name} must define predict()",
+            f"cog {sdk} calls that. Add a method predict to {owner.name}.",
+            is_missing=True,
+        )
     raise RefusalError(
         f"{owner.name} must define run() or predict()", f"Add a method run to {owner.name}.", is_missing=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA_LABEL = "run.cog.openapi_schema"
 CONFIG_LABEL = "run.cog.config"
+_FIRST_WITH_COGLET = (0, 17)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ class Image:
         if not isinstance(value, dict):
             raise Broken(f"label {name} is not a JSON object")
         return value
+
+    @property
+    def sdk(self) -> str:
+        """The version of Cog's SDK, as its label has it; "" without one."""
+        return self.labels.get("run.cog.version", "")
+
+    @property
+    def has_coglet(self) -> bool:
+        """Whether coglet serves it: the SDKs before 0.17 bring a server of their own."""
+        numbers = re.match(r"(\d+)\.(\d+)", self.sdk)
+        return numbers is None or (int(numbers[1]), int(numbers[2])) >= _FIRST_WITH_COGLET
 
     @property
     def streams(self) -> bool:

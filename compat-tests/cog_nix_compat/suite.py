@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix_compat.bench import Bench
@@ -71,12 +72,28 @@ def judge(case: Case, bench: Bench) -> Result:
     outcome, detail = Outcome.PASS, ""
     try:
         _applies(case, bench.image)
-        play(case, bench)
+        kept, detail = _kept(case, bench.image)
+        play(kept, bench)
     except NotApplicable as reason:
         outcome, detail = Outcome.NOT_APPLICABLE, str(reason)
     except Broken as reason:
         outcome, detail = Outcome.FAIL, str(reason)
     return Result(case.name, case.promise, outcome, detail, round(time.monotonic() - begun, 2))
+
+
+def _kept(case: Case, image: Image) -> tuple[Case, str]:
+    """Return what an image's SDK keeps of a promise, and what it lacks.
+
+    Raises:
+        NotApplicable: it keeps nothing of it.
+    """
+    older = None if image.has_coglet else case.before_coglet
+    if older is None:
+        return case, ""
+    detail = f"cog {image.sdk}: {older.lacks}"
+    if not older.steps:
+        raise NotApplicable(detail)
+    return replace(case, steps=older.steps), detail
 
 
 def _applies(case: Case, image: Image) -> None:

@@ -208,7 +208,7 @@ def test_other_distributions_are_left_to_other_plugins(context_for: ContextFor) 
 )
 def test_interpreters(archive: TinyArchive, context_for: ContextFor, version: str, *, offered: bool) -> None:
     archive.add_all(STANZAS)
-    choice = debian.provide_interpreter(version, context_for(archive.url))
+    choice = debian.provide_interpreter(version, None, context_for(archive.url))
     assert (choice is not None) is offered
     if choice:
         assert (choice.suite, choice.minor, choice.kind) == ("trixie", "3.13", "debian")
@@ -217,7 +217,7 @@ def test_interpreters(archive: TinyArchive, context_for: ContextFor, version: st
 
 
 def test_python_3_11_is_bookworms_with_distutils(context_for: ContextFor) -> None:
-    choice = debian.provide_interpreter("3.11", context_for(None))
+    choice = debian.provide_interpreter("3.11", None, context_for(None))
     assert choice is not None
     assert choice.suite == "bookworm"
     assert "python3-distutils" in choice.packages
@@ -228,7 +228,7 @@ def test_a_suite_set_by_hand(
     archive: TinyArchive, context_for: ContextFor, suite: str, *, offered: bool
 ) -> None:
     archive.add("forky", STANZAS)
-    choice = debian.provide_interpreter("3.13", context_for(archive.url, suite=suite, additions=()))
+    choice = debian.provide_interpreter("3.13", None, context_for(archive.url, suite=suite, additions=()))
     assert (choice.suite if choice else None) == (suite if offered else None)
 
 

@@ -167,7 +167,7 @@ def test_the_choice_is_apts(
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_projects_ask_for_resolves(suite: str, context: Context) -> None:
-    choice = debian.provide_interpreter(SUITES[suite], context)
+    choice = debian.provide_interpreter(SUITES[suite], None, context)
     assert choice is not None
     assert choice.suite == suite
     request = SystemRequest(

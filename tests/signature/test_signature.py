@@ -251,10 +251,10 @@ def test_the_version_appears_in_one_place_only(tmp_path: Path) -> None:
     """Documents are Cog 0.23.1's; with another ``sdk_version`` only the version changes."""
     write(tmp_path, f"{PREDICTOR}    def run(self, a: str) -> str:\n        return a\n")
     older, newer = (
-        document(tmp_path, "predict.py:Predictor", None, version) for version in ("0.16.0", "9.9.9rc1")
+        document(tmp_path, "predict.py:Predictor", None, version) for version in ("0.17.0", "9.9.9rc1")
     )
     assert '"info":{"title":"Cog","version":"9.9.9rc1"}' in newer
-    assert older.replace("0.16.0", "9.9.9rc1") == newer
+    assert older.replace("0.17.0", "9.9.9rc1") == newer
 
 
 def test_a_merged_document_is_indented_and_its_numbers_are_floats() -> None:

@@ -35,7 +35,7 @@ site.addsitedir(f"{sys.prefix}/lib/python{sys.version_info[0]}.{sys.version_info
 _QUESTION = """
 import json, platform, sys, sysconfig
 known = {"version": platform.python_version(), "executable": sys.executable}
-known |= {name: sysconfig.get_path(name) for name in ("stdlib", "include")}
+known.update({name: sysconfig.get_path(name) for name in ("stdlib", "include")})
 print(json.dumps({**known, "prefix": sysconfig.get_config_var("prefix")}))
 """
 

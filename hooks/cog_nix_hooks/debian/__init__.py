@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from cog_nix.lock.model import Interpreter
     from cog_nix.spec import (
         Context,
         Finding,
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def provide_interpreter(python_version: str, context: Context) -> InterpreterChoice | None:
+def provide_interpreter(
+    python_version: str, pinned: Interpreter | None, context: Context
+) -> InterpreterChoice | None:
     """Offer Debian's own Python for the versions that a suite has."""
     from .interpreter import offer_interpreter  # noqa: PLC0415
 
-    return offer_interpreter(python_version, context)
+    return offer_interpreter(python_version, pinned, context)
 
 
 @hookimpl

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from cog_nix_hooks.standalone.choice import Build
 
 KIND = "standalone"
-_SUITE = "trixie"
+_SUITE, _SUITE_OF_OLD = "trixie", "bookworm"
+_FIRST_ON_NEWEST = 10
+"""Python 3.9 and older go with wheels of their time: see docs/design/old-pythons.md."""
 _VERSION = re.compile(r"3\.\d+(\.\d+([abc]|rc)?\d*)?")
 _LAST_WITH_CRYPT = 12
 _DEBIANS_OWN = 'Debian\'s own Pythons need no such download: python_version: "3.13", or "3.11".'
@@ -52,19 +54,21 @@ def offer_interpreter(
             f"There is no Python {python_version} that cog-nix could take: neither Debian nor the list of "
             f"uv {uv.version()} has it.",
             hint=f"Near it are {', '.join(nearest(listed, python_version)) or 'none'}. "
-            "A newer uv may know more:  pip install --upgrade uv",
+            "A newer uv may know more:  pip install --upgrade uv\n"
+            "For a build of your own, name a list with it in UV_PYTHON_DOWNLOADS_JSON_URL.",
         )
     return _choice(build.version, _artifact(build, uv.known_sha256(build, env), context))
 
 
 def _choice(version: str, artifact: Artifact) -> InterpreterChoice:
     minor = minor_of(version)
+    number = int(minor.partition(".")[2])
     # The module crypt, gone in Python 3.13, alone needs a library that the build does not bring.
-    crypt = ("libcrypt1",) if int(minor.partition(".")[2]) <= _LAST_WITH_CRYPT else ()
+    crypt = ("libcrypt1",) if number <= _LAST_WITH_CRYPT else ()
     return InterpreterChoice(
         kind=KIND,
         minor=minor,
-        suite=_SUITE,
+        suite=_SUITE if number >= _FIRST_ON_NEWEST else _SUITE_OF_OLD,
         packages=("media-types", *crypt),
         executable=f"/usr/local/bin/python{minor}",
         version_of="",

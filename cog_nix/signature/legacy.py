@@ -1,0 +1,383 @@
+"""The OpenAPI document as the SDKs before 0.17 have it, for Pythons that Cog has given up.
+
+Their server writes the document itself, from pydantic's models, and serves it at ``/openapi.json``. This is
+the same document, with what pydantic 2 makes of it, which those SDKs get where a project asks for no other.
+Between pydantic's releases, and with pydantic 1, only ``nullable`` and ``additionalProperties: true`` differ,
+and how a reference is wrapped. Recorded from the SDKs: tests/signature/legacy.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.signature.model import UNSET, Array, Mapping, OneOf, Record, Scalar, Stream
+from cog_nix.signature.openapi import (
+    SCALARS,
+    Ordered,
+    choices_schema,
+    json_value,
+    probe,
+    ref,
+    title_of,
+    validation_errors,
+)
+from cog_nix.signature.refusal import RefusalError
+from cog_nix.values import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cog_nix.signature.model import Field, Input, Mode, Signature, Type
+
+Json = dict[str, Any]
+
+_FIRST_OF_TODAY = (0, 17)
+_FIRST_WITH_NULL = (0, 12)
+"""Releases before it say nothing about null, and take no ``Optional`` input."""
+_VERSION_OF_DOCUMENT = "0.1.0"
+"""What those SDKs write, whatever their own version is."""
+_NAMES: dict[Mode, tuple[str, str]] = {
+    "predict": ("Input", "Output"),
+    "train": ("TrainingInput", "TrainingOutput"),
+}
+_STATUS = {
+    "title": "Status",
+    "description": "An enumeration.",
+    "enum": ["starting", "processing", "succeeded", "canceled", "failed"],
+    "type": "string",
+}
+_EVENTS = ["start", "output", "logs", "completed"]
+_EVENT = {"title": "WebhookEvent", "description": "An enumeration.", "enum": _EVENTS, "type": "string"}
+
+
+def is_legacy(version: str) -> bool:
+    """Return whether a release of the SDK writes its document itself; "" stands for the one of today."""
+    return bool(version) and _numbers(version) < _FIRST_OF_TODAY
+
+
+def document(signatures: Iterable[Signature], version: str) -> Json:
+    """Return the document of a model with one or both entry points.
+
+    Args:
+        signatures: what the entry points take and return.
+        version: of the SDK, one that :func:`is_legacy`.
+
+    Raises:
+        RefusalError: the SDK does not take such an input.
+    """
+    return _Writer(knows_null=_numbers(version) >= _FIRST_WITH_NULL, version=version).document(signatures)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
+
+
+@frozen
+class _Writer:
+    """Writes for one release.
+
+    Args:
+        knows_null: whether ``nullable`` is written.
+        version: of the release, for messages.
+    """
+
+    knows_null: bool
+    version: str
+
+    def document(self, signatures: Iterable[Signature]) -> Json:
+        paths: Json = {
+            "/": {"get": _named("get", "Root", "root__get")},
+            "/health-check": {"get": _named("get", "Healthcheck", "healthcheck_health_check_get")},
+            "/shutdown": {"post": _named("post", "Start Shutdown", "start_shutdown_shutdown_post")},
+        }
+        schemas: Json = {**validation_errors(), "Status": _STATUS, "WebhookEvent": _EVENT}
+        for signature in signatures:
+            paths |= self._paths(signature.mode)
+            schemas |= self._schemas(signature)
+        return {
+            "openapi": "3.0.2",
+            "info": {"title": "Cog", "version": _VERSION_OF_DOCUMENT},
+            "paths": paths,
+            "components": {"schemas": schemas},
+        }
+
+    def _null(self, schema: Json) -> Json:
+        return {**schema, "nullable": True} if self.knows_null else schema
+
+    def _paths(self, mode: Mode) -> Json:
+        verb, noun = ("Predict", "prediction") if mode == "predict" else ("Train", "training")
+        path, identifier = f"/{noun}s", f"{noun}_id"
+        request = f"{noun.capitalize()}Request"
+        shown = {"name": identifier, "in": "path", "required": True}
+        place = {**shown, "schema": {"title": f"{noun.capitalize()} ID", "type": "string"}}
+        prefer = {
+            "name": "prefer",
+            "in": "header",
+            "required": False,
+            "schema": {"title": "Prefer", "type": "string"},
+        }
+        refuses = {"422": _answer(ref("HTTPValidationError"), "Validation Error")}
+        answers = {"200": _answer(ref(f"{noun.capitalize()}Response")), **refuses}
+        plain = ref(request)
+        wraps = mode == "predict" or not self.knows_null
+        whole = {"allOf": [plain], "title": f"{noun.capitalize()} Request"} if wraps else plain
+        first = {"allOf": [plain], "title": "Request"} if mode == "train" and wraps else plain
+        does, again, ends = (
+            {"description": text} if mode == "predict" else {}
+            for text in (
+                "Run a single prediction on the model",
+                "Run a single prediction on the model (idempotent creation).",
+                "Cancel a running prediction",
+            )
+        )
+        cancel = "Cancel" if mode == "predict" else "Cancel Training"
+        name = f"{cancel.lower().replace(' ', '_')}_{noun}s__{identifier}__cancel_post"
+        return {
+            path: {
+                "post": {
+                    "summary": verb,
+                    **does,
+                    "operationId": f"{verb.lower()}_{noun}s_post",
+                    "parameters": [prefer],
+                    "requestBody": _content(first),
+                    "responses": answers,
+                }
+            },
+            f"{path}/{{{identifier}}}": {
+                "put": {
+                    "summary": f"{verb} Idempotent",
+                    **again,
+                    "operationId": f"{verb.lower()}_idempotent_{noun}s__{identifier}__put",
+                    "parameters": [place, prefer],
+                    "requestBody": {**_content(whole), "required": True},
+                    "responses": answers,
+                }
+            },
+            f"{path}/{{{identifier}}}/cancel": {
+                "post": {
+                    "summary": cancel,
+                    **ends,
+                    "operationId": name,
+                    "parameters": [place],
+                    "responses": {"200": _answer({"title": _response(name)}), **refuses},
+                }
+            },
+        }
+
+    def _schemas(self, signature: Signature) -> Json:
+        inputs, output = _NAMES[signature.mode]
+        prefix = "Prediction" if signature.mode == "predict" else "Training"
+        found: Json = {
+            inputs: self._inputs(signature, inputs),
+            output: self._output(signature.output, output),
+            f"{prefix}Request": _object(f"{prefix}Request", self._request(inputs, signature.mode)),
+            f"{prefix}Response": _object(f"{prefix}Response", self._response(inputs, output, signature.mode)),
+        }
+        for given in signature.inputs:
+            if given.constraints.choices:
+                found[given.name] = choices_schema(given)
+        records = _records(signature.output)
+        if isinstance(signature.output, Record) and signature.output.name in {"Output", "TrainingOutput"}:
+            records.pop(signature.output.name)
+        return {**{name: self._record(record, name) for name, record in records.items()}, **found}
+
+    def _request(self, inputs: str, mode: Mode) -> Json:
+        url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 65536}
+        events = {"default": _EVENTS, "items": ref("WebhookEvent"), "type": "array"}
+        headers = {"additionalProperties": {"type": "string"}, "type": "object"}
+        found: Json = {
+            "input": ref(inputs),
+            **_titled("id", "created_at", "output_file_prefix"),
+            **({"context": {"title": "Context", **headers}} if self.knows_null else {}),
+            "webhook": {"title": "Webhook", **url},
+            "webhook_events_filter": {
+                **({"title": "Webhook Events Filter"} if mode == "train" else {}),
+                **events,
+            },
+        }
+        return {name: self._null(schema) for name, schema in found.items()}
+
+    def _response(self, inputs: str, output: str, mode: Mode) -> Json:
+        optional: Json = {
+            "input": ref(inputs),
+            **_titled("id", "version", "created_at", "started_at", "completed_at", "error"),
+            "status": ref("Status"),
+            "metrics": {"title": "Metrics", "type": "object"},
+        }
+        returned = ref(output)
+        return {
+            **{name: self._null(schema) for name, schema in optional.items()},
+            "output": returned if mode == "predict" else self._null(returned),
+            "logs": {"title": "Logs", "type": "string", "default": ""},
+        }
+
+    def _inputs(self, signature: Signature, title: str) -> Json:
+        properties = Ordered({given.name: self._input(given, signature.mode) for given in signature.inputs})
+        required = [
+            given.name
+            for given in signature.inputs
+            if given.constraints.default is UNSET and not given.type.nullable
+        ]
+        return _object(title, properties) | ({"required": required} if required else {})
+
+    def _input(self, given: Input, mode: Mode) -> Json:
+        said = given.constraints
+        self._check(given)
+        found: Json = {"x-order": given.order}
+        if said.choices:
+            reference = ref(given.name)
+            found |= reference if mode == "train" and self.knows_null else {"allOf": [reference]}
+        else:
+            found |= {"title": title_of(given.name), **self._shape(given.type)}
+        if given.type.nullable:
+            found = self._null(found)
+        if said.default is not UNSET and said.default is not None:
+            found["default"] = json_value(said.default)
+        if said.deprecated:
+            found["deprecated"] = True
+        limits = {
+            "description": said.description,
+            "minimum": said.ge,
+            "maximum": said.le,
+            "minLength": said.min_length,
+            "maxLength": said.max_length,
+            "pattern": said.regex,
+        }
+        return found | {key: value for key, value in limits.items() if value is not None}
+
+    def _check(self, given: Input) -> None:
+        """Refuse what the SDK refuses when it starts.
+
+        Raises:
+            RefusalError: it does.
+        """
+        said, scalar = given.constraints, given.type
+        refused = {
+            "accept": said.accept is not None,
+            "deprecated": said.deprecated and not self.knows_null,
+        }
+        for argument in (name for name, is_used in refused.items() if is_used):
+            raise RefusalError(
+                f"parameter '{given.name}': Input() of cog {self.version} has no {argument}=",
+                f"Leave {argument}= away.",
+            )
+        if said.choices and scalar not in {Scalar("str"), Scalar("int")}:
+            raise RefusalError(
+                f"parameter '{given.name}': choices are for str and int in cog {self.version}",
+                "Make it one of them, and convert it in predict().",
+            )
+        if given.type.nullable and not self.knows_null:
+            raise RefusalError(
+                f"parameter '{given.name}': cog {self.version} takes no Optional input",
+                "Write the plain type with Input(default=None).",
+            )
+        if any(part == Scalar("Any") for part in _parts(given.type)):
+            raise RefusalError(
+                f"parameter '{given.name}': cog {self.version} takes no dict and no Any",
+                "Take a str with JSON in it, and read it in predict().",
+            )
+
+    def _output(self, found: Type, title: str) -> Json:
+        if not isinstance(found, Record):
+            schema = {"title": title, **self._shape(found)}
+        elif found.name in {"Output", "TrainingOutput"}:
+            return self._record(found, title)
+        elif self.knows_null:
+            schema = ref(found.name)
+        else:
+            schema = {"allOf": [ref(found.name)], "title": title}
+        return self._null(schema) if found.nullable else schema
+
+    def _record(self, record: Record, title: str) -> Json:
+        properties = Ordered({field.name: self._field(field) for field in record.fields})
+        required = [field.name for field in record.fields if self._is_required(field)]
+        return _object(title, properties) | ({"required": required} if required else {})
+
+    def _is_required(self, field: Field) -> bool:
+        if self.knows_null or not field.type.nullable:
+            return field.required
+        return field.default is UNSET
+
+    def _field(self, field: Field) -> Json:
+        schema = self._shape(field.type)
+        if "$ref" not in schema:
+            schema["title"] = title_of(field.name)
+        if field.default is not UNSET and field.default is not None:
+            schema["default"] = json_value(field.default)
+        return self._null(schema) if field.type.nullable else schema
+
+    def _shape(self, found: Type) -> Json:  # noqa: PLR0911 - one a kind
+        match found:
+            case Scalar(name="Any"):
+                return {}
+            case Scalar():
+                return dict(SCALARS[found.name])
+            case Array():
+                return {"type": "array", "items": self._shape(found.items)}
+            case OneOf():
+                return {"anyOf": [self._shape(variant) for variant in found.variants]}
+            case Mapping():
+                values = self._shape(found.values)
+                return {"type": "object", **({"additionalProperties": values} if values else {})}
+            case Record():
+                return ref(found.name)
+            case Stream():
+                shown = {"x-cog-array-display": "concatenate"} if found.concatenate else {}
+                items = self._shape(found.items)
+                return {"type": "array", "items": items, "x-cog-array-type": "iterator", **shown}
+
+
+def _parts(found: Type) -> Iterable[Type]:
+    yield found
+    if isinstance(found, Array):
+        yield from _parts(found.items)
+    if isinstance(found, OneOf):
+        for variant in found.variants:
+            yield from _parts(variant)
+
+
+def _records(found: Type) -> dict[str, Record]:
+    """Return the records that a type is made of, by name."""
+    match found:
+        case Record():
+            inner = [_records(field.type) for field in found.fields]
+            return {found.name: found, **{name: one for each in inner for name, one in each.items()}}
+        case Array() | Stream():
+            return _records(found.items)
+        case Mapping():
+            return _records(found.values)
+        case _:
+            return {}
+
+
+def _titled(*names: str) -> Json:
+    dated = {"created_at", "started_at", "completed_at"}
+    return {
+        name: {
+            "title": title_of(name),
+            "type": "string",
+            **({"format": "date-time"} if name in dated else {}),
+        }
+        for name in names
+    }
+
+
+def _object(title: str, properties: Json) -> Json:
+    return {"title": title, "type": "object", "properties": properties}
+
+
+def _content(schema: Json) -> Json:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _answer(schema: Json, description: str = "Successful Response") -> Json:
+    return {"description": description, **_content(schema)}
+
+
+def _named(_method: str, summary: str, operation: str) -> Json:
+    return {**probe(summary, operation), "responses": {"200": _answer({"title": _response(operation)})}}
+
+
+def _response(operation: str) -> str:
+    return f"Response {title_of(operation)}"

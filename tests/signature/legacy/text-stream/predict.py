@@ -1,0 +1,6 @@
+from cog import BasePredictor, ConcatenateIterator
+
+
+class Predictor(BasePredictor):
+    def predict(self, text: str) -> ConcatenateIterator[str]:
+        yield text
