@@ -25,7 +25,9 @@ def test_the_first_failure_ends_the_others() -> None:
     assert cancelled.is_set()
 
 
-def test_an_interruption_before_every_thread_was_started_is_what_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_before_every_thread_was_started_is_what_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cancelled = threading.Event()
     start = threading.Thread.start
     started: list[threading.Thread] = []
