@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
 TOGETHER = (
     ("compat-tests", "tests/examples", "tests/nvidia"),  # they share images of gigabytes
-    ("tests/faults", "tests/runtimes"),  # both kill, and look at what is left on the whole machine
+    ("tests/faults", "tests/machines", "tests/runtimes"),  # who kills looks for control groups that are left
 )
 """Folders whose tests never run beside each other."""
 
