@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
+TOGETHER = (
+    ("compat-tests", "tests/examples", "tests/nvidia"),  # they share images of gigabytes
+    ("tests/faults", "tests/machines", "tests/runtimes"),  # who kills looks for control groups that are left
+)
+"""Folders whose tests never run beside each other."""
 
 # How fast examples are made says how busy a machine is, and nothing about the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +42,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason="only root can mount and become another user"))
+
+
+class FoldersApart(LoadScopeScheduling):
+    """Lets a folder's tests run one after the other, beside those of other folders.
+
+    So what a folder shares is made once, and names of images and ports are a folder's own.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = "/".join(nodeid.partition("::")[0].split("/")[:2])
+        place = place if place.startswith("tests/") else place.partition("/")[0]
+        return next((group[0] for group in TOGETHER if place in group), place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FoldersApart:
+    """Say what may run side by side where pytest is told to: ``--numprocesses 2``."""
+    return FoldersApart(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -53,8 +53,29 @@ _HANDED_ON = ("PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "COG_NIX_D
 _WRITTEN = ("home", "root", "tmp", "var/tmp", "var/lib/docker", "var/lib/containers")
 """Folders that do not lie on overlayfs, as on no machine they do: a container's files can't lie there."""
 
-_ENTER = r"""
-set -e
+MOUNT_CGROUPS = r"""
+mount_cgroups() {
+  if [ "$1" = v2 ]; then
+    mount -t cgroup2 cgroup2 "$2"
+    return
+  fi
+  mount -t tmpfs -o mode=755 tmpfs "$2"
+  # A controller that version 2 has taken, or that is off, has no hierarchy of its own (proc(5)).
+  for name in $(awk '$2 != 0 && $1 !~ /^#/ { print $1 }' /proc/cgroups); do
+    mkdir "$2/$name"
+    mount -t cgroup -o "$name" cgroup "$2/$name"
+  done
+  mkdir "$2/systemd"
+  mount -t cgroup -o none,name=systemd cgroup "$2/systemd"
+  [ "$1" = both ] || return 0
+  mkdir "$2/unified"
+  mount -t cgroup2 cgroup2 "$2/unified"
+}
+"""
+"""A shell function that mounts cgroups: of :data:`Cgroups`, and the folder."""
+
+_ENTER = f"""set -e
+{MOUNT_CGROUPS}
 root=$1
 mount -t overlay overlay -o "volatile,lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$root"
 for name in $4; do mkdir -p "$root/$name"; mount --bind "$3/plain/$name" "$root/$name"; done
@@ -62,23 +83,7 @@ mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
-cgroups=$root/sys/fs/cgroup
-if [ "$5" = v2 ]; then
-  mount -t cgroup2 cgroup2 "$cgroups"
-else
-  mount -t tmpfs -o mode=755 tmpfs "$cgroups"
-  # A controller that version 2 has taken, or that is off, has no hierarchy of its own (proc(5)).
-  for name in $(awk '$2 != 0 && $1 !~ /^#/ { print $1 }' /proc/cgroups); do
-    mkdir "$cgroups/$name"
-    mount -t cgroup -o "$name" cgroup "$cgroups/$name"
-  done
-  mkdir "$cgroups/systemd"
-  mount -t cgroup -o none,name=systemd cgroup "$cgroups/systemd"
-  if [ "$5" = both ]; then
-    mkdir "$cgroups/unified"
-    mount -t cgroup2 cgroup2 "$cgroups/unified"
-  fi
-fi
+mount_cgroups "$5" "$root/sys/fs/cgroup"
 [ "$6" = shared ] || ip link set lo up
 shift 6
 while [ "$#" -gt 0 ]; do

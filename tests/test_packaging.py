@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from uv import find_uv_bin
 
 from cog_nix import __version__
+from cog_nix_hooks.pypi.indexes import uv_environment
+from cog_nix_hooks.pypi.lines import Lines
 from conftest import copy_project
 from tests import hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "scripts", "README.md", "LICENSE", "pyproject.toml")
@@ -28,9 +31,9 @@ SOURCES = ("cog_nix", "hooks", "compat-tests", "nix", "scripts", "README.md", "L
 pytestmark = pytest.mark.network
 
 
-def run(command: Sequence[str | Path], cwd: Path) -> str:
+def run(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str] = os.environ) -> str:
     """Run a command that knows nothing of this checkout; return what it printed."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
     finished = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if finished.returncode:
         pytest.fail(f"{' '.join(map(str, command))} ended with {finished.returncode}\n{finished.stderr}")
@@ -67,9 +70,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel into a new virtual environment; return its cog-nix."""
     environment = tmp_path_factory.mktemp("venv")
-    run([sys.executable, "-m", "venv", environment], environment)
-    pip: list[str | Path] = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "install", "--quiet", wheel], environment)
+    run([sys.executable, "-m", "venv", "--without-pip", environment], environment)
+    uv = [find_uv_bin(), "pip", "install", "--quiet", "--python", environment / "bin/python"]
+    run([*uv, wheel], environment, uv_environment(Lines(), os.environ))
     return environment / "bin/cog-nix"
 
 

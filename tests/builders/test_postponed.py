@@ -17,7 +17,7 @@ from tests.builders.test_namespace import needs_namespaces, root  # noqa: F401 -
 _LIBRARY = "usr/lib/python3.13"
 _ORIGINAL = '"""The real one."""\nLOADED = True\nif __name__ == "__main__":\n    print("real")\n'
 _RUN = """
-import pathlib, subprocess, sys, postponed
+import pathlib, subprocess, sys, time, postponed
 root, shown, *names = sys.argv[1:]
 with postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as compiler:
     stub = compiler.binds["/usr/lib/python3.13/py_compile.py"]
@@ -107,12 +107,14 @@ def test_a_program_that_imports_the_module_finds_the_real_one(tmp_path: Path) ->
 
 
 _ASK = """
-import pathlib, subprocess, sys, postponed
+import pathlib, subprocess, sys, time, postponed
 root, shown, *steps = sys.argv[1:]
 with postponed.Certificates(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as certificates:
     stub = certificates.binds["/usr/sbin/update-ca-certificates"]
     for step in steps:
         if step == "new":
+            while not (pathlib.Path(root) / "asked").exists():  # what comes before that is in the first
+                time.sleep(0.01)
             (pathlib.Path(root) / "usr/local/share/ca-certificates/new.crt").touch()
         else:
             subprocess.run([stub, *filter(None, step.split("|"))], check=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root]
 
-SECRET = "correct-horse-battery-staple"  # noqa: S105 - what must not be seen
+SECRET = "correct-horse-battery-stable"  # noqa: S105 - what must not be seen
 _PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 _PROJECT = '[project]\nname = "hostile"\nversion = "1.0"\ndynamic = ["dependencies"]\n'
 _PROBES = """\

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root]
 
-SECRET = "correct-horse-battery-staple"  # noqa: S105 - what nobody may find
+SECRET = "correct-horse-battery-stable"  # noqa: S105 - what nobody may find
 _HOLDER = """\
 import os, subprocess, sys
 from pathlib import Path

@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,10 +69,11 @@ def engine(
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
     command: tuple[str, ...] = (name,)
+    run = tempfile.mkdtemp(prefix="podman-", dir="/tmp")  # Podman takes no path of more than 50 characters
     if name == "podman":
         folder = tmp_path_factory.mktemp("podman")
         runtime = "runc" if shutil.which("runc") else "crun"
-        command += ("--root", str(folder / "root"), "--runroot", str(folder / "run"), "--runtime", runtime)
+        command += ("--root", str(folder / "root"), "--runroot", run, "--runtime", runtime)
         command += ("--cgroup-manager", "cgroupfs", "--storage-driver", "vfs")
     empty = io.BytesIO()
     with tarfile.open(fileobj=empty, mode="w") as archive:
@@ -81,6 +83,7 @@ def engine(
     subprocess.run([*command, "import", "-", NAME], input=empty.getvalue(), capture_output=True, check=True)
     yield Engine(command, PODMAN if name == "podman" else (), readable_python)
     subprocess.run([*command, "rmi", "--force", NAME], capture_output=True, check=True)
+    shutil.rmtree(run)
 
 
 @pytest.mark.root

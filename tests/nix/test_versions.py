@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "correct-horse-battery-staple"  # noqa: S105 - what must be found nowhere
+SECRET = "correct-horse-battery-paddock"  # noqa: S105 - what must be found nowhere
 PLAIN = "echo made > /made && chown 33:34 /made && chmod 4755 /made"
 CONFIG = f"""\
 build:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
 
 _PROJECTS = Path(__file__).parent / "projects"
 _IMAGE = "cog-nix-test-many-sources"
-_SECRET = "correct-horse-battery-staple"  # noqa: S105
+_SECRET = "correct-horse-battery-stall"  # noqa: S105
 _PYTHON = """\
 import json, shutil, subprocess
 import c_extension, docopt, flash_like, git_project, hatched, legacy_setup, meson_project

@@ -47,6 +47,10 @@ def test_pip_variables_are_translated(tmp_path: Path) -> None:
     assert env["UV_HTTP_TIMEOUT"] == "99"
 
 
+def test_the_width_of_a_terminal_breaks_no_line_that_is_read(tmp_path: Path) -> None:
+    assert "COLUMNS" not in environment(tmp_path, COLUMNS="80")
+
+
 @pytest.mark.parametrize("place", [".pip/pip.conf", ".config/pip/pip.conf", "pip/pip.conf"])
 def test_pip_conf_is_translated(tmp_path: Path, place: str) -> None:
     write(

@@ -23,6 +23,7 @@ import pytest
 
 from cog_nix_hooks.bundle.programs import ENGINES
 from tests.docker.conftest import Store
+from tests.hosts import MOUNT_CGROUPS
 
 from .conftest import usable
 
@@ -50,27 +51,12 @@ CAPABILITIES = "00000000a00405fb"
 ENTERED = ("go_unfiltered", "make_devices", "mount_here", "uncover_here", "write_swappiness", "open_sys")
 """What a command tries that is run beside the container's first process."""
 IDLE = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); signal.pause()"
-LAY_OUT = r"""
-set -e
+LAY_OUT = f"""set -e
+{MOUNT_CGROUPS}
 layout=$1 user=$2
 shift 2
-cgroups=/sys/fs/cgroup
-umount --recursive --lazy "$cgroups" 2>/dev/null || :
-if [ "$layout" = v2 ]; then
-  mount -t cgroup2 cgroup2 "$cgroups"
-else
-  mount -t tmpfs -o mode=755 tmpfs "$cgroups"
-  for name in $(awk '$2 != 0 && $1 !~ /^#/ { print $1 }' /proc/cgroups); do
-    mkdir "$cgroups/$name"
-    mount -t cgroup -o "$name" cgroup "$cgroups/$name"
-  done
-  mkdir "$cgroups/systemd"
-  mount -t cgroup -o none,name=systemd cgroup "$cgroups/systemd"
-  if [ "$layout" = both ]; then
-    mkdir "$cgroups/unified"
-    mount -t cgroup2 cgroup2 "$cgroups/unified"
-  fi
-fi
+umount --recursive --lazy /sys/fs/cgroup 2>/dev/null || :
+mount_cgroups "$layout" /sys/fs/cgroup
 [ "$user" != root ] || exec "$@"
 exec setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
 """

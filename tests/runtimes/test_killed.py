@@ -106,7 +106,8 @@ def processes() -> list[str]:
 def left_cgroups(owners: list[int]) -> list[Path]:
     """Return cgroups of containers of these owners."""
     names = tuple(f"cog-nix-{pid}-" for pid in owners)
-    return [path for path in cgroups.ROOT.rglob("cog-nix-*") if path.name.startswith(names)]
+    folders = (Path(parent, one) for parent, found, _ in os.walk(cgroups.ROOT) for one in found)
+    return [path for path in folders if path.name.startswith(names)]
 
 
 def test_nothing_is_left(anywhere: Runtime, finished: Callable[[Container], tuple[int, str]]) -> None:

@@ -34,6 +34,7 @@ _SDK_VARIABLES = ("COG_SDK_WHEEL", "COGLET_WHEEL")
 _KEYRING_PROVIDERS = {"subprocess", "import", "auto"}
 # These would change what is asked, or contradict an argument.
 _DROPPED = (
+    "COLUMNS",  # uv breaks the lines of what it says by it, and they are read
     "UV_SYSTEM_PYTHON",
     "UV_PYTHON",
     "UV_PYTHON_DOWNLOADS",
