@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,6 @@ from cog_nix.errors import LockError
 from cog_nix.lock import bundled, cog_base, lacking, python_libraries, sdk, seed
 from cog_nix.lock import toolkit as toolkits
 from cog_nix.lock.assemble import Parts, assemble
-from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.lacking import Lookout
 from cog_nix.lock.model import Interpreter
 from cog_nix.lock.packages import lock_packages
@@ -21,7 +22,7 @@ from cog_nix.runs.keys import fitting
 from cog_nix.spec import PythonRequest, SystemRequest, ToolkitRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Config, Project, Settings
     from cog_nix.elf.scan import Scan
@@ -90,7 +91,10 @@ class Resolver:
             LockError: something cannot be found or satisfied.
         """
         question = _Question(project, config, settings, Pins(former, upgrade), made)
-        parts = self._parts(question)
+        with ExitStack() as working:
+            # Made once, while other things are resolved.
+            seed_begun = functools.cache(lambda: working.enter_context(self._seed(question.pins)))
+            parts = self._parts(question, seed_begun)
         lock = assemble(parts, config, settings, self.plugins, self.context)
         lock = replace(lock, runs=fitting(lock, config, lock.runs))
         if former and made is None and (kept := lacking.without_changed(former, lock)) != former:
@@ -119,7 +123,7 @@ class Resolver:
         settings = cog_base.settled(settings, lock, lock.cog_base)
         return self.resolve(project, config, settings, lock, Upgrade(), made=made)
 
-    def _parts(self, question: _Question) -> Parts:
+    def _parts(self, question: _Question, seed_begun: Callable[[], Callable[[], Seed]]) -> Parts:
         """Resolve everything: the system, Python, what both lack, what builds need."""
         packages = lock_packages(
             question.project, question.settings.nix.packages, self.nix, question.pins.packages
@@ -131,10 +135,11 @@ class Resolver:
         lookout = Lookout(self._ask, question.config, question.project.root, interpreter)
         python_request = self._python_request(question, interpreter, system)
         own = self._ask.python(python_request)
+        made_seed = seed_begun()
         # Before anything is fetched to be looked into: it may be that builds want another suite.
         offer = toolkits.offered(ToolkitRequest(question.config, request.suite, own.wheels), self._ask)
         if offer and offer.suite not in ("", request.suite):
-            return self._elsewhere(question, offer)
+            return self._elsewhere(question, offer, seed_begun)
         python, brought = self._extended_python(python_request, own, lookout, question)
         toolkit, tools = self._toolkit(offer, question, python_request)
         added = lookout.packages(request.suite, python.wheels, lacking.always_there(system.groups))
@@ -159,7 +164,7 @@ class Resolver:
             runs=former.runs if (former := question.pins.former) else (),
             answers=(brought, added, linked),
             linked=linked_debs,
-            seed=self._seed(question.pins),
+            seed=made_seed(),
         )
 
     def _system_request(self, question: _Question, choice: InterpreterChoice) -> SystemRequest:
@@ -201,14 +206,16 @@ class Resolver:
             places=self.python_asked_in,
         )
 
-    def _elsewhere(self, question: _Question, offer: ToolkitChoice) -> Parts:
+    def _elsewhere(
+        self, question: _Question, offer: ToolkitChoice, seed_begun: Callable[[], Callable[[], Seed]]
+    ) -> Parts:
         """Resolve everything in the suite that builds need."""
         self.context.reporter.info(offer.because)
         debian = replace(question.settings.debian, suite=offer.suite)
         settings = replace(question.settings, debian=debian)
         context = replace(self.context, settings=settings)
         there = replace(self, context=context)
-        return there._parts(replace(question, settings=settings))  # noqa: SLF001 - its own
+        return there._parts(replace(question, settings=settings), seed_begun)  # noqa: SLF001 - its own
 
     def _extended_python(
         self, request: PythonRequest, own: PythonResolution, lookout: Lookout, question: _Question
@@ -264,20 +271,23 @@ class Resolver:
         asked_in = {**dict(linked.reasons), **dict(added.reasons), **request.asked_in}
         return tuple(self._ask.system(replace(request, groups=groups, asked_in=asked_in)).groups["linked"])
 
-    def _seed(self, pins: Pins) -> Seed:
-        if pins.seed:
-            return pins.seed
+    @contextmanager
+    def _seed(self, pins: Pins) -> Iterator[Callable[[], Seed]]:
+        """Resolve the builders' Python, and begin to make it; yield what waits for it."""
+        if pinned := pins.seed:
+            yield lambda: pinned
+            return
         self.context.reporter.step("Resolving the builders' Python")
         system = self._ask.system(SystemRequest(suite=seed.SUITE, groups=(("seed", seed.PACKAGES),)))
         version = _upstream_version(_named(system.groups, seed.PACKAGES[0]))
-        python = self._ask.python(
+        wheels = self._ask.python(
             PythonRequest(
                 python_version=version, requirements=seed.REQUIREMENTS, asked_in="cog-nix's own tools"
             )
-        )
-        debs = seed.used(system.groups["seed"])
-        files = self.context.fetcher.artifacts(artifacts_of(debs, python.wheels))
-        return seed.make(debs, python.wheels, files, self.context.cache_dir, self.nix)
+        ).wheels
+        context, debs = self.context, system.groups["seed"]
+        with seed.begun(debs, wheels, context.fetcher, context.cache_dir, self.nix) as made:
+            yield made
 
     def _tell(self, question: _Question, added: Answer) -> None:
         """Say what nobody asked for, once."""

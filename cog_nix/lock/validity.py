@@ -31,7 +31,8 @@ _PYTHON_VERSION = re.compile(r"[A-Za-z0-9.+!_-]+")
 _MINOR = re.compile(r"\d+\.\d+")
 _FILE_NAME = re.compile(r"[^/\x00-\x1f\x7f'\"\\.][^/\x00-\x1f\x7f'\"\\]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
+SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
+"""A hash as the lock has it of what Nix hashes (W3C's Subresource Integrity)."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _URL = re.compile(r"(?:https?|file|git\+https?|git\+ssh|git\+file)://[^\s\x00-\x1f'\"\\]+")
 _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
@@ -123,7 +124,7 @@ def _of_texts(lock: Lock) -> Iterator[Problem]:
         yield from _of_sha256(f"indexes[{number}].sha256", index.sha256)
     if not _MINOR.fullmatch(lock.seed.python):
         yield "seed.python", _no("minor version of Python", lock.seed.python)
-    if not _SRI.fullmatch(lock.seed.nar_sha256):
+    if not SRI.fullmatch(lock.seed.nar_sha256):
         yield "seed.nar_sha256", _no("SRI hash", lock.seed.nar_sha256)
     for field, pairs in (("environment", lock.environment), ("labels", lock.labels)):
         yield from _twice(field, [key for key, _ in pairs])
@@ -136,7 +137,7 @@ def _of_runs(lock: Lock) -> Iterator[Problem]:
     for number, run in enumerate(lock.runs):
         if not _DIGEST.fullmatch(run.key):
             yield f"runs[{number}].key", _no("digest", run.key)
-        if not _SRI.fullmatch(run.nar_sha256):
+        if not SRI.fullmatch(run.nar_sha256):
             yield f"runs[{number}].nar_sha256", _no("SRI hash", run.nar_sha256)
 
 

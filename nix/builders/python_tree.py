@@ -19,6 +19,8 @@ _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _LOADER = "lib64/ld-linux-x86-64.so.2"
 _CHUNKS = 8
 """Bytecode is compiled in this many processes; fixed, so the partition never depends on the machine."""
+COMPILING = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+"""The environment of such a process."""
 
 
 def command(tree: Path, minor: str, *arguments: str) -> list[str]:
@@ -143,18 +145,25 @@ def compile_all(tree: Path, minor: str, root: Path, prefix: str, files: Sequence
     Files that do not compile are left as they are.
     """
     script = Path(__file__).with_name("bytecode.py")
-    ordered = sorted(files)
-    chunks = [chunk for start in range(_CHUNKS) if (chunk := ordered[start::_CHUNKS])]
-    if len(ordered) <= 4 * _CHUNKS:
-        chunks = [ordered] if ordered else []
 
     def run(chunk: Sequence[str]) -> None:
         subprocess.run(
             command(tree, minor, "-s", "-B", "-S", str(script), str(root), prefix),
             input="\n".join(chunk).encode(),
-            env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+            env=COMPILING,
             check=True,
         )
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(run, chunks))
+        list(pool.map(run, groups(files)))
+
+
+def groups(files: Iterable[str]) -> list[list[str]]:
+    """Divide modules among the processes that compile them.
+
+    By their names alone, for it may show in the bytecode what a process has compiled before.
+    """
+    ordered = sorted(files)
+    if len(ordered) <= 4 * _CHUNKS:
+        return [ordered] if ordered else []
+    return [ordered[start::_CHUNKS] for start in range(_CHUNKS)]

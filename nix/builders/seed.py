@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,22 +46,29 @@ def make(python: str, debs: list[Path], wheels: list[Path], out: Path, sandbox: 
         with tempfile.TemporaryDirectory(dir=out.parent, prefix="compile-") as folder:
             _compile_confined(python, out, roots, Path(folder), sandbox)
         return
-    for root in roots:
-        files = [str(path.relative_to(out / root)) for path in (out / root).rglob("*.py")]
-        python_tree.compile_all(out, python, out / root, f"/seed/{root}", files)
+    script = str(Path(__file__).with_name("seed_bytecode.py"))
+    command = python_tree.command(out, python, "-s", "-B", "-S", script, str(out))
+    subprocess.run(command, input=_listed(out, roots), env=python_tree.COMPILING, check=True)
+
+
+def _listed(tree: Path, roots: tuple[str, ...]) -> bytes:
+    """Return what :mod:`seed_bytecode` reads: all modules, in groups."""
+    groups = [
+        [f"{root}\t{name}" for name in group]
+        for root in roots
+        for group in python_tree.groups(
+            str(path.relative_to(tree / root)) for path in (tree / root).rglob("*.py")
+        )
+    ]
+    return "\n\n".join(map("\n".join, groups)).encode()
 
 
 def _compile_confined(python: str, out: Path, roots: tuple[str, ...], folder: Path, sandbox: str) -> None:
-    """Compile copies of the modules where nothing else is in reach; take their bytecode."""
+    """Compile the modules where nothing else is in reach; take their bytecode."""
+    folder = folder.resolve()
     folder.chmod(0o711)  # root's sandbox is another user
     for part in ("root", "build", "out"):
         (folder / part).mkdir()
-    sources = [path for root in roots for path in (out / root).rglob("*.py")]  # links stay in the tree
-    copies = folder / "build/tree"
-    for path in sources:
-        copy = copies / path.relative_to(out)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
     python_here = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     system = [*_SYSTEM, sys.base_prefix, sys.base_exec_prefix]
     if os.path.realpath("/bin/sh").startswith(_STORE):
@@ -74,23 +80,26 @@ def _compile_confined(python: str, out: Path, roots: tuple[str, ...], folder: Pa
             "/builders": str(Path(__file__).parent),
         },
         "folder": str(folder),
-        "command": [python_here, "-I", "-B", "/builders/seed_call.py", python, *roots],
+        "command": [python_here, "-I", "-B", "/builders/seed_call.py", python],
         "environment": {},
         "network": False,
     }
-    subprocess.run([sys.executable, "-I", sandbox, json.dumps(told)], stdin=subprocess.DEVNULL, check=True)
-    for path in sources:
-        name = (
-            path.relative_to(out).parent
-            / "__pycache__"
-            / f"{path.stem}.cpython-{python.replace('.', '')}.pyc"
-        )
-        made = copies / name
-        # A link would be one to a file of this machine.
-        if made.is_file() and made.resolve() == copies.resolve() / name:
-            (out / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(made, out / name)
-            (out / name).chmod(0o644)
+    command = [sys.executable, "-I", sandbox, json.dumps(told)]
+    subprocess.run(command, input=_listed(out, roots), check=True)
+    for root in roots:
+        for path in list((out / root).rglob("*.py")):
+            name = path.relative_to(out).with_name(f"{path.stem}.cpython-{python.replace('.', '')}.pyc")
+            _take(folder / "build/made/tree" / name, path.parent / "__pycache__")
+
+
+def _take(made: Path, folder: Path) -> None:
+    """Move a file that was made in the sandbox to a folder, as one of ours."""
+    # A link would be one to a file of this machine.
+    if made.resolve() == made and made.is_file():
+        folder.mkdir(exist_ok=True)
+        os.chown(made, os.geteuid(), os.getegid())
+        made.chmod(0o644)
+        made.rename(folder / made.name)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Start :mod:`seed_bytecode` as root of a file system that has the seed and nothing else, inside the sandbox.
 
 Run by the machine's own Python: what keeps the seed's in (``confinement.py``) has to be there before it
-starts. Arguments: those of :mod:`seed_bytecode`.
+starts. Argument: the minor version. Standard input is :mod:`seed_bytecode`'s.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ def main() -> None:
     import namespace  # noqa: PLC0415 - found by the line above
     import python_tree  # noqa: PLC0415
 
-    root = _BUILD / "root"
-    for name in ("dev", "proc", "tmp"):
-        (root / name).mkdir(parents=True)
-    minor = sys.argv[1]
+    root, made = _BUILD / "root", _BUILD / "made"
+    for folder in (made, *(root / name for name in ("dev", "proc", "tmp"))):
+        folder.mkdir(parents=True)
     script = str(builders / "seed_bytecode.py")
-    command = python_tree.command(_TREE, minor, "-s", "-B", script, *sys.argv[1:])
-    environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
-    binds = {str(path): path for path in (_TREE, builders, _BUILD / "tree")}
-    sys.exit(namespace.run(root, command, environment, binds))
+    command = python_tree.command(_TREE, sys.argv[1], "-s", "-B", "-S", script, str(_TREE), str(made))
+    binds = {str(path): path for path in (_TREE, builders, made)}
+    sys.exit(namespace.run(root, command, python_tree.COMPILING, binds))
 
 
 if __name__ == "__main__":

@@ -29,16 +29,16 @@ pytestmark = [pytest.mark.root, pytest.mark.nix, pytest.mark.network]
 
 _HOSTILE = """
 import os, sys
-if not os.path.exists("/build/tree/tried"):
-    open("/build/tree/tried", "w").close()
+if not os.path.exists("/build/made/tried"):
+    open("/build/made/tried", "w").close()
     kept, sys.argv = sys.argv, ["escape.py", {facts!r}]
     try:
-        exec(compile({probe!r}, "escape.py", "exec"), {{"__name__": "__main__", "__file__": "escape.py"}})
+        exec({probe!r}, {{"__name__": "__main__", "__file__": "escape.py"}})
     except SystemExit:
         pass
     sys.argv = kept
     import atexit
-    made = "/build/tree/site/yaml/__pycache__/nodes.cpython-313.pyc"
+    made = "/build/made/tree/site/yaml/nodes.cpython-313.pyc"
     atexit.register(lambda: (os.remove(made), os.symlink({file!r}, made)))
 """
 _COMPILE = """
@@ -63,7 +63,8 @@ def test_a_seed_that_is_hostile_does_not_get_out(
             path.chmod(0o755)
     facts = {**json.loads(machine.text), "file": machine.facts["file"]}
     text = _HOSTILE.format(facts=json.dumps(facts), probe=PROBE.read_text(), file=machine.facts["file"])
-    (tree / f"usr/lib/python{lock.seed.python}/sitecustomize.py").write_text(text)
+    with (tree / f"usr/lib/python{lock.seed.python}/py_compile.py").open("a") as module:
+        module.write(text)
     work.mkdir()
     arguments = [lock.seed.python, tree, work, str(sandbox.__file__)]
     finished = run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ from cog_nix.spec import (
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.lock.model import Deb, Lock, Wheel
@@ -248,11 +249,11 @@ def house(
 ) -> _House:
     """Return a resolver with plugins, services and ears of its own; no seed is unpacked."""
 
-    def make(debs: Any, wheels: Any, files: Any, scratch: Path, nix: Any) -> Seed:  # noqa: ARG001 - as the real one
-        assert {one.artifact.sha256 for one in [*debs, *wheels]} <= set(files)
-        return Seed("3.13", tuple(debs), tuple(wheels), "sha256-AAAA")
+    @contextmanager
+    def begun(debs: Any, wheels: Any, _fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
+        yield lambda: Seed("3.13", lock_seed.used(debs), tuple(wheels), "sha256-AAAA")
 
-    monkeypatch.setattr(lock_seed, "make", make)
+    monkeypatch.setattr(lock_seed, "begun", begun)
     manager = pluggy.PluginManager(PROJECT_NAME)
     manager.add_hookspecs(Spec)
     resolvers = _Resolvers(deb, wheel)
@@ -300,10 +301,10 @@ def test_python_is_resolved_again_with_what_brings_libraries(house: _House, whee
     make_wheel(house.fetcher.folder / brought.artifact.filename, {"nvidia/fft/lib/libfft.so.11": make_elf()})
     lock = house.lock(_gpu("ct"))
     assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "nvidia-fft", "pip", "toolkit"]
-    assert [request.requirements[-2:] for request in house.resolvers.python[1:2]] == [
-        ("nvidia-fft", "toolkit[blas]==12.*")
-    ]
-    assert house.resolvers.python[1].pins["ct"] == "1.0"
+    _, tools, again = house.resolvers.python
+    assert tools.requirements == lock_seed.REQUIREMENTS
+    assert again.requirements[-2:] == ("nvidia-fft", "toolkit[blas]==12.*")
+    assert again.pins["ct"] == "1.0"
     assert house.resolvers.python_libraries[-1].needs == ()
     assert dict(lock.reasons) == {
         "nvidia-fft": "ct 1.0: ct/_c.so needs libfft.so.11",
@@ -359,7 +360,7 @@ def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, versio
     house.resolvers.moved = {"ct": version}
     lock = house.lock(_gpu("ct"))
     assert lock.wheels == tuple(wheel for wheel in without.wheels if wheel.name != "nvidia-fft")
-    request = house.resolvers.python[1]
+    request = house.resolvers.python[2]  # after the project's, and cog-nix's own tools
     assert request.fixed == {wheel.name: wheel.version for wheel in lock.wheels}
     assert any("Left out, since it does not fit" in warning for warning in house.reporter.warnings)
 

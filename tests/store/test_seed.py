@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from cog_nix import scratch
 from cog_nix.lock import seed
 from cog_nix.lock.model import Seed
 from cog_nix.store.paths import nar_hash, tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.spec import Fetcher
@@ -29,9 +32,6 @@ class _Store:
 
     def invalid(self, paths: Sequence[str]) -> list[str]:
         return [path for path in paths if path not in self.added]
-
-    def python(self) -> str:
-        return "python3"
 
     def add_tree(self, tree: Path) -> str:
         self.added.append(tree_path(nar_hash(tree), tree.name))
@@ -50,12 +50,22 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Unpack a tree of one file instead of a Python; return where that was done."""
     places: list[Path] = []
 
-    def unpack(_start: str, _spec: Path, tree: Path) -> None:
-        places.append(tree)
-        tree.mkdir()
-        (tree / "file").write_text("x")
+    @contextmanager
+    def unpacking(
+        wanted: Seed, _fetcher: Fetcher, cache_dir: Path, _nix: Nix | None
+    ) -> Iterator[tuple[Path, Callable[[], None]]]:
+        cache_dir.mkdir(exist_ok=True)
+        with scratch.folder("seed", cache_dir) as folder:
+            tree = folder / seed.store_name(wanted.python)
+            places.append(tree)
+            tree.mkdir()
 
-    monkeypatch.setattr(seed, "_run_builder", unpack)
+            def finish() -> None:
+                (tree / "file").write_text("x")
+
+            yield tree, finish
+
+    monkeypatch.setattr(seed, "_unpacking", unpacking)
     return places
 
 
@@ -107,3 +117,63 @@ def test_trees_that_nobody_asked_for_in_a_long_time_are_forgotten(tmp_path: Path
     os.utime(old, (time.time() - 400 * 24 * 3600,) * 2)
     _ensure(_seed(tmp_path), _Store(), tmp_path / "cache")
     assert not old.exists()
+
+
+def _begin(store: _Store | None, cache: Path) -> Seed:
+    with seed.begun((), (), cast("Fetcher", _Fetcher()), cache, cast("Nix", store)) as described:
+        return described()
+
+
+def test_what_came_of_the_same_packages_is_remembered(tmp_path: Path, made: list[Path]) -> None:
+    cache, first, second = tmp_path / "cache", _Store(), _Store()
+    wanted = _begin(first, cache)
+    assert wanted.nar_sha256 == _seed(tmp_path).nar_sha256
+    assert _begin(first, cache) == _begin(None, cache) == _begin(second, cache) == wanted
+    assert first.added == second.added
+    assert len(made) == 1
+
+
+def test_a_seed_is_made_anew_where_another_version_unpacks_it(
+    tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _begin(None, tmp_path / "cache")
+    builder = tmp_path / "nix/builders/seed.py"
+    builder.parent.mkdir(parents=True)
+    builder.write_text("other")
+    monkeypatch.setattr(seed, "nix_library", lambda: tmp_path / "nix")
+    _begin(None, tmp_path / "cache")
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("damage", ["", "sha256-", "\u00e4", "sha256-" + 43 * "A" + "=\n"])
+def test_a_hash_that_is_none_is_not_remembered(tmp_path: Path, made: list[Path], damage: str) -> None:
+    cache = tmp_path / "cache"
+    wanted = _begin(None, cache)
+    (remembered,) = (cache / "seed-hashes").iterdir()
+    remembered.write_text(damage)
+    assert _begin(None, cache) == wanted
+    assert len(made) == 2
+
+
+def test_a_kept_tree_that_was_lost_is_made_anew_for_a_store_without_it(
+    tmp_path: Path, made: list[Path]
+) -> None:
+    cache, store = tmp_path / "cache", _Store()
+    wanted = _begin(None, cache)
+    shutil.rmtree(cache / "seeds")
+    assert _begin(store, cache) == wanted
+    assert len(made) == 2
+    assert len(store.added) == 1
+
+
+def test_what_was_begun_ends_with_whoever_wanted_it(tmp_path: Path) -> None:
+    asleep = tmp_path / "nix/builders/seed.py"
+    asleep.parent.mkdir(parents=True)
+    asleep.write_text("import time\ntime.sleep(100)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seed, "nix_library", lambda: tmp_path / "nix")
+        began = time.monotonic()
+        with pytest.raises(KeyError), seed.begun((), (), cast("Fetcher", _Fetcher()), tmp_path, None):
+            raise KeyError
+    assert time.monotonic() - began < 50
+    assert not list(tmp_path.glob(".cog-nix-*"))
