@@ -14,6 +14,7 @@ from cog_nix.config.model import Build, Config, DebianSettings, Observability, P
 from cog_nix.errors import LockError
 from cog_nix.lock import cog_base
 from cog_nix.lock import seed as lock_seed
+from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
 from cog_nix.lock.pins import Pins
@@ -250,7 +251,8 @@ def house(
     """Return a resolver with plugins, services and ears of its own; no seed is unpacked."""
 
     @contextmanager
-    def begun(debs: Any, wheels: Any, _fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
+    def begun(debs: Any, wheels: Any, fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
+        fetcher.artifacts(artifacts_of(lock_seed.used(debs), wheels))
         yield lambda: Seed("3.13", lock_seed.used(debs), tuple(wheels), "sha256-AAAA")
 
     monkeypatch.setattr(lock_seed, "begun", begun)
