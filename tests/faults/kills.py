@@ -194,7 +194,7 @@ def judge(cut: subprocess.CompletedProcess[str], ending: Ending, took: float) ->
     number = getattr(signal, f"SIG{ending.rpartition('-')[2]}")
     if cut.returncode not in {0, -number}:
         yield f"status {cut.returncode}: {cut.stderr[-1500:]}"
-    if "Traceback" in cut.stderr and "cog_nix" in cut.stderr:
+    if "Traceback" in cut.stderr and "cog_nix" in cut.stderr and not _is_pythons_own(cut.stderr):
         yield f"a traceback: {cut.stderr[-1500:]}"
     if "Exception ignored" in cut.stderr:
         yield f"an ignored exception: {cut.stderr[-1500:]}"
@@ -203,6 +203,11 @@ def judge(cut: subprocess.CompletedProcess[str], ending: Ending, took: float) ->
         yield f"said more than once: {cut.stderr[-500:]}"
     if took > _SLOW_SECONDS:
         yield f"it took {took:.1f} s to end"
+
+
+def _is_pythons_own(said: str) -> bool:
+    """Whether Python answered Ctrl-C by itself, because not a line of the program had run."""
+    return " in main\n" not in said and said.rstrip().endswith("KeyboardInterrupt")
 
 
 def _wait(reader: threading.Thread, moment: Moment | None, events: Events) -> None:

@@ -36,6 +36,8 @@ CONFIG = 'build:\n  python_version: "3.13"\nrun: run.py:Runner\n'
 
 _SECONDS_TO_END = 60
 """More than is given to what is left: 12 s by the warden, 20 s where a container may still be made."""
+_SERVICE = "podman system service"
+"""It stays for a minute, because it serves the next commands too."""
 _OURS = {"cog.yaml", "run.py", "requirements.txt", "cog-nix.lock", "result", ".cog", ".dockerignore"}
 _UNFINISHED = re.compile(
     r"\.?cog-nix-[a-z]+(-[0-9a-f]{8})?-[0-9a-f]{12}|.*\.part|\.new-.*|\.tmp.*|nix-build-.*"
@@ -137,7 +139,8 @@ class World:
 
     def processes(self) -> list[str]:
         """Return what still runs of all that was started here, builders included."""
-        return [f"{pid} {_command(pid)}" for pid in _processes(self.token, str(self.folder))]
+        found = (f"{pid} {_command(pid)}" for pid in _processes(self.token, str(self.folder)))
+        return [one for one in found if _SERVICE not in one]
 
     def left(self) -> list[str]:
         """Return what no command may leave behind: processes are given some time to end."""
