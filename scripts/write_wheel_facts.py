@@ -127,7 +127,7 @@ def main() -> None:
     arguments.add_argument("--jobs", type=int, default=3, help="wheels at once")
     arguments.add_argument("--newest", type=int, default=1000, help="this many releases of a project")
     arguments.add_argument("--skip", type=int, default=0, help="of these, from the newest on")
-    arguments.add_argument("--tag", default="", help="read files alone whose name has this: -cp313-")
+    arguments.add_argument("--tag", default="", help="read files alone whose name has this")
     arguments.add_argument("projects", nargs="*", help="all that the table has, when none is named")
     options = arguments.parse_args()
     kept, listing = Memory(options.kept), options.kept / "listing.json"
