@@ -264,7 +264,7 @@ class LibraryResolution:
     missing: tuple[LibraryNeed, ...]
     """What no package of the suite has."""
     seals: tuple[tuple[str, str], ...] = ()
-    """``(package, seal)``: of the front of each package that was looked into (:mod:`cog_nix.lock.seals`)."""
+    """``(package, seal)``: of the front of each package that was looked into."""
 
 
 @dataclass(frozen=True)

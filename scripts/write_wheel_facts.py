@@ -40,7 +40,9 @@ ABIS = frozenset({"none", "abi3"}) | {name for name in INTERPRETERS if name.star
 LINKS = {"torch": "2.0"}
 """Read as far as the loader does: what they load they depend on."""
 TEXT = {
+    "coglet": "0",
     "triton": "2.0",
+    "numpy": "1.23",
     "jaxlib": "0.4.20",
     "jax-cuda12-plugin": "0.4.26",
     "jax-cuda12-pjrt": "0.4.26",
@@ -125,6 +127,7 @@ def main() -> None:
     arguments.add_argument("--jobs", type=int, default=3, help="wheels at once")
     arguments.add_argument("--newest", type=int, default=1000, help="this many releases of a project")
     arguments.add_argument("--skip", type=int, default=0, help="of these, from the newest on")
+    arguments.add_argument("--tag", default="", help="read files alone whose name has this")
     arguments.add_argument("projects", nargs="*", help="all that the table has, when none is named")
     options = arguments.parse_args()
     kept, listing = Memory(options.kept), options.kept / "listing.json"
@@ -143,7 +146,7 @@ def main() -> None:
                 listing.write_text(json.dumps(names))
                 versions = sorted({one.version for one in found}, reverse=True)
                 chosen = set(versions[options.skip : options.newest])
-                todo = [one for one in found if one.version in chosen]
+                todo = [one for one in found if one.version in chosen and options.tag in one.filename]
                 list(crew.map(lambda one, name=name: read(one, PROJECTS[name], kept, transport), todo))  # type: ignore[misc]
     if options.write:
         entries = {

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 
@@ -51,20 +51,20 @@ class NoBlockError(Exception):
     """There is no place from which this inflates."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tail:
     """The inflated end of a member."""
 
     packed: bytes
     """From a block's begin on."""
-    added: int
-    """So many bytes at the begin of what is inflated are not of the member."""
     one: bytes
+    """All of it; a few bytes in front are not of the member."""
+    _other: bytearray = field(default_factory=bytearray)
+    """The same with another guess of what stood before, as far as it was needed."""
+    _inflater: Any = field(init=False)
 
-    @cached_property
-    def _other(self) -> bytes:
-        """The same with another guess of what stood before."""
-        return _inflated(self.packed, _guess(1), whole=True)[self.added :]
+    def __post_init__(self) -> None:
+        self._inflater = isal_zlib.decompressobj(_RAW_DEFLATE, zdict=_guess(1))
 
     def sure(self, back: int, size: int) -> bytes | None:
         """Return bytes that are certain, or None.
@@ -77,6 +77,13 @@ class Tail:
         if start < _WINDOW:
             return None
         found = self.one[start : start + size]
+        while len(self._other) < start + len(found):
+            wanted = start + len(found) - len(self._other)
+            packed = self._inflater.unconsumed_tail if self._other else self.packed
+            came = self._inflater.decompress(packed, wanted)
+            if not came:
+                return None
+            self._other += came
         return found if found == self._other[start : start + size] else None
 
 
@@ -90,14 +97,14 @@ def inflate_tail(packed: bytes) -> Tail:
         NoBlockError: no place inflates to the end.
     """
     for byte, bit in _places(packed):
-        prefix, size = _aligned(packed[byte], bit)
+        prefix = _aligned(packed[byte], bit)
         try:
             _inflated(prefix + packed[byte + 1 : byte + _TRIED], _guess(0))
             whole = prefix + packed[byte + 1 :]
             one = _inflated(whole, _guess(0), whole=True)
         except (EOFError, INFLATING):
             continue
-        return Tail(whole, size, one[size:])
+        return Tail(whole, one)
     raise NoBlockError
 
 
@@ -130,18 +137,29 @@ def _candidates() -> tuple[tuple[int, ...], ...]:
 
 def _may_begin(bits: int) -> bool:
     """Tell whether these bits may be a block's header (RFC 1951, section 3.2.7)."""
-    literals, distances, lengths = bits >> 3 & 31, bits >> 8 & 31, (bits >> 13 & 15) + 4
-    if literals > 29 or distances > 29:  # noqa: PLR2004 - the most that there are
+    if bits >> 3 & 31 > 29 or bits >> 8 & 31 > 29:  # noqa: PLR2004 - the most codes that there are
         return False
-    room = 1 << 7
-    for number in range(lengths):
-        length = bits >> (17 + 3 * number) & 7
-        room -= (1 << 7) >> length if length else 0
-    return room == 0
+    lengths = bits >> 17 & (1 << 3 * ((bits >> 13 & 15) + 4)) - 1
+    taken = _room()
+    # A code is complete when its lengths fill the tree; there are up to 19 of three bits.
+    return (
+        taken[lengths & 4095]
+        + taken[lengths >> 12 & 4095]
+        + taken[lengths >> 24 & 4095]
+        + taken[lengths >> 36 & 4095]
+        + taken[lengths >> 48]
+    ) == 1 << 7
 
 
-def _aligned(first: int, bit: int) -> tuple[bytes, int]:
-    """Return bytes to take in place of a block's first one, and how many bytes they add to what comes out.
+@cache
+def _room() -> tuple[int, ...]:
+    """Return how much of a tree of seven levels four lengths of codes take, by their twelve bits."""
+    one = (0, *(1 << 7 >> length for length in range(1, 8)))
+    return tuple(sum(one[bits >> 3 * number & 7] for number in range(4)) for bits in range(1 << 12))
+
+
+def _aligned(first: int, bit: int) -> bytes:
+    """Return bytes to take in place of a block's first one.
 
     A block that begins within a byte has to stay at the same bit, since stored blocks begin at a byte. So a
     block with fixed codes is put before it that is as long as it takes: of literals with nine bits each (RFC
@@ -154,7 +172,7 @@ def _aligned(first: int, bit: int) -> tuple[bytes, int]:
         at += 9
     at += 7  # its end
     bits |= first >> bit << at
-    return bits.to_bytes((at - bit) // 8 + 1, "little"), size
+    return bits.to_bytes((at - bit) // 8 + 1, "little")
 
 
 class BothEnds:

@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 _LOOKING = 4
 """Files that are looked into at once, with a few connections each."""
+_PARTS_ATTEMPTS = 2
 _SMALL = 1 << 17
 """Bytes of a file that is rather fetched whole."""
 _WORKERS = 8
@@ -114,6 +115,8 @@ class CachingFetcher:
         if not chosen:
             return {}
         cancelled = threading.Event()
+        # A server that fails is asked for the whole file, with all patience.
+        policy = replace(self._policy, attempts=min(self._policy.attempts, _PARTS_ATTEMPTS))
         with self._transport() as transport:
             transport.prepare()
 
@@ -121,7 +124,7 @@ class CachingFetcher:
                 origin = urls.origin(artifact.url)
                 if origin in self._without_parts:
                     return None
-                parts = Parts(transport, artifact.url, artifact.size, self._policy, cancelled)
+                parts = Parts(transport, artifact.url, artifact.size, policy, cancelled)
                 try:
                     return (read(artifact, parts),)
                 except NoPartsError as error:

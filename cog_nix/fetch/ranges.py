@@ -59,7 +59,7 @@ class Parts:
     fetched: int = 0
     """Bytes that came so far."""
     refused: bool = False
-    """Whether the server sent the whole file instead."""
+    """Whether there is no use in asking this server for parts: it sent the whole file, or does not answer."""
     _is: tuple[str, str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +80,7 @@ class Parts:
                 lambda: self._ask(start, start + size), self.url, self.policy, cancelled=self.cancelled
             )
         except FetchError as error:
+            self.refused = True
             raise NoPartsError(error.message) from error
 
     def _ask(self, start: int, stop: int) -> bytes:
