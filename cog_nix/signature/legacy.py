@@ -1,9 +1,9 @@
 """The OpenAPI document as the SDKs before 0.17 have it, for Pythons that Cog has given up.
 
 Their server writes the document itself, from pydantic's models, and serves it at ``/openapi.json``. This is
-the same document, with what pydantic 2 makes of it, which those SDKs get where a project asks for no other.
-Between pydantic's releases, and with pydantic 1, only ``nullable`` and ``additionalProperties: true`` differ,
-and how a reference is wrapped. Recorded from the SDKs: tests/signature/legacy.
+the same document, as those SDKs write it with pydantic 2. Between pydantic's releases, and with pydantic 1,
+only titles, ``nullable`` and ``additionalProperties: true`` differ, and how a reference is wrapped. Recorded
+from the SDKs: tests/signature/legacy.
 """
 
 from __future__ import annotations

@@ -73,15 +73,11 @@ def _gist(value: Any) -> Any:
         return value
     wrapped = value.get("allOf")
     if isinstance(wrapped, list) and len(wrapped) == 1:
-        value = {
-            **{key: inner for key, inner in value.items() if key not in {"allOf", "title"}},
-            **wrapped[0],
-        }
-    if "$ref" in value:
-        value = {key: inner for key, inner in value.items() if key != "title"}
+        value = {**{key: inner for key, inner in value.items() if key != "allOf"}, **wrapped[0]}
     dropped = {"nullable"} | (
         {"additionalProperties"} if value.get("additionalProperties") is True else set()
     )
+    dropped |= {"title"} if isinstance(value.get("title"), str) else set()
     return {key: _gist(inner) for key, inner in value.items() if key not in dropped}
 
 

@@ -25,7 +25,8 @@ An ``expect`` of an answer may have ``status``, ``headers``, ``json``, ``text`` 
 events that must come in this order, others may lie between). Values follow matching.py.
 
 In requests, in ``expect`` and in a container's ``env``, ``${name}`` stands for a variable: ``input``,
-``input and more``, ``wrong input``, ``wrong name``, ``id``, ``hook`` (a URL that notes what is sent there),
+``input and more``, ``wrong input``, ``unfit input`` (an object where none is
+taken), ``wrong name``, ``id``, ``hook`` (a URL that notes what is sent there),
 ``url of FILE`` and ``data of FILE`` (a file beside ``case.toml``).
 """
 
@@ -140,6 +141,11 @@ class Stage:
         """Return an input's name and a request in which it is wrong."""
         return inputs.wrong(self.bench.image.schema, self.bench.right_input())
 
+    def unfit_input(self) -> dict[str, Any]:
+        """Return a request with an object where none is taken, which no conversion makes right."""
+        name, request = self.wrong_input()
+        return {**request, name: {}}
+
     def fill(self, value: Any) -> Any:
         """Return a value with its variables replaced, however deep they lie."""
         if isinstance(value, dict):
@@ -157,6 +163,7 @@ VARIABLES: Mapping[str, Callable[[Stage], Any]] = {
     "input": lambda stage: stage.bench.right_input(),
     "input and more": lambda stage: {**stage.bench.right_input(), "no_model_has_this_input": 1},
     "wrong input": lambda stage: stage.wrong_input()[1],
+    "unfit input": lambda stage: stage.unfit_input(),
     "wrong name": lambda stage: stage.wrong_input()[0],
     "id": lambda stage: stage.id,
     "hook": lambda stage: stage.bench.listener.base + stage.hook,

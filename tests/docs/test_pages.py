@@ -45,6 +45,8 @@ def test_cog_yaml_is_accepted_and_can_be_built(block: Block, tmp_path: Path) -> 
         (tmp_path / file).touch()
     (tmp_path / "requirements.txt").touch()
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "m"\nrequires-python = ">=3.11"\n')
+    beside = [one.body for one in all_blocks("toml") if one.page == block.page]
+    (tmp_path / "cog-nix.toml").write_text(beside[0] if beside else "")
     project = Project(tmp_path, tmp_path / "cog.yaml")
 
     check(project, cog_config.load_config(project))

@@ -184,6 +184,11 @@ def record(level: str, target: str, **fields: str) -> str:
     return json.dumps({"timestamp": "t", "level": level, "target": target, "fields": fields})
 
 
+def older(severity: str, logger: str, message: str) -> str:
+    """Return a record of the server that the SDKs before 0.17 bring."""
+    return json.dumps({"logger": logger, "severity": severity, "message": message})
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
@@ -200,6 +205,15 @@ def record(level: str, target: str, **fields: str) -> str:
         pytest.param(record("INFO", "coglet::prediction", message="Starting prediction"), None, id="chatter"),
         pytest.param(record("WARN", "coglet::predictor", message="careful"), "careful", id="warning"),
         pytest.param(record("ERROR", "coglet", message="failed", error="why"), "failed: why", id="error"),
+        pytest.param(older("INFO", "uvicorn.error", "Started"), None, id="older-chatter"),
+        pytest.param(older("INFO", "cog.server.runner", "starting"), None, id="older-chatter-of-cog"),
+        pytest.param(older("WARNING", "cog.server.http", "careful"), "careful", id="older-warning"),
+        pytest.param(older("INFO", "mine", "x"), older("INFO", "mine", "x"), id="older-json-of-the-model"),
+        pytest.param(
+            "2026-01-01 00:00:00 [info     ] Rust coglet not available, using Python HTTP server",
+            None,
+            id="older-without-coglet",
+        ),
     ],
 )
 def test_a_line_of_the_server_is_shown_as_the_model_wrote_it(line: str, shown: str | None) -> None:
