@@ -57,7 +57,7 @@ class FoldersApart(LoadScopeScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take from a worker the width of a terminal that readline told its parent: it breaks what programs say."""
+    """Take from a worker the width of a terminal that readline told its parent."""
     if hasattr(config, "workerinput"):
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
