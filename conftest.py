@@ -56,6 +56,13 @@ class FoldersApart(LoadScopeScheduling):
         return next((group[0] for group in TOGETHER if place in group), place)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Take from a worker the width of a terminal that readline told its parent."""
+    if hasattr(config, "workerinput"):
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FoldersApart:
     """Say what may run side by side where pytest is told to: ``--numprocesses 2``."""

@@ -55,9 +55,10 @@ def built(folder: Path, hello: tuple[Any, stream.Image], authority: str) -> Any:
     """Build the project, in the store that hello-world was built in."""
     first, _ = hello
     project = copy_project(PROJECT, folder / "nix-packages")
+    shutil.copy(first.project / "cog-nix.lock", project)
     environment = {"COG_CA_CERT": authority, "NIX_CONFIG": "substituters ="}
     build = type(first)(project, first.store, environment)
-    build.run("build", "--no-load")
+    build.run("build", "--no-load", "--update-lock")
     return build
 
 
@@ -148,10 +149,10 @@ def test_a_flake_elsewhere_is_locked_by_hash(built: Any, mirror: str, folder: Pa
 )
 def test_what_is_not_there_is_told(built: Any, setting: str, sentence: str, folder: Path) -> None:
     project = folder / f"wrong-{hashlib.sha256(setting.encode()).hexdigest()[:8]}"
-    copy_project(PROJECT, project)
+    copy_project(built.project, project, locked=True)
     (project / "cog-nix.toml").write_text(f'[nix]\npackages = ["{setting}"]\n')
     build = type(built)(project, built.store, {"NIX_CONFIG": "substituters ="})
-    ran = build.run("build", "--no-load", check=False)
+    ran = build.run("build", "--no-load", "--update-lock", check=False)
     assert ran.returncode == 1
     assert sentence in ran.stderr
 
