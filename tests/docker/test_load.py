@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import docker
 import pytest
@@ -221,6 +221,30 @@ def test_an_expected_image_that_is_held_is_only_tagged(runtime: DockerRuntime, s
     runtime.load(store.build(layer("b")).program, [store.tag], QUIET)
     runtime.expect(store.tag)
     assert runtime.load(held.program, [store.tag], QUIET) == held.id == runtime.image_id(store.tag)
+
+
+def test_a_name_that_another_image_got_meanwhile_is_given_back(runtime: DockerRuntime, store: Store) -> None:
+    same, other = store.build(layer("a")), store.build(layer("b"))
+    held = runtime.load(same.program, [store.tag], QUIET)
+    runtime.expect(store.tag)
+    another = provide_runtime("docker")
+    assert another
+    another.load(other.program, [store.tag], QUIET)
+    assert runtime.load(same.program, [store.tag], QUIET) == held == runtime.image_id(store.tag)
+
+
+def test_what_was_just_loaded_is_known_without_asking_once(runtime: DockerRuntime, store: Store) -> None:
+    loaded = runtime.load(store.build(layer("a")).program, [store.tag], QUIET)
+    runtime._engine._send = _unasked
+    found = runtime.held(store.tag)
+    assert found
+    assert found.id == loaded
+    with pytest.raises(AssertionError):
+        runtime.held(store.tag)
+
+
+def _unasked(*_: object) -> NoReturn:
+    raise AssertionError
 
 
 def test_nothing_is_expected_where_no_image_has_the_name(runtime: DockerRuntime, store: Store) -> None:

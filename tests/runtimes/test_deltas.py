@@ -182,7 +182,7 @@ def test_only_the_layer_that_changed_is_sent(place: Place, store: DescribedStore
     first, second, third = (store.build(*same, layer("source")) for _ in range(3))
     place.load(first)
     assert place.load(second) == ["Loading 1 of 4 layers"]
-    place.images.expect()
+    place.images.begin()
     assert place.load(third) == ["Loading 1 of 4 layers"]
     assert place.holds(third, place.tag)
 

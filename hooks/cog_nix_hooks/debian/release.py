@@ -5,6 +5,7 @@ The format is Debian's "repository format"; apt-secure(8) tells what the signatu
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -118,9 +119,9 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
     import pysequoia  # noqa: PLC0415
 
     try:
-        certificates = pysequoia.Cert.split_bytes(keyring.read_bytes())
+        certificates = _certificates(keyring.read_bytes())
         if keyring in _KEYRINGS:  # an old system's lacks the keys of a newer Debian
-            certificates += pysequoia.Cert.split_bytes(SHIPPED.read_bytes())
+            certificates = [*certificates, *_certificates(SHIPPED.read_bytes())]
     except (OSError, RuntimeError) as error:
         raise LockError(f"{keyring}: not a keyring: {_first_line(error)}", hint=_GET_KEYRING) from error
 
@@ -137,6 +138,14 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
     if not verified.valid_sigs or verified.bytes is None:
         raise LockError(f"{url}: no valid signature by a key in {keyring}", hint=_GET_KEYRING)
     return bytes(verified.bytes)
+
+
+@functools.cache
+def _certificates(keyring: bytes) -> list[Any]:
+    """Return the keys of a keyring; that takes 10 ms, and one locking asks several times."""
+    import pysequoia  # noqa: PLC0415
+
+    return pysequoia.Cert.split_bytes(keyring)
 
 
 def _first_line(error: Exception) -> str:

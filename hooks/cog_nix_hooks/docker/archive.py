@@ -48,6 +48,7 @@ def load_image(
     tags: Sequence[str],
     reporter: Reporter,
     *,
+    images: Images | None = None,
     podman: bool = False,
     afterwards: Callable[[Callable[[], None]], object] = lambda do: do(),
 ) -> str:
@@ -58,6 +59,7 @@ def load_image(
         program: the built image.
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
+        images: those of the daemon, if they were told to expect this one.
         podman: whether the daemon is Podman.
         afterwards: called with what need not be waited for: removing the image that was replaced.
 
@@ -70,10 +72,11 @@ def load_image(
         RuntimeFailure: the daemon cannot be reached or refuses.
     """
     built = ImageDescription.ask(program)
-    target = _Target(Images(engine, podman=podman), built, OciImage(built) if is_described(built) else None)
-    images = target.images
-    named = [images.find(tag) for tag in tags]
-    if named and all(map(target.is_in, named)):
+    images = images or Images(engine, podman=podman)
+    target = _Target(images, built, OciImage(built) if is_described(built) else None)
+    expected = images.expected()
+    named = [expected.get(tag) or images.find(tag) for tag in tags]
+    if named and not expected and all(map(target.is_in, named)):
         return _id(named[0])
     held = images.find(target.id) if target.id else None
     if target.is_in(held):

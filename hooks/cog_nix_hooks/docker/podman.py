@@ -17,15 +17,13 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.paths import cache_dir
 from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.docker import podman_trial
-from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint
 from cog_nix_hooks.docker.engine import sdk_client
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from cog_nix.report import Reporter
     from cog_nix.spec import Container, ContainerRequest
     from cog_nix_hooks.docker.devices import Devices
     from cog_nix_hooks.docker.engine import Engine
@@ -112,10 +110,6 @@ class PodmanRuntime(DockerRuntime):
         if takes_names and (names := described(request, Registry.read(FOLDERS), Machine())):
             return by_name(names, labels=False)
         return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
-
-    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
-        """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter, podman=True, afterwards=self._meanwhile)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:

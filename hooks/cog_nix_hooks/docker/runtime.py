@@ -46,8 +46,18 @@ class DockerRuntime:
     def _engine(self) -> Engine:
         return Engine(self.endpoint)
 
+    @cached_property
+    def _images(self) -> Images:
+        return Images(self._engine, podman=self.name == "podman")
+
+    @cached_property
+    def _loaded(self) -> dict[str, str]:
+        """Ids of images by the name that they were given a moment ago."""
+        return {}
+
     def close(self) -> None:
         """Close what is open; afterwards the runtime can still be used."""
+        self.__dict__.pop("_images", None)
         engine: Engine | None = self.__dict__.pop("_engine", None)
         if engine:
             engine.close()
@@ -70,9 +80,12 @@ class DockerRuntime:
         return str(image["Id"]) if image else None
 
     def held(self, reference: str) -> Held | None:
-        """Return how to ask for an image without this module; None for a daemon elsewhere."""
+        """Return how to ask for an image without this module; None for a daemon elsewhere.
+
+        Of an image that was just loaded it is known what the daemon would answer, the first time.
+        """
         socket = self.endpoint.socket_path
-        found = self.image_id(reference) if socket else None
+        found = (self._loaded.pop(reference, None) or self.image_id(reference)) if socket else None
         if socket is None or found is None:
             return None
         return Held(found, socket, f"/images/{quote(reference, safe='/:@')}/json", files(os.environ))
@@ -94,7 +107,11 @@ class DockerRuntime:
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        return load_image(self._engine, image, tags, reporter, afterwards=self._meanwhile)
+        loaded = load_image(
+            self._engine, image, tags, reporter, images=self._images, afterwards=self._meanwhile
+        )
+        self._loaded.update(dict.fromkeys(tags, loaded))
+        return loaded
 
     def _meanwhile(self, do: Callable[[], None]) -> None:
         """Do something while the command goes on; it ends when this has ended."""
@@ -114,9 +131,7 @@ class DockerRuntime:
         Raises:
             RuntimeFailure: the daemon cannot be reached.
         """
-        images = Images(self._engine, podman=self.name == "podman")
-        if images.find(reference):
-            images.expect()
+        self._images.expect(reference)
 
     def pull(self, reference: str, reporter: Reporter) -> None:
         """Fetch an image from its registry, with the credentials that ``docker login`` left.
