@@ -103,6 +103,8 @@ def build(edit: Edit, began: float) -> Done | None:
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
+    if _starts_more(edit.kept, entry["programs"]):
+        return None
     changed = {
         "openapi": described.document(entry["version"]),
         "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
@@ -120,6 +122,21 @@ def build(edit: Edit, began: float) -> Done | None:
     narrate.built(answer, began, loaded=target is not None, linked=edit.linked)
     keeping.join()
     return Done(keeping.name_kept, ask)
+
+
+def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+    """Tell whether an edit may have brought a program that the lock was made without."""
+    from cog_nix.started.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
+
+    if known is None:
+        return False
+    root = kept["root"]
+    changed = [
+        path
+        for path, status in kept["files"].items()
+        if path.endswith(".py") and unchanged.status(f"{root}/{path}") != status
+    ]
+    return not started_in_changed(Path(root), changed, kept["files"]) <= set(known)
 
 
 def _same_kinds(kept: Mapping[str, Any]) -> bool:

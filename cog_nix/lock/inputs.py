@@ -75,6 +75,8 @@ def _named(settings: Settings) -> dict[str, object]:
         "groups": None if python.groups is None else [sorted(python.groups)],
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
+        "no_programs": not settings.debian.programs,
+        "ignore_programs": sorted(settings.debian.ignore_programs),
     }
     return {name: value for name, value in named.items() if value}
 

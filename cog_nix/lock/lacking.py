@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cog_nix.lock import core, libraries, python_libraries
+from cog_nix.lock import core, libraries, programs, python_libraries
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.libraries import Answer
 from cog_nix.lock.made import COMMAND
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Deb, Interpreter, Lock, Wheel
     from cog_nix.lock.resolvers import Resolvers
     from cog_nix.spec import FoundRequirement
+    from cog_nix.started.project import Start
 
 _NOTHING: Mapping[str, Scan] = MappingProxyType({})
 
@@ -83,6 +84,32 @@ class Lookout:
             made=made,
             brought=_brought(self.interpreter),
             gpu=self.config.build.gpu,
+        )
+
+    def programs(
+        self, suite: str, found: Sequence[Start], wheels: Sequence[Wheel], present: Sequence[Deb]
+    ) -> Answer:
+        """Find system packages with programs that the source starts.
+
+        Args:
+            suite: where to look.
+            found: what is started.
+            wheels: all of the image's.
+            present: system packages that are there anyway.
+
+        Raises:
+            LockError: an index is broken.
+        """
+        context = self.resolvers.context
+        own = [wheel.artifact for wheel in wheels if wheel.source is None] if found else []
+        return programs.find(
+            found,
+            suite=suite,
+            wheels=wheels,
+            files=context.fetcher.artifacts(own),
+            present=present,
+            plugins=self.resolvers.plugins,
+            context=context,
         )
 
 
