@@ -143,6 +143,14 @@ class Services:
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
         return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
 
+    def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
+        """Return the system package that has a program, for advice; "" where none is known."""
+        from cog_nix.lock import programs as started  # noqa: PLC0415 - only where one is missing
+        from cog_nix.report import SilentReporter  # noqa: PLC0415
+
+        quiet = replace(self, reporter=SilentReporter())
+        return started.package_of(program, suite, self.plugins, quiet.context(settings, project))
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -202,7 +210,13 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
-    run = functools.partial(ensure_runs, nix=nix, options=options.runs, reporter=services.reporter)
+    run = functools.partial(
+        ensure_runs,
+        nix=nix,
+        options=options.runs,
+        reporter=services.reporter,
+        package_of=functools.partial(services.package_of, project, settings, lock.suite),
+    )
     lock = steadily(lock, lambda: run(project, config, lock))
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.config import commands
+from cog_nix.errors import CogNixError
 from cog_nix.lock.libraries import THE_PROJECT, Answer
 from cog_nix.plugins import Plugins, ask
 from cog_nix.spec import ProgramRequest
@@ -99,6 +100,16 @@ def find(
             (package, f"{start.place} starts {start.program}") for package, start in sorted(first.items())
         ),
     )
+
+
+def package_of(program: str, suite: str, plugins: Plugins, context: Context) -> str:
+    """Return the package that has a program, for advice; "" where none is known, or nobody can be asked."""
+    request = ProgramRequest(suite, (program,), ())
+    try:
+        found: Mapping[str, str] | None = ask(plugins, "find_programs", request=request, context=context)
+    except CogNixError:
+        return ""
+    return (found or {}).get(program, "")
 
 
 def _of_wheels(wheels: Iterable[Wheel], files: Mapping[str, Path]) -> frozenset[str]:

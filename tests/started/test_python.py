@@ -65,8 +65,7 @@ def _read(source: str) -> list[str]:
         ('a, b = "sox", "lame"\nsp.run([b])', ["lame"]),
         ('class A:\n    tool = "sox"\n    def f(self):\n        sp.run([self.tool])', ["sox"]),
         (
-            'class A:\n    def __init__(self):\n        self.tool = "sox"\n'
-            "    def f(self):\n        sp.run([self.tool])",
+            'class A:\n def __init__(self):\n  self.tool = "sox"\n def f(self):\n  sp.run([self.tool])',
             ["sox"],
         ),
         ('sp.run([os.environ.get("SOX", "sox"), x])', ["sox"]),
@@ -79,8 +78,7 @@ def _read(source: str) -> list[str]:
         ('def run(command):\n    sp.run(command, shell=True)\nrun(f"ffmpeg -i {x}")', ["ffmpeg"]),
         ('def run(*, x, command=None): pass\ndef go(command):\n    sp.run(command)\ngo(["sox"])', ["sox"]),
         (
-            "class A:\n    def _go(self, text):\n        sp.run(text.split())\n"
-            '    def f(self):\n        self._go("sox a")',
+            'class A:\n def _go(self, text):\n  sp.run(text.split())\n def f(self):\n  self._go("sox a")',
             ["sox"],
         ),
         ('def inner(c):\n    os.system(c)\ndef outer(c):\n    inner(c)\nouter("sox a")', ["sox"]),
