@@ -53,9 +53,3 @@ CALLS: Mapping[str, Call] = {
     **_each("pty.spawn", Call("command", 0, "argv")),
 }
 """By the function's full name; from the libraries' documentation."""
-
-MENTIONS = (
-    rb"subprocess|\b(?:Popen|system|popen|which|find_executable|pexpect)\b"
-    rb"|\b(?:exec[lv]p?e?|(?:posix_)?spawn\w*|run_process|open_process)\b"
-)
-"""What is in every source that has such a call (a regular expression)."""

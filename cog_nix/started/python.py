@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.signature.newer import parse
-from cog_nix.started.calls import CALLS, MENTIONS, Call
+from cog_nix.started.calls import CALLS, Call
+from cog_nix.started.mentions import may_start
 from cog_nix.started.platforms import is_true
 from cog_nix.started.shell import started_in
 from cog_nix.started.texts import Scope, Texts
@@ -20,7 +21,6 @@ from cog_nix.started.words import UNKNOWN, Script, started
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MENTIONS = re.compile(MENTIONS)
 _CODING = re.compile(rb"\A(?:#[^\n]*\n)?#[^\n]*coding[:=][ \t]*(?!utf-?8)", re.IGNORECASE)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _ROUNDS = 2
@@ -33,7 +33,7 @@ def read(data: bytes) -> list[tuple[int, str | Script]]:
     Args:
         data: its source. Of what is no Python, or not in UTF-8, nothing is returned.
     """
-    if not _MENTIONS.search(data) or _CODING.match(data):
+    if not may_start(data) or _CODING.match(data):
         return []
     try:
         tree = parse(data.decode("utf-8-sig"))

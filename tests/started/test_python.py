@@ -6,7 +6,9 @@ import textwrap
 
 import pytest
 
+from cog_nix.started.calls import CALLS
 from cog_nix.started.everywhere import EVERYWHERE
+from cog_nix.started.mentions import may_start
 from cog_nix.started.python import read
 
 _IMPORTS = """
@@ -138,6 +140,12 @@ def test_what_is_started(source: str, started: list[str]) -> None:
 )  # fmt: skip
 def test_what_is_not(source: str) -> None:
     assert _read(source) == []
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_call_is_noticed_before_the_source_is_parsed(name: str) -> None:
+    module, _, function = name.rpartition(".")
+    assert may_start(f"from {module} import {function} as other".encode())
 
 
 def test_lines_are_those_of_the_calls() -> None:
