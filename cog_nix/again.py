@@ -52,6 +52,8 @@ class Entry(TypedDict):
     train: str | None
     version: str
     """Of Cog's package in the image."""
+    programs: list[str] | None
+    """Those that the source started when it was locked; None: that is not looked at."""
     pitfalls: list[str]
     """What anything but the source was warned about."""
 

@@ -147,6 +147,14 @@ class Services:
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
         return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
 
+    def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
+        """Return the system package that has a program, for advice; "" where none is known."""
+        from cog_nix.lock import programs as started  # noqa: PLC0415 - only where one is missing
+        from cog_nix.report import SilentReporter  # noqa: PLC0415
+
+        quiet = replace(self, reporter=SilentReporter())
+        return started.package_of(program, suite, self.plugins, quiet.context(settings, project))
+
     def resolver(self, project: Project, loaded: cog_config.Loaded, settings: Settings) -> Resolver:
         """Return what makes locks, and knows where each package is asked for."""
         from cog_nix.lock.resolve import Resolver  # noqa: PLC0415 - a build with a fresh lock goes without
@@ -206,10 +214,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     lock = ensure_lock(project, config, settings, options.policy, resolver)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
-    run = functools.partial(ensure_runs, nix=nix, options=options.runs, reporter=services.reporter)
+    run = functools.partial(
+        ensure_runs,
+        nix=nix,
+        options=options.runs,
+        reporter=services.reporter,
+        package_of=functools.partial(services.package_of, project, settings, lock.suite),
+    )
     lock = steadily(lock, lambda: run(project, config, lock))
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory)
+    unknown = _unknown_programs(project, config, settings, lock, paths=included, reporter=services.reporter)
     spec = {**nix_spec(project, config, known, tag, api.handed_in, included=included), "oci": options.oci}
     services.reporter.step(f"Building {tag}")
     if services.meanwhile:
@@ -226,12 +241,12 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
                 image, oci = steadily(lock, lambda: make(lock, spec))
                 made = Made(image, lock, nix.store_dir, project.state_dir)
         made.remember()
-    version = sdk_version(lock)
-    document = api.document(version)
-    result = Found(image, oci, tag, document, config.build.gpu, loaded.warnings, pitfalls)
+    version, pitfalls = sdk_version(lock), (*pitfalls, *unknown)
+    result = Found(image, oci, tag, api.document(version), config.build.gpu, loaded.warnings, pitfalls)
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
         by = went_by(project, options, config, api, (nix, spec))
-        result = memory.keep(result, replace(by, entry=entry(config, api, version)), nix.state_dir)
+        by = replace(by, entry=entry(config, api, version, lock, unknown))
+        result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
 
 
@@ -290,22 +305,57 @@ def went_by(
     )
 
 
-def entry(config: Config, api: Api, version: str) -> Entry | None:
+def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[str] = ()) -> Entry | None:
     """Return how a model's interface is read when its source alone has changed.
 
     Args:
         config: names the entry points.
         api: what was read from them.
         version: of Cog's package in the image.
+        lock: knows the programs that the source starts.
+        unknown: what was said of others.
 
     Returns:
         None where more than the source decides whether it can be built.
     """
     concurrency = config.concurrency_max or (api.described.leading.concurrency if api.described else None)
-    if api.handed_in or (concurrency or 1) > 1:
+    if api.handed_in or unknown or (concurrency or 1) > 1:
         return None
     pitfalls = _missing_weights(config)
-    return {"predict": config.predict, "train": config.train, "version": version, "pitfalls": pitfalls}
+    return {
+        "predict": config.predict,
+        "train": config.train,
+        "version": version,
+        "pitfalls": pitfalls,
+        "programs": None if lock.programs is None else list(lock.programs),
+    }
+
+
+def _unknown_programs(
+    project: Project,
+    config: Config,
+    settings: Settings,
+    lock: Lock,
+    *,
+    paths: Iterable[str],
+    reporter: Reporter,
+) -> list[str]:
+    """Warn of each program that the source starts since the lock was made; return what was said."""
+    if lock.programs is None or not settings.debian.programs:
+        return []
+    from cog_nix.lock import programs  # noqa: PLC0415 - a build without any source goes without
+
+    new = programs.unknown(lock, programs.starts(project.root, config, settings, paths))
+    names = {wheel.name for wheel in lock.wheels}
+    warnings = [
+        f"{start.place} starts {start.program}, which {project.lock_path.name} was made without: "
+        "`cog-nix lock` adds its package"
+        for start in new
+        if normalised(start.program) not in names
+    ]
+    for warning in warnings:
+        reporter.warn(warning)
+    return warnings
 
 
 def _missing_weights(config: Config) -> list[str]:
@@ -397,6 +447,7 @@ def explain(project: Project, name: str) -> list[str]:
         LockError: there is no lock, or nothing of this name in it.
     """
     from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - nothing else needs it
+    from cog_nix.started.project import started_by  # noqa: PLC0415 - the same
 
     lock = lock_format.read(project.lock_path)
     if lock is None:
@@ -404,7 +455,10 @@ def explain(project: Project, name: str) -> list[str]:
     loaded = cog_config.load(project)
     base = dict.fromkeys(cog_base.PACKAGES, cog_base.PLACE) if lock.cog_base else {}
     asked = {**base, **asked_in(project, loaded)}
-    return lock_explain.explain(lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded)))
+    starts = {start.program: start.place for start in started_by(project.root)} if lock.programs else {}
+    return lock_explain.explain(
+        lock, name, lock_explain.Asked(asked, python_asked_in(project, loaded), starts)
+    )
 
 
 def labels(project: Project, options: BuildOptions) -> dict[str, str]:

@@ -268,6 +268,17 @@ class LibraryResolution:
 
 
 @dataclass(frozen=True)
+class ProgramRequest:
+    """A question to whoever knows the system's programs."""
+
+    suite: str
+    programs: tuple[str, ...]
+    """Names that the project's source starts, and that neither it nor its Python packages bring."""
+    present: tuple[Deb, ...]
+    """The system packages that are in the image."""
+
+
+@dataclass(frozen=True)
 class ToolkitRequest:
     """A question to whoever knows compilers for GPUs."""
 
@@ -595,6 +606,21 @@ class Spec:
 
         Returns:
             Packages to add to the image, or None when this plugin does not know the suite.
+
+        Raises:
+            LockError: the suite's index of files is broken.
+        """
+
+    @hookspec(firstresult=True)
+    def find_programs(self, request: ProgramRequest, context: Context) -> Mapping[str, str] | None:
+        """Runs when locking, after the libraries: find system packages for programs that nothing has.
+
+        Asked only where the project's source starts some. A package that does not fit what is there is left
+        out with a warning.
+
+        Returns:
+            The package to add for each program, by its name, without those that are there, that no package
+            has, or that are of no use in an image; or None when this plugin does not know the suite.
 
         Raises:
             LockError: the suite's index of files is broken.

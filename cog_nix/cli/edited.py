@@ -19,8 +19,10 @@ from cog_nix.cli.terminal import reporter
 from cog_nix.image import ImageDescription, with_tag
 from cog_nix.large import is_large
 from cog_nix.processes import run
+from cog_nix.regular import read_bytes
 from cog_nix.result import link_result
 from cog_nix.spec import PreparingRuntime, RememberedRuntime
+from cog_nix.started.mentions import may_start
 from cog_nix.store import ahead, events
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ def build(edit: Edit, began: float) -> Done | None:
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
+    if _starts_more(edit.kept, entry["programs"]):
+        return None
     changed = {
         "openapi": described.document(entry["version"]),
         "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
@@ -120,6 +124,33 @@ def build(edit: Edit, began: float) -> Done | None:
     narrate.built(answer, began, loaded=target is not None, linked=edit.linked)
     keeping.join()
     return Done(keeping.name_kept, ask)
+
+
+def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+    """Tell whether an edit may have brought a program that the lock was made without."""
+    if known is None:
+        return False
+    root = kept["root"]
+    changed = [
+        path
+        for path, status in kept["files"].items()
+        if path.endswith(".py")
+        and unchanged.status(f"{root}/{path}") != status
+        and _mentions(Path(root, path))
+    ]
+    if not changed:
+        return False
+    from cog_nix.started.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
+
+    return not started_in_changed(Path(root), changed, kept["files"]) <= set(known)
+
+
+def _mentions(path: Path) -> bool:
+    """Tell whether a source may start programs; one that cannot be read is for the usual way to tell of."""
+    try:
+        return may_start(read_bytes(path))
+    except OSError:
+        return False
 
 
 def _same_kinds(kept: Mapping[str, Any]) -> bool:

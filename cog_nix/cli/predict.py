@@ -29,8 +29,11 @@ from cog_nix.cli.flags import (
 from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.started.missing import advice, missing_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cog_nix.runtime.client import Prediction
     from cog_nix.runtime.inputs import GivenInputs
     from cog_nix.runtime.outputs import Destination
@@ -187,11 +190,42 @@ def run_model(options: Options) -> bool:
         prediction = client.predict(inputs, context)
         # The server's own document knows best what it answers; an image's label may be older than its server.
         output = client.schema().output(train=options.train)
-        return present(prediction, output, destination, as_json=given.json is not None)
+        find = functools.partial(_package_of, options)
+        return present(prediction, output, destination, as_json=given.json is not None, package_of=find)
 
 
-def present(prediction: Prediction, schema: Schema, destination: Destination, *, as_json: bool) -> bool:
+def _package_of(options: Options, program: str) -> str:
+    """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
+    if options.image:
+        return ""
+    from cog_nix import build as building  # noqa: PLC0415 - only where one is missing
+    from cog_nix.cli.build import plugins  # noqa: PLC0415
+    from cog_nix.config import load_settings  # noqa: PLC0415
+    from cog_nix.lock import format as lock_format  # noqa: PLC0415
+    from cog_nix.project import find_project  # noqa: PLC0415
+
+    project = find_project(Path.cwd(), options.config_file)
+    lock = lock_format.read(project.lock_path)
+    services = building.Services(plugins(), reporter)
+    return services.package_of(project, load_settings(project), lock.suite, program) if lock else ""
+
+
+def present(
+    prediction: Prediction,
+    schema: Schema,
+    destination: Destination,
+    *,
+    as_json: bool,
+    package_of: Callable[[str], str] = lambda _: "",
+) -> bool:
     """Show a prediction: files are written, everything else goes to stdout or to the file that was asked for.
+
+    Args:
+        prediction: what the model answered.
+        schema: of its output.
+        destination: where that goes.
+        as_json: whether all of it is shown as JSON.
+        package_of: returns the system package that has a program; "" where it knows none.
 
     Returns:
         Whether it succeeded; a failure is only returned with ``as_json``.
@@ -218,8 +252,12 @@ def present(prediction: Prediction, schema: Schema, destination: Destination, *,
         return prediction.succeeded
     if not prediction.succeeded:
         logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
+        # The server tells no traceback, so a name is a program's where a package has that.
+        program = missing_program(f"{prediction.error}{logs}", traceback=False)
+        package = package_of(program) if program else ""
         raise PredictionError(
-            f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}'
+            f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}',
+            hint=advice(program, package) if package else "",
         )
     if output is None:
         say("No output generated")

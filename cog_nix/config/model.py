@@ -137,6 +137,10 @@ class DebianSettings:
     """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
     check_valid_until: bool = True
     """Whether a Release file that has expired is refused, as apt's ``Check-Valid-Until``."""
+    programs: bool = True
+    """Whether packages are added for programs that the source starts and nothing else brings."""
+    ignore_programs: tuple[str, ...] = ()
+    """Programs that nothing is added for."""
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,11 @@ def _requirements(value: Any) -> tuple[Any, str]:
     return tuple(sorted((normalised(name), tuple(lines)) for name, lines in value.items())), ""
 
 
+def _programs(value: Any) -> tuple[Any, str]:
+    ok = _is_names(value)
+    return (tuple(one.strip() for one in value), "") if ok else (value, "a list of names of programs")
+
+
 _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "mirror": _url,
     "security_mirror": _url,
@@ -177,6 +182,8 @@ _CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "cog_base": _switch,
     "additions": _additions,
     "check_valid_until": _switch,
+    "programs": _flag,
+    "ignore_programs": _programs,
     "exclude_newer": _date,
     "no_build_isolation": _packages,
     "build_requires": _requirements,
@@ -197,6 +204,8 @@ _EXAMPLES = {
     "cog_base": "For example: cog_base = true",
     "additions": 'For example, where a mirror has no security updates: additions = ["updates"]',
     "check_valid_until": "For example: check_valid_until = false",
+    "programs": "For example: programs = false",
+    "ignore_programs": 'For example: ignore_programs = ["sbatch"]',
     "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
     "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
     "extras": 'For example: extras = ["gpu"]',

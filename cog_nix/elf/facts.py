@@ -23,6 +23,7 @@ from cog_nix.elf.names import named_in_wheel
 from cog_nix.elf.scan import Scan, is_library
 from cog_nix.elf.wheel import WheelFile, installed, libraries_of, scan_wheel
 from cog_nix.files import write_atomically
+from cog_nix.started.wheels import ENTRY_POINTS, programs_of
 from cog_nix.wheelfile import read_or_refused, text_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Facts:
     """Its Requires-Dist (core metadata), those of extras included."""
     large: tuple[LargeFile, ...] = ()
     """Files of :data:`SMALLEST` and more that land in ``site-packages``, by its RECORD."""
+    programs: tuple[str, ...] = ()
+    """Names of what it brings into ``/usr/local/bin``."""
 
     def seal(self, depth: Depth) -> str:
         """Return what tells these facts from others: the depth, the format and a digest."""
@@ -98,6 +101,7 @@ class Known:
 
     requires: tuple[str, ...] = ()
     large: tuple[LargeFile, ...] = ()
+    programs: tuple[str, ...] = ()
     libraries: tuple[str, ...] | None = None
     """Paths of libraries by their names alone: what :attr:`Depth.FILES` says."""
     scan: Scan | None = None
@@ -109,9 +113,9 @@ class Known:
     def of(cls, facts: Facts, depth: Depth, *, whole: bool = False) -> Known:
         """Return what facts of a depth say."""
         if depth is Depth.FILES:
-            return cls(facts.requires, facts.large, facts.scan.libraries, whole=whole)
+            return cls(facts.requires, facts.large, facts.programs, facts.scan.libraries, whole=whole)
         named = facts.named if depth is Depth.TEXT else None
-        return cls(facts.requires, facts.large, None, facts.scan, named, whole)
+        return cls(facts.requires, facts.large, facts.programs, None, facts.scan, named, whole)
 
     def at(self, depth: Depth) -> Facts | None:
         """Return the facts of a depth, or None when it was not read so far."""
@@ -120,7 +124,9 @@ class Known:
         else:
             scan = self.scan
         named = self.named if depth is Depth.TEXT else ()
-        return None if scan is None or named is None else Facts(scan, named, self.requires, self.large)
+        if scan is None or named is None:
+            return None
+        return Facts(scan, named, self.requires, self.large, self.programs)
 
     def joined(self, other: Known) -> Known:
         """Return this with what it lacks; nothing of what was read in parts beside what was read whole."""
@@ -138,6 +144,7 @@ class Known:
         data: dict[str, Any] = {
             "requires": list(self.requires),
             "large": [[one.path, one.digest, one.size, one.program] for one in self.large],
+            "programs": list(self.programs),
         }
         if self.libraries is not None:
             data["libraries"] = list(self.libraries)
@@ -160,6 +167,7 @@ class Known:
                 LargeFile(str(path), str(digest), int(size), bool(program))
                 for path, digest, size, program in data["large"]
             ),
+            programs=tuple(map(str, data["programs"])),
             libraries=tuple(map(str, data["libraries"])) if "libraries" in data else None,
             scan=Scan.from_json(data["scan"]) if "scan" in data else None,
             named=tuple((str(file), str(name)) for file, name in data["named"]) if "named" in data else None,
@@ -219,15 +227,16 @@ def read_facts(wheel: WheelFile, depth: Depth) -> Facts:
         wheel.expect(members, [info for info in members if _is_text(info.filename)])
         requires = _requires(text_of(archive, _METADATA))
         large = tuple(_large(text_of(archive, _RECORD), members))
+        programs = programs_of([info.filename for info in members], text_of(archive, ENTRY_POINTS))
         if depth is Depth.FILES:
             names = sorted(installed(info.filename) for info in members if is_library(info.filename))
-            return Facts(Scan(libraries=tuple(names)), (), requires, large)
+            return Facts(Scan(libraries=tuple(names)), (), requires, large, programs)
         named = named_in_wheel(wheel, libraries_of(members)) if depth is Depth.TEXT else ()
-        return Facts(scan_wheel(wheel, members), named, requires, large)
+        return Facts(scan_wheel(wheel, members), named, requires, large, programs)
 
 
 def _is_text(name: str) -> bool:
-    return _METADATA.match(name) is not None or _RECORD.match(name) is not None
+    return any(pattern.match(name) for pattern in (_METADATA, _RECORD, ENTRY_POINTS))
 
 
 def _requires(metadata: str) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ class Parts:
     linked: tuple[Deb, ...]
     """The last of these, resolved."""
     seed: Seed
+    programs: tuple[str, ...] | None
+    """Names of those that the source starts; None: it was not looked into."""
 
 
 def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins, context: Context) -> Lock:
@@ -84,6 +86,7 @@ def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins,
         linked=parts.linked,
         cog_base=bool(settings.debian.cog_base),
         build=tuple(groups.get("build", ())),
+        programs=parts.programs,
         runs=parts.runs,
         packages=parts.packages,
         reasons=_reasons(parts),

@@ -34,6 +34,11 @@ class Policy:
     links: bool = False
     """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
+    @property
+    def looks(self) -> bool:
+        """Whether a lock that answers all that is asked for may be made anew for what the source needs."""
+        return self.links or self.update
+
 
 def ensure_lock(
     project: Project, config: Config, settings: Settings, policy: Policy, resolver: Callable[[], Resolver]
@@ -54,7 +59,8 @@ def ensure_lock(
     former = former_lock(project, policy.upgrade, update=policy.update)
     settings = cog_base.settled(settings, former, policy.cog_base)
     fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
-    anew = policy.upgrade.anything or (policy.links and _links(project, former))
+    looks = former is not None and policy.looks and _needs(project, config, settings, policy, former)
+    anew = policy.upgrade.anything or looks
     if former and fresh and not anew and not (policy.update and _refuted(former)):
         validity.check_commands(former, commands.texts(config.build), project.lock_path.name)
         if policy.update:
@@ -89,11 +95,18 @@ def _refuted(former: Lock) -> bool:
     return is_refuted(former, cache_dir())
 
 
-def _links(project: Project, former: Lock | None) -> bool:
-    """Tell whether the project links to libraries, or did when it was locked."""
-    from cog_nix.lock.libraries import project_linked, project_links  # noqa: PLC0415 - only where it is asked
+def _needs(project: Project, config: Config, settings: Settings, policy: Policy, former: Lock) -> bool:
+    """Tell whether what the project's source needs may be something else than what was locked.
 
-    return (former is not None and project_linked(former)) or project_links(project.root)
+    That is so where it links to libraries, or did, and where it starts other programs.
+    """
+    from cog_nix.lock import libraries, programs  # noqa: PLC0415 - only where it is asked
+
+    if settings.debian.programs:
+        names = programs.names(programs.starts(project.root, config, settings))
+        if names != (former.programs or ()):
+            return True
+    return policy.links and (libraries.project_linked(former) or libraries.project_links(project.root))
 
 
 def former_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:

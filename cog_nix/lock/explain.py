@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SDK = ("cog", "coglet", "pip")
 _INDENT = "  "
+_STARTS = " starts "
+"""What stands before the program in a lock's reason for it."""
 _SHOWN = 5
 """Names in the line about what else needs a package."""
 
@@ -36,6 +38,8 @@ class Asked:
     """Place (``cog.yaml:7``) by name, as written."""
     python: Mapping[str, str]
     """Place by normalised name (PEP 503)."""
+    starts: Mapping[str, str] = field(default_factory=dict)
+    """Where the source starts a program first (``predict.py:12``), by the program's name."""
 
 
 def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
@@ -65,7 +69,8 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
         return lines
     for package, reason in lock.reasons:
         if name in reason.split() and package in debs:
-            lines += [f"{name} is a library of {package}", *_deb(lock, debs[package], asked)]
+            kind = "program" if _STARTS in reason else "library"
+            lines += [f"{name} is a {kind} of {package}", *_deb(lock, debs[package], asked)]
     if not lines:
         raise _unknown(name, [*debs, *wheels, *_parts(lock)])
     return lines
@@ -153,6 +158,9 @@ def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
 
 def _because(lock: Lock, reason: str, asked: Asked) -> list[str]:
     """Return the lock's sentence, and why its subject is there: a Python package, or a name in cog.yaml."""
+    _, starts, program = reason.partition(_STARTS)
+    if starts and program in asked.starts:
+        return [f"{asked.starts[program]} starts {program}"]
     subject = reason.partition(" ")[0]
     if subject in asked.system:
         return [f"{reason} in {asked.system[subject]}"]

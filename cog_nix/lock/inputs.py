@@ -76,6 +76,8 @@ def _named(settings: Settings) -> dict[str, object]:
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
         "legacy": python.legacy,
+        "no_programs": not settings.debian.programs,
+        "ignore_programs": sorted(settings.debian.ignore_programs),
     }
     return {name: value for name, value in named.items() if value}
 

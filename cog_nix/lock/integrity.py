@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 KEY = "integrity"
 _BESIDE = frozenset({KEY, "version"})
-_DERIVED = frozenset({"environment", "facts", "inputs", "labels", "layers", "libraries", "linked", "links"})
+_DERIVED = frozenset(
+    {"environment", "facts", "inputs", "labels", "layers", "libraries", "linked", "links", "programs"}
+)
 _DERIVED_AND_KEPT = frozenset({"reasons", "runs"})
 """What follows from the rest as well; resolving reads it where it is there."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cog_nix.lock import core, libraries, python_libraries
+from cog_nix.lock import core, libraries, programs, python_libraries
 from cog_nix.lock.libraries import Answer
 from cog_nix.lock.made import COMMAND
 from cog_nix.lock.wheel_facts import WheelFacts
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Deb, Interpreter, Lock, Wheel
     from cog_nix.lock.resolvers import Resolvers
     from cog_nix.spec import FoundRequirement
+    from cog_nix.started.project import Start
 
 _NOTHING: Mapping[str, Scan] = MappingProxyType({})
 
@@ -82,6 +83,36 @@ class Lookout:
             brought=_brought(self.interpreter),
             gpu=self.config.build.gpu,
         )
+
+    def programs(
+        self, suite: str, found: Sequence[Start], wheels: Sequence[Wheel], present: Sequence[Deb]
+    ) -> Answer:
+        """Find system packages with programs that the source starts.
+
+        Args:
+            suite: where to look.
+            found: what is started.
+            wheels: all of the image's.
+            present: system packages that are there anyway.
+
+        Raises:
+            LockError: an index is broken.
+        """
+        return programs.find(
+            found,
+            suite=suite,
+            brought=self._programs(wheels) if found else frozenset(),
+            present=present,
+            plugins=self.resolvers.plugins,
+            context=self.resolvers.context,
+        )
+
+    def _programs(self, wheels: Sequence[Wheel]) -> frozenset[str]:
+        """Return the programs that wheels bring; each is taken to have one of its own name as well."""
+        facts = self._facts(wheels)
+        deep = libraries.depths(wheels, gpu=self.config.build.gpu)
+        read = [facts(wheel, deep[wheel.name]).programs for wheel in wheels if wheel.name in deep]
+        return frozenset(wheel.name for wheel in wheels).union(*read)
 
     def _facts(self, wheels: Sequence[Wheel]) -> WheelFacts:
         """Return what wheels say of themselves, all of it read."""

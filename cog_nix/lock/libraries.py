@@ -36,7 +36,7 @@ beyond that only to what network cards bring. Of these wheels only the names of 
 
 _CUDA = re.compile(r"lib(cu(dart|blas|fft|rand|solver|sparse|dnn)|nvrtc|nvJitLink|nccl)")
 
-_THE_PROJECT = "The project"
+THE_PROJECT = "The project"
 
 _SHOWN = 6
 """Names in one warning."""
@@ -55,6 +55,22 @@ class Answer:
     seals: tuple[tuple[str, str], ...] = ()
     """``(package, seal)``, of packages that were looked into."""
 
+    def beside(self, other: Answer) -> Answer:
+        """Return both; of a package that is in both, what the other says of it is left out."""
+        return Answer(
+            packages=tuple(sorted({*self.packages, *other.packages})),
+            reasons=(*self.reasons, *(pair for pair in other.reasons if pair[0] not in self.packages)),
+            lines=(*self.lines, *(pair for pair in other.lines if pair[0] not in self.packages)),
+        )
+
+    def without(self, packages: Collection[str]) -> Answer:
+        """Return it without some packages."""
+        return Answer(
+            packages=tuple(name for name in self.packages if name not in packages),
+            reasons=tuple(pair for pair in self.reasons if pair[0] not in packages),
+            lines=tuple(pair for pair in self.lines if pair[0] not in packages),
+        )
+
 
 def project_links(root: Path) -> bool:
     """Tell whether a project has programs or libraries of its own."""
@@ -63,7 +79,7 @@ def project_links(root: Path) -> bool:
 
 def project_linked(lock: Lock) -> bool:
     """Tell whether a lock holds a library for a project's own files."""
-    return any(reason.startswith(f"{_THE_PROJECT}:") for _, reason in lock.reasons)
+    return any(reason.startswith(f"{THE_PROJECT}:") and " needs " in reason for _, reason in lock.reasons)
 
 
 def find(
@@ -242,7 +258,7 @@ def _warn(
 
 def _titled(owner: str, versions: Mapping[str, str]) -> str:
     if owner == PROJECT:
-        return _THE_PROJECT
+        return THE_PROJECT
     return f"{owner} {versions[owner]}" if owner in versions else owner
 
 

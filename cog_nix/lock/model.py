@@ -182,6 +182,8 @@ class Lock:
     """Compilers and tools that source builds and commands may count on; never in the image."""
     cog_base: bool = False
     """Whether ``system`` has the packages of Cog's base image (:mod:`cog_nix.lock.cog_base`)."""
+    programs: tuple[str, ...] | None = None
+    """Programs that the project's source started when it was locked, sorted; None: it was not looked into."""
     runs: tuple[Run, ...] = ()
     """Results of commands, in their order; those that never ran are missing."""
     reasons: tuple[tuple[str, str], ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.errors import LockError
-from cog_nix.lock import bundled, cog_base, lacking, python_libraries, sdk, seed
+from cog_nix.lock import bundled, cog_base, lacking, programs, python_libraries, sdk, seed
 from cog_nix.lock import toolkit as toolkits
 from cog_nix.lock.assemble import Parts, assemble
 from cog_nix.lock.lacking import Lookout
@@ -142,7 +142,11 @@ class Resolver:
             return self._elsewhere(question, offer, seed_begun)
         python, brought = self._extended_python(python_request, own, lookout, question)
         toolkit, tools = self._toolkit(offer, question, python_request)
-        added = lookout.packages(request.suite, python.wheels, lacking.always_there(system.groups))
+        present = lacking.always_there(system.groups)
+        added = lookout.packages(request.suite, python.wheels, present)
+        starts = programs.starts(question.project.root, question.config, question.settings)
+        started = lookout.programs(request.suite, starts, python.wheels, present)
+        added = added.beside(self._fitting(request, system, added, started))
         builds = question.commands or any(wheel.source for wheel in python.wheels)
         tools = (*choice.build_packages, *python.build_packages, *tools) if builds else ()
         system = self._extended(request, system, added, tools)
@@ -165,6 +169,7 @@ class Resolver:
             answers=(brought, added, linked),
             linked=linked_debs,
             seed=made_seed(),
+            programs=programs.names(starts) if question.settings.debian.programs else None,
         )
 
     def _system_request(self, question: _Question, choice: InterpreterChoice) -> SystemRequest:
@@ -246,6 +251,35 @@ class Resolver:
             return system
         asked_in = {**dict(added.reasons), **request.asked_in}
         return self._ask.system(replace(request, groups=(*request.groups, *groups), asked_in=asked_in))
+
+    def _fitting(
+        self, request: SystemRequest, system: SystemResolution, added: Answer, more: Answer
+    ) -> Answer:
+        """Return what can be added for programs without moving what is there; warn of the rest."""
+        left_out: list[str] = []
+        pending = [name for name in more.packages if name not in added.packages]
+        if not pending or self._fits(request, system, (*added.packages, *pending)):
+            return more
+        taken = list(added.packages)
+        for name in pending:
+            if self._fits(request, system, (*taken, name)):
+                taken.append(name)
+            else:
+                left_out.append(name)
+        lines = dict(more.lines)
+        for name in left_out:
+            self.context.reporter.warn(
+                f"{lines[name]}, and its package {name} does not fit beside the others: left out."
+            )
+        return more.without(left_out)
+
+    def _fits(self, request: SystemRequest, system: SystemResolution, packages: tuple[str, ...]) -> bool:
+        """Tell whether packages can be added, and everything that is there stays as it is."""
+        try:
+            found = self._ask.system(replace(request, groups=(*request.groups, ("libraries", packages))))
+        except LockError:
+            return False
+        return all(found.groups[label] == debs for label, debs in system.groups.items())
 
     def _linked(
         self,

@@ -100,6 +100,9 @@ def check_commands(lock: Lock, commands: Sequence[str], name: str) -> None:
 
 def _problems(lock: Lock) -> Iterator[Problem]:
     yield from _of_texts(lock)
+    for number, name in enumerate(lock.programs or ()):
+        if not _WORD.fullmatch(name):
+            yield f"programs[{number}]", _no("name of a program", name)
     yield from _of_runs(lock)
     yield from _of_packages(lock)
     for field in ("base", "essential", "python", "system", "libraries", "linked", "build"):

@@ -18,12 +18,13 @@ from cog_nix.nixfiles import core, nix_library
 from cog_nix.processes import SHOWN_LINES
 from cog_nix.runs import difference
 from cog_nix.runs.keys import keys
+from cog_nix.started.missing import advice, missing_program
 from cog_nix.state import recall, remember
 from cog_nix.store import failures
 from cog_nix.store.paths import tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.config.commands import Instruction
@@ -92,6 +93,7 @@ def ensure_runs(
     nix: Nix,
     options: RunOptions,
     reporter: Reporter,
+    package_of: Callable[[str], str] = lambda _: "",
 ) -> Lock:
     """Return the lock with a result of every command, each of them in the store.
 
@@ -104,6 +106,7 @@ def ensure_runs(
         nix: the store.
         options: what may happen.
         reporter: shows what commands print.
+        package_of: returns the system package that has a program; "" where it knows none.
 
     Raises:
         StaleLockError: what a command runs on has changed since its result was recorded.
@@ -114,6 +117,7 @@ def ensure_runs(
     if not instructions:
         return replace(lock, runs=())
     work = _Work(project, config, lock, nix=nix, options=options, reporter=reporter)
+    work.package_of = package_of
     held = work.held()
     results: list[str] = []
     for number, (_, key) in enumerate(keys(lock, config, results)):
@@ -152,6 +156,7 @@ class _Work:
         reporter: Reporter,
     ) -> None:
         self.lock = lock
+        self.package_of: Callable[[str], str] = lambda _: ""
         self._project, self._config, self._nix = project, config, nix
         self._options, self._reporter = options, reporter
         self._mark = project.state_dir / "commands"
@@ -218,7 +223,7 @@ class _Work:
                 if outcome.status == sandbox.FAILED:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:
-                    raise _failed(instruction, outcome.said, where)
+                    raise _failed(instruction, outcome.said, where, self.package_of)
                 return self._nix.add_new_tree(outcome.output)
 
     def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
@@ -278,7 +283,9 @@ def _give(name: str) -> str:
     return f"Hand it over with:  cog-nix build --secret id={name},src=FILE"
 
 
-def _failed(instruction: Instruction, said: Sequence[str], where: str) -> NixError:
+def _failed(
+    instruction: Instruction, said: Sequence[str], where: str, package_of: Callable[[str], str]
+) -> NixError:
     """Return the error for a command that failed, or for a builder that could not run it."""
     ended = next((found for line in reversed(said) if (found := _ENDED.fullmatch(line))), None)
     own = [line for line in said if line.startswith(_OURS)]
@@ -292,7 +299,9 @@ def _failed(instruction: Instruction, said: Sequence[str], where: str) -> NixErr
         else "It printed nothing."
     )
     sentence = f"{where}: this command {reason}" if ended else f"{where}: {reason}"
+    program = missing_program("\n".join(printed)) if ended else ""
+    advised = f"{advice(program, package_of(program))}\n" if program else ""
     return NixError(
         f"{sentence}:\n  {instruction.text}\n{last}",
-        hint="Commands before it are kept; the next build goes on from here.",
+        hint=f"{advised}Commands before it are kept; the next build goes on from here.",
     )

@@ -179,3 +179,25 @@ def test_a_lock_that_whole_files_refute_is_made_anew_where_that_is_allowed(
     made = _ensure(project, resolver, policy=Policy(update=update))
     assert made == (resolver.lock if update else former)
     assert [asked for asked, _ in resolver.asked] == ([former] if update else [])
+
+
+def test_a_new_program_in_the_source_is_no_stale_lock_and_is_looked_for_when_locking(
+    project: Project, lock: Callable[..., Lock]
+) -> None:
+    (project.root / "predict.py").write_text("import os\nos.system('jq .')\n")
+    inputs = digest(_CONFIG, Settings())
+    without, with_it = lock(inputs=inputs, programs=()), lock(inputs=inputs, programs=("jq",))
+    lock_format.write(without, project.lock_path)
+    assert _ensure(project, None) == without
+    for policy in (Policy(update=True), Policy(update=True, links=True)):
+        lock_format.write(without, project.lock_path)
+        assert _ensure(project, _Resolver(with_it), policy=policy) == with_it
+        assert _ensure(project, None, policy=policy) == with_it
+
+
+def test_a_lock_that_knows_no_programs_stays_valid(project: Project, lock: Callable[..., Lock]) -> None:
+    old = lock(inputs=digest(_CONFIG, Settings()))
+    lock_format.write(old, project.lock_path)
+    assert '"programs"' not in project.lock_path.read_text()
+    assert _ensure(project, None) == old
+    assert _ensure(project, None, policy=Policy(update=True)) == old

@@ -155,6 +155,16 @@ def test_the_way_to_who_asked_is_told(whole: Lock, name: str, lines: list[str]) 
     assert explain(whole, name, _ASKED) == lines
 
 
+def test_a_program_is_told_with_the_place_that_starts_it(whole: Lock, deb: Callable[..., Deb]) -> None:
+    reason = ("imagemagick", "The project: predict.py starts convert")
+    started = replace(whole, libraries=(deb("imagemagick", "7"),), reasons=(reason,))
+    asked = replace(_ASKED, starts={"convert": "predict.py:12"})
+    lines = ["imagemagick 7 (Debian package)", "  predict.py:12 starts convert"]
+    assert explain(started, "imagemagick", asked) == lines
+    assert explain(started, "convert", asked) == ["convert is a program of imagemagick", *lines]
+    assert explain(started, "imagemagick", _ASKED)[1:] == ["  The project: predict.py starts convert"]
+
+
 def test_a_circle_of_needs_ends(whole: Lock, deb: Callable[..., Deb]) -> None:
     circle = replace(whole, libraries=(deb("one", "1", "two"), deb("two", "1", "one")), reasons=())
     assert explain(circle, "two", _ASKED) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from cog_nix.spec import (
     InterpreterChoice,
     LibraryRequest,
     LibraryResolution,
+    ProgramRequest,
     PythonLibraryRequest,
     PythonRequest,
     PythonResolution,
@@ -63,6 +65,11 @@ class _Resolvers:
         self.system: list[SystemRequest] = []
         self.python: list[PythonRequest] = []
         self.libraries: list[LibraryRequest] = []
+        self.programs: list[ProgramRequest] = []
+        self.unfit = ""
+        """A package that goes with nothing else."""
+        self.pushy = ""
+        """A package that moves another one."""
         self.renamed: dict[str, str] = {}
         self.pinned: Interpreter | None = None
         self.toolkits: list[ToolkitRequest] = []
@@ -114,10 +121,13 @@ class _Resolvers:
         self.system.append(request)
         if request.suite not in {"trixie", "sid"}:
             return None
+        named = {name for _, names in request.groups for name in names}
+        if self.unfit in named:
+            raise LockError(f"{self.unfit} conflicts with bash")
         brought = {
             "base": [
                 self.deb("bash", "5.2-1", "libc6"),
-                self.deb("libc6", "2.41-12"),
+                self.deb("libc6", "2.41-13" if self.pushy in named else "2.41-12"),
                 self.deb("login", "1-1"),
             ],
             "python": [
@@ -160,6 +170,11 @@ class _Resolvers:
         return LibraryResolution(
             tuple(found), tuple(need for need in request.needs if need.soname not in known)
         )
+
+    @hookimpl
+    def find_programs(self, request: ProgramRequest) -> dict[str, str]:
+        self.programs.append(request)
+        return {name: f"{name}-package" for name in request.programs if name != "pget"}
 
     @hookimpl
     def resolve_python_packages(self, request: PythonRequest) -> PythonResolution:
@@ -852,3 +867,51 @@ def test_commands_depend_on_the_toolkit_that_they_see(house: _House, lock: Calla
     unseen = replace(seen, commands=False)
     assert len({key(None), key(seen), key(other), key(replace(seen, host_compiler="12"))}) == 4
     assert key(unseen) == key(None)
+
+
+def _starts(house: _House, *names: str) -> None:
+    project = house.cache / "project"
+    project.mkdir(parents=True, exist_ok=True)
+    calls = "".join(f"subprocess.run([{name!r}])\n" for name in names)
+    (project / "predict.py").write_text(f"import subprocess\n{calls}")
+
+
+def test_a_program_that_the_source_starts_is_added(house: _House) -> None:
+    _starts(house, "jq", "ls", "pget")
+    lock = house.lock()
+    assert [deb.package for deb in lock.libraries] == ["jq-package"]
+    assert lock.programs == ("jq", "pget")
+    assert lock.reasons == (("jq-package", "The project: predict.py starts jq"),)
+    assert house.reporter.infos == ["Adding jq-package: predict.py:2 starts jq"]
+    assert [deb.package for deb in house.resolvers.programs[0].present] == [
+        deb.package for deb in house.resolvers.libraries[0].present
+    ]
+    assert house.lock(former=lock) == lock
+    assert len(house.reporter.infos) == 1
+
+
+def test_programs_of_python_packages_are_not_looked_for(house: _House) -> None:
+    _starts(house, "NumPy", "f2py", "jq")
+    _put_wheel(house)
+    with zipfile.ZipFile(next(house.fetcher.folder.glob("numpy-*")), "a") as archive:
+        archive.writestr("numpy-2.1.dist-info/entry_points.txt", "[console_scripts]\nf2py = numpy:main\n")
+    house.lock()
+    assert [request.programs for request in house.resolvers.programs] == [("jq",)]
+
+
+@pytest.mark.parametrize("trouble", ["unfit", "pushy"])
+def test_a_program_that_does_not_fit_is_left_out_with_a_warning(house: _House, trouble: str) -> None:
+    _starts(house, "jq", "sox")
+    setattr(house.resolvers, trouble, "jq-package")
+    lock = house.lock()
+    assert [deb.package for deb in lock.libraries] == ["sox-package"]
+    assert [deb.version for deb in lock.base if deb.package == "libc6"] == ["2.41-12"]
+    assert house.reporter.warnings == [
+        "predict.py:2 starts jq, and its package jq-package does not fit beside the others: left out."
+    ]
+
+
+def test_programs_are_not_looked_for_where_that_is_switched_off(house: _House) -> None:
+    _starts(house, "jq")
+    lock = house.lock(settings=Settings(debian=DebianSettings(programs=False)))
+    assert (lock.programs, lock.libraries, house.resolvers.programs) == (None, (), [])

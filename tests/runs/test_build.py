@@ -176,6 +176,25 @@ def test_a_failure_names_the_command_and_keeps_what_went_before(plain: Folder) -
     assert len(json.loads(plain.lock)["runs"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (
+            "jq --version",
+            "jq is not there. Add jq to build.system_packages, then run:  cog-nix build --update",
+        ),
+        ("nvcc --version", "Write in cog-nix.toml:\n  [gpu]\n  toolkit = true\n"),
+    ],
+)
+def test_a_command_that_misses_a_program_comes_with_what_to_write(
+    plain: Folder, command: str, advice: str
+) -> None:
+    plain.commands(command)
+    failed = plain.run("build", "--no-load", "--update-lock", check=False)
+    assert failed.returncode == 1
+    assert advice in failed.stderr
+
+
 def test_offline_names_commands_that_never_ran(plain: Folder) -> None:
     plain.commands("echo never")
     plain.run("lock")

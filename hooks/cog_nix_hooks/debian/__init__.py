@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import Literal
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         InterpreterChoice,
         LibraryRequest,
         LibraryResolution,
+        ProgramRequest,
         SystemRequest,
         SystemResolution,
     )
@@ -49,6 +50,15 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     """Look libraries up in a suite of Debian; leave other distributions' suites to other plugins."""
     from .libraries import find_libraries as find  # noqa: PLC0415
     from .sources import is_debian  # noqa: PLC0415
+
+    return find(request, context) if is_debian(request.suite) else None
+
+
+@hookimpl
+def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str] | None:
+    """Look programs up in a suite of Debian; leave other distributions' suites to other plugins."""
+    from .sources import is_debian  # noqa: PLC0415
+    from .started import find_programs as find  # noqa: PLC0415
 
     return find(request, context) if is_debian(request.suite) else None
 

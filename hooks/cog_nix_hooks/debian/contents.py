@@ -1,8 +1,8 @@
-"""Contents indexes (the archive's ``Contents-amd64.gz``): which package has which file, for libraries alone.
+"""Contents indexes (the archive's ``Contents-amd64.gz``): which package has a library or a program.
 
 A suite's index is 170 MB of text with 1.8 million lines. It is read once: the 26 000 lines about libraries
-that the dynamic loader finds go into an SQLite file in the cache, named after the index' sha256. Seen on two
-cores: 1.7 s to read trixie's, 12.7 MB to fetch.
+that the dynamic loader finds, and the 36 000 about programs in ``PATH``, go into an SQLite file in the cache,
+named after the index' sha256. Seen on two cores: 1.7 s to read trixie's libraries, 12.7 MB to fetch.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from cog_nix.errors import LockError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 4_000_000
 
 # Where the loader looks (ld.so(8), multiarch): not the private folders below, not the libraries of cross
 # compilers and of other C libraries. The alternatives of BLAS and LAPACK lie a folder deeper; links point
 # there.
 _LINE = re.compile(
-    rb"^(?:usr/)?lib/(?:x86_64-linux-gnu/)?(?:(?:blas|lapack)/)?([^/\s]+\.so(?:\.[^/\s]*)?)[ \t]+(\S+)$",
+    rb"^(?:usr/)?(?:lib/(?:x86_64-linux-gnu/)?(?:(?:blas|lapack)/)?([^/\s]+\.so(?:\.[^/\s]*)?)"
+    rb"|s?bin/([^/\s]+))[ \t]+(\S+)$",
     re.MULTILINE,
 )
 
@@ -39,7 +40,7 @@ class BrokenIndexError(LockError):
 
 
 class Contents:
-    """The libraries of a suite; a context manager that closes the file behind it."""
+    """The libraries and programs of a suite; a context manager that closes the file behind it."""
 
     def __init__(self, database: Path) -> None:
         # Nobody writes to a finished file, so SQLite need not lock it.
@@ -53,8 +54,15 @@ class Contents:
 
     def packages(self, soname: str) -> tuple[str, ...]:
         """Return the packages with a library of this name, sorted."""
+        return self._packages("library", soname)
+
+    def packages_of_program(self, name: str) -> tuple[str, ...]:
+        """Return the packages with a program of this name in a folder of ``PATH``, sorted."""
+        return self._packages("program", name)
+
+    def _packages(self, kind: str, name: str) -> tuple[str, ...]:
         rows = self._table.execute(
-            "SELECT DISTINCT package FROM libraries WHERE soname = ? ORDER BY package", (soname,)
+            "SELECT DISTINCT package FROM files WHERE name = ? AND kind = ? ORDER BY package", (name, kind)
         )
         return tuple(row[0] for row in rows)
 
@@ -108,17 +116,18 @@ def _write_table(index: Path | bytes, database: Path) -> None:
     with closing(sqlite3.connect(database)) as table, table:
         # The file becomes visible only when complete, so a journal would only cost time.
         table.execute("PRAGMA journal_mode = OFF")
-        table.execute("CREATE TABLE libraries (soname, package)")
-        table.executemany("INSERT INTO libraries VALUES (?, ?)", _rows(index))
-        table.execute("CREATE INDEX by_soname ON libraries (soname)")
+        table.execute("CREATE TABLE files (kind, name, package)")
+        table.executemany("INSERT INTO files VALUES (?, ?, ?)", _rows(index))
+        table.execute("CREATE INDEX by_name ON files (name)")
 
 
-def _rows(index: Path | bytes) -> Iterator[tuple[str, str]]:
+def _rows(index: Path | bytes) -> Iterator[tuple[str, str, str]]:
     for block in _blocks(index):
-        for soname, locations in _LINE.findall(block):
+        for soname, program, locations in _LINE.findall(block):
+            kind, name = ("library", soname) if soname else ("program", program)
             for location in locations.decode().split(","):
                 # [[AREA/]SECTION/]PACKAGE
-                yield soname.decode(), location.rpartition("/")[2]
+                yield kind, name.decode(errors="replace"), location.rpartition("/")[2]
 
 
 def _blocks(index: Path | bytes) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     if not linked and not loaded:
         return LibraryResolution(tuple(started), (), seals)
     wanted = [*linked, *loaded]
-    index = _index(request.suite, wanted, context)
+    index = open_index(request.suite, [need.soname for need in wanted], context)
     if index is None:
         return LibraryResolution(tuple(started), (), seals)
     with index[0] as contents, open_suite(request.suite, context) as suite:
@@ -57,9 +57,22 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     return LibraryResolution((*found, *started), tuple(missing), seals)
 
 
-def _index(suite: str, wanted: Sequence[LibraryNeed], context: Context) -> tuple[Contents, bool] | None:
-    """Open the Contents index, and tell whether it is signed; where there is none, say what that means."""
-    names = ", ".join(dict.fromkeys(need.soname for need in wanted))
+def open_index(
+    suite: str,
+    wanted: Sequence[str],
+    context: Context,
+    *,
+    otherwise: str = "and then in the packages themselves",
+) -> tuple[Contents, bool] | None:
+    """Open the Contents index, and tell whether it is signed; where there is none, say what that means.
+
+    Args:
+        suite: whose.
+        wanted: what is looked up in it.
+        context: fetches it.
+        otherwise: how what an index that is not signed says is confirmed, for the warning.
+    """
+    names = ", ".join(dict.fromkeys(wanted))
     advice = f"Not looked up: {names}. Name their packages under build.system_packages, or lock again later."
     try:
         index = fetch_contents(suite, context)
@@ -75,7 +88,7 @@ def _index(suite: str, wanted: Sequence[LibraryNeed], context: Context) -> tuple
     if not index.signed:
         context.reporter.warn(
             f"The Debian mirror's Contents index of {suite} is not the one that its Release file names: "
-            f"one of the two is out of date. Looked up in it, and then in the packages themselves: {names}."
+            f"one of the two is out of date. Looked up in it, {otherwise}: {names}."
         )
     return contents, index.signed
 
