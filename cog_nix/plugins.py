@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from cog_nix.spec import Runtime
 
 BUILT_IN = (
+    "cog_nix_hooks.debian.older",  # wraps the others
     "cog_nix_hooks.debian",
-    "cog_nix_hooks.debian.older",
     "cog_nix_hooks.standalone",
     "cog_nix_hooks.pypi",
     "cog_nix_hooks.nvidia",
