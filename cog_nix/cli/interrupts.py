@@ -35,6 +35,8 @@ Those of :mod:`contextlib` count for all that is written as generators."""
 _IMPORT = "<frozen importlib._bootstrap>"
 """File of the frames of an import, which is not interrupted either: a module would be half there."""
 _RETRY_SECONDS = 0.005
+_WHOLE_SECONDS = 1
+"""So long it waits for these: some run a program of somebody else before they are done."""
 
 
 class _State:
@@ -145,7 +147,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
         return
     if _State.working:
         _State.noted_since = _State.noted_since or time.monotonic()
-        if _is_whole(frame) and time.monotonic() - _State.noted_since < _PATIENCE_SECONDS:
+        if _is_whole(frame) and time.monotonic() - _State.noted_since < _WHOLE_SECONDS:
             signal.signal(signal.SIGALRM, lambda _, frame: _handle(number, frame))
             signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
             return
