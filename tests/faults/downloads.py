@@ -78,8 +78,9 @@ def disturb(world: World, mirror: Mirror, fault: Fault, suffix: str, times: int)
 
 
 def _forget(world: World, lock: str) -> None:
-    """Remove what has to come from the mirror: the indexes' signatures, and some packages."""
+    """Remove what has to come from the mirror: the indexes' signatures, and some packages of the seed."""
     assert world.cache is not None
+    shutil.rmtree(world.cache / "seed-hashes", ignore_errors=True)
     downloads = world.cache / "downloads"
     shutil.rmtree(downloads / "texts", ignore_errors=True)
     for deb in json.loads(lock)["seed"]["debs"][:_DROPPED]:
