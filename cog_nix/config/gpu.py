@@ -199,7 +199,7 @@ def _matches(version: str, other: str) -> bool:
 def _numbers(version: str) -> tuple[int, ...]:
     """Return up to three numbers, at least two; empty when it is no plain version."""
     parts = version.partition("+")[0].split(".")
-    if len(parts) > 3 or not all(part.isascii() and part.isdecimal() for part in parts):  # noqa: PLR2004
+    if len(parts) > 3 or not all(re.fullmatch("[0-9]{1,18}", part) for part in parts):  # noqa: PLR2004
         return ()
     numbers = tuple(map(int, parts))
     return numbers if len(numbers) > 1 else (*numbers, 0)

@@ -61,7 +61,7 @@ class Release:
 
 def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers a version begins with; its local version is ignored."""
-    found = re.match(r"\d+(\.\d+)*", version)
+    found = re.match(r"\d{1,18}(\.\d{1,18})*", version, re.ASCII)
     return tuple(map(int, found[0].split("."))) if found else ()
 
 

@@ -42,6 +42,9 @@ from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 from cog_nix.runtime.logs import readable
 from cog_nix.runtime.outputs import text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
+from cog_nix.started import python as started
+from cog_nix.started import shell
+from cog_nix.started.wheels import programs_of
 from cog_nix.store import events, failures
 from tests.elf.made import make_elf
 from tests.fuzz.mutations import TEXTS, contents, encoded, json_texts, texts, values
@@ -56,6 +59,19 @@ if TYPE_CHECKING:
 _SILENT = SilentReporter()
 
 # --- a project's files
+
+_STARTS = """\
+import os, shlex, subprocess
+FFMPEG = os.environ.get("FFMPEG", "ffmpeg")
+class A:
+    tool = ["sox", f"-{1}", *"a b".split()]
+    def run(self, name="jq"):
+        subprocess.run([FFMPEG, "-i", name], check=True)
+        os.system("cd /tmp && %s -q {} | tar x".format(name) % self.tool[0])
+        subprocess.Popen(shlex.split("timeout 5 wget -q x"), env={})
+"""
+_SHELL = "set -e; if ! command -v jq; then env A=1 timeout 3 sh -c 'sox \"$1\" | (cat; a)' && $(b) >c; fi"
+_ENTRY_POINTS = "[console_scripts]\na = b:c\n[gui_scripts]\nd=e\n"
 
 _YAML = """\
 build:
@@ -151,6 +167,19 @@ PROJECT = (
         contents(_TOML.encode()),
         in_file("cog-nix.toml", _settings),
     ),
+    Parser(
+        "source that starts programs",
+        ("cog_nix/started",),
+        texts(_STARTS).map(encoded),
+        lambda data, _: started.read(data),
+    ),
+    Parser(
+        "entry points",
+        ("cog_nix/started",),
+        texts(_ENTRY_POINTS),
+        lambda text, _: programs_of(["a-1.data/scripts/b"], text),
+    ),
+    Parser("shell", ("cog_nix/started",), texts(_SHELL), lambda text, _: list(shell.started_in(text))),
     Parser(".dockerignore", ("cog_nix/dockerignore",), texts("**/*.pyc\n!a/b\n[a-z]?\\*\n#x\n"), _ignore),
     Parser("weights.lock", ("cog_nix/config",), json_texts(_WEIGHTS), in_file("weights.lock", _weights)),
     Parser(

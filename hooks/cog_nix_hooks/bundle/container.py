@@ -22,6 +22,7 @@ from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
 from cog_nix_hooks.bundle.streams import connected, resize
+from cog_nix_hooks.bundle.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ def start_container(
             *join.prepare(folder, layers, way, engine.isolation),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
         ]
+        if process.port is not None:
+            stack.callback(Turn().end)
         connection = None
         if request.interactive or request.tty:
             running, connection = connected(

@@ -47,7 +47,7 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
         has_driver: whether this machine has NVIDIA's driver.
     """
     containerd = _CONTAINERD in (info.get("DriverStatus") or [])
-    store = "containerd's image store (whole images are sent to it)" if containerd else info.get("Driver")
+    store = "containerd's image store" if containerd else info.get("Driver")
     yield Finding("Docker", "ok", f"Docker {info.get('ServerVersion')}, {store}")
     if info.get("Architecture") not in {"x86_64", "amd64"}:
         yield Finding(

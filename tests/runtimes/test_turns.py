@@ -1,0 +1,56 @@
+"""Models that are started at the same moment, whose servers would take each other's socket."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix_hooks.bundle import turns
+from cog_nix_hooks.bundle.turns import Turn
+from conftest import EXAMPLES, cog_nix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _own_name(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "built_copy" not in request.fixturenames:
+        monkeypatch.setattr(turns, "_NAME", f"\0{request.node.name}")
+
+
+def test_the_next_waits_for_the_end_of_the_one_before() -> None:
+    first = Turn()
+    with ThreadPoolExecutor(1) as crew:
+        second = crew.submit(Turn)
+        time.sleep(0.2)
+        assert not second.done()
+        first.end()
+        second.result(10).end()
+
+
+def test_a_turn_ends_by_itself() -> None:
+    Turn(lasts=0.1)
+    Turn(patience=30).end()
+
+
+def test_nobody_waits_for_ever() -> None:
+    first = Turn()
+    Turn(patience=0.1).end()
+    first.end()
+
+
+@pytest.mark.nix
+@pytest.mark.network
+@pytest.mark.root
+def test_predictions_at_the_same_moment(built_copy: Callable[[Path], Path]) -> None:
+    project = built_copy(EXAMPLES / "hello-world")
+    predict = ("predict", "--runtime", "bundle", "-i", "text=Ada")
+    cog_nix(*predict, cwd=project)
+    with ThreadPoolExecutor(4) as crew:
+        for answer in [crew.submit(cog_nix, *predict, cwd=project) for _ in range(4)]:
+            assert "Ada" in answer.result().stdout
