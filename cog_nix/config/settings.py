@@ -54,7 +54,7 @@ def load_settings(project: Project) -> Settings:
 
     try:
         data = tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise config_error(path.name, text, [_syntax(error)]) from error
     tables = {field.name for field in dataclasses.fields(Settings)}
     problems = [_unknown(text, name, "", tables) for name in data.keys() - tables]

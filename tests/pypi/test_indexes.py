@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix_hooks.pypi.indexes import credentialed_urls, uv_environment
+from cog_nix_hooks.pypi.indexes import credentialed_urls, uv_environment, uv_has_indexes
 from cog_nix_hooks.pypi.lines import Lines
 
 if TYPE_CHECKING:
@@ -168,3 +168,9 @@ def test_the_machine_s_index_is_used(
     index.add("lib", "1.0")
     plain_machine.setenv("PIP_INDEX_URL", f"{index.url}/simple")
     assert resolve("lib")["lib"].version == "1.0"
+
+
+def test_a_number_that_python_does_not_read_is_left_to_uv(tmp_path: Path) -> None:
+    config = tmp_path / "uv.toml"
+    config.write_text(f"a = {'9' * 5000}")
+    assert not uv_has_indexes({"UV_CONFIG_FILE": str(config)})

@@ -158,7 +158,7 @@ def uv_has_indexes(environ: Mapping[str, str]) -> bool:
     for path in uv_files(environ):
         try:
             known = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             continue  # missing, or uv will say what is wrong with it
         if _UV_INDEX_KEYS & {*known, *(known["pip"] if isinstance(known.get("pip"), dict) else ())}:
             return True

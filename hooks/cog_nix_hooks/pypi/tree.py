@@ -187,7 +187,7 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         )
     try:
         pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise LockError(f"{what}: its pyproject.toml cannot be read: {error}") from error
     return Tree(texts, pyproject, compiled)
 
