@@ -206,7 +206,8 @@ def test_the_builders_python_compiles_itself_where_it_sees_nothing(
     for path in (tree, *tree.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755)
-    (tree / "usr/lib/python3.13/sitecustomize.py").write_text(_LOOK.format(cache=str(plain / "cache")))
+    with (tree / "usr/lib/python3.13/py_compile.py").open("a") as module:
+        module.write(_LOOK.format(cache=str(plain / "cache")))
     work = tmp_path / "work"
     work.mkdir()
     script = tmp_path / "compile.py"
