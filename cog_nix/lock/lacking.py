@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -116,9 +117,12 @@ class Lookout:
 
     def _facts(self, wheels: Sequence[Wheel]) -> WheelFacts:
         """Return what wheels say of themselves, all of it read."""
-        facts = WheelFacts(self.resolvers.context)
-        facts.learn(wheels, libraries.depths(wheels, gpu=self.config.build.gpu))
-        return facts
+        self._known.learn(wheels, libraries.depths(wheels, gpu=self.config.build.gpu))
+        return self._known
+
+    @cached_property
+    def _known(self) -> WheelFacts:
+        return WheelFacts(self.resolvers.context)
 
 
 def always_there(groups: Mapping[str, Sequence[Deb]]) -> tuple[Deb, ...]:

@@ -5,10 +5,10 @@ See docs/design/programs.md.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from cog_nix.config import commands
+from cog_nix.config.requirements import normalised
 from cog_nix.errors import CogNixError
 from cog_nix.lock.libraries import THE_PROJECT, Answer
 from cog_nix.plugins import Plugins, ask
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Config, Settings
     from cog_nix.lock.model import Deb, Lock
     from cog_nix.spec import Context
-
-_SEPARATOR = re.compile(r"[-_.]+")
 
 
 def starts(
@@ -78,8 +76,8 @@ def find(
     Raises:
         LockError: an index is broken.
     """
-    there = set(map(_normalised, brought))
-    wanted = {start.program: start for start in found if _normalised(start.program) not in there}
+    there = set(map(normalised, brought))
+    wanted = {start.program: start for start in found if normalised(start.program) not in there}
     if not wanted:
         return Answer()
     request = ProgramRequest(suite, tuple(wanted), tuple(present))
@@ -107,7 +105,3 @@ def package_of(program: str, suite: str, plugins: Plugins, context: Context) -> 
     except CogNixError:
         return ""
     return (found or {}).get(program, "")
-
-
-def _normalised(name: str) -> str:
-    return _SEPARATOR.sub("-", name).lower()

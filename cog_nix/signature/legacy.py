@@ -17,6 +17,7 @@ from cog_nix.signature.openapi import (
     Ordered,
     choices_schema,
     json_value,
+    limits,
     probe,
     ref,
     title_of,
@@ -236,15 +237,7 @@ class _Writer:
             found["default"] = json_value(said.default)
         if said.deprecated:
             found["deprecated"] = True
-        limits = {
-            "description": said.description,
-            "minimum": said.ge,
-            "maximum": said.le,
-            "minLength": said.min_length,
-            "maxLength": said.max_length,
-            "pattern": said.regex,
-        }
-        return found | {key: value for key, value in limits.items() if value is not None}
+        return found | limits(said)
 
     def _check(self, given: Input) -> None:
         """Refuse what the SDK refuses when it starts.

@@ -11,7 +11,7 @@ from cog_nix.signature.model import UNSET, Array, Items, Mapping, OneOf, Pairs, 
 from cog_nix.signature.syntax import STRAY_BYTE
 
 if TYPE_CHECKING:
-    from cog_nix.signature.model import Constant, Input, Primitive, Signature, Type
+    from cog_nix.signature.model import Constant, Constraints, Input, Primitive, Signature, Type
 
 Json = dict[str, Any]
 
@@ -340,6 +340,11 @@ def _property(given: Input) -> Json:
         found["nullable"] = True
     if said.deprecated:
         found["deprecated"] = True
+    return found | limits(said)
+
+
+def limits(said: Constraints) -> Json:
+    """Return the arguments of ``Input(...)`` that go into a schema as they are."""
     optional = {
         "description": said.description,
         "minimum": said.ge,
@@ -349,4 +354,4 @@ def _property(given: Input) -> Json:
         "pattern": said.regex,
         "x-cog-accept": said.accept,
     }
-    return found | {key: value for key, value in optional.items() if value is not None}
+    return {key: value for key, value in optional.items() if value is not None}
