@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -47,8 +48,9 @@ def test_nobody_waits_for_ever() -> None:
 @pytest.mark.nix
 @pytest.mark.network
 @pytest.mark.root
-def test_predictions_at_the_same_moment(built_copy: Callable[[Path], Path]) -> None:
-    project = built_copy(EXAMPLES / "hello-world")
+def test_predictions_at_the_same_moment(built_copy: Callable[[Path], Path], tmp_path: Path) -> None:
+    project = tmp_path / "hello-world"
+    shutil.copytree(built_copy(EXAMPLES / "hello-world"), project, symlinks=True)
     predict = ("predict", "--runtime", "bundle", "-i", "text=Ada")
     cog_nix(*predict, cwd=project)
     with ThreadPoolExecutor(4) as crew:
