@@ -17,7 +17,7 @@ faults: ## End commands at 60 moments each, break downloads, fill disks; takes h
 
 fuzz: ## Break what cog-nix reads, for ARGS=SECONDS (600); further words choose readers
 	@scripts/setup dev
-	@PYTHONPATH=.:hooks:compat-tests:nix/builders .venv/bin/python -m tests.fuzz $(or $(ARGS),600)
+	@PYTHONPATH=.:hooks:nix/builders .venv/bin/python -m tests.fuzz $(or $(ARGS),600)
 
 wheel: ## Build dist/*.whl, with the versions of the Nix that it brings pinned
 	@scripts/wheel

@@ -83,7 +83,7 @@ def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Comple
     """Run the command line as a user would, in a process of its own."""
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests")),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks")),
     }
     finished = subprocess.run(
         [sys.executable, "-m", "cog_nix", *arguments],

@@ -13,7 +13,7 @@ _TAG = "cog-nix-benchmark-torch:latest"
 
 def torch() -> tuple[Row, ...]:
     """Lock, build and load PyTorch with CUDA into an empty store, with nothing cached but downloads."""
-    from cog_nix.paths import cache_dir  # noqa: PLC0415 - found by then
+    from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - found by then
 
     # Beside the cache, so on its file system: there a store takes downloads without copying them.
     with (

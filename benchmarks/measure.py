@@ -24,7 +24,7 @@ _DOWNLOAD = """
 from pathlib import Path
 from cog_nix.fetch import CachingFetcher
 from cog_nix.lock.format import built_from, read
-from cog_nix.paths import cache_dir
+from cog_nix.system.paths import cache_dir
 from cog_nix.report import SilentReporter
 CachingFetcher(cache_dir(), SilentReporter()).artifacts(built_from(read(Path("cog-nix.lock"))))
 """
@@ -102,7 +102,7 @@ def project(example: str, *, lock: bool = True) -> Iterator[Project]:
             folder,
             ignore=shutil.ignore_patterns(".cog", "result", "cog-nix.lock"),
         )
-        paths = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+        paths = [str(ROOT), str(ROOT / "hooks")]
         copy = Project(folder, {"PYTHONPATH": os.pathsep.join(paths), "COG_NIX_PLUGINS": "0"})
         if lock:
             copy.cog_nix("lock")

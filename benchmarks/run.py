@@ -155,9 +155,9 @@ def resolve() -> Row:
     """Find the 300 packages that ffmpeg and git need, base system included, the index read before."""
     from cog_nix.config.model import Settings  # noqa: PLC0415
     from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
-    from cog_nix.paths import cache_dir  # noqa: PLC0415
+    from cog_nix.plugins.spec import Context, SystemRequest  # noqa: PLC0415
     from cog_nix.report import SilentReporter  # noqa: PLC0415
-    from cog_nix.spec import Context, SystemRequest  # noqa: PLC0415
+    from cog_nix.system.paths import cache_dir  # noqa: PLC0415
     from cog_nix_hooks import debian  # noqa: PLC0415
 
     reporter = SilentReporter()
@@ -201,7 +201,7 @@ def _files_in(image: Path) -> int:
 def _packages(copy: Project) -> list[Path]:
     """Return the downloaded files that the image was made from."""
     from cog_nix.lock import format as lock_format  # noqa: PLC0415
-    from cog_nix.paths import cache_dir  # noqa: PLC0415
+    from cog_nix.system.paths import cache_dir  # noqa: PLC0415
 
     locked = lock_format.read(copy.folder / "cog-nix.lock")
     assert locked is not None

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix_compat.case import CompatError, all_cases, load, project_path, select
-from cog_nix_compat.checks import CHECKS
-from cog_nix_compat.steps import STEPS, VARIABLES
-from cog_nix_compat.subject import FACTS
+from cog_nix.check.case import CompatError, all_cases, load, project_path, select
+from cog_nix.check.checks import CHECKS
+from cog_nix.check.steps import STEPS, VARIABLES
+from cog_nix.check.subject import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cog_nix_compat import Case
+    from cog_nix.check import Case
 
 every_case = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 

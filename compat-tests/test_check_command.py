@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import cog_nix_compat.suite
+import cog_nix.check.suite
+from cog_nix.check import CompatError, Outcome, Result
 from cog_nix.cli import check
 from cog_nix.errors import CogNixError, ImageError
-from cog_nix_compat import CompatError, Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         note.update(question, image=image)
         yield from note["answer"]
 
-    monkeypatch.setattr(cog_nix_compat.suite, "results", results)
+    monkeypatch.setattr(cog_nix.check.suite, "results", results)
     return note
 
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_examined_is_an_image_error(monkeypatch: pytest.MonkeyPat
         raise CompatError("Docker has no image 'x'.", hint="Build it first.")
         yield
 
-    monkeypatch.setattr(cog_nix_compat.suite, "results", results)
+    monkeypatch.setattr(cog_nix.check.suite, "results", results)
     with pytest.raises(ImageError, match="Docker has no image 'x'") as caught:
         check.examine("x", {}, [])
     assert caught.value.hint == "Build it first."

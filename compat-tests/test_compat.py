@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cog_nix_compat
-from cog_nix.plugins import find_runtime
-from cog_nix_compat import Case, Outcome, all_cases, project_path
+import cog_nix.check
+from cog_nix.check import Case, Outcome, all_cases, project_path
+from cog_nix.plugins.manager import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cog_nix.spec import Runtime
-    from cog_nix_compat import Result
+    from cog_nix.check import Result
+    from cog_nix.plugins.spec import Runtime
 
 pytestmark = [pytest.mark.nix, pytest.mark.docker, pytest.mark.network]
 
@@ -55,7 +55,7 @@ def test_an_example_keeps_the_promises_of_any_image(
     example: str, built_image: Callable[[str], str], runtime: Runtime
 ) -> None:
     image = built_image(example)
-    assert broken(cog_nix_compat.run(image, inputs=INPUTS.get(example), runtime=runtime)) == []
+    assert broken(cog_nix.check.run(image, inputs=INPUTS.get(example), runtime=runtime)) == []
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -64,7 +64,7 @@ def test_a_model_keeps_the_promises_that_speak_of_it(
 ) -> None:
     image = build_project(project_path(project))
     assert (
-        broken(cog_nix_compat.run(image, only=[case.name for case in cases_of(project)], runtime=runtime))
+        broken(cog_nix.check.run(image, only=[case.name for case in cases_of(project)], runtime=runtime))
         == []
     )
 
@@ -73,4 +73,4 @@ def test_a_model_keeps_the_promises_that_speak_of_it(
 def test_other_models_keep_the_promises_of_any_image(
     project: str, build_project: Callable[[Path], str], runtime: Runtime
 ) -> None:
-    assert broken(cog_nix_compat.run(build_project(project_path(project)), runtime=runtime)) == []
+    assert broken(cog_nix.check.run(build_project(project_path(project)), runtime=runtime)) == []

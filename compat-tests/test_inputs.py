@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix_compat import CompatError
-from cog_nix_compat.inputs import made_up, wrong
-from cog_nix_compat.result import NotApplicable
+from cog_nix.check import CompatError
+from cog_nix.check.inputs import made_up, wrong
+from cog_nix.check.result import NotApplicable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cog_nix_compat import sse
-from cog_nix_compat.matching import differences
+from cog_nix.check import sse
+from cog_nix.check.matching import differences
 
 
 @pytest.mark.parametrize(

@@ -27,14 +27,12 @@ let
         wanted = map (name: "${toString core}/${name}") [
           "__init__.py"
           "errors.py"
-          "ignore.py"
-          "values.py"
-          "dockerignore.py"
-          "jsonvalue.py"
-          "regular.py"
           "config"
           "elf"
+          "project"
           "signature"
+          "system"
+          "weights"
         ];
         below = folder: builtins.substring 0 (builtins.stringLength folder + 1) path == "${folder}/";
       in

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
 from cog_nix.cli.terminal import reporter  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.config.model import Settings  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.fetch import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
-from cog_nix.paths import cache_dir  # noqa: E402 - found with or without an installed cog-nix
-from cog_nix.spec import Context  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.plugins.spec import Context  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.system.paths import cache_dir  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix_hooks.debian import pins  # noqa: E402 - found with or without an installed cog-nix
 
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
-from cog_nix import plugins, spec  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.cli.app import application  # noqa: E402
+from cog_nix.plugins import manager as plugins  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.plugins import spec  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +180,7 @@ def hooks() -> str:
     """Return the page about the hooks and the values that go in and out."""
     lines = ["# Hooks", "", _NOTE, ""]
     lines += [
-        "A plugin is a module or object whose functions carry `cog_nix.spec.hookimpl`;",
+        "A plugin is a module or object whose functions carry `cog_nix.plugins.spec.hookimpl`;",
         "[the how-to](../how-to/plugin.md) has a complete one. A hook whose first answer counts stops at the",
         "first plugin that does not return `None`; installed plugins are asked before the built-in ones.",
         "Arguments that an implementation does not need may be left out of its signature.",
@@ -188,7 +189,12 @@ def hooks() -> str:
     for name, function in vars(spec.Spec).items():
         if inspect.isfunction(function):
             lines += _hook(name, function)
-    lines += ["# Values", "", "What hooks are given and what they return, as `cog_nix.spec` defines it.", ""]
+    lines += [
+        "# Values",
+        "",
+        "What hooks are given and what they return, as `cog_nix.plugins.spec` defines it.",
+        "",
+    ]
     for value in _values():
         lines += _value(value)
     return "\n".join(lines).rstrip() + "\n"

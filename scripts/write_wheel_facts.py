@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "compat-tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
 from packaging.utils import parse_wheel_filename  # noqa: E402 - beside the others
 from packaging.version import Version  # noqa: E402 - beside the others

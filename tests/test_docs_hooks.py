@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cog_nix.spec import Spec
+from cog_nix.plugins.spec import Spec
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/hooks.md"

@@ -80,12 +80,14 @@ def in_wheel(file: str) -> str:
     """Return where a file of the checkout stands in the wheel."""
     if file.startswith("nix/"):
         return f"cog_nix/_{file}"
-    return file.removeprefix("hooks/").removeprefix("compat-tests/")
+    if file.startswith(("compat-tests/cases/", "compat-tests/projects/")):
+        return file.replace("compat-tests", "cog_nix/check", 1)
+    return file.removeprefix("hooks/")
 
 
 def test_the_wheel_holds_every_file(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    packages = ("cog_nix/", "hooks/cog_nix_hooks/", "compat-tests/cog_nix_compat/", "nix/")
+    packages = ("cog_nix/", "hooks/cog_nix_hooks/", "compat-tests/cases/", "compat-tests/projects/", "nix/")
     expected = {in_wheel(file) for file in tracked() if file.startswith(packages)}
     assert {
         "cog_nix/config/schema.json",
@@ -95,8 +97,8 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
         "cog_nix/_nix/layers/wheels.nix",
         "cog_nix/_nix/builders/stream.py",
         "cog_nix_hooks/debian/__init__.py",
-        "cog_nix_compat/cases/predict/case.toml",
-        "cog_nix_compat/projects/counter/run.py",
+        "cog_nix/check/cases/predict/case.toml",
+        "cog_nix/check/projects/counter/run.py",
     } <= expected
     assert sorted(expected - held) == []
     made = {"cog_nix_hooks/debian/mirrors.json", "cog_nix_hooks/debian/programs.json"}
@@ -108,7 +110,7 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     assert {name for name in tops if not name.endswith(".dist-info")} == {
         "cog_nix",
         "cog_nix_hooks",
-        "cog_nix_compat",
+        "cog_nix.check",
     }
 
 

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.cdi.model import CdiError, Device, DeviceNode, Edits, Hook, Mount, Specification
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

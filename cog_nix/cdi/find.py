@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cdi import hooks
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.cdi.gpus import KIND, GpuRequest
 from cog_nix.cdi.machine import CUDA, Machine
 from cog_nix.cdi.model import REMEDY, CdiError, DeviceNode, Edits, Mount, Placement
 from cog_nix.cdi.registry import Registry, folders, is_qualified
-from cog_nix.runtime.failures import MissingDeviceDriverError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -37,7 +37,7 @@ def main() -> None:
 
     streams.ensure_open()
     answered = quick.answer(sys.argv[1:])
-    from cog_nix import scratch  # noqa: PLC0415 - as above, and Nix should have started before
+    from cog_nix.system import scratch  # noqa: PLC0415 - as above, and Nix should have started before
 
     scratch.sweep()
     if answered:

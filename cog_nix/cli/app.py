@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix import __version__, room
-from cog_nix.certificate import trust
+from cog_nix import __version__
 from cog_nix.cli import (
     build,
     check,
@@ -38,10 +37,12 @@ from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.streams import written
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
-from cog_nix.paths import cache_dir
-from cog_nix.plugins import AUTO, Plugins, ask
-from cog_nix.plugins import load as load_plugins
-from cog_nix.spec import Invocation
+from cog_nix.plugins.manager import AUTO, Plugins, ask
+from cog_nix.plugins.manager import load as load_plugins
+from cog_nix.plugins.spec import Invocation
+from cog_nix.system import room
+from cog_nix.system.certificate import trust
+from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

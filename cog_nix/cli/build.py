@@ -26,15 +26,15 @@ from cog_nix.cli.flags import (
 from cog_nix.cli.runtimes import find_runtime, import_first_choice, is_first_choice
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
-from cog_nix.image import with_tag
-from cog_nix.plugins import Plugins, implemented, load
+from cog_nix.image.description import with_tag
+from cog_nix.plugins.manager import Plugins, implemented, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.archives import Output
-    from cog_nix.build import BuildOptions, Built
-    from cog_nix.spec import Held
+    from cog_nix.build.story import BuildOptions, Built
+    from cog_nix.image.archives import Output
+    from cog_nix.plugins.spec import Held
 
 _HELP = """Build an image from cog.yaml and load it into Docker, or into another --runtime.
 
@@ -142,11 +142,11 @@ def build(
     skip_schema_validation: SkipSchema = False,
 ) -> None:
     """Build an image from cog.yaml and load it into Docker."""
-    from cog_nix import archives  # noqa: PLC0415
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
-    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
-    from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.runs.secrets import guard, parse  # noqa: PLC0415
+    from cog_nix.build.story import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.image import archives  # noqa: PLC0415
+    from cog_nix.resolve.ensure import Policy  # noqa: PLC0415
+    from cog_nix.run_commands.ensure import RunOptions  # noqa: PLC0415
+    from cog_nix.run_commands.secrets import guard, parse  # noqa: PLC0415
 
     BuildFlags(
         progress,
@@ -189,7 +189,7 @@ def build(
 
 def _write(built: Built, wanted: Output, began: float) -> None:
     """Write an image where the user wants it."""
-    from cog_nix.archives import write  # noqa: PLC0415 - a faster --help
+    from cog_nix.image.archives import write  # noqa: PLC0415 - a faster --help
 
     reporter.step(f"Writing {wanted.path}")
     write(wanted, built.image.path, built.oci, [with_tag(built.tag)])
@@ -232,11 +232,11 @@ def build_image(
     Args:
         config_file: its name.
         options: what the user decided.
-        meanwhile: see :class:`cog_nix.build.Services`.
+        meanwhile: see :class:`cog_nix.build.story.Services`.
     """
-    from cog_nix.build import Services  # noqa: PLC0415 - a faster --help
-    from cog_nix.build import build as build_project  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.build.story import Services  # noqa: PLC0415 - a faster --help
+    from cog_nix.build.story import build as build_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
     return build_project(project, options, Services(plugins(), reporter, whole=True, meanwhile=meanwhile))
@@ -245,7 +245,7 @@ def build_image(
 def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool) -> None:
     """Keep what this command did, unless a plugin wants to hear of the next one."""
     from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     heard = any(implemented(plugins(), hook) for hook in _HEARD)
     if not heard and not plugins().broken:
@@ -273,7 +273,7 @@ def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
     )
 
     def ask() -> Held | None:
-        from cog_nix.spec import RememberedRuntime  # noqa: PLC0415 - a faster --help
+        from cog_nix.plugins.spec import RememberedRuntime  # noqa: PLC0415 - a faster --help
 
         if not (is_first_choice(runtime) and isinstance(runtime, RememberedRuntime)):
             return None
@@ -295,8 +295,8 @@ def document_of_environment() -> Path | None:
 
 def keep_document(config_file: str | None, document: str) -> None:
     """Leave the OpenAPI document in the project's ``.cog``, where a server finds it that has it mounted."""
-    from cog_nix.project import find_project  # noqa: PLC0415 - a faster --help
-    from cog_nix.state import remember  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415 - a faster --help
+    from cog_nix.system.state import remember  # noqa: PLC0415
 
     remember(find_project(Path.cwd(), config_file).state_dir / "openapi_schema.json", document)
 
@@ -307,8 +307,8 @@ def options_of_run(*, cog_base: bool | None) -> BuildOptions:
     Args:
         cog_base: whether the packages of Cog's base image come; None: not said.
     """
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
-    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
+    from cog_nix.build.story import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.resolve.ensure import Policy  # noqa: PLC0415
 
     return BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
 

@@ -19,7 +19,7 @@ from cog_nix.errors import CogNixError, ImageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cog_nix_compat import Result
+    from cog_nix.check import Result
 
 Image = Annotated[str, typer.Argument(show_default=False, help="An image that the runtime holds.")]
 Input = Annotated[
@@ -86,8 +86,8 @@ def examine(image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[
     Raises:
         ImageError: the image cannot be examined.
     """
-    from cog_nix_compat.case import CompatError, select  # noqa: PLC0415 - only this command needs them
-    from cog_nix_compat.suite import results  # noqa: PLC0415 - as above
+    from cog_nix.check.case import CompatError, select  # noqa: PLC0415 - only this command needs them
+    from cog_nix.check.suite import results  # noqa: PLC0415 - as above
 
     found: list[Result] = []
     try:
@@ -136,7 +136,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def _print_cases() -> None:
-    from cog_nix_compat import all_cases  # noqa: PLC0415 - as above
+    from cog_nix.check import all_cases  # noqa: PLC0415 - as above
 
     for case in all_cases():
         suffix = f" [{case.project}]" if case.project else ""

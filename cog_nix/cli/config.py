@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 def config(*, config_file: ConfigFile = "cog.yaml", compact: Compact = False) -> None:
     """Print cog.yaml as the image will have it: checked and completed."""
     from cog_nix import signature  # noqa: PLC0415 - a faster --help
-    from cog_nix.build import load  # noqa: PLC0415
+    from cog_nix.build.story import load  # noqa: PLC0415
     from cog_nix.config import with_concurrency  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
     completed = load(project, reporter)[0].config

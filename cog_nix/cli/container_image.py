@@ -13,7 +13,7 @@ from cog_nix.cli.terminal import reporter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cog_nix.build import Services
+    from cog_nix.build.story import Services
 
 _HELP = """Make an image of cog-nix itself, with its Nix, and load it into Docker, or into another --runtime.
 
@@ -44,10 +44,10 @@ def container_image(
         ImageError: it cannot be made.
         RuntimeFailure: there is nothing to load it into.
     """
-    from cog_nix.archives import Output, write  # noqa: PLC0415 - a faster --help
-    from cog_nix.build import Services  # noqa: PLC0415
+    from cog_nix.build.story import Services  # noqa: PLC0415
     from cog_nix.container import image  # noqa: PLC0415
-    from cog_nix.image import with_tag  # noqa: PLC0415
+    from cog_nix.image.archives import Output, write  # noqa: PLC0415 - a faster --help
+    from cog_nix.image.description import with_tag  # noqa: PLC0415
 
     target = Output.parse(output) if output else None
     runtime = None if target else usable_runtime()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cog_nix.config.model import Project
-    from cog_nix.spec import Finding
+    from cog_nix.plugins.spec import Finding
 
 _HELP = """Check this machine and the project here.
 
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(*, config_file: ConfigFile = "cog.yaml", fix: Fix = False, as_json: Json = False) -> None:
     """Print what was found; exit with 1 if something is an error."""
-    from cog_nix.build import Services  # noqa: PLC0415 - a faster --help
+    from cog_nix.build.story import Services  # noqa: PLC0415 - a faster --help
     from cog_nix.cli.build import plugins  # noqa: PLC0415
     from cog_nix.config import load_settings  # noqa: PLC0415
     from cog_nix.config.model import Settings  # noqa: PLC0415
@@ -68,7 +68,7 @@ def doctor(*, config_file: ConfigFile = "cog.yaml", fix: Fix = False, as_json: J
 
 
 def _project(config_file: str) -> Project | None:
-    from cog_nix.project import find_project  # noqa: PLC0415 - a faster --help
+    from cog_nix.project.find import find_project  # noqa: PLC0415 - a faster --help
 
     try:
         return find_project(Path.cwd(), config_file)

@@ -13,23 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import plugins, signature, unchanged
+from cog_nix import signature
+from cog_nix.build import unchanged
+from cog_nix.build.result import link_result
 from cog_nix.cli import narrate
 from cog_nix.cli.terminal import reporter
-from cog_nix.image import ImageDescription, with_tag
-from cog_nix.large import is_large
-from cog_nix.processes import run
-from cog_nix.regular import read_bytes
-from cog_nix.result import link_result
-from cog_nix.spec import PreparingRuntime, RememberedRuntime
-from cog_nix.started.mentions import may_start
+from cog_nix.image.description import ImageDescription, with_tag
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import PreparingRuntime, RememberedRuntime
+from cog_nix.programs.mentions import may_start
+from cog_nix.project.large import is_large
 from cog_nix.store import ahead, events
+from cog_nix.system.processes import run
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cog_nix.again import Entry
-    from cog_nix.spec import Held, Runtime
+    from cog_nix.build.again import Entry
+    from cog_nix.plugins.spec import Held, Runtime
 
 AUTO = plugins.AUTO
 
@@ -140,7 +142,7 @@ def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
     ]
     if not changed:
         return False
-    from cog_nix.started.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
+    from cog_nix.programs.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
 
     return not started_in_changed(Path(root), changed, kept["files"]) <= set(known)
 

@@ -28,7 +28,7 @@ from cog_nix.errors import CogNixError, RuntimeFailure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cog_nix.spec import ContainerRequest, Runtime
+    from cog_nix.plugins.spec import ContainerRequest, Runtime
 
 LOOPBACK = "127.0.0.1"
 SERVER = "cog.server.http"

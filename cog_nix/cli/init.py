@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cli.terminal import reporter
-from cog_nix.template import create
+from cog_nix.project.template import create
 
 if TYPE_CHECKING:
     import typer

@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix import scratch
-from cog_nix.archives import KINDS
 from cog_nix.cli.build import Tag, checked_tag
 from cog_nix.cli.runtimes import find_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ImageError, RuntimeFailure
-from cog_nix.image import ImageDescription, store_of, with_tag
+from cog_nix.image.archives import KINDS
+from cog_nix.image.description import ImageDescription, store_of, with_tag
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
     What was named is never run. An image that was built is streamed from the store, as its description says;
     for an archive stands a program of ours.
     """
-    from cog_nix import archive_program  # noqa: PLC0415 - a faster --help
+    from cog_nix.image import archive_program  # noqa: PLC0415 - a faster --help
 
     with scratch.folder("load") as folder:
         path = _kept(sys.stdin.buffer, folder) if file == "-" else _file(file, folder)
@@ -75,7 +75,7 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
 
 def _built(path: Path) -> ImageDescription | None:
     """Return what an image in the store says of itself, None for what is something else."""
-    from cog_nix import delta  # noqa: PLC0415 - a faster --help
+    from cog_nix.image import delta  # noqa: PLC0415 - a faster --help
 
     real = path.resolve()
     try:

@@ -43,12 +43,12 @@ def lock(
     use_cog_base_image: CogBase = None,
 ) -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
-    from cog_nix import build as building  # noqa: PLC0415 - a faster --help
+    from cog_nix.build import story as building  # noqa: PLC0415 - a faster --help
     from cog_nix.errors import LockError  # noqa: PLC0415
     from cog_nix.lock.changes import changes  # noqa: PLC0415
-    from cog_nix.lock.ensure import Policy, ensure_lock, former_lock  # noqa: PLC0415
     from cog_nix.lock.upgrade import Upgrade as Moving  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
+    from cog_nix.resolve.ensure import Policy, ensure_lock, former_lock  # noqa: PLC0415
 
     if names and not upgrade:
         raise LockError(

@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import scratch
 from cog_nix.cli import interrupts
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import RuntimeFailure, SignatureError
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.build import BuildOptions, Built
-    from cog_nix.spec import ContainerRequest, InteractiveContainer, Runtime, Streams
+    from cog_nix.build.story import BuildOptions, Built
+    from cog_nix.plugins.spec import ContainerRequest, InteractiveContainer, Runtime, Streams
 
 SOURCE = "/src"
 _EMPTY = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}}
@@ -42,7 +42,7 @@ class Mounted:
 
     def request(self, command: tuple[str, ...], **more: Any) -> ContainerRequest:
         """Return a request that runs a command in the project's folder."""
-        from cog_nix.spec import ContainerRequest  # noqa: PLC0415 - a faster --help
+        from cog_nix.plugins.spec import ContainerRequest  # noqa: PLC0415 - a faster --help
 
         mounts = ((self.root, SOURCE),)
         return ContainerRequest(self.reference, command=command, mounts=mounts, workdir=SOURCE, **more)
@@ -64,8 +64,8 @@ def prepare(
         CogNixError: it cannot be built or loaded.
     """
     from cog_nix.cli.build import build_image, keep_document, options_of_run  # noqa: PLC0415 - a faster --help
-    from cog_nix.image import with_tag  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.image.description import with_tag  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
     options = options_of_run(cog_base=cog_base)
@@ -84,7 +84,7 @@ def prepare(
 
 def _without_schema(config_file: str, options: BuildOptions, folder: str) -> Built:
     from cog_nix.cli.build import build_image  # noqa: PLC0415 - a faster --help
-    from cog_nix.image import default_tag  # noqa: PLC0415
+    from cog_nix.image.description import default_tag  # noqa: PLC0415
 
     with scratch.folder("schema") as work:
         schema = work / "openapi.json"
@@ -100,8 +100,8 @@ def started(runtime: Runtime, request: ContainerRequest) -> Iterator[Interactive
     Raises:
         RuntimeFailure: it does not start, or the runtime has no connected streams.
     """
+    from cog_nix.plugins.spec import InteractiveContainer  # noqa: PLC0415
     from cog_nix.runtime.session import start  # noqa: PLC0415 - a faster --help
-    from cog_nix.spec import InteractiveContainer  # noqa: PLC0415
 
     with start(runtime, request, reporter) as container:
         if not isinstance(container, InteractiveContainer):
@@ -114,7 +114,7 @@ def started(runtime: Runtime, request: ContainerRequest) -> Iterator[Interactive
 
 def own_streams(*, stdin: bool) -> Streams:
     """Return this process's streams; what Python holds back of stdout is written first."""
-    from cog_nix.spec import Streams  # noqa: PLC0415 - a faster --help
+    from cog_nix.plugins.spec import Streams  # noqa: PLC0415 - a faster --help
 
     sys.stdout.flush()
     sys.stderr.flush()

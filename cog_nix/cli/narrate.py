@@ -15,7 +15,7 @@ def begun(answer: Mapping[str, Any]) -> None:
     """Say what is built, and what it was warned about.
 
     Args:
-        answer: what is kept of the build (:mod:`cog_nix.again`).
+        answer: what is kept of the build (:mod:`cog_nix.build.again`).
     """
     for warning in (*answer["warnings"], *answer["pitfalls"]):
         reporter.warn(warning)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix import jsonvalue
 from cog_nix.cli.flags import (
     BuildFlags,
     CogBase,
@@ -29,16 +28,17 @@ from cog_nix.cli.flags import (
 from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import PredictionError, RuntimeFailure
-from cog_nix.started.missing import advice, missing_program
+from cog_nix.programs.missing import advice, missing_program
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cog_nix.plugins.spec import ContainerRequest, Runtime
     from cog_nix.runtime.client import Prediction
     from cog_nix.runtime.inputs import GivenInputs
     from cog_nix.runtime.outputs import Destination
     from cog_nix.runtime.schema import ApiSchema, Schema
-    from cog_nix.spec import ContainerRequest, Runtime
 
 _HELP = """Run the model: build it, or take the named image, and make one prediction.
 
@@ -198,11 +198,11 @@ def _package_of(options: Options, program: str) -> str:
     """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
     if options.image:
         return ""
-    from cog_nix import build as building  # noqa: PLC0415 - only where one is missing
+    from cog_nix.build import story as building  # noqa: PLC0415 - only where one is missing
     from cog_nix.cli.build import plugins  # noqa: PLC0415
     from cog_nix.config import load_settings  # noqa: PLC0415
     from cog_nix.lock import format as lock_format  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), options.config_file)
     lock = lock_format.read(project.lock_path)
@@ -280,10 +280,10 @@ def project_schema(config_file: str | None) -> ApiSchema:
         ConfigError: there is no usable cog.yaml.
         SignatureError: the source cannot be described.
     """
-    from cog_nix.api import read_api  # noqa: PLC0415 - only when there is something to build
+    from cog_nix.build.interface import read_api  # noqa: PLC0415 - only when there is something to build
     from cog_nix.cli.build import document_of_environment  # noqa: PLC0415
     from cog_nix.config import load_config  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
     from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file or "cog.yaml")
@@ -300,7 +300,7 @@ def build_project(config_file: str | None, *, cog_base: bool | None = None) -> t
 
 def project_mounts(config_file: str | None) -> tuple[tuple[Path, str], ...]:
     """Return what puts the project over the image's copy of it, so that what a training writes stays."""
-    from cog_nix.project import find_project  # noqa: PLC0415 - only for a training
+    from cog_nix.project.find import find_project  # noqa: PLC0415 - only for a training
 
     return ((find_project(Path.cwd(), config_file).root, "/src"),)
 
@@ -340,8 +340,8 @@ def _wants_gpu(labels: dict[str, str]) -> bool:
 
 
 def _request(options: Options, model: Model) -> ContainerRequest:
+    from cog_nix.plugins.spec import ContainerRequest  # noqa: PLC0415
     from cog_nix.runtime.logs import log_environment  # noqa: PLC0415 - a faster `--help`
-    from cog_nix.spec import ContainerRequest  # noqa: PLC0415
 
     env = {**variables(options.env), **log_environment(os.environ, debug=options.debug)}
     return ContainerRequest(

@@ -32,10 +32,10 @@ from cog_nix.errors import CogNixError, RegistryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cog_nix.build import Built
-    from cog_nix.config.weights_lock import LockedWeight
+    from cog_nix.build.story import Built
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
+    from cog_nix.weights.lock import LockedWeight
 
 _NOT_FOUND = 404
 _NO_MODEL = """\
@@ -81,10 +81,10 @@ def push(
         ConfigError: there is nowhere to push to.
         RegistryError: the registry refuses, or cannot be reached.
     """
-    from cog_nix.build import BuildOptions  # noqa: PLC0415 - a faster --help
-    from cog_nix.lock.ensure import Policy  # noqa: PLC0415
-    from cog_nix.runs.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.runs.secrets import guard, parse  # noqa: PLC0415
+    from cog_nix.build.story import BuildOptions  # noqa: PLC0415 - a faster --help
+    from cog_nix.resolve.ensure import Policy  # noqa: PLC0415
+    from cog_nix.run_commands.ensure import RunOptions  # noqa: PLC0415
+    from cog_nix.run_commands.secrets import guard, parse  # noqa: PLC0415
 
     BuildFlags(
         progress,
@@ -125,9 +125,10 @@ def _warm_up() -> None:
 
 def _destination(config_file: str, target: str | None) -> tuple[Destination, tuple[LockedWeight, ...]]:
     """Say where the image goes and what belongs to it, before anything is built."""
-    from cog_nix.config import load, weights_lock  # noqa: PLC0415 - a faster --help
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.config import load  # noqa: PLC0415 - a faster --help
+    from cog_nix.project.find import find_project  # noqa: PLC0415
     from cog_nix.registry.destination import resolve  # noqa: PLC0415
+    from cog_nix.weights import lock as weights_lock  # noqa: PLC0415 - a faster --help
 
     project = find_project(Path.cwd(), config_file)
     config = load(project).config
@@ -141,10 +142,10 @@ def push_built(built: Built, destination: Destination, weights: Sequence[LockedW
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
-    from cog_nix.paths import cache_dir  # noqa: PLC0415 - a faster --help
     from cog_nix.registry import credentials, layout  # noqa: PLC0415
     from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
+    from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - a faster --help
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
     if weights:

@@ -12,12 +12,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import __version__, unchanged
+from cog_nix import __version__
+from cog_nix.build import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cog_nix.spec import Held
+    from cog_nix.plugins.spec import Held
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
 _WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
@@ -179,7 +180,7 @@ def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
         return dict(annotations)
     from pathlib import Path  # noqa: PLC0415 - starting Git takes as long as everything else here
 
-    from cog_nix import git  # noqa: PLC0415
+    from cog_nix.project import git  # noqa: PLC0415
 
     return {**git.labels(Path(root)), **annotations}
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.terminal import reporter
-from cog_nix.plugins import AUTO, ask
-from cog_nix.plugins import find_runtime as find
+from cog_nix.plugins.manager import AUTO, ask
+from cog_nix.plugins.manager import find_runtime as find
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Runtime
+    from cog_nix.plugins.spec import Runtime
 
 _chosen = [AUTO]
 _UPSTREAMS = "docker"
@@ -72,8 +72,8 @@ def usable_runtime() -> Runtime:
         PluginError: nobody knows its name.
         RuntimeFailure: it cannot be used, and why.
     """
+    from cog_nix.plugins.unusable import NoRuntime  # noqa: PLC0415 - as above
     from cog_nix.runtime.session import require  # noqa: PLC0415 - a faster `--help`
-    from cog_nix.runtime.unusable import NoRuntime  # noqa: PLC0415 - as above
 
     runtime = find_runtime()
     if _chosen[0] != AUTO or isinstance(runtime, NoRuntime):  # who was found has been asked

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix import jsonvalue
 from cog_nix.cli.build import document_of_environment
 from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Config, Project
@@ -34,9 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def schema(*, config_file: ConfigFile = "cog.yaml", check: Check = None) -> None:
     """Print the OpenAPI document that the image will have."""
-    from cog_nix.api import read_api  # noqa: PLC0415 - a faster --help
-    from cog_nix.build import load  # noqa: PLC0415
-    from cog_nix.project import find_project  # noqa: PLC0415
+    from cog_nix.build.interface import read_api  # noqa: PLC0415 - a faster --help
+    from cog_nix.build.story import load  # noqa: PLC0415
+    from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
     config = load(project, reporter)[0].config
@@ -61,7 +61,7 @@ def sdk_version(project: Project, config: Config) -> str:
     from cog_nix.config.legacy import sdk_for  # noqa: PLC0415 - a faster --help
     from cog_nix.config.sdk import CURRENT, PRERELEASE  # noqa: PLC0415 - a faster --help
     from cog_nix.lock import format as lock_format  # noqa: PLC0415
-    from cog_nix.lock.ensure import sdk_version as locked_version  # noqa: PLC0415
+    from cog_nix.resolve.ensure import sdk_version as locked_version  # noqa: PLC0415
 
     lock = lock_format.read(project.lock_path)
     if lock:

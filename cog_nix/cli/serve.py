@@ -13,10 +13,10 @@ from cog_nix.cli.flags import BuildFlags, CogBase, ConfigFile, CudaBase, Gpus, P
 from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
 from cog_nix.cli.terminal import reporter
 from cog_nix.errors import ConfigError, RuntimeFailure
-from cog_nix.processes import spawn
+from cog_nix.system.processes import spawn
 
 if TYPE_CHECKING:
-    from cog_nix.spec import ContainerRequest, Runtime
+    from cog_nix.plugins.spec import ContainerRequest, Runtime
 
 LOOPBACK = "127.0.0.1"
 _ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
@@ -128,7 +128,7 @@ def _shut_down(url: str) -> None:
 
 def _playground(host: str, port: int, playground_port: int) -> list[str]:
     """Return the command of upstream's playground; it listens on all interfaces, for the model's webhooks."""
-    from cog_nix.shim import require_upstream  # noqa: PLC0415 - only for the playground
+    from cog_nix.system.shim import require_upstream  # noqa: PLC0415 - only for the playground
 
     if playground_port == port:
         raise ConfigError(f"playground port {playground_port} must differ from the model port {port}")

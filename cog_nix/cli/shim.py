@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cog_nix import shim as stand_in
 from cog_nix.cli.terminal import reporter
+from cog_nix.system import shim as stand_in
 
 _HELP = """Put a program named cog on the PATH that is cog-nix.
 

@@ -9,8 +9,8 @@ import typer
 
 from cog_nix.cli import interrupts
 from cog_nix.cli.terminal import reporter
-from cog_nix.processes import spawn
-from cog_nix.shim import require_upstream
+from cog_nix.system.processes import spawn
+from cog_nix.system.shim import require_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

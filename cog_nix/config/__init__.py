@@ -18,7 +18,7 @@ from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
 from cog_nix.config.settings import load_settings
 from cog_nix.errors import ConfigError
-from cog_nix.regular import read_bytes
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def load_config(project: Project) -> Config:
     """Read, validate and complete a project's configuration.
 
     Args:
-        project: what :func:`~cog_nix.project.find_project` found.
+        project: what :func:`~cog_nix.project.find.find_project` found.
 
     Raises:
         ConfigError: tells everything that is wrong with the file, each with line and remedy.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from cog_nix import jsonvalue
 from cog_nix.errors import ConfigError
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Build, RunCommand

@@ -132,7 +132,7 @@ class DebianSettings:
     suite: str | None = None
     """Override of the base suite that follows the interpreter."""
     cog_base: bool | None = None
-    """Whether Cog's base image's packages come (:mod:`cog_nix.lock.cog_base`); None: as the lock has it."""
+    """Whether Cog's base image's packages come (:mod:`~cog_nix.resolve.cog_base`); None: as locked."""
     additions: tuple[str, ...] = ("updates", "security")
     """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
     check_valid_until: bool = True
@@ -234,7 +234,7 @@ class Project:
         own = self.root / ".cog"
         if self.writable or os.access(own, os.W_OK):
             return own
-        from cog_nix.paths import cache_dir  # noqa: PLC0415 - builds, where parts run, go without
+        from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - builds, where parts run, go without
 
         return cache_dir() / "projects" / hashlib.sha256(os.fsencode(self.root)).hexdigest()[:32]
 

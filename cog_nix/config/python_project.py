@@ -11,7 +11,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cog_nix.regular import read_bytes
+from cog_nix.system.regular import read_bytes
 
 PYPROJECT, UV_LOCK = "pyproject.toml", "uv.lock"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cog_nix.config.problem import Problem
-from cog_nix.regular import read_bytes
+from cog_nix.system.regular import read_bytes
 
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 

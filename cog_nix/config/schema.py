@@ -60,7 +60,7 @@ def schema_problems(document: Document, state_dir: Path | None = None) -> list[P
     """
     if state_dir is None:
         return sorted(set(_check(document)))
-    from cog_nix.state import recall, remember  # noqa: PLC0415 - builds, where parts of this run, have no state
+    from cog_nix.system.state import recall, remember  # noqa: PLC0415 - builds, where parts of this run, have no state
 
     mark = state_dir / "validated"
     digest = hashlib.sha256(f"{schema_text()}\0{document.text}".encode("utf-8", "replace")).hexdigest()

@@ -18,7 +18,7 @@ from cog_nix.config.model import (
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import ConfigError
-from cog_nix.regular import read_bytes
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

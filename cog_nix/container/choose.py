@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from cog_nix.boot import this_boot
-from cog_nix.certificate import BUNDLES
 from cog_nix.errors import CogNixError, NixError
-from cog_nix.files import write_atomically
 from cog_nix.namespaces import why_no_namespaces
-from cog_nix.plugins import ask
+from cog_nix.plugins.manager import ask
+from cog_nix.plugins.spec import WorkerRuntime
 from cog_nix.report import SilentReporter
-from cog_nix.spec import WorkerRuntime
 from cog_nix.store import nix as nix_store
 from cog_nix.store.choice import CONTAINER, VARIABLE
+from cog_nix.system.boot import this_boot
+from cog_nix.system.certificate import BUNDLES
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.namespaces.causes import Obstacle
-    from cog_nix.plugins import Plugins
-    from cog_nix.spec import Context, Runtime
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Context, Runtime
     from cog_nix.store.nix import Nix
 
 

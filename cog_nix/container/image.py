@@ -17,19 +17,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import __version__, archive_program, scratch
+from cog_nix import __version__
 from cog_nix.errors import ImageError
-from cog_nix.image import blob_file
-from cog_nix.nixfiles import core, nix_library
-from cog_nix.plugins import ask
-from cog_nix.processes import run
-from cog_nix.spec import PythonRequest, SystemRequest
+from cog_nix.image import archive_program
+from cog_nix.image.description import blob_file
+from cog_nix.plugins.manager import ask
+from cog_nix.plugins.spec import PythonRequest, SystemRequest
+from cog_nix.store.library import core, nix_library
+from cog_nix.system import scratch
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.plugins import Plugins
-    from cog_nix.spec import Context, Runtime
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Context, Runtime
 
 NAME = "cog-nix-builder"
 WHOLE_NAME = "cog-nix"
@@ -64,7 +66,7 @@ _WHOLE_ENVIRONMENT = (
     "USER=cog-nix",
 )
 _SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
-_BESIDE = ("cog_nix_hooks", "cog_nix_compat")
+_BESIDE = ("cog_nix_hooks",)
 _SCRIPT = f"""\
 #!/usr/bin/python{PYTHON}
 from cog_nix.cli import main

@@ -15,19 +15,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.boot import this_boot
 from cog_nix.container import client, server
 from cog_nix.errors import NixError, RuntimeFailure
-from cog_nix.files import write_atomically
-from cog_nix.nixfiles import core, nix_library
-from cog_nix.scratch import temporary_path
-from cog_nix.spec import WorkerRequest
+from cog_nix.plugins.spec import WorkerRequest
+from cog_nix.store.library import core, nix_library
+from cog_nix.system.boot import this_boot
+from cog_nix.system.files import write_atomically
+from cog_nix.system.scratch import temporary_path
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
-    from cog_nix.spec import Worker, WorkerRuntime
+    from cog_nix.plugins.spec import Worker, WorkerRuntime
 
 PYTHON = "/usr/bin/python3.13"
 PROGRAMS = {"nix": "nix", "nix-build": "nix-build", "nix-store": "nix-store", "python": PYTHON}

@@ -1,7 +1,7 @@
 """What may keep a model from being built or run: this machine, and this project. One function tells it all.
 
-Each check returns findings (:class:`cog_nix.spec.Finding`). One that can be mended without asking carries a
-``fix``; nothing is changed before it is called.
+Each check returns findings (:class:`~cog_nix.plugins.spec.Finding`). One that can be mended without asking
+carries a ``fix``; nothing is changed before it is called.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from cog_nix.container import choose
 from cog_nix.doctor import gpu, machine, project
-from cog_nix.plugins import ask
+from cog_nix.plugins.manager import ask
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Project
-    from cog_nix.plugins import Plugins
-    from cog_nix.spec import Context, Finding
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Context, Finding
 
 
 def examine(where: Project | None, plugins: Plugins, context: Context) -> list[Finding]:

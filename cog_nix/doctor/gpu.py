@@ -17,8 +17,8 @@ from cog_nix.config import torch as facts
 from cog_nix.doctor import cuda
 from cog_nix.errors import CogNixError
 from cog_nix.lock import format as lock_format
-from cog_nix.processes import run
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

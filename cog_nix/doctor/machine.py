@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
 from cog_nix.namespaces import why_no_namespaces
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
 from cog_nix.store import choice, nix
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.files import write_atomically
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.files import write_atomically
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

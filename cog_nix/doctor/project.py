@@ -7,13 +7,13 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cog_nix.api import read_api
+from cog_nix.build.interface import read_api
 from cog_nix.config import load, load_settings
 from cog_nix.doctor import mend, migrate
 from cog_nix.errors import CogNixError, SignatureError
-from cog_nix.lock import cog_base, inputs
 from cog_nix.lock import format as lock_format
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
+from cog_nix.resolve import cog_base, inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 
+from cog_nix.elf.wheelfile import INFLATING
 from cog_nix.fetch.ranges import NoPartsError
-from cog_nix.wheelfile import INFLATING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.elf.names import named_in_wheel
 from cog_nix.elf.scan import Scan, is_library
 from cog_nix.elf.wheel import WheelFile, installed, libraries_of, scan_wheel
-from cog_nix.files import write_atomically
-from cog_nix.started.wheels import ENTRY_POINTS, programs_of
-from cog_nix.wheelfile import read_or_refused, text_of
+from cog_nix.elf.wheelfile import read_or_refused, text_of
+from cog_nix.programs.wheels import ENTRY_POINTS, programs_of
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from cog_nix.elf.dynamic import MAGIC, Dynamic, read_dynamic
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
-from cog_nix.ignore import Ignore
+from cog_nix.project.ignore import Ignore
 
 if TYPE_CHECKING:
     from pathlib import Path

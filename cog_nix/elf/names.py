@@ -41,7 +41,7 @@ def named_in_wheel(wheel: WheelFile, libraries: Iterable[zipfile.ZipInfo]) -> tu
         libraries: its members to look into.
 
     Raises:
-        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`.
+        Exception: one of :data:`cog_nix.elf.wheelfile.UNREADABLE`.
     """
     by_member = each_member(libraries, lambda info: _names(wheel.chunks(info)))
     return tuple(sorted((installed(info.filename), name) for info, names in by_member for name in names))

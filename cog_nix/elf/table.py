@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.elf.facts import FORMAT, Known
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -111,7 +111,7 @@ def scan_wheel(wheel: WheelFile, members: Iterable[zipfile.ZipInfo]) -> Scan:
         members: all of them.
 
     Raises:
-        Exception: one of :data:`cog_nix.wheelfile.UNREADABLE`.
+        Exception: one of :data:`cog_nix.elf.wheelfile.UNREADABLE`.
     """
     found = each_member(linked_of(members), wheel.dynamic)
     return gather((installed(info.filename), dynamic) for info, dynamic in found)

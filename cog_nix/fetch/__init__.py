@@ -1,6 +1,6 @@
 """Downloads: a cache by content that all projects share, filled in parallel.
 
-:class:`CachingFetcher` is the :class:`cog_nix.spec.Fetcher` that plugins are handed. :func:`size_of` and
+:class:`CachingFetcher` is the :class:`~cog_nix.plugins.spec.Fetcher` that plugins get. :func:`size_of` and
 :func:`measure` find out what an index did not tell about a file.
 """
 
@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import download_all
@@ -24,6 +23,7 @@ from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import Store, cache_failure
 from cog_nix.fetch.texts import TextCache
 from cog_nix.fetch.transport import Transport, whole_number
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -11,9 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from cog_nix import __version__
-from cog_nix.certificate import BUNDLES
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
+from cog_nix.system.certificate import BUNDLES
 
 if TYPE_CHECKING:
     import ssl

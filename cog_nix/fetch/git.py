@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cog_nix import scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
-from cog_nix.processes import ProcessError, redact, run
+from cog_nix.system import scratch
+from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,7 +159,7 @@ class _Checkout:
 
 
 _MISSING = 127
-"""Exit status that stands for a program that is not there (cog_nix.processes)."""
+"""Exit status that stands for a program that is not there (cog_nix.system.processes)."""
 
 
 def _files(folder: Path) -> Iterator[Path]:

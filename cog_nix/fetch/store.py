@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
 from cog_nix.errors import FetchError
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     import threading

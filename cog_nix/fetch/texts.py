@@ -12,11 +12,11 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue, scratch
 from cog_nix.errors import FetchError
 from cog_nix.fetch.retry import RetryPolicy, retry
 from cog_nix.fetch.store import cache_failure
 from cog_nix.fetch.transport import NOT_MODIFIED, Transport
+from cog_nix.system import jsonvalue, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

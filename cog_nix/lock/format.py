@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import LockError
-from cog_nix.files import write_atomically
 from cog_nix.lock import integrity, validity
 from cog_nix.lock.model import (
     Artifact,
@@ -22,7 +21,8 @@ from cog_nix.lock.model import (
     Toolkit,
     Wheel,
 )
-from cog_nix.regular import read_bytes
+from cog_nix.system.files import write_atomically
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

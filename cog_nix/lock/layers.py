@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.lock.libraries import is_self_contained
+from cog_nix.resolve.libraries import is_self_contained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -160,7 +160,7 @@ class Lock:
     """A whole cog-nix.lock."""
 
     inputs: str
-    """``sha256:…`` over what the lock was resolved for (see :mod:`cog_nix.lock.inputs`)."""
+    """``sha256:…`` over what the lock was resolved for (see :mod:`cog_nix.resolve.inputs`)."""
     suite: str
     indexes: tuple[Index, ...]
     seed: Seed
@@ -181,7 +181,7 @@ class Lock:
     build: tuple[Deb, ...] = ()
     """Compilers and tools that source builds and commands may count on; never in the image."""
     cog_base: bool = False
-    """Whether ``system`` has the packages of Cog's base image (:mod:`cog_nix.lock.cog_base`)."""
+    """Whether ``system`` has the packages of Cog's base image (:mod:`cog_nix.resolve.cog_base`)."""
     programs: tuple[str, ...] | None = None
     """Programs that the project's source started when it was locked, sorted; None: it was not looked into."""
     runs: tuple[Run, ...] = ()
@@ -196,7 +196,7 @@ class Lock:
     ``site-packages``."""
     facts: tuple[tuple[str, str], ...] = ()
     """By what was read of files it was made: ``(wheel, seal)`` and ``(deb:PACKAGE, seal)``
-    (:mod:`cog_nix.lock.wheel_facts`)."""
+    (:mod:`cog_nix.resolve.wheel_facts`)."""
     packages: tuple[NixPackage, ...] = ()
     """Nix packages, in the order of cog-nix.toml."""
     environment: tuple[tuple[str, str], ...] = field(default=())

@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
 from cog_nix.namespaces import program
 from cog_nix.namespaces.causes import Failure, explain
 from cog_nix.namespaces.surroundings import Surroundings
-from cog_nix.processes import run
+from cog_nix.system import scratch
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from cog_nix.namespaces.causes import Obstacle

@@ -14,9 +14,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
 from cog_nix.fetch import urls
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

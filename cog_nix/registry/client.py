@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urljoin
 
-from cog_nix import jsonvalue
 from cog_nix.errors import FetchError, RegistryError
 from cog_nix.fetch import client, urls
 from cog_nix.fetch.retry import Cancelled, RetryPolicy
 from cog_nix.fetch.transport import PARTIAL, RANGE_NOT_SATISFIABLE, Response, TransientError, whole_number
 from cog_nix.registry.auth import Authorizer, Challenge, may_be_plain, refused
 from cog_nix.registry.reference import DOCKER_HUB
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError, ConfigError
-from cog_nix.files import write_atomically
-from cog_nix.processes import ProcessError, redact, run
 from cog_nix.registry.reference import DOCKER_HUB
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
+from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.errors import ImageError
-from cog_nix.image import blob_file
-from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.image.description import blob_file
 from cog_nix.registry.upload import Blob
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue
-from cog_nix.files import write_atomically
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,15 +7,15 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.errors import FetchError, RegistryError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
-from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.config.weights_lock import LockedWeight
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.layout import Layout, Manifest
     from cog_nix.registry.upload import Blob, Outcome
     from cog_nix.report import Reporter
+    from cog_nix.weights.lock import LockedWeight
 
 _WORKERS = 5
 """As many uploads at a time as upstream has."""

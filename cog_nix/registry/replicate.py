@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue
 from cog_nix.errors import RegistryError
 from cog_nix.registry.client import NOT_FOUND, OK, new_client
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     import httpx

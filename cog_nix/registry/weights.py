@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from cog_nix.config.weights_lock import LockedWeight
     from cog_nix.registry.client import Repository
+    from cog_nix.weights.lock import LockedWeight
 
 ARTIFACT = "application/vnd.cog.weight.v1"
 """``artifactType`` of a weight's manifest."""

@@ -11,10 +11,10 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cog_nix import jsonvalue
 from cog_nix.errors import PredictionError, RuntimeFailure
 from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.schema import ApiSchema
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

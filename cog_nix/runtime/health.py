@@ -9,7 +9,7 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.client import ModelClient
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Container
+    from cog_nix.plugins.spec import Container
 
 POLL_SECONDS = 0.05
 _WAITING = ("UNKNOWN", "STARTING")

@@ -12,7 +12,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,13 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import scratch
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.files import FileProblem, expand_home, why
 from cog_nix.runtime.jsontext import whole
 from cog_nix.runtime.media import decode_data_url, extension_of
 from cog_nix.runtime.schema import is_file
 from cog_nix.runtime.wording import plain, quote
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

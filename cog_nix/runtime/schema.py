@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.errors import RuntimeFailure
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

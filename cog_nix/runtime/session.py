@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
-from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.health import wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cog_nix.plugins.spec import Container, ContainerRequest, Runtime
     from cog_nix.report import Reporter
-    from cog_nix.spec import Container, ContainerRequest, Runtime
 
 
 def require(runtime: Runtime) -> None:

@@ -25,7 +25,7 @@ from cog_nix.signature.project import Project
 from cog_nix.signature.refusal import RefusalError, located
 from cog_nix.signature.syntax import Expression
 from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from cog_nix.signature.refusal import unsupported
 from cog_nix.signature.syntax import Comment, Expression
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from cog_nix.signature.syntax import Part, Source

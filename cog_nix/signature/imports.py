@@ -7,7 +7,7 @@ import posixpath
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from cog_nix.signature.syntax import Source

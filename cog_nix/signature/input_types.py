@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from cog_nix.signature.annotations import NONE, Generic, Named, Union, optional
 from cog_nix.signature.model import Array, OneOf, Primitive, Scalar
 from cog_nix.signature.refusal import unresolved_import, unsupported
-from cog_nix.values import frozen, replace
+from cog_nix.system.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

@@ -23,7 +23,7 @@ from cog_nix.signature.literals import (
 from cog_nix.signature.model import Constraints, Input, OneOf
 from cog_nix.signature.refusal import RefusalError, located, unsupported
 from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
-from cog_nix.values import frozen, replace
+from cog_nix.system.values import frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

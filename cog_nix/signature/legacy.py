@@ -24,7 +24,7 @@ from cog_nix.signature.openapi import (
     validation_errors,
 )
 from cog_nix.signature.refusal import RefusalError
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

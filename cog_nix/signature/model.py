@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 Mode = Literal["predict", "train"]
 """Which of a model's two entry points is meant."""

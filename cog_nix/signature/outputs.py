@@ -8,7 +8,7 @@ from cog_nix.signature.annotations import Generic, Named, Union, optional
 from cog_nix.signature.input_types import OPAQUE, marked_opaque, optional_by_import, primitive
 from cog_nix.signature.model import UNSET, Array, Field, Mapping, Record, Scalar, Stream
 from cog_nix.signature.refusal import RefusalError, located, unresolved_import, unsupported
-from cog_nix.values import frozen, replace
+from cog_nix.system.values import frozen, replace
 
 if TYPE_CHECKING:
     from cog_nix.signature.annotations import Annotation

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

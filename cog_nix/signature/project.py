@@ -6,12 +6,12 @@ import posixpath
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cog_nix.regular import read_bytes
 from cog_nix.signature.imports import Imports, is_external, module_path
 from cog_nix.signature.literals import Constants, module_constants
 from cog_nix.signature.records import Reader, Records
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import Source
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from cog_nix.signature.literals import UnknownValueError, constant
 from cog_nix.signature.model import UNSET
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import Source, classes
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.signature.newer import parse
 from cog_nix.signature.refusal import RefusalError
-from cog_nix.values import frozen
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

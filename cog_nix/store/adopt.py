@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
 from cog_nix.errors import NixError
 from cog_nix.store.paths import nar_frame
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cog_nix import scratch, warden
-from cog_nix.child import Child, Process
+from cog_nix.system import scratch, warden
+from cog_nix.system.child import Child, Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
     Args:
         command: without the values (:meth:`cog_nix.store.nix.Nix.build_command`).
         spec: the values.
-        clock: what :func:`cog_nix.unchanged.clock` said before.
+        clock: what :func:`cog_nix.build.unchanged.clock` said before.
 
     Raises:
         OSError: the program is not there.
@@ -114,7 +114,7 @@ def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Valu
 
 def stop() -> None:
     """End what nobody takes over."""
-    from cog_nix.processes import end  # noqa: PLC0415 - Nix should start before this is imported
+    from cog_nix.system.processes import end  # noqa: PLC0415 - Nix should start before this is imported
 
     while _started:
         started = _started.pop()

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError, NixError
-from cog_nix.files import write_atomically
-from cog_nix.processes import run
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

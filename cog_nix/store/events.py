@@ -10,7 +10,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

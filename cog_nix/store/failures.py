@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cog_nix import room
 from cog_nix.errors import NixError
 from cog_nix.namespaces import why_no_namespaces
+from cog_nix.system import room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

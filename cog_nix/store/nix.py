@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from cog_nix import scratch
 from cog_nix.errors import NixError
-from cog_nix.paths import cache_dir
-from cog_nix.processes import Finished, run
 from cog_nix.store import adopt, ahead, choice, events, failures, users
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
+from cog_nix.system import scratch
+from cog_nix.system.paths import cache_dir
+from cog_nix.system.processes import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cog_nix.child import Process
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
+    from cog_nix.system.child import Process
 
 StoreKind = Literal["root", "daemon", "single-user", "own"]
 

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.runs import sandbox
+from cog_nix.namespaces import sandbox
 from cog_nix.store import choice
 
 if TYPE_CHECKING:

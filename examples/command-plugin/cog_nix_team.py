@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Invocation
+    from cog_nix.plugins.spec import Invocation
 
 LOG = "TEAM_COMMAND_LOG"
 TOKEN_FILE = "TEAM_REGISTRY_TOKEN_FILE"

@@ -63,7 +63,7 @@ class Description(TypedDict):
 
 
 class Entry(NamedTuple):
-    """One member of a fragment. A dataclass would cost every edit 20 ms (cog_nix/values.py)."""
+    """One member of a fragment. A dataclass would cost every edit 20 ms (cog_nix/system/values.py)."""
 
     path: str
     """Relative to the root of the image, no leading slash."""

@@ -18,8 +18,9 @@ from typing import Any, TypedDict
 import inputs
 
 from cog_nix import config as cog_config
-from cog_nix.config import environment, weights_lock
+from cog_nix.config import environment
 from cog_nix.errors import CogNixError
+from cog_nix.weights import lock as weights_lock
 
 
 class Configuration(TypedDict):

@@ -25,7 +25,7 @@ import inputs
 import source
 import stream
 
-from cog_nix.ignore import IMAGE_PROGRAM
+from cog_nix.project.ignore import IMAGE_PROGRAM
 
 EPOCH = "1970-01-01T00:00:00Z"
 _REPLACEABLE = {

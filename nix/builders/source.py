@@ -21,7 +21,7 @@ import archive
 
 from cog_nix import signature
 from cog_nix.errors import CogNixError
-from cog_nix.ignore import Ignore
+from cog_nix.project.ignore import Ignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

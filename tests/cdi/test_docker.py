@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cog_nix.runtime.failures import MissingDeviceDriverError
-from cog_nix.spec import ContainerRequest
+from cog_nix.cdi.failures import MissingDeviceDriverError
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.docker import container
 from cog_nix_hooks.docker.devices import Devices, by_name, known_to_docker
 from cog_nix_hooks.docker.endpoint import Endpoint

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi import find
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.cdi.machine import Machine
 from cog_nix.cdi.model import CdiError
 from cog_nix.cdi.registry import VARIABLE
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
-from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.session import start
-from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.runtimes.conftest import usable
@@ -145,7 +145,7 @@ PLAIN = """
 import sys
 from pathlib import Path
 from cog_nix.report import SilentReporter
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 
 runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])

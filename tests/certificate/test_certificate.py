@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from cog_nix import certificate
 from cog_nix.errors import ConfigError, FetchError
 from cog_nix.fetch import CachingFetcher, RetryPolicy
 from cog_nix.report import SilentReporter
+from cog_nix.system import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from cog_nix.cli.app import application
-from cog_nix.plugins import load as load_plugins
+from cog_nix.plugins.manager import load as load_plugins
 from conftest import ROOT
 
 PAGE = ROOT / "docs/reference/cog-compatibility.md"

@@ -75,7 +75,7 @@ def test_bash_is_answered(words: str, answers: list[str], tmp_path: Path) -> Non
 
 
 def _env(*folders: Path) -> dict[str, str]:
-    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
     return {**os.environ, "PYTHONPATH": paths, "PATH": path}
 

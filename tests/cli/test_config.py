@@ -19,7 +19,7 @@ EVERYTHING = ROOT / "tests/config/projects/everything"
 def cog_nix(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command where no other program can be found."""
     env = {"PATH": str(folder / "nothing"), "HOME": str(folder)}
-    env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     return subprocess.run(
         [sys.executable, "-m", "cog_nix", *arguments],
         cwd=folder,

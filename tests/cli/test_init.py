@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix import template
-from cog_nix.api import read_api
+from cog_nix.build.interface import read_api
 from cog_nix.cli.app import run
 from cog_nix.config import load
-from cog_nix.project import find_project
-from cog_nix.runs.ensure import check
+from cog_nix.project import template
+from cog_nix.project.find import find_project
+from cog_nix.run_commands.ensure import check
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 from cog_nix.runtime.schema import ApiSchema
 

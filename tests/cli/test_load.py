@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import archive_program
 from cog_nix.cli import load
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription
+from cog_nix.image import archive_program
+from cog_nix.image.description import ImageDescription
 from tests.docker.described import DescribedStore
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ import sys
 from pathlib import Path
 from cog_nix import archive_program
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription
+from cog_nix.image.description import ImageDescription
 try:
     {code}
 except ImageError:
@@ -330,7 +330,7 @@ def _load(monkeypatch: pytest.MonkeyPatch, file: str) -> bytes:
             """Say that it is."""
 
         def load(self, program: Path, *_: object) -> str:
-            from cog_nix import delta  # noqa: PLC0415 - only here
+            from cog_nix.image import delta  # noqa: PLC0415 - only here
 
             built = ImageDescription.ask(program)
             if delta.is_described(built):

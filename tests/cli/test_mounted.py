@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix import shim
 from cog_nix.cli import exec as exec_command
 from cog_nix.cli import mounted, serve
 from cog_nix.cli.app import run
 from cog_nix.errors import CogNixError
+from cog_nix.system import shim
 from conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "cog_nix", "-q"]
-PATHS = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+PATHS = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
 
 
 @pytest.mark.parametrize(

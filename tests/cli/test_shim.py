@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix import plugins, shim
 from cog_nix.cli import app as command_line
 from cog_nix.cli.app import run
 from cog_nix.cli.arguments import as_options, command_of
 from cog_nix.errors import CogNixError, ConfigError
-from cog_nix.spec import Invocation, hookimpl
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import Invocation, hookimpl
+from cog_nix.system import shim
 from conftest import EXAMPLES, ROOT, copy_project
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
 
 def call(*arguments: str, cwd: Path, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run ``cog`` from the PATH, as a user's shell does."""
-    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     program = shutil.which("cog")
     assert program
     return subprocess.run(

@@ -111,7 +111,7 @@ def imported_after(tmp_path: Path, code: str) -> str:
 
 LOAD = """
 from cog_nix.config import load
-from cog_nix.project import find_project
+from cog_nix.project.find import find_project
 load(find_project(Path.cwd()))
 """
 

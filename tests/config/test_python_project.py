@@ -10,7 +10,7 @@ import pytest
 from cog_nix.config import complete, parse, validate
 from cog_nix.config.model import Settings
 from cog_nix.errors import ConfigError
-from cog_nix.lock import inputs
+from cog_nix.resolve import inputs
 
 if TYPE_CHECKING:
     from pathlib import Path

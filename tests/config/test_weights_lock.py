@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.config.model import Config, Weight, WeightSource
-from cog_nix.config.weights_lock import canonical_uri, check, manifest, read
 from cog_nix.errors import ConfigError
+from cog_nix.weights.lock import canonical_uri, check, manifest, read
 
 if TYPE_CHECKING:
     from pathlib import Path

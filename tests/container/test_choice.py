@@ -11,13 +11,13 @@ from cog_nix.container import choose as choosing
 from cog_nix.container.choose import Place, choose
 from cog_nix.errors import NixError
 from cog_nix.namespaces.causes import Obstacle
-from cog_nix.plugins import load
-from cog_nix.spec import WorkerRequest, hookimpl
+from cog_nix.plugins.manager import load
+from cog_nix.plugins.spec import WorkerRequest, hookimpl
 from cog_nix.store.nix import Nix
 
 if TYPE_CHECKING:
-    from cog_nix.plugins import Plugins
-    from cog_nix.spec import Worker
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Worker
 
 OBSTACLE = Obstacle("setting", "The kernel says no.", "sudo sysctl -w a.b=1")
 HERE = Nix(Path("/here"), "own", Path("/store"))

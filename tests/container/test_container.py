@@ -18,14 +18,14 @@ import docker
 import pytest
 import python_tree
 
-from cog_nix.build import Services
+from cog_nix.build.story import Services
 from cog_nix.config.model import Project, Settings
 from cog_nix.container.worker import ContainerWorker
-from cog_nix.nixfiles import nix_library
-from cog_nix.plugins import load
-from cog_nix.processes import run
+from cog_nix.namespaces import sandbox
+from cog_nix.plugins.manager import load
 from cog_nix.report import SilentReporter
-from cog_nix.runs import sandbox
+from cog_nix.store.library import nix_library
+from cog_nix.system.processes import run
 from cog_nix_hooks.docker.worker import LABEL
 from conftest import cog_nix
 
@@ -100,7 +100,7 @@ def python_of(uid: int) -> str:
 def environment(python: str, **more: str) -> dict[str, str]:
     """Return the environment of a user's command."""
     packages = sysconfig.get_paths()["purelib"]
-    modules = [str(ROOT / part) for part in ("", "hooks", "compat-tests")]
+    modules = [str(ROOT / part) for part in ("", "hooks")]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COG_NIX_STORE")}
     path = os.pathsep.join([sysconfig.get_paths()["scripts"], "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
     return {
@@ -168,7 +168,7 @@ def test_the_sandbox_of_commands_is_in_the_container_and_nobody_sees_secrets(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """As :mod:`cog_nix.runs.execute` starts it, with a Python of the store in the place of the builder."""
+    """As :mod:`~cog_nix.run_commands.execute` starts it, with a Python of the store as the builder."""
     nix = contained(plain, monkeypatch)
     (seed,) = nix.store_dir.glob("*-cog-nix-seed-*[0-9]")
     inside = Path("/nix/store", seed.name)

@@ -16,7 +16,7 @@ from cog_nix.container.worker import ContainerWorker
 from cog_nix.errors import NixError, RuntimeFailure
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Worker, WorkerRequest
+    from cog_nix.plugins.spec import Worker, WorkerRequest
 
 
 class Started:

@@ -19,8 +19,8 @@ import pytest
 
 from cog_nix.config.model import DebianSettings, Settings
 from cog_nix.errors import FetchError
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
 from cog_nix_hooks.debian.packages import Catalogue, open_index
 
 if TYPE_CHECKING:

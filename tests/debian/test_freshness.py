@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import LockError
-from cog_nix.spec import SystemRequest
+from cog_nix.plugins.spec import SystemRequest
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import newest
 
 from .test_plugin import resolve
 
 if TYPE_CHECKING:
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
     from .conftest import TinyArchive
     from .test_plugin import ContextFor

@@ -16,7 +16,7 @@ from cog_nix.config.model import GpuSettings
 from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.lock.seals import fits
-from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
+from cog_nix.plugins.spec import FoundLibrary, LibraryNeed, LibraryRequest, LibraryResolution
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import provided
 from cog_nix_hooks.debian.companions import is_from_host, is_optional
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 _LIB = "usr/lib/x86_64-linux-gnu"
 _CONTENTS = f"""\
@@ -340,7 +340,7 @@ def test_an_index_is_read_once(context: Context, tmp_path: Path) -> None:
 
 
 def test_renamed_packages_are_told(context: Context) -> None:
-    from cog_nix.spec import SystemRequest  # noqa: PLC0415
+    from cog_nix.plugins.spec import SystemRequest  # noqa: PLC0415
 
     found = debian.resolve_system_packages(
         SystemRequest("trixie", (("system", ("libgl1-mesa-glx", "libold1")),)), context

@@ -9,14 +9,14 @@ import pytest
 
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Interpreter
-from cog_nix.spec import PROJECT_NAME, Spec, hookimpl
+from cog_nix.plugins.spec import PROJECT_NAME, Spec, hookimpl
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import older
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.spec import Context, InterpreterChoice
+    from cog_nix.plugins.spec import Context, InterpreterChoice
 
     from .conftest import TinyArchive
 

@@ -9,13 +9,13 @@ import pluggy
 import pytest
 
 from cog_nix.errors import FetchError, LockError
-from cog_nix.spec import PROJECT_NAME, Spec, SystemRequest
+from cog_nix.plugins.spec import PROJECT_NAME, Spec, SystemRequest
 from cog_nix_hooks import debian
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.spec import Context, SystemResolution
+    from cog_nix.plugins.spec import Context, SystemResolution
 
     from .conftest import TinyArchive
 

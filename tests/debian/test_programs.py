@@ -16,9 +16,9 @@ import pytest
 from cog_nix.config.model import Settings
 from cog_nix.errors import FetchError
 from cog_nix.fetch import CachingFetcher
-from cog_nix.paths import cache_dir
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import pins, programs
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.lock.model import Artifact
-    from cog_nix.spec import Finding
+    from cog_nix.plugins.spec import Finding
 
 pytestmark = pytest.mark.network
 

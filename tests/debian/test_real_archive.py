@@ -12,9 +12,9 @@ import pytest
 
 from cog_nix.config.model import DebianSettings
 from cog_nix.errors import LockError
-from cog_nix.lock import cog_base
+from cog_nix.plugins.spec import SystemRequest
 from cog_nix.report import SilentReporter
-from cog_nix.spec import SystemRequest
+from cog_nix.resolve import cog_base
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian.archive import open_suite
 from cog_nix_hooks.debian.names import Names
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 pytestmark = [
     pytest.mark.network,
@@ -91,7 +91,7 @@ class Ears(SilentReporter):
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     from cog_nix.config.model import Settings  # noqa: PLC0415
     from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
-    from cog_nix.spec import Context  # noqa: PLC0415
+    from cog_nix.plugins.spec import Context  # noqa: PLC0415
 
     cache = tmp_path_factory.mktemp("cache")
     return Context(Settings(), CachingFetcher(cache, SilentReporter()), Ears(), cache)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.lock.model import Artifact, Deb
-from cog_nix.spec import ProgramRequest
+from cog_nix.plugins.spec import ProgramRequest
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian.known import OF_NO_USE, PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 _CONTENTS = """\
 usr/bin/sox                     sound/sox

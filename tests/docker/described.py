@@ -15,7 +15,7 @@ from typing import Any
 
 import stream
 
-from cog_nix.image import ImageDescription
+from cog_nix.image.description import ImageDescription
 from tests.docker.conftest import layer_tar
 
 _OCI = "application/vnd.oci.image."

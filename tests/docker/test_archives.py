@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.delta import FileRange, OciImage, docker_archive, is_described, read
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription
+from cog_nix.image.delta import FileRange, OciImage, docker_archive, is_described, read
+from cog_nix.image.description import ImageDescription
 from tests.docker.conftest import Store
 from tests.docker.described import DescribedStore, layer
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cog_nix.delta import Piece
+    from cog_nix.image.delta import Piece
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.spec import Streams
+from cog_nix.plugins.spec import Streams
 from cog_nix_hooks.docker.attach import Attachment
 
 if TYPE_CHECKING:

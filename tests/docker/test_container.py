@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.runtime.client import ModelClient
-from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.health import wait_until_ready
-from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.docker.container import feed_lines
 from cog_nix_hooks.docker.devices import gpu_request
 
@@ -173,7 +173,7 @@ def test_signal_handlers_are_put_back(runtime: DockerRuntime, shell_image: str) 
 OWNER = textwrap.dedent(
     """
     import sys, time
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.plugins.spec import ContainerRequest
     from cog_nix_hooks.docker.runtime import DockerRuntime
 
     container = DockerRuntime().start(ContainerRequest(sys.argv[1]))

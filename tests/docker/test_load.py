@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from cog_nix.errors import ImageError
-from cog_nix.image import with_tag
+from cog_nix.image.description import with_tag
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive, provide_runtime
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix.spec import WorkerRequest
+from cog_nix.plugins.spec import WorkerRequest
 from cog_nix_hooks.docker import worker
 
 NUMBER = "ab12" * 16

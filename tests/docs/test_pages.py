@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix import config as cog_config
-from cog_nix import plugins
 from cog_nix.cli.arguments import normalize
 from cog_nix.config.model import Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb, Lock
-from cog_nix.runs.ensure import check
-from cog_nix.spec import PROJECT_NAME, Spec
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import PROJECT_NAME, Spec
+from cog_nix.run_commands.ensure import check
 
 from .pages import PAGES, ROOT, Block, all_blocks, blocks, prose
 

@@ -40,7 +40,7 @@ def shim(tmp_path: Path) -> Path:
     """Return a folder with a cog-nix that runs this checkout."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     program = folder / "cog-nix"
     program.write_text(_SHIM.format(path=path, python=sys.executable))
     program.chmod(0o755)

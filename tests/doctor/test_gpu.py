@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cog_nix.spec import Finding
+    from cog_nix.plugins.spec import Finding
     from tests.cdi.conftest import Driver
 
 ARTIFACT = Artifact("a", "https://example.org/a", "0" * 64, 1)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import plugins
 from cog_nix.cli import app as command_line
 from cog_nix.cli.app import run
 from cog_nix.doctor import machine
 from cog_nix.namespaces.causes import Obstacle
-from cog_nix.spec import Finding, hookimpl
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import Finding, hookimpl
 from cog_nix_hooks.docker import checks as docker
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.api import read_api
+from cog_nix.build.interface import read_api
 from cog_nix.config import load_config
 from cog_nix.config.model import Settings
 from cog_nix.doctor import migrate, project
 from cog_nix.errors import CogNixError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Interpreter, Lock, Seed
-from cog_nix.project import find_project
+from cog_nix.project.find import find_project
+from cog_nix.resolve.inputs import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cog_nix.spec import Finding
+    from cog_nix.plugins.spec import Finding
 
 CONFIG = 'build:\n  python_version: "3.13"  # kept\nrun: "run.py:Runner"\n'
 OLD_CONFIG = "build:\n  python_version: '3.13'\npredict: 'predict.py:Predictor'  # the model\r\n"

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
+from cog_nix.system import scratch
 from tests.faults import scenarios
 from tests.faults.kills import ENDINGS, Count, Scenario, attack
 from tests.faults.others import OTHERS

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.nix, pytest.mark.network]
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     return {**os.environ, "PYTHONPATH": path, **extra}
 
 

@@ -95,7 +95,7 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored(world: World) ->
 _WORK = """
 import os, signal, sys, threading, time
 from cog_nix.cli import interrupts
-from cog_nix.processes import run
+from cog_nix.system.processes import run
 interrupts.watch()
 def end():
     os.kill(os.getpid(), signal.SIGTERM)
@@ -139,7 +139,7 @@ def test_children_and_theirs_end_with_their_parent(world: World, ending: str) ->
 _BUILDING = """
 import sys
 from cog_nix import warden
-from cog_nix.child import Child
+from cog_nix.system.child import Child
 from cog_nix.store.ahead import Values
 with Values({}) as values, Child(sys.argv[1:], warden.environment(values.environment())) as child:
     child.wait()

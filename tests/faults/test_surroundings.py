@@ -20,7 +20,7 @@ FUNCTION = f'cog_nix() {{ "{sys.executable}" -P -m cog_nix "$@"; }}\n'
 
 def shell(project: Path, line: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a line of a shell in a project, where ``cog_nix`` is the program."""
-    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     return subprocess.run(
         ["/bin/bash", "-c", FUNCTION + line],
         cwd=project,

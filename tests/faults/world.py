@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
-from cog_nix.paths import cache_dir
+from cog_nix.system import scratch
+from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         """The variables of a command; its cog-nix is this one."""
-        path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+        path = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
         places = {"COG_NIX_CACHE_DIR": self.cache, "COG_NIX_STORE": self.store}
         return {
             **os.environ,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.processes import ProcessError, redact, run
+from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,11 +24,11 @@ import toolkit
 import wheel
 from hypothesis import strategies as st
 
-from cog_nix import archive_program
 from cog_nix.elf.facts import Depth, read_facts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import CogNixError
-from cog_nix.lock import duplicates
+from cog_nix.image import archive_program
+from cog_nix.resolve import duplicates
 from cog_nix_hooks.debian import provided
 from cog_nix_hooks.nvidia.metadata import cuda_extras
 from cog_nix_hooks.pypi.tree import read_tree

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from hypothesis import strategies as st
 
-from cog_nix import archive_program, certificate, dockerignore, image, openapi_file, state, unchanged
-from cog_nix.archives import Output
+from cog_nix.build import unchanged
 from cog_nix.cdi import document as cdi_document
 from cog_nix.cdi import gpus, place
 from cog_nix.cdi import hooks as cdi_hooks
 from cog_nix.cdi import registry as cdi_registry
 from cog_nix.cli.arguments import as_options, command_of, normalize
-from cog_nix.config import load, load_settings, weights_lock
+from cog_nix.config import load, load_settings
 from cog_nix.config import requirements as config_requirements
 from cog_nix.config.commands import parse as parse_command
 from cog_nix.config.dockerenv import ExpansionError, expand
@@ -27,25 +26,32 @@ from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import TransientError, Transport
-from cog_nix.ignore import Ignore
+from cog_nix.image import archive_program
+from cog_nix.image import description as image
+from cog_nix.image.archives import Output
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import integrity
-from cog_nix.lock import packages as lock_packages
+from cog_nix.programs import python as started
+from cog_nix.programs import shell
+from cog_nix.programs.wheels import programs_of
+from cog_nix.project import dockerignore
+from cog_nix.project.ignore import Ignore
 from cog_nix.registry import client, credentials, destination, layout
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.pull import pull
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.resolve import packages as lock_packages
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 from cog_nix.runtime.logs import readable
 from cog_nix.runtime.outputs import text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
-from cog_nix.started import python as started
-from cog_nix.started import shell
-from cog_nix.started.wheels import programs_of
+from cog_nix.signature import openapi_file
 from cog_nix.store import events, failures
+from cog_nix.system import certificate, state
+from cog_nix.weights import lock as weights_lock
 from tests.elf.made import make_elf
 from tests.fuzz.mutations import TEXTS, contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file

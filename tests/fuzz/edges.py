@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from cog_nix import git, scratch
 from cog_nix.cdi.machine import Machine
+from cog_nix.check import sse
 from cog_nix.cli import exec as exec_command
 from cog_nix.cli import serve
 from cog_nix.doctor import gpu
 from cog_nix.fetch import git as fetched_git
 from cog_nix.namespaces.surroundings import Surroundings
-from cog_nix.processes import Finished, ProcessError
+from cog_nix.plugins.spec import Streams
+from cog_nix.project import git
 from cog_nix.registry import credentials
-from cog_nix.runs import secrets
-from cog_nix.spec import Streams
-from cog_nix_compat import sse
+from cog_nix.run_commands import secrets
+from cog_nix.system import scratch
+from cog_nix.system.processes import Finished, ProcessError
 from cog_nix_hooks.bundle import cgroups
 from cog_nix_hooks.docker import attach, endpoint, engine, podman, ssh
 from cog_nix_hooks.pypi import commits, explain, lines
@@ -109,7 +110,7 @@ def _attached(drawn: tuple[bytes, bool], _: Path) -> object:
 STREAMS = (
     Parser(
         "server-sent events",
-        ("compat-tests/cog_nix_compat/sse",),
+        ("cog_nix/check/sse",),
         _EVENTS,
         lambda text, _: sse.parse(text),
         refuses=(ValueError,),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.git import labels
+from cog_nix.project.git import labels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.lock import format as lock_format
-from cog_nix.paths import cache_dir
+from cog_nix.system.paths import cache_dir
 
 from .conftest import PROBE, ROOT, Outcome
 
@@ -45,7 +45,7 @@ _NETWORK = {"see_interfaces", "reach_network", "reach_abstract_socket", "see_abs
 
 
 def cog_nix(project: Path, *arguments: str) -> str:
-    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     done = subprocess.run(
         [sys.executable, "-m", "cog_nix", *arguments],
         cwd=project,

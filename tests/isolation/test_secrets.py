@@ -19,8 +19,8 @@ SECRET = "correct-horse-battery-stable"  # noqa: S105 - what nobody may find
 _HOLDER = """\
 import os, subprocess, sys
 from pathlib import Path
-from cog_nix.processes import run, start_process
-from cog_nix.runs import secrets
+from cog_nix.system.processes import run, start_process
+from cog_nix.run_commands import secrets
 found = secrets.parse(["id=token,env=TOKEN"], Path.cwd(), os.environ)
 GUARD
 held = found["token"].read(os.environ)

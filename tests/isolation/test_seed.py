@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.lock import format as lock_format
-from cog_nix.lock import seed
-from cog_nix.processes import run
-from cog_nix.runs import sandbox
+from cog_nix.namespaces import sandbox
+from cog_nix.resolve import seed
 from cog_nix.store.paths import tree_path
+from cog_nix.system.processes import run
 
 from .conftest import PROBE, ROOT, Outcome
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.build.offline import check_offline
 from cog_nix.config.model import Build, Config, DebianSettings, Project, RunCommand, Settings
 from cog_nix.errors import FetchError, LockError, StaleLockError
-from cog_nix.lock import cog_base
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.ensure import Policy, ensure_lock
-from cog_nix.lock.inputs import digest
-from cog_nix.offline import check_offline
+from cog_nix.resolve import cog_base
+from cog_nix.resolve.ensure import Policy, ensure_lock
+from cog_nix.resolve.inputs import digest
 from cog_nix.store.nix import discover
 
 if TYPE_CHECKING:

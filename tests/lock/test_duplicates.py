@@ -12,8 +12,8 @@ import pytest
 from cog_nix.elf.facts import Depth, Facts, read_facts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
-from cog_nix.lock import duplicates
 from cog_nix.lock.model import Artifact, Source, Wheel
+from cog_nix.resolve import duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,11 @@ import pytest
 from cog_nix.config.model import Build, Config, Project, RunCommand, Settings
 from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock import wheel_facts
-from cog_nix.lock.ensure import Policy, ensure_lock, sdk_version
-from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Interpreter
 from cog_nix.lock.upgrade import Upgrade
+from cog_nix.resolve import wheel_facts
+from cog_nix.resolve.ensure import Policy, ensure_lock, sdk_version
+from cog_nix.resolve.inputs import digest
 from tests.elf.made import make_elf
 
 if TYPE_CHECKING:

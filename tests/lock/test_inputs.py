@@ -23,7 +23,7 @@ from cog_nix.config.model import (
     Weight,
     WeightSource,
 )
-from cog_nix.lock.inputs import digest
+from cog_nix.resolve.inputs import digest
 
 if TYPE_CHECKING:
     from pathlib import Path

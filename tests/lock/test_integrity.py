@@ -14,9 +14,9 @@ from cog_nix.config.model import Build, Config, LayerSettings, Project, Settings
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import layers, validity
-from cog_nix.lock.ensure import Policy, ensure_lock
-from cog_nix.lock.inputs import digest
 from cog_nix.lock.integrity import EditedLockError, digests
+from cog_nix.resolve.ensure import Policy, ensure_lock
+from cog_nix.resolve.inputs import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cog_nix.elf.scan import Linked, Scan
-from cog_nix.lock.libraries import PROJECT, unmet
-from cog_nix.spec import LibraryNeed
+from cog_nix.plugins.spec import LibraryNeed
+from cog_nix.resolve.libraries import PROJECT, unmet
 
 _GL = "libGL.so.1"
 

@@ -13,18 +13,13 @@ import pytest
 
 from cog_nix.config.model import Build, Config, DebianSettings, Observability, Project, Settings, Traces
 from cog_nix.errors import LockError
-from cog_nix.lock import cog_base
-from cog_nix.lock import seed as lock_seed
 from cog_nix.lock.format import artifacts_of
-from cog_nix.lock.inputs import digest
 from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
 from cog_nix.lock.pins import Pins
-from cog_nix.lock.resolve import Resolver
+from cog_nix.lock.run_keys import keys
 from cog_nix.lock.upgrade import Upgrade
-from cog_nix.plugins import Plugins
-from cog_nix.report import SilentReporter
-from cog_nix.runs.keys import keys
-from cog_nix.spec import (
+from cog_nix.plugins.manager import Plugins
+from cog_nix.plugins.spec import (
     PROJECT_NAME,
     Context,
     FoundLibrary,
@@ -43,6 +38,11 @@ from cog_nix.spec import (
     ToolkitRequest,
     hookimpl,
 )
+from cog_nix.report import SilentReporter
+from cog_nix.resolve import cog_base
+from cog_nix.resolve import seed as lock_seed
+from cog_nix.resolve.inputs import digest
+from cog_nix.resolve.stages import Resolver
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from cog_nix.config.model import Build
 from cog_nix.errors import LockError
-from cog_nix.lock import sdk
+from cog_nix.resolve import sdk
 
 if TYPE_CHECKING:
     from pathlib import Path

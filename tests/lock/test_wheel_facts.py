@@ -14,12 +14,12 @@ from cog_nix.elf.facts import Depth, Facts, Known, read_facts
 from cog_nix.elf.scan import Linked, Scan
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
-from cog_nix.lock import wheel_facts
 from cog_nix.lock.model import Artifact, Lock, Source, Wheel
 from cog_nix.lock.seals import front
-from cog_nix.lock.wheel_facts import WheelFacts, seals
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
+from cog_nix.resolve import wheel_facts
+from cog_nix.resolve.wheel_facts import WheelFacts, seals
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:

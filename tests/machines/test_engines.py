@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.root]
 ENGINES = {"crun": "/usr/bin/crun", "runc": "/usr/sbin/runc", "bwrap": "/usr/bin/bwrap"}
 PACKAGES = ("python3", "crun", "runc", "bubblewrap")
 DECIDED = """
-from cog_nix.paths import cache_dir
-from cog_nix.programs import bring
+from cog_nix.system.paths import cache_dir
+from cog_nix.plugins.bring import bring
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.choice import decide
 from cog_nix_hooks.bundle.programs import Programs

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
-_SOURCES = [str(ROOT / part) for part in ("", "hooks", "compat-tests")]
+_SOURCES = [str(ROOT / part) for part in ("", "hooks")]
 
 
 @dataclass(frozen=True)

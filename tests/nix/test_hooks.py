@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stream
 
-from cog_nix import plugins
-from cog_nix.build import BuildOptions, Services, build
+from cog_nix.build.story import BuildOptions, Services, build
 from cog_nix.config.model import Project
 from cog_nix.errors import ConfigError
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import hookimpl
 from cog_nix.report import SilentReporter
-from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

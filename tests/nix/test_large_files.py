@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.large import LEAST, large_files, with_folders
+from cog_nix.project.large import LEAST, large_files, with_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import plugins
-from cog_nix.build import BuildOptions, Services, build
+from cog_nix.build.story import BuildOptions, Services, build
 from cog_nix.config.model import Project
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import hookimpl
 from cog_nix.report import SilentReporter
-from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,7 +208,7 @@ def test_a_commit_counts(counted: Counted) -> None:
 
 def test_a_plugin_that_is_installed_counts(counted: Counted, tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text(
-        "from cog_nix.spec import hookimpl\n\n"
+        "from cog_nix.plugins.spec import hookimpl\n\n"
         "@hookimpl\ndef before_build(config):\n    print('loud', config.predict)\n"
     )
     metadata = tmp_path / "loud-1.dist-info"

@@ -17,14 +17,14 @@ import pytest
 
 from cog_nix.config.model import Settings
 from cog_nix.fetch import CachingFetcher
-from cog_nix.lock.seed import store_name
-from cog_nix.paths import cache_dir
+from cog_nix.plugins.spec import Context, SystemRequest
 from cog_nix.report import SilentReporter
-from cog_nix.runs.ensure import STORE_NAME
-from cog_nix.spec import Context, SystemRequest
+from cog_nix.resolve.seed import store_name
+from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store import users
 from cog_nix.store.nix import Nix
 from cog_nix.store.paths import tree_path
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.debian import release, resolve_system_packages
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Version:
 
     def cog_nix(self, project: Path, *arguments: str) -> str:
         """Run cog-nix with this Nix; return what it said."""
-        modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+        modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
         env = {**os.environ, "PYTHONPATH": modules, "COG_NIX_STORE": str(self.store), "PATH": self.path}
         command = [sys.executable, "-m", "cog_nix", *arguments]
         finished = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
@@ -266,7 +266,7 @@ def test_results_get_into_the_store_of_a_daemon(
 ) -> None:
     newest = versions[0]
     (scratch / "nix.conf").write_text("build-users-group =\nsandbox-paths =\nsubstitute = false\n")
-    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     env = {
         **os.environ,
         "PATH": newest.path,

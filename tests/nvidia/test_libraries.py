@@ -12,7 +12,7 @@ import pytest
 
 from cog_nix.config.model import Build, Config
 from cog_nix.lock.model import Artifact, Source, Wheel
-from cog_nix.spec import LibraryNeed, PythonLibraryRequest
+from cog_nix.plugins.spec import LibraryNeed, PythonLibraryRequest
 from cog_nix_hooks import nvidia
 from cog_nix_hooks.nvidia.libraries import _packages, families
 from cog_nix_hooks.nvidia.metadata import is_part

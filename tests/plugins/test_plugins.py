@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import plugins
 from cog_nix.errors import ConfigError, PluginError
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import Spec, hookimpl
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Spec, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,7 +210,7 @@ def test_a_runtime_that_nobody_provides_is_named() -> None:
 
 def test_a_plugin_that_is_installed_is_found_by_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "cog_nix_tea.py").write_text(
-        "from cog_nix.spec import hookimpl\n\n\n"
+        "from cog_nix.plugins.spec import hookimpl\n\n\n"
         "@hookimpl\n"
         "def register_commands(app):\n"
         "    @app.command()\n"
@@ -221,7 +221,7 @@ def test_a_plugin_that_is_installed_is_found_by_the_command_line(tmp_path: Path)
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cog-nix-tea\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[cog_nix]\ntea = cog_nix_tea\nspilt = cog_nix_spilt\n")
-    path = [str(tmp_path), *(str(ROOT / part) for part in ("", "hooks", "compat-tests"))]
+    path = [str(tmp_path), *(str(ROOT / part) for part in ("", "hooks"))]
     ran = subprocess.run(
         [sys.executable, "-m", "cog_nix", "tea"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},

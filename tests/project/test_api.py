@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix import signature
-from cog_nix.api import read_api
+from cog_nix.build.interface import read_api
 from cog_nix.config.model import Build, Config, Project
 from cog_nix.errors import CogNixError, ConfigError
-from cog_nix.openapi_file import read_document
+from cog_nix.signature.openapi_file import read_document
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.build import BuildOptions, labels, nix_spec, selected
+from cog_nix.build.story import BuildOptions, labels, nix_spec, selected
 from cog_nix.config.model import Build, Config, Observability, Project, Traces, Weight
 from cog_nix.errors import ConfigError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import ConfigError
-from cog_nix.project import find_project
+from cog_nix.project.find import find_project
 
 if TYPE_CHECKING:
     from pathlib import Path

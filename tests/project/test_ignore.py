@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cog_nix import scratch, unchanged
+from cog_nix.build import unchanged
 from cog_nix.errors import ConfigError
-from cog_nix.ignore import IMAGE_PROGRAM, Ignore, walk
+from cog_nix.project.ignore import IMAGE_PROGRAM, Ignore, walk
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import CogNixError
-from cog_nix.state import make_way_for_link, recall, remember
+from cog_nix.system.state import make_way_for_link, recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import unchanged
-from cog_nix.again import Found, Memory, WentBy
-from cog_nix.build import BuildOptions
+from cog_nix.build import unchanged
+from cog_nix.build.again import Found, Memory, WentBy
+from cog_nix.build.story import BuildOptions
 from cog_nix.config.model import Project
-from cog_nix.ignore import OWN_FILES, Ignore
-from cog_nix.image import ImageDescription
+from cog_nix.image.description import ImageDescription
+from cog_nix.project.ignore import OWN_FILES, Ignore
 from cog_nix.store import ahead
 
 if TYPE_CHECKING:

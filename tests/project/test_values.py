@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cog_nix.values import frozen, replace
+from cog_nix.system.values import frozen, replace
 
 
 @frozen

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.model import Build, Config, Settings
 from cog_nix.fetch import CachingFetcher
-from cog_nix.lock import python_libraries
+from cog_nix.plugins.spec import Context, FoundRequirement, LibraryNeed, PythonLibraryRequest, PythonRequest
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context, FoundRequirement, LibraryNeed, PythonLibraryRequest, PythonRequest
+from cog_nix.resolve import python_libraries
 from cog_nix_hooks import nvidia, pypi
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.lock.model import Wheel
-    from cog_nix.spec import PythonResolution
+    from cog_nix.plugins.spec import PythonResolution
 
     from .corpus import Index, Project
 

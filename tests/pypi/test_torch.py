@@ -7,7 +7,7 @@ import pytest
 
 from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
-from cog_nix.spec import PythonRequest
+from cog_nix.plugins.spec import PythonRequest
 from cog_nix_hooks.pypi import torch
 from cog_nix_hooks.pypi.lines import parse
 from cog_nix_hooks.pypi.target import Target

@@ -13,11 +13,11 @@ from cog_nix.config.model import Settings
 from cog_nix.elf import table
 from cog_nix.elf.facts import Depth
 from cog_nix.fetch import CachingFetcher
-from cog_nix.lock import duplicates
-from cog_nix.lock.libraries import depths
-from cog_nix.lock.wheel_facts import WheelFacts, seals
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
+from cog_nix.resolve import duplicates
+from cog_nix.resolve.libraries import depths
+from cog_nix.resolve.wheel_facts import WheelFacts, seals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix import archives
 from cog_nix.cli import app
 from cog_nix.errors import CogNixError, ConfigError, ImageError
+from cog_nix.image import archives
 from cog_nix.registry import credentials, replicate
 from conftest import copy_project
 
@@ -36,7 +36,7 @@ class Cli:
     def __call__(
         self, *arguments: str, check: bool = True, said: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+        paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
         ran = subprocess.run(
             [sys.executable, "-m", "cog_nix", *arguments],
             cwd=self.folder,
@@ -157,7 +157,7 @@ def test_loaded_from_result_and_from_stdin(cli: Cli, removed: list[str]) -> None
     removed += ["cog-nix-test-load:own", "cog-nix-test-load:stdin"]
     assert "Loaded cog-nix-test-load:own" in cli("load").stderr
     saved = subprocess.check_output([cli.folder / "result", "--tag", "cog-nix-test-load:stdin"])
-    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     ran = subprocess.run(
         [sys.executable, "-m", "cog_nix", "load", "-"],
         input=saved,
@@ -227,7 +227,7 @@ def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xff" * 600], ids=["empty", "text", "bytes"])
 def test_what_is_no_image_is_not_loaded(tmp_path: Path, content: bytes) -> None:
-    from cog_nix import archive_program  # noqa: PLC0415 - only here
+    from cog_nix.image import archive_program  # noqa: PLC0415 - only here
 
     (tmp_path / "file").write_bytes(content)
     with (

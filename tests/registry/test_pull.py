@@ -14,6 +14,7 @@ import pytest
 
 from cog_nix.errors import ImageError, RegistryError
 from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.registry import layout
 from cog_nix.registry.client import Repository
 from cog_nix.registry.credentials import Credentials
@@ -23,7 +24,6 @@ from cog_nix.registry.pull import pull
 from cog_nix.registry.push import push, put_manifest
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
-from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.docker.conftest import Store, layer_tar, programs
 from tests.registry.conftest import PASSWORD, USER, digest_of, write_layout

@@ -13,7 +13,6 @@ import pytest
 
 from cog_nix.cli.push import document, tree
 from cog_nix.config.model import Config, Weight, WeightSource
-from cog_nix.config.weights_lock import LockedWeight, of_config
 from cog_nix.errors import ConfigError, RegistryError
 from cog_nix.registry import layout
 from cog_nix.registry.credentials import Credentials
@@ -21,6 +20,7 @@ from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import Pushed, push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.weights.lock import LockedWeight, of_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,7 +41,7 @@ class Folder:
     path: Path
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+        modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
         finished = subprocess.run(
             [sys.executable, "-m", "cog_nix", *arguments],
             cwd=self.path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import unpack
 
-from cog_nix.runs.ensure import STORE_NAME
+from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store import nix
 from cog_nix.store.paths import tree_path
 

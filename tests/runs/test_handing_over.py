@@ -13,7 +13,7 @@ import pytest
 
 from cog_nix.config.commands import Place
 from cog_nix.errors import ConfigError
-from cog_nix.runs import handover, secrets
+from cog_nix.run_commands import handover, secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ import tidy
 import unpack
 
 from cog_nix.elf import ldcache
-from cog_nix.runs import difference
+from cog_nix.run_commands import difference
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.lock.seed import store_name
-from cog_nix.runs import execute, sandbox
+from cog_nix.namespaces import sandbox
+from cog_nix.resolve.seed import store_name
+from cog_nix.run_commands import execute
 from cog_nix.store import nix
 from cog_nix.store.paths import tree_path
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import ImageError
-from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix.runtime.schema import ApiSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.plugins.spec import ContainerRequest
 
 
 def document(

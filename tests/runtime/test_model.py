@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix.runtime.logs import ModelLog, log_environment, readable
 from cog_nix.runtime.session import require, running_model
-from cog_nix.spec import ContainerRequest
 
 if TYPE_CHECKING:
     from .conftest import FakeModel, FakeRuntime

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cog_nix.spec import Container, Runtime
+    from cog_nix.plugins.spec import Container, Runtime
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nada:x:7:8:Ada:/home/ada:/bin/sh\n"
 TOOLS = ("sh", "sleep", "ls", "cat", "id", "df", "rm", "touch", "hostname", "stty", "unshare", "mount")

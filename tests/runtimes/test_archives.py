@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix import archive_program
+from cog_nix.image import archive_program
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.runtimes.test_streams import converse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cog_nix.spec import Runtime
+    from cog_nix.plugins.spec import Runtime
 
 IMAGE = "cog-nix-test-streams"
 COMPRESSED: dict[str, Callable[[bytes], bytes]] = {

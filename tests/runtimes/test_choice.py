@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cog_nix import plugins
 from cog_nix.cli import runtimes
 from cog_nix.cli.app import application
 from cog_nix.cli.arguments import normalize
 from cog_nix.errors import PluginError, RuntimeFailure
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import hookimpl
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.session import require
-from cog_nix.spec import hookimpl
 
 if TYPE_CHECKING:
     import typer

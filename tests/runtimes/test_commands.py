@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from cog_nix.paths import cache_dir
-from cog_nix_compat import project_path
+from cog_nix.check import project_path
+from cog_nix.system.paths import cache_dir
 from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.nix, pytest.mark.network]
 
 COMMAND = [sys.executable, "-m", "cog_nix", "-q"]
-PATHS = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+PATHS = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
 
 
 @pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "podman", "bundle"], autouse=True)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
-from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.bundle import join, seccomp
 from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.programs import ENGINES
@@ -28,7 +28,7 @@ from .conftest import LOOP, usable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.spec import Container
+    from cog_nix.plugins.spec import Container
 
     Finished = Callable[[Container], tuple[int, str]]
 
@@ -172,7 +172,7 @@ def test_it_dies_with_its_owner_and_the_next_start_tidies_up(
     code = (
         "import sys, time; from pathlib import Path\n"
         "from cog_nix_hooks.bundle.runtime import BundleRuntime\n"
-        "from cog_nix.spec import ContainerRequest\n"
+        "from cog_nix.plugins.spec import ContainerRequest\n"
         "runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[2])\n"
         "command = ('sh', '-c', 'while :; do touch /mark/beat; sleep 0.02; done')\n"
         "runtime.start(ContainerRequest('shell', command=command, mounts=((Path(sys.argv[3]), '/mark'),)))\n"

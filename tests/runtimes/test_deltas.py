@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.delta import OciImage
 from cog_nix.errors import ImageError
+from cog_nix.image.delta import OciImage
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive
 from cog_nix_hooks.docker.archive import load_image
@@ -35,7 +35,7 @@ from tests.docker.described import DescribedStore, compressed, layer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.image import ImageDescription
+    from cog_nix.image.description import ImageDescription
 
 _CONTAINERD = [
     pytest.param(suite, marks=[pytest.mark.root, pytest.mark.network, pytest.mark.docker], id=suite)

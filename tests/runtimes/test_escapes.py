@@ -68,7 +68,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cog_nix.report import SilentReporter
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 
 root, image, python, probes, facts, *engines = sys.argv[1:]

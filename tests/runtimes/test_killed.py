@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle import cgroups
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from cog_nix_hooks.docker.engine import sdk_client
@@ -24,7 +24,7 @@ from .test_container import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.spec import Container, Runtime
+    from cog_nix.plugins.spec import Container, Runtime
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "cog-nix-test-streams"
@@ -35,7 +35,7 @@ OWNERS = f"""
 import os, signal, sys, time
 from pathlib import Path
 
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from cog_nix_hooks.docker import container
 from cog_nix_hooks.docker.podman import PodmanRuntime

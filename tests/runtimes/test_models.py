@@ -68,7 +68,7 @@ from pathlib import Path
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.health import wait_until_ready
-from cog_nix.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 
 runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[3] or None, way=sys.argv[4] or None)

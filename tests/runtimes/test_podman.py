@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
-from cog_nix.spec import ContainerRequest
 from cog_nix_hooks.docker import podman
 from cog_nix_hooks.docker.podman import PodmanRuntime
 from tests.docker.conftest import Store
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cog_nix.spec import Container
+    from cog_nix.plugins.spec import Container
 
 
 @pytest.fixture

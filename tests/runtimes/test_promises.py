@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cog_nix_compat
-from cog_nix.image import ImageDescription
-from cog_nix.plugins import find_runtime
+import cog_nix.check
+from cog_nix.check import Outcome, project_path
+from cog_nix.image.description import ImageDescription
+from cog_nix.plugins.manager import find_runtime
 from cog_nix.report import SilentReporter
-from cog_nix_compat import Outcome, project_path
 from conftest import EXAMPLES, cog_nix, copy_project
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def test_promises_are_kept(name: str, project: Path, cases: tuple[str, ...], tmp
     runtime.load(program, [image], SilentReporter())
     assert runtime.image_labels(image) == ImageDescription.read(program).config["config"]["Labels"]
     inputs = {"text": "world"} if project.name == "hello-world" else None
-    results = cog_nix_compat.run(image, inputs=inputs, only=cases, runtime=runtime)
+    results = cog_nix.check.run(image, inputs=inputs, only=cases, runtime=runtime)
     assert [(one.case, one.detail) for one in results if one.outcome is not Outcome.PASS] == []

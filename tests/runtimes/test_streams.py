@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix.spec import ContainerRequest, InteractiveContainer, Streams
+from cog_nix.plugins.spec import ContainerRequest, InteractiveContainer, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cog_nix.spec import Runtime
+    from cog_nix.plugins.spec import Runtime
 
 
 IMAGE = "cog-nix-test-streams"

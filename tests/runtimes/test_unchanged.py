@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cog_nix.plugins import find_runtime
+from cog_nix.plugins.manager import find_runtime
 from conftest import EXAMPLES, ROOT, copy_project
 
 pytestmark = [pytest.mark.nix, pytest.mark.docker]

@@ -284,8 +284,8 @@ def test_it_runs_on_the_standard_library_alone(tmp_path: Path) -> None:
     assert {name for name in ours.split() if not name.startswith("cog_nix.signature")} == {
         "cog_nix",
         "cog_nix.errors",
-        "cog_nix.regular",
-        "cog_nix.values",
+        "cog_nix.system.regular",
+        "cog_nix.system.values",
     }
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from cog_nix.config.model import PythonSettings, Settings
 from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
 
 from .repackage import repackage
 

@@ -14,10 +14,10 @@ import pytest
 
 from cog_nix.config.model import Settings
 from cog_nix.fetch import CachingFetcher
-from cog_nix.paths import cache_dir
+from cog_nix.plugins.spec import ContainerRequest, Context, PythonRequest
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.health import wait_until_ready
-from cog_nix.spec import ContainerRequest, Context, PythonRequest
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks import pypi
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
@@ -72,7 +72,7 @@ for pip in pip pip3 'python -m pip'; do $pip --version; done
 
 
 def _cog_nix(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     return subprocess.run(
         [sys.executable, "-m", "cog_nix", *arguments],
         cwd=project,

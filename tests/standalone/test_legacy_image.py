@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix_compat import all_cases
+from cog_nix.check import all_cases
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 from .repackage import repackage
@@ -67,7 +67,7 @@ _CASES = [
 
 
 def _cog_nix(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks", "compat-tests"))
+    modules = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     return subprocess.run(
         [sys.executable, "-m", "cog_nix", *arguments],
         cwd=project,

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix import plugins
 from cog_nix.config.model import Settings
 from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Artifact, Interpreter
+from cog_nix.plugins import manager as plugins
+from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
-from cog_nix.spec import Context
 from cog_nix_hooks import standalone
 from cog_nix_hooks.standalone import uv
 from cog_nix_hooks.standalone.choice import choose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cog_nix.started.missing import advice, missing_program
+from cog_nix.programs.missing import advice, missing_program
 
 _TRACEBACK = """\
   File "/usr/lib/python3.13/subprocess.py", line 1972, in _execute_child

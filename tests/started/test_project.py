@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import Build, Config, DebianSettings, RunCommand, Settings
-from cog_nix.lock import programs
-from cog_nix.started.project import installed_by, started_by, started_in_changed
-from cog_nix.started.wheels import programs_of
+from cog_nix.programs.project import installed_by, started_by, started_in_changed
+from cog_nix.programs.wheels import programs_of
+from cog_nix.resolve import programs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import textwrap
 
 import pytest
 
-from cog_nix.started.calls import CALLS
-from cog_nix.started.everywhere import EVERYWHERE
-from cog_nix.started.mentions import may_start
-from cog_nix.started.python import read
+from cog_nix.programs.calls import CALLS
+from cog_nix.programs.everywhere import EVERYWHERE
+from cog_nix.programs.mentions import may_start
+from cog_nix.programs.python import read
 
 _IMPORTS = """
 import asyncio, os, platform, pexpect, shlex, shutil, subprocess, sys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cog_nix.started.shell import started_in, words_of
-from cog_nix.started.words import Script
+from cog_nix.programs.shell import started_in, words_of
+from cog_nix.programs.words import Script
 
 
 @pytest.mark.parametrize(

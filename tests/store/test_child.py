@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.child import Child
-from cog_nix.processes import run
 from cog_nix.store import ahead
+from cog_nix.system.child import Child
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ import pytest
 
 from cog_nix.errors import NixError
 from cog_nix.lock.model import Artifact
-from cog_nix.nixfiles import nix_library
-from cog_nix.processes import run
 from cog_nix.report import SilentReporter
 from cog_nix.store import choice
 from cog_nix.store import nix as store
+from cog_nix.store.library import nix_library
 from cog_nix.store.paths import file_path, nar_hash, store_name, tree_path
+from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

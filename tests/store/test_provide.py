@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cog_nix.build import provide
 from cog_nix.errors import NixError
-from cog_nix.store import provide
 
 if TYPE_CHECKING:
     from pathlib import Path

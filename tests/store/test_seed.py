@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from cog_nix import scratch
-from cog_nix.lock import seed
 from cog_nix.lock.model import Seed
+from cog_nix.resolve import seed
 from cog_nix.store.paths import nar_hash, tree_path
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cog_nix.spec import Fetcher
+    from cog_nix.plugins.spec import Fetcher
     from cog_nix.store.nix import Nix
 
 

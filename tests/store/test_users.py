@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cog_nix.runs import sandbox
+from cog_nix.namespaces import sandbox
 from cog_nix.store import choice, users
 
 ROOT = ("--option", "build-users-group", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

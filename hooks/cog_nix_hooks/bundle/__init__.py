@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cog_nix.plugins.spec import Finding, Runtime
     from cog_nix.report import Reporter
-    from cog_nix.spec import Finding, Runtime
 
 NAME = "bundle"
 
@@ -26,8 +26,8 @@ def provide_runtime(name: str, reporter: Reporter) -> Runtime | None:
     """Offer the daemonless runtime under its name."""
     if name != NAME:
         return None
-    from cog_nix.paths import cache_dir  # noqa: PLC0415 - most commands need no runtime
-    from cog_nix.programs import bring  # noqa: PLC0415
+    from cog_nix.plugins.bring import bring  # noqa: PLC0415
+    from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - most commands need no runtime
     from cog_nix_hooks.bundle.runtime import BundleRuntime  # noqa: PLC0415
 
     return BundleRuntime(cache_dir() / NAME, bring=lambda: bring("container", reporter))

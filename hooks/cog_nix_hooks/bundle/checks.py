@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.paths import cache_dir
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.bundle.choice import Engine, Missing, NoEngine, decide
 from cog_nix_hooks.bundle.programs import Programs
 

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cog_nix import __version__, jsonvalue
-from cog_nix.boot import this_boot
+from cog_nix import __version__
 from cog_nix.errors import CogNixError
-from cog_nix.files import write_atomically
 from cog_nix.namespaces import why_no_namespaces
 from cog_nix.namespaces.causes import Obstacle
+from cog_nix.system import jsonvalue
+from cog_nix.system.boot import this_boot
+from cog_nix.system.files import write_atomically
 from cog_nix_hooks.bundle import join, rights, trial
 from cog_nix_hooks.bundle.join import Isolation
 from cog_nix_hooks.bundle.layers import private

@@ -14,7 +14,7 @@ from shutil import copyfileobj, which
 from typing import IO, TYPE_CHECKING, cast
 
 from cog_nix.errors import ImageError
-from cog_nix.processes import spawn
+from cog_nix.system.processes import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,7 +27,7 @@ from cog_nix_hooks.bundle.turns import Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cog_nix.spec import ContainerRequest, Streams
+    from cog_nix.plugins.spec import ContainerRequest, Streams
     from cog_nix_hooks.bundle.choice import Engine
     from cog_nix_hooks.bundle.images import ImageStore
     from cog_nix_hooks.bundle.process import Process

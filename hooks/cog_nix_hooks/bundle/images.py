@@ -14,15 +14,15 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from cog_nix import jsonvalue
-from cog_nix.delta import is_described, layer_pieces, read
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
-from cog_nix.files import write_atomically
-from cog_nix.image import ImageDescription, unreadable, with_tag
-from cog_nix.jsonvalue import list_of, mapping_of, text_of
-from cog_nix.processes import spawn
-from cog_nix.spec import Held
+from cog_nix.image.delta import is_described, layer_pieces, read
+from cog_nix.image.description import ImageDescription, unreadable, with_tag
+from cog_nix.plugins.spec import Held
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
+from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.system.processes import spawn
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.image import LayerDescription
+    from cog_nix.image.description import LayerDescription
     from cog_nix.report import Bar, Reporter
 
 _ID = "sha256:"

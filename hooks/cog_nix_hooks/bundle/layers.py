@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from cog_nix import scratch
 from cog_nix.errors import ImageError
-from cog_nix.processes import spawn
+from cog_nix.system import scratch
+from cog_nix.system.processes import spawn
 from cog_nix_hooks.bundle import rights
 from cog_nix_hooks.bundle.compression import plain
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cog_nix.spec import ContainerRequest
+    from cog_nix.plugins.spec import ContainerRequest
     from cog_nix_hooks.bundle.images import HeldImage
 
 SERVER = "cog.server.http"

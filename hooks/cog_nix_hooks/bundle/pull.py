@@ -6,7 +6,7 @@ import fcntl
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError, ImageError
-from cog_nix.image import with_tag
+from cog_nix.image.description import with_tag
 from cog_nix.registry import credentials
 from cog_nix.registry.pull import pull
 from cog_nix.registry.reference import Reference

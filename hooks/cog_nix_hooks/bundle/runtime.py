@@ -1,4 +1,4 @@
-"""The :class:`cog_nix.spec.Runtime` that needs neither a daemon nor root."""
+"""The :class:`cog_nix.plugins.spec.Runtime` that needs neither a daemon nor root."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from cog_nix.plugins.spec import ContainerRequest, Held
     from cog_nix.report import Reporter
-    from cog_nix.spec import ContainerRequest, Held
     from cog_nix_hooks.bundle.choice import Reason
     from cog_nix_hooks.bundle.container import BundleContainer
     from cog_nix_hooks.bundle.images import HeldImage

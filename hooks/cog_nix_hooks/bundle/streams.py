@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cog_nix.spec import Streams
+    from cog_nix.plugins.spec import Streams
 
 
 class Connection:
@@ -30,7 +30,7 @@ class Connection:
 
     Args:
         sources: descriptors that the container's output is read from, and which of
-            :class:`cog_nix.spec.Streams` gets it.
+            :class:`cog_nix.plugins.spec.Streams` gets it.
         sink: the descriptor that its input is written to; None: it has none.
         terminal: the near end of its terminal; None: it has none.
     """

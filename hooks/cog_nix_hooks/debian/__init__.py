@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from cog_nix.lock.model import Interpreter
-    from cog_nix.spec import (
+    from cog_nix.plugins.spec import (
         Context,
         Finding,
         InterpreterChoice,

@@ -29,7 +29,7 @@ from .sources import HOW_TO_SET, Archive, find_archive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 COMPONENT = "main"
 _CONTENTS_MAX_AGE = 3600.0

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
 
 from . import pins, programs
 from .archive import check_mirror
@@ -14,7 +14,7 @@ from .archive import check_mirror
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 _SUITE = "trixie"
 """The suite that most images are made of."""

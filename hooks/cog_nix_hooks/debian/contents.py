@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cog_nix import scratch
 from cog_nix.errors import LockError
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

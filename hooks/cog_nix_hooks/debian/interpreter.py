@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import InterpreterChoice
+from cog_nix.plugins.spec import InterpreterChoice
 
 from .archive import open_suite
 from .relations import upstream_version
 
 if TYPE_CHECKING:
     from cog_nix.lock.model import Interpreter
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
 KIND = "debian"
 PYTHON_OF_SUITE = {"bookworm": "3.11", "trixie": "3.13"}

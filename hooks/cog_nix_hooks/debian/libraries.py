@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
-from cog_nix.spec import FoundLibrary, LibraryNeed, LibraryResolution
+from cog_nix.plugins.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
 from .companions import COMPILED, LINKED, LOADED, STARTED, is_from_host, is_optional
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cog_nix.lock.model import Deb
-    from cog_nix.spec import Context, LibraryRequest
+    from cog_nix.plugins.spec import Context, LibraryRequest
 
     from .contents import Contents
     from .packages import Catalogue, Package

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
-from cog_nix.files import write_atomically
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

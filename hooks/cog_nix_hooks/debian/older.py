@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from cog_nix.spec import Context, InterpreterChoice
+    from cog_nix.plugins.spec import Context, InterpreterChoice
 
 
 @hookimpl(wrapper=True)

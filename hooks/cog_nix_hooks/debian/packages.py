@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Self, cast
 
-from cog_nix import scratch
 from cog_nix.errors import LockError
+from cog_nix.system import scratch
 
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
 

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from cog_nix import jsonvalue
-from cog_nix.files import write_atomically
-from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.lock.model import Artifact
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
+from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
     from .sources import Archive
 
@@ -150,7 +150,7 @@ def resolve(context: Context) -> Pins:
     """
     import os  # noqa: PLC0415 - as below
 
-    from cog_nix.spec import SystemRequest  # noqa: PLC0415 - only a machine without pins gets here
+    from cog_nix.plugins.spec import SystemRequest  # noqa: PLC0415 - only a machine without pins gets here
 
     from .resolve import resolve as find  # noqa: PLC0415
     from .sources import find_archive  # noqa: PLC0415

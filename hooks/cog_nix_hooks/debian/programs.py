@@ -16,11 +16,11 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cog_nix import scratch
 from cog_nix.elf.folder import read_file
 from cog_nix.errors import CogNixError, FetchError
-from cog_nix.nixfiles import nix_library
-from cog_nix.processes import run
+from cog_nix.store.library import nix_library
+from cog_nix.system import scratch
+from cog_nix.system.processes import run
 
 from . import pins
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
 
     from .pins import Pins
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from debian.arfile import ArError
 from debian.debfile import DebError, DebFile
 
-from cog_nix import jsonvalue
 from cog_nix.errors import LockError
 from cog_nix.fetch.ranges import NoPartsError
-from cog_nix.files import write_atomically
 from cog_nix.lock import seals
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Deb
-    from cog_nix.spec import Fetcher
+    from cog_nix.plugins.spec import Fetcher
 
 _FORMAT = 2
 _HEADER = 60

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb
-from cog_nix.spec import SystemResolution
+from cog_nix.plugins.spec import SystemResolution
 
 from .archive import open_suite
 from .base import BASE_GROUP, BUILD_GROUP, BUILD_PACKAGES, base_packages
@@ -19,7 +19,7 @@ from .solver import DeadEndError, Solver
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cog_nix.spec import Context, SystemRequest
+    from cog_nix.plugins.spec import Context, SystemRequest
 
     from .packages import Catalogue, Package
     from .relations import Clause

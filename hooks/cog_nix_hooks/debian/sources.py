@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
-from cog_nix import jsonvalue
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.jsonvalue import text_of
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

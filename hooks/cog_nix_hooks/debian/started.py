@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cog_nix.lock.model import Deb
-    from cog_nix.spec import Context, ProgramRequest
+    from cog_nix.plugins.spec import Context, ProgramRequest
 
     from .contents import Contents
     from .packages import Catalogue, Package

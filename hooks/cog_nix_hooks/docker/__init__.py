@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cog_nix.spec import Finding, Runtime
+    from cog_nix.plugins.spec import Finding, Runtime
 
 
 @hookimpl

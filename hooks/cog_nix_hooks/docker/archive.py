@@ -20,10 +20,10 @@ from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from cog_nix.delta import OciImage, docker_archive, is_described
 from cog_nix.errors import ImageError
-from cog_nix.image import ImageDescription, unreadable, with_tag
-from cog_nix.processes import spawn
+from cog_nix.image.delta import OciImage, docker_archive, is_described
+from cog_nix.image.description import ImageDescription, unreadable, with_tag
+from cog_nix.system.processes import spawn
 from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.delta import Piece
+    from cog_nix.image.delta import Piece
     from cog_nix.report import Bar, Reporter
     from cog_nix_hooks.docker.engine import Engine
     from cog_nix_hooks.docker.images import Held

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from cog_nix.spec import Streams
+    from cog_nix.plugins.spec import Streams
 
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2

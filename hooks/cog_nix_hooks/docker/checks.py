@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.cdi.gpus import ALL, KIND
 from cog_nix.cdi.registry import Registry
 from cog_nix.errors import RuntimeFailure
-from cog_nix.jsonvalue import mapping_of
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
+from cog_nix.system.jsonvalue import mapping_of
 from cog_nix_hooks.docker.endpoint import find_endpoint
 from cog_nix_hooks.docker.engine import Engine
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Self
 import docker
 
 from cog_nix.cdi import linker, place
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.cdi.model import Placement
 from cog_nix.errors import RuntimeFailure
-from cog_nix.runtime.failures import MissingDeviceDriverError
 from cog_nix_hooks.docker import owner, watcher
 from cog_nix_hooks.docker.attach import Attachment
 from cog_nix_hooks.docker.devices import Devices, gpu_request
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from cog_nix.spec import ContainerRequest, Streams
+    from cog_nix.plugins.spec import ContainerRequest, Streams
 
 _PORT = "5000/tcp"
 _LOOPBACK = "127.0.0.1"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix import jsonvalue
 from cog_nix.errors import RuntimeFailure
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

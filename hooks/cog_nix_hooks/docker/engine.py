@@ -15,10 +15,10 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from cog_nix import jsonvalue
-from cog_nix.delta import FileRange, Piece, read
 from cog_nix.errors import RuntimeFailure
-from cog_nix.jsonvalue import mapping_of
+from cog_nix.image.delta import FileRange, Piece, read
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import mapping_of
 
 if TYPE_CHECKING:
     import docker

@@ -18,15 +18,15 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.delta import BEGINNING
-from cog_nix.image import with_tag
-from cog_nix.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.image.delta import BEGINNING
+from cog_nix.image.description import with_tag
+from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix_hooks.docker.engine import not_docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cog_nix.delta import Piece
+    from cog_nix.image.delta import Piece
     from cog_nix_hooks.docker.engine import Engine
 
 Held = dict[str, Any]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 import docker
 
-from cog_nix.boot import this_boot
+from cog_nix.system.boot import this_boot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

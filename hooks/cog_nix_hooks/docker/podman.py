@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
-from cog_nix.paths import cache_dir
-from cog_nix.runtime.failures import MissingDeviceDriverError
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.docker import podman_trial
 from cog_nix_hooks.docker.endpoint import Endpoint
 from cog_nix_hooks.docker.engine import sdk_client
@@ -24,7 +24,7 @@ from cog_nix_hooks.docker.runtime import DockerRuntime
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cog_nix.spec import Container, ContainerRequest
+    from cog_nix.plugins.spec import Container, ContainerRequest
     from cog_nix_hooks.docker.devices import Devices
     from cog_nix_hooks.docker.engine import Engine
 

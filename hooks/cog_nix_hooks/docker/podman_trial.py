@@ -12,12 +12,12 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from cog_nix import scratch
-from cog_nix.boot import this_boot
 from cog_nix.elf import nothing
 from cog_nix.errors import CogNixError
-from cog_nix.files import write_atomically
-from cog_nix.processes import ProcessError, run
+from cog_nix.system import scratch
+from cog_nix.system.boot import this_boot
+from cog_nix.system.files import write_atomically
+from cog_nix.system.processes import ProcessError, run
 
 _MEMORY = "podman.json"
 

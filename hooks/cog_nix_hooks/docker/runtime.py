@@ -1,4 +1,4 @@
-"""The :class:`cog_nix.spec.Runtime` on a Docker daemon."""
+"""The :class:`cog_nix.plugins.spec.Runtime` on a Docker daemon."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import ImageError, RuntimeFailure
-from cog_nix.image import with_tag
-from cog_nix.runtime.failures import MissingDeviceDriverError
-from cog_nix.spec import Held
+from cog_nix.image.description import with_tag
+from cog_nix.plugins.spec import Held
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from cog_nix.plugins.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix.report import Reporter
-    from cog_nix.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix_hooks.docker.endpoint import Endpoint
 
 

@@ -18,8 +18,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cog_nix.processes import spawn
-from cog_nix.scratch import release, reserve
+from cog_nix.system.processes import spawn
+from cog_nix.system.scratch import release, reserve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,14 +20,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.delta import docker_archive_end, docker_archive_layers
+from cog_nix.image.delta import docker_archive_end, docker_archive_layers
 from cog_nix_hooks.docker.engine import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from cog_nix.delta import Piece
-    from cog_nix.image import ImageDescription
+    from cog_nix.image.delta import Piece
+    from cog_nix.image.description import ImageDescription
     from cog_nix_hooks.docker.images import Images
 
 _STAGE = 400 << 20

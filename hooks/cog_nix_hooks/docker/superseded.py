@@ -10,10 +10,10 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue
 from cog_nix.errors import CogNixError
-from cog_nix.files import write_atomically
-from cog_nix.paths import cache_dir
+from cog_nix.system import jsonvalue
+from cog_nix.system.files import write_atomically
+from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.docker.engine import Refused
 from cog_nix_hooks.docker.images import LABEL
 

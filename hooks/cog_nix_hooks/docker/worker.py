@@ -25,7 +25,7 @@ from cog_nix_hooks.docker import owner
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cog_nix.spec import WorkerRequest
+    from cog_nix.plugins.spec import WorkerRequest
 
 LABEL = "run.cog.nix.worker"
 """``docker ps -a --filter label=run.cog.nix.worker`` shows what runs."""

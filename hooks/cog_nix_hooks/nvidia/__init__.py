@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import Config
-    from cog_nix.spec import (
+    from cog_nix.plugins.spec import (
         Context,
         FoundRequirement,
         PythonLibraryRequest,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.config import torch as facts
-from cog_nix.spec import FoundRequirement
+from cog_nix.plugins.spec import FoundRequirement
 
 from .metadata import cuda_extras, is_part, title
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cog_nix.lock.model import Wheel
-    from cog_nix.spec import LibraryNeed, PythonLibraryRequest
+    from cog_nix.plugins.spec import LibraryNeed, PythonLibraryRequest
 
 _STEM = re.compile(r"^(lib.+?)\.so(\.|$)")
 _TOOLKIT = "cuda-toolkit"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from cog_nix.config import commands as config_commands
 from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
-from cog_nix.spec import ToolkitChoice
+from cog_nix.plugins.spec import ToolkitChoice
 
 from .commands import Need, need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cog_nix.spec import ToolkitRequest
+    from cog_nix.plugins.spec import ToolkitRequest
 
 HOME = "/usr/local/cuda"
 """Where builds see it; the same in ``nix/layers/toolkit.nix``."""

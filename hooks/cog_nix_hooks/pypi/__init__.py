@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cog_nix.spec import Context, Finding, PythonRequest, PythonResolution
+    from cog_nix.plugins.spec import Context, Finding, PythonRequest, PythonResolution
 
 
 @hookimpl

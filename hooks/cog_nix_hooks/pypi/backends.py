@@ -3,8 +3,8 @@
 uv has to run a source's build backend (PEP 517) where its metadata are not written down. It makes a virtual
 environment of the Python that it is told of, and links to it. :func:`python` makes a program that can be
 told: asked by uv who it is, it answers as this Python does; everything else it runs (``uv_python.py``)
-without the network, without this user's files and variables, and without rights (``cog_nix/runs/sandbox.py``,
-``nix/builders/namespace.py``).
+without the network, without this user's files and variables, and without rights
+(``cog_nix/namespaces/sandbox.py``, ``nix/builders/namespace.py``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.files import write_atomically
-from cog_nix.nixfiles import nix_library
-from cog_nix.runs import sandbox
+from cog_nix.namespaces import sandbox
+from cog_nix.store.library import nix_library
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

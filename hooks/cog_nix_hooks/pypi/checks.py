@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cog_nix.errors import CogNixError
-from cog_nix.spec import Finding
+from cog_nix.plugins.spec import Finding
 from cog_nix_hooks.pypi import uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import uv_environment

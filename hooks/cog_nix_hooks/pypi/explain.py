@@ -8,10 +8,10 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from cog_nix import room
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.processes import redact
+from cog_nix.system import room
+from cog_nix.system.processes import redact
 from cog_nix_hooks.pypi.backends import UNCONFINED
 
 if TYPE_CHECKING:

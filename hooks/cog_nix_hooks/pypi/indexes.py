@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cog_nix import processes
 from cog_nix.fetch import urls
+from cog_nix.system import processes
 from cog_nix_hooks.pypi.lines import parse, url_of
 
 if TYPE_CHECKING:

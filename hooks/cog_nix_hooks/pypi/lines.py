@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.processes import redact
+from cog_nix.system.processes import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

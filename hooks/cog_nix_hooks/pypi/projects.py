@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from cog_nix.config import python_project
 from cog_nix.errors import LockError
-from cog_nix.regular import read_bytes
+from cog_nix.system.regular import read_bytes
 from cog_nix_hooks.pypi import uv
 from cog_nix_hooks.pypi.lines import requirement_name
 from cog_nix_hooks.pypi.pylock import read_pylock
@@ -24,7 +24,7 @@ from cog_nix_hooks.pypi.pylock import read_pylock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cog_nix.spec import PythonRequest
+    from cog_nix.plugins.spec import PythonRequest
     from cog_nix_hooks.pypi.lines import Lines
     from cog_nix_hooks.pypi.pylock import Package
     from cog_nix_hooks.pypi.target import Target

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from cog_nix import fetch
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
-from cog_nix.spec import PythonResolution
+from cog_nix.plugins.spec import PythonResolution
 from cog_nix_hooks.pypi import (
     backends,
     builds,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cog_nix.spec import Context, PythonRequest
+    from cog_nix.plugins.spec import Context, PythonRequest
     from cog_nix_hooks.pypi.pylock import File, Package
     from cog_nix_hooks.pypi.torch import Backend
     from cog_nix_hooks.pypi.tree import Tree

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cog_nix.lock.model import Wheel
-    from cog_nix.spec import PythonRequest
+    from cog_nix.plugins.spec import PythonRequest
     from cog_nix_hooks.pypi.torch import Backend
 
 

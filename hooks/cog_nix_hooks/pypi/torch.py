@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cog_nix.config.torch import Release
-    from cog_nix.spec import PythonRequest
+    from cog_nix.plugins.spec import PythonRequest
     from cog_nix_hooks.pypi.lines import Lines
     from cog_nix_hooks.pypi.target import Target
 

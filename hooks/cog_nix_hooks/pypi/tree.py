@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from cog_nix.elf.wheelfile import UNREADABLE
 from cog_nix.errors import LockError
-from cog_nix.wheelfile import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

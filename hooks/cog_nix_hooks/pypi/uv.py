@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix import processes
-from cog_nix import scratch as temporary
 from cog_nix.errors import LockError
-from cog_nix.processes import redact
+from cog_nix.system import processes
+from cog_nix.system import scratch as temporary
+from cog_nix.system.processes import redact
 from cog_nix_hooks.pypi.indexes import uv_files
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cog_nix.spec import hookimpl
+from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
     from cog_nix.lock.model import Interpreter
-    from cog_nix.spec import Context, InterpreterChoice
+    from cog_nix.plugins.spec import Context, InterpreterChoice
 
 
 @hookimpl

@@ -11,13 +11,13 @@ from cog_nix import fetch
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact
-from cog_nix.spec import InterpreterChoice
+from cog_nix.plugins.spec import InterpreterChoice
 from cog_nix_hooks.standalone import uv
 from cog_nix_hooks.standalone.choice import choose, fits, minor_of, nearest
 
 if TYPE_CHECKING:
     from cog_nix.lock.model import Interpreter
-    from cog_nix.spec import Context
+    from cog_nix.plugins.spec import Context
     from cog_nix_hooks.standalone.choice import Build
 
 KIND = "standalone"

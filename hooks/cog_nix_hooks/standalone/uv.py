@@ -12,10 +12,10 @@ import re
 import tarfile
 from typing import TYPE_CHECKING
 
-from cog_nix import jsonvalue, processes, scratch
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.system import jsonvalue, processes, scratch
+from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix_hooks.standalone.choice import Build
 
 if TYPE_CHECKING:

@@ -1,0 +1,199 @@
+"""Building again what is unchanged: what a build is kept under, what is kept of it, how it is found again.
+
+:mod:`cog_nix.build.unchanged` decides whether everything is as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from cog_nix import __version__
+from cog_nix.build import unchanged
+from cog_nix.errors import ImageError
+from cog_nix.image.description import ImageDescription
+from cog_nix.store import ahead
+from cog_nix.store.library import core, nix_library
+from cog_nix.system import certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cog_nix.build.story import BuildOptions
+    from cog_nix.config.model import Project
+
+_OF_THE_SDK = ("COG_SDK_WHEEL", "COGLET_WHEEL")
+"""Variables that name files which no build of a kept kind reads."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an earlier build made, which nothing has changed since."""
+
+    image: ImageDescription
+    oci: Path | None
+    tag: str
+    openapi: str
+    gpu: bool
+    warnings: tuple[str, ...]
+    """What cog.yaml was warned about."""
+    pitfalls: tuple[str, ...]
+    """What the source, or anything else, was warned about."""
+    kept: str | None = None
+    """Name of what is remembered of it."""
+
+
+class Entry(TypedDict):
+    """How a model's interface is read from its source (:func:`cog_nix.signature.describe_model`)."""
+
+    predict: str | None
+    train: str | None
+    version: str
+    """Of Cog's package in the image."""
+    programs: list[str] | None
+    """Those that the source started when it was locked; None: that is not looked at."""
+    pitfalls: list[str]
+    """What anything but the source was warned about."""
+
+
+@dataclass(frozen=True)
+class WentBy:
+    """What a build went by, besides the files that it took."""
+
+    read: frozenset[Path]
+    """Other files that were read, or looked for in vain."""
+    sources: frozenset[str]
+    """The same of code of the model, relative to the project."""
+    command: Sequence[str]
+    """Of Nix, without the values."""
+    spec: Mapping[str, Any]
+    """The values."""
+    entry: Entry | None = None
+    """How the interface is read anew when the source alone has changed; None: as in any build."""
+
+
+class Memory:
+    """What a project's ``.cog`` knows of one way of building.
+
+    Args:
+        project: whose.
+        options: what the user decided.
+        labels: those that are known before the image is.
+    """
+
+    def __init__(self, project: Project, options: BuildOptions, labels: Mapping[str, str]) -> None:
+        self._project, self._options, self._labels = project, options, dict(labels)
+        self._state = str(project.state_dir)
+        self.name = unchanged.key(_question(project, options, labels)) if _is_kept(options) else None
+        """Name of the file; None: such a build is never taken for unchanged."""
+        self._watch: unchanged.Watch | None = None
+
+    def recall(self) -> Found | None:
+        """Return what was built, when everything is as it was then."""
+        answer = unchanged.recall(self._state, self.name) if self.name else None
+        if answer is None:
+            return None
+        with suppress(ImageError, KeyError, TypeError):
+            oci = answer["oci"]
+            return Found(
+                image=ImageDescription.read(Path(answer["image"])),
+                oci=Path(oci) if oci else None,
+                tag=answer["tag"],
+                openapi=answer["openapi"],
+                gpu=answer["gpu"],
+                warnings=tuple(answer["warnings"]),
+                pitfalls=tuple(answer["pitfalls"]),
+                kept=self.name,
+            )
+        return None
+
+    def begin(self) -> None:
+        """Look at the clock before anything is read; where Nix had a head start, before that."""
+        began = ahead.began()
+        if began is None:
+            began = unchanged.clock(self._state)
+        if self.name and began is not None:
+            self._watch = unchanged.Watch(str(self._project.root), began, self._state)
+
+    def walked(self, entered: Mapping[str, Sequence[str]], files: Iterable[str]) -> None:
+        """Take what the walk through the project saw (:meth:`cog_nix.project.ignore.Ignore.walk`)."""
+        if self._watch:
+            self._watch.walked({folder: list(names) for folder, names in entered.items()}, files)
+
+    def keep(self, found: Found, went_by: WentBy, state_of_nix: Path) -> Found:
+        """Keep what was built, where all that it went by can be watched; return it with its name.
+
+        Args:
+            found: what was built.
+            went_by: what else it went by.
+            state_of_nix: where Nix keeps the roots of what is not garbage (``/nix/var/nix``).
+        """
+        links = self._links(found.oci or found.image.path, state_of_nix)
+        if not (self.name and self._watch) or links is None:
+            return found
+        kept = self._watch.seal(
+            read=map(str, went_by.read),
+            sources=went_by.sources,
+            code=[str(core()), str(nix_library())],
+            links=links,
+            present=[str(path) for path in (found.image.path, found.oci) if path],
+        )
+        if kept is None:
+            return found
+        answer: dict[str, Any] = {
+            "image": str(found.image.path),
+            "oci": str(found.oci) if found.oci else None,
+            "tag": found.tag,
+            "openapi": found.openapi,
+            "gpu": found.gpu,
+            "warnings": found.warnings,
+            "pitfalls": found.pitfalls,
+            # For who answers without reading the image (cog_nix.cli.quick):
+            "size": found.image.size,
+            "labels": self._labels,
+            "annotations": dict(self._options.labels),
+            "command": went_by.command,
+            "spec": went_by.spec,
+            "entry": went_by.entry,
+        }
+        unchanged.remember(self._state, self.name, kept, answer)
+        return replace(found, kept=self.name)
+
+    def _links(self, built: Path, state_of_nix: Path) -> dict[str, str] | None:
+        """Return the links that keep what was built from being collected; None when some are missing."""
+        if not self._options.link:
+            return {}
+        root = str(self._project.state_dir / ("oci" if self._options.oci else "image"))
+        registered = str(state_of_nix / "gcroots/auto" / unchanged.root_name(root))
+        try:
+            found = {link: os.readlink(link) for link in (root, registered)}  # noqa: PTH115 - text
+        except OSError:
+            return None
+        return found if found[registered] == root and Path(found[root]).name == built.name else None
+
+
+def _is_kept(options: BuildOptions) -> bool:
+    """Tell whether all that such a build goes by can be watched."""
+    policy = options.policy
+    asks_for_more = options.runs.again or policy.upgrade.anything or policy.links
+    return not (asks_for_more or options.openapi or any(map(os.environ.get, _OF_THE_SDK)))
+
+
+def _question(project: Project, options: BuildOptions, labels: Mapping[str, str]) -> dict[str, Any]:
+    trusted = certificate.read(os.environ)
+    return {
+        "version": __version__,
+        "root": str(project.root),
+        "config": str(project.config_path),
+        "folder": str(Path.cwd()),
+        "tag": options.tag,
+        "labels": sorted(labels.items()),
+        "flags": [options.link, options.oci, options.offline, options.policy.update, options.policy.cog_base],
+        "environment": unchanged.environment(os.environ),
+        "machine": unchanged.machine(),
+        "certificate": hashlib.sha256(trusted.encode()).hexdigest(),
+    }

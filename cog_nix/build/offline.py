@@ -1,0 +1,79 @@
+"""``--offline``: is everything here that a build needs? Found out before anything begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.config import commands
+from cog_nix.errors import FetchError, LockError
+from cog_nix.fetch.store import Store
+from cog_nix.lock import format as lock_format
+from cog_nix.lock.format import artifacts_of, built_from
+from cog_nix.lock.run_keys import fitting
+from cog_nix.resolve import cog_base, inputs, seed
+from cog_nix.run_commands.ensure import STORE_NAME
+from cog_nix.store.paths import tree_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.lock.model import Lock
+    from cog_nix.store.nix import Nix
+
+_SHOWN = 10
+
+
+def check_offline(
+    project: Project, config: Config, settings: Settings, nix: Nix, cache: Path, *, asked: bool | None = None
+) -> None:
+    """Refuse a build that would need the network.
+
+    Args:
+        project: whose build.
+        config: what is asked for.
+        settings: cog-nix.toml.
+        nix: the store.
+        cache: folder of downloads.
+        asked: whether the packages of Cog's base image come (:mod:`cog_nix.resolve.cog_base`).
+
+    Raises:
+        LockError: there is no lock that fits.
+        FetchError: something that the lock names is neither in the store nor among the downloads.
+    """
+    lock = lock_format.read(project.lock_path)
+    settings = cog_base.settled(settings, lock, asked)
+    if lock is None or lock.inputs != inputs.digest(config, settings, project.root):
+        state = "is missing" if lock is None else f"does not fit {project.config_path.name} any more"
+        raise LockError(
+            f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",
+            hint="Run cog-nix lock where there is one, and bring its lock here.",
+        )
+    missing = [*_files(lock, nix, cache), *_commands(lock, config, nix)]
+    if missing:
+        shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
+        lines = "\n".join(f"  {line}" for line in shown)
+        raise FetchError(
+            f"--offline: this machine lacks what {project.lock_path.name} names:\n{lines}",
+            hint="Run cog-nix build once with the network; after that it goes without.",
+        )
+
+
+def _files(lock: Lock, nix: Nix, cache: Path) -> Iterator[str]:
+    """Yield the names of files that are neither in the store nor downloaded."""
+    wanted = nix.missing_artifacts(list({one.sha256: one for one in built_from(lock)}.values()))
+    if nix.invalid([tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python))]):
+        wanted += artifacts_of(lock.seed.debs, lock.seed.wheels)
+    downloads = Store(cache / "downloads" / "sha256")
+    yield from (artifact.filename for artifact in wanted if downloads.held(artifact) is None)
+
+
+def _commands(lock: Lock, config: Config, nix: Nix) -> Iterator[str]:
+    """Yield commands whose result is not here."""
+    recorded = fitting(lock, config, lock.runs)
+    paths = [tree_path(run.nar_sha256, STORE_NAME) for run in recorded]
+    gone = set(nix.invalid(paths)) if paths else set()
+    for number, text in enumerate(commands.texts(config.build)):
+        if number >= len(recorded) or paths[number] in gone:
+            yield f"the result of the command: {text}"

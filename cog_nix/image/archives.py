@@ -1,0 +1,154 @@
+"""Writes a built image to a file or folder: a Docker archive, an OCI image layout, or that in a tar.
+
+It is asked for as skopeo has it: ``docker-archive:FILE``, ``oci:FOLDER``, ``oci-archive:FILE``; a name
+without any of these is a Docker archive.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, get_args
+
+from cog_nix.errors import ConfigError, ImageError
+from cog_nix.system import scratch
+from cog_nix.system.processes import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Kind = Literal["docker-archive", "oci", "oci-archive"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_LAYOUT = ("oci-layout", "index.json", "blobs")
+"""What is in a layout (image-spec, image-layout.md); Nix's has a link to the image beside it."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where an image is written to."""
+
+    kind: Kind
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str) -> Output:
+        """Read ``[KIND:]PATH``.
+
+        Raises:
+            ConfigError: there is no path.
+        """
+        for kind in KINDS:
+            if text.startswith(f"{kind}:"):
+                text = text.removeprefix(f"{kind}:")
+                break
+        else:
+            kind = "docker-archive"
+        if not text:
+            raise ConfigError("-o names no file.", hint="Write -o image.tar, oci:FOLDER or oci-archive:FILE.")
+        return cls(kind, Path(text).absolute())
+
+    @property
+    def needs_blobs(self) -> bool:
+        """Whether the image has to be built with its compressed layers."""
+        return self.kind != "docker-archive"
+
+
+def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str]) -> None:
+    """Write an image; what was there before is replaced when all is done.
+
+    Args:
+        output: as what, and where to.
+        image: the executable that Nix built.
+        layout: the OCI layout that Nix built; needed for ``oci`` and ``oci-archive``.
+        tags: names in a Docker archive.
+
+    Raises:
+        ImageError: the image cannot be read or the file not be written.
+    """
+    try:
+        if output.kind == "docker-archive":
+            with _beside(output.path) as sink:
+                _run(image, tags, sink)
+        elif output.kind == "oci-archive":
+            assert layout is not None  # noqa: S101 - for the type checker
+            with _beside(output.path) as sink:
+                _tar(layout, sink)
+        else:
+            assert layout is not None  # noqa: S101 - as above
+            _copy(layout, output.path)
+    except OSError as error:
+        raise ImageError(
+            f"{output.path} cannot be written: {error.strerror or error}",
+            hint="Free some space, or mend the permissions, then run this again.",
+        ) from error
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of ``path`` when nothing goes wrong."""
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder.", hint="Name a file, or write oci:FOLDER for an OCI layout.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch.beside(path) as new:
+        with new.open("xb") as sink:
+            yield sink
+            sink.flush()
+            os.fsync(sink.fileno())
+            os.fchmod(sink.fileno(), 0o644)
+        new.replace(path)
+
+
+def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
+    names = [option for tag in tags for option in ("--tag", tag)]
+    with spawn([image, *names], stdout=sink, stderr=subprocess.PIPE) as process:
+        try:
+            said = process.communicate()[1].decode("utf-8", "replace").strip()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode and os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if process.returncode:
+        raise ImageError(f"The built image {image} cannot be read: {said}", hint="Build it again.")
+
+
+def _tar(layout: Path, sink: IO[bytes]) -> None:
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
+        for name in _LAYOUT:
+            tar.add(layout / name, name, filter=_plain)
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Make an entry the same everywhere."""
+    info.uid = info.gid = info.mtime = 0
+    info.uname = info.gname = ""
+    info.mode = 0o755 if info.isdir() else 0o644
+    return info
+
+
+def _copy(layout: Path, folder: Path) -> None:
+    """Copy a layout to a folder; another layout there is replaced, anything else is left alone."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / "oci-layout").is_file():
+        raise ImageError(f"{folder} holds something else than an OCI layout.", hint="Name another folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with scratch.folder("new", folder.parent) as work:
+        made = work / "new"
+        made.mkdir()
+        for source in sorted(
+            path for name in _LAYOUT for path in [layout / name, *(layout / name).rglob("*")]
+        ):
+            target = made / source.relative_to(layout)
+            if source.is_dir():
+                target.mkdir()
+            else:
+                shutil.copyfile(source, target)
+        if folder.exists():
+            folder.rename(work / "old")
+        made.rename(folder)

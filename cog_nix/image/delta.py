@@ -1,0 +1,235 @@
+"""Archives of a built image that leave out what their receiver holds.
+
+:func:`docker_archive` yields what the image's own executable writes (nix/builders/stream.py), without
+starting another Python. :class:`OciImage` is the same image as an OCI layout. Its layers are plain tars, so a
+layer's digest is its diff id (image-spec, "Layer DiffID"), and a receiver that finds layers by digest has no
+need of those that are missing: containerd's store and containers/storage are such. The manifest depends on
+the image alone. So its digest, by which containerd's store names an image, is known before anything is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cog_nix.errors import ImageError
+from cog_nix.image.description import blob_file
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from cog_nix.image.description import ImageDescription, LayerDescription
+
+_OCI = "application/vnd.oci.image"
+_CHUNK = 1 << 23
+"""Bytes of a file that are sent at once."""
+_END = bytes(1024)
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class FileRange:
+    """A range of bytes of a file, which the kernel sends (sendfile(2)); it is open until the next piece."""
+
+    file: io.FileIO
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Return its bytes."""
+        data = os.pread(self.file.fileno(), self.size, self.offset)
+        return data if len(data) == self.size else self._short()
+
+    def send(self, sink: int) -> None:
+        """Send its bytes to a descriptor."""
+        done = 0
+        while done < self.size:
+            sent = os.sendfile(sink, self.file.fileno(), self.offset + done, self.size - done)
+            if not sent:
+                self._short()
+            done += sent
+
+    def _short(self) -> NoReturn:
+        raise ImageError(
+            f"{self.file.name!s} is shorter than it was when it was built.", hint="Build it again."
+        )
+
+
+Piece = bytes | FileRange
+"""A piece of an archive."""
+
+
+class OciImage:
+    """A built image as containerd and Podman know it.
+
+    Args:
+        image: it has to carry its configuration's text and its layers' parts: see :func:`is_described`.
+    """
+
+    def __init__(self, image: ImageDescription) -> None:
+        self.image = image
+
+    @cached_property
+    def manifest(self) -> bytes:
+        """The image manifest (image-spec, manifest.md)."""
+        layers = [
+            {"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer.diff_id, "size": layer.size}
+            for layer in self.image.layers
+        ]
+        config = {
+            "mediaType": f"{_OCI}.config.v1+json",
+            "digest": self.image.id,
+            "size": len(self.image.text),
+        }
+        return _compact(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{_OCI}.manifest.v1+json",
+                "config": config,
+                "layers": layers,
+            }
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:…`` of the manifest."""
+        return f"sha256:{hashlib.sha256(self.manifest).hexdigest()}"
+
+    def archive(self, skip: Collection[str]) -> Iterator[Piece]:
+        """Yield the archive: an image layout in a tar (image-spec, image-layout.md). It gives no name.
+
+        Args:
+            skip: digests of the layers to leave out.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        small = {
+            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+            "index.json": self._index(),
+            blob_file(self.digest): self.manifest,
+            blob_file(self.image.id): self.image.text,
+        }
+        yield _members(small)
+        yield from _layers(self.image, {one: blob_file(one) for one in self.image.diff_ids}, skip)
+        yield _END
+
+    def _index(self) -> bytes:
+        pointer = {
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "digest": self.digest,
+            "size": len(self.manifest),
+            "platform": {name: self.image.config[name] for name in ("architecture", "os")},
+        }
+        return _compact({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]})
+
+
+def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collection[str]) -> Iterator[Piece]:
+    """Yield a Docker archive, as ``docker save`` writes it.
+
+    Args:
+        image: one that :func:`is_described`.
+        tags: references to give the image, ``name:tag``.
+        skip: digests of the layers to leave out.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    yield from docker_archive_layers(image, skip)
+    yield docker_archive_end(image, tags)
+
+
+def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Iterator[Piece]:
+    """Yield the layers of a Docker archive: what it begins with.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    return _layers(image, {one: _layer_file(one) for one in image.diff_ids}, skip)
+
+
+def docker_archive_end(image: ImageDescription, tags: Sequence[str]) -> bytes:
+    """Return what a Docker archive ends with: the configuration, and what names all of it."""
+    config = f"{image.id.removeprefix('sha256:')}.json"
+    listed = [_layer_file(layer.diff_id) for layer in image.layers]
+    manifest = [{"Config": config, "RepoTags": list(tags), "Layers": listed}]
+    return _members({config: image.text, "manifest.json": _compact(manifest)}) + _END
+
+
+def _layer_file(diff_id: str) -> str:
+    return f"{diff_id.removeprefix('sha256:')}.tar"
+
+
+def is_described(image: ImageDescription) -> bool:
+    """Tell whether an image says all that :class:`OciImage` needs: what stands for an archive does not."""
+    return bool(image.text) and all(layer.parts for layer in image.layers)
+
+
+def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[str]) -> Iterator[Piece]:
+    """Yield the members of an archive that are layers, each once, under these names."""
+    written = set(skip)
+    for layer in image.layers:
+        if layer.diff_id not in written:
+            written.add(layer.diff_id)
+            yield _header(names[layer.diff_id], layer.size)
+            yield from layer_pieces(layer, image.path.parent)
+            if padding := -layer.size % _BLOCK:
+                yield bytes(padding)
+
+
+def layer_pieces(layer: LayerDescription, store: Path) -> Iterator[Piece]:
+    """Yield a layer's tar.
+
+    Args:
+        layer: one that has parts.
+        store: the folder that holds the store paths, ``/nix/store`` or where that really is.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    current, opened = "", io.FileIO("/dev/null")
+    try:
+        for part in layer.parts:
+            if part.path != current:
+                opened.close()
+                current, opened = part.path, io.FileIO(store / Path(part.path).relative_to("/nix/store"))
+            for start in range(0, part.size, _CHUNK):
+                yield FileRange(opened, part.offset + start, min(_CHUNK, part.size - start))
+    finally:
+        opened.close()
+    yield _END
+
+
+def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
+    """Yield the bytes of pieces, for who cannot send files."""
+    for piece in pieces:
+        yield piece if isinstance(piece, bytes) else piece.read()
+
+
+def _members(files: Mapping[str, bytes]) -> bytes:
+    return b"".join(_header(path, len(data)) + _padded(data) for path, data in files.items())
+
+
+def _header(path: str, size: int) -> bytes:
+    info = tarfile.TarInfo(path)
+    info.size, info.mode = size, 0o644
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+BEGINNING = _header("begins", 0)
+"""What a Docker archive may begin with before anything of it is known: an empty file."""
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % _BLOCK)
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

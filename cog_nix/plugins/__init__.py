@@ -1,0 +1,1 @@
+"""The hook specifications, the manager that calls them, and what stands in where no plugin answers."""

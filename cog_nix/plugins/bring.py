@@ -1,0 +1,93 @@
+"""Programs that plugins bring where this machine has none that will do: Nix, and a container engine."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from cog_nix.errors import FetchError
+from cog_nix.plugins.manager import ask, load
+from cog_nix.system.paths import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import Literal
+
+    from cog_nix.config.model import Settings
+    from cog_nix.fetch.ranges import Parts
+    from cog_nix.lock.model import Artifact
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Fetcher
+    from cog_nix.report import Reporter
+
+T = TypeVar("T")
+
+
+def bring(
+    name: Literal["nix", "container"],
+    reporter: Reporter,
+    plugins: Plugins | None = None,
+    settings: Settings | None = None,
+    *,
+    offline: bool = False,
+) -> Path | None:
+    """Return a folder of programs, which are fetched the first time; None when no plugin has them.
+
+    Args:
+        name: what is needed, as the hook ``provide_programs`` says.
+        reporter: shows the download.
+        plugins: who is asked; None: all that are installed.
+        settings: cog-nix.toml; None: there is none.
+        offline: whether nothing may be fetched.
+
+    Raises:
+        FetchError: they cannot be downloaded, or must not be.
+    """
+    from cog_nix.config.model import Settings  # noqa: PLC0415 - as below
+    from cog_nix.plugins.spec import Context  # noqa: PLC0415
+
+    cache = cache_dir()
+    context = Context(
+        settings or Settings(), _LaterFetcher(cache, reporter, offline=offline), reporter, cache
+    )
+    found = ask(plugins or load(), "provide_programs", name=name, context=context)
+    return cast("Path | None", found)
+
+
+class _LaterFetcher:
+    """A fetcher that is made when the first thing has to be fetched: importing it takes 70 ms."""
+
+    def __init__(self, cache: Path, reporter: Reporter, *, offline: bool) -> None:
+        self._cache, self._reporter, self._offline = cache, reporter, offline
+
+    @cached_property
+    def _real(self) -> Fetcher:
+        if self._offline:
+            raise FetchError(
+                "This machine lacks programs that cog-nix would fetch, and --offline forbids that.",
+                hint="Run it once with a network; they are kept in the cache.",
+            )
+        from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - that is the point
+
+        return CachingFetcher(self._cache, self._reporter)
+
+    def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
+        """See :meth:`cog_nix.plugins.spec.Fetcher.artifacts`."""
+        return self._real.artifacts(wanted)
+
+    def in_parts(self, wanted: Sequence[Artifact], read: Callable[[Artifact, Parts], T]) -> dict[str, T]:
+        """See :meth:`cog_nix.plugins.spec.Fetcher.in_parts`."""
+        return self._real.in_parts(wanted, read)
+
+    def take(self, url: str) -> tuple[str, int]:
+        """See :meth:`cog_nix.plugins.spec.Fetcher.take`."""
+        return self._real.take(url)
+
+    def text(self, url: str, *, max_age: float = 0) -> bytes:
+        """See :meth:`cog_nix.plugins.spec.Fetcher.text`."""
+        return self._real.text(url, max_age=max_age)
+
+    def forget(self, url: str) -> None:
+        """See :meth:`cog_nix.plugins.spec.Fetcher.forget`."""
+        self._real.forget(url)

@@ -1,0 +1,186 @@
+"""The plugin manager: built-in plugins, then whatever is installed under the entry point group ``cog_nix``.
+
+A third-party plugin that cannot be loaded is named in a warning and left out; the command goes on without it.
+``COG_NIX_PLUGINS`` switches third-party plugins: ``0`` loads none, a comma-separated list loads those only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pluggy
+
+from cog_nix.errors import CogNixError, PluginError
+from cog_nix.plugins.spec import PROJECT_NAME, Spec, TriedRuntime
+from cog_nix.plugins.unusable import NoRuntime
+from cog_nix.report import SilentReporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cog_nix.plugins.spec import Runtime
+    from cog_nix.report import Reporter
+
+BUILT_IN = (
+    "cog_nix_hooks.debian.older",  # wraps the others
+    "cog_nix_hooks.debian",
+    "cog_nix_hooks.standalone",
+    "cog_nix_hooks.pypi",
+    "cog_nix_hooks.nvidia",
+    "cog_nix_hooks.docker",
+    "cog_nix_hooks.bundle",
+)
+"""Modules of the built-in plugins, in the order in which they are asked."""
+
+AUTO = "auto"
+"""Name that stands for whatever runtime is usable."""
+
+
+@dataclass
+class Plugins:
+    """Loaded plugins and what went wrong loading others."""
+
+    manager: pluggy.PluginManager
+    broken: dict[str, str] = field(default_factory=dict)
+    """Reason by name of each plugin that was left out."""
+
+    @property
+    def hook(self) -> Any:
+        """The hooks, to be called with keyword arguments."""
+        return self.manager.hook
+
+
+def load(
+    environment: Mapping[str, str] = os.environ, entry_points: Callable[[], Iterable[Any]] | None = None
+) -> Plugins:
+    """Load all plugins.
+
+    Args:
+        environment: where ``COG_NIX_PLUGINS`` is looked up.
+        entry_points: returns the entry points of the group; for tests.
+
+    Raises:
+        PluginError: a built-in plugin implements a hook that does not exist (a bug).
+    """
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(Spec)
+    # pluggy asks the plugin registered last first: third parties are registered after the built-in ones,
+    # and so asked before them.
+    for name in reversed(BUILT_IN):
+        manager.register(importlib.import_module(name), name=name)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"A built-in plugin does not fit the hooks: {error}") from error
+    plugins = Plugins(manager)
+    choice = environment.get("COG_NIX_PLUGINS")
+    for entry_point in [] if choice == "0" else _wanted(choice, entry_points or _installed, plugins):
+        _register(plugins, entry_point)
+    return plugins
+
+
+def _installed() -> Iterable[Any]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a faster start with COG_NIX_PLUGINS=0
+
+    return entry_points(group=PROJECT_NAME)
+
+
+def _wanted(choice: str | None, entry_points: Callable[[], Iterable[Any]], plugins: Plugins) -> list[Any]:
+    found = sorted(entry_points(), key=lambda entry_point: str(entry_point.name))
+    if choice is None:
+        return found
+    names = set(filter(None, map(str.strip, choice.split(","))))
+    for name in names - {entry_point.name for entry_point in found}:
+        plugins.broken[name] = "COG_NIX_PLUGINS names it, and it is not installed"
+    return [entry_point for entry_point in found if entry_point.name in names]
+
+
+def _register(plugins: Plugins, entry_point: Any) -> None:
+    manager, name = plugins.manager, entry_point.name
+    if manager.has_plugin(name):
+        plugins.broken[name] = "another plugin has the same name"
+        return
+    try:
+        manager.register(entry_point.load(), name=name)
+        manager.check_pending()
+    except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the user's command must not die of it
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        plugins.broken[name] = f"{type(error).__name__}: {error}"
+
+
+def implemented(plugins: Plugins, hook: str) -> bool:
+    """Tell whether any plugin has something to do when a hook is called."""
+    return bool(getattr(plugins.hook, hook).get_hookimpls())
+
+
+def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
+    """Call a hook; blame a plugin by name when it dies.
+
+    Raises:
+        CogNixError: a plugin's own message to the user.
+        PluginError: a plugin failed in another way.
+    """
+    caller = getattr(plugins.hook, hook)
+    try:
+        return caller(**arguments)
+    except CogNixError:
+        raise
+    except Exception as error:
+        owner = _owner(caller, error)
+        if owner is None or owner in BUILT_IN:
+            raise
+        raise PluginError(
+            f"The plugin {owner} failed in {hook}: {type(error).__name__}: {error}",
+            hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party plugins.",
+        ) from error
+
+
+def _owner(caller: pluggy.HookCaller, error: BaseException) -> str | None:
+    """Return the name of the plugin whose implementation of the hook is in the traceback."""
+    running = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    for implementation in caller.get_hookimpls():
+        function = inspect.unwrap(implementation.function)
+        if getattr(function, "__code__", None) in running:
+            return implementation.plugin_name
+    return None
+
+
+def find_runtime(
+    name: str = AUTO, plugins: Plugins | None = None, reporter: Reporter | None = None
+) -> Runtime:
+    """Return the runtime of this name.
+
+    Args:
+        name: ``auto`` takes the first one that is usable; where none is, one that says why of each.
+        plugins: who is asked; None: all that are installed.
+        reporter: hears of what has to be fetched before a runtime can be used; None: nobody does.
+
+    Raises:
+        PluginError: no plugin knows the name.
+    """
+    plugins = plugins or load()
+    reporter = reporter or SilentReporter()
+    names = [one for offered in ask(plugins, "runtime_names") for one in offered]
+    wanted = names if name == AUTO else [name]
+    found = (ask(plugins, "provide_runtime", name=one, reporter=reporter) for one in wanted)
+    reasons: dict[str, str] = {}
+    for runtime in filter(None, found):
+        if name != AUTO or (why := _why_not(runtime)) is None:
+            return cast("Runtime", runtime)
+        reasons[runtime.name] = why
+    if reasons:
+        return NoRuntime(reasons)
+    known = ", ".join([AUTO, *names])
+    raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
+
+
+def _why_not(runtime: Any) -> str | None:
+    """Return None when a runtime that nobody chose can be used, containers and all."""
+    why: str | None = runtime.available()
+    return why or (runtime.why_no_containers() if isinstance(runtime, TriedRuntime) else None)

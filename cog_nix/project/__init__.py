@@ -1,0 +1,1 @@
+"""Where a project is, which of its files count, and what Git says of it."""

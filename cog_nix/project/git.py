@@ -1,0 +1,51 @@
+"""What Git or a CI system says about the project: the revision and version labels of the OCI annotations."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cog_nix.system.processes import ProcessError, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_REVISION = "org.opencontainers.image.revision"
+_VERSION = "org.opencontainers.image.version"
+
+
+def labels(root: Path) -> dict[str, str]:
+    """Return the labels for a project's folder; those that nothing is known about are left out.
+
+    As upstream has it (pkg/image/build.go): ``GITHUB_SHA`` and ``GITHUB_REF_NAME`` win, each by itself, and
+    count as missing when empty. Otherwise, in a work tree, the commit that is checked out, and what
+    ``git describe --tags --dirty`` says of it, which is nothing without a tag. Git that is missing or refuses
+    (git-config(1), ``safe.directory``) is no error.
+
+    Args:
+        root: the project's folder; the repository may be above it.
+    """
+    revision, version = os.environ.get("GITHUB_SHA"), os.environ.get("GITHUB_REF_NAME")
+    if not (revision and version) and (head := _head(root)):
+        revision = revision or head
+        version = version or _git(root, "describe", "--tags", "--dirty")
+    found = {_REVISION: revision, _VERSION: version}
+    return {name: value for name, value in found.items() if value}
+
+
+def _head(root: Path) -> str:
+    """Return the commit that is checked out; "" where none is, or no work tree."""
+    # Most of the time that a build with nothing to do takes is starting processes.
+    if "GIT_DIR" not in os.environ and not any(
+        (folder / ".git").exists() for folder in (root, *root.parents)
+    ):
+        return ""
+    inside, _, head = _git(root, "rev-parse", "--is-inside-work-tree", "HEAD").partition("\n")
+    return head if inside == "true" else ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        return run(["git", "-C", root, *arguments]).stdout.strip()
+    except ProcessError:
+        return ""

@@ -1,0 +1,94 @@
+"""What a lock depends on: a digest that tells whether a lock still fits its project.
+
+Only what is resolved counts. Editing ``predict``, ``environment`` or the source leaves a lock fresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from cog_nix.config.environment import TRACING_REQUIREMENTS
+from cog_nix.resolve import cog_base, sdk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.config.model import Config, Settings
+
+_VERSION = 2
+"""Of the question, not of the lock's format."""
+_FILE = re.compile(r"(?:(?:-r|-c|--requirement|--constraint)[\s=]*)?(?P<path>[^-\s][^;]*?)\s*(?:;|$)")
+
+
+def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
+    """Return ``sha256:…`` over everything that resolving reads.
+
+    Args:
+        config: cog.yaml.
+        settings: cog-nix.toml.
+        root: the project, whose files may be requirements; None: they are not looked at.
+    """
+    build = config.build
+    question = {
+        "version": _VERSION,
+        "python_version": build.python_version,
+        "requirements": build.requirements,
+        "pre_install": build.pre_install,
+        "run": [asdict(command) for command in build.run],
+        "system_packages": sorted(build.system_packages),
+        "sdk_version": build.sdk_version,
+        "gpu": build.gpu,
+        "cuda": build.cuda,
+        "cudnn": build.cudnn,
+        "suite": settings.debian.suite,
+        "packages": settings.nix.packages,
+        "exclude_newer": settings.python.exclude_newer,
+        **_named(settings),
+        **_files(build.requirements, root),
+        **sdk.overrides(root),
+        "layers": asdict(settings.layers),
+        **({"cog_base": cog_base.PACKAGES} if settings.debian.cog_base else {}),
+        **({"cuda_named": build.cuda_named} if build.cuda_named else {}),
+        **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
+    }
+    # What most projects have none of is left out above: it must not make every lock stale when it comes.
+    text = json.dumps(question, sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def files(requirements: Sequence[str]) -> set[str]:
+    """Return what may be files of the project among requirement lines, whether or not they are there."""
+    return {named["path"] for line in requirements if (named := _FILE.match(line))}
+
+
+def _named(settings: Settings) -> dict[str, object]:
+    python = settings.python
+    named: dict[str, object] = {
+        "no_build_isolation": sorted(python.no_build_isolation),
+        "build_requires": python.build_requires,
+        "extras": sorted(python.extras),
+        "groups": None if python.groups is None else [sorted(python.groups)],
+        "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
+        "no_compiler": not settings.gpu.compiler,
+        "legacy": python.legacy,
+        "no_programs": not settings.debian.programs,
+        "ignore_programs": sorted(settings.debian.ignore_programs),
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def _files(requirements: Sequence[str], root: Path | None) -> dict[str, object]:
+    """Return the hashes of the project's files that are requirements or hold some."""
+    found = {}
+    for line in requirements:
+        named = _FILE.match(line)
+        path = root / named["path"] if root and named else None
+        if path and path.is_file():
+            with path.open("rb") as stream:
+                found[line] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"files": found} if found else {}

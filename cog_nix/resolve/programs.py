@@ -1,0 +1,107 @@
+"""Programs that nobody named: what the project's source starts, and nothing in the image has.
+
+See docs/design/programs.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.config import commands
+from cog_nix.config.requirements import normalised
+from cog_nix.errors import CogNixError
+from cog_nix.plugins.manager import Plugins, ask
+from cog_nix.plugins.spec import ProgramRequest
+from cog_nix.programs.project import Start, started_by
+from cog_nix.resolve.libraries import THE_PROJECT, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from cog_nix.config.model import Config, Settings
+    from cog_nix.lock.model import Deb, Lock
+    from cog_nix.plugins.spec import Context
+
+
+def starts(
+    root: Path, config: Config, settings: Settings, paths: Iterable[str] | None = None
+) -> tuple[Start, ...]:
+    """Return the programs that a project's source starts, without those that it or ``run:`` brings.
+
+    Args:
+        root: the project's folder.
+        config: its commands install some.
+        settings: may say that none are looked for.
+        paths: what of the project reaches the image; None: it is looked for.
+
+    Raises:
+        ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
+    """
+    if not settings.debian.programs:
+        return ()
+    found = started_by(root, commands.texts(config.build), paths)
+    return tuple(start for start in found if start.program not in settings.debian.ignore_programs)
+
+
+def names(found: Iterable[Start]) -> tuple[str, ...]:
+    """Return the programs' names, as the lock has them."""
+    return tuple(sorted(start.program for start in found))
+
+
+def unknown(lock: Lock, found: Iterable[Start]) -> tuple[Start, ...]:
+    """Return the programs that a lock was made without; none where its source was not looked into."""
+    return () if lock.programs is None else tuple(one for one in found if one.program not in lock.programs)
+
+
+def find(
+    found: Sequence[Start],
+    *,
+    suite: str,
+    brought: Collection[str],
+    present: Sequence[Deb],
+    plugins: Plugins,
+    context: Context,
+) -> Answer:
+    """Find the system packages with programs that nothing in an image has.
+
+    Args:
+        found: what is started.
+        suite: where to look.
+        brought: names of programs that Python packages bring.
+        present: system packages that are in the image anyway.
+        plugins: who is asked.
+        context: for hooks.
+
+    Raises:
+        LockError: an index is broken.
+    """
+    there = set(map(normalised, brought))
+    wanted = {start.program: start for start in found if normalised(start.program) not in there}
+    if not wanted:
+        return Answer()
+    request = ProgramRequest(suite, tuple(wanted), tuple(present))
+    packages: Mapping[str, str] = ask(plugins, "find_programs", request=request, context=context) or {}
+    first: dict[str, Start] = {}
+    for program in sorted(packages):
+        first.setdefault(packages[program], wanted[program])
+    return Answer(
+        packages=tuple(sorted(first)),
+        reasons=tuple(
+            (package, f"{THE_PROJECT}: {start.path} starts {start.program}")
+            for package, start in sorted(first.items())
+        ),
+        lines=tuple(
+            (package, f"{start.place} starts {start.program}") for package, start in sorted(first.items())
+        ),
+    )
+
+
+def package_of(program: str, suite: str, plugins: Plugins, context: Context) -> str:
+    """Return the package that has a program, for advice; "" where none is known, or nobody can be asked."""
+    request = ProgramRequest(suite, (program,), ())
+    try:
+        found: Mapping[str, str] | None = ask(plugins, "find_programs", request=request, context=context)
+    except CogNixError:
+        return ""
+    return (found or {}).get(program, "")

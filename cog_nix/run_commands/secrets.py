@@ -1,0 +1,112 @@
+"""``--secret``: values for commands that ask for them, read where Docker's builder reads them."""
+
+from __future__ import annotations
+
+import csv
+import ctypes
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import ConfigError
+from cog_nix.system.processes import hide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_LARGEST = 500 * 1024
+"""As BuildKit has it."""
+_FORM = "Write it as --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE."
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Where a value comes from."""
+
+    id: str
+    path: Path | None = None
+    variable: str = ""
+
+    def read(self, environment: Mapping[str, str]) -> bytes:
+        """Return the value.
+
+        Raises:
+            ConfigError: the file cannot be read, the variable is not set, or there is too much.
+        """
+        if self.variable:
+            if self.variable not in environment:
+                raise ConfigError(f"secret {self.id}: the environment has no {self.variable}", hint=_FORM)
+            value = os.fsencode(environment[self.variable])
+        else:
+            assert self.path is not None  # noqa: S101 - one of the two is always there
+            try:
+                with self.path.open("rb") as stream:
+                    value = stream.read(_LARGEST + 1)
+            except (OSError, ValueError) as error:  # ValueError: no path at all
+                said = error.strerror if isinstance(error, OSError) else "no file can be called so"
+                raise ConfigError(f"secret {self.id}: {self.path}: {said}", hint=_FORM) from error
+        if len(value) > _LARGEST:
+            raise ConfigError(
+                f"secret {self.id}: more than {_LARGEST} bytes", hint="Hand over a key, not data."
+            )
+        return value
+
+
+def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) -> dict[str, Secret]:
+    """Read the values of ``--secret``; a later one of the same id replaces an earlier one.
+
+    Args:
+        given: ``id=x,src=path``, ``id=x,env=NAME`` or ``id=x``, a variable of that name or else a file.
+        folder: where relative paths begin.
+        environment: says which of the two ``id=x`` is.
+
+    Raises:
+        ConfigError: one is not of these forms.
+    """
+    secrets = (_secret(text, folder, environment) for text in given)
+    return {secret.id: secret for secret in secrets}
+
+
+def guard(secrets: Iterable[Secret]) -> None:
+    """Keep other programs of this user from reading secrets here, or in what is started from here on.
+
+    They could look into this process' memory, environment and pipes, as into any of their user's that does
+    not refuse it (ptrace(2), "Ptrace access mode checking"); it writes no core either.
+    """
+    given = tuple(secrets)
+    if given:
+        hide(one.variable for one in given if one.variable)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _secret(text: str, folder: Path, environment: Mapping[str, str]) -> Secret:
+    fields = _fields(text)
+    if fields.get("type", "file") not in ("file", "env"):
+        raise ConfigError(f"--secret {text}: unsupported secret type {fields['type']!r}", hint=_FORM)
+    name, path, variable = (fields.get(key, "") for key in ("id", "src", "env"))
+    if not name:
+        raise ConfigError(f"--secret {text}: a secret needs an id.", hint=_FORM)
+    if fields.get("type") == "env" and not variable:
+        path, variable = "", path
+    if not path and not variable:
+        path, variable = ("", name) if name in environment else (name, "")
+    return Secret(name, None if variable else folder / path, variable)
+
+
+def _fields(text: str) -> dict[str, str]:
+    found = {}
+    try:
+        parts = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise ConfigError(f"--secret {text}: invalid fields: {error}", hint=_FORM) from error
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"--secret {text}: invalid field {part!r} must be a key=value pair", hint=_FORM)
+        known = {"source": "src"}.get(key.lower(), key.lower())
+        if known not in ("id", "src", "env", "type"):
+            raise ConfigError(f"--secret {text}: unexpected key '{key}' in '{part}'", hint=_FORM)
+        found[known] = value
+    return found

@@ -1,0 +1,1 @@
+"""The machine below everything else: processes, files, paths, certificates. Knows nothing of images."""

@@ -1,0 +1,240 @@
+"""Runs other programs: one function, whose failures show the command and what it said.
+
+Commands are lists, never shell lines. Whatever looks like a credential is left out of messages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from cog_nix.errors import CogNixError
+from cog_nix.system import warden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from cog_nix.system.child import Process
+
+SHOWN_LINES = 40
+"""So many of the last lines of a failed command's output go into its error."""
+
+_GRACE_SECONDS = 10
+_hidden: set[str] = set()
+_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@'\"`]+@", re.IGNORECASE)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Replace credentials in URLs, and each of ``secrets``, by ``***``.
+
+    Args:
+        text: what a user is about to see.
+        secrets: values that must not appear, beyond what URLs carry (RFC 3986, section 3.2.1).
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _USERINFO.sub(r"\g<scheme>***@", text)
+
+
+def hide(variables: Iterable[str]) -> None:
+    """Start programs without these variables of our environment from here on.
+
+    What a program was started with can be read by every other program of the user (proc(5), ``environ``).
+    """
+    _hidden.update(variables)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ran to its end."""
+
+    command: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class ProcessError(CogNixError):
+    """A command is missing or failed.
+
+    Args:
+        finished: what was run and what it said, credentials included: show ``message``, not this.
+        message: command, status and the end of its output, redacted.
+        hint: what to do next.
+    """
+
+    def __init__(self, finished: Finished, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.finished = finished
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
+    check: bool = True,
+    secrets: Sequence[str] = (),
+    on_stderr: Callable[[str], None] | None = None,
+    started: Process | None = None,
+) -> Finished:
+    """Run a command to its end and return what it wrote.
+
+    Args:
+        command: program and arguments.
+        env: the whole environment; None: ours.
+        cwd: working folder; None: ours.
+        stdin: text it reads.
+        check: raise when the exit status is not 0.
+        secrets: values that must not appear in errors or in lines handed on.
+        on_stderr: called with each line of stderr as it comes, redacted, from a thread.
+        started: this command, as :func:`start_process` or :mod:`cog_nix.system.child` started it before.
+
+    Raises:
+        ProcessError: the program is missing, or ``check`` and it failed.
+    """
+    arguments = tuple(str(part) for part in command)
+    try:
+        process = started or start_process(arguments, env=env, cwd=cwd)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument or a variable
+        raise _not_started(arguments, cwd, error, secrets) from error
+    finished = _converse(
+        process, arguments, stdin, lambda line: on_stderr and on_stderr(redact(line, secrets))
+    )
+    if check and finished.returncode != 0:
+        raise failed(finished, secrets=secrets)
+    return finished
+
+
+def start_process(
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    """Start a command whose streams are pipes, for :func:`run` to go on with; it ends when we do.
+
+    Raises:
+        OSError: the program is missing.
+    """
+    return subprocess.Popen(
+        arguments,
+        env=warden.environment(_without_hidden(env)),
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def spawn(
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command with streams of one's own (as of :class:`subprocess.Popen`); it ends when we do.
+
+    Raises:
+        OSError: the program is missing.
+    """
+    return subprocess.Popen(
+        arguments,
+        env=warden.environment(_without_hidden(None)),
+        cwd=cwd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+def _without_hidden(env: Mapping[str, str] | None) -> Mapping[str, str]:
+    hidden = {name for name in _hidden if env is None or not name.startswith("UV_")}  # uv's are for uv
+    return {name: value for name, value in (os.environ if env is None else env).items() if name not in hidden}
+
+
+def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:
+    """Return the error for a command whose exit status is not 0."""
+    said = [line for line in (finished.stderr or finished.stdout).rstrip().splitlines() if line.strip()]
+    status = finished.returncode
+    ended = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
+    lines = [f"{_shown(finished.command)} {ended}", *(f"  {line}" for line in said[-SHOWN_LINES:])]
+    return ProcessError(finished, redact("\n".join(lines), secrets))
+
+
+def _converse(
+    process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], object]
+) -> Finished:
+    outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def collect(name: str) -> None:
+        stream = process.stdout if name == "stdout" else process.stderr
+        assert stream is not None  # noqa: S101 - for the type checker: all three are pipes
+        for line in stream:
+            outputs[name].append(line)
+            if name == "stderr":
+                on_line(line.rstrip("\n"))
+
+    readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in outputs]
+    with process:
+        try:
+            for reader in readers:
+                reader.start()
+            _feed(process, stdin)
+            for reader in readers:
+                reader.join()
+            process.wait()
+        except BaseException:
+            end(process)
+            raise
+    return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
+
+
+def end(process: Process) -> None:
+    """Let a program that is not needed any more put its things in order, and all that it has started.
+
+    It is ended when it takes too long.
+    """
+    for pid in list(warden.family(process.pid)) if process.poll() is None else ():
+        with suppress(ProcessLookupError, PermissionError):  # it has ended, or is a builder's
+            os.kill(pid, signal.SIGTERM)
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _feed(process: Process, stdin: str) -> None:
+    assert process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
+    try:
+        process.stdin.write(stdin)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended without reading everything; its exit status says whether that is bad
+
+
+def _not_started(
+    command: tuple[str, ...], cwd: Path | None, error: OSError | ValueError, secrets: Sequence[str]
+) -> ProcessError:
+    finished = Finished(command, 127, "", str(error))
+    if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
+        hint = f"Install {command[0]} or put it on the PATH."
+        return ProcessError(finished, f"cannot run {command[0]}: there is no such program", hint=hint)
+    where = f" in {cwd}" if cwd else ""
+    said = error.strerror if isinstance(error, OSError) else error
+    return ProcessError(finished, redact(f"cannot run {_shown(command)}{where}: {said}", secrets))
+
+
+def _shown(command: tuple[str, ...]) -> str:
+    return shlex.join(command)

@@ -1,0 +1,1 @@
+"""Managed weights: what ``weights.lock`` says."""
