@@ -10,9 +10,7 @@ from typing import Any
 
 from cog_nix.plugins import spec
 
-warnings.warn(
-    "cog_nix.spec is now cog_nix.plugins.spec; change the import", DeprecationWarning, stacklevel=2
-)
+warnings.warn("cog_nix.spec is now cog_nix.plugins.spec; change the import", DeprecationWarning, stacklevel=2)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import httpx
 from cog_nix.check.matching import differences
 from cog_nix.check.result import Broken
 from cog_nix.check.subject import SCHEMA_LABEL
+from cog_nix.system.jsonvalue import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def schema(image: Image, container: Container) -> None:
     code, text = container().run(f"cat {SCHEMA_FILE}")
     if code:
         raise Broken(f"{SCHEMA_FILE} cannot be read: {text.strip()}")
-    _same(SCHEMA_FILE, json.loads(text), image.schema)
+    _same(SCHEMA_FILE, loads(text), image.schema)
 
 
 def _gist(value: Any) -> Any:

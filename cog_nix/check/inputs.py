@@ -6,13 +6,13 @@ Only required inputs are sent; everything else has a default that its author cho
 from __future__ import annotations
 
 import base64
-import json
 import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.check.case import CompatError
 from cog_nix.check.result import NotApplicable
+from cog_nix.system.jsonvalue import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def parse(name: str, text: str, schema: Mapping[str, Any]) -> Any:
             case "boolean":
                 return text.lower() in TRUE
             case "array" | "object":
-                return json.loads(text)
+                return loads(text)
             case _:
                 return text
     except ValueError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
+
+from cog_nix.system.jsonvalue import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ class Received:
 
     def json(self) -> Any:
         """Return the body as JSON."""
-        return json.loads(self.body)
+        return loads(self.body)
 
 
 class Listener:

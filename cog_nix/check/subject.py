@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.check.result import Broken
+from cog_nix.system.jsonvalue import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ class Image:
             Broken: it is missing or malformed.
         """
         try:
-            value = json.loads(self.labels[name])
+            value = loads(self.labels[name])
         except KeyError as error:
             raise Broken(f"label {name} is missing") from error
         except ValueError as error:

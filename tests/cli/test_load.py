@@ -225,7 +225,7 @@ def _peak(code: str, *arguments: str, stdin: Any = subprocess.DEVNULL) -> int:
     script = f"""
 import sys
 from pathlib import Path
-from cog_nix import archive_program
+from cog_nix.image import archive_program
 from cog_nix.errors import ImageError
 from cog_nix.image.description import ImageDescription
 try:

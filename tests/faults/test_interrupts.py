@@ -138,7 +138,7 @@ def test_children_and_theirs_end_with_their_parent(world: World, ending: str) ->
 
 _BUILDING = """
 import sys
-from cog_nix import warden
+from cog_nix.system import warden
 from cog_nix.system.child import Child
 from cog_nix.store.ahead import Values
 with Values({}) as values, Child(sys.argv[1:], warden.environment(values.environment())) as child:
@@ -260,7 +260,7 @@ def test_an_end_while_a_module_is_imported_that_the_end_needs(world: World) -> N
 
 def test_what_a_killed_process_made_is_removed_by_the_next_command(world: World) -> None:
     code = (
-        "import os, signal; from pathlib import Path; from cog_nix import scratch\n"
+        "import os, signal; from pathlib import Path; from cog_nix.system import scratch\n"
         "with scratch.folder('run') as one, scratch.beside(Path('image.tar').absolute()) as two:\n"
         "    (one / 'closed').mkdir(); (one / 'closed/file').touch(); (one / 'closed').chmod(0)\n"
         "    two.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -273,7 +273,7 @@ def test_what_a_killed_process_made_is_removed_by_the_next_command(world: World)
 
 def test_what_a_living_process_made_stays(world: World) -> None:
     code = (
-        "import sys; from cog_nix import scratch\n"
+        "import sys; from cog_nix.system import scratch\n"
         "with scratch.folder('run') as one:\n"
         "    print(one, flush=True); sys.stdin.read()\n"
     )
@@ -294,7 +294,7 @@ def test_what_a_living_process_made_stays(world: World) -> None:
 
 def test_what_somebody_still_writes_to_is_removed_later(world: World) -> None:
     code = (
-        "import os; from pathlib import Path; from cog_nix import scratch\n"
+        "import os; from pathlib import Path; from cog_nix.system import scratch\n"
         "removing = scratch.remove\n"
         "def remove(path):\n"
         "    removing(path); os.mkdir(path)\n"

@@ -370,8 +370,8 @@ ARCHIVES = (
         "wheel while locking",
         (
             "cog_nix/elf",
-            "cog_nix/lock/duplicates",
-            "cog_nix/wheelfile",
+            "cog_nix/resolve/duplicates",
+            "cog_nix/elf/wheelfile",
             "hooks/cog_nix_hooks/nvidia/metadata",
         ),
         _ANY_WHEEL,
@@ -398,7 +398,7 @@ ARCHIVES = (
     Parser(".deb while locking", ("hooks/cog_nix_hooks/debian/provided",), _DEBS, _libraries),
     Parser(
         "image archive",
-        ("cog_nix/archive_program",),
+        ("cog_nix/image/archive_program",),
         st.one_of(_image_archives(), _image_archives().flatmap(contents)),
         _image_archive,
     ),

@@ -175,19 +175,21 @@ PROJECT = (
     ),
     Parser(
         "source that starts programs",
-        ("cog_nix/started",),
+        ("cog_nix/programs",),
         texts(_STARTS).map(encoded),
         lambda data, _: started.read(data),
     ),
     Parser(
         "entry points",
-        ("cog_nix/started",),
+        ("cog_nix/programs",),
         texts(_ENTRY_POINTS),
         lambda text, _: programs_of(["a-1.data/scripts/b"], text),
     ),
-    Parser("shell", ("cog_nix/started",), texts(_SHELL), lambda text, _: list(shell.started_in(text))),
-    Parser(".dockerignore", ("cog_nix/dockerignore",), texts("**/*.pyc\n!a/b\n[a-z]?\\*\n#x\n"), _ignore),
-    Parser("weights.lock", ("cog_nix/config",), json_texts(_WEIGHTS), in_file("weights.lock", _weights)),
+    Parser("shell", ("cog_nix/programs",), texts(_SHELL), lambda text, _: list(shell.started_in(text))),
+    Parser(
+        ".dockerignore", ("cog_nix/project/dockerignore",), texts("**/*.pyc\n!a/b\n[a-z]?\\*\n#x\n"), _ignore
+    ),
+    Parser("weights.lock", ("cog_nix/weights",), json_texts(_WEIGHTS), in_file("weights.lock", _weights)),
     Parser(
         "requirements.txt",
         ("cog_nix/config",),
@@ -213,13 +215,13 @@ PROJECT = (
     ),
     Parser(
         "openapi.json",
-        ("cog_nix/openapi_file",),
+        ("cog_nix/signature/openapi_file",),
         json_texts({"openapi": "3.0.2", "paths": {"/": {"get": {"$ref": "#/components/a"}}}}),
         in_file("openapi.json", openapi_file.read_document),
     ),
     Parser(
         "COG_CA_CERT",
-        ("cog_nix/certificate",),
+        ("cog_nix/system/certificate",),
         texts("/etc/ssl/certs", "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----", "TUlJ"),
         lambda text, _: certificate.read({"COG_CA_CERT": text}),
     ),
@@ -274,11 +276,11 @@ LOCKS = (
         contents(lock_format.dump(make_lock()).encode()),
         in_file("cog-nix.lock", lock_format.read),
     ),
-    Parser(".cog/builds", ("cog_nix/unchanged",), json_texts(_KEPT), _answer),
-    Parser(".cog", ("cog_nix/state",), contents(b"sha256"), in_file("a", state.recall)),
+    Parser(".cog/builds", ("cog_nix/build/unchanged",), json_texts(_KEPT), _answer),
+    Parser(".cog", ("cog_nix/system/state",), contents(b"sha256"), in_file("a", state.recall)),
     Parser(
         "flake metadata",
-        ("cog_nix/lock",),
+        ("cog_nix/resolve/packages",),
         json_texts(_FLAKE),
         lambda text, _: lock_packages._locked_flake(lock_packages._metadata(text, "a#b")),
     ),
@@ -356,9 +358,12 @@ def _foreign_layout(drawn: tuple[str, str, str], folder: Path) -> object:
 IMAGES = (
     Parser("built image", ("cog_nix/image",), json_texts(_DESCRIPTION), _described),
     Parser("OCI layout", ("cog_nix/registry",), _layouts(), _layout),
-    Parser("OCI layout to load", ("cog_nix/archive_program",), _layouts(), _foreign_layout),
+    Parser("OCI layout to load", ("cog_nix/image/archive_program",), _layouts(), _foreign_layout),
     Parser(
-        "-o", ("cog_nix/archives",), texts("oci:a", "oci-archive:a.tar"), lambda text, _: Output.parse(text)
+        "-o",
+        ("cog_nix/image/archives",),
+        texts("oci:a", "oci-archive:a.tar"),
+        lambda text, _: Output.parse(text),
     ),
 )
 

@@ -57,7 +57,7 @@ def _daemon(text: str, folder: Path) -> object:
 FLAGS = (
     Parser("--publish", ("cog_nix/cli",), _PORTS, lambda text, _: exec_command.parse_port(text)),
     Parser("--host", ("cog_nix/cli",), texts("127.0.0.1", "::", "10.0.0.1"), _host),
-    Parser("--secret", ("cog_nix/runs/secrets",), _SECRETS, _secret),
+    Parser("--secret", ("cog_nix/run_commands/secrets",), _SECRETS, _secret),
     Parser(
         "DOCKER_HOST",
         ("hooks/cog_nix_hooks/docker/endpoint", "hooks/cog_nix_hooks/docker/ssh"),
@@ -202,7 +202,9 @@ def _podman(drawn: tuple[str, str], _: Path) -> object:
 
 
 PROGRAMS = (
-    Parser("git's description", ("cog_nix/git",), texts(f"true\n{_COMMIT}\n", "v1.0-2-gabc-dirty"), _head),
+    Parser(
+        "git's description", ("cog_nix/project/git",), texts(f"true\n{_COMMIT}\n", "v1.0-2-gabc-dirty"), _head
+    ),
     Parser("git's failure", ("cog_nix/fetch",), _GIT_SAYS, _git_failure),
     Parser("git's URL", ("cog_nix/fetch", "hooks/cog_nix_hooks/pypi/commits"), _GIT_URLS, _git_url),
     Parser("GIT_CONFIG_COUNT", ("cog_nix/fetch",), texts("1", "0"), _git_configured),
@@ -290,7 +292,7 @@ KERNEL = (
     Parser("what /proc says of GPUs", ("cog_nix/cdi",), texts(_INFORMATION), _gpu),
     Parser(
         "a run's record",
-        ("cog_nix/scratch",),
+        ("cog_nix/system/scratch",),
         contents(b"/folder/cog-nix-a-0123456789ab\0/folder/kept\0/folder/.cog-nix-new-0\0"),
         _record,
         refuses=(OSError,),

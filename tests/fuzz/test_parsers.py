@@ -31,14 +31,15 @@ FOREIGN = re.compile(
 )
 """What a module has in it that reads a format which somebody else may have written."""
 OWN = {
-    "cog_nix/archive_files": "its files are read through cog_nix/archive_program",
-    "cog_nix/archives": "writes",
+    "cog_nix/image/archive_files": "its files are read through cog_nix/image/archive_program",
+    "cog_nix/image/archives": "writes",
+    "cog_nix/check/case": "our own cases",
     "cog_nix/cli/predict": "labels of images that were built, and any answer will do",
     "cog_nix/cli/schema": "compares JSON, whatever it is",
     "cog_nix/doctor/mend": "source that the user has, for a look at it",
     "cog_nix/doctor/project": "as above",
     "cog_nix/fetch/git": "writes",
-    "cog_nix/jsonvalue": "is what reads",
+    "cog_nix/system/jsonvalue": "is what reads",
     "cog_nix/signature/newer": "tests/signature/test_fuzz.py",
     "cog_nix/store/choice": "what it remembered itself; any other answer counts as none",
     "cog_nix/store/paths": "digests of the lock, which are checked there",
@@ -62,12 +63,17 @@ OWN_JSON = {
     *("hooks/cog_nix_hooks/bundle/seccomp", "hooks/cog_nix_hooks/nvidia/libraries"),  # files of the package
     "hooks/cog_nix_hooks/nvidia/metadata",  # another
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),
-    *("cog_nix/container/server", "cog_nix/runs/difference", "cog_nix/runs/execute", "cog_nix/runs/sandbox"),
+    *(
+        "cog_nix/container/server",
+        "cog_nix/run_commands/difference",
+        "cog_nix/run_commands/execute",
+        "cog_nix/namespaces/sandbox",
+    ),
     *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/enter"),
     *("hooks/cog_nix_hooks/pypi/backend_call", "hooks/cog_nix_hooks/pypi/uv_python"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written
-    *("cog_nix/cli/quick", "cog_nix/unchanged"),  # any failure counts as no answer
-    *("cog_nix/jsonvalue", "cog_nix/runtime/jsontext", "cog_nix/lock/format"),  # what reads
+    *("cog_nix/cli/quick", "cog_nix/build/unchanged"),  # any failure counts as no answer
+    *("cog_nix/system/jsonvalue", "cog_nix/runtime/jsontext", "cog_nix/lock/format"),  # what reads
 }
 """Modules that read JSON of their own."""
 

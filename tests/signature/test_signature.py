@@ -282,6 +282,7 @@ def test_it_runs_on_the_standard_library_alone(tmp_path: Path) -> None:
     ours, foreign = done.stdout.splitlines()
     assert set(foreign.split()) <= {"__main__", "cog_nix"}
     assert {name for name in ours.split() if not name.startswith("cog_nix.signature")} == {
+        "cog_nix.system",
         "cog_nix",
         "cog_nix.errors",
         "cog_nix.system.regular",

@@ -1,0 +1,91 @@
+"""Which folder of ``cog_nix`` may import which: those below it, and modules never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STOREYS = (
+    ("errors", "report"),
+    ("system",),
+    ("config",),
+    ("signature",),
+    ("weights",),
+    ("project",),
+    ("lock",),
+    ("fetch",),
+    ("programs",),
+    ("elf",),
+    ("cdi",),
+    ("namespaces",),
+    ("store",),
+    ("image",),
+    ("registry",),
+    ("plugins", "spec"),
+    ("container",),
+    ("runtime",),
+    ("run_commands",),
+    ("resolve",),
+    ("build",),
+    ("doctor", "check"),
+    ("cli", "__main__"),
+)
+"""From the ground up. Those of one storey do not know each other, but for a front door and what is behind it."""
+FRONT_DOORS = {("spec", "plugins"), ("__main__", "cli")}
+
+
+def modules() -> dict[str, Path]:
+    """Return the core's modules by dotted name."""
+    found = {}
+    for path in (ROOT / "cog_nix").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path, known: dict[str, Path]) -> set[str]:
+    """Return the modules that a file imports, in functions and for types as well."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.update(name if name in known else node.module for name in names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+KNOWN = modules()
+IMPORTS = {name: imports(path, KNOWN) - {name} for name, path in KNOWN.items()}
+STOREY = {folder: number for number, folders in enumerate(STOREYS) for folder in folders}
+
+
+def folder_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_folder_has_its_storey() -> None:
+    assert {folder_of(name) for name in KNOWN if name != "cog_nix"} == STOREY.keys()
+
+
+def test_no_import_leads_upwards() -> None:
+    wrong = []
+    for name, imported in IMPORTS.items():
+        for other in (imported & KNOWN.keys()) - {"cog_nix"}:
+            ours, theirs = folder_of(name), folder_of(other)
+            if ours != theirs and STOREY[theirs] >= STOREY[ours] and (ours, theirs) not in FRONT_DOORS:
+                wrong.append(f"{name} imports {other}")
+    assert not wrong
+
+
+def test_the_core_imports_no_plugin() -> None:
+    wrong = {name for name, imported in IMPORTS.items() if any("cog_nix_hooks" in one for one in imported)}
+    assert not wrong
+
+
+def test_no_modules_import_each_other() -> None:
+    left = {name: imported & KNOWN.keys() for name, imported in IMPORTS.items()}
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in free}
+    assert not left  # what is left imports what is in a circle, or is in one
