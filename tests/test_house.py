@@ -31,8 +31,9 @@ STOREYS = (
     ("doctor", "check"),
     ("cli", "__main__"),
 )
-"""From the ground up. Those of one storey do not know each other, but for a front door and what is behind it."""
+"""From the ground up; folders of one storey do not know each other."""
 FRONT_DOORS = {("spec", "plugins"), ("__main__", "cli")}
+"""Old and other names of what is behind them."""
 
 
 def modules() -> dict[str, Path]:
