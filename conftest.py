@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
 TOGETHER = (
-    ("compat-tests", "tests/examples", "tests/nvidia"),  # they share images of gigabytes
+    ("compat-tests", "tests/examples", "tests/hooks/nvidia"),  # they share images of gigabytes
     ("tests/faults", "tests/machines", "tests/runtimes"),  # who kills looks for control groups that are left
 )
 """Folders whose tests never run beside each other."""
@@ -51,8 +51,9 @@ class FoldersApart(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        place = "/".join(nodeid.partition("::")[0].split("/")[:2])
-        place = place if place.startswith("tests/") else place.partition("/")[0]
+        parts = nodeid.partition("::")[0].split("/")
+        depth = 3 if parts[:2] == ["tests", "hooks"] else 2 if parts[0] == "tests" else 1
+        place = "/".join(parts[:depth])
         return next((group[0] for group in TOGETHER if place in group), place)
 
 

@@ -104,7 +104,7 @@ def _place(runtime: str) -> Iterator[tuple[dict[str, str], str]]:
             sys.exit("This benchmark needs a Docker daemon.")
         yield {}, docker_title({})
     else:
-        from tests.docker.daemons import daemon  # noqa: PLC0415 - needs what tests need, and to be root
+        from tests.hooks.docker.daemons import daemon  # noqa: PLC0415 - needs what tests need, and to be root
 
         with (
             tempfile.TemporaryDirectory() as folder,

@@ -1,4 +1,7 @@
-"""Which folder of ``cog_nix`` may import which: those below it, and modules never in a circle."""
+"""Which folder of ``cog_nix`` may import which: those below it, and modules never in a circle.
+
+And where tests are: ``tests/X`` has those of ``cog_nix/X``, ``tests/hooks/X`` those of the plugin ``X``.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,19 @@ STOREYS = (
 """From the ground up; folders of one storey do not know each other."""
 FRONT_DOORS = {("spec", "plugins"), ("__main__", "cli")}
 """Old and other names of what is behind them."""
+SUITES = {
+    "builders": "the modules of nix/builders, which run inside derivations",
+    "docs": "what the manual says",
+    "examples": "the examples, built and asked for a prediction",
+    "faults": "commands that are ended anywhere, broken downloads, full disks",
+    "fuzz": "broken input for whatever reads",
+    "isolation": "what a build may do to its host",
+    "machines": "`make demo` on fresh Debian machines",
+    "nix": "the Nix library, and whole builds",
+    "probes": "programs that other suites start inside builds and containers",
+    "runtimes": "containers and predictions in every runtime",
+}
+"""Folders of ``tests`` that belong to no single folder of the product."""
 
 
 def modules() -> dict[str, Path]:
@@ -90,3 +106,12 @@ def test_no_modules_import_each_other() -> None:
     while free := {name for name, imported in left.items() if not imported & left.keys()}:
         left = {name: imported for name, imported in left.items() if name not in free}
     assert not left  # what is left imports what is in a circle, or is in one
+
+
+def test_tests_are_where_their_code_is() -> None:
+    names = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("*.py"))}
+    product = {folder.name for folder in (ROOT / "cog_nix").iterdir() if folder.is_dir()}
+    assert names - product - SUITES.keys() == {"hooks"}
+    plugins = {folder.name for folder in (ROOT / "hooks/cog_nix_hooks").iterdir() if folder.is_dir()}
+    assert {path.name for path in (ROOT / "tests/hooks").iterdir() if any(path.rglob("*.py"))} <= plugins
+    assert not SUITES.keys() - names

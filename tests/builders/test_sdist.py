@@ -1,4 +1,4 @@
-"""Sources on their way into a build, and wheels on their way out; tests/pypi has whole builds."""
+"""Sources on their way into a build, and wheels on their way out; tests/hooks/pypi has whole builds."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi.registry import VARIABLE
-from tests.docker.conftest import Store, programs
+from tests.hooks.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

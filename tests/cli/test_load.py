@@ -21,7 +21,7 @@ from cog_nix.cli import load
 from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
 from cog_nix.image.description import ImageDescription
-from tests.docker.described import DescribedStore
+from tests.hooks.docker.described import DescribedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -72,7 +72,7 @@ def locked(project: Path) -> dict[str, str]:
     return {wheel["name"]: wheel["version"] for wheel in lock["wheels"]}
 
 
-# Without a daemon, gigabytes are unpacked first: tests/nvidia tries with less what CUDA needs there.
+# Without a daemon, gigabytes are unpacked first: tests/hooks/nvidia tries with less what CUDA needs there.
 @pytest.mark.parametrize(
     "runtime",
     [

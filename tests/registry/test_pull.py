@@ -25,7 +25,7 @@ from cog_nix.registry.push import push, put_manifest
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.runtime import BundleRuntime
-from tests.docker.conftest import Store, layer_tar, programs
+from tests.hooks.docker.conftest import Store, layer_tar, programs
 from tests.registry.conftest import PASSWORD, USER, digest_of, write_layout
 
 if TYPE_CHECKING:

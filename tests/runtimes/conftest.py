@@ -17,7 +17,7 @@ from cog_nix_hooks.bundle.runtime import BundleRuntime
 from cog_nix_hooks.docker import podman
 from cog_nix_hooks.docker.podman import PodmanRuntime
 from cog_nix_hooks.docker.runtime import DockerRuntime
-from tests.docker.conftest import Store, programs
+from tests.hooks.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

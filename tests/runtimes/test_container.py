@@ -21,7 +21,7 @@ from cog_nix_hooks.bundle import join, seccomp
 from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
-from tests.docker.conftest import Store
+from tests.hooks.docker.conftest import Store
 
 from .conftest import LOOP, usable
 

@@ -29,8 +29,8 @@ from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint, find_endpoint
 from cog_nix_hooks.docker.engine import Engine, Refused
 from cog_nix_hooks.docker.images import Images, Store, layers
-from tests.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
-from tests.docker.described import DescribedStore, compressed, layer
+from tests.hooks.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
+from tests.hooks.docker.described import DescribedStore, compressed, layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

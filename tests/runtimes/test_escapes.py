@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix_hooks.bundle.programs import ENGINES
-from tests.docker.conftest import Store
+from tests.hooks.docker.conftest import Store
 from tests.hosts import MOUNT_CGROUPS
 
 from .conftest import usable

@@ -15,7 +15,7 @@ from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.layers import LayerStore
 from cog_nix_hooks.bundle.programs import Programs
-from tests.docker.conftest import Store, layer_tar
+from tests.hooks.docker.conftest import Store, layer_tar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import podman
 from cog_nix_hooks.docker.podman import PodmanRuntime
-from tests.docker.conftest import Store
+from tests.hooks.docker.conftest import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from cog_nix.image.delta import read
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import stages
 from cog_nix_hooks.docker.engine import Refused
-from tests.docker.described import DescribedStore, layer
+from tests.hooks.docker.described import DescribedStore, layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cog_nix.image.delta import Piece
     from cog_nix.image.description import ImageDescription
     from cog_nix_hooks.docker.runtime import DockerRuntime
-    from tests.docker.conftest import Store
+    from tests.hooks.docker.conftest import Store
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 
 from cog_nix.plugins.spec import Spec
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reference/hooks.md"
 HOOKS = {name: value for name, value in vars(Spec).items() if inspect.isfunction(value)}
 

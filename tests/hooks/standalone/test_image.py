@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.nix, pytest.mark.network, pytest.mark.docker]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 _TAG = "cog-nix-test-standalone"
 _PREDICTOR = """
 import platform

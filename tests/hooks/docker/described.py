@@ -16,7 +16,7 @@ from typing import Any
 import stream
 
 from cog_nix.image.description import ImageDescription
-from tests.docker.conftest import layer_tar
+from tests.hooks.docker.conftest import layer_tar
 
 _OCI = "application/vnd.oci.image."
 _INDEX = f"{_OCI}index.v1+json"

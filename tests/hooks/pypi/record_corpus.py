@@ -1,4 +1,4 @@
-"""Record ``corpus.json.xz`` anew: ``python -m tests.pypi.record_corpus INDEX PROJECTS FOLDER``.
+"""Record ``corpus.json.xz`` anew: ``python -m tests.hooks.pypi.record_corpus INDEX PROJECTS FOLDER``.
 
 ``INDEX`` is the base URL of an index of Python packages (PEP 691), ``PROJECTS`` a JSON list of
 ``{"python": "3.11", "gpu": true, "lines": ["torch==2.6.0", …]}``, or the former recording; ``FOLDER`` keeps

@@ -14,8 +14,8 @@ import pytest
 from cog_nix.errors import ImageError
 from cog_nix.image.delta import FileRange, OciImage, docker_archive, is_described, read
 from cog_nix.image.description import ImageDescription
-from tests.docker.conftest import Store
-from tests.docker.described import DescribedStore, layer
+from tests.hooks.docker.conftest import Store
+from tests.hooks.docker.described import DescribedStore, layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
