@@ -29,6 +29,7 @@ import first
 import heavy
 import push
 import runtimes
+import sample
 from measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -294,11 +295,12 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "size": size,
     "fetched": fetched.fetched,
     "first-answer": first.first_answer,
+    "sample": sample.sample,
     "import-torch": import_torch,
     "torch": heavy.torch,
     **runtimes.benchmarks(),
 }
-_BY_NAME = ("fetched", "first-answer", "import-torch", "torch", *runtimes.by_name())
+_BY_NAME = ("fetched", "first-answer", "sample", "import-torch", "torch", *runtimes.by_name())
 """What is run only when it is asked for."""
 
 

@@ -2,7 +2,7 @@
 """Write the table of facts of well-known large wheels that cog-nix ships (docs/design/wheel-facts.md).
 
 Nothing is fetched whole: torch's 767 MB cost 67. What was read is kept in a folder, so that a run that was
-stopped goes on where it was, and a run of a later day reads what is new:
+stopped continues where it was. What the table has is not read again, and stays in it:
 
     scripts/write_wheel_facts.py --index URL --kept FOLDER [PROJECT…]
     scripts/write_wheel_facts.py --kept FOLDER --write
@@ -99,9 +99,9 @@ def wheels(name: str, index: str, transport: Transport) -> list[Found]:
     return sorted(found, key=lambda one: (one.version, one.filename), reverse=True)
 
 
-def read(one: Found, depth: Depth, kept: Memory, transport: Transport) -> int:
+def read(name: str, one: Found, depth: Depth, kept: Memory, transport: Transport) -> int:
     """Read a wheel unless that was done; return how many bytes it took."""
-    known = kept.recall(one.sha256)
+    known = kept.recall(one.sha256) or table.known(name, one.sha256)
     if known and known.at(depth):
         return 0
     parts = Parts(transport, one.url, one.size, RetryPolicy(attempts=3))
@@ -147,12 +147,11 @@ def main() -> None:
                 versions = sorted({one.version for one in found}, reverse=True)
                 chosen = set(versions[options.skip : options.newest])
                 todo = [one for one in found if one.version in chosen and options.tag in one.filename]
-                list(crew.map(lambda one, name=name: read(one, PROJECTS[name], kept, transport), todo))  # type: ignore[misc]
+                list(crew.map(lambda one, name=name: read(name, one, PROJECTS[name], kept, transport), todo))  # type: ignore[misc]
     if options.write:
-        entries = {
-            name: {sha256: known for sha256 in sorted(hashes) if (known := kept.recall(sha256))}
-            for name, hashes in sorted(names.items())
-        }
+        entries = {name: table.wheels(name) for name in {*table.projects(), *names}}
+        for name, hashes in names.items():
+            entries[name] |= {sha256: known for sha256 in hashes if (known := kept.recall(sha256))}
         size = table.write(table.FILE, entries)
         print(f"{sum(map(len, entries.values()))} wheels in {size} bytes")
 
