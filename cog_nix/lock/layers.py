@@ -7,9 +7,8 @@ small ones share one layer. Adding a package moves nothing that was there. See d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from cog_nix.resolve.libraries import is_self_contained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
-_COMPILERS = ("triton", "pytorch-triton")
-"""What PyTorch compiles kernels with: released with it, and as heavy as parts of CUDA."""
 _MEDIUM = 4
 """A wheel of this part of a heavy one is a layer of its own too, above the system packages, or below where
 it is of CUDA: the small ones that share a layer are sent together whenever one of them changes."""
@@ -40,6 +37,7 @@ def plan(
     linked: Sequence[Deb] = (),
     unpacked: bool = False,
     linker: bool = False,
+    goes_with_gpus: Callable[[str], bool] = lambda _: False,
     settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
@@ -54,16 +52,17 @@ def plan(
         linked: packages with libraries that commands and source builds link to.
         unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         linker: whether the dynamic linker has to be told of libraries in wheels.
+        goes_with_gpus: whether a wheel consists of libraries for GPUs, or goes with them, by its name.
         settings: threshold and budget.
     """
     room = settings.budget - _FIXED_LAYERS - commands - linker
     least = settings.heavy_bytes // _MEDIUM
-    depends = {wheel.name: wheel.depends for wheel in wheels}
-    heavy = _alone(wheels, depends, lambda name: least if _is_of_cuda(name) else settings.heavy_bytes, room)
+    order = _Order({wheel.name: wheel.depends for wheel in wheels}, goes_with_gpus)
+    heavy = order.alone(wheels, lambda name: least if goes_with_gpus(name) else settings.heavy_bytes, room)
     rest = _without(wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
     others = _without(rest, sdk)
-    medium = _alone(others, depends, lambda _: least, room - len(heavy))
+    medium = order.alone(others, lambda _: least, room - len(heavy))
     small = _without(others, medium)
     layers = [
         ("base", tuple(f"deb:{deb.package}" for deb in base)),
@@ -127,47 +126,44 @@ def _without(wheels: Sequence[Wheel], others: Sequence[Wheel]) -> list[Wheel]:
     return [wheel for wheel in wheels if wheel.name not in names]
 
 
-def _alone(
-    wheels: Sequence[Wheel], depends: Mapping[str, Sequence[str]], least: Callable[[str], int], room: int
-) -> list[Wheel]:
-    """Return the wheels that get a layer each.
+@dataclass(frozen=True)
+class _Order:
+    depends: Mapping[str, Sequence[str]]
+    """What each wheel of the image needs, by name."""
+    goes_with_gpus: Callable[[str], bool]
 
-    Gigabytes come first: CUDA's parts, then what needs them. In each of these, what others need is below
-    them, and names decide between equals. A package's place follows from what it needs itself, so that
-    another one beside it does not move it.
+    def alone(self, wheels: Sequence[Wheel], least: Callable[[str], int], room: int) -> list[Wheel]:
+        """Return the wheels that get a layer each.
 
-    Args:
-        wheels: some.
-        depends: what each wheel of the image needs, by name.
-        least: the size in bytes from which on a package is alone, by name.
-        room: how many there may be.
-    """
-    candidates = [wheel for wheel in wheels if wheel.artifact.size >= least(wheel.name)]
-    kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
+        Gigabytes come first: libraries for GPUs, then what needs them. In each of these, what others need is
+        below them, and names decide between equals. A package's place follows from what it needs itself, so
+        that another one beside it does not move it.
 
-    def place(wheel: Wheel) -> tuple[int, int, str]:
-        needed = _needed(wheel.name, depends)
-        if _is_of_cuda(wheel.name):
+        Args:
+            wheels: some.
+            least: the size in bytes from which on a package is alone, by name.
+            room: how many there may be.
+        """
+        candidates = [wheel for wheel in wheels if wheel.artifact.size >= least(wheel.name)]
+        kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
+        return sorted(kept, key=self._place)
+
+    def _place(self, wheel: Wheel) -> tuple[int, int, str]:
+        needed = self._needed(wheel.name)
+        if self.goes_with_gpus(wheel.name):
             return 0, len(needed), wheel.name
-        return 1 if any(map(_is_of_cuda, needed)) else 2, len(needed), wheel.name
+        return 1 if any(map(self.goes_with_gpus, needed)) else 2, len(needed), wheel.name
 
-    return sorted(kept, key=place)
+    def _needed(self, name: str) -> set[str]:
+        """Return a package and all that it needs.
 
-
-def _is_of_cuda(name: str) -> bool:
-    return is_self_contained(name) or name in _COMPILERS
-
-
-def _needed(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return a package and all that it needs.
-
-    What is needed needs less, unless both need each other (torch and triton); no other package counts.
-    """
-    found: set[str] = set()
-    pending = [name]
-    while pending:
-        one = pending.pop()
-        if one in depends and one not in found:
-            found.add(one)
-            pending += depends[one]
-    return found
+        What is needed needs less, unless both need each other (torch and triton); no other package counts.
+        """
+        found: set[str] = set()
+        pending = [name]
+        while pending:
+            one = pending.pop()
+            if one in self.depends and one not in found:
+                found.add(one)
+                pending += self.depends[one]
+        return found

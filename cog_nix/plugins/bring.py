@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix.errors import FetchError
-from cog_nix.plugins.manager import ask, load
+from cog_nix.plugins.manager import load
 from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def bring(
     context = Context(
         settings or Settings(), _LaterFetcher(cache, reporter, offline=offline), reporter, cache
     )
-    found = ask(plugins or load(), "provide_programs", name=name, context=context)
-    return cast("Path | None", found)
+    return (plugins or load()).provide_programs(name, context)
 
 
 class _LaterFetcher:

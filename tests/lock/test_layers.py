@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cog_nix.config.model import LayerSettings
 from cog_nix.lock import layers
 from cog_nix.lock.model import Artifact, Deb, Wheel
+from cog_nix_hooks.nvidia.parts import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ def _plan(
         python=[_deb("python3.13")],
         system=system,
         wheels=wheels,
+        goes_with_gpus=PARTS.go_with,
         settings=LayerSettings(heavy_bytes=heavy, budget=budget),
     )
 
@@ -136,6 +138,7 @@ def test_the_layers_of_a_project_with_torch(wheel: Callable[..., Wheel], deb: Ca
         python=[deb("python3.13")],
         system=[deb("ffmpeg")],
         wheels=wheels,
+        goes_with_gpus=PARTS.go_with,
         settings=LayerSettings(),
     ) == (
         ("base", ("deb:bash",)),
@@ -199,6 +202,7 @@ def test_the_linker_is_told_on_top_of_everything_but_the_source() -> None:
         commands=1,
         linked=[_deb("libx1")],
         linker=True,
+        goes_with_gpus=PARTS.go_with,
         settings=LayerSettings(),
     )
     assert [name for name, _ in planned][-3:] == ["linked-libraries", "linker", "source"]

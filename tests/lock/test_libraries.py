@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cog_nix.elf.scan import Linked, Scan
 from cog_nix.plugins.spec import LibraryNeed
-from cog_nix.resolve.libraries import PROJECT, unmet
+from cog_nix.resolve.needs import PROJECT, unmet
 
 _GL = "libGL.so.1"
 
@@ -54,8 +54,8 @@ def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
 
 def test_what_commands_made_may_use_all_wheels_and_the_interpreter() -> None:
     scans = {
-        "run 1": _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
+        1: _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
         "b": Scan(libraries=("b/libx.so.1",)),
     }
-    needs = list(unmet(scans, {"b": ()}, brought=("libpython3.13.so.1.0",)))
-    assert needs == [LibraryNeed("run 1", "opt/tool", _GL)]
+    needs = list(unmet(scans, {"b": ()}, provided=("libpython3.13.so.1.0",)))
+    assert needs == [LibraryNeed("", "opt/tool", _GL, command=1)]

@@ -24,6 +24,7 @@ from cog_nix.plugins.spec import (
     Context,
     FoundLibrary,
     FoundRequirement,
+    GpuLibraries,
     InterpreterChoice,
     LibraryRequest,
     LibraryResolution,
@@ -32,6 +33,7 @@ from cog_nix.plugins.spec import (
     PythonRequest,
     PythonResolution,
     Spec,
+    SystemFacts,
     SystemRequest,
     SystemResolution,
     ToolkitChoice,
@@ -42,7 +44,11 @@ from cog_nix.report import SilentReporter
 from cog_nix.resolve import cog_base
 from cog_nix.resolve import seed as lock_seed
 from cog_nix.resolve.inputs import digest
-from cog_nix.resolve.stages import Resolver
+from cog_nix.resolve.request import Request, Tools
+from cog_nix.resolve.stages import resolve
+from cog_nix_hooks.debian.cog_base import PACKAGES
+from cog_nix_hooks.debian.essential import FACTS
+from cog_nix_hooks.nvidia.parts import PARTS
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
@@ -87,6 +93,14 @@ class _Resolvers:
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
         self.toolkits.append(request)
         return self.toolkit
+
+    @hookimpl
+    def describe_system(self) -> SystemFacts:
+        return FACTS
+
+    @hookimpl
+    def describe_gpu_libraries(self) -> GpuLibraries:
+        return PARTS
 
     @hookimpl
     def provide_interpreter(
@@ -151,7 +165,8 @@ class _Resolvers:
             )
             for group, names in request.groups
         }
-        return SystemResolution(groups, (_INDEX,), self.renamed)
+        versions = {deb.package: deb.version.rpartition("-")[0] for debs in groups.values() for deb in debs}
+        return SystemResolution(groups, (_INDEX,), self.renamed, versions)
 
     @hookimpl
     def find_python_libraries(self, request: PythonLibraryRequest) -> list[FoundRequirement]:
@@ -254,9 +269,9 @@ class _House:
         settings = settings or Settings()
         context = Context(settings, self.fetcher, self.reporter, self.cache)
         project = Project(self.cache / "project", self.cache / "project/cog.yaml")
-        return Resolver(self.plugins, context).resolve(
-            project, config, settings, former, upgrade or Upgrade()
-        )
+        image = cog_base.packages(settings, self.plugins)
+        request = Request(project, config, settings, image, former, upgrade or Upgrade())
+        return resolve(request, Tools(self.plugins, context))
 
 
 @pytest.fixture
@@ -281,11 +296,15 @@ def house(
     return _House(resolvers, _Reporter(), _Fetcher(tmp_path / "downloads"), Plugins(manager), tmp_path)
 
 
+def told(lock: Lock) -> tuple[tuple[str, str], ...]:
+    return tuple((reason.package, reason.sentence) for reason in lock.reasons)
+
+
 def test_what_a_resolver_of_wheels_says_is_kept_until_the_pin_may_move(house: _House) -> None:
     house.resolvers.python_reasons = {"numpy": "it stands in for another"}
     build = replace(_CONFIG.build, gpu=True, cuda="12.4", cuda_named="12")
     former = house.lock(replace(_CONFIG, build=build))
-    assert ("numpy", "it stands in for another") in former.reasons
+    assert ("numpy", "it stands in for another") in told(former)
     assert (house.resolvers.python[0].gpu, house.resolvers.python[0].cuda) == (True, "12")
     assert house.resolvers.python[0].reasons == {}
     assert house.resolvers.python[1].gpu is None  # cog-nix's own tools
@@ -323,7 +342,7 @@ def test_python_is_resolved_again_with_what_brings_libraries(house: _House, whee
     assert again.requirements[-2:] == ("nvidia-fft", "toolkit[blas]==12.*")
     assert again.pins["ct"] == "1.0"
     assert house.resolvers.python_libraries[-1].needs == ()
-    assert dict(lock.reasons) == {
+    assert dict(told(lock)) == {
         "nvidia-fft": "ct 1.0: ct/_c.so needs libfft.so.11",
         "toolkit": "ct 1.0: ct/_loads.so names libblas.so.12",
     }
@@ -347,7 +366,7 @@ def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
     house.resolvers.refused = "nvidia-blas"
     lock = house.lock(_gpu("ct"))
     assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "pip"]
-    assert (lock.reasons, [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
+    assert (told(lock), [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
     (warning,) = house.reporter.warnings
     assert warning == (
         "Left out, since it does not fit beside what the project asks for: nvidia-blas (ct names"
@@ -677,7 +696,7 @@ def test_a_library_that_nobody_named_is_added(house: _House) -> None:
     lock = house.lock()
     assert [deb.package for deb in lock.libraries] == ["libgl1"]
     assert [deb.package for deb in lock.system] == ["ffmpeg"]
-    assert lock.reasons == (("libgl1", "numpy 2.1: numpy/_c.so needs libGL.so.1"),)
+    assert told(lock) == (("libgl1", "numpy 2.1: numpy/_c.so needs libGL.so.1"),)
     assert dict(lock.layers)["system-packages"] == ("deb:ffmpeg", "deb:libgl1", "state:system")
     assert house.reporter.infos == ["Adding libgl1: numpy links to libGL.so.1"]
     asked = house.resolvers.libraries[0]
@@ -751,24 +770,24 @@ def test_another_version_of_a_library_says_that_the_file_is_a_variant(house: _Ho
 def test_the_projects_own_libraries_count(house: _House) -> None:
     (house.cache / "project/mine.so").write_bytes(make_elf("libGL.so.1"))
     lock = house.lock()
-    assert lock.reasons == (("libgl1", "The project: mine.so needs libGL.so.1"),)
+    assert told(lock) == (("libgl1", "The project: mine.so needs libGL.so.1"),)
     assert house.reporter.infos == ["Adding libgl1: the project links to libGL.so.1"]
 
 
 def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
     house.resolvers.renamed = {"ffmpeg": "ffmpeg7", "elsewhere": "other"}
-    assert house.lock().reasons == (("ffmpeg7", "ffmpeg is asked for"),)
+    assert told(house.lock()) == (("ffmpeg7", "ffmpeg is asked for"),)
 
 
 def test_the_packages_of_cogs_base_image_are_asked_for_and_locked(house: _House) -> None:
     house.resolvers.renamed = {"libglib2.0-0": "libglib2.0-0t64"}
     lock = house.lock(settings=Settings(debian=DebianSettings(cog_base=True)))
     names = dict(house.resolvers.system[0].groups)["system"]
-    assert names == ("ffmpeg", *(name for name in cog_base.PACKAGES if name != "ffmpeg"))
+    assert names == ("ffmpeg", *(name for name in PACKAGES if name != "ffmpeg"))
     assert house.resolvers.system[0].asked_in["cmake"] == "Cog's base image (--use-cog-base-image)"
     assert lock.cog_base
     assert {"cmake", "sox"} <= {deb.package for deb in lock.system}
-    assert ("libglib2.0-0t64", "libglib2.0-0 is asked for") in lock.reasons
+    assert ("libglib2.0-0t64", "libglib2.0-0 is asked for") in told(lock)
     assert not house.lock().cog_base
 
 
@@ -881,7 +900,7 @@ def test_a_program_that_the_source_starts_is_added(house: _House) -> None:
     lock = house.lock()
     assert [deb.package for deb in lock.libraries] == ["jq-package"]
     assert lock.programs == ("jq", "pget")
-    assert lock.reasons == (("jq-package", "The project: predict.py starts jq"),)
+    assert told(lock) == (("jq-package", "The project: predict.py starts jq"),)
     assert house.reporter.infos == ["Adding jq-package: predict.py:2 starts jq"]
     assert [deb.package for deb in house.resolvers.programs[0].present] == [
         deb.package for deb in house.resolvers.libraries[0].present

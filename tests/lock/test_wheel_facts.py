@@ -20,6 +20,7 @@ from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import wheel_facts
 from cog_nix.resolve.wheel_facts import WheelFacts, seals
+from cog_nix_hooks.nvidia.parts import PARTS
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
@@ -123,17 +124,17 @@ def test_a_gpu_makes_what_is_opened_count(house: _House) -> None:
         house.wheel("a"),
         Wheel("built", "1.0", Artifact("b.tar.gz", "", "b", 1), source=Source("sdist")),
     ]
-    found = seals(wheels, house.facts, gpu=True)
+    found = seals(wheels, house.facts, PARTS, gpu=True)
     assert [(name, seal.partition("-")[0]) for name, seal in found] == [
         ("nvidia-cublas", "files"),
         ("torch", "links"),
         ("a", "text"),
     ]
-    assert [seal.partition("-")[0] for _, seal in seals(wheels, house.facts, gpu=False)][-1] == "links"
+    assert [seal.partition("-")[0] for _, seal in seals(wheels, house.facts, PARTS, gpu=False)][-1] == "links"
 
 
 def _sealed(house: _House, lock: Callable[..., Lock], wheel: Wheel) -> Lock:
-    return lock(wheels=(wheel,), facts=seals([wheel], house.facts, gpu=False))
+    return lock(wheels=(wheel,), facts=seals([wheel], house.facts, PARTS, gpu=False))
 
 
 def test_a_lock_by_the_wheels_themselves_passes(house: _House, lock: Callable[..., Lock]) -> None:
