@@ -140,7 +140,8 @@ def finish(
     """
     image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
     linked = options.link and _link(project, image, services.reporter)
-    services.plugins.after_build(project, config, image.path, details)
+    if config:
+        services.plugins.after_build(project, config, image.path, details)
     return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept, linked)
 
 

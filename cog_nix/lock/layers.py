@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.lock.dependencies import with_dependencies
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -149,21 +151,8 @@ class _Order:
         return sorted(kept, key=self._place)
 
     def _place(self, wheel: Wheel) -> tuple[int, int, str]:
-        needed = self._needed(wheel.name)
+        # What is needed needs less, unless both need each other (torch and triton); no other package counts.
+        needed = with_dependencies([wheel.name], self.depends) & self.depends.keys()
         if self.goes_with_gpus(wheel.name):
             return 0, len(needed), wheel.name
         return 1 if any(map(self.goes_with_gpus, needed)) else 2, len(needed), wheel.name
-
-    def _needed(self, name: str) -> set[str]:
-        """Return a package and all that it needs.
-
-        What is needed needs less, unless both need each other (torch and triton); no other package counts.
-        """
-        found: set[str] = set()
-        pending = [name]
-        while pending:
-            one = pending.pop()
-            if one in self.depends and one not in found:
-                found.add(one)
-                pending += self.depends[one]
-        return found

@@ -16,42 +16,20 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 import pluggy
 
 from cog_nix.errors import CogNixError, LockError, PluginError
-from cog_nix.plugins.spec import (
-    PROJECT_NAME,
-    GpuLibraries,
-    LibraryResolution,
-    Spec,
-    SystemFacts,
-    TriedRuntime,
-)
+from cog_nix.plugins.spec import PROJECT_NAME, GpuLibraries, Spec, SystemFacts, TriedRuntime
 from cog_nix.plugins.unusable import NoRuntime
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
-    from typing import Literal
+    from collections.abc import Callable, Iterable, Mapping
 
-    import typer
-
-    from cog_nix.config.model import Config, Project
-    from cog_nix.lock.model import Interpreter, Lock
     from cog_nix.plugins.spec import (
         Context,
-        Finding,
-        FoundRequirement,
-        InterpreterChoice,
-        Invocation,
-        LibraryRequest,
-        ProgramRequest,
-        PythonLibraryRequest,
         PythonRequest,
         PythonResolution,
         Runtime,
         SystemRequest,
         SystemResolution,
-        ToolkitChoice,
-        ToolkitRequest,
     )
     from cog_nix.report import Reporter
 
@@ -73,154 +51,50 @@ AUTO = "auto"
 """Name that stands for whatever runtime is usable."""
 
 
-@dataclass
-class Plugins:
-    """Loaded plugins and what went wrong loading others; a method for each hook, which says what it is for.
+def _first(
+    hook: Callable[Concatenate[Spec, P], T | None],
+) -> Callable[Concatenate[Plugins, P], T | None]:
+    """Return the method for a hook that one plugin answers; None: nobody does."""
+    return cast("Callable[Concatenate[Plugins, P], T | None]", _method(hook))
 
-    Where nobody has to answer, the first plugin that does counts, or all of them do.
+
+def _all(
+    hook: Callable[Concatenate[Spec, P], T | None],
+) -> Callable[Concatenate[Plugins, P], list[T]]:
+    """Return the method for a hook that every plugin may answer."""
+    return cast("Callable[Concatenate[Plugins, P], list[T]]", _method(hook))
+
+
+def _tell(hook: Callable[Concatenate[Spec, P], None]) -> Callable[Concatenate[Plugins, P], None]:
+    """Return the method for a hook that nobody answers."""
+    return cast("Callable[Concatenate[Plugins, P], None]", _method(hook))
+
+
+def _each(
+    hook: Callable[Concatenate[Spec, P], Iterable[T] | None],
+) -> Callable[Concatenate[Plugins, P], list[T]]:
+    """Return the method for a hook that every plugin may answer with several things."""
+    ask = _all(hook)
+
+    def call(plugins: Plugins, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        return [one for answer in ask(plugins, *args, **kwargs) for one in answer]
+
+    return call
+
+
+def _method(hook: Callable[..., object]) -> Callable[..., object]:
+    """Return what calls a hook, and blames a plugin by name when it dies.
 
     Raises:
-        CogNixError: from each of them, a plugin's own message to the user.
+        CogNixError: when it is called: a plugin's own message to the user.
         PluginError: a plugin failed in another way.
     """
+    name, (_, *parameters) = hook.__name__, inspect.signature(hook).parameters
 
-    manager: pluggy.PluginManager
-    broken: dict[str, str] = field(default_factory=dict)
-    """Reason by name of each plugin that was left out."""
-
-    def implements(self, *hooks: str) -> bool:
-        """Tell whether any plugin has something to do when one of these hooks is called."""
-        return any(getattr(self.manager.hook, hook).get_hookimpls() for hook in hooks)
-
-    def download_credentials(self, requirements: Sequence[str]) -> list[str]:
-        """Return URLs with user and password."""
-        return _flat(self._all(Spec.download_credentials, requirements=requirements))
-
-    def provide_interpreter(
-        self, python_version: str, pinned: Interpreter | None, context: Context
-    ) -> InterpreterChoice | None:
-        """Choose an interpreter; None: nobody has it."""
-        return self._first(
-            Spec.provide_interpreter, python_version=python_version, pinned=pinned, context=context
-        )
-
-    def describe_system(self) -> SystemFacts:
-        """Return what is known of the packages of base systems."""
-        return self._first(Spec.describe_system) or SystemFacts()
-
-    def describe_gpu_libraries(self) -> GpuLibraries:
-        """Return how libraries of GPUs' makers are known."""
-        return self._first(Spec.describe_gpu_libraries) or GpuLibraries()
-
-    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution:
-        """Resolve system packages.
-
-        Raises:
-            LockError: nobody knows the suite, or a package cannot be found or satisfied.
-        """
-        found = self._first(Spec.resolve_system_packages, request=request, context=context)
-        if found is None:
-            raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
-        return found
-
-    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
-        """Resolve Python packages.
-
-        Raises:
-            LockError: nobody does it, or the requirements cannot be satisfied.
-        """
-        found = self._first(Spec.resolve_python_packages, request=request, context=context)
-        if found is None:
-            raise LockError("No plugin resolves Python requirements.")
-        return found
-
-    def find_python_libraries(
-        self, request: PythonLibraryRequest, context: Context
-    ) -> list[FoundRequirement]:
-        """Return requirements for libraries that nothing has, of the first plugin first."""
-        return _flat(self._all(Spec.find_python_libraries, request=request, context=context))
-
-    def find_libraries(self, request: LibraryRequest, context: Context) -> LibraryResolution:
-        """Return system packages for libraries that nothing has."""
-        found = self._first(Spec.find_libraries, request=request, context=context)
-        return found or LibraryResolution((), ())
-
-    def find_programs(self, request: ProgramRequest, context: Context) -> Mapping[str, str]:
-        """Return system packages for programs that nothing has, by program."""
-        return self._first(Spec.find_programs, request=request, context=context) or {}
-
-    def provide_toolkit(self, request: ToolkitRequest, context: Context) -> ToolkitChoice | None:
-        """Choose a compiler for GPUs; None: no build needs one."""
-        return self._first(Spec.provide_toolkit, request=request, context=context)
-
-    def image_environment(self, config: Config, lock: Lock) -> list[Mapping[str, str]]:
-        """Return the variables that each plugin adds to an image."""
-        return self._all(Spec.image_environment, config=config, lock=lock)
-
-    def image_labels(self, config: Config, lock: Lock) -> list[Mapping[str, str]]:
-        """Return the labels that each plugin adds to an image."""
-        return self._all(Spec.image_labels, config=config, lock=lock)
-
-    def provide_programs(self, name: Literal["nix", "container"], context: Context) -> Path | None:
-        """Return a folder of programs; None: nobody brings them."""
-        return self._first(Spec.provide_programs, name=name, context=context)
-
-    def runtime_names(self) -> list[str]:
-        """Return the names of all runtimes, in the order in which they are looked for."""
-        return _flat(self._all(Spec.runtime_names))
-
-    def provide_runtime(self, name: str, reporter: Reporter) -> Runtime | None:
-        """Return the runtime of a name; None: nobody has it."""
-        return self._first(Spec.provide_runtime, name=name, reporter=reporter)
-
-    def register_commands(self, app: typer.Typer) -> None:
-        """Let plugins add subcommands."""
-        self._all(Spec.register_commands, app=app)
-
-    def diagnose(self, context: Context) -> list[Finding]:
-        """Return what plugins find out about this machine."""
-        return _flat(self._all(Spec.diagnose, context=context))
-
-    def before_command(self, invocation: Invocation) -> None:
-        """Tell plugins of a command that is to be run."""
-        self._all(Spec.before_command, invocation=invocation)
-
-    def instead_of_command(self, invocation: Invocation) -> int | None:
-        """Return the exit status of a plugin that did what the command would; None: none did."""
-        return self._first(Spec.instead_of_command, invocation=invocation)
-
-    def after_command(self, invocation: Invocation, status: int) -> None:
-        """Tell plugins of a command that ended."""
-        self._all(Spec.after_command, invocation=invocation, status=status)
-
-    def before_build(self, project: Project, config: Config) -> None:
-        """Tell plugins of a project that is to be built."""
-        self._all(Spec.before_build, project=project, config=config)
-
-    def after_build(
-        self, project: Project, config: Config | None, image: Path, details: Mapping[str, Any]
-    ) -> None:
-        """Tell plugins of an image; without a configuration where none of them hears of it."""
-        if config:
-            self._all(Spec.after_build, project=project, config=config, image=image, details=details)
-
-    def _first(
-        self, hook: Callable[Concatenate[Spec, P], T | None], *args: P.args, **kwargs: P.kwargs
-    ) -> T | None:
-        """Call a hook that one plugin answers."""
-        return cast("T | None", self._call(hook.__name__, *args, **kwargs))
-
-    def _all(
-        self, hook: Callable[Concatenate[Spec, P], T | None], *args: P.args, **kwargs: P.kwargs
-    ) -> list[T]:
-        """Call a hook that every plugin may answer; what answers nothing is left out."""
-        return cast("list[T]", self._call(hook.__name__, *args, **kwargs))
-
-    def _call(self, hook: str, **arguments: object) -> object:
-        """Call a hook; blame a plugin by name when it dies."""
-        caller = getattr(self.manager.hook, hook)
+    def call(plugins: Plugins, *args: object, **kwargs: object) -> object:
+        caller = getattr(plugins.manager.hook, name)
         try:
-            return caller(**arguments)
+            return caller(**dict(zip(parameters, args, strict=False)), **kwargs)
         except CogNixError:
             raise
         except Exception as error:
@@ -228,13 +102,76 @@ class Plugins:
             if owner is None or owner in BUILT_IN:
                 raise
             raise PluginError(
-                f"The plugin {owner} failed in {hook}: {type(error).__name__}: {error}",
-                hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party plugins.",
+                f"The plugin {owner} failed in {name}: {type(error).__name__}: {error}",
+                hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party"
+                " plugins.",
             ) from error
 
+    return call
 
-def _flat(answers: Iterable[Iterable[T]]) -> list[T]:
-    return [one for answer in answers for one in answer]
+
+@dataclass
+class Plugins:
+    """Loaded plugins and what went wrong loading others; a method for each hook, typed as the hook is."""
+
+    manager: pluggy.PluginManager
+    broken: dict[str, str] = field(default_factory=dict)
+    """Reason by name of each plugin that was left out."""
+
+    download_credentials = _each(Spec.download_credentials)
+    provide_interpreter = _first(Spec.provide_interpreter)
+    _describe_system = _first(Spec.describe_system)
+    _describe_gpu_libraries = _first(Spec.describe_gpu_libraries)
+    _resolve_system_packages = _first(Spec.resolve_system_packages)
+    _resolve_python_packages = _first(Spec.resolve_python_packages)
+    find_python_libraries = _each(Spec.find_python_libraries)
+    find_libraries = _first(Spec.find_libraries)
+    find_programs = _first(Spec.find_programs)
+    provide_toolkit = _first(Spec.provide_toolkit)
+    image_environment = _all(Spec.image_environment)
+    image_labels = _all(Spec.image_labels)
+    provide_programs = _first(Spec.provide_programs)
+    runtime_names = _each(Spec.runtime_names)
+    provide_runtime = _first(Spec.provide_runtime)
+    register_commands = _tell(Spec.register_commands)
+    diagnose = _each(Spec.diagnose)
+    before_command = _tell(Spec.before_command)
+    instead_of_command = _first(Spec.instead_of_command)
+    after_command = _tell(Spec.after_command)
+    before_build = _tell(Spec.before_build)
+    after_build = _tell(Spec.after_build)
+
+    def implements(self, *hooks: str) -> bool:
+        """Tell whether any plugin has something to do when one of these hooks is called."""
+        return any(getattr(self.manager.hook, hook).get_hookimpls() for hook in hooks)
+
+    def describe_system(self) -> SystemFacts:
+        """Return what is known of the packages of base systems."""
+        return self._describe_system() or SystemFacts()
+
+    def describe_gpu_libraries(self) -> GpuLibraries:
+        """Return how libraries of GPUs' makers are known."""
+        return self._describe_gpu_libraries() or GpuLibraries()
+
+    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution:
+        """Resolve system packages.
+
+        Raises:
+            LockError: nobody knows the suite, or a package cannot be found or satisfied.
+        """
+        if found := self._resolve_system_packages(request, context):
+            return found
+        raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
+
+    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
+        """Resolve Python packages.
+
+        Raises:
+            LockError: nobody does it, or the requirements cannot be satisfied.
+        """
+        if found := self._resolve_python_packages(request, context):
+            return found
+        raise LockError("No plugin resolves Python requirements.")
 
 
 def load(

@@ -119,6 +119,8 @@ class DependencySearch:
             gpu=self.config.build.gpu,
         )
         found = self.tools.plugins.find_libraries(request, self.tools.context)
+        if found is None:
+            return Additions()
         versions = {wheel.name: wheel.version for wheel in wheels}
         missing = _without_substitute(found, scans)
         self._warn(missing, versions, suite)
@@ -146,7 +148,7 @@ class DependencySearch:
         if not wanted:
             return Additions()
         request = ProgramRequest(suite, tuple(wanted), tuple(present))
-        found = self.tools.plugins.find_programs(request, self.tools.context)
+        found = self.tools.plugins.find_programs(request, self.tools.context) or {}
         first: dict[str, Start] = {}
         for program in sorted(found):
             first.setdefault(found[program], wanted[program])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.elf.facts import Depth
 from cog_nix.elf.folder import scan_project
+from cog_nix.lock.dependencies import with_dependencies
 from cog_nix.plugins.spec import LibraryNeed
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def depths(wheels: Sequence[Wheel], own: GpuLibraries, *, gpu: bool) -> dict[str
     depends = {wheel.name: wheel.depends for wheel in wheels}
     found = {wheel.name: depth(wheel, own) for wheel in wheels if wheel.source is None}
     if gpu:
-        chosen = [name for name in found if not any(map(own.include, with_dependencies(name, depends)))]
+        chosen = [name for name in found if not any(map(own.include, with_dependencies([name], depends)))]
         found.update(dict.fromkeys(chosen, Depth.TEXT))
     return found
 
@@ -101,25 +102,13 @@ def unmet(
     for owner, scan in sorted(scans.items(), key=lambda pair: str(pair[0])):
         # The project, and what commands made for it, may import any package before it loads what is its own.
         is_wheel = isinstance(owner, str) and owner in depends
-        around = with_dependencies(str(owner), depends) if is_wheel else set(scans)
+        around = with_dependencies([str(owner)], depends) if is_wheel else set(scans)
         met = frozenset(provided).union(*(names[each] for each in around if each in names))
         package, command = (owner, 0) if isinstance(owner, str) else ("", owner)
         for linked in scan.linked:
             for soname in linked.needed:
                 if soname not in met and not _reached(linked, soname, paths):
                     yield LibraryNeed(package, linked.path, soname, command)
-
-
-def with_dependencies(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return a package and all that it requires, directly or not."""
-    found: set[str] = set()
-    pending = [name]
-    while pending:
-        one = pending.pop()
-        if one not in found:
-            found.add(one)
-            pending += depends.get(one, ())
-    return found
 
 
 def _reached(linked: Linked, soname: str, paths: frozenset[str]) -> bool:

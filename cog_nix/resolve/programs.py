@@ -58,4 +58,4 @@ def package_of(program: str, suite: str, plugins: Plugins, context: Context) -> 
         found = plugins.find_programs(ProgramRequest(suite, (program,), ()), context)
     except CogNixError:
         return ""
-    return found.get(program, "")
+    return (found or {}).get(program, "")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
+from cog_nix.lock.dependencies import with_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +33,8 @@ def essential_subset(
         named: names that the image needs, whether they are of the base system or not.
     """
     depends = {deb.package: deb.depends for deb in base}
-    pending = [*facts.tools, *named, *(name for deb in others for name in deb.depends)]
-    reached: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name in depends and name not in reached | facts.only_for_scripts:
-            reached.add(name)
-            pending += depends[name]
+    asked = [*facts.tools, *named, *(name for deb in others for name in deb.depends)]
+    reached = with_dependencies(asked, depends, facts.only_for_scripts)
     kept = tuple(deb for deb in base if deb.package in reached)
     return kept, tuple(deb for deb in base if deb.package not in reached)
 
