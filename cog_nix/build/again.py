@@ -186,7 +186,7 @@ class Memory:
 def _is_kept(options: BuildOptions) -> bool:
     """Tell whether all that such a build goes by can be watched."""
     policy = options.policy
-    asks_for_more = options.runs.again or policy.upgrade.anything or policy.links
+    asks_for_more = options.runs.again or policy.upgrade.anything or policy.look_at_project
     return not (asks_for_more or options.openapi or any(map(os.environ.get, _OF_THE_SDK)))
 
 
@@ -199,7 +199,13 @@ def _question(project: Project, options: BuildOptions, labels: Mapping[str, str]
         "folder": str(Path.cwd()),
         "tag": options.tag,
         "labels": sorted(labels.items()),
-        "flags": [options.link, options.oci, options.offline, options.policy.update, options.policy.cog_base],
+        "flags": [
+            options.result_link,
+            options.oci,
+            options.offline,
+            options.policy.update,
+            options.policy.cog_base,
+        ],
         "environment": unchanged.environment(os.environ),
         "machine": unchanged.machine(),
         "certificate": hashlib.sha256(trusted.encode()).hexdigest(),

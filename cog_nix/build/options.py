@@ -33,7 +33,7 @@ class BuildOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     openapi: Path | None = None
     """A document to use instead of reading the source."""
-    link: bool = True
+    result_link: bool = True
     offline: bool = False
     """Use no network; refuse what would need it."""
     runs: RunOptions = field(default_factory=RunOptions)
@@ -54,7 +54,7 @@ class Built:
     """An OCI image layout of the same image, when one was asked for."""
     kept: str | None = None
     """Name of what is remembered of this build, for the next one (:mod:`cog_nix.build.again`)."""
-    linked: bool = False
+    has_result_link: bool = False
     """Whether ``./result`` leads to it."""
 
 
@@ -75,4 +75,4 @@ def labels(project: Project, options: BuildOptions) -> dict[str, str]:
 
 def gc_root(project: Project, options: BuildOptions) -> Path | None:
     """Return the link that keeps what is built from being collected; None when none is wanted."""
-    return project.state_dir / ("oci" if options.oci else "image") if options.link else None
+    return project.state_dir / ("oci" if options.oci else "image") if options.result_link else None

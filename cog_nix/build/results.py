@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltImage:
     """An image in the store, and the lock that it was made by."""
 
     lock: Lock
@@ -42,7 +42,7 @@ class Made:
 class BuildResults:
     """What an image has that commands and source builds left behind."""
 
-    made: Made
+    built: BuiltImage
     store: Path
     """Where store paths really are."""
     mark: Path
@@ -51,7 +51,7 @@ class BuildResults:
     @cached_property
     def fragments(self) -> tuple[tuple[Owner, str], ...]:
         """Whose each is, and the name of its path in the store."""
-        return tuple(_fragments(self.made.image, self.made.lock))
+        return tuple(_fragments(self.built.image, self.built.lock))
 
     @property
     def are_new(self) -> bool:
@@ -63,7 +63,7 @@ class BuildResults:
         from cog_nix.elf.folder import scan_fragment  # noqa: PLC0415 - a build that made nothing new goes without
 
         found = {owner: scan_fragment(self.store / name) for owner, name in self.fragments}
-        return found if any(scan.linked for scan in found.values()) else {}
+        return found if any(scan.files for scan in found.values()) else {}
 
     def remember(self) -> None:
         """Note that all of it has been looked at."""
@@ -71,30 +71,36 @@ class BuildResults:
 
     @property
     def _digest(self) -> str:
-        debs = (f"{deb.package}_{deb.version}" for deb in self.made.lock.linked)
+        debs = (f"{deb.package}_{deb.version}" for deb in self.built.lock.linked)
         looked_at = (*(name for _, name in self.fragments), *debs)
         return hashlib.sha256("\n".join(looked_at).encode()).hexdigest()
 
 
 def _fragments(image: ImageDescription, lock: Lock) -> Iterator[tuple[Owner, str]]:
-    built = {store_name(f"{wheel.name}-{wheel.version}"): wheel.name for wheel in lock.wheels if wheel.source}
+    from_source = {
+        store_name(f"{wheel.name}-{wheel.version}"): wheel.name for wheel in lock.wheels if wheel.source
+    }
     for layer in image.layers:
         kind, _, number = layer.name.partition("-")
         for fragment in layer.fragments:
             _, _, name = fragment.partition("-")
             if kind == "run" and number.isdigit():
                 yield int(number) + 1, fragment
-            elif name in built:
-                yield built[name], fragment
+            elif name in from_source:
+                yield from_source[name], fragment
 
 
 def with_linked_libraries(
-    made: Made, request: Request, nix: Nix, tools: Callable[[], Tools], make: Callable[[Lock], Made]
-) -> Made:
+    built: BuiltImage,
+    request: Request,
+    nix: Nix,
+    tools: Callable[[], Tools],
+    make: Callable[[Lock], BuiltImage],
+) -> BuiltImage:
     """Return an image with the libraries that its commands and source builds link to: the second pass.
 
     Args:
-        made: the image without.
+        built: the image without.
         request: what its lock was made for, with completed settings.
         nix: whose store it is in.
         tools: to lock what is missing; called only when something is.
@@ -104,15 +110,15 @@ def with_linked_libraries(
         LockError: what is missing does not fit.
         NixError: the image cannot be made.
     """
-    results = BuildResults(made, nix.store_dir, request.project.state_dir / "linked")
+    results = BuildResults(built, nix.store_dir, request.project.state_dir / "linked")
     if not results.are_new:
-        return made
+        return built
     if scans := results.scans():
         from cog_nix.resolve.stages import resolve, results_lack  # noqa: PLC0415 - few images have any
 
-        lock, again = made.lock, replace(request, previous=made.lock, upgrade=Upgrade(), results=scans)
+        lock, again = built.lock, replace(request, previous=built.lock, upgrade=Upgrade(), results=scans)
         if results_lack(again, tools(), lock, scans) and (linked := resolve(again, tools())) != lock:
             lock_format.write(linked, request.project.lock_path)
-            results = replace(results, made=make(linked))
+            results = replace(results, built=make(linked))
     results.remember()
-    return results.made
+    return results.built

@@ -16,7 +16,7 @@ from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
 from cog_nix.build.provide import provided
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
-from cog_nix.build.results import Made, with_linked_libraries
+from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
@@ -94,21 +94,21 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if services.while_building:
         threading.Thread(target=services.while_building, daemon=True).start()
 
-    def make(lock: Lock) -> Made:
+    def make(lock: Lock) -> BuiltImage:
         realised = functools.partial(
             realise, project, options, lock, arguments, nix=nix, reporter=services.reporter
         )
-        return Made(lock, *steadily(lock, realised))
+        return BuiltImage(lock, *steadily(lock, realised))
 
-    made = make(lock)
+    built = make(lock)
     if not options.offline:
         request = completed(
-            request, made.lock, services.plugins, replace(options.policy, cog_base=lock.cog_base)
+            request, built.lock, services.plugins, replace(options.policy, cog_base=lock.cog_base)
         )
-        made = with_linked_libraries(made, request, nix, tools, make)
-    lock, version, pitfalls = made.lock, sdk_version(made.lock), (*pitfalls, *unknown)
+        built = with_linked_libraries(built, request, nix, tools, make)
+    lock, version, pitfalls = built.lock, sdk_version(built.lock), (*pitfalls, *unknown)
     result = Found(
-        made.image, made.oci, tag, api.document(version), config.build.gpu, loaded.warnings, pitfalls
+        built.image, built.oci, tag, api.document(version), config.build.gpu, loaded.warnings, pitfalls
     )
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
         by = went_by(project, options, config, api, (nix, arguments))
@@ -135,11 +135,11 @@ def finish(
         project: what was built.
         options: what the user decided.
         services: its plugins hear of it.
-        found: what was made.
+        found: what was built.
         config: for the plugins; None: there are none that hear of it.
     """
     image, details = found.image, {"id": found.image.id, "tag": found.tag, "size": found.image.size}
-    linked = options.link and _link(project, image, services.reporter)
+    linked = options.result_link and _link(project, image, services.reporter)
     if config:
         services.plugins.after_build(project, config, image.path, details)
     return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept, linked)

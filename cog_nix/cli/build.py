@@ -169,7 +169,7 @@ def build(
         tag=checked_tag(tag),
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
-        link=out_link,
+        result_link=out_link,
         runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
         offline=offline,
         oci=bool(wanted and wanted.needs_blobs),
@@ -252,7 +252,7 @@ def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *,
     heard = plugins().implements(*_HEARD)
     if not heard and not plugins().broken:
         root = str(find_project(Path.cwd(), config_file).root)
-        quick.remember(built.kept, root, loaded=loaded, linked=built.linked, ask=ask)
+        quick.remember(built.kept, root, loaded=loaded, linked=built.has_result_link, ask=ask)
 
 
 def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
@@ -286,7 +286,7 @@ def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
 
 
 def _where(built: Built) -> str:
-    return "./result" if built.linked else str(built.image.path)
+    return "./result" if built.has_result_link else str(built.image.path)
 
 
 def document_of_environment() -> Path | None:

@@ -68,7 +68,7 @@ def lock(
     loaded, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
     previous = previous_lock(project, moving, update=True)
-    policy = Policy(update=True, upgrade=moving, links=True, cog_base=use_cog_base_image)
+    policy = Policy(update=True, upgrade=moving, look_at_project=True, cog_base=use_cog_base_image)
     resolve = services.resolver(lambda: services.tools(project, loaded, settings))
     new = ensure_lock(Request(project, loaded.config, settings), policy, services.plugins, resolve)
     lines = changes(previous, new)

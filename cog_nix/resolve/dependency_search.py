@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.requirements import normalised
 from cog_nix.elf.facts import Depth
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.lock.reasons import Origin, Reason, Use, Verb
 from cog_nix.plugins.spec import LibraryNeed, LibraryRequest, ProgramRequest, PythonLibraryRequest
 from cog_nix.resolve.additions import Additions
@@ -76,7 +76,7 @@ class DependencySearch:
             named=tuple(unmet(named, depends, met)),
             asked={
                 str(owner): frozenset(
-                    soname for one in (scan, named[owner]) for file in one.linked for soname in file.needed
+                    soname for one in (scan, named[owner]) for file in one.files for soname in file.needed
                 )
                 for owner, scan in scans.items()
             },
@@ -209,8 +209,10 @@ def _loading(scan: Scan, named: Sequence[tuple[str, str]]) -> Scan:
 
     A library's text has its own name, and often those of the libraries that lie beside it.
     """
-    search = {file.path: file.search for file in scan.linked}
-    return replace(scan, linked=tuple(Linked(path, (name,), search.get(path, ())) for path, name in named))
+    search = {file.path: file.search for file in scan.files}
+    return replace(
+        scan, files=tuple(DynamicFile(path, (name,), search.get(path, ())) for path, name in named)
+    )
 
 
 def _without_substitute(found: LibraryResolution, scans: Mapping[Owner, Scan]) -> list[LibraryNeed]:

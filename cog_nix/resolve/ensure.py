@@ -34,13 +34,13 @@ class Policy:
     upgrade: Upgrade = field(default_factory=Upgrade)
     cog_base: bool | None = None
     """Whether the packages of Cog's base image come; None: as cog-nix.toml or the lock says."""
-    links: bool = False
+    look_at_project: bool = False
     """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
     @property
     def looks(self) -> bool:
         """Whether a lock that answers all that is asked for may be made anew for what the source needs."""
-        return self.links or self.update
+        return self.look_at_project or self.update
 
 
 def ensure_lock(
@@ -132,7 +132,7 @@ def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
         if names != (previous.programs or ()):
             return True
-    return policy.links and (_links_for_project(previous) or bool(scan_project(request.root).linked))
+    return policy.look_at_project and (_links_for_project(previous) or bool(scan_project(request.root).files))
 
 
 def _links_for_project(lock: Lock) -> bool:

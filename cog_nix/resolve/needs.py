@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.elf.facts import Facts
-    from cog_nix.elf.scan import Linked, Scan
+    from cog_nix.elf.scan import DynamicFile, Scan
     from cog_nix.lock.model import Wheel
     from cog_nix.plugins.spec import GpuLibraries
 
@@ -105,12 +105,12 @@ def unmet(
         around = with_dependencies([str(owner)], depends) if is_wheel else set(scans)
         met = frozenset(provided).union(*(names[each] for each in around if each in names))
         package, command = (owner, 0) if isinstance(owner, str) else ("", owner)
-        for linked in scan.linked:
-            for soname in linked.needed:
-                if soname not in met and not _reached(linked, soname, paths):
-                    yield LibraryNeed(package, linked.path, soname, command)
+        for file in scan.files:
+            for soname in file.needed:
+                if soname not in met and not _reached(file, soname, paths):
+                    yield LibraryNeed(package, file.path, soname, command)
 
 
-def _reached(linked: Linked, soname: str, paths: frozenset[str]) -> bool:
+def _reached(file: DynamicFile, soname: str, paths: frozenset[str]) -> bool:
     # DT_NEEDED with a slash is a path and is not looked for.
-    return "/" in soname or any(path in paths for path in linked.reach(soname))
+    return "/" in soname or any(path in paths for path in file.reach(soname))

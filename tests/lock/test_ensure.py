@@ -161,7 +161,7 @@ def test_the_sdks_version_is_the_wheels(lock: Callable[..., Lock]) -> None:
 def test_locking_looks_at_the_projects_libraries_again(project: Project, lock: Callable[..., Lock]) -> None:
     fitting = lock(inputs=digest(_CONFIG, Settings()))
     lock_format.write(fitting, project.lock_path)
-    look = Policy(update=True, links=True)
+    look = Policy(update=True, look_at_project=True)
     assert _ensure(project, None, policy=look) == fitting
     (project.root / "mine.so").write_bytes(make_elf("libGL.so.1"))
     assert _ensure(project, None) == fitting
@@ -197,7 +197,7 @@ def test_a_new_program_in_the_source_is_no_stale_lock_and_is_looked_for_when_loc
     without, with_it = lock(inputs=inputs, programs=()), lock(inputs=inputs, programs=("jq",))
     lock_format.write(without, project.lock_path)
     assert _ensure(project, None) == without
-    for policy in (Policy(update=True), Policy(update=True, links=True)):
+    for policy in (Policy(update=True), Policy(update=True, look_at_project=True)):
         lock_format.write(without, project.lock_path)
         assert _ensure(project, _Resolver(with_it), policy=policy) == with_it
         assert _ensure(project, None, policy=policy) == with_it

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, Observability, Project, Settings, Traces
+from cog_nix.config.model import (
+    Build,
+    Config,
+    DebianSettings,
+    Observability,
+    Project,
+    RunCommand,
+    Settings,
+    Traces,
+)
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.errors import LockError
 from cog_nix.lock.format import artifacts_of
-from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
+from cog_nix.lock.model import Artifact, Index, Interpreter, Run, Seed, Toolkit
 from cog_nix.lock.pins import Pins
+from cog_nix.lock.reasons import parse
 from cog_nix.lock.run_keys import keys
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins.manager import Plugins
@@ -45,7 +56,7 @@ from cog_nix.resolve import cog_base
 from cog_nix.resolve import seed as lock_seed
 from cog_nix.resolve.inputs import digest
 from cog_nix.resolve.request import Request, Tools
-from cog_nix.resolve.stages import resolve
+from cog_nix.resolve.stages import resolve, results_lack
 from cog_nix_hooks.debian.cog_base import PACKAGES
 from cog_nix_hooks.debian.essential import FACTS
 from cog_nix_hooks.nvidia.parts import PARTS
@@ -183,7 +194,9 @@ class _Resolvers:
         ]
         known = {*packages, "libc.so.6"}
         return LibraryResolution(
-            tuple(found), tuple(need for need in request.needs if need.soname not in known)
+            tuple(found),
+            tuple(need for need in request.needs if need.soname not in known),
+            tuple((deb.package, "front-1-0") for deb in request.present if deb.package == "bash"),
         )
 
     @hookimpl
@@ -501,8 +514,8 @@ def test_only_what_is_looked_into_is_fetched(house: _House) -> None:
 
 def test_a_lock_says_what_it_went_by(house: _House) -> None:
     names = [name for name, _ in house.lock().facts]
-    assert names == [wheel.name for wheel in house.lock().wheels]
-    assert all(re.fullmatch(r"links-1-[0-9a-f]{32}", seal) for _, seal in house.lock().facts)
+    assert names == [*(wheel.name for wheel in house.lock().wheels), "deb:bash"]
+    assert all(re.fullmatch(r"links-1-[0-9a-f]{32}", seal) for _, seal in house.lock().facts[:-1])
 
 
 def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
@@ -934,3 +947,46 @@ def test_programs_are_not_looked_for_where_that_is_switched_off(house: _House) -
     _starts(house, "jq")
     lock = house.lock(settings=Settings(debian=DebianSettings(programs=False)))
     assert (lock.programs, lock.libraries, house.resolvers.programs) == (None, (), [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        pytest.param(
+            False, ["Command 1: tool needs libGL.so.1", "Command 2: tool needs libz.so.1"], id="same"
+        ),
+        pytest.param(True, ["Command 1: tool needs libGL.so.1"], id="another-second-command"),
+    ],
+)
+def test_what_a_result_linked_to_goes_with_its_command(
+    house: _House,
+    lock: Callable[..., Lock],
+    changed: bool,  # noqa: FBT001 - pytest passes it by name
+    kept: list[str],
+) -> None:
+    commands = ("make tool", "make other")
+    config = Config(build=Build(run=tuple(map(RunCommand, commands))))
+    sri = lock().runs[0].nar_sha256
+    locked = house.lock(config)
+    runs = tuple(Run(text, key, sri) for text, key in keys(locked, config, [sri, sri]))
+    reasons = [("libgl1", "Command 1: tool needs libGL.so.1"), ("zlib", "Command 2: tool needs libz.so.1")]
+    former = replace(locked, runs=runs, reasons=tuple(parse(*pair) for pair in reasons))
+    if changed:
+        config = Config(build=Build(run=(RunCommand(commands[0]), RunCommand("make it"))))
+    found = house.lock(config, former)
+    assert [reason.sentence for reason in found.reasons] == kept
+    assert dict(house.resolvers.system[-1].groups)["linked"] == ("libgl1", "zlib")[: len(kept)]
+    assert len(found.runs) == len(kept)
+
+
+def test_what_results_link_to_is_looked_for_beside_the_rest(house: _House) -> None:
+    project = Project(house.cache / "project", house.cache / "project/cog.yaml")
+    config = Config(build=Build(run=(RunCommand("make tool"),)))
+    locked = house.lock(config)
+    results = {1: Scan((DynamicFile("tool", ("libGL.so.1", "libc.so.6")),))}
+    tools = Tools(house.plugins, Context(Settings(), house.fetcher, house.reporter, house.cache))
+    request = Request(project, config, Settings(), previous=locked, results=results)
+    assert results_lack(request, tools, locked, results)
+    assert not results_lack(request, tools, locked, {1: Scan()})
+    assert told(resolve(request, tools)) == (("libgl1", "Command 1: tool needs libGL.so.1"),)
+    assert house.reporter.infos == ["Adding libgl1: Command 1 links to libGL.so.1"]
