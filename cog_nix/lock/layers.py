@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cog_nix.config.model import LayerSettings
-    from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.lock.model import Deb, Lock, Wheel
 
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -29,73 +29,60 @@ _FIXED_LAYERS = 8
 
 
 def plan(
+    lock: Lock,
+    settings: LayerSettings,
     *,
-    base: Sequence[Deb],
-    essential: Sequence[Deb],
-    python: Sequence[Deb],
-    system: Sequence[Deb],
-    wheels: Sequence[Wheel],
     commands: int = 0,
-    linked: Sequence[Deb] = (),
-    unpacked: bool = False,
     linker: bool = False,
     goes_with_gpus: Callable[[str], bool] = lambda _: False,
-    settings: LayerSettings,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
 
     Args:
-        base: packages of the base system that every image has.
-        essential: the rest of the base system, which goes with system packages.
-        python: packages of the interpreter.
-        system: the project's own packages, and libraries that something links to.
-        wheels: all wheels.
+        lock: all that is in the image; its layers do not count.
+        settings: threshold and budget.
         commands: how many there are.
-        linked: packages with libraries that commands and source builds link to.
-        unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
         linker: whether the dynamic linker has to be told of libraries in wheels.
         goes_with_gpus: whether a wheel consists of libraries for GPUs, or goes with them, by its name.
-        settings: threshold and budget.
     """
     room = settings.budget - _FIXED_LAYERS - commands - linker
     least = settings.heavy_bytes // _MEDIUM
-    order = _Order({wheel.name: wheel.depends for wheel in wheels}, goes_with_gpus)
-    heavy = order.alone(wheels, lambda name: least if goes_with_gpus(name) else settings.heavy_bytes, room)
-    rest = _without(wheels, heavy)
+    order = _Order({wheel.name: wheel.depends for wheel in lock.wheels}, goes_with_gpus)
+    heavy = order.alone(
+        lock.wheels, lambda name: least if goes_with_gpus(name) else settings.heavy_bytes, room
+    )
+    rest = _without(lock.wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
     others = _without(rest, sdk)
     medium = order.alone(others, lambda _: least, room - len(heavy))
-    small = _without(others, medium)
-    layers = [
-        ("base", tuple(f"deb:{deb.package}" for deb in base)),
-        (
-            "python",
-            (*(f"deb:{deb.package}" for deb in python), "state:base", "interpreter" if unpacked else "venv"),
-        ),
-        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
-        (
-            "essential",
-            (*(f"deb:{deb.package}" for deb in essential), "state:essential")
-            if essential and (system or commands or linked)
-            else (),
-        ),
-        (
-            "system-packages",
-            (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ())),
-        ),
-        ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
-        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in medium),
-        ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
+    system = (*lock.system, *lock.libraries)
+    essential = lock.essential if system or commands or lock.linked else ()
+    python = "interpreter" if lock.interpreter.artifact else "venv"
+    layers: list[tuple[str, tuple[str, ...]]] = [
+        ("base", _debs(lock.base)),
+        ("python", (*_debs(lock.python), "state:base", python)),
+        *((wheel.name, _wheels([wheel])) for wheel in heavy),
+        ("essential", _debs(essential, "essential")),
+        ("system-packages", _debs(system, "system")),
+        ("sdk", _wheels(sdk)),
+        *((wheel.name, _wheels([wheel])) for wheel in medium),
+        ("python-packages", _wheels(_without(others, medium))),
         *((f"run-{index}", (f"run:{index}",)) for index in range(commands)),
-        (
-            "linked-libraries",
-            (*(f"deb:{deb.package}" for deb in linked), *(("state:linked",) if linked else ())),
-        ),
+        ("linked-libraries", _debs(lock.linked, "linked")),
         # On top of all that has libraries, and of a few kilobytes.
         ("linker", ("linker",) if linker else ()),
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)
+
+
+def _debs(debs: Sequence[Deb], state: str = "") -> tuple[str, ...]:
+    """Return packages as members of a layer, with what dpkg knows after them."""
+    return (*(f"deb:{deb.package}" for deb in debs), *([f"state:{state}"] if debs and state else []))
+
+
+def _wheels(wheels: Sequence[Wheel]) -> tuple[str, ...]:
+    return tuple(f"wheel:{wheel.name}" for wheel in wheels)
 
 
 def wheels_of(layers: LayerPlan) -> tuple[str, ...]:

@@ -73,11 +73,11 @@ def assemble(parts: Parts, tools: Tools) -> Lock:
         LockError: a wheel cannot be read.
     """
     request, found, groups = parts.request, parts.found, parts.system.groups
-    python, own, libraries = groups["python"], groups.get("system", ()), groups.get("libraries", ())
     gpu_libraries = tools.plugins.describe_gpu_libraries()
     needed = (*parts.additions.packages, *parts.linked.packages, *found.choice.packages)
-    base, essential = essential_subset(groups["base"], python, tools.plugins.describe_system(), needed)
-    wheels = parts.python.wheels
+    base, essential = essential_subset(
+        groups["base"], groups["python"], tools.plugins.describe_system(), needed
+    )
     lock = Lock(
         inputs=request.digest,
         suite=found.suite,
@@ -86,31 +86,26 @@ def assemble(parts: Parts, tools: Tools) -> Lock:
         interpreter=found.interpreter,
         base=base,
         essential=essential,
-        python=tuple(python),
-        system=tuple(own),
-        wheels=tuple(wheels),
-        libraries=tuple(libraries),
+        python=tuple(groups["python"]),
+        system=tuple(groups.get("system", ())),
+        wheels=tuple(parts.python.wheels),
+        libraries=tuple(groups.get("libraries", ())),
         linked=parts.linked_debs,
         cog_base=bool(request.settings.debian.cog_base),
         build=tuple(groups.get("build", ())),
         programs=parts.programs,
         packages=parts.packages,
         reasons=parts.reasons,
-        layers=layers.plan(
-            base=base,
-            essential=essential,
-            python=python,
-            system=(*own, *libraries),
-            wheels=wheels,
-            commands=request.commands,
-            linked=parts.linked_debs,
-            unpacked=found.interpreter.artifact is not None,
-            linker=any(gpu_libraries.include(wheel.name) for wheel in wheels),
-            goes_with_gpus=gpu_libraries.go_with,
-            settings=request.settings.layers,
-        ),
         toolkit=parts.toolkit,
     )
+    plan = layers.plan(
+        lock,
+        request.settings.layers,
+        commands=request.commands,
+        linker=any(gpu_libraries.include(wheel.name) for wheel in lock.wheels),
+        goes_with_gpus=gpu_libraries.go_with,
+    )
+    lock = replace(lock, layers=plan)
     lock = _with_links(lock, WheelFacts(tools.context), gpu_libraries, gpu=request.config.build.gpu)
     lock = replace(lock, facts=(*lock.facts, *_of_packages(lock, parts)))
     return _with_plugins(lock, request.config, tools.plugins)

@@ -349,18 +349,7 @@ def test_every_plan_of_layers_is_valid(
     if unpacked:
         python = replace(python, executable="/usr/local/bin/python3.13", artifact=lock().wheels[0].artifact)
     made = lock(runs=(), interpreter=python, **there)
-    plan = layers.plan(
-        base=made.base,
-        essential=made.essential,
-        python=made.python,
-        system=(*made.system, *made.libraries),
-        wheels=made.wheels,
-        commands=commands,
-        linked=made.linked,
-        unpacked=unpacked,
-        linker=True,
-        settings=LayerSettings(),
-    )
+    plan = layers.plan(made, LayerSettings(), commands=commands, linker=True)
     validity.check(replace(made, layers=layers.with_links(plan, ["numpy"])), "x")
 
 
