@@ -59,7 +59,7 @@ def lock(
     if explain and (names or upgrade):
         raise LockError("--explain changes nothing, so it goes with no other option.")
     if explain:
-        from cog_nix.build.explain import explain as lines_about  # noqa: PLC0415
+        from cog_nix.build.configuration import explain as lines_about  # noqa: PLC0415
 
         for line in lines_about(project, explain, plugins()):
             typer.echo(line)
