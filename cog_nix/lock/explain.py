@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cog_nix.config.legacy import sdk_for
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import LockError
-from cog_nix.lock.reasons import OtherName, Use, Verb
+from cog_nix.lock.reasons import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,21 +69,12 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     if lines:
         return lines
     for reason in lock.reasons:
-        if name == _wanted(reason) and reason.package in debs:
-            starts = isinstance(reason.cause, Use) and reason.cause.verb is Verb.STARTS
-            kind = "program" if starts else "library"
+        if name == reason.wanted and reason.package in debs:
+            kind = "program" if reason.verb is Verb.STARTS else "library"
             lines += [f"{name} is a {kind} of {reason.package}", *_deb(lock, debs[reason.package], asked)]
     if not lines:
         raise _unknown(name, [*debs, *wheels, *_parts(lock)])
     return lines
-
-
-def _wanted(reason: Reason) -> str:
-    """Return the name of what a package is there for."""
-    cause = reason.cause
-    if isinstance(cause, Use):
-        return cause.wanted
-    return cause.name if isinstance(cause, OtherName) else ""
 
 
 def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
@@ -168,17 +159,15 @@ def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
 
 def _because(lock: Lock, reason: Reason, asked: Asked) -> list[str]:
     """Return the lock's sentence, and why who asks is there: a Python package, or a name in cog.yaml."""
-    cause, sentence = reason.cause, reason.sentence
-    if isinstance(cause, OtherName) and cause.name in asked.system:
-        return [f"{sentence} in {asked.system[cause.name]}"]
-    if not isinstance(cause, Use):
-        return [sentence]
-    if cause.verb is Verb.STARTS and cause.wanted in asked.starts:
-        return [f"{asked.starts[cause.wanted]} starts {cause.wanted}"]
+    sentence, wanted = reason.sentence, reason.wanted
+    if reason.verb is Verb.ASKED and wanted in asked.system:
+        return [f"{sentence} in {asked.system[wanted]}"]
+    if reason.verb is Verb.STARTS and wanted in asked.starts:
+        return [f"{asked.starts[wanted]} starts {wanted}"]
     depends = {each.name: each.depends for each in lock.wheels}
-    if cause.origin.package not in depends:
+    if reason.origin.package not in depends:
         return [sentence]
-    chain = _chain(cause.origin.package, depends, _python_roots(lock, asked), also=False)
+    chain = _chain(reason.origin.package, depends, _python_roots(lock, asked), also=False)
     return [sentence, *(line.strip() for line in chain)]
 
 

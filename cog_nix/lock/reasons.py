@@ -24,6 +24,8 @@ class Verb(enum.StrEnum):
     RUNS = "runs"
     COMPILES = "compiles with"
     """What is known of a Python package, whose files do not tell it."""
+    ASKED = "is asked for"
+    """Somebody names the package, by a name that the suite does not have any more."""
 
 
 @dataclass(frozen=True)
@@ -48,52 +50,40 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Use:
-    """Somebody asks for a library, a program or a header."""
-
-    origin: Origin
-    verb: Verb
-    wanted: str
-    """Soname of the library, name of the program or the header."""
-    path: str = ""
-    """The file that asks; of a Python package, below ``site-packages``."""
-
-    def __str__(self) -> str:
-        return f"{self.origin}{f': {self.path}' if self.path else ''} {self.verb} {self.wanted}"
-
-
-@dataclass(frozen=True)
-class OtherName:
-    """The package is asked for by a name that the suite does not have any more."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name} is asked for"
-
-
-@dataclass(frozen=True)
 class Reason:
     """Why a package is in an image."""
 
     package: str
-    cause: Use | OtherName | str
-    """A text is a plugin's own sentence."""
+    verb: Verb | None = None
+    """None: a plugin says it in words of its own."""
+    wanted: str = ""
+    """Soname of a library, name of a program or a header; of a package, as it is asked for."""
+    origin: Origin = field(default_factory=Origin)
+    """Who asks."""
+    path: str = ""
+    """The file that asks; of a Python package, below ``site-packages``."""
+    text: str = ""
+    """The plugin's sentence."""
     told: str = field(default="", compare=False)
     """What is said while locking, where that is not the lock's sentence."""
 
     @property
     def sentence(self) -> str:
-        """The cause as the lock holds it."""
-        return str(self.cause)
+        """It as the lock holds it."""
+        if self.verb is None:
+            return self.text
+        if self.verb is Verb.ASKED:
+            return f"{self.wanted} {self.verb}"
+        return f"{self.origin}{f': {self.path}' if self.path else ''} {self.verb} {self.wanted}"
 
 
+_USES = "|".join(verb for verb in Verb if verb is not Verb.ASKED)
 _USE = re.compile(
     rf"(?:The project|Command (?P<command>[1-9]\d{{0,8}})|(?P<package>\S+?)(?: (?P<version>\S+?))?)"
-    rf"(?:: (?P<path>.+))? (?P<verb>{'|'.join(Verb)}) (?P<wanted>\S+)",
+    rf"(?:: (?P<path>.+))? (?P<verb>{_USES}) (?P<wanted>\S+)",
     re.DOTALL,
 )
-_OTHER_NAME = re.compile(r"(\S+) is asked for")
+_ASKED = re.compile(rf"(\S+) {Verb.ASKED}")
 
 
 def parse(package: str, sentence: str) -> Reason:
@@ -103,11 +93,11 @@ def parse(package: str, sentence: str) -> Reason:
         package: which package's.
         sentence: as :attr:`Reason.sentence` writes it.
     """
-    if found := _OTHER_NAME.fullmatch(sentence):
-        return Reason(package, OtherName(found[1]))
-    if found := _USE.fullmatch(sentence):
-        origin = Origin(found["package"] or "", found["version"] or "", int(found["command"] or 0))
-        use = Use(origin, Verb(found["verb"]), found["wanted"], found["path"] or "")
-        if str(use) == sentence:
-            return Reason(package, use)
-    return Reason(package, sentence)
+    text = Reason(package, text=sentence)
+    if found := _ASKED.fullmatch(sentence):
+        return Reason(package, Verb.ASKED, found[1])
+    if not (found := _USE.fullmatch(sentence)):
+        return text
+    origin = Origin(found["package"] or "", found["version"] or "", int(found["command"] or 0))
+    reason = Reason(package, Verb(found["verb"]), found["wanted"], origin, found["path"] or "")
+    return reason if reason.sentence == sentence else text

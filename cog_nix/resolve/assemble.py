@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.lock import layers
 from cog_nix.lock.model import Lock
-from cog_nix.lock.reasons import OtherName, Reason, parse
+from cog_nix.lock.reasons import Reason, Verb, parse
 from cog_nix.lock.seals import PACKAGE
 from cog_nix.resolve import duplicates
 from cog_nix.resolve.additions import Additions
@@ -54,7 +54,7 @@ class Parts:
         names = self.system.renamed
         asked = dict(self.found.system_request.groups)["system"]
         found = {
-            names[name]: Reason(names[name], OtherName(name)) for name in reversed(asked) if name in names
+            names[name]: Reason(names[name], Verb.ASKED, name) for name in reversed(asked) if name in names
         }
         found |= {name: parse(name, sentence) for name, sentence in self.python.reasons.items()}
         for more in (self.python_additions, self.additions, self.linked):

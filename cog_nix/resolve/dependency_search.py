@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cog_nix.config.requirements import normalised
 from cog_nix.elf.facts import Depth
 from cog_nix.elf.scan import DynamicFile, Scan
-from cog_nix.lock.reasons import Origin, Reason, Use, Verb
+from cog_nix.lock.reasons import Origin, Reason, Verb
 from cog_nix.plugins.spec import LibraryNeed, LibraryRequest, ProgramRequest, PythonLibraryRequest
 from cog_nix.resolve.additions import Additions
 from cog_nix.resolve.needs import depth, depths, known_to_linker, scans_of, unmet
@@ -156,8 +156,10 @@ class DependencySearch:
             tuple(
                 Reason(
                     package,
-                    Use(Origin(), Verb.STARTS, start.program, start.path),
-                    f"{start.place} starts {start.program}",
+                    Verb.STARTS,
+                    start.program,
+                    path=start.path,
+                    told=f"{start.place} starts {start.program}",
                 )
                 for package, start in sorted(first.items())
             )
@@ -240,7 +242,7 @@ def _reasons(found: Iterable[FoundLibrary], versions: Mapping[str, str]) -> Iter
         origin = _origin(need, versions)
         owner = need.owner or (str(origin) if need.command else "the project")
         told = f"{owner} {Verb.LINKS if verb is Verb.NEEDS else verb} {need.soname}"
-        yield Reason(package, Use(origin, verb, need.soname, need.path), told)
+        yield Reason(package, verb, need.soname, origin, need.path, told=told)
 
 
 def _place(need: LibraryNeed) -> tuple[str, int, str]:

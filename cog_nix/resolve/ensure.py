@@ -11,7 +11,7 @@ from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import validity
 from cog_nix.lock.integrity import EditedLockError
-from cog_nix.lock.reasons import Use, Verb
+from cog_nix.lock.reasons import Verb
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
 from cog_nix.resolve import cog_base
 from cog_nix.system.paths import cache_dir
@@ -137,10 +137,7 @@ def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
 
 def _links_for_project(lock: Lock) -> bool:
     """Tell whether a lock holds a library for the project's own files."""
-    causes = (reason.cause for reason in lock.reasons)
-    return any(
-        isinstance(cause, Use) and cause.origin.is_project and cause.verb is Verb.NEEDS for cause in causes
-    )
+    return any(reason.verb is Verb.NEEDS and reason.origin.is_project for reason in lock.reasons)
 
 
 def previous_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cog_nix.lock.reasons import Origin, Use
+from cog_nix.lock.reasons import Origin
 from cog_nix.lock.run_keys import fitting
 from cog_nix.resolve import programs, python_libraries, seed, system
 from cog_nix.resolve.additions import Additions
@@ -112,13 +112,7 @@ def _linked_before(request: Request, lock: Lock) -> Additions:
     # What a command of before linked to says nothing of the command that took its place.
     ran_anew = range(len(lock.runs) + 1, len(previous.runs) + 1)
     same = {Origin(command=number + 1) for number in range(request.commands) if number + 1 not in ran_anew}
-    return Additions(
-        tuple(
-            reason
-            for reason in previous.reasons
-            if isinstance(reason.cause, Use) and reason.cause.origin in built | same
-        )
-    )
+    return Additions(tuple(reason for reason in previous.reasons if reason.origin in built | same))
 
 
 def _with_runs(lock: Lock, request: Request) -> Lock:
