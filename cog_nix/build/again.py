@@ -14,17 +14,24 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
+from cog_nix.build.nix_arguments import read_in_builds
+from cog_nix.build.options import OVERLAY, BuildOptions, gc_root
 from cog_nix.errors import ImageError
 from cog_nix.image.description import ImageDescription
+from cog_nix.project.ignore import IGNORE_FILE
+from cog_nix.resolve import inputs
 from cog_nix.store import ahead
 from cog_nix.store.library import core, nix_library
 from cog_nix.system import certificate
+from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cog_nix.build.story import BuildOptions
-    from cog_nix.config.model import Project
+    from cog_nix.build.interface import Api
+    from cog_nix.config.model import Config, Project
+    from cog_nix.lock.model import Lock
+    from cog_nix.store.nix import Nix
 
 _OF_THE_SDK = ("COG_SDK_WHEEL", "COGLET_WHEEL")
 """Variables that name files which no build of a kept kind reads."""
@@ -165,9 +172,9 @@ class Memory:
 
     def _links(self, built: Path, state_of_nix: Path) -> dict[str, str] | None:
         """Return the links that keep what was built from being collected; None when some are missing."""
-        if not self._options.link:
+        if (link := gc_root(self._project, self._options)) is None:
             return {}
-        root = str(self._project.state_dir / ("oci" if self._options.oci else "image"))
+        root = str(link)
         registered = str(state_of_nix / "gcroots/auto" / unchanged.root_name(root))
         try:
             found = {link: os.readlink(link) for link in (root, registered)}  # noqa: PTH115 - text
@@ -179,7 +186,7 @@ class Memory:
 def _is_kept(options: BuildOptions) -> bool:
     """Tell whether all that such a build goes by can be watched."""
     policy = options.policy
-    asks_for_more = options.runs.again or policy.upgrade.anything or policy.links
+    asks_for_more = options.runs.again or policy.upgrade.anything or policy.look_at_project
     return not (asks_for_more or options.openapi or any(map(os.environ.get, _OF_THE_SDK)))
 
 
@@ -192,8 +199,76 @@ def _question(project: Project, options: BuildOptions, labels: Mapping[str, str]
         "folder": str(Path.cwd()),
         "tag": options.tag,
         "labels": sorted(labels.items()),
-        "flags": [options.link, options.oci, options.offline, options.policy.update, options.policy.cog_base],
+        "flags": [
+            options.result_link,
+            options.oci,
+            options.offline,
+            options.policy.update,
+            options.policy.cog_base,
+        ],
         "environment": unchanged.environment(os.environ),
         "machine": unchanged.machine(),
         "certificate": hashlib.sha256(trusted.encode()).hexdigest(),
     }
+
+
+def went_by(
+    project: Project,
+    options: BuildOptions,
+    config: Config,
+    api: Api,
+    asked: tuple[Nix, Mapping[str, Any]],
+) -> WentBy:
+    """Return what a build went by besides the files that it took.
+
+    Args:
+        project: what was built.
+        options: what the user decided.
+        config: names files that were read.
+        api: names others, also such as are not there.
+        asked: Nix, and the values that it was given.
+    """
+    named = {*read_in_builds(project, config), IGNORE_FILE, weights_lock.NAME}
+    named |= inputs.files(config.build.requirements)
+    fixed = {project.config_path, project.settings_path, project.lock_path, project.root / OVERLAY}
+    nix, spec = asked
+    return WentBy(
+        read=frozenset(fixed | {project.root / name for name in named if "\0" not in name}),
+        sources=api.described.sources if api.described else frozenset(),
+        command=nix.build_command(nix_library() / "build.nix", gc_root(project, options)),
+        spec=spec,
+    )
+
+
+def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[str] = ()) -> Entry | None:
+    """Return how a model's interface is read when its source alone has changed.
+
+    Args:
+        config: names the entry points.
+        api: what was read from them.
+        version: of Cog's package in the image.
+        lock: knows the programs that the source starts.
+        unknown: what was said of others.
+
+    Returns:
+        None where more than the source decides whether it can be built.
+    """
+    concurrency = config.concurrency_max or (api.described.leading.concurrency if api.described else None)
+    if api.handed_in or unknown or (concurrency or 1) > 1:
+        return None
+    pitfalls = missing_weights(config)
+    return {
+        "predict": config.predict,
+        "train": config.train,
+        "version": version,
+        "pitfalls": pitfalls,
+        "programs": None if lock.programs is None else list(lock.programs),
+    }
+
+
+def missing_weights(config: Config) -> list[str]:
+    """Return a warning for each weight whose files are not in the image."""
+    return [
+        f"the files of weight {weight.name} are not in the image: mount {weight.target}"
+        for weight in config.weights
+    ]

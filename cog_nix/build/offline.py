@@ -10,7 +10,8 @@ from cog_nix.fetch.store import Store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.format import artifacts_of, built_from
 from cog_nix.lock.run_keys import fitting
-from cog_nix.resolve import cog_base, inputs, seed
+from cog_nix.resolve import seed
+from cog_nix.resolve.ensure import completed
 from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store.paths import tree_path
 
@@ -18,39 +19,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.build.services import Services
+    from cog_nix.config.model import Config
     from cog_nix.lock.model import Lock
+    from cog_nix.resolve.ensure import Policy
+    from cog_nix.resolve.request import Request
     from cog_nix.store.nix import Nix
 
 _SHOWN = 10
 
 
-def check_offline(
-    project: Project, config: Config, settings: Settings, nix: Nix, cache: Path, *, asked: bool | None = None
-) -> None:
+def check_offline(request: Request, policy: Policy, services: Services, nix: Nix) -> None:
     """Refuse a build that would need the network.
 
     Args:
-        project: whose build.
-        config: what is asked for.
-        settings: cog-nix.toml.
+        request: what is asked for, with cog-nix.toml as it is.
+        policy: says whether the packages of Cog's base image come.
+        services: the cache has the downloads.
         nix: the store.
-        cache: folder of downloads.
-        asked: whether the packages of Cog's base image come (:mod:`cog_nix.resolve.cog_base`).
 
     Raises:
         LockError: there is no lock that fits.
         FetchError: something that the lock names is neither in the store nor among the downloads.
     """
+    project = request.project
     lock = lock_format.read(project.lock_path)
-    settings = cog_base.settled(settings, lock, asked)
-    if lock is None or lock.inputs != inputs.digest(config, settings, project.root):
+    if lock is None or lock.inputs != completed(request, lock, services.plugins, policy).digest:
         state = "is missing" if lock is None else f"does not fit {project.config_path.name} any more"
         raise LockError(
             f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",
             hint="Run cog-nix lock where there is one, and bring its lock here.",
         )
-    missing = [*_files(lock, nix, cache), *_commands(lock, config, nix)]
+    missing = [*_files(lock, nix, services.cache), *_commands(lock, request.config, nix)]
     if missing:
         shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
         lines = "\n".join(f"  {line}" for line in shown)

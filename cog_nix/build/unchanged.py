@@ -100,11 +100,11 @@ def status(path: str, *, follow: bool = False) -> Status | None:
     return [info.st_dev, info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns]
 
 
-def settled(found: Status | None, began: int, device: int) -> bool:
+def unchanged_for_long(found: Status | None, began: int, device: int) -> bool:
     """Tell whether a file changed long enough before a build began.
 
     Args:
-        found: the file's status; None is settled: a file that appears is noticed.
+        found: the file's status; None: yes, a file that appears is noticed.
         began: what :func:`clock` said.
         device: the file system of that clock.
     """
@@ -258,7 +258,7 @@ def renewed(
     files = {path: status(f"{root}/{path}") for path in kept["files"]}
     read = {path: status(f"{root}/{path}", follow=True) for path in sources}
     certain = all(files.values()) and all(
-        settled(found, began, device) for found in (*files.values(), *read.values())
+        unchanged_for_long(found, began, device) for found in (*files.values(), *read.values())
     )
     changed = {"files": files, "sources": read, "links": sorted(links.items()), "present": list(present)}
     return {**kept, **changed} if certain else None
@@ -328,7 +328,7 @@ class Watch:
         statuses = [*files.values(), *kept["read"].values(), *kept["sources"].values()]
         statuses += [status(f"{self._root}/{folder}") for folder in kept["folders"]]
         statuses += [found for folder in kept["code"].values() for _, found in folder]
-        yield all(settled(found, self._began, self._device) for found in statuses)
+        yield all(unchanged_for_long(found, self._began, self._device) for found in statuses)
         yield names_at_root(self._root) == kept["names"]
 
 

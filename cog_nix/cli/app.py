@@ -37,7 +37,7 @@ from cog_nix.cli.flags import tell_without_effect
 from cog_nix.cli.streams import written
 from cog_nix.cli.terminal import complain, reporter
 from cog_nix.errors import CogNixError
-from cog_nix.plugins.manager import AUTO, Plugins, ask
+from cog_nix.plugins.manager import AUTO, Plugins
 from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.plugins.spec import Invocation
 from cog_nix.system import room
@@ -143,7 +143,7 @@ def application(plugins: Plugins) -> typer.Typer:
         upstream,
     ):
         command.register(app)
-    ask(plugins, "register_commands", app=app)
+    plugins.register_commands(app)
     return app
 
 
@@ -186,8 +186,8 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
     invocation = Invocation(program, command, tuple(arguments), native)
 
     def do() -> Any:
-        ask(plugins, "before_command", invocation=invocation)
-        status = ask(plugins, "instead_of_command", invocation=invocation)
+        plugins.before_command(invocation)
+        status = plugins.instead_of_command(invocation)
         if status is not None:
             return status
         if not native:
@@ -198,7 +198,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
         return status
 
     status = _guarded(do, program)
-    ask(plugins, "after_command", invocation=invocation, status=status)
+    plugins.after_command(invocation, status)
     return status
 
 

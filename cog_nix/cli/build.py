@@ -27,7 +27,7 @@ from cog_nix.cli.runtimes import find_runtime, import_first_choice, is_first_cho
 from cog_nix.cli.terminal import amount, reporter
 from cog_nix.errors import ConfigError
 from cog_nix.image.description import with_tag
-from cog_nix.plugins.manager import Plugins, implemented, load
+from cog_nix.plugins.manager import Plugins, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +169,7 @@ def build(
         tag=checked_tag(tag),
         labels=dict(map(_annotation, annotation or ())),
         openapi=openapi_schema,
-        link=out_link,
+        result_link=out_link,
         runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
         offline=offline,
         oci=bool(wanted and wanted.needs_blobs),
@@ -232,14 +232,16 @@ def build_image(
     Args:
         config_file: its name.
         options: what the user decided.
-        meanwhile: see :class:`cog_nix.build.story.Services`.
+        meanwhile: see :class:`cog_nix.build.services.Services`.
     """
     from cog_nix.build.story import Services  # noqa: PLC0415 - a faster --help
     from cog_nix.build.story import build as build_project  # noqa: PLC0415
     from cog_nix.project.find import find_project  # noqa: PLC0415
 
     project = find_project(Path.cwd(), config_file)
-    return build_project(project, options, Services(plugins(), reporter, whole=True, meanwhile=meanwhile))
+    return build_project(
+        project, options, Services(plugins(), reporter, whole=True, while_building=meanwhile)
+    )
 
 
 def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *, loaded: bool) -> None:
@@ -247,10 +249,10 @@ def _remember(config_file: str, built: Built, ask: Callable[[], Held | None], *,
     from cog_nix.cli import quick  # noqa: PLC0415 - a faster --help
     from cog_nix.project.find import find_project  # noqa: PLC0415
 
-    heard = any(implemented(plugins(), hook) for hook in _HEARD)
+    heard = plugins().implements(*_HEARD)
     if not heard and not plugins().broken:
         root = str(find_project(Path.cwd(), config_file).root)
-        quick.remember(built.kept, root, loaded=loaded, linked=built.linked, ask=ask)
+        quick.remember(built.kept, root, loaded=loaded, linked=built.has_result_link, ask=ask)
 
 
 def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
@@ -284,7 +286,7 @@ def load_into_runtime(built: Built, began: float) -> Callable[[], Held | None]:
 
 
 def _where(built: Built) -> str:
-    return "./result" if built.linked else str(built.image.path)
+    return "./result" if built.has_result_link else str(built.image.path)
 
 
 def document_of_environment() -> Path | None:

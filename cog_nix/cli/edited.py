@@ -170,7 +170,7 @@ def _ready(edit: Edit) -> _Target:
     name = edit.runtime or AUTO
     loaded = plugins.load()
     runtime = plugins.find_runtime(name, loaded, reporter)
-    first = next((one for names in plugins.ask(loaded, "runtime_names") for one in names), "")
+    first = next(iter(loaded.runtime_names()), "")
     target = _Target(runtime, with_tag(edit.answer["tag"]), name != AUTO or runtime.name == first)
     if isinstance(runtime, PreparingRuntime):
         runtime.expect(target.reference)

@@ -48,7 +48,8 @@ def lock(
     from cog_nix.lock.changes import changes  # noqa: PLC0415
     from cog_nix.lock.upgrade import Upgrade as Moving  # noqa: PLC0415
     from cog_nix.project.find import find_project  # noqa: PLC0415
-    from cog_nix.resolve.ensure import Policy, ensure_lock, former_lock  # noqa: PLC0415
+    from cog_nix.resolve.ensure import Policy, ensure_lock, previous_lock  # noqa: PLC0415
+    from cog_nix.resolve.request import Request  # noqa: PLC0415
 
     if names and not upgrade:
         raise LockError(
@@ -58,18 +59,19 @@ def lock(
     if explain and (names or upgrade):
         raise LockError("--explain changes nothing, so it goes with no other option.")
     if explain:
-        for line in building.explain(project, explain):
+        from cog_nix.build.configuration import explain as lines_about  # noqa: PLC0415
+
+        for line in lines_about(project, explain, plugins()):
             typer.echo(line)
         return
     services = building.Services(plugins(), reporter)
     loaded, settings = building.load(project, reporter)
     moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
-    former = former_lock(project, moving, update=True)
-    policy = Policy(update=True, upgrade=moving, links=True, cog_base=use_cog_base_image)
-    new = ensure_lock(
-        project, loaded.config, settings, policy, lambda: services.resolver(project, loaded, settings)
-    )
-    lines = changes(former, new)
+    previous = previous_lock(project, moving, update=True)
+    policy = Policy(update=True, upgrade=moving, look_at_project=True, cog_base=use_cog_base_image)
+    resolve = services.resolver(lambda: services.tools(project, loaded, settings))
+    new = ensure_lock(Request(project, loaded.config, settings), policy, services.plugins, resolve)
+    lines = changes(previous, new)
     for line in lines:
         reporter.info(line)
     if not lines:

@@ -90,7 +90,7 @@ def _without_schema(config_file: str, options: BuildOptions, folder: str) -> Bui
         schema = work / "openapi.json"
         schema.write_text(json.dumps(_EMPTY), encoding="utf-8")
         name = f"{default_tag(folder)}-exec"  # the model's own name stays with an image that can serve it
-        return build_image(config_file, replace(options, openapi=schema, tag=name, link=False))
+        return build_image(config_file, replace(options, openapi=schema, tag=name, result_link=False))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.terminal import reporter
-from cog_nix.plugins.manager import AUTO, ask
+from cog_nix.plugins.manager import AUTO
 from cog_nix.plugins.manager import find_runtime as find
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def import_first_choice() -> None:
     from cog_nix.errors import CogNixError  # noqa: PLC0415
 
     with suppress(CogNixError):  # told by whoever needs it
-        ask(plugins(), "provide_runtime", name=_first(), reporter=reporter)
+        plugins().provide_runtime(_first(), reporter)
 
 
 def _first() -> str:
@@ -57,7 +57,7 @@ def _first() -> str:
 
     if _chosen[0] != AUTO:
         return _chosen[0]
-    return next((one for names in ask(plugins(), "runtime_names") for one in names), "")
+    return next(iter(plugins().runtime_names()), "")
 
 
 def is_first_choice(runtime: Runtime) -> bool:

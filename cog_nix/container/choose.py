@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from cog_nix.errors import CogNixError, NixError
 from cog_nix.namespaces import why_no_namespaces
-from cog_nix.plugins.manager import ask
 from cog_nix.plugins.spec import WorkerRuntime
 from cog_nix.report import SilentReporter
 from cog_nix.store import nix as nix_store
@@ -98,15 +97,15 @@ def _contained(place: Place, runtime: Runtime, reason: str = "") -> Nix:
 
 def _runtime(plugins: Plugins, name: str) -> tuple[Runtime | None, str]:
     """Return the first usable runtime that can run Nix, or why there is none, one reason a line."""
-    names = [name] if name else [one for offered in ask(plugins, "runtime_names") for one in offered]
-    reasons = []
+    names = [name] if name else plugins.runtime_names()
+    reasons: list[str] = []
     for one in names:
-        runtime = ask(plugins, "provide_runtime", name=one, reporter=SilentReporter())
+        runtime = plugins.provide_runtime(one, SilentReporter())
         if not isinstance(runtime, WorkerRuntime):
             continue
-        why = cast("Runtime", runtime).available()
+        why = runtime.available()
         if why is None:
-            return cast("Runtime", runtime), ""
+            return runtime, ""
         reasons.append(f"  {one}: {why}")
     return None, "\n".join(reasons) or f"  no plugin runs it in {name}"
 

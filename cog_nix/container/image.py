@@ -21,7 +21,6 @@ from cog_nix import __version__
 from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
 from cog_nix.image.description import blob_file
-from cog_nix.plugins.manager import ask
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
 from cog_nix.store.library import core, nix_library
 from cog_nix.system import scratch
@@ -132,9 +131,7 @@ class Maker:
 
     def _packages(self) -> list[Path]:
         request = SystemRequest(suite=SUITE, groups=(("image", _PACKAGES),))
-        found = ask(self.plugins, "resolve_system_packages", request=request, context=self.context)
-        if found is None:
-            raise ImageError(f"No plugin knows the packages of {SUITE}.", hint="Set COG_NIX_PLUGINS back.")
+        found = self.plugins.resolve_system_packages(request, self.context)
         chosen = [deb.artifact for deb in found.groups["image"] if deb.package not in _UNUSED]
         files = self.context.fetcher.artifacts(chosen)
         return [files[one.sha256] for one in chosen]
@@ -148,7 +145,7 @@ class Maker:
                 hint="Install it (pip install .) and run its cog-nix.",
             ) from error
         request = PythonRequest(python_version=f"{PYTHON}.5", requirements=wanted, glibc="2.41")
-        found = ask(self.plugins, "resolve_python_packages", request=request, context=self.context)
+        found = self.plugins.resolve_python_packages(request, self.context)
         files = self.context.fetcher.artifacts([wheel.artifact for wheel in found.wheels])
         return [files[wheel.artifact.sha256] for wheel in found.wheels]
 

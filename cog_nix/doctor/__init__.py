@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cog_nix.container import choose
 from cog_nix.doctor import gpu, machine, project
-from cog_nix.plugins.manager import ask
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Project
@@ -28,11 +27,9 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
         plugins: asked about Docker, mirrors and whatever else they know.
         context: settings and services for them.
     """
-    found = [*project.examine(where)] if where else []
-    brings = bool(plugins.hook.provide_programs.get_hookimpls())
+    found = [*project.examine(where, plugins)] if where else []
+    brings = plugins.implements("provide_programs")
     container = functools.partial(choose.would_use, plugins, os.environ)
     found += machine.examine(context.cache_dir, brings=brings, container=container)
     found += gpu.examine(where)
-    for answer in ask(plugins, "diagnose", context=context):
-        found += answer or ()
-    return found
+    return [*found, *plugins.diagnose(context)]

@@ -13,20 +13,22 @@ from cog_nix.doctor import mend, migrate
 from cog_nix.errors import CogNixError, SignatureError
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.spec import Finding
-from cog_nix.resolve import cog_base, inputs
+from cog_nix.resolve.ensure import Policy, completed
+from cog_nix.resolve.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cog_nix.config.model import Config, Project
+    from cog_nix.plugins.manager import Plugins
 
 _GONE = {("cog.types", "ExperimentalFeatureWarning"): "it was removed in cog 0.17"}
 """Names that Cog's package does not have any more, by module, and since when."""
 _SKIPPED = {".venv", "venv", ".git", ".cog", "node_modules", "__pycache__"}
 
 
-def examine(project: Project) -> Iterator[Finding]:
+def examine(project: Project, plugins: Plugins) -> Iterator[Finding]:
     """Look at cog.yaml, the predictor, and the Python files beside them."""
     name = project.config_path.name
     try:
@@ -49,7 +51,7 @@ def examine(project: Project) -> Iterator[Finding]:
             yield Finding("predictor", "warning", pitfall, "Wrap what is done inside, not the function.")
     except (CogNixError, SignatureError) as error:
         yield Finding("predictor", "error", error.message, error.hint or "Mend the file that it names.")
-    yield lock(project, loaded.config)
+    yield lock(project, loaded.config, plugins)
     for path in python_files(project.root):
         yield from source(path, path.relative_to(project.root).as_posix())
 
@@ -96,13 +98,13 @@ def _fix(path: Path, text: bytes, change: Callable[[bytes], bytes | None]) -> Ca
     return partial(mend.apply, path, change) if change(text) is not None else None
 
 
-def lock(project: Project, config: Config) -> Finding:
+def lock(project: Project, config: Config, plugins: Plugins) -> Finding:
     """Compare the lock with what is asked for."""
     name = project.lock_path.name
     try:
         found = lock_format.read(project.lock_path)
-        settings = cog_base.settled(load_settings(project), found)
-        fresh = found is not None and found.inputs == inputs.digest(config, settings, project.root)
+        request = completed(Request(project, config, load_settings(project)), found, plugins, Policy())
+        fresh = found is not None and found.inputs == request.digest
     except CogNixError as error:
         return Finding("lock", "error", error.message, error.hint)
     if found is None:

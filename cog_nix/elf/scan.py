@@ -22,7 +22,7 @@ _MUSL = "libc.musl"
 
 
 @dataclass(frozen=True)
-class Linked:
+class DynamicFile:
     """A program or library that the loader has to complete."""
 
     path: str
@@ -46,7 +46,7 @@ class Linked:
 class Scan:
     """The programs and libraries of a wheel, a project or a layer."""
 
-    linked: tuple[Linked, ...] = ()
+    files: tuple[DynamicFile, ...] = ()
     """Those that need something, by path."""
     libraries: tuple[str, ...] = ()
     """Paths of all libraries, and of nothing else, sorted."""
@@ -60,8 +60,8 @@ class Scan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the scan as JSON has it."""
-        linked = [[each.path, list(each.needed), list(each.search)] for each in self.linked]
-        return {"linked": linked, "libraries": list(self.libraries), "sonames": list(self.sonames)}
+        files = [[each.path, list(each.needed), list(each.search)] for each in self.files]
+        return {"linked": files, "libraries": list(self.libraries), "sonames": list(self.sonames)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scan:
@@ -70,8 +70,10 @@ class Scan:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        linked = tuple(Linked(path, tuple(needed), tuple(search)) for path, needed, search in data["linked"])
-        return cls(linked, tuple(data["libraries"]), tuple(data["sonames"]))
+        files = tuple(
+            DynamicFile(path, tuple(needed), tuple(search)) for path, needed, search in data["linked"]
+        )
+        return cls(files, tuple(data["libraries"]), tuple(data["sonames"]))
 
 
 def is_library(path: str) -> bool:
@@ -96,16 +98,16 @@ def gather(found: Iterable[tuple[str, Dynamic | None]], also: Iterable[str] = ()
         found: path and dynamic section of each file that was read; None for what the loader does not load.
         also: paths of libraries that are known without being read (links to others).
     """
-    linked, libraries, sonames = [], set(also), set()
+    files, libraries, sonames = [], set(also), set()
     for path, dynamic in found:
         if dynamic is None or any(name.startswith(_MUSL) for name in dynamic.needed):
             continue  # made for another machine or another C library: never loaded here
         if dynamic.needed:
-            linked.append(Linked(path, dynamic.needed, dynamic.search))
+            files.append(DynamicFile(path, dynamic.needed, dynamic.search))
         if is_library(path):
             libraries.add(path)
         if dynamic.soname and dynamic.soname != path.rpartition("/")[2]:
             sonames.add(dynamic.soname)
     return Scan(
-        tuple(sorted(linked, key=lambda each: each.path)), tuple(sorted(libraries)), tuple(sorted(sonames))
+        tuple(sorted(files, key=lambda each: each.path)), tuple(sorted(libraries)), tuple(sorted(sonames))
     )

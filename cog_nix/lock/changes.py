@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
 
 
-def changes(former: Lock | None, new: Lock) -> list[str]:
+def changes(previous: Lock | None, new: Lock) -> list[str]:
     """Return a line for each package that came, went or moved; one summary line for a first lock."""
     packages = _packages(new)
-    if former is None:
+    if previous is None:
         builds = f", and {new.toolkit.name} for builds" if new.toolkit else ""
         return [f"Locked {len(new.debs)} Debian packages and {len(new.wheels)} Python packages{builds}"]
-    old = _packages(former)
+    old = _packages(previous)
     lines = [f"added    {name} {version}" for name, version in packages.items() if name not in old]
     lines += [f"removed  {name} {version}" for name, version in old.items() if name not in packages]
     lines += [

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 from cog_nix.config.legacy import sdk_for
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import LockError
-from cog_nix.lock.core import TOOLS
+from cog_nix.lock.reasons import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cog_nix.lock.model import Deb, Lock, Wheel
+    from cog_nix.lock.reasons import Reason
 
 _SDK = ("cog", "coglet", "pip")
 _INDENT = "  "
-_STARTS = " starts "
-"""What stands before the program in a lock's reason for it."""
 _SHOWN = 5
 """Names in the line about what else needs a package."""
 
@@ -40,6 +39,8 @@ class Asked:
     """Place by normalised name (PEP 503)."""
     starts: Mapping[str, str] = field(default_factory=dict)
     """Where the source starts a program first (``predict.py:12``), by the program's name."""
+    always: tuple[str, ...] = ()
+    """System packages that every image has."""
 
 
 def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
@@ -67,10 +68,10 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     lines += _toolkit(lock, name)
     if lines:
         return lines
-    for package, reason in lock.reasons:
-        if name in reason.split() and package in debs:
-            kind = "program" if _STARTS in reason else "library"
-            lines += [f"{name} is a {kind} of {package}", *_deb(lock, debs[package], asked)]
+    for reason in lock.reasons:
+        if name == reason.wanted and reason.package in debs:
+            kind = "program" if reason.verb is Verb.STARTS else "library"
+            lines += [f"{name} is a {kind} of {reason.package}", *_deb(lock, debs[reason.package], asked)]
     if not lines:
         raise _unknown(name, [*debs, *wheels, *_parts(lock)])
     return lines
@@ -87,7 +88,7 @@ def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
 def _wheel(lock: Lock, wheel: Wheel, asked: Asked) -> list[str]:
     depends = {each.name: each.depends for each in lock.wheels}
     lines = [f"{wheel.name} {wheel.version} (Python package)"]
-    lines += [_INDENT + reason for name, reason in lock.reasons if name == wheel.name]
+    lines += [_INDENT + reason.sentence for reason in lock.reasons if reason.package == wheel.name]
     return [*lines, *_chain(wheel.name, depends, _python_roots(lock, asked))]
 
 
@@ -122,7 +123,7 @@ def _toolkit(lock: Lock, name: str) -> list[str]:
 def _python_roots(lock: Lock, asked: Asked) -> Iterator[_Roots]:
     yield {name: f"{name} is asked for in {place}" for name, place in asked.python.items()}
     yield {name: f"{name} is in every image: the Cog SDK and pip{_why_old(lock, name)}" for name in _SDK}
-    yield dict(lock.reasons)
+    yield {reason.package: reason.sentence for reason in lock.reasons}
     yield {wheel.name: f"{wheel.name} is asked for" for wheel in lock.wheels}
 
 
@@ -137,17 +138,17 @@ def _why_old(lock: Lock, name: str) -> str:
 
 def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
     """Yield groups of roots, the ones that explain best first."""
-    always = {name: f"{name} is in every image: base system" for name in TOOLS}
+    always = {name: f"{name} is in every image: base system" for name in asked.always}
     executable = PurePosixPath(lock.interpreter.executable).name
     python = {executable: f"{executable} is the image's interpreter, Python {lock.interpreter.version}"}
     named = {name: f"{name} is asked for in {place}" for name, place in asked.system.items()}
-    linked = {package: "\n".join(_because(lock, reason, asked)) for package, reason in lock.reasons}
+    added = {reason.package: "\n".join(_because(lock, reason, asked)) for reason in lock.reasons}
     if deb in lock.base:
-        yield from (always, python, named, linked)
+        yield from (always, python, named, added)
     elif deb in lock.python:
         yield from (python, {deb.package: f"{deb.package} comes with the interpreter"})
     else:
-        yield from (named, linked, python, always)
+        yield from (named, added, python, always)
     essential = "is essential in Debian, and comes with system packages"
     yield {each.package: f"{each.package} {essential}" for each in lock.essential}
     yield {each.package: f"{each.package} is part of the base system" for each in lock.base}
@@ -156,22 +157,18 @@ def _roots(lock: Lock, deb: Deb, asked: Asked) -> Iterator[_Roots]:
     }
 
 
-def _because(lock: Lock, reason: str, asked: Asked) -> list[str]:
-    """Return the lock's sentence, and why its subject is there: a Python package, or a name in cog.yaml."""
-    _, starts, program = reason.partition(_STARTS)
-    if starts and program in asked.starts:
-        return [f"{asked.starts[program]} starts {program}"]
-    subject = reason.partition(" ")[0]
-    if subject in asked.system:
-        return [f"{reason} in {asked.system[subject]}"]
-    owner = next((wheel for wheel in lock.wheels if wheel.name == subject), None)
-    if owner is None:
-        return [reason]
+def _because(lock: Lock, reason: Reason, asked: Asked) -> list[str]:
+    """Return the lock's sentence, and why who asks is there: a Python package, or a name in cog.yaml."""
+    sentence, wanted = reason.sentence, reason.wanted
+    if reason.verb is Verb.ASKED and wanted in asked.system:
+        return [f"{sentence} in {asked.system[wanted]}"]
+    if reason.verb is Verb.STARTS and wanted in asked.starts:
+        return [f"{asked.starts[wanted]} starts {wanted}"]
     depends = {each.name: each.depends for each in lock.wheels}
-    return [
-        reason,
-        *(line.strip() for line in _chain(owner.name, depends, _python_roots(lock, asked), also=False)),
-    ]
+    if reason.origin.package not in depends:
+        return [sentence]
+    chain = _chain(reason.origin.package, depends, _python_roots(lock, asked), also=False)
+    return [sentence, *(line.strip() for line in chain)]
 
 
 def _chain(

@@ -21,6 +21,7 @@ from cog_nix.lock.model import (
     Toolkit,
     Wheel,
 )
+from cog_nix.lock.reasons import parse
 from cog_nix.system.files import write_atomically
 from cog_nix.system.regular import read_bytes
 
@@ -78,7 +79,7 @@ def dump(lock: Lock) -> str:
         "wheels": [_wheel(wheel) for wheel in lock.wheels],
         **({} if lock.programs is None else {"programs": list(lock.programs)}),
         "runs": [vars(run) for run in lock.runs],
-        "reasons": [list(pair) for pair in lock.reasons],
+        "reasons": [[reason.package, reason.sentence] for reason in lock.reasons],
         "packages": [vars(package) for package in lock.packages],
         **(
             {"links": [[name, [list(pair) for pair in pairs]] for name, pairs in lock.links]}
@@ -253,7 +254,7 @@ def _lock(data: dict[str, Any]) -> Lock:
         wheels=_wheels(data["wheels"]),
         programs=_texts(data["programs"]) if "programs" in data else None,
         runs=tuple(Run(**_named_texts(run)) for run in _list(data["runs"])),
-        reasons=_pairs(data["reasons"]),
+        reasons=tuple(parse(*pair) for pair in _pairs(data["reasons"])),
         links=tuple((_text(name), _pairs(pairs)) for name, pairs in _list(data.get("links", []))),
         facts=_pairs(data.get("facts", [])),
         packages=tuple(NixPackage(**_named_texts(package)) for package in _list(data["packages"])),

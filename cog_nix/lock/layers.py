@@ -7,21 +7,20 @@ small ones share one layer. Adding a package moves nothing that was there. See d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.resolve.libraries import is_self_contained
+from cog_nix.lock.dependencies import with_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cog_nix.config.model import LayerSettings
-    from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.lock.model import Deb, Lock, Wheel
 
 LayerPlan = tuple[tuple[str, tuple[str, ...]], ...]
 
 _SDK = ("pip", "coglet", "cog")
-_COMPILERS = ("triton", "pytorch-triton")
-"""What PyTorch compiles kernels with: released with it, and as heavy as parts of CUDA."""
 _MEDIUM = 4
 """A wheel of this part of a heavy one is a layer of its own too, above the system packages, or below where
 it is of CUDA: the small ones that share a layer are sent together whenever one of them changes."""
@@ -30,71 +29,60 @@ _FIXED_LAYERS = 8
 
 
 def plan(
-    *,
-    base: Sequence[Deb],
-    essential: Sequence[Deb],
-    python: Sequence[Deb],
-    system: Sequence[Deb],
-    wheels: Sequence[Wheel],
-    commands: int = 0,
-    linked: Sequence[Deb] = (),
-    unpacked: bool = False,
-    linker: bool = False,
+    lock: Lock,
     settings: LayerSettings,
+    *,
+    commands: int = 0,
+    linker: bool = False,
+    goes_with_gpus: Callable[[str], bool] = lambda _: False,
 ) -> LayerPlan:
     """Return ``(name, members)`` of each layer from bottom to top.
 
     Args:
-        base: packages of the base system that every image has.
-        essential: the rest of the base system, which goes with system packages.
-        python: packages of the interpreter.
-        system: the project's own packages, and libraries that something links to.
-        wheels: all wheels.
-        commands: how many there are.
-        linked: packages with libraries that commands and source builds link to.
-        unpacked: whether the interpreter is unpacked into /usr/local; otherwise that is a venv of Debian's.
-        linker: whether the dynamic linker has to be told of libraries in wheels.
+        lock: all that is in the image; its layers do not count.
         settings: threshold and budget.
+        commands: how many there are.
+        linker: whether the dynamic linker has to be told of libraries in wheels.
+        goes_with_gpus: whether a wheel consists of libraries for GPUs, or goes with them, by its name.
     """
     room = settings.budget - _FIXED_LAYERS - commands - linker
     least = settings.heavy_bytes // _MEDIUM
-    depends = {wheel.name: wheel.depends for wheel in wheels}
-    heavy = _alone(wheels, depends, lambda name: least if _is_of_cuda(name) else settings.heavy_bytes, room)
-    rest = _without(wheels, heavy)
+    order = _Order({wheel.name: wheel.depends for wheel in lock.wheels}, goes_with_gpus)
+    heavy = order.alone(
+        lock.wheels, lambda name: least if goes_with_gpus(name) else settings.heavy_bytes, room
+    )
+    rest = _without(lock.wheels, heavy)
     sdk = [wheel for wheel in rest if wheel.name in _SDK]
     others = _without(rest, sdk)
-    medium = _alone(others, depends, lambda _: least, room - len(heavy))
-    small = _without(others, medium)
-    layers = [
-        ("base", tuple(f"deb:{deb.package}" for deb in base)),
-        (
-            "python",
-            (*(f"deb:{deb.package}" for deb in python), "state:base", "interpreter" if unpacked else "venv"),
-        ),
-        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in heavy),
-        (
-            "essential",
-            (*(f"deb:{deb.package}" for deb in essential), "state:essential")
-            if essential and (system or commands or linked)
-            else (),
-        ),
-        (
-            "system-packages",
-            (*(f"deb:{deb.package}" for deb in system), *(("state:system",) if system else ())),
-        ),
-        ("sdk", tuple(f"wheel:{wheel.name}" for wheel in sdk)),
-        *((wheel.name, (f"wheel:{wheel.name}",)) for wheel in medium),
-        ("python-packages", tuple(f"wheel:{wheel.name}" for wheel in small)),
+    medium = order.alone(others, lambda _: least, room - len(heavy))
+    system = (*lock.system, *lock.libraries)
+    essential = lock.essential if system or commands or lock.linked else ()
+    python = "interpreter" if lock.interpreter.artifact else "venv"
+    layers: list[tuple[str, tuple[str, ...]]] = [
+        ("base", _debs(lock.base)),
+        ("python", (*_debs(lock.python), "state:base", python)),
+        *((wheel.name, _wheels([wheel])) for wheel in heavy),
+        ("essential", _debs(essential, "essential")),
+        ("system-packages", _debs(system, "system")),
+        ("sdk", _wheels(sdk)),
+        *((wheel.name, _wheels([wheel])) for wheel in medium),
+        ("python-packages", _wheels(_without(others, medium))),
         *((f"run-{index}", (f"run:{index}",)) for index in range(commands)),
-        (
-            "linked-libraries",
-            (*(f"deb:{deb.package}" for deb in linked), *(("state:linked",) if linked else ())),
-        ),
+        ("linked-libraries", _debs(lock.linked, "linked")),
         # On top of all that has libraries, and of a few kilobytes.
         ("linker", ("linker",) if linker else ()),
         ("source", ("source",)),
     ]
     return tuple((name, members) for name, members in layers if members)
+
+
+def _debs(debs: Sequence[Deb], state: str = "") -> tuple[str, ...]:
+    """Return packages as members of a layer, with what dpkg knows after them."""
+    return (*(f"deb:{deb.package}" for deb in debs), *([f"state:{state}"] if debs and state else []))
+
+
+def _wheels(wheels: Sequence[Wheel]) -> tuple[str, ...]:
+    return tuple(f"wheel:{wheel.name}" for wheel in wheels)
 
 
 def wheels_of(layers: LayerPlan) -> tuple[str, ...]:
@@ -127,47 +115,31 @@ def _without(wheels: Sequence[Wheel], others: Sequence[Wheel]) -> list[Wheel]:
     return [wheel for wheel in wheels if wheel.name not in names]
 
 
-def _alone(
-    wheels: Sequence[Wheel], depends: Mapping[str, Sequence[str]], least: Callable[[str], int], room: int
-) -> list[Wheel]:
-    """Return the wheels that get a layer each.
+@dataclass(frozen=True)
+class _Order:
+    depends: Mapping[str, Sequence[str]]
+    """What each wheel of the image needs, by name."""
+    goes_with_gpus: Callable[[str], bool]
 
-    Gigabytes come first: CUDA's parts, then what needs them. In each of these, what others need is below
-    them, and names decide between equals. A package's place follows from what it needs itself, so that
-    another one beside it does not move it.
+    def alone(self, wheels: Sequence[Wheel], least: Callable[[str], int], room: int) -> list[Wheel]:
+        """Return the wheels that get a layer each.
 
-    Args:
-        wheels: some.
-        depends: what each wheel of the image needs, by name.
-        least: the size in bytes from which on a package is alone, by name.
-        room: how many there may be.
-    """
-    candidates = [wheel for wheel in wheels if wheel.artifact.size >= least(wheel.name)]
-    kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
+        Gigabytes come first: libraries for GPUs, then what needs them. In each of these, what others need is
+        below them, and names decide between equals. A package's place follows from what it needs itself, so
+        that another one beside it does not move it.
 
-    def place(wheel: Wheel) -> tuple[int, int, str]:
-        needed = _needed(wheel.name, depends)
-        if _is_of_cuda(wheel.name):
+        Args:
+            wheels: some.
+            least: the size in bytes from which on a package is alone, by name.
+            room: how many there may be.
+        """
+        candidates = [wheel for wheel in wheels if wheel.artifact.size >= least(wheel.name)]
+        kept = sorted(candidates, key=lambda wheel: (-wheel.artifact.size, wheel.name))[: max(0, room)]
+        return sorted(kept, key=self._place)
+
+    def _place(self, wheel: Wheel) -> tuple[int, int, str]:
+        # What is needed needs less, unless both need each other (torch and triton); no other package counts.
+        needed = with_dependencies([wheel.name], self.depends) & self.depends.keys()
+        if self.goes_with_gpus(wheel.name):
             return 0, len(needed), wheel.name
-        return 1 if any(map(_is_of_cuda, needed)) else 2, len(needed), wheel.name
-
-    return sorted(kept, key=place)
-
-
-def _is_of_cuda(name: str) -> bool:
-    return is_self_contained(name) or name in _COMPILERS
-
-
-def _needed(name: str, depends: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return a package and all that it needs.
-
-    What is needed needs less, unless both need each other (torch and triton); no other package counts.
-    """
-    found: set[str] = set()
-    pending = [name]
-    while pending:
-        one = pending.pop()
-        if one in depends and one not in found:
-            found.add(one)
-            pending += depends[one]
-    return found
+        return 1 if any(map(self.goes_with_gpus, needed)) else 2, len(needed), wheel.name

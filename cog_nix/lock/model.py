@@ -6,6 +6,10 @@ A URL says where to look; the sha256 is what counts, so any mirror serves.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cog_nix.lock.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,8 @@ class Lock:
     """Programs that the project's source started when it was locked, sorted; None: it was not looked into."""
     runs: tuple[Run, ...] = ()
     """Results of commands, in their order; those that never ran are missing."""
-    reasons: tuple[tuple[str, str], ...] = ()
-    """``(package, sentence)``: why a package that nobody named, or by another name, is there."""
+    reasons: tuple[Reason, ...] = ()
+    """Why packages that nobody named, or by another name, are there; one for each, by package."""
     layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """``(layer name, members)`` from bottom to top; members are ``deb:NAME``, ``wheel:NAME``, ``run:0`` and
     the like."""

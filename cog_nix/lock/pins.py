@@ -1,4 +1,4 @@
-"""What a former lock says of packages that are to stay as they are."""
+"""What the previous lock says of packages that are to stay as they are."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 class Pins:
     """The pins that are kept; none where there was no lock."""
 
-    former: Lock | None
+    previous: Lock | None
     upgrade: Upgrade
 
     @property
     def interpreter(self) -> Interpreter | None:
         """The project's Python."""
-        return self.former.interpreter if self.former and self.upgrade.keeps(INTERPRETER) else None
+        return self.previous.interpreter if self.previous and self.upgrade.keeps(INTERPRETER) else None
 
     @property
     def seed(self) -> Seed | None:
         """The builders' Python."""
-        return self.former.seed if self.former and not self.upgrade.everything else None
+        return self.previous.seed if self.previous and not self.upgrade.everything else None
 
     @property
     def toolkit(self) -> Toolkit | None:
         """The compiler for GPUs."""
-        return self.former.toolkit if self.former and not self.upgrade.everything else None
+        return self.previous.toolkit if self.previous and not self.upgrade.everything else None
 
     @property
     def debs(self) -> dict[str, str]:
         """Versions of system packages by name."""
-        debs = self.former.debs if self.former else ()
+        debs = self.previous.debs if self.previous else ()
         return {deb.package: deb.version for deb in debs if self.upgrade.keeps(deb.package)}
 
     @property
     def wheels(self) -> dict[str, str]:
         """Versions of Python packages by name."""
-        wheels = self.former.wheels if self.former else ()
+        wheels = self.previous.wheels if self.previous else ()
         return {wheel.name: wheel.version for wheel in wheels if self.upgrade.keeps(wheel.name)}
 
     @property
@@ -56,12 +56,13 @@ class Pins:
     @property
     def told(self) -> dict[str, str]:
         """All reasons of the lock so far, by package."""
-        return dict(self.former.reasons) if self.former else {}
+        reasons = self.previous.reasons if self.previous else ()
+        return {reason.package: reason.sentence for reason in reasons}
 
     @property
     def packages(self) -> dict[str, NixPackage]:
         """Nix packages by reference."""
-        packages = self.former.packages if self.former else ()
+        packages = self.previous.packages if self.previous else ()
         return {package.reference: package for package in packages if self.upgrade.keeps(package.reference)}
 
     @property
@@ -69,14 +70,14 @@ class Pins:
         """Versions that sources were built with, by the source's name."""
         return {
             wheel.name: {one.name: one.version for one in wheel.source.requires}
-            for wheel in (self.former.wheels if self.former else ())
+            for wheel in (self.previous.wheels if self.previous else ())
             if wheel.source and self.upgrade.keeps(wheel.name)
         }
 
     @property
     def commits(self) -> dict[str, str]:
         """Commits of git sources, by ``git+REPOSITORY@REVISION``."""
-        wheels = self.former.wheels if self.former else ()
+        wheels = self.previous.wheels if self.previous else ()
         return commits_of([wheel for wheel in wheels if self.upgrade.keeps(wheel.name)])
 
 

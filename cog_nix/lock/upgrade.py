@@ -1,4 +1,4 @@
-"""Which pins of a former lock may move."""
+"""Which pins of the previous lock may move."""
 
 from __future__ import annotations
 

@@ -11,20 +11,30 @@ import inspect
 import os
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pluggy
 
-from cog_nix.errors import CogNixError, PluginError
-from cog_nix.plugins.spec import PROJECT_NAME, Spec, TriedRuntime
+from cog_nix.errors import CogNixError, LockError, PluginError
+from cog_nix.plugins.spec import PROJECT_NAME, GpuLibraries, Spec, SystemFacts, TriedRuntime
 from cog_nix.plugins.unusable import NoRuntime
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cog_nix.plugins.spec import Runtime
+    from cog_nix.plugins.spec import (
+        Context,
+        PythonRequest,
+        PythonResolution,
+        Runtime,
+        SystemRequest,
+        SystemResolution,
+    )
     from cog_nix.report import Reporter
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BUILT_IN = (
     "cog_nix_hooks.debian.older",  # wraps the others
@@ -41,18 +51,127 @@ AUTO = "auto"
 """Name that stands for whatever runtime is usable."""
 
 
+def _first(
+    hook: Callable[Concatenate[Spec, P], T | None],
+) -> Callable[Concatenate[Plugins, P], T | None]:
+    """Return the method for a hook that one plugin answers; None: nobody does."""
+    return cast("Callable[Concatenate[Plugins, P], T | None]", _method(hook))
+
+
+def _all(
+    hook: Callable[Concatenate[Spec, P], T | None],
+) -> Callable[Concatenate[Plugins, P], list[T]]:
+    """Return the method for a hook that every plugin may answer."""
+    return cast("Callable[Concatenate[Plugins, P], list[T]]", _method(hook))
+
+
+def _tell(hook: Callable[Concatenate[Spec, P], None]) -> Callable[Concatenate[Plugins, P], None]:
+    """Return the method for a hook that nobody answers."""
+    return cast("Callable[Concatenate[Plugins, P], None]", _method(hook))
+
+
+def _each(
+    hook: Callable[Concatenate[Spec, P], Iterable[T] | None],
+) -> Callable[Concatenate[Plugins, P], list[T]]:
+    """Return the method for a hook that every plugin may answer with several things."""
+    ask = _all(hook)
+
+    def call(plugins: Plugins, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        return [one for answer in ask(plugins, *args, **kwargs) for one in answer]
+
+    return call
+
+
+def _method(hook: Callable[..., object]) -> Callable[..., object]:
+    """Return what calls a hook, and blames a plugin by name when it dies.
+
+    Raises:
+        CogNixError: when it is called: a plugin's own message to the user.
+        PluginError: a plugin failed in another way.
+    """
+    name, (_, *parameters) = hook.__name__, inspect.signature(hook).parameters
+
+    def call(plugins: Plugins, *args: object, **kwargs: object) -> object:
+        caller = getattr(plugins.manager.hook, name)
+        try:
+            return caller(**dict(zip(parameters, args, strict=False)), **kwargs)
+        except CogNixError:
+            raise
+        except Exception as error:
+            owner = _owner(caller, error)
+            if owner is None or owner in BUILT_IN:
+                raise
+            raise PluginError(
+                f"The plugin {owner} failed in {name}: {type(error).__name__}: {error}",
+                hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party"
+                " plugins.",
+            ) from error
+
+    return call
+
+
 @dataclass
 class Plugins:
-    """Loaded plugins and what went wrong loading others."""
+    """Loaded plugins and what went wrong loading others; a method for each hook, typed as the hook is."""
 
     manager: pluggy.PluginManager
     broken: dict[str, str] = field(default_factory=dict)
     """Reason by name of each plugin that was left out."""
 
-    @property
-    def hook(self) -> Any:
-        """The hooks, to be called with keyword arguments."""
-        return self.manager.hook
+    download_credentials = _each(Spec.download_credentials)
+    provide_interpreter = _first(Spec.provide_interpreter)
+    _describe_system = _first(Spec.describe_system)
+    _describe_gpu_libraries = _first(Spec.describe_gpu_libraries)
+    _resolve_system_packages = _first(Spec.resolve_system_packages)
+    _resolve_python_packages = _first(Spec.resolve_python_packages)
+    find_python_libraries = _each(Spec.find_python_libraries)
+    find_libraries = _first(Spec.find_libraries)
+    find_programs = _first(Spec.find_programs)
+    provide_toolkit = _first(Spec.provide_toolkit)
+    image_environment = _all(Spec.image_environment)
+    image_labels = _all(Spec.image_labels)
+    provide_programs = _first(Spec.provide_programs)
+    runtime_names = _each(Spec.runtime_names)
+    provide_runtime = _first(Spec.provide_runtime)
+    register_commands = _tell(Spec.register_commands)
+    diagnose = _each(Spec.diagnose)
+    before_command = _tell(Spec.before_command)
+    instead_of_command = _first(Spec.instead_of_command)
+    after_command = _tell(Spec.after_command)
+    before_build = _tell(Spec.before_build)
+    after_build = _tell(Spec.after_build)
+
+    def implements(self, *hooks: str) -> bool:
+        """Tell whether any plugin has something to do when one of these hooks is called."""
+        return any(getattr(self.manager.hook, hook).get_hookimpls() for hook in hooks)
+
+    def describe_system(self) -> SystemFacts:
+        """Return what is known of the packages of base systems."""
+        return self._describe_system() or SystemFacts()
+
+    def describe_gpu_libraries(self) -> GpuLibraries:
+        """Return how libraries of GPUs' makers are known."""
+        return self._describe_gpu_libraries() or GpuLibraries()
+
+    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution:
+        """Resolve system packages.
+
+        Raises:
+            LockError: nobody knows the suite, or a package cannot be found or satisfied.
+        """
+        if found := self._resolve_system_packages(request, context):
+            return found
+        raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
+
+    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
+        """Resolve Python packages.
+
+        Raises:
+            LockError: nobody does it, or the requirements cannot be satisfied.
+        """
+        if found := self._resolve_python_packages(request, context):
+            return found
+        raise LockError("No plugin resolves Python requirements.")
 
 
 def load(
@@ -114,33 +233,6 @@ def _register(plugins: Plugins, entry_point: Any) -> None:
         plugins.broken[name] = f"{type(error).__name__}: {error}"
 
 
-def implemented(plugins: Plugins, hook: str) -> bool:
-    """Tell whether any plugin has something to do when a hook is called."""
-    return bool(getattr(plugins.hook, hook).get_hookimpls())
-
-
-def ask(plugins: Plugins, hook: str, **arguments: Any) -> Any:
-    """Call a hook; blame a plugin by name when it dies.
-
-    Raises:
-        CogNixError: a plugin's own message to the user.
-        PluginError: a plugin failed in another way.
-    """
-    caller = getattr(plugins.hook, hook)
-    try:
-        return caller(**arguments)
-    except CogNixError:
-        raise
-    except Exception as error:
-        owner = _owner(caller, error)
-        if owner is None or owner in BUILT_IN:
-            raise
-        raise PluginError(
-            f"The plugin {owner} failed in {hook}: {type(error).__name__}: {error}",
-            hint="Update or remove it, or run with COG_NIX_PLUGINS=0 to go on without third-party plugins.",
-        ) from error
-
-
 def _owner(caller: pluggy.HookCaller, error: BaseException) -> str | None:
     """Return the name of the plugin whose implementation of the hook is in the traceback."""
     running = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
@@ -166,13 +258,12 @@ def find_runtime(
     """
     plugins = plugins or load()
     reporter = reporter or SilentReporter()
-    names = [one for offered in ask(plugins, "runtime_names") for one in offered]
+    names = plugins.runtime_names()
     wanted = names if name == AUTO else [name]
-    found = (ask(plugins, "provide_runtime", name=one, reporter=reporter) for one in wanted)
     reasons: dict[str, str] = {}
-    for runtime in filter(None, found):
+    for runtime in filter(None, (plugins.provide_runtime(one, reporter) for one in wanted)):
         if name != AUTO or (why := _why_not(runtime)) is None:
-            return cast("Runtime", runtime)
+            return runtime
         reasons[runtime.name] = why
     if reasons:
         return NoRuntime(reasons)
@@ -180,7 +271,6 @@ def find_runtime(
     raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
 
 
-def _why_not(runtime: Any) -> str | None:
+def _why_not(runtime: Runtime) -> str | None:
     """Return None when a runtime that nobody chose can be used, containers and all."""
-    why: str | None = runtime.available()
-    return why or (runtime.why_no_containers() if isinstance(runtime, TriedRuntime) else None)
+    return runtime.available() or (runtime.why_no_containers() if isinstance(runtime, TriedRuntime) else None)

@@ -143,6 +143,45 @@ class SystemResolution:
     indexes: tuple[Index, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The package taken for each name that was asked for and is called something else in this suite."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """The packages' upstream versions, by name."""
+
+
+@dataclass(frozen=True)
+class SystemFacts:
+    """What is known of the packages that images are based on."""
+
+    tools: tuple[str, ...] = ()
+    """What every image has of the base system."""
+    only_for_scripts: frozenset[str] = frozenset()
+    """Packages that nothing but maintainer scripts needs; that others depend on them does not count."""
+    c_library: str = ""
+    """The package with the C library."""
+    cog_base: tuple[str, ...] = ()
+    """What Cog's own base image has."""
+
+
+@dataclass(frozen=True)
+class GpuLibraries:
+    """How the libraries of GPUs' makers are known among Python packages."""
+
+    prefixes: tuple[str, ...] = ()
+    """What names of Python packages begin with that consist of them. They link to each other, to the C
+    library and to the driver, and the image's dynamic linker is told of them."""
+    compilers: tuple[str, ...] = ()
+    """Names of other Python packages that go with them, as heavy and released as seldom."""
+    sonames: str = ""
+    """Regular expression for what the libraries' sonames begin with."""
+    advice: str = ""
+    """A sentence for who lacks one of them."""
+
+    def include(self, package: str) -> bool:
+        """Tell whether a Python package consists of them."""
+        return package.startswith(self.prefixes)
+
+    def go_with(self, package: str) -> bool:
+        """Tell whether a Python package consists of them, or is one of the others."""
+        return self.include(package) or package in self.compilers
 
 
 @dataclass(frozen=True)
@@ -197,10 +236,12 @@ class LibraryNeed:
     """A shared library that a file of the image needs and nothing around that file has."""
 
     owner: str
-    """Normalised name of the Python package whose file it is; ``""``: the project's own."""
+    """Normalised name of the Python package whose file it is; ``""``: no Python package's."""
     path: str
     """The file; of a Python package, below ``site-packages``."""
     soname: str
+    command: int = 0
+    """Number of the command, from 1, in whose result the file is; with neither it is the project's own."""
 
 
 @dataclass(frozen=True)
@@ -567,6 +608,14 @@ class Spec:
         Returns:
             An offer, or None to leave it to the next plugin.
         """
+
+    @hookspec(firstresult=True)
+    def describe_system(self) -> SystemFacts | None:
+        """Runs when locking, or when a lock is explained: say what is known of base systems."""
+
+    @hookspec(firstresult=True)
+    def describe_gpu_libraries(self) -> GpuLibraries | None:
+        """Runs when locking, after the Python packages: say how libraries of GPUs' makers are known."""
 
     @hookspec(firstresult=True)
     def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution | None:

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cog_nix.errors import RuntimeFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from cog_nix.plugins.spec import ContainerRequest
-    from cog_nix.report import Reporter
+    from collections.abc import Mapping
 
 
 class NoRuntime:
@@ -33,30 +29,12 @@ class NoRuntime:
         lines = (f"  {name}: {why}" for name, why in self._reasons.items())
         return "\n".join(("Nothing here can hold and run images:", *lines))
 
-    def image_id(self, reference: str) -> NoReturn:
-        """Refuse; see :meth:`_refuse`."""
-        self._refuse(reference)
-
-    def image_labels(self, reference: str) -> NoReturn:
-        """Refuse; see :meth:`_refuse`."""
-        self._refuse(reference)
-
-    def pull(self, reference: str, reporter: Reporter) -> None:
-        """Refuse; see :meth:`_refuse`."""
-        self._refuse(reference, reporter)
-
-    def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> NoReturn:
-        """Refuse; see :meth:`_refuse`."""
-        self._refuse(image, tags, reporter)
-
-    def start(self, request: ContainerRequest) -> NoReturn:
-        """Refuse; see :meth:`_refuse`."""
-        self._refuse(request)
-
-    def _refuse(self, *_: object) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         """Say why.
 
         Raises:
             RuntimeFailure: always.
         """
         raise RuntimeFailure(self.available(), hint="Install or start one of them.")
+
+    image_id = image_labels = pull = load = start = _refuse

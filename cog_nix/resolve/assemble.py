@@ -2,129 +2,120 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cog_nix.lock import core, layers
+from cog_nix.lock import layers
 from cog_nix.lock.model import Lock
+from cog_nix.lock.reasons import Reason, Verb, parse
 from cog_nix.lock.seals import PACKAGE
-from cog_nix.plugins.manager import Plugins, ask
-from cog_nix.resolve import duplicates, inputs
-from cog_nix.resolve.libraries import depths, is_self_contained
+from cog_nix.resolve import duplicates
+from cog_nix.resolve.additions import Additions
+from cog_nix.resolve.needs import depths
+from cog_nix.resolve.system import essential_subset
 from cog_nix.resolve.wheel_facts import WheelFacts, seals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from cog_nix.config.model import Config, Settings
-    from cog_nix.lock.model import Deb, Interpreter, NixPackage, Run, Seed, Toolkit
-    from cog_nix.plugins.spec import Context, InterpreterChoice, PythonResolution, SystemResolution
-    from cog_nix.resolve.libraries import Answer
+    from cog_nix.config.model import Config
+    from cog_nix.lock.model import Deb, NixPackage, Seed, Toolkit
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import GpuLibraries, PythonResolution, SystemResolution
+    from cog_nix.resolve.foundation import Foundation
+    from cog_nix.resolve.request import Request, Tools
 
 
 @dataclass(frozen=True)
 class Parts:
     """What was resolved."""
 
-    project: Path
-    """Its folder."""
+    request: Request
+    found: Foundation
     packages: tuple[NixPackage, ...]
-    names: tuple[str, ...]
-    """System packages that were asked for."""
-    choice: InterpreterChoice
-    interpreter: Interpreter
-    suite: str
     system: SystemResolution
     """In the groups ``base``, ``python``, ``system``, ``libraries`` and ``build``."""
     python: PythonResolution
     toolkit: Toolkit | None
-    commands: int
-    """How many there are."""
-    runs: tuple[Run, ...]
-    """Their results so far; whether these still fit is asked of the whole lock."""
-    answers: tuple[Answer, Answer, Answer]
-    """What nobody asked for: Python packages with libraries; system packages that wheels or the project, and
-    those that results of commands and source builds link to."""
-    linked: tuple[Deb, ...]
-    """The last of these, resolved."""
     seed: Seed
     programs: tuple[str, ...] | None
     """Names of those that the source starts; None: it was not looked into."""
+    python_additions: Additions
+    """Python packages that nobody named."""
+    additions: Additions
+    """System packages that nobody named, for wheels and the project."""
+    linked: Additions = field(default_factory=Additions)
+    """The same for results of commands and source builds."""
+    linked_debs: tuple[Deb, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why packages are there that nobody named, or by another name, by package."""
+        names = self.system.renamed
+        asked = dict(self.found.system_request.groups)["system"]
+        found = {
+            names[name]: Reason(names[name], Verb.ASKED, name) for name in reversed(asked) if name in names
+        }
+        found |= {name: parse(name, sentence) for name, sentence in self.python.reasons.items()}
+        for more in (self.python_additions, self.additions, self.linked):
+            found |= {reason.package: reason for reason in more.reasons}
+        return tuple(found[package] for package in sorted(found))
 
 
-def assemble(parts: Parts, config: Config, settings: Settings, plugins: Plugins, context: Context) -> Lock:
-    """Return the lock.
+def assemble(parts: Parts, tools: Tools) -> Lock:
+    """Return the lock, but for results of commands.
 
     Args:
         parts: what it is made of.
-        config: what it answers.
-        settings: the same.
-        plugins: may add to the image's environment and labels.
-        context: for what is looked into.
+        tools: plugins may add to the image's environment and labels.
 
     Raises:
         LockError: a wheel cannot be read.
     """
-    groups = parts.system.groups
-    python, own, libraries = groups["python"], groups.get("system", ()), groups.get("libraries", ())
-    _, added, linked = parts.answers
-    needed = (*added.packages, *linked.packages, *parts.choice.packages)
-    base, essential = core.divide(groups["base"], python, needed)
-    wheels = parts.python.wheels
+    request, found, groups = parts.request, parts.found, parts.system.groups
+    gpu_libraries = tools.plugins.describe_gpu_libraries()
+    needed = (*parts.additions.packages, *parts.linked.packages, *found.choice.packages)
+    base, essential = essential_subset(
+        groups["base"], groups["python"], tools.plugins.describe_system(), needed
+    )
     lock = Lock(
-        inputs=inputs.digest(config, settings, parts.project),
-        suite=parts.suite,
+        inputs=request.digest,
+        suite=found.suite,
         indexes=tuple(parts.system.indexes),
         seed=parts.seed,
-        interpreter=parts.interpreter,
+        interpreter=found.interpreter,
         base=base,
         essential=essential,
-        python=tuple(python),
-        system=tuple(own),
-        wheels=tuple(wheels),
-        libraries=tuple(libraries),
-        linked=parts.linked,
-        cog_base=bool(settings.debian.cog_base),
+        python=tuple(groups["python"]),
+        system=tuple(groups.get("system", ())),
+        wheels=tuple(parts.python.wheels),
+        libraries=tuple(groups.get("libraries", ())),
+        linked=parts.linked_debs,
+        cog_base=bool(request.settings.debian.cog_base),
         build=tuple(groups.get("build", ())),
         programs=parts.programs,
-        runs=parts.runs,
         packages=parts.packages,
-        reasons=_reasons(parts),
-        layers=layers.plan(
-            base=base,
-            essential=essential,
-            python=python,
-            system=(*own, *libraries),
-            wheels=wheels,
-            commands=parts.commands,
-            linked=parts.linked,
-            unpacked=parts.interpreter.artifact is not None,
-            linker=any(is_self_contained(wheel.name) for wheel in wheels),
-            settings=settings.layers,
-        ),
+        reasons=parts.reasons,
         toolkit=parts.toolkit,
     )
-    lock = _with_links(lock, WheelFacts(context), gpu=config.build.gpu)
+    plan = layers.plan(
+        lock,
+        request.settings.layers,
+        commands=request.commands,
+        linker=any(gpu_libraries.include(wheel.name) for wheel in lock.wheels),
+        goes_with_gpus=gpu_libraries.go_with,
+    )
+    lock = replace(lock, layers=plan)
+    lock = _with_links(lock, WheelFacts(tools.context), gpu_libraries, gpu=request.config.build.gpu)
     lock = replace(lock, facts=(*lock.facts, *_of_packages(lock, parts)))
-    return _with_additions(lock, config, plugins)
+    return _with_plugins(lock, request.config, tools.plugins)
 
 
-def _reasons(parts: Parts) -> tuple[tuple[str, str], ...]:
-    """Return why packages are there that nobody named, or by another name, by package."""
-    renamed = [name for name in parts.names if name in parts.system.renamed]
-    reasons = {parts.system.renamed[name]: f"{name} is asked for" for name in reversed(renamed)}
-    reasons |= parts.python.reasons
-    for answer in parts.answers:
-        reasons |= dict(answer.reasons)
-    return tuple(sorted(reasons.items()))
-
-
-def _with_links(lock: Lock, read: WheelFacts, *, gpu: bool) -> Lock:
+def _with_links(lock: Lock, read: WheelFacts, own: GpuLibraries, *, gpu: bool) -> Lock:
     """Return the lock with links in place of what wheels have twice, and with what it went by."""
-    read.learn(lock.wheels, depths(lock.wheels, gpu=gpu))
-    links = duplicates.find(lock.wheels, read, layers.wheels_of(lock.layers))
-    facts = seals(lock.wheels, read, gpu=gpu)
+    read.learn(lock.wheels, depths(lock.wheels, own, gpu=gpu))
+    links = duplicates.find(lock.wheels, read, own, layers.wheels_of(lock.layers))
+    facts = seals(lock.wheels, read, own, gpu=gpu)
     return replace(
         lock, links=links, facts=facts, layers=layers.with_links(lock.layers, [name for name, _ in links])
     )
@@ -132,18 +123,18 @@ def _with_links(lock: Lock, read: WheelFacts, *, gpu: bool) -> Lock:
 
 def _of_packages(lock: Lock, parts: Parts) -> Iterator[tuple[str, str]]:
     """Yield by what packages the lock was made that were looked into."""
-    looked = {package: seal for answer in parts.answers for package, seal in answer.seals}
+    looked = dict((*parts.additions.seals, *parts.linked.seals))
     for deb in lock.installed:
         if deb.package in looked:
             yield f"{PACKAGE}{deb.package}", looked.pop(deb.package)
 
 
-def _with_additions(lock: Lock, config: Config, plugins: Plugins) -> Lock:
+def _with_plugins(lock: Lock, config: Config, plugins: Plugins) -> Lock:
     """Return the lock with what plugins add to the image's environment and labels."""
     environment: dict[str, str] = {}
     labels: dict[str, str] = {}
-    for added in ask(plugins, "image_environment", config=config, lock=lock):
+    for added in plugins.image_environment(config, lock):
         environment.update(added)
-    for added in ask(plugins, "image_labels", config=config, lock=lock):
+    for added in plugins.image_labels(config, lock):
         labels.update(added)
     return replace(lock, environment=tuple(sorted(environment.items())), labels=tuple(sorted(labels.items())))

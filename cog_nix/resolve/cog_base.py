@@ -11,65 +11,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cog_nix.config.model import Settings
     from cog_nix.lock.model import Lock
+    from cog_nix.plugins.manager import Plugins
 
 FLAG = "--use-cog-base-image"
 PLACE = f"Cog's base image ({FLAG})"
 """Where its packages are asked for, as errors and explanations name it."""
 
-PACKAGES = (
-    "build-essential",
-    "cmake",
-    "curl",
-    "ffmpeg",
-    "findutils",
-    "g++",
-    "gcc",
-    "git",
-    "libavcodec-dev",
-    "libcairo2-dev",
-    "libfontconfig1",
-    "libgirepository1.0-dev",
-    "libgl1",
-    "libglib2.0-0",
-    "libglx-mesa0",
-    "libopencv-dev",
-    "libsm6",
-    "libsndfile1",
-    "libssl-dev",
-    "libunistring-dev",
-    "libxext6",
-    "libxrender1",
-    "sox",
-    "unzip",
-    "wget",
-    "zip",
-    "zstd",
-)
-"""What upstream's base image has, version 0.23.1 (``pkg/dockerfile/base.go``)."""
 
-
-def settled(settings: Settings, former: Lock | None, asked: bool | None = None) -> Settings:  # noqa: FBT001 - or unsaid
+def completed(settings: Settings, previous: Lock | None, asked: bool | None = None) -> Settings:  # noqa: FBT001 - or unsaid
     """Return the settings with an answer to whether the base image's packages come.
 
     Args:
         settings: cog-nix.toml, which may have one.
-        former: the lock so far; its answer stays where nobody gives another.
+        previous: the lock so far; its answer stays where nobody gives another.
         asked: the flag, which counts before all else; None: not given.
     """
-    answers = (asked, settings.debian.cog_base, former.cog_base if former else None)
+    answers = (asked, settings.debian.cog_base, previous.cog_base if previous else None)
     answer = next((one for one in answers if one is not None), False)
     return replace(settings, debian=replace(settings.debian, cog_base=answer))
 
 
-def with_base(names: Sequence[str], settings: Settings) -> tuple[str, ...]:
-    """Return the system packages of a project with those of the base image, each once."""
-    return tuple(dict.fromkeys((*names, *(PACKAGES if settings.debian.cog_base else ()))))
-
-
-def places(settings: Settings) -> dict[str, str]:
-    """Return where the base image's packages are asked for; nothing when they do not come."""
-    return dict.fromkeys(PACKAGES, PLACE) if settings.debian.cog_base else {}
+def packages(settings: Settings, plugins: Plugins) -> tuple[str, ...]:
+    """Return the base image's packages where they come."""
+    return plugins.describe_system().cog_base if settings.debian.cog_base else ()

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from cog_nix.elf.facts import SMALLEST
 from cog_nix.elf.scan import is_library
-from cog_nix.resolve.libraries import depth
+from cog_nix.resolve.needs import depth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cog_nix.elf.facts import LargeFile
     from cog_nix.lock.model import Wheel
-    from cog_nix.resolve.wheel_facts import Read
+    from cog_nix.plugins.spec import GpuLibraries
+    from cog_nix.resolve.needs import Read
 
 __all__ = ["SMALLEST", "Links", "find"]
 
@@ -36,12 +37,13 @@ class _File:
     """Hash with what else has to agree, and size."""
 
 
-def find(wheels: Sequence[Wheel], read: Read, order: Sequence[str]) -> Links:
+def find(wheels: Sequence[Wheel], read: Read, own: GpuLibraries, order: Sequence[str]) -> Links:
     """Return the links to make.
 
     Args:
         wheels: all of the image's; those that are built from source are not there to be read.
         read: tells what is in one.
+        own: the libraries of GPUs' makers.
         order: names of wheels from the lowest layer to the topmost: the lowest keeps its file.
 
     Raises:
@@ -49,7 +51,7 @@ def find(wheels: Sequence[Wheel], read: Read, order: Sequence[str]) -> Links:
     """
     position = {name: number for number, name in enumerate(order)}
     large = [wheel for wheel in wheels if wheel.source is None and wheel.artifact.size >= _SMALLEST_WHEEL]
-    found = [file for wheel in large for file in _files(wheel.name, read(wheel, depth(wheel)).large)]
+    found = [file for wheel in large for file in _files(wheel.name, read(wheel, depth(wheel, own)).large)]
     # The longest name of a library is the file that its other names stand for (ldconfig(8)).
     found.sort(key=lambda file: (position[file.wheel], -len(file.path), file.path))
     first: dict[tuple[str, int], _File] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,18 @@ from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import validity
 from cog_nix.lock.integrity import EditedLockError
+from cog_nix.lock.reasons import Verb
 from cog_nix.lock.upgrade import INTERPRETER, Upgrade
-from cog_nix.resolve import cog_base, inputs
+from cog_nix.resolve import cog_base
 from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.config.model import Project
     from cog_nix.lock.model import Lock
-    from cog_nix.resolve.stages import Resolver
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.resolve.request import Request
 
 
 @dataclass(frozen=True)
@@ -32,54 +34,72 @@ class Policy:
     upgrade: Upgrade = field(default_factory=Upgrade)
     cog_base: bool | None = None
     """Whether the packages of Cog's base image come; None: as cog-nix.toml or the lock says."""
-    links: bool = False
+    look_at_project: bool = False
     """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
     @property
     def looks(self) -> bool:
         """Whether a lock that answers all that is asked for may be made anew for what the source needs."""
-        return self.links or self.update
+        return self.look_at_project or self.update
 
 
 def ensure_lock(
-    project: Project, config: Config, settings: Settings, policy: Policy, resolver: Callable[[], Resolver]
+    request: Request, policy: Policy, plugins: Plugins, resolve: Callable[[Request], Lock]
 ) -> Lock:
     """Return the project's lock, made when there is none.
 
     Args:
-        project: whose.
-        config: what is asked for.
-        settings: cog-nix.toml.
+        request: what is asked for, with cog-nix.toml as it is.
         policy: what may happen to a lock that is there.
-        resolver: makes what resolves; called only when something has to be.
+        plugins: know the packages of Cog's base image.
+        resolve: makes a lock; called only when one has to be made.
 
     Raises:
         StaleLockError: there is one for other inputs, and it may not be updated.
         LockError: the lock cannot be read, or resolving failed.
     """
-    former = former_lock(project, policy.upgrade, update=policy.update)
-    settings = cog_base.settled(settings, former, policy.cog_base)
-    fresh = former is not None and former.inputs == inputs.digest(config, settings, project.root)
-    looks = former is not None and policy.looks and _needs(project, config, settings, policy, former)
-    anew = policy.upgrade.anything or looks
-    if former and fresh and not anew and not (policy.update and _refuted(former)):
-        validity.check_commands(former, commands.texts(config.build), project.lock_path.name)
+    project = request.project
+    previous = previous_lock(project, policy.upgrade, update=policy.update)
+    request = completed(request, previous, plugins, policy)
+    fresh = previous and not policy.upgrade.anything and request.digest == previous.inputs
+    if previous and fresh and not _is_outdated(request, policy, previous):
+        validity.check_commands(previous, commands.texts(request.config.build), project.lock_path.name)
         if policy.update:
-            lock_format.renew(former, project.lock_path)
-        return former
-    if former and not policy.update and not policy.upgrade.anything:
-        raise _stale(project, former, policy, settings)
-    check_upgrade_names(former, policy.upgrade)
-    lock = resolver().resolve(project, config, settings, former, policy.upgrade)
+            lock_format.renew(previous, project.lock_path)
+        return previous
+    if previous and not policy.update and not policy.upgrade.anything:
+        raise _stale(request, policy, previous)
+    check_upgrade_names(previous, policy.upgrade)
+    lock = resolve(request)
     lock_format.write(lock, project.lock_path)
     return lock
 
 
-def _stale(project: Project, former: Lock, policy: Policy, settings: Settings) -> StaleLockError:
+def completed(request: Request, previous: Lock | None, plugins: Plugins, policy: Policy) -> Request:
+    """Return what is asked for, with what a lock so far and the user add to it.
+
+    Args:
+        request: with cog-nix.toml as it is.
+        previous: the lock so far.
+        plugins: know the packages of Cog's base image.
+        policy: says whether these come, and which pins may move.
+    """
+    settings = cog_base.completed(request.settings, previous, policy.cog_base)
+    return replace(
+        request,
+        settings=settings,
+        base_image=cog_base.packages(settings, plugins),
+        previous=previous,
+        upgrade=policy.upgrade,
+    )
+
+
+def _stale(request: Request, policy: Policy, previous: Lock) -> StaleLockError:
     """Return the error for a lock that was made for something else."""
+    project = request.project
     flag, reason = "", "what is asked for has changed."
-    if former.cog_base != settings.debian.cog_base:
-        reason = f"it was made {'with' if former.cog_base else 'without'} the packages of Cog's base image."
+    if previous.cog_base != request.settings.debian.cog_base:
+        reason = f"it was made {'with' if previous.cog_base else 'without'} the packages of Cog's base image."
     if policy.cog_base is not None:
         flag = f" {cog_base.FLAG}{'' if policy.cog_base else '=false'}"
     return StaleLockError(
@@ -89,28 +109,38 @@ def _stale(project: Project, former: Lock, policy: Policy, settings: Settings) -
     )
 
 
-def _refuted(former: Lock) -> bool:
-    """Tell whether wheels turned out to be other than the lock was made by."""
+def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
+    """Tell whether a lock that answers all that is asked for has to be made anew, where that is allowed.
+
+    That is so where the project's source links to libraries, or did, or starts other programs; and where
+    wheels turned out to be other than the lock was made by.
+    """
+    if policy.looks and _needs_differ(request, policy, previous):
+        return True
+    if not policy.update:
+        return False
     from cog_nix.resolve.wheel_facts import is_refuted  # noqa: PLC0415 - only where it may be made anew
 
-    return is_refuted(former, cache_dir())
+    return is_refuted(previous, cache_dir())
 
 
-def _needs(project: Project, config: Config, settings: Settings, policy: Policy, former: Lock) -> bool:
-    """Tell whether what the project's source needs may be something else than what was locked.
+def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
+    from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
+    from cog_nix.resolve import programs  # noqa: PLC0415
 
-    That is so where it links to libraries, or did, and where it starts other programs.
-    """
-    from cog_nix.resolve import libraries, programs  # noqa: PLC0415 - only where it is asked
-
-    if settings.debian.programs:
-        names = programs.names(programs.starts(project.root, config, settings))
-        if names != (former.programs or ()):
+    if request.settings.debian.programs:
+        names = programs.names(programs.starts(request.root, request.config, request.settings))
+        if names != (previous.programs or ()):
             return True
-    return policy.links and (libraries.project_linked(former) or libraries.project_links(project.root))
+    return policy.look_at_project and (_links_for_project(previous) or bool(scan_project(request.root).files))
 
 
-def former_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:
+def _links_for_project(lock: Lock) -> bool:
+    """Tell whether a lock holds a library for the project's own files."""
+    return any(reason.verb is Verb.NEEDS and reason.origin.is_project for reason in lock.reasons)
+
+
+def previous_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> Lock | None:
     """Return the lock so far; one that cannot be read is as good as none when all of it is made anew.
 
     Args:
@@ -132,17 +162,17 @@ def former_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -> 
         raise
 
 
-def check_upgrade_names(former: Lock | None, upgrade: Upgrade) -> None:
+def check_upgrade_names(previous: Lock | None, upgrade: Upgrade) -> None:
     """Refuse names that the lock does not hold.
 
     Raises:
         LockError: with the closest names.
     """
-    if former is None:
+    if previous is None:
         return
-    known = {deb.package for deb in former.debs} | {wheel.name for wheel in former.wheels}
-    known |= {package.reference for package in former.packages}
-    if former.interpreter.artifact:
+    known = {deb.package for deb in previous.debs} | {wheel.name for wheel in previous.wheels}
+    known |= {package.reference for package in previous.packages}
+    if previous.interpreter.artifact:
         known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):
         close = ", ".join(get_close_matches(name, known))

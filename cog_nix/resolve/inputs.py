@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
-from cog_nix.resolve import cog_base, sdk
+from cog_nix.resolve import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +25,16 @@ _VERSION = 2
 _FILE = re.compile(r"(?:(?:-r|-c|--requirement|--constraint)[\s=]*)?(?P<path>[^-\s][^;]*?)\s*(?:;|$)")
 
 
-def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
+def digest(
+    config: Config, settings: Settings, root: Path | None = None, base_image: Sequence[str] = ()
+) -> str:
     """Return ``sha256:…`` over everything that resolving reads.
 
     Args:
         config: cog.yaml.
         settings: cog-nix.toml.
         root: the project, whose files may be requirements; None: they are not looked at.
+        base_image: the packages of Cog's base image, where they come.
     """
     build = config.build
     question = {
@@ -52,7 +55,7 @@ def digest(config: Config, settings: Settings, root: Path | None = None) -> str:
         **_files(build.requirements, root),
         **sdk.overrides(root),
         "layers": asdict(settings.layers),
-        **({"cog_base": cog_base.PACKAGES} if settings.debian.cog_base else {}),
+        **({"cog_base": base_image} if base_image else {}),
         **({"cuda_named": build.cuda_named} if build.cuda_named else {}),
         **({"tracing": TRACING_REQUIREMENTS} if config.tracing else {}),
     }

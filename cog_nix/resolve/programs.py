@@ -8,26 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.config import commands
-from cog_nix.config.requirements import normalised
 from cog_nix.errors import CogNixError
-from cog_nix.plugins.manager import Plugins, ask
 from cog_nix.plugins.spec import ProgramRequest
 from cog_nix.programs.project import Start, started_by
-from cog_nix.resolve.libraries import THE_PROJECT, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from cog_nix.config.model import Config, Settings
-    from cog_nix.lock.model import Deb, Lock
+    from cog_nix.lock.model import Lock
+    from cog_nix.plugins.manager import Plugins
     from cog_nix.plugins.spec import Context
 
 
 def starts(
     root: Path, config: Config, settings: Settings, paths: Iterable[str] | None = None
 ) -> tuple[Start, ...]:
-    """Return the programs that a project's source starts, without those that it or ``run:`` brings.
+    """Return the programs that a project's source starts, without those that it or ``run:`` installs.
 
     Args:
         root: the project's folder.
@@ -54,54 +52,10 @@ def unknown(lock: Lock, found: Iterable[Start]) -> tuple[Start, ...]:
     return () if lock.programs is None else tuple(one for one in found if one.program not in lock.programs)
 
 
-def find(
-    found: Sequence[Start],
-    *,
-    suite: str,
-    brought: Collection[str],
-    present: Sequence[Deb],
-    plugins: Plugins,
-    context: Context,
-) -> Answer:
-    """Find the system packages with programs that nothing in an image has.
-
-    Args:
-        found: what is started.
-        suite: where to look.
-        brought: names of programs that Python packages bring.
-        present: system packages that are in the image anyway.
-        plugins: who is asked.
-        context: for hooks.
-
-    Raises:
-        LockError: an index is broken.
-    """
-    there = set(map(normalised, brought))
-    wanted = {start.program: start for start in found if normalised(start.program) not in there}
-    if not wanted:
-        return Answer()
-    request = ProgramRequest(suite, tuple(wanted), tuple(present))
-    packages: Mapping[str, str] = ask(plugins, "find_programs", request=request, context=context) or {}
-    first: dict[str, Start] = {}
-    for program in sorted(packages):
-        first.setdefault(packages[program], wanted[program])
-    return Answer(
-        packages=tuple(sorted(first)),
-        reasons=tuple(
-            (package, f"{THE_PROJECT}: {start.path} starts {start.program}")
-            for package, start in sorted(first.items())
-        ),
-        lines=tuple(
-            (package, f"{start.place} starts {start.program}") for package, start in sorted(first.items())
-        ),
-    )
-
-
 def package_of(program: str, suite: str, plugins: Plugins, context: Context) -> str:
     """Return the package that has a program, for advice; "" where none is known, or nobody can be asked."""
-    request = ProgramRequest(suite, (program,), ())
     try:
-        found: Mapping[str, str] | None = ask(plugins, "find_programs", request=request, context=context)
+        found = plugins.find_programs(ProgramRequest(suite, (program,), ()), context)
     except CogNixError:
         return ""
     return (found or {}).get(program, "")

@@ -18,6 +18,8 @@ from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
 from cog_nix.lock.validity import SRI
 from cog_nix.namespaces import attempt, sandbox
+from cog_nix.plugins.spec import PythonRequest, SystemRequest
+from cog_nix.resolve.foundation import version_of
 from cog_nix.store.library import nix_library
 from cog_nix.store.paths import nar_hash, tree_path
 from cog_nix.system import scratch
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.lock.pins import Pins
     from cog_nix.plugins.spec import Fetcher
+    from cog_nix.resolve.request import Tools
     from cog_nix.store.nix import Nix
     from cog_nix.system.child import Process
 
@@ -50,6 +54,33 @@ def store_name(python: str) -> str:
 def used(debs: Sequence[Deb]) -> tuple[Deb, ...]:
     """Return the packages that the seed takes files from."""
     return tuple(deb for deb in debs if deb.package not in _UNUSED)
+
+
+@contextmanager
+def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
+    """Resolve the builders' Python, and begin to make it; yield what waits for it.
+
+    Args:
+        pins: the previous lock's seed stays unless everything moves.
+        tools: resolve it.
+
+    Raises:
+        LockError: a package cannot be found.
+    """
+    if pinned := pins.seed:
+        yield lambda: pinned
+        return
+    tools.reporter.step("Resolving the builders' Python")
+    context = tools.context
+    system = tools.plugins.resolve_system_packages(SystemRequest(SUITE, (("seed", PACKAGES),)), context)
+    request = PythonRequest(
+        python_version=version_of(PACKAGES[0], system),
+        requirements=REQUIREMENTS,
+        asked_in="cog-nix's own tools",
+    )
+    wheels = tools.plugins.resolve_python_packages(request, context).wheels
+    with begun(system.groups["seed"], wheels, context.fetcher, context.cache_dir, tools.nix) as made:
+        yield made
 
 
 @contextmanager

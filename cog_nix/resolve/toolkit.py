@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix.lock.model import Toolkit
-from cog_nix.plugins.manager import ask
-from cog_nix.plugins.spec import SystemRequest
+from cog_nix.plugins.spec import PythonRequest, SystemRequest
 
 if TYPE_CHECKING:
     from cog_nix.lock.model import Deb, Wheel
-    from cog_nix.plugins.spec import PythonRequest, ToolkitChoice, ToolkitRequest
-    from cog_nix.resolve.resolvers import Resolvers
+    from cog_nix.plugins.spec import ToolkitChoice
+    from cog_nix.resolve.foundation import Foundation
 
 _GROUP = "toolkit"
 
 
-def offered(request: ToolkitRequest, resolvers: Resolvers) -> ToolkitChoice | None:
-    """Ask for the compiler for GPUs that a project's builds need; None when nothing needs one.
-
-    Raises:
-        LockError: one is needed, and nobody has it.
-    """
-    choice: ToolkitChoice | None = ask(
-        resolvers.plugins, "provide_toolkit", request=request, context=resolvers.context
-    )
-    return choice
-
-
-def resolve(
-    choice: ToolkitChoice, former: Toolkit | None, resolvers: Resolvers, python: PythonRequest
-) -> Toolkit:
-    """Find what a compiler for GPUs is made of.
-
-    Args:
-        choice: the compiler.
-        former: the compiler of the lock so far, whose pins are kept; None: they may move.
-        resolvers: who is asked.
-        python: the question to the resolver of Python packages, but for the requirements.
+def resolve_toolkit(found: Foundation) -> Toolkit | None:
+    """Find what the compiler for GPUs is made of that builds need; None when they need none.
 
     Raises:
         LockError: a part of it cannot be found.
     """
-    resolvers.context.reporter.step(f"Resolving {choice.name} for builds")
-    kept = former if former and former.name == choice.name else None
+    choice = found.toolkit
+    if choice is None:
+        return None
+    found.tools.reporter.step(f"Resolving {choice.name} for builds")
+    previous = found.request.pins.toolkit
+    kept = previous if previous and previous.name == choice.name else None
     return Toolkit(
         name=choice.name,
-        debs=_debs(choice, kept, resolvers),
-        wheels=_wheels(choice, kept, resolvers, python),
+        debs=_debs(choice, kept, found),
+        wheels=_wheels(choice, kept, found),
         host_compiler=choice.host_compiler,
         environment=tuple(sorted(choice.environment)),
         variables=tuple(sorted(choice.variables)),
@@ -56,23 +38,23 @@ def resolve(
     )
 
 
-def _debs(choice: ToolkitChoice, kept: Toolkit | None, resolvers: Resolvers) -> tuple[Deb, ...]:
+def _debs(choice: ToolkitChoice, kept: Toolkit | None, found: Foundation) -> tuple[Deb, ...]:
     pins = {deb.package: deb.version for deb in kept.debs} if kept else {}
-    found: list[Deb] = []
+    debs: list[Deb] = []
     for suite, component, names in choice.packages:
-        request = SystemRequest(
-            suite=suite, groups=((_GROUP, names),), pins=pins, component=component, alone=True
-        )
-        found += resolvers.system(request).groups[_GROUP]
-    return tuple(sorted(found, key=lambda deb: deb.package))
+        request = SystemRequest(suite, ((_GROUP, names),), pins, component=component, alone=True)
+        debs += found.tools.plugins.resolve_system_packages(request, found.tools.context).groups[_GROUP]
+    return tuple(sorted(debs, key=lambda deb: deb.package))
 
 
-def _wheels(
-    choice: ToolkitChoice, kept: Toolkit | None, resolvers: Resolvers, python: PythonRequest
-) -> tuple[Wheel, ...]:
+def _wheels(choice: ToolkitChoice, kept: Toolkit | None, found: Foundation) -> tuple[Wheel, ...]:
     pins = {wheel.name: wheel.version for wheel in kept.wheels} if kept else {}
-    found: dict[str, Wheel] = {}
+    python = found.python_request
+    wheels: dict[str, Wheel] = {}
     for lines in choice.requirements:
-        asked = replace(python, requirements=lines, pins=pins, asked_in=choice.name)
-        found |= {wheel.artifact.sha256: wheel for wheel in resolvers.python(asked).wheels}
-    return tuple(sorted(found.values(), key=lambda wheel: (wheel.name, wheel.version)))
+        request = PythonRequest(
+            python.python_version, lines, python.glibc, python.project_root, pins, asked_in=choice.name
+        )
+        resolved = found.tools.plugins.resolve_python_packages(request, found.tools.context)
+        wheels |= {wheel.artifact.sha256: wheel for wheel in resolved.wheels}
+    return tuple(sorted(wheels.values(), key=lambda wheel: (wheel.name, wheel.version)))

@@ -8,7 +8,6 @@ compares. See docs/design/wheel-facts.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cog_nix.elf import table
@@ -16,28 +15,21 @@ from cog_nix.elf.facts import Depth, Facts, Known, Memory, read_facts, sealed_de
 from cog_nix.elf.parts import read_parts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
-from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.lock.seals import PACKAGE
 from cog_nix.lock.seals import fits as front_fits
-from cog_nix.resolve.libraries import depths
+from cog_nix.resolve.needs import depths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.lock.model import Lock
-    from cog_nix.plugins.spec import Context
-
-Read = Callable[[Wheel, Depth], Facts]
-"""Returns what a wheel says of itself; asked for the same wheel more than once.
-
-Raises:
-    LockError: the wheel cannot be read.
-"""
+    from cog_nix.lock.model import Artifact, Lock, Wheel
+    from cog_nix.plugins.spec import Context, GpuLibraries
+    from cog_nix.resolve.needs import Read
 
 
 class WheelFacts:
-    """What wheels say of themselves: a :data:`Read`.
+    """What wheels say of themselves: a :data:`cog_nix.resolve.needs.Read`.
 
     Args:
         context: for what is not known yet.
@@ -112,15 +104,18 @@ def memory(cache_dir: Path) -> Memory:
     return Memory(cache_dir / "elf")
 
 
-def seals(wheels: Sequence[Wheel], read: Read, *, gpu: bool) -> tuple[tuple[str, str], ...]:
+def seals(
+    wheels: Sequence[Wheel], read: Read, own: GpuLibraries, *, gpu: bool
+) -> tuple[tuple[str, str], ...]:
     """Return by what facts of wheels a lock goes, as ``(wheel, seal)`` in their order.
 
     Args:
         wheels: all of the image's.
         read: tells what is in one.
+        own: the libraries of GPUs' makers.
         gpu: whether the project asks for one.
     """
-    deep = depths(wheels, gpu=gpu)
+    deep = depths(wheels, own, gpu=gpu)
     return tuple(
         (wheel.name, read(wheel, deep[wheel.name]).seal(deep[wheel.name]))
         for wheel in wheels

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.build.story import BuildOptions, labels, nix_spec, selected
+from cog_nix.build.nix_arguments import nix_arguments, selected
+from cog_nix.build.options import BuildOptions, labels
 from cog_nix.config.model import Build, Config, Observability, Project, Traces, Weight
 from cog_nix.errors import ConfigError
 
@@ -48,7 +49,9 @@ def test_files_that_the_image_leaves_out_and_the_build_reads(project: Project) -
         observability=Observability("link.py", Traces(enabled=True)),
         weights=(Weight("a", "/w", ()),),
     )
-    assert set(nix_spec(project, config, {}, "tag", "", included=selected(project, config))["included"]) == {
+    assert set(
+        nix_arguments(project, config, {}, "tag", "", included=selected(project, config))["included"]
+    ) == {
         ".",
         ".dockerignore",
         "cog.yaml",

@@ -97,7 +97,7 @@ def test_a_file_that_appears_counts_even_when_it_was_not_there(project: Path) ->
 )
 def test_when_a_time_is_trusted(changed: int, device: int, trusted: bool) -> None:  # noqa: FBT001 - a case
     status = [device, 7, 0o100644, 1, 0, changed]
-    assert unchanged.settled(status, 100 * _SECOND, 1) == trusted
+    assert unchanged.unchanged_for_long(status, 100 * _SECOND, 1) == trusted
 
 
 def test_times_that_users_set_change_the_status(project: Path) -> None:
@@ -161,7 +161,7 @@ def test_the_clock_of_a_head_start_counts(project: Path, monkeypatch: pytest.Mon
     assert began is not None
 
     def kept() -> str | None:
-        options = BuildOptions(link=False)
+        options = BuildOptions(result_link=False)
         memory = Memory(Project(project, project / "cog.yaml"), options, {})
         memory.begin()
         ignore = Ignore.load(project)

@@ -236,10 +236,10 @@ def lock_with(*packages: str) -> SimpleNamespace:
 
 
 def test_the_plugin_of_the_how_to_works(example_plugin: plugins.Plugins) -> None:
-    labels = plugins.ask(example_plugin, "image_labels", config=None, lock=lock_with("figlet"))
+    labels = example_plugin.image_labels(None, lock_with("figlet"))
     assert labels == [{"org.example.licences": "1 system packages checked"}]
 
 
 def test_the_plugin_of_the_how_to_refuses(example_plugin: plugins.Plugins) -> None:
     with pytest.raises(LockError, match="ffmpeg may not be shipped"):
-        plugins.ask(example_plugin, "image_labels", config=None, lock=lock_with("figlet", "ffmpeg"))
+        example_plugin.image_labels(None, lock_with("figlet", "ffmpeg"))

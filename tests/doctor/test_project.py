@@ -14,6 +14,7 @@ from cog_nix.doctor import migrate, project
 from cog_nix.errors import CogNixError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Interpreter, Lock, Seed
+from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.project.find import find_project
 from cog_nix.resolve.inputs import digest
 
@@ -54,7 +55,7 @@ def predict(text: str) -> str:
 def look(root: Path, **files: str) -> list[Finding]:
     for name, text in files.items():
         (root / name.replace("__", ".")).write_bytes(text.encode())
-    return list(project.examine(find_project(root)))
+    return list(project.examine(find_project(root), load_plugins()))
 
 
 def problems(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -168,7 +169,7 @@ def test_a_lock_is_compared_with_what_is_asked_for(tmp_path: Path) -> None:
         ("{", "error", "cog-nix.lock is not a lock file"),
     ):
         where.lock_path.write_text(content)
-        found = project.lock(where, load_config(where))
+        found = project.lock(where, load_config(where), load_plugins())
         assert (found.check, found.severity) == ("lock", severity)
         assert words in found.message
         assert severity == "ok" or "cog-nix" in found.remedy

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Source, Wheel
+from cog_nix.lock.reasons import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def make_lock(**changes: Any) -> Lock:
         "libraries": (make_deb("libgl1", "1.7-1"),),
         "build": (make_deb("gcc", "14.2-1"),),
         "runs": (Run("echo hello > /hello", f"sha256:{'1' * 64}", SRI),),
-        "reasons": (("libgl1", "opencv-python links to libGL.so.1"),),
+        "reasons": (parse("libgl1", "opencv-python links to libGL.so.1"),),
         "links": (("numpy", (("numpy/lib.so", "numpy/lib.so.1"),)),),
         "layers": (
             ("base", ("deb:bash", "deb:libc6")),

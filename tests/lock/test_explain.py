@@ -11,6 +11,8 @@ from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.explain import Asked, explain
 from cog_nix.lock.model import Source, Toolkit
+from cog_nix.lock.reasons import parse
+from cog_nix_hooks.debian.essential import TOOLS
 from conftest import cog_nix
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _ASKED = Asked(
     system={"ffmpeg": "cog.yaml:5", "libmagic1": "cog.yaml:6"},
     python={"opencv-python": "requirements.txt:2", "flash-attn": "requirements.txt:3"},
+    always=TOOLS,
 )
 
 
@@ -68,8 +71,8 @@ def whole(lock: Callable[..., Lock], deb: Callable[..., Deb], wheel: Callable[..
             ("source", ("source",)),
         ),
         reasons=(
-            ("libgl1", "opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1"),
-            ("libmagic1t64", "libmagic1 is asked for"),
+            parse("libgl1", "opencv-python 4.10.0: cv2/cv2.abi3.so needs libGL.so.1"),
+            parse("libmagic1t64", "libmagic1 is asked for"),
         ),
     )
 
@@ -156,7 +159,7 @@ def test_the_way_to_who_asked_is_told(whole: Lock, name: str, lines: list[str]) 
 
 
 def test_a_program_is_told_with_the_place_that_starts_it(whole: Lock, deb: Callable[..., Deb]) -> None:
-    reason = ("imagemagick", "The project: predict.py starts convert")
+    reason = parse("imagemagick", "The project: predict.py starts convert")
     started = replace(whole, libraries=(deb("imagemagick", "7"),), reasons=(reason,))
     asked = replace(_ASKED, starts={"convert": "predict.py:12"})
     lines = ["imagemagick 7 (Debian package)", "  predict.py:12 starts convert"]

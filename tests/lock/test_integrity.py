@@ -15,8 +15,10 @@ from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import layers, validity
 from cog_nix.lock.integrity import EditedLockError, digests
+from cog_nix.plugins.manager import load
 from cog_nix.resolve.ensure import Policy, ensure_lock
 from cog_nix.resolve.inputs import digest
+from cog_nix.resolve.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,15 +114,18 @@ class Resolver:
         self.lock = lock
         self.former: Lock | None = None
 
-    def resolve(
-        self, _project: object, _config: object, _settings: object, former: Lock | None, _: object
-    ) -> Lock:
-        self.former = former
+    def resolve(self, request: Request) -> Lock:
+        self.former = request.previous
         return self.lock
 
 
+def _unused(request: Request) -> Lock:
+    raise AssertionError(request)
+
+
 def ensure(project: Project, resolver: Any = None, *, update: bool = False) -> Lock:
-    return ensure_lock(project, CONFIG, Settings(), Policy(update=update), lambda: resolver)
+    request = Request(project, CONFIG, Settings())
+    return ensure_lock(request, Policy(update=update), load(), getattr(resolver, "resolve", _unused))
 
 
 def test_an_older_lock_is_read_and_gets_its_digests(project: Project, fitting: Lock) -> None:
@@ -344,18 +349,7 @@ def test_every_plan_of_layers_is_valid(
     if unpacked:
         python = replace(python, executable="/usr/local/bin/python3.13", artifact=lock().wheels[0].artifact)
     made = lock(runs=(), interpreter=python, **there)
-    plan = layers.plan(
-        base=made.base,
-        essential=made.essential,
-        python=made.python,
-        system=(*made.system, *made.libraries),
-        wheels=made.wheels,
-        commands=commands,
-        linked=made.linked,
-        unpacked=unpacked,
-        linker=True,
-        settings=LayerSettings(),
-    )
+    plan = layers.plan(made, LayerSettings(), commands=commands, linker=True)
     validity.check(replace(made, layers=layers.with_links(plan, ["numpy"])), "x")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from cog_nix.config.model import LayerSettings
 from cog_nix.lock import layers
-from cog_nix.lock.model import Artifact, Deb, Wheel
+from cog_nix.lock.model import Artifact, Deb, Lock, Wheel
+from cog_nix_hooks.nvidia.parts import PARTS
+from tests.lock.conftest import make_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,16 +42,25 @@ def _wheels(draw: st.DrawFn) -> list[Wheel]:
     ]
 
 
+def _lock(**packages: tuple[Deb | Wheel, ...]) -> Lock:
+    base, essential, python = (_deb("libc6"),), (_deb("login"),), (_deb("python3.13"),)
+    rest: dict[str, Any] = {
+        "base": base,
+        "essential": essential,
+        "python": python,
+        "libraries": (),
+        "system": (),
+    }
+    return make_lock(**{**rest, **packages})
+
+
 def _plan(
     wheels: Sequence[Wheel], system: Sequence[Deb] = (), budget: int = 60, heavy: int = _HEAVY
 ) -> layers.LayerPlan:
     return layers.plan(
-        base=[_deb("libc6")],
-        essential=[_deb("login")],
-        python=[_deb("python3.13")],
-        system=system,
-        wheels=wheels,
-        settings=LayerSettings(heavy_bytes=heavy, budget=budget),
+        _lock(system=tuple(system), wheels=tuple(wheels)),
+        LayerSettings(heavy_bytes=heavy, budget=budget),
+        goes_with_gpus=PARTS.go_with,
     )
 
 
@@ -130,14 +141,8 @@ def test_the_layers_of_a_project_with_torch(wheel: Callable[..., Wheel], deb: Ca
         wheel("torchvision", "0.20", "torch", "numpy", size=7_000_000),
         wheel("triton", "3", size=200_000_000),
     ]
-    assert layers.plan(
-        base=[deb("bash")],
-        essential=[deb("login")],
-        python=[deb("python3.13")],
-        system=[deb("ffmpeg")],
-        wheels=wheels,
-        settings=LayerSettings(),
-    ) == (
+    packed = _lock(base=(deb("bash"),), system=(deb("ffmpeg"),), wheels=tuple(wheels))
+    assert layers.plan(packed, LayerSettings(), goes_with_gpus=PARTS.go_with) == (
         ("base", ("deb:bash",)),
         ("python", ("deb:python3.13", "state:base", "venv")),
         ("nvidia-cublas-cu12", ("wheel:nvidia-cublas-cu12",)),
@@ -191,15 +196,11 @@ def test_over_the_budget_the_heaviest_keep_their_layers(wheel: Callable[..., Whe
 
 def test_the_linker_is_told_on_top_of_everything_but_the_source() -> None:
     planned = layers.plan(
-        base=[_deb("libc6")],
-        essential=[],
-        python=[_deb("python3.13")],
-        system=[],
-        wheels=[_wheel("numpy", 1, ())],
+        _lock(essential=(), wheels=(_wheel("numpy", 1, ()),), linked=(_deb("libx1"),)),
+        LayerSettings(),
         commands=1,
-        linked=[_deb("libx1")],
         linker=True,
-        settings=LayerSettings(),
+        goes_with_gpus=PARTS.go_with,
     )
     assert [name for name, _ in planned][-3:] == ["linked-libraries", "linker", "source"]
 

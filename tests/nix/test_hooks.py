@@ -61,7 +61,7 @@ def test_plugins_hear_of_a_build_before_and_after(
     first, image = hello
     monkeypatch.setenv("COG_NIX_STORE", str(first.store))
     ears = _Ears()
-    build(_project(first.project), BuildOptions(tag="mine:1", link=False), _services(ears))
+    build(_project(first.project), BuildOptions(tag="mine:1", result_link=False), _services(ears))
     (before, (root, predict)), (after, (_, path, details)) = ears.heard
     assert (before, after) == ("before", "after")
     assert (root, predict) == (first.project, "run.py:Runner")
@@ -86,7 +86,7 @@ def test_labels_and_a_document_of_the_user_are_in_the_image(
     monkeypatch.setenv("COG_NIX_STORE", str(first.store))
     document = '{"openapi": "3.0.2", "info": {"title": "Größe", "version": "1"}, "paths": {}}'
     (tmp_path / "openapi.json").write_text(document)
-    options = BuildOptions(labels={"a.b": "c=d"}, openapi=tmp_path / "openapi.json", link=False)
+    options = BuildOptions(labels={"a.b": "c=d"}, openapi=tmp_path / "openapi.json", result_link=False)
     path = build(_project(first.project), options, _services(_Ears())).image.path
     labels = json.loads(stream.read(path)["config"])["config"]["Labels"]
     assert labels["a.b"] == "c=d"

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cog_nix.build.offline import check_offline
+from cog_nix.build.services import Services
 from cog_nix.config.model import Build, Config, DebianSettings, Project, RunCommand, Settings
 from cog_nix.errors import FetchError, LockError, StaleLockError
 from cog_nix.lock import format as lock_format
-from cog_nix.resolve import cog_base
-from cog_nix.resolve.ensure import Policy, ensure_lock
+from cog_nix.plugins.manager import load
+from cog_nix.plugins.spec import Context, InterpreterChoice
+from cog_nix.report import SilentReporter
+from cog_nix.resolve.ensure import Policy, completed, ensure_lock
+from cog_nix.resolve.foundation import system_request
 from cog_nix.resolve.inputs import digest
+from cog_nix.resolve.request import Request, Tools
 from cog_nix.store.nix import discover
+from cog_nix_hooks.debian.cog_base import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cog_nix.lock.model import Lock
-    from cog_nix.lock.upgrade import Upgrade
 
+CHOICE = InterpreterChoice("debian", "3.13", "trixie", ("python3.13",), "/usr/bin/python3.13", "python3.13")
 CONFIG = Config(build=Build(system_packages=("git", "htop"), run=(RunCommand("echo hello > /hello"),)))
 
 
@@ -36,14 +42,12 @@ class _Resolver:
     def __init__(self, lock: Lock) -> None:
         self.lock = lock
 
-    def resolve(
-        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
-    ) -> Lock:
-        assert former is None or project.lock_path.exists()
-        assert not upgrade.anything
-        base = settings.debian.cog_base
-        assert base is not None, "settled"
-        return replace(self.lock, inputs=digest(config, settings), cog_base=base)
+    def resolve(self, request: Request) -> Lock:
+        assert request.previous is None or request.project.lock_path.exists()
+        assert not request.upgrade.anything
+        base = request.settings.debian.cog_base
+        assert base is not None, "completed"
+        return replace(self.lock, inputs=request.digest, cog_base=base)
 
 
 @pytest.fixture
@@ -53,7 +57,8 @@ def ensured(tmp_path: Path, lock: Callable[..., Lock]) -> Callable[..., bool]:
 
     def ensure(asked: bool | None, setting: bool | None = None, *, update: bool = False) -> bool:  # noqa: FBT001
         policy = Policy(update=update, cog_base=asked)
-        made = ensure_lock(project, CONFIG, _settings(setting), policy, lambda: _Resolver(lock()))  # type: ignore[arg-type, return-value]
+        request = Request(project, CONFIG, _settings(setting))
+        made = ensure_lock(request, policy, load(), _Resolver(lock()).resolve)
         assert made == lock_format.read(project.lock_path)
         return made.cog_base
 
@@ -105,12 +110,20 @@ def test_a_lock_is_stale_when_the_answer_changes(
 
 
 def test_its_packages_come_once_behind_the_projects_own() -> None:
-    names = cog_base.with_base(CONFIG.build.system_packages, _settings(True))
+    project = Project(Path(), Path("cog.yaml"))
+    tools = Tools(load(), Context(Settings(), None, SilentReporter(), Path()))  # type: ignore[arg-type] - unused
+
+    def asked(answer: bool | None) -> tuple[tuple[str, ...], set[str]]:  # noqa: FBT001 - as above
+        request = completed(Request(project, CONFIG, _settings(answer)), None, tools.plugins, Policy())
+        found = system_request(request, tools, CHOICE)
+        return dict(found.groups)["system"], set(found.asked_in)
+
+    names, places = asked(True)
     assert names[:2] == ("git", "htop")
-    assert sorted(names) == sorted({*cog_base.PACKAGES, "htop"})
-    assert cog_base.with_base(("git",), _settings(None)) == ("git",)
-    assert set(cog_base.places(_settings(True))) == set(cog_base.PACKAGES)
-    assert cog_base.places(_settings(False)) == {}
+    assert sorted(names) == sorted({*PACKAGES, "htop"})
+    assert asked(None) == (("git", "htop"), set())
+    assert places == set(PACKAGES)
+    assert asked(False)[1] == set()
 
 
 def test_a_lock_without_them_is_written_as_ever(lock: Callable[..., Lock]) -> None:
@@ -127,12 +140,14 @@ def test_offline_a_lock_fits_what_was_asked_when_it_was_made(
     (tmp_path / "more.txt").write_text("numpy\n")
     project = Project(tmp_path, tmp_path / "cog.yaml")
     config = replace(CONFIG, build=replace(CONFIG.build, requirements=("-r more.txt",)))
-    made = lock(inputs=digest(config, _settings(True), tmp_path), cog_base=True)
+    made = lock(inputs=digest(config, _settings(True), tmp_path, PACKAGES), cog_base=True)
     lock_format.write(made, project.lock_path)
 
     def complaint(asked: bool | None) -> str:  # noqa: FBT001 - as above
+        services = Services(load(), SilentReporter(), tmp_path / "cache")
+        request = Request(project, config, Settings())
         with pytest.raises((FetchError, LockError), match="--offline") as caught:
-            check_offline(project, config, Settings(), discover(), tmp_path / "cache", asked=asked)
+            check_offline(request, Policy(cog_base=asked), services, discover())
         return str(caught.value)
 
     assert "this machine lacks what cog-nix.lock names" in complaint(None)

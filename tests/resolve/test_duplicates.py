@@ -14,6 +14,7 @@ from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Source, Wheel
 from cog_nix.resolve import duplicates
+from cog_nix_hooks.nvidia.parts import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def _links(*made: tuple[Wheel, Path], order: tuple[str, ...] = ()) -> dict[str, 
     def read(wheel: Wheel, depth: Depth) -> Facts:
         return read_facts(OnDisk(files[wheel.artifact.sha256]), depth)
 
-    return {name: dict(pairs) for name, pairs in duplicates.find(wheels, read, names)}
+    return {name: dict(pairs) for name, pairs in duplicates.find(wheels, read, PARTS, names)}
 
 
 def test_names_of_one_library_link_to_the_longest(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ from cog_nix.config.model import Build, Config, Project, RunCommand, Settings
 from cog_nix.errors import LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Artifact, Interpreter
+from cog_nix.lock.reasons import parse
 from cog_nix.lock.upgrade import Upgrade
+from cog_nix.plugins.manager import load
 from cog_nix.resolve import wheel_facts
 from cog_nix.resolve.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.resolve.inputs import digest
+from cog_nix.resolve.request import Request
 from tests.elf.made import make_elf
 
 if TYPE_CHECKING:
@@ -35,12 +38,10 @@ class _Resolver:
         self.lock = lock
         self.asked: list[tuple[Lock | None, Upgrade]] = []
 
-    def resolve(
-        self, project: Project, config: Config, settings: Settings, former: Lock | None, upgrade: Upgrade
-    ) -> Lock:
-        assert project.lock_path.parent.is_dir()
-        assert digest(config, settings) == digest(_CONFIG, Settings())
-        self.asked.append((former, upgrade))
+    def resolve(self, request: Request) -> Lock:
+        assert request.project.lock_path.parent.is_dir()
+        assert request.digest == digest(_CONFIG, Settings())
+        self.asked.append((request.previous, request.upgrade))
         return self.lock
 
 
@@ -50,8 +51,13 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path, tmp_path / "cog.yaml")
 
 
+def _unused(request: Request) -> Lock:
+    raise AssertionError(request)
+
+
 def _ensure(project: Project, resolver: Any, config: Config = _CONFIG, policy: Policy | None = None) -> Lock:
-    return ensure_lock(project, config, Settings(), policy or Policy(), lambda: resolver)
+    request = Request(project, config, Settings())
+    return ensure_lock(request, policy or Policy(), load(), getattr(resolver, "resolve", _unused))
 
 
 def test_a_first_lock_is_made_and_written(project: Project, lock: Callable[..., Lock]) -> None:
@@ -136,7 +142,7 @@ def test_a_damaged_lock_is_refused_and_made_anew_with_everything(
 
 def test_when_resolving_fails_the_lock_is_as_it_was(project: Project, lock: Callable[..., Lock]) -> None:
     class Fails:
-        def resolve(self, *_arguments: object) -> Lock:
+        def resolve(self, _request: Request) -> Lock:
             raise LockError("no such package")
 
     lock_format.write(lock(), project.lock_path)
@@ -155,11 +161,13 @@ def test_the_sdks_version_is_the_wheels(lock: Callable[..., Lock]) -> None:
 def test_locking_looks_at_the_projects_libraries_again(project: Project, lock: Callable[..., Lock]) -> None:
     fitting = lock(inputs=digest(_CONFIG, Settings()))
     lock_format.write(fitting, project.lock_path)
-    look = Policy(update=True, links=True)
+    look = Policy(update=True, look_at_project=True)
     assert _ensure(project, None, policy=look) == fitting
     (project.root / "mine.so").write_bytes(make_elf("libGL.so.1"))
     assert _ensure(project, None) == fitting
-    resolver = _Resolver(replace(fitting, reasons=(("libgl1", "The project: mine.so needs libGL.so.1"),)))
+    resolver = _Resolver(
+        replace(fitting, reasons=(parse("libgl1", "The project: mine.so needs libGL.so.1"),))
+    )
     assert _ensure(project, resolver, policy=look).reasons == resolver.lock.reasons
     (project.root / "mine.so").unlink()
     assert _ensure(project, _Resolver(fitting), policy=look) == fitting
@@ -175,7 +183,7 @@ def test_a_lock_that_whole_files_refute_is_made_anew_where_that_is_allowed(
     former = lock(inputs=digest(_CONFIG, Settings()))
     lock_format.write(former, project.lock_path)
     monkeypatch.setattr(wheel_facts, "is_refuted", lambda known, _: known == former)
-    resolver = _Resolver(replace(former, reasons=(("bash", "new"),)))
+    resolver = _Resolver(replace(former, reasons=(parse("bash", "new"),)))
     made = _ensure(project, resolver, policy=Policy(update=update))
     assert made == (resolver.lock if update else former)
     assert [asked for asked, _ in resolver.asked] == ([former] if update else [])
@@ -189,7 +197,7 @@ def test_a_new_program_in_the_source_is_no_stale_lock_and_is_looked_for_when_loc
     without, with_it = lock(inputs=inputs, programs=()), lock(inputs=inputs, programs=("jq",))
     lock_format.write(without, project.lock_path)
     assert _ensure(project, None) == without
-    for policy in (Policy(update=True), Policy(update=True, links=True)):
+    for policy in (Policy(update=True), Policy(update=True, look_at_project=True)):
         lock_format.write(without, project.lock_path)
         assert _ensure(project, _Resolver(with_it), policy=policy) == with_it
         assert _ensure(project, None, policy=policy) == with_it

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.plugins.spec import LibraryNeed
-from cog_nix.resolve.libraries import PROJECT, unmet
+from cog_nix.resolve.needs import PROJECT, unmet
 
 _GL = "libGL.so.1"
 
 
 def _scan(path: str, *needed: str, libraries: tuple[str, ...] = (), search: tuple[str, ...] = ()) -> Scan:
-    return Scan((Linked(path, needed, search),), (path, *libraries))
+    return Scan((DynamicFile(path, needed, search),), (path, *libraries))
 
 
 def test_a_wheel_has_what_it_brings() -> None:
     scans = {
         "a": _scan("a/_c.so", "libx-1a2b.so.1", "libsoname.so.2", _GL, libraries=("a.libs/libx-1a2b.so.1",))
     }
-    scans["a"] = Scan(scans["a"].linked, scans["a"].libraries, ("libsoname.so.2",))
+    scans["a"] = Scan(scans["a"].files, scans["a"].libraries, ("libsoname.so.2",))
     assert list(unmet(scans, {})) == [LibraryNeed("a", "a/_c.so", _GL)]
 
 
@@ -54,8 +54,8 @@ def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
 
 def test_what_commands_made_may_use_all_wheels_and_the_interpreter() -> None:
     scans = {
-        "run 1": _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
+        1: _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
         "b": Scan(libraries=("b/libx.so.1",)),
     }
-    needs = list(unmet(scans, {"b": ()}, brought=("libpython3.13.so.1.0",)))
-    assert needs == [LibraryNeed("run 1", "opt/tool", _GL)]
+    needs = list(unmet(scans, {"b": ()}, provided=("libpython3.13.so.1.0",)))
+    assert needs == [LibraryNeed("", "opt/tool", _GL, command=1)]

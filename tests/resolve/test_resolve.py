@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, Observability, Project, Settings, Traces
+from cog_nix.config.model import (
+    Build,
+    Config,
+    DebianSettings,
+    Observability,
+    Project,
+    RunCommand,
+    Settings,
+    Traces,
+)
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.errors import LockError
 from cog_nix.lock.format import artifacts_of
-from cog_nix.lock.model import Artifact, Index, Interpreter, Seed, Toolkit
+from cog_nix.lock.model import Artifact, Index, Interpreter, Run, Seed, Toolkit
 from cog_nix.lock.pins import Pins
+from cog_nix.lock.reasons import parse
 from cog_nix.lock.run_keys import keys
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.plugins.manager import Plugins
@@ -24,6 +35,7 @@ from cog_nix.plugins.spec import (
     Context,
     FoundLibrary,
     FoundRequirement,
+    GpuLibraries,
     InterpreterChoice,
     LibraryRequest,
     LibraryResolution,
@@ -32,6 +44,7 @@ from cog_nix.plugins.spec import (
     PythonRequest,
     PythonResolution,
     Spec,
+    SystemFacts,
     SystemRequest,
     SystemResolution,
     ToolkitChoice,
@@ -42,7 +55,11 @@ from cog_nix.report import SilentReporter
 from cog_nix.resolve import cog_base
 from cog_nix.resolve import seed as lock_seed
 from cog_nix.resolve.inputs import digest
-from cog_nix.resolve.stages import Resolver
+from cog_nix.resolve.request import Request, Tools
+from cog_nix.resolve.stages import resolve, results_lack
+from cog_nix_hooks.debian.cog_base import PACKAGES
+from cog_nix_hooks.debian.essential import FACTS
+from cog_nix_hooks.nvidia.parts import PARTS
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
@@ -87,6 +104,14 @@ class _Resolvers:
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
         self.toolkits.append(request)
         return self.toolkit
+
+    @hookimpl
+    def describe_system(self) -> SystemFacts:
+        return FACTS
+
+    @hookimpl
+    def describe_gpu_libraries(self) -> GpuLibraries:
+        return PARTS
 
     @hookimpl
     def provide_interpreter(
@@ -151,7 +176,8 @@ class _Resolvers:
             )
             for group, names in request.groups
         }
-        return SystemResolution(groups, (_INDEX,), self.renamed)
+        versions = {deb.package: deb.version.rpartition("-")[0] for debs in groups.values() for deb in debs}
+        return SystemResolution(groups, (_INDEX,), self.renamed, versions)
 
     @hookimpl
     def find_python_libraries(self, request: PythonLibraryRequest) -> list[FoundRequirement]:
@@ -168,7 +194,9 @@ class _Resolvers:
         ]
         known = {*packages, "libc.so.6"}
         return LibraryResolution(
-            tuple(found), tuple(need for need in request.needs if need.soname not in known)
+            tuple(found),
+            tuple(need for need in request.needs if need.soname not in known),
+            tuple((deb.package, "front-1-0") for deb in request.present if deb.package == "bash"),
         )
 
     @hookimpl
@@ -254,9 +282,9 @@ class _House:
         settings = settings or Settings()
         context = Context(settings, self.fetcher, self.reporter, self.cache)
         project = Project(self.cache / "project", self.cache / "project/cog.yaml")
-        return Resolver(self.plugins, context).resolve(
-            project, config, settings, former, upgrade or Upgrade()
-        )
+        image = cog_base.packages(settings, self.plugins)
+        request = Request(project, config, settings, image, former, upgrade or Upgrade())
+        return resolve(request, Tools(self.plugins, context))
 
 
 @pytest.fixture
@@ -281,11 +309,15 @@ def house(
     return _House(resolvers, _Reporter(), _Fetcher(tmp_path / "downloads"), Plugins(manager), tmp_path)
 
 
+def told(lock: Lock) -> tuple[tuple[str, str], ...]:
+    return tuple((reason.package, reason.sentence) for reason in lock.reasons)
+
+
 def test_what_a_resolver_of_wheels_says_is_kept_until_the_pin_may_move(house: _House) -> None:
     house.resolvers.python_reasons = {"numpy": "it stands in for another"}
     build = replace(_CONFIG.build, gpu=True, cuda="12.4", cuda_named="12")
     former = house.lock(replace(_CONFIG, build=build))
-    assert ("numpy", "it stands in for another") in former.reasons
+    assert ("numpy", "it stands in for another") in told(former)
     assert (house.resolvers.python[0].gpu, house.resolvers.python[0].cuda) == (True, "12")
     assert house.resolvers.python[0].reasons == {}
     assert house.resolvers.python[1].gpu is None  # cog-nix's own tools
@@ -323,7 +355,7 @@ def test_python_is_resolved_again_with_what_brings_libraries(house: _House, whee
     assert again.requirements[-2:] == ("nvidia-fft", "toolkit[blas]==12.*")
     assert again.pins["ct"] == "1.0"
     assert house.resolvers.python_libraries[-1].needs == ()
-    assert dict(lock.reasons) == {
+    assert dict(told(lock)) == {
         "nvidia-fft": "ct 1.0: ct/_c.so needs libfft.so.11",
         "toolkit": "ct 1.0: ct/_loads.so names libblas.so.12",
     }
@@ -347,7 +379,7 @@ def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
     house.resolvers.refused = "nvidia-blas"
     lock = house.lock(_gpu("ct"))
     assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", "pip"]
-    assert (lock.reasons, [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
+    assert (told(lock), [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
     (warning,) = house.reporter.warnings
     assert warning == (
         "Left out, since it does not fit beside what the project asks for: nvidia-blas (ct names"
@@ -482,8 +514,8 @@ def test_only_what_is_looked_into_is_fetched(house: _House) -> None:
 
 def test_a_lock_says_what_it_went_by(house: _House) -> None:
     names = [name for name, _ in house.lock().facts]
-    assert names == [wheel.name for wheel in house.lock().wheels]
-    assert all(re.fullmatch(r"links-1-[0-9a-f]{32}", seal) for _, seal in house.lock().facts)
+    assert names == [*(wheel.name for wheel in house.lock().wheels), "deb:bash"]
+    assert all(re.fullmatch(r"links-1-[0-9a-f]{32}", seal) for _, seal in house.lock().facts[:-1])
 
 
 def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
@@ -677,7 +709,7 @@ def test_a_library_that_nobody_named_is_added(house: _House) -> None:
     lock = house.lock()
     assert [deb.package for deb in lock.libraries] == ["libgl1"]
     assert [deb.package for deb in lock.system] == ["ffmpeg"]
-    assert lock.reasons == (("libgl1", "numpy 2.1: numpy/_c.so needs libGL.so.1"),)
+    assert told(lock) == (("libgl1", "numpy 2.1: numpy/_c.so needs libGL.so.1"),)
     assert dict(lock.layers)["system-packages"] == ("deb:ffmpeg", "deb:libgl1", "state:system")
     assert house.reporter.infos == ["Adding libgl1: numpy links to libGL.so.1"]
     asked = house.resolvers.libraries[0]
@@ -751,24 +783,24 @@ def test_another_version_of_a_library_says_that_the_file_is_a_variant(house: _Ho
 def test_the_projects_own_libraries_count(house: _House) -> None:
     (house.cache / "project/mine.so").write_bytes(make_elf("libGL.so.1"))
     lock = house.lock()
-    assert lock.reasons == (("libgl1", "The project: mine.so needs libGL.so.1"),)
+    assert told(lock) == (("libgl1", "The project: mine.so needs libGL.so.1"),)
     assert house.reporter.infos == ["Adding libgl1: the project links to libGL.so.1"]
 
 
 def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
     house.resolvers.renamed = {"ffmpeg": "ffmpeg7", "elsewhere": "other"}
-    assert house.lock().reasons == (("ffmpeg7", "ffmpeg is asked for"),)
+    assert told(house.lock()) == (("ffmpeg7", "ffmpeg is asked for"),)
 
 
 def test_the_packages_of_cogs_base_image_are_asked_for_and_locked(house: _House) -> None:
     house.resolvers.renamed = {"libglib2.0-0": "libglib2.0-0t64"}
     lock = house.lock(settings=Settings(debian=DebianSettings(cog_base=True)))
     names = dict(house.resolvers.system[0].groups)["system"]
-    assert names == ("ffmpeg", *(name for name in cog_base.PACKAGES if name != "ffmpeg"))
+    assert names == ("ffmpeg", *(name for name in PACKAGES if name != "ffmpeg"))
     assert house.resolvers.system[0].asked_in["cmake"] == "Cog's base image (--use-cog-base-image)"
     assert lock.cog_base
     assert {"cmake", "sox"} <= {deb.package for deb in lock.system}
-    assert ("libglib2.0-0t64", "libglib2.0-0 is asked for") in lock.reasons
+    assert ("libglib2.0-0t64", "libglib2.0-0 is asked for") in told(lock)
     assert not house.lock().cog_base
 
 
@@ -881,7 +913,7 @@ def test_a_program_that_the_source_starts_is_added(house: _House) -> None:
     lock = house.lock()
     assert [deb.package for deb in lock.libraries] == ["jq-package"]
     assert lock.programs == ("jq", "pget")
-    assert lock.reasons == (("jq-package", "The project: predict.py starts jq"),)
+    assert told(lock) == (("jq-package", "The project: predict.py starts jq"),)
     assert house.reporter.infos == ["Adding jq-package: predict.py:2 starts jq"]
     assert [deb.package for deb in house.resolvers.programs[0].present] == [
         deb.package for deb in house.resolvers.libraries[0].present
@@ -915,3 +947,46 @@ def test_programs_are_not_looked_for_where_that_is_switched_off(house: _House) -
     _starts(house, "jq")
     lock = house.lock(settings=Settings(debian=DebianSettings(programs=False)))
     assert (lock.programs, lock.libraries, house.resolvers.programs) == (None, (), [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        pytest.param(
+            False, ["Command 1: tool needs libGL.so.1", "Command 2: tool needs libz.so.1"], id="same"
+        ),
+        pytest.param(True, ["Command 1: tool needs libGL.so.1"], id="another-second-command"),
+    ],
+)
+def test_what_a_result_linked_to_goes_with_its_command(
+    house: _House,
+    lock: Callable[..., Lock],
+    changed: bool,  # noqa: FBT001 - pytest passes it by name
+    kept: list[str],
+) -> None:
+    commands = ("make tool", "make other")
+    config = Config(build=Build(run=tuple(map(RunCommand, commands))))
+    sri = lock().runs[0].nar_sha256
+    locked = house.lock(config)
+    runs = tuple(Run(text, key, sri) for text, key in keys(locked, config, [sri, sri]))
+    reasons = [("libgl1", "Command 1: tool needs libGL.so.1"), ("zlib", "Command 2: tool needs libz.so.1")]
+    former = replace(locked, runs=runs, reasons=tuple(parse(*pair) for pair in reasons))
+    if changed:
+        config = Config(build=Build(run=(RunCommand(commands[0]), RunCommand("make it"))))
+    found = house.lock(config, former)
+    assert [reason.sentence for reason in found.reasons] == kept
+    assert dict(house.resolvers.system[-1].groups)["linked"] == ("libgl1", "zlib")[: len(kept)]
+    assert len(found.runs) == len(kept)
+
+
+def test_what_results_link_to_is_looked_for_beside_the_rest(house: _House) -> None:
+    project = Project(house.cache / "project", house.cache / "project/cog.yaml")
+    config = Config(build=Build(run=(RunCommand("make tool"),)))
+    locked = house.lock(config)
+    results = {1: Scan((DynamicFile("tool", ("libGL.so.1", "libc.so.6")),))}
+    tools = Tools(house.plugins, Context(Settings(), house.fetcher, house.reporter, house.cache))
+    request = Request(project, config, Settings(), previous=locked, results=results)
+    assert results_lack(request, tools, locked, results)
+    assert not results_lack(request, tools, locked, {1: Scan()})
+    assert told(resolve(request, tools)) == (("libgl1", "Command 1: tool needs libGL.so.1"),)
+    assert house.reporter.infos == ["Adding libgl1: Command 1 links to libGL.so.1"]

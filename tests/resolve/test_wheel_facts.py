@@ -11,7 +11,7 @@ import pytest
 from cog_nix.config.model import Settings
 from cog_nix.elf import table
 from cog_nix.elf.facts import Depth, Facts, Known, read_facts
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Lock, Source, Wheel
@@ -20,13 +20,14 @@ from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import wheel_facts
 from cog_nix.resolve.wheel_facts import WheelFacts, seals
+from cog_nix_hooks.nvidia.parts import PARTS
 from tests.elf.made import make_elf, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-_LIE = Facts(Scan((Linked("a/a.so", ("libother.so.1",)),), ("a/a.so",)))
+_LIE = Facts(Scan((DynamicFile("a/a.so", ("libother.so.1",)),), ("a/a.so",)))
 
 
 @dataclass
@@ -90,7 +91,7 @@ def house(tmp_path: Path) -> _House:
 def test_what_is_known_is_not_fetched_again(house: _House) -> None:
     wheel = house.wheel("a", "libGL.so.1")
     first = house.facts(wheel, Depth.LINKS)
-    assert [one.needed for one in first.scan.linked] == [("libGL.so.1",)]
+    assert [one.needed for one in first.scan.files] == [("libGL.so.1",)]
     assert house.facts(wheel, Depth.LINKS) == first
     assert house.fetcher.whole == [wheel.artifact.filename]
     house.facts(wheel, Depth.TEXT)
@@ -123,17 +124,17 @@ def test_a_gpu_makes_what_is_opened_count(house: _House) -> None:
         house.wheel("a"),
         Wheel("built", "1.0", Artifact("b.tar.gz", "", "b", 1), source=Source("sdist")),
     ]
-    found = seals(wheels, house.facts, gpu=True)
+    found = seals(wheels, house.facts, PARTS, gpu=True)
     assert [(name, seal.partition("-")[0]) for name, seal in found] == [
         ("nvidia-cublas", "files"),
         ("torch", "links"),
         ("a", "text"),
     ]
-    assert [seal.partition("-")[0] for _, seal in seals(wheels, house.facts, gpu=False)][-1] == "links"
+    assert [seal.partition("-")[0] for _, seal in seals(wheels, house.facts, PARTS, gpu=False)][-1] == "links"
 
 
 def _sealed(house: _House, lock: Callable[..., Lock], wheel: Wheel) -> Lock:
-    return lock(wheels=(wheel,), facts=seals([wheel], house.facts, gpu=False))
+    return lock(wheels=(wheel,), facts=seals([wheel], house.facts, PARTS, gpu=False))
 
 
 def test_a_lock_by_the_wheels_themselves_passes(house: _House, lock: Callable[..., Lock]) -> None:
@@ -184,7 +185,7 @@ def test_what_differs_has_another_seal() -> None:
         replace(one, requires=()),
         replace(one, scan=Scan(libraries=("b.so",))),
         replace(one, scan=Scan(libraries=("a.so",), sonames=("c",))),
-        replace(one, scan=replace(one.scan, linked=(Linked("a.so", ("x",)),))),
+        replace(one, scan=replace(one.scan, files=(DynamicFile("a.so", ("x",)),))),
     ]
     assert len({facts.seal(Depth.LINKS) for facts in (one, *others)}) == 5
     assert len({one.seal(depth) for depth in Depth}) == 3

@@ -57,7 +57,7 @@ def loaded(*offered: Fake, monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
 
 def test_built_in_ones_are_asked_in_this_order() -> None:
     found = plugins.load({"COG_NIX_PLUGINS": "0"})
-    assert [name for names in found.hook.runtime_names() for name in names] == ["docker", "podman", "bundle"]
+    assert found.runtime_names() == ["docker", "podman", "bundle"]
     assert [plugins.find_runtime(name, found).name for name in ("docker", "podman", "bundle")] == [
         "docker",
         "podman",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         LibraryRequest,
         LibraryResolution,
         ProgramRequest,
+        SystemFacts,
         SystemRequest,
         SystemResolution,
     )
@@ -34,6 +35,14 @@ def provide_interpreter(
     from .interpreter import offer_interpreter  # noqa: PLC0415
 
     return offer_interpreter(python_version, pinned, context)
+
+
+@hookimpl
+def describe_system() -> SystemFacts:
+    """Tell which packages every image has, and those of Cog's base image."""
+    from .essential import FACTS  # noqa: PLC0415
+
+    return FACTS
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from .archive import open_suite
 from .base import BASE_GROUP, BUILD_GROUP, BUILD_PACKAGES, base_packages
 from .explain import explain
 from .names import Names
-from .relations import RelationError
+from .relations import RelationError, upstream_version
 from .solver import DeadEndError, Solver
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
             for clause in group
         }
     renamed = {written: package for written, package in taken.items() if written != package}
-    return SystemResolution(groups, suite.indexes, renamed)
+    versions = {deb.package: upstream_version(deb.version) for debs in groups.values() for deb in debs}
+    return SystemResolution(groups, suite.indexes, renamed, versions)
 
 
 def _alone(request: SystemRequest, context: Context) -> SystemResolution:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import (
         Context,
         FoundRequirement,
+        GpuLibraries,
         PythonLibraryRequest,
         ToolkitChoice,
         ToolkitRequest,
@@ -33,6 +34,14 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
         suite=settings.debian.suite or "",
         warn=context.reporter.warn,
     )
+
+
+@hookimpl
+def describe_gpu_libraries() -> GpuLibraries:
+    """Tell how parts of CUDA are known."""
+    from .parts import PARTS  # noqa: PLC0415
+
+    return PARTS
 
 
 @hookimpl

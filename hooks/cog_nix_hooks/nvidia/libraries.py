@@ -133,8 +133,8 @@ class _Search:
         own = [extra for extra in offered if extra.family in ("", family)]
         missing = {part for extra in own for part in extra.parts} - self._present.keys()
         # Where others brought the parts, nobody needs the package that only names a release.
-        lacking = self._known(needs) or any(part.startswith("nvidia-") for part in missing)
-        if not missing or (self._parts and not lacking):
+        needs_parts = self._known(needs) or any(part.startswith("nvidia-") for part in missing)
+        if not missing or (self._parts and not needs_parts):
             return []
         names = [extra.name for extra in own]
         which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"

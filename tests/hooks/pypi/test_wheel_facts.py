@@ -16,8 +16,9 @@ from cog_nix.fetch import CachingFetcher
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import duplicates
-from cog_nix.resolve.libraries import depths
+from cog_nix.resolve.needs import depths
 from cog_nix.resolve.wheel_facts import WheelFacts, seals
+from cog_nix_hooks.nvidia.parts import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +34,9 @@ def _locked(wheels: Sequence[Wheel], cache: Path, *, gpu: bool, whole: bool) -> 
     reporter = SilentReporter()
     fetcher = CachingFetcher(cache, reporter, whole=whole)
     facts = WheelFacts(Context(Settings(), fetcher, reporter, cache))
-    facts.learn(wheels, depths(wheels, gpu=gpu))
-    links = duplicates.find(wheels, facts, [wheel.name for wheel in wheels])
-    return seals(wheels, facts, gpu=gpu), links
+    facts.learn(wheels, depths(wheels, PARTS, gpu=gpu))
+    links = duplicates.find(wheels, facts, PARTS, [wheel.name for wheel in wheels])
+    return seals(wheels, facts, PARTS, gpu=gpu), links
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_the_table_has_torch_and_all_that_is_large_with_it(
     found = resolve("torch==2.6.0", python_version="3.13.5", glibc="2.41", gpu=True)
     large = [wheel for wheel in found.values() if wheel.artifact.size > 10_000_000]
     assert sum(wheel.artifact.size for wheel in large) > 3_000_000_000
-    wanted = depths(list(found.values()), gpu=True)
+    wanted = depths(list(found.values()), PARTS, gpu=True)
     for wheel in large:
         known = table.known(wheel.name, wheel.artifact.sha256)
         assert known, wheel.artifact.filename
@@ -95,7 +96,7 @@ def test_the_table_says_what_the_wheels_say(
 ) -> None:
     (wheel,) = resolve(line, python_version="3.13.5", glibc="2.41").values()
     known = table.known(wheel.name, wheel.artifact.sha256)
-    depth = depths([wheel], gpu=True)[wheel.name]
+    depth = depths([wheel], PARTS, gpu=True)[wheel.name]
     assert known
     assert known.at(depth)
     by_table = _locked([wheel], tmp_path / "table", gpu=True, whole=True)

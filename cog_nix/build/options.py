@@ -1,0 +1,78 @@
+"""What the user decides about one build, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import ConfigError
+from cog_nix.project import git
+from cog_nix.resolve.ensure import Policy
+from cog_nix.run_commands.ensure import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cog_nix.config.model import Project
+    from cog_nix.image.description import ImageDescription
+
+OWN_LABELS = "run.cog.nix."
+"""What names of labels begin with that only cog-nix writes."""
+OVERLAY = "cog-nix.nix"
+"""Name of the file that changes the description of the image."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What the user decides about one build."""
+
+    policy: Policy = field(default_factory=Policy)
+    tag: str | None = None
+    """Name of the image; None: ``image`` of cog.yaml, or ``cog-<folder>``."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    openapi: Path | None = None
+    """A document to use instead of reading the source."""
+    result_link: bool = True
+    offline: bool = False
+    """Use no network; refuse what would need it."""
+    runs: RunOptions = field(default_factory=RunOptions)
+    oci: bool = False
+    """Whether to compress the layers as well, for registries and OCI layouts."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image in the store."""
+
+    image: ImageDescription
+    tag: str
+    openapi: str
+    gpu: bool
+    """Whether the model wants one."""
+    oci: Path | None = None
+    """An OCI image layout of the same image, when one was asked for."""
+    kept: str | None = None
+    """Name of what is remembered of this build, for the next one (:mod:`cog_nix.build.again`)."""
+    has_result_link: bool = False
+    """Whether ``./result`` leads to it."""
+
+
+def labels(project: Project, options: BuildOptions) -> dict[str, str]:
+    """Return the labels that are known before the image is: Git's, and the user's annotations.
+
+    Raises:
+        ConfigError: an annotation would replace a label of cog-nix's own.
+    """
+    ours = sorted(name for name in options.labels if name.startswith(OWN_LABELS))
+    if ours:
+        raise ConfigError(
+            f"--annotation {ours[0]}: labels that begin with {OWN_LABELS} are cog-nix's own.",
+            hint="Choose another name.",
+        )
+    return {**git.labels(project.root), **options.labels}
+
+
+def gc_root(project: Project, options: BuildOptions) -> Path | None:
+    """Return the link that keeps what is built from being collected; None when none is wanted."""
+    return project.state_dir / ("oci" if options.oci else "image") if options.result_link else None

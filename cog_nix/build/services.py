@@ -1,0 +1,123 @@
+"""What building works with: plugins, narration, downloads, Nix."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from cog_nix.build.configuration import asked_in, python_asked_in
+from cog_nix.errors import NixError
+from cog_nix.plugins import bring as programs
+from cog_nix.store import nix as nix_store
+from cog_nix.system.paths import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from cog_nix.config import Loaded
+    from cog_nix.config.model import Project, Settings
+    from cog_nix.lock.model import Lock
+    from cog_nix.plugins.manager import Plugins
+    from cog_nix.plugins.spec import Context
+    from cog_nix.report import Reporter
+    from cog_nix.resolve.request import Request, Tools
+
+
+@dataclass(frozen=True)
+class Services:
+    """What building works with."""
+
+    plugins: Plugins
+    reporter: Reporter
+    cache: Path = field(default_factory=cache_dir)
+    whole: bool = False
+    """Whether what is looked into will be built from as well, so that parts of it would come twice."""
+    while_building: Callable[[], object] | None = None
+    """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
+
+    def context(
+        self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
+    ) -> Context:
+        """Return what hooks are given.
+
+        Args:
+            settings: cog-nix.toml.
+            project: whose files may be among what is fetched.
+            requirements: its requirement lines, which may carry credentials.
+        """
+        from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - a build with nothing to fetch goes without
+        from cog_nix.plugins.spec import Context  # noqa: PLC0415
+
+        fetcher = CachingFetcher(
+            self.cache,
+            self.reporter,
+            credentials=functools.partial(self.plugins.download_credentials, requirements),
+            root=project.root if project else None,
+            whole=self.whole,
+        )
+        return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
+
+    def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
+        """Find Nix, here or in a container, or bring it.
+
+        Args:
+            project: what is built.
+            settings: cog-nix.toml, which may say where the Debian archive is.
+            offline: whether nothing may be fetched.
+
+        Raises:
+            NixError: there is none that can build, and none can be brought.
+        """
+        from cog_nix.container import choose  # noqa: PLC0415 - commands that need no Nix go without
+
+        bring = functools.partial(
+            programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
+        )
+        context = functools.partial(self.context, settings, project)
+        # A flake beside it belongs to all that Git keeps.
+        tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
+        folders = [project.root, *([tree] if tree else [])]
+        place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
+        return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+
+    def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
+        """Return the system package that has a program, for advice; "" where none is known."""
+        from cog_nix.report import SilentReporter  # noqa: PLC0415
+        from cog_nix.resolve import programs as started  # noqa: PLC0415 - only where one is missing
+
+        quiet = replace(self, reporter=SilentReporter())
+        return started.package_of(program, suite, self.plugins, quiet.context(settings, project))
+
+    def tools(self, project: Project, loaded: Loaded, settings: Settings) -> Tools:
+        """Return what locks are made with, which knows where each package is asked for."""
+        from cog_nix.resolve.request import Tools  # noqa: PLC0415 - a build with a fresh lock goes without
+
+        return Tools(
+            self.plugins,
+            self.context(settings, project, loaded.config.build.requirements),
+            self._optional_nix(project, settings),
+            asked_in(project, loaded),
+            python_asked_in(project, loaded),
+        )
+
+    @staticmethod
+    def resolver(tools: Callable[[], Tools]) -> Callable[[Request], Lock]:
+        """Return what makes locks with tools that are there when they are needed."""
+
+        def resolve(request: Request) -> Lock:
+            from cog_nix.resolve import stages  # noqa: PLC0415 - a build with a fresh lock goes without
+
+            return stages.resolve(request, tools())
+
+        return resolve
+
+    def _optional_nix(self, project: Project, settings: Settings) -> nix_store.Nix | None:
+        """Return Nix where it is or can be brought; a lock can be made without it."""
+        try:
+            found = self.nix(project, settings)
+        except NixError:
+            return None
+        return None if found.within else found

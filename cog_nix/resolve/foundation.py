@@ -1,0 +1,153 @@
+"""What is asked for, resolved in one suite: the interpreter, the system and the project's Python packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.config.environment import TRACING_REQUIREMENTS
+from cog_nix.errors import LockError
+from cog_nix.lock.model import Interpreter
+from cog_nix.plugins.spec import PythonRequest, SystemRequest, ToolkitRequest
+from cog_nix.resolve import bundled, cog_base, sdk
+
+if TYPE_CHECKING:
+    from cog_nix.plugins.spec import (
+        InterpreterChoice,
+        PythonResolution,
+        SystemResolution,
+        ToolkitChoice,
+    )
+    from cog_nix.resolve.request import Request, Tools
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What is asked for."""
+
+    request: Request
+    tools: Tools
+    """Both for the suite that it is resolved in."""
+    choice: InterpreterChoice
+    interpreter: Interpreter
+    system_request: SystemRequest
+    system: SystemResolution
+    """In the groups ``base``, ``python`` and ``system``."""
+    python_request: PythonRequest
+    python: PythonResolution
+    toolkit: ToolkitChoice | None
+    """The compiler for GPUs that builds need."""
+
+    @property
+    def suite(self) -> str:
+        """The suite that everything is resolved in."""
+        return self.system_request.suite
+
+
+def lay_foundation(request: Request, tools: Tools) -> Foundation:
+    """Resolve what is asked for, in the suite that builds need.
+
+    Raises:
+        LockError: something cannot be found or satisfied.
+    """
+    while True:
+        found = _in_one_suite(request, tools.within(request.settings))
+        toolkit = found.toolkit
+        if toolkit is None or toolkit.suite in {"", found.suite}:
+            return found
+        tools.reporter.info(toolkit.because)
+        request = request.in_suite(toolkit.suite)
+
+
+def _in_one_suite(request: Request, tools: Tools) -> Foundation:
+    choice = _interpreter_choice(request, tools)
+    asked = system_request(request, tools, choice)
+    tools.reporter.step(f"Resolving system packages in Debian {asked.suite}")
+    system = tools.plugins.resolve_system_packages(asked, tools.context)
+    interpreter = Interpreter(
+        kind=choice.kind,
+        version=choice.version or version_of(choice.version_of, system),
+        executable=choice.executable,
+        artifact=choice.artifact,
+    )
+    tools.reporter.step(f"Resolving Python packages for Python {interpreter.version}")
+    python_request = _python_request(request, tools, interpreter.version, system)
+    python = tools.plugins.resolve_python_packages(python_request, tools.context)
+    toolkit_request = ToolkitRequest(request.config, asked.suite, python.wheels)
+    return Foundation(
+        request=request,
+        tools=tools,
+        choice=choice,
+        interpreter=interpreter,
+        system_request=asked,
+        system=system,
+        python_request=python_request,
+        python=python,
+        toolkit=tools.plugins.provide_toolkit(toolkit_request, tools.context),
+    )
+
+
+def _interpreter_choice(request: Request, tools: Tools) -> InterpreterChoice:
+    """Choose the project's Python.
+
+    Raises:
+        LockError: nobody has it.
+    """
+    version = request.config.build.python_version
+    choice = tools.plugins.provide_interpreter(version, request.pins.interpreter, tools.context)
+    if choice is None:
+        raise LockError(
+            f"{request.project.config_path.name} asks for Python {version}, which no plugin provides.",
+            hint='Debian\'s own interpreters are available: set python_version to "3.13" or "3.11".',
+        )
+    return choice
+
+
+def system_request(request: Request, tools: Tools, choice: InterpreterChoice) -> SystemRequest:
+    """Return the question for the base system, the interpreter and the packages that are asked for."""
+    build = request.config.build
+    python = (*choice.packages, *(choice.wheel_libraries if build.requirements else ()))
+    return SystemRequest(
+        suite=request.settings.debian.suite or choice.suite,
+        groups=(
+            ("base", ()),
+            ("python", python),
+            ("system", tuple(dict.fromkeys((*build.system_packages, *request.base_image)))),
+        ),
+        pins=request.pins.debs,
+        asked_in={**dict.fromkeys(request.base_image, cog_base.PLACE), **tools.asked_in},
+    )
+
+
+def _python_request(request: Request, tools: Tools, version: str, system: SystemResolution) -> PythonRequest:
+    pins, config = request.pins, request.config
+    glibc = version_of(tools.plugins.describe_system().c_library, system)
+    return PythonRequest(
+        python_version=version,
+        requirements=(
+            *sdk.requirements(config.build, request.root, tools.reporter.warn),
+            *(TRACING_REQUIREMENTS if config.tracing else ()),
+            *bundled.requirements(version),
+        ),
+        glibc=".".join(glibc.split(".")[:2]),
+        project_root=request.root,
+        pins={**bundled.preferences(version), **pins.wheels},
+        build_pins=pins.builds,
+        commits=pins.commits,
+        gpu=config.build.gpu,
+        cuda=config.build.cuda_named,
+        reasons=pins.reasons,
+        asked_in=config.build.python_requirements or request.project.config_path.name,
+        places=tools.python_asked_in,
+    )
+
+
+def version_of(package: str, system: SystemResolution) -> str:
+    """Return a package's upstream version.
+
+    Raises:
+        LockError: it is not there.
+    """
+    if package not in system.versions:
+        raise LockError(f"The suite's base system has no {package}.")
+    return system.versions[package]

@@ -1,0 +1,40 @@
+"""Which of the essential packages every image has, and the packages of Cog's base image.
+
+Debian counts more as essential than a model needs: see docs/design/base-system.md.
+"""
+
+from __future__ import annotations
+
+from cog_nix.plugins.spec import SystemFacts
+
+from .cog_base import PACKAGES
+
+TOOLS = (
+    "base-files",
+    "base-passwd",
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "dpkg",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "libc-bin",
+    "mawk",
+    "ncurses-base",
+    "netbase",
+    "sed",
+    "tar",
+    "tini",
+    "tzdata",
+)
+"""What every image has: a userland to look around and debug in, certificates, an init, dpkg."""
+
+ONLY_FOR_SCRIPTS = frozenset({"debconf", "init-system-helpers", "usr-is-merged", "usrmerge"})
+"""Dependencies that only maintainer scripts use. These have run when the image is made."""
+
+FACTS = SystemFacts(TOOLS, ONLY_FOR_SCRIPTS, c_library="libc6", cog_base=PACKAGES)
