@@ -31,4 +31,4 @@ docs: ## Write the generated pages of docs/reference anew
 
 bench: ## Measure the targets of docs/design/performance.md
 	@scripts/setup dev
-	@.venv/bin/python benchmarks/run.py $(ARGS)
+	@.venv/bin/python -m benchmarks.run $(ARGS)

@@ -71,7 +71,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel into a new virtual environment; return its cog-nix."""
     environment = tmp_path_factory.mktemp("venv")
     run([sys.executable, "-m", "venv", "--without-pip", environment], environment)
-    uv = [find_uv_bin(), "pip", "install", "--quiet", "--python", environment / "bin/python"]
+    uv = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(environment / "bin/python")]
     run([*uv, wheel], environment, uv_environment(Lines(), os.environ))
     return environment / "bin/cog-nix"
 

@@ -417,7 +417,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(load.shutil, "copyfileobj", full)
+    monkeypatch.setattr(load.shutil, "copyfileobj", full)  # type: ignore[attr-defined]
     with pytest.raises(ImageError, match="No space left"):
         load._kept(io.BytesIO(b"x"), tmp_path)
 

@@ -106,7 +106,14 @@ def test_depth_is_bounded_where_the_server_would_refuse(depth: int) -> None:
 
 
 FILE = {"type": "string", "format": "uri"}
-OUTPUTS = ({}, STRING, FILE, {"type": "array", "items": FILE}, {"type": "array"}, {"type": "object"})
+OUTPUTS: tuple[dict[str, Any], ...] = (
+    {},
+    STRING,
+    FILE,
+    {"type": "array", "items": FILE},
+    {"type": "array"},
+    {"type": "object"},
+)
 URLS = st.builds(
     "{}:{}{},{}".format, st.sampled_from(["data", "x"]), ARGUMENTS, st.just(";base64"), ARGUMENTS
 )
