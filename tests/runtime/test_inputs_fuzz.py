@@ -19,6 +19,8 @@ from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.outputs import json_text, text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
 
+pytestmark = pytest.mark.slow
+
 STRING = {"type": "string"}
 INTEGER = {"type": "integer", "minimum": -5, "maximum": 100}
 PROPERTIES = {
