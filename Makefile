@@ -1,12 +1,15 @@
 # Everything a contributor types. Each target sets up what it needs the first time, and only then.
 
-.PHONY: help demo test faults fuzz lint docs bench wheel
+.PHONY: help demo check test faults fuzz lint docs bench wheel release
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Build examples/hello-world with Nix and make one prediction; nothing but Python has to be there
 	@scripts/demo
+
+check: ## Check style, types and unit tests in a minute and a half, without Nix, Docker, root or a network
+	@scripts/check $(ARGS)
 
 test: ## Run the whole test suite, the compatibility tests included
 	@scripts/test $(ARGS)
@@ -22,6 +25,9 @@ fuzz: ## Break what cog-nix reads, for ARGS=SECONDS (600); further words choose 
 wheel: ## Build dist/*.whl, with the versions of the Nix that it brings pinned
 	@scripts/wheel
 
+release: ## Build dist/ for a release and try it; ARGS=--rehearse takes the working tree as it is. Uploads nothing
+	@scripts/release $(ARGS)
+
 lint: ## Check style, formatting and types
 	@scripts/lint
 
@@ -31,4 +37,4 @@ docs: ## Write the generated pages of docs/reference anew
 
 bench: ## Measure the targets of docs/design/performance.md
 	@scripts/setup dev
-	@.venv/bin/python benchmarks/run.py $(ARGS)
+	@.venv/bin/python -m benchmarks.run $(ARGS)

@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="only root can mount and become another user"))
 
 
-class FoldersApart(LoadScopeScheduling):
+class FoldersApart(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Lets a folder's tests run one after the other, beside those of other folders.
 
     So what a folder shares is made once, and names of images and ports are a folder's own.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from measure import Row, project, timed
+from benchmarks.measure import Row, project, timed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

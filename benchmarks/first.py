@@ -9,11 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import ROOT, Row, run
-
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
-
-from tests import hosts  # noqa: E402 - of the checkout
+from benchmarks.measure import ROOT, Row, run
+from tests import hosts
 
 _TARGET = 40.0
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from measure import Row, has_docker, project, run, timed
+from benchmarks.measure import Row, has_docker, project, run, timed
 
 _TAG = "cog-nix-benchmark-torch:latest"
 

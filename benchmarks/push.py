@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from measure import Project, Row, project, timed
+from benchmarks.measure import Project, Row, project, timed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/run.py [NAME…]
+    python -m benchmarks.run [NAME…]
 
 Without names all are run but ``fetched``, which measures the network, ``import-torch``, which needs 12 GB of
 disk, ``first-answer``, which needs root and debootstrap, those of large images, and those of containerd's
@@ -24,15 +24,10 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import fetched
-import first
-import heavy
-import push
-import runtimes
-import sample
-from measure import ROOT, Project, Row, has_docker, project, run, table, timed
+from benchmarks import fetched, first, heavy, push, runtimes, sample
+from benchmarks.measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks"), str(ROOT / "nix/builders")]
+sys.path[:0] = [str(ROOT / "hooks"), str(ROOT / "nix/builders")]
 
 import deb  # noqa: E402 - of nix/builders
 
@@ -163,7 +158,7 @@ def resolve() -> Row:
 
     reporter = SilentReporter()
     context = Context(Settings(), CachingFetcher(cache_dir(), reporter), reporter, cache_dir())
-    choice = debian.provide_interpreter("3.13", context)
+    choice = debian.provide_interpreter("3.13", None, context)
     assert choice is not None
     groups = (("base", ()), ("python", choice.packages), ("system", ("ffmpeg", "git")))
 

@@ -14,9 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from measure import ROOT, Project, Row, has_docker, project, run, timed
-
-sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
+from benchmarks.measure import ROOT, Project, Row, has_docker, project, run, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import ROOT, Row
+from benchmarks.measure import ROOT, Row
 
 _CORPUS = ROOT / "tests/pypi/corpus.json.xz"
 """What ``cog.yaml`` files of public repositories ask for; tests/pypi/corpus.py says what is left out."""

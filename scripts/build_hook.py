@@ -22,7 +22,7 @@ _NO_SETTINGS = SimpleNamespace(mirror=None, security_mirror=None)
 """As of a project without cog-nix.toml."""
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class CustomBuildHook(BuildHookInterface):
     """Runs before files are gathered, for wheels and for editable installations alike."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's

@@ -147,7 +147,7 @@ def main() -> None:
                 versions = sorted({one.version for one in found}, reverse=True)
                 chosen = set(versions[options.skip : options.newest])
                 todo = [one for one in found if one.version in chosen and options.tag in one.filename]
-                list(crew.map(lambda one, name=name: read(name, one, PROJECTS[name], kept, transport), todo))  # type: ignore[misc]
+                list(crew.map(lambda one, name=name: read(name, one, PROJECTS[name], kept, transport), todo))
     if options.write:
         entries = {name: table.wheels(name) for name in {*table.projects(), *names}}
         for name, hashes in names.items():

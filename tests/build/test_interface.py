@@ -12,6 +12,7 @@ from cog_nix.build.interface import read_api
 from cog_nix.config.model import Build, Config, Project
 from cog_nix.errors import CogNixError, ConfigError
 from cog_nix.signature.openapi_file import read_document
+from cog_nix.signature.project import Project as Source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +36,13 @@ def test_the_source_is_parsed_once_for_any_number_of_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    entry = signature.Project.entry
-    monkeypatch.setattr(
-        signature.Project, "entry", lambda self, path: (read.append(path), entry(self, path))[1]
-    )
+    entry = Source.entry
+
+    def counted(self: Source, path: str) -> object:
+        read.append(path)
+        return entry(self, path)
+
+    monkeypatch.setattr(Source, "entry", counted)
     api = read_api(project(tmp_path, GOOD), config())
     versions = [json.loads(api.document(version))["info"]["version"] for version in ("1", "2")]
     assert (versions, read) == (["1", "2"], ["run.py"])

@@ -79,7 +79,7 @@ def read_layer(folder: Path) -> Layer:
     parts = [
         {**part, "path": f"/nix/store/{Path(part['path']).relative_to(store)}"} for part in described["parts"]
     ]
-    one: stream.Layer = {**described, "parts": parts}
+    one: stream.Layer = {**described, "parts": parts}  # type: ignore[typeddict-item]
     with stream.open_layer(one, store) as opened:
         data = opened.read()
     assert len(data) == described["size"]

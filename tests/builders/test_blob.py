@@ -32,7 +32,7 @@ def _described(folder: Path) -> stream.Layer:
         {**part, "path": f"/nix/store/{Path(part['path']).relative_to(folder.parent)}"}
         for part in found["parts"]
     ]
-    layer: stream.Layer = {**found, "parts": parts}
+    layer: stream.Layer = {**found, "parts": parts}  # type: ignore[typeddict-item]
     return layer
 
 

@@ -89,7 +89,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, builder: str, conte
         },
         "standalone": {"archive": str(file), "python": "3.13", "seed": "/nowhere"},
     }[builder]
-    done = run(tmp_path, builder, spec)
+    done = run(tmp_path, builder, spec)  # type: ignore[arg-type]
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]

@@ -42,7 +42,7 @@ def _names(root: Path) -> set[str]:
 def test_a_python_is_unpacked_without_its_top_folder(tmp_path: Path) -> None:
     hard = tarfile.TarInfo("python/bin/again")
     hard.type, hard.linkname = tarfile.LNKTYPE, "python/bin/python3.12"
-    content = {
+    content: dict[str, bytes | str | tarfile.TarInfo] = {
         "python/bin/python3.12": b"ELF",
         "python/bin/python3": "python3.12",
         "python/bin/again": hard,

@@ -138,7 +138,7 @@ def specify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     monkeypatch.setenv(VARIABLE, str(folder))
 
     def write(devices: dict[str, Any], edits: dict[str, Any] | None = None, **more: Any) -> Path:
-        name = more.pop("name", "nvidia.json")
+        name: str = more.pop("name", "nvidia.json")
         document = {
             "cdiVersion": "0.6.0",
             "kind": "nvidia.com/gpu",

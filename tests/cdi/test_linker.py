@@ -120,7 +120,7 @@ def test_the_linker_reads_it(tmp_path: Path, compiled: Path) -> None:
     cache = linker.with_libraries(Path(linker.PATH).read_bytes(), [("libcuda.so.1", str(library))])
     (tmp_path / "cache").write_bytes(cache)
     script = 'mount --bind "$0" /etc/ld.so.cache && exec "$1" libcuda.so.1 libm.so.6'
-    command = ["unshare", "--mount", "sh", "-c", script, tmp_path / "cache", compiled / "probe"]
+    command = ["unshare", "--mount", "sh", "-c", script, str(tmp_path / "cache"), str(compiled / "probe")]
     env = {"PATH": os.environ["PATH"]}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "libcuda.so.1 found 12040\nlibm.so.6 found 0\n"

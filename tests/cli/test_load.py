@@ -259,6 +259,7 @@ def _claims(name: str, size: int, kind: bytes) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_whatever_a_file_holds(tmp_path: Path) -> None:
     """A file of 3 GB: zeros, a header of that size, a manifest of that size, a description of that size."""
     image = b"#!/bin/sh\n# Writes the image \n__IMAGE__\n"
@@ -274,6 +275,7 @@ def test_memory_stays_flat_whatever_a_file_holds(tmp_path: Path) -> None:
         assert _peak("ImageDescription.read(Path(sys.argv[1]))", str(path)) < FLAT, start[:100]
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_with_a_large_layer(tmp_path: Path) -> None:
     """In a Docker archive, where nothing is compared, it is written as it is."""
     path = tmp_path / "image"
@@ -283,6 +285,7 @@ def test_memory_stays_flat_with_a_large_layer(tmp_path: Path) -> None:
     assert _peak(OPEN, str(path)) < FLAT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compress", [gzip.compress, lambda data: lzma.compress(data, preset=0)], ids=["gzip", "xz"]
 )
@@ -417,7 +420,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(load.shutil, "copyfileobj", full)
+    monkeypatch.setattr(load.shutil, "copyfileobj", full)  # type: ignore[attr-defined]
     with pytest.raises(ImageError, match="No space left"):
         load._kept(io.BytesIO(b"x"), tmp_path)
 

@@ -14,6 +14,8 @@ from cog_nix.config import complete, load, load_settings, parse, validate
 from cog_nix.config.model import Project
 from cog_nix.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 KEYS = [
     "build",
     "image",

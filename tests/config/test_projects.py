@@ -17,7 +17,7 @@ from cog_nix.errors import ConfigError
 
 PROJECTS = sorted((Path(__file__).parent / "projects").iterdir())
 GOOD = [pytest.param(folder, id=folder.name) for folder in PROJECTS if (folder / "expected.json").exists()]
-WARNED = [folder for folder in GOOD if (folder.values[0] / "expected-warnings.txt").exists()]
+WARNED = [folder for folder in GOOD if (folder.values[0] / "expected-warnings.txt").exists()]  # type: ignore[operator]
 BAD = [
     pytest.param(folder, id=folder.name) for folder in PROJECTS if (folder / "expected-error.txt").exists()
 ]

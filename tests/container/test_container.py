@@ -184,7 +184,8 @@ def test_the_sandbox_of_commands_is_in_the_container_and_nobody_sees_secrets(
         "command": [*python_tree.command(inside, "3.13"), "-I", "-c", code],
         "environment": {},
     }
-    said, found = [], []
+    said: list[str] = []
+    found: list[Path] = []
 
     def look(line: str) -> None:
         said.append(line)

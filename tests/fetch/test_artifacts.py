@@ -342,7 +342,8 @@ def test_a_full_disk_is_said_and_what_came_is_kept(
     site: Site, fetcher: CachingFetcher, part: Callable[[Artifact], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = site.artifact("big.whl", CONTENT)
-    really_write, written = download._write, []
+    written: list[bytes] = []
+    really_write = download._write
 
     def write(stream: object, chunk: bytes) -> None:
         if written:
@@ -424,7 +425,7 @@ class CountingReporter(SilentReporter):
         self.advanced = 0
 
     @contextmanager
-    def bytes_bar(self, text: str, total: int | None) -> Iterator[CountingReporter]:  # type: ignore[override]
+    def bytes_bar(self, text: str, total: int | None) -> Iterator[CountingReporter]:
         self.bars.append((text, total))
         yield self
 

@@ -42,7 +42,7 @@ def test_an_unchanged_copy_is_fresh_again(
     site.files["/Release"] = b"one"
     site.headers = {"ETag": '"1"'}
     clock = [1_000_000.0]
-    monkeypatch.setattr(texts.time, "time", lambda: clock[0])
+    monkeypatch.setattr(texts.time, "time", lambda: clock[0])  # type: ignore[attr-defined]
     fetcher.text(f"{site.url}/Release")
     for now, asked in ((1_000_500.0, 2), (1_000_590.0, 2), (900_000.0, 3)):
         clock[0] = now

@@ -196,7 +196,7 @@ def _tars(draw: DrawFn) -> bytes:
     )
     targets = st.sampled_from([*_NAMES, "/etc/passwd", "a.py", "..", "../" * 9 + "etc"])
     with tarfile.open(fileobj=stream, mode="w", errors="surrogateescape") as tar:
-        for name, data in {
+        for name, text in {
             "one-1/pyproject.toml": draw(texts(_PYPROJECT)),
             "one-1/setup.py": draw(texts(_SETUP)),
             "one-1/PKG-INFO": draw(texts(_METADATA)),
@@ -204,7 +204,7 @@ def _tars(draw: DrawFn) -> bytes:
             "one-1/a.egg-info/requires.txt": draw(texts("a\n[x:y]\nb\n")),
         }.items():
             if draw(st.booleans()):
-                content = data.encode("utf-8", "surrogatepass")
+                content = text.encode("utf-8", "surrogatepass")
                 info = tarfile.TarInfo(name)
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))

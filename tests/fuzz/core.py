@@ -436,7 +436,7 @@ def _push(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> obj
 def _served(answers: list[tuple[int, dict[str, str], bytes]]) -> Iterator[None]:
     """While it lasts, registries are the answers."""
     former = client.new_client
-    client.new_client = lambda _host="": _client(answers)
+    client.new_client = lambda _host="": _client(answers)  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -566,10 +566,10 @@ def _output(drawn: tuple[Any, Any], folder: Path) -> object:
 def _served_model(drawn: tuple[int, bytes], _: Path) -> object:
     asked = ModelClient("http://127.0.0.1:1")
     asked._request = lambda *_args, **_options: drawn  # type: ignore[method-assign]
-    found = []
+    found: list[object] = []
     for ask in (asked.health, asked.schema, lambda: asked.predict({"a": 1}).public()):
         try:
-            found.append(ask())  # type: ignore[operator]
+            found.append(ask())
         except CogNixError as error:
             found.append(str(error))
     return found

@@ -144,13 +144,13 @@ def _said(text: str) -> Finished:
 
 
 def _head(text: str, folder: Path) -> object:
-    former = git.run
-    git.run = lambda *_args, **_options: _said(text)  # type: ignore[assignment]
+    former = git.run  # type: ignore[attr-defined]
+    git.run = lambda *_args, **_options: _said(text)  # type: ignore[attr-defined]
     try:
         (folder / ".git").mkdir()
         return git.labels(folder)
     finally:
-        git.run = former
+        git.run = former  # type: ignore[attr-defined]
 
 
 def _git_failure(text: str, folder: Path) -> object:
@@ -177,21 +177,21 @@ def _git_configured(text: str, folder: Path) -> object:
 
 def _helper(text: str, folder: Path) -> object:
     (folder / "config.json").write_text('{"credsStore": "x"}')
-    former = credentials.run
-    credentials.run = lambda *_args, **_options: _said(text)  # type: ignore[assignment]
+    former = credentials.run  # type: ignore[attr-defined]
+    credentials.run = lambda *_args, **_options: _said(text)  # type: ignore[attr-defined]
     try:
         return credentials.find("r.example.org", {"DOCKER_CONFIG": str(folder), "PATH": "/nowhere"})
     finally:
-        credentials.run = former
+        credentials.run = former  # type: ignore[attr-defined]
 
 
 def _nvidia_smi(text: str, _: Path) -> object:
-    former = gpu.run
-    gpu.run = lambda *_args, **_options: _said(text)  # type: ignore[assignment]
+    former = gpu.run  # type: ignore[attr-defined]
+    gpu.run = lambda *_args, **_options: _said(text)  # type: ignore[attr-defined]
     try:
         return gpu.compute_capabilities()
     finally:
-        gpu.run = former
+        gpu.run = former  # type: ignore[attr-defined]
 
 
 def _podman(drawn: tuple[str, str], _: Path) -> object:

@@ -388,7 +388,7 @@ def _user(drawn: tuple[str, str], folder: Path) -> object:
 
 def _builds(text: str, _: Path) -> object:
     former = standalone._run
-    standalone._run = lambda *_: SimpleNamespace(stdout=text, stderr="", returncode=0)
+    standalone._run = lambda *_: SimpleNamespace(stdout=text, stderr="", returncode=0)  # type: ignore[assignment]
     try:
         return standalone.builds({})
     finally:

@@ -111,7 +111,7 @@ def values(draw: DrawFn, *seeds: Any) -> Any:
             "wrap": lambda inner=inner: [inner],
             "double": lambda inner=inner: [*inner, *inner] if isinstance(inner, list) else {"a": inner},
         }.get(what)
-        value = _with(value, path, copy.deepcopy(new()) if new else draw(ODD))
+        value = _with(value, path, copy.deepcopy(new()) if new else draw(ODD))  # type: ignore[no-untyped-call]
     return value
 
 

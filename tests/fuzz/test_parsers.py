@@ -17,6 +17,8 @@ from tests.fuzz.table import PARSERS, attempt
 if TYPE_CHECKING:
     from tests.fuzz.parser import Parser
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 25
 """Of each reader; there are some seventy, and this is for every change."""

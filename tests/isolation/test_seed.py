@@ -66,7 +66,7 @@ def test_a_seed_that_is_hostile_does_not_get_out(
     with (tree / f"usr/lib/python{lock.seed.python}/py_compile.py").open("a") as module:
         module.write(text)
     work.mkdir()
-    arguments = [lock.seed.python, tree, work, str(sandbox.__file__)]
+    arguments = [lock.seed.python, str(tree), str(work), str(sandbox.__file__)]
     finished = run(
         [sys.executable, "-c", _COMPILE, *arguments],
         env={"PYTHONPATH": str(ROOT / "nix/builders"), "PATH": "/usr/bin:/bin"},

@@ -195,6 +195,7 @@ def test_a_name_that_is_not_there_gets_suggestions(whole: Lock, name: str, hint:
     assert caught.value.hint == hint
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_it(whole: Lock, tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text("class Runner:\n    def run(self) -> str:\n        return ''\n")
     (tmp_path / "requirements.txt").write_text("# pictures\nOpenCV_Python>=4\n")

@@ -73,8 +73,8 @@ def machine(
     done = tuple(demos[case.name].result() for case in CASES if case.suite == suite)
     binds: dict[str, Path] = {}
     for demo in done:
-        for folder in (demo.case.clone, f"{demo.case.home}/.cache"):
-            binds[folder] = demo.path(folder)
+        for place in (demo.case.clone, f"{demo.case.home}/.cache"):
+            binds[place] = demo.path(place)
     folder = tmp_path_factory.mktemp("engines") / "m"
     with Host(bootstrap(suite, PACKAGES), folder, cgroups, binds=binds) as host:
         yield Machine(host, done)

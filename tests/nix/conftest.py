@@ -42,7 +42,7 @@ class Build:
             "COG_NIX_STORE": str(self.store),
             **self.environment,
         }
-        ran = subprocess.run(
+        ran: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
             [self.python, "-B", "-m", "cog_nix", *arguments],
             cwd=self.project,
             env=environment,

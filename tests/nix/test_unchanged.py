@@ -134,7 +134,7 @@ CHANGES: dict[str, Callable[[Counted], object]] = {
     "ignored-more": lambda one: (one.project / ".dockerignore").write_text("data\nvoices\n"),
     "no-ignore-file": lambda one: (one.project / ".dockerignore").unlink(),
     "file-for-folder": lambda one: (
-        shutil.rmtree(one.project / "voices"),
+        shutil.rmtree(one.project / "voices"),  # type: ignore[func-returns-value]
         (one.project / "voices").write_text("text"),
     ),
     "config": lambda one: appended(one.project / "cog.yaml", "# comment\n"),

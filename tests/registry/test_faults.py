@@ -220,7 +220,7 @@ def test_uploads_elsewhere_never_see_credentials(
     faulty.tokens.append("one")
     from cog_nix.registry import upload  # noqa: PLC0415 - only here
 
-    real = upload.absolute
+    real = upload.absolute  # type: ignore[attr-defined]
     monkeypatch.setattr(upload, "absolute", lambda answer: real(answer).replace("127.0.0.1", "localhost"))
     monkeypatch.setattr(type(faulty), "host", property(lambda self: f"127.0.0.1:{self.port}"))
     with pytest.raises(RegistryError):

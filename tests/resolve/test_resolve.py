@@ -280,7 +280,7 @@ class _House:
         settings: Settings | None = None,
     ) -> Lock:
         settings = settings or Settings()
-        context = Context(settings, self.fetcher, self.reporter, self.cache)
+        context = Context(settings, self.fetcher, self.reporter, self.cache)  # type: ignore[arg-type]
         project = Project(self.cache / "project", self.cache / "project/cog.yaml")
         image = cog_base.packages(settings, self.plugins)
         request = Request(project, config, settings, image, former, upgrade or Upgrade())
@@ -508,7 +508,7 @@ def test_an_interpreter_is_pinned_unless_it_may_move(
 
 def test_only_what_is_looked_into_is_fetched(house: _House) -> None:
     lock = house.lock()
-    read = [one.artifact.filename for one in [*lock.wheels, *lock.seed.debs, *lock.seed.wheels]]
+    read = [one.artifact.filename for one in [*lock.wheels, *lock.seed.debs, *lock.seed.wheels]]  # type: ignore[attr-defined]
     assert set(house.fetcher.asked) == set(read), "the system's packages are a build's to fetch"
 
 
@@ -667,7 +667,7 @@ def test_the_seed_moves_only_with_everything(house: _House, former: Lock) -> Non
 
 def test_an_upgrade_of_everything_hands_no_pins_to_the_resolvers(house: _House, former: Lock) -> None:
     house.lock(former=former, upgrade=Upgrade(everything=True))
-    assert all(not request.pins for request in [*house.resolvers.system, *house.resolvers.python])
+    assert all(not request.pins for request in [*house.resolvers.system, *house.resolvers.python])  # type: ignore[attr-defined]
 
 
 class _Adds:

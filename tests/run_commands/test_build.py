@@ -15,7 +15,7 @@ from cog_nix.store import nix
 from cog_nix.store.paths import tree_path
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from .conftest import Folder
 
     Built = tuple[Folder, str, str]
 

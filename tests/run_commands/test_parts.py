@@ -257,7 +257,7 @@ def test_the_image_gets_what_was_installed(
     promoted: set[str],
 ) -> None:
     found = installed.outcome(BUILD, after, IMAGE, states, upgrading=upgrading)
-    assert (set(found.kept), found.promoted) == (kept, promoted)
+    assert (set(found.kept), found.promoted) == (kept, promoted)  # type: ignore[comparison-overlap]
     assert found.hidden == {"git", "libcurl"} - promoted
 
 

@@ -24,7 +24,7 @@ from cog_nix.store.paths import tree_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from conftest import Folder
+    from .conftest import Folder
 
 SECRET = "correct-horse-battery-staple"  # noqa: S105 - what nobody else may find
 PLAIN_USER, SOMEBODY = 12345, 65534

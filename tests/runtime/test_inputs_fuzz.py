@@ -19,6 +19,8 @@ from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.outputs import json_text, text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
 
+pytestmark = pytest.mark.slow
+
 STRING = {"type": "string"}
 INTEGER = {"type": "integer", "minimum": -5, "maximum": 100}
 PROPERTIES = {
@@ -106,7 +108,14 @@ def test_depth_is_bounded_where_the_server_would_refuse(depth: int) -> None:
 
 
 FILE = {"type": "string", "format": "uri"}
-OUTPUTS = ({}, STRING, FILE, {"type": "array", "items": FILE}, {"type": "array"}, {"type": "object"})
+OUTPUTS: tuple[dict[str, Any], ...] = (
+    {},
+    STRING,
+    FILE,
+    {"type": "array", "items": FILE},
+    {"type": "array"},
+    {"type": "object"},
+)
 URLS = st.builds(
     "{}:{}{},{}".format, st.sampled_from(["data", "x"]), ARGUMENTS, st.just(";base64"), ARGUMENTS
 )

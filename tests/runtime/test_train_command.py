@@ -21,7 +21,7 @@ from cog_nix.runtime.schema import ApiSchema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from click.testing import Result
+    from typer.testing import Result
 
     from .conftest import FakeModel, FakeRuntime
 

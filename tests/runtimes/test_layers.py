@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_an_interrupted_unpacking_leaves_nothing_and_the_next_one_carries_on(tmp
     images = ImageStore(tmp_path / "bundle")
 
     class Interrupting(SilentReporter):
-        def bytes_bar(self, text: str, total: int) -> object:
+        def bytes_bar(self, text: str, total: int | None) -> Any:
             raise KeyboardInterrupt(text, total)
 
     with pytest.raises(KeyboardInterrupt):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cog_nix.check
+from cog_nix import check
 from cog_nix.check import Outcome, project_path
 from cog_nix.image.description import ImageDescription
 from cog_nix.plugins.manager import find_runtime
@@ -59,5 +59,5 @@ def test_promises_are_kept(name: str, project: Path, cases: tuple[str, ...], tmp
     runtime.load(program, [image], SilentReporter())
     assert runtime.image_labels(image) == ImageDescription.read(program).config["config"]["Labels"]
     inputs = {"text": "world"} if project.name == "hello-world" else None
-    results = cog_nix.check.run(image, inputs=inputs, only=cases, runtime=runtime)
+    results = check.run(image, inputs=inputs, only=cases, runtime=runtime)
     assert [(one.case, one.detail) for one in results if one.outcome is not Outcome.PASS] == []

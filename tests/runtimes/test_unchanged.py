@@ -75,7 +75,7 @@ def remove(name: str) -> None:
     elif name == "podman":
         subprocess.run(["podman", "--remote", "rmi", "--force", _TAG], check=True, capture_output=True)
     else:
-        held = find_runtime("bundle").held(_TAG)
+        held = find_runtime("bundle").held(_TAG)  # type: ignore[attr-defined]
         assert held is not None
         Path(held.read[0]).unlink()
 

@@ -34,7 +34,7 @@ def record(interpreter: str, folder: Path) -> None:
     python = environment / "bin/python"
     subprocess.run([program, "venv", "-q", "--python", interpreter, environment], check=True)
     subprocess.run([program, "pip", "install", "-q", "--python", python, "cog", "setuptools"], check=True)
-    asked = [python, "-c", "import pkg_resources as p; print(p.get_distribution('cog').version)"]
+    asked = [str(python), "-c", "import pkg_resources as p; print(p.get_distribution('cog').version)"]
     version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     for case in sorted(path for path in CASES.iterdir() if path.is_dir()):
         source = (case / "predict.py").read_text()

@@ -20,6 +20,8 @@ from cog_nix.signature.newer import in_older_words
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
 
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).parent / "cases"
 CORPUS = sorted(path.read_bytes().decode(errors="surrogateescape") for path in CASES.glob("*/predict.py"))
 TOKEN = re.compile(r'"""|\'\'\'|"[^"\n]*"|\'[^\'\n]*\'|\w+|[ \t]+|.', re.DOTALL)

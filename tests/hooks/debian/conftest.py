@@ -227,6 +227,6 @@ def context_for(tmp_path: Path) -> Callable[..., Context]:
         downloads = tmp_path / "downloads"
         downloads.mkdir(exist_ok=True)
         settings = Settings(debian=DebianSettings(mirror=mirror, **debian))
-        return Context(settings, PlainFetcher(downloads), Heard(), tmp_path / "cache")
+        return Context(settings, PlainFetcher(downloads), Heard(), tmp_path / "cache")  # type: ignore[arg-type]
 
     return make

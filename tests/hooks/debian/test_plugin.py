@@ -64,7 +64,7 @@ Provides: libglx0
 def resolve(
     context: Context, *groups: tuple[str, tuple[str, ...]], **more: dict[str, str]
 ) -> SystemResolution:
-    found = debian.resolve_system_packages(SystemRequest("trixie", groups, **more), context)
+    found = debian.resolve_system_packages(SystemRequest("trixie", groups, **more), context)  # type: ignore[arg-type]
     assert found is not None
     return found
 

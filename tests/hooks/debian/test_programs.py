@@ -91,7 +91,7 @@ def test_the_containers_programs_run_from_any_folder(context: Context, tmp_path:
 
 def test_what_is_there_is_not_made_again(nix: Path, context: Context) -> None:
     made = nix.stat().st_mtime_ns
-    without = replace(context, fetcher=_Refuses())
+    without = replace(context, fetcher=_Refuses())  # type: ignore[arg-type]
     assert debian.provide_programs("nix", without) == nix
     assert nix.stat().st_mtime_ns == made
 
@@ -172,7 +172,7 @@ def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Cont
     assert f"what Debian had on {old.date}" in found.message
     assert found.fix
     found.fix()
-    made = debian.provide_programs("container", replace(fresh, fetcher=_Refuses()))
+    made = debian.provide_programs("container", replace(fresh, fetcher=_Refuses()))  # type: ignore[arg-type]
     assert made is not None
     assert made.parent != programs.folder("container", old, tmp_path)
     assert (made / "bwrap").exists()

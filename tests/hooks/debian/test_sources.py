@@ -187,7 +187,7 @@ def test_suites_of_debian(suite: str, *, known: bool) -> None:
 def test_credentials_of_a_mirror_would_get_into_the_lock(tmp_path: Path, place: str) -> None:
     url = "https://me:tr0ub4dor@mirror.example.org/debian"
     named = {"mirror": "https://mirror.example.org/debian", "security_mirror": None}
-    settings = DebianSettings() if place == "variable" else DebianSettings(**{**named, place: url})
+    settings = DebianSettings() if place == "variable" else DebianSettings(**{**named, place: url})  # type: ignore[arg-type]
     variables = {"COG_NIX_DEBIAN_MIRROR": url} if place == "variable" else {}
     with pytest.raises(LockError, match="with a user or a password") as caught:
         find_archive(settings, variables, tmp_path)

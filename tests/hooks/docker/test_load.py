@@ -14,8 +14,6 @@ from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive, provide_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cog_nix_hooks.docker.runtime import DockerRuntime
 
     from .conftest import Store
@@ -31,14 +29,13 @@ def layer(name: str) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def overlay_only() -> Iterator[None]:
+def overlay_only() -> None:
     """Skip where the daemon keeps images in containerd: everything is always sent there."""
     client = docker.APIClient(version="auto")
     status = client.info()["DriverStatus"] or []
     client.close()
     if ["driver-type", "io.containerd.snapshotter.v1"] in status:
         pytest.skip("containerd image store")
-    return None
 
 
 def test_an_image_is_loaded_once_and_tagged(runtime: DockerRuntime, store: Store) -> None:
@@ -108,7 +105,7 @@ class Counting(SilentReporter):
         self.bars: list[list[Any]] = []
 
     def bytes_bar(self, text: str, total: int | None) -> Any:
-        bar = [text, total, 0]
+        bar: list[Any] = [text, total, 0]
         self.bars.append(bar)
         context = super().bytes_bar(text, total)
 

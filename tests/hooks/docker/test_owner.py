@@ -72,7 +72,7 @@ def test_who_is_hidden_from_other_users_lives(me: Owner, monkeypatch: pytest.Mon
         raise PermissionError
 
     hidden = replace(me, pid=2**22 + 1)  # /proc has no such process
-    monkeypatch.setattr(owner.os, "kill", refuse)
+    monkeypatch.setattr(owner.os, "kill", refuse)  # type: ignore[attr-defined]
     assert not hidden.is_gone(me)
 
 
@@ -90,7 +90,7 @@ def test_only_what_is_surely_abandoned_is_removed(me: Owner, ended: int) -> None
                 "elsewhere": replace(me, pid=ended, machine="another"),
             }
             others = [{"Id": "theirs", "Labels": None}, {"Id": "old", "Labels": {"run.cog.nix.owner": "1"}}]
-            return [*({"Id": name, "Labels": one.labels} for name, one in owners.items()), *others]
+            return [*({"Id": name, "Labels": one.labels} for name, one in owners.items()), *others]  # type: ignore[list-item]
 
         def remove_container(self, name: str, *, force: bool, v: bool) -> None:
             assert force

@@ -122,7 +122,7 @@ def test_docker_holds_the_image_and_none_of_those_that_it_grew_from(
     runtime.load(image.path, [store.tag], SilentReporter())
     client = docker.APIClient(version="auto")
     try:
-        assert client.inspect_image(store.tag)["RootFS"]["Layers"] == list(image.diff_ids)
+        assert client.inspect_image(store.tag)["RootFS"]["Layers"] == list(image.diff_ids)  # type: ignore[no-untyped-call]
         assert not {one["Id"] for one in client.images(all=True)} & set(growing)
     finally:
         client.close()

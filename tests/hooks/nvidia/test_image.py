@@ -218,5 +218,5 @@ def test_no_large_file_is_there_twice(built_copy: Callable[[Path], Path]) -> Non
     paths: dict[str, list[str]] = {}
     for size, path, content in large:
         if sizes[size] > 1:
-            paths.setdefault(hashlib.file_digest(content, "sha256").hexdigest(), []).append(path)
+            paths.setdefault(hashlib.file_digest(content, "sha256").hexdigest(), []).append(path)  # type: ignore[arg-type]
     assert [same for same in paths.values() if len(same) > 1] == []

@@ -68,7 +68,7 @@ def test_an_unreadable_pip_conf_is_left_to_pip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"])
 def test_a_variable_of_uv_wins_over_pip(tmp_path: Path, variable: str) -> None:
-    env = environment(tmp_path, PIP_INDEX_URL=PIP_INDEX, **{variable: UV_INDEX})
+    env = environment(tmp_path, PIP_INDEX_URL=PIP_INDEX, **{variable: UV_INDEX})  # type: ignore[arg-type]
     assert PIP_INDEX not in env.get("UV_DEFAULT_INDEX", "")
     assert env[variable] == UV_INDEX
 
