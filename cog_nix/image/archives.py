@@ -86,7 +86,7 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str])
     except OSError as error:
         raise ImageError(
             f"{output.path} cannot be written: {error.strerror or error}",
-            hint="Free some space, or mend the permissions, then run this again.",
+            hint="Free some space, or fix the permissions, then run this again.",
         ) from error
 
 

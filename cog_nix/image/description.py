@@ -207,7 +207,7 @@ def blob_file(digest: str) -> str:
         ValueError: it is no digest, and might lead anywhere.
     """
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no digest")
+        raise ValueError(f"{digest!r} is not a digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 

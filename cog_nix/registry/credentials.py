@@ -116,10 +116,10 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Docker's configuration {path} cannot be read: {_why(error)}",
-            hint="Mend it, or name the folder of another one in DOCKER_CONFIG.",
+            hint="Fix it, or name the folder of another one in DOCKER_CONFIG.",
         ) from error
     if not isinstance(value, dict):
-        raise ConfigError(f"Docker's configuration {path} is no JSON object.", hint="Mend it, or remove it.")
+        raise ConfigError(f"Docker's configuration {path} is not a JSON object.", hint="Fix it, or remove it.")
     return value
 
 
@@ -132,7 +132,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it cannot be opened"
     # A decoder's own message would show the text, which may hold a password.
-    return f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else "it is no text"
+    return f"line {error.lineno} is not JSON" if isinstance(error, json.JSONDecodeError) else "it is not text"
 
 
 def _entry(entry: dict[str, Any], path: Path) -> Credentials:

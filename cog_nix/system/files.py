@@ -30,7 +30,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     except OSError as error:
         raise CogNixError(
             f"Cannot write {path}: {error.strerror}.",
-            hint="Free some space or mend the permissions, then run again.",
+            hint="Free some space or fix the permissions, then run again.",
         ) from error
 
 
@@ -47,5 +47,5 @@ def link_atomically(target: Path, link: Path) -> None:
     except OSError as error:
         raise CogNixError(
             f"Cannot write {link}: {error.strerror}.",
-            hint="Free some space or mend the permissions, then run again.",
+            hint="Free some space or fix the permissions, then run again.",
         ) from error

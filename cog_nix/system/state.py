@@ -102,5 +102,5 @@ def _remove(folder: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> CogNixError:
     return CogNixError(
         f"Cannot write {path}: {error.strerror}.",
-        hint=f"Mend the permissions, or remove {path}, then run again.",
+        hint=f"Fix the permissions, or remove {path}, then run again.",
     )

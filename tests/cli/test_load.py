@@ -151,7 +151,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "digest that is a path": (
         tar_of({**DOCKER, "config.json": b'{"rootfs": {"diff_ids": ["sha256:../../x"]}}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "another layer": (
         tar_of({**layout(), f"blobs/sha256/{digest_of(LAYER)[7:]}": _OTHER}),
@@ -163,11 +163,11 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "size that lies": (
         tar_of(layout(config=CONFIG, changed=1) | {"index.json": b'{"manifests": [{"digest": 1}]}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "blob above": (
         tar_of({**layout(), "index.json": b'{"manifests": [{"digest": "sha256:../../../etc/passwd"}]}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "nothing": (b"", "neither"),
     "zeros": (bytes(10240), "it has no"),
@@ -207,7 +207,7 @@ def test_a_folder_leads_nowhere_else(tmp_path: Path, kind: str) -> None:
             os.mkfifo(blob)
         case _:
             blob.symlink_to("/dev/zero")
-    with pytest.raises(ImageError, match=r"leads out of the folder|is no file"):
+    with pytest.raises(ImageError, match=r"leads out of the folder|is not a file"):
         written(root)
 
 
