@@ -66,8 +66,13 @@ class Finished:
 
     @property
     def disk_full(self) -> bool:
-        """Whether it said that there is no space left (in strerror(3)'s words)."""
-        return os.strerror(errno.ENOSPC) in self.stderr
+        """Whether it said that there is no space left."""
+        return reports_full_disk(self.stderr)
+
+
+def reports_full_disk(text: str) -> bool:
+    """Whether a program says in strerror(3)'s words that there is no space left."""
+    return os.strerror(errno.ENOSPC) in text
 
 
 class ProcessError(CogNixError):
