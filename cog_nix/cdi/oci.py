@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cdi.model import CdiError, Mount
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.namespaces import sandbox
+from cog_nix.store.events import CONTROL
 from cog_nix.store.paths import STORE_DIR
 from cog_nix.system import scratch
 from cog_nix.system.processes import run
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.store.nix import Nix
-
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def executed(
     said: list[str] = []
 
     def hear(line: str) -> None:
-        text = _CONTROL.sub("", line)
+        text = CONTROL.sub("", line)
         said.append(text)
         show(text)
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cog_nix.cdi.document import parse
-from cog_nix.cdi.model import CdiError, DeviceNode, Hook, Mount
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import DeviceNode, Hook, Mount
 from cog_nix.cdi.registry import FOLDERS, VARIABLE, Registry, folders, is_qualified
 
 NAME = Path("nvidia.yaml")

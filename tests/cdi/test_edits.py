@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi import linker, oci, place
+from cog_nix.cdi.failures import CdiError
 from cog_nix.cdi.hooks import without
-from cog_nix.cdi.model import CdiError, DeviceNode, Edits, Hook, Mount, Placement
+from cog_nix.cdi.model import DeviceNode, Edits, Hook, Mount, Placement
 
 from .conftest import VERSION
 

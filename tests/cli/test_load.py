@@ -134,7 +134,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "not in it",
     ),
     "device": (tar_of({**DOCKER, "layer.tar": link("layer.tar", "", tarfile.CHRTYPE)}), "not a regular file"),
-    "FIFO": (tar_of({**DOCKER, "config.json": link("config.json", "", tarfile.FIFOTYPE)}), "not a regular file"),
+    "FIFO": (
+        tar_of({**DOCKER, "config.json": link("config.json", "", tarfile.FIFOTYPE)}),
+        "not a regular file",
+    ),
     "name twice": (tar_of({**DOCKER, "./layer.tar": _OTHER}), "more than once"),
     "cut off": (tar_of(DOCKER)[:6000], "unexpected end of data"),
     "compressed and cut off": (gzip.compress(tar_of(DOCKER))[:-200], "Compressed file ended"),

@@ -91,7 +91,7 @@ def test_a_helpers_identity_token(docker: Callable[..., dict[str, str]]) -> None
     ("config", "helper", "words"),
     [
         (f'{{"auths": {SECRET}', "", "line 1 is not JSON"),
-        ("[]", "", "no JSON object"),
+        ("[]", "", "not a JSON object"),
         ({"auths": {HOST: {"auth": f"{SECRET}!"}}}, "", "not base64"),
         ({"credsStore": "none"}, "", "docker-credential-none"),
         ({"credsStore": "all"}, "echo locked; exit 1", "docker-credential-all get failed: locked"),

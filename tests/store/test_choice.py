@@ -89,7 +89,7 @@ def test_a_nix_that_is_passed_over_keeps_its_store(
     reporter: Any = SilentReporter()
     reporter.log = said.append
     found = store.discover(environment, lambda: tmp_path / "brought", reporter)
-    assert (found.kind, found.origin, str(found.root)) == ("own", "brought", "/data/cog-nix/store")
+    assert (found.kind, found.origin, str(found.root)) == ("own", "bundled", "/data/cog-nix/store")
     assert len(said) == 1
     assert "2.6.0" in said[0]
 
