@@ -6,8 +6,11 @@
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
     ├── SignatureError         the predictor's source says something Cog does not support
     ├── LockError              resolving failed, or the lock does not fit the project
-    │   └── StaleLockError         the project asks for something else than what is locked
-    ├── ProcessError           a program is missing or failed: its command, status and output (system)
+    │   ├── StaleLockError         the project asks for something else than what is locked
+    │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
+    ├── UnwritableError        a file cannot be written: path, errno (system)
+    ├── ProcessError           a program failed: its command, status and output (system)
+    │   └── NotStartedError        it could not be started: reason, folder
     ├── FetchError             a download failed or its hash is wrong
     │   ├── StatusError            a server refuses: URL and status (fetch)
     │   ├── UnreachableError       a server does not answer: URL, reason, attempts, proxy
@@ -17,6 +20,7 @@
     │   └── CacheError             the cache cannot be written: folder, errno
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
+    │   ├── ChangedDownloadError   a file of the cache is not what it was: its name
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
@@ -25,11 +29,15 @@
     │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
     │   ├── LoginError             credentials are missing or not enough
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
+    │   ├── UntrustedRegistryError its certificate is not trusted
+    │   ├── UnusableAnswerError    it answers something that cannot be used
     │   └── NotPulledError         a reference stands for no image that can be had
     ├── PluginError            a plugin broke or nobody answered a hook
     └── RuntimeFailure         a container did not start, or the model failed
         ├── CdiError               a device specification is wrong or lacks something (cdi)
+        │   └── SpecificationError     a file is no specification: path, all problems
         ├── MissingDeviceDriverError   there is no driver for GPUs that are asked for
+        │   └── MissingFilesError      specifications name files that are not here
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
         ├── NotReadyError          the model took too long: seconds

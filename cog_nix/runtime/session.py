@@ -24,7 +24,7 @@ def require(runtime: Runtime) -> None:
         RuntimeFailure: it cannot be used, and why.
     """
     if why := runtime.available():
-        raise RuntimeFailure(why)
+        raise RuntimeFailure(why, hint="Choose another one with --runtime, or see: cog-nix doctor")
 
 
 @contextmanager
