@@ -17,7 +17,7 @@ from cog_nix.build import unchanged
 from cog_nix.errors import ImageError
 from cog_nix.image.description import ImageDescription
 from cog_nix.store import ahead
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import certificate
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Memory:
         kept = self._watch.seal(
             read=map(str, went_by.read),
             sources=went_by.sources,
-            code=[str(core()), str(nix_library())],
+            code=[str(package_folder()), str(nix_library())],
             links=links,
             present=[str(path) for path in (found.image.path, found.oci) if path],
         )

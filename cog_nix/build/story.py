@@ -33,7 +33,7 @@ from cog_nix.resolve import cog_base, inputs
 from cog_nix.resolve.ensure import Policy, ensure_lock, sdk_version
 from cog_nix.run_commands.ensure import RunOptions, check, ensure_runs
 from cog_nix.store import nix as nix_store
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import certificate
 from cog_nix.system.paths import cache_dir
 from cog_nix.system.state import make_way_for_link
@@ -499,7 +499,7 @@ def nix_spec(
         "configured": _with_parents(_configured_by(project, config)),
         "included": {path: 1 for path in included if path not in large} if large else dict(included),
         **({"weights": with_folders(sorted(large))} if large else {}),
-        "core": str(core()),
+        "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,
         "certificate": certificate.read(os.environ),

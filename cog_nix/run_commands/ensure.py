@@ -16,7 +16,7 @@ from cog_nix.lock.run_keys import keys
 from cog_nix.programs.missing import advice, missing_program
 from cog_nix.run_commands import difference
 from cog_nix.store import failures
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.store.paths import tree_path
 from cog_nix.system import scratch
 from cog_nix.system.processes import SHOWN_LINES
@@ -264,7 +264,7 @@ class _Work:
                 "lock": str(file),
                 "project": str(self._project.root),
                 "name": STORE_NAME,
-                "core": str(core()),
+                "core": str(package_folder()),
                 "environment": [list(pair) for pair in self._config.environment],
                 "command": instruction.text,
             }
