@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.build.interface import read_api
 from cog_nix.config import load, load_settings
-from cog_nix.doctor import mend, migrate
+from cog_nix.doctor import fixes, migrate
 from cog_nix.errors import CogNixError, SignatureError
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.spec import Finding
@@ -68,7 +68,7 @@ def source(path: Path, name: str) -> Iterator[Finding]:
         tree = ast.parse(text)
     except (OSError, ValueError, SyntaxError):
         return
-    drop = partial(mend.without_imports, gone=_GONE.keys())
+    drop = partial(fixes.without_imports, gone=_GONE.keys())
     for node in tree.body:
         for alias in node.names if isinstance(node, ast.ImportFrom) else ():
             if isinstance(node, ast.ImportFrom) and (why := _GONE.get((node.module or "", alias.name))):
@@ -80,12 +80,12 @@ def source(path: Path, name: str) -> Iterator[Finding]:
                     _fix(path, text, drop),
                 )
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_workaround(node, tree)]
-    switch = partial(mend.with_cogs_base_model, classes={node.name for node in classes})
+    switch = partial(fixes.with_cogs_base_model, classes={node.name for node in classes})
     for node in classes:
         yield Finding(
             "output classes",
             "error",
-            f"{name}:{node.lineno}: {node.name} is pydantic's BaseModel with {mend.SETTING}",
+            f"{name}:{node.lineno}: {node.name} is pydantic's BaseModel with {fixes.SETTING}",
             "Use cog.BaseModel, which takes Path and File, and remove the setting.",
             _fix(path, text, switch),
         )
@@ -93,7 +93,7 @@ def source(path: Path, name: str) -> Iterator[Finding]:
 
 def _fix(path: Path, text: bytes, change: Callable[[bytes], bytes | None]) -> Callable[[], None] | None:
     """Return what changes a file, where the change is a plain one."""
-    return partial(mend.apply, path, change) if change(text) is not None else None
+    return partial(fixes.apply, path, change) if change(text) is not None else None
 
 
 def lock(project: Project, config: Config) -> Finding:

@@ -70,7 +70,7 @@ _began: list[int] = []
 
 
 def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
-    """Start a command of Nix with a file of values, as :func:`take` will ask for it.
+    """Start a command of Nix with a file of values, as :func:`claim` will ask for it.
 
     Args:
         command: without the values (:meth:`cog_nix.store.nix.Nix.build_command`).
@@ -97,7 +97,7 @@ def began() -> int | None:
     return _began[0] if _began else None
 
 
-def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
+def claim(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
     """Return the running process, if it is this command with these values; end it when it is not.
 
     Returns:

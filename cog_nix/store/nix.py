@@ -257,7 +257,7 @@ class Nix:
         foreign: bool = False,
     ) -> tuple[Finished, events.Log]:
         command = self.build_command(expression, link, foreign=foreign)
-        if running := ahead.take(command, spec):
+        if running := ahead.claim(command, spec):
             process, file = running
             with file:
                 finished, log = self._watched(command, reporter, started=process)
