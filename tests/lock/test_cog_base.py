@@ -133,7 +133,7 @@ def test_offline_a_lock_fits_what_was_asked_when_it_was_made(
     def complaint(asked: bool | None) -> str:  # noqa: FBT001 - as above
         with pytest.raises((FetchError, LockError), match="--offline") as caught:
             check_offline(project, config, Settings(), discover(), tmp_path / "cache", asked=asked)
-        return str(caught.value)
+        return caught.value.shown()
 
     assert "this machine lacks what cog-nix.lock names" in complaint(None)
     assert "does not fit cog.yaml any more" in complaint(False)
