@@ -59,21 +59,11 @@ class SilentReporter:
     def step(self, text: str) -> None:
         """Say nothing."""
 
-    def info(self, text: str) -> None:
-        """Say nothing."""
-
-    def warn(self, text: str) -> None:
-        """Say nothing."""
-
-    def log(self, text: str) -> None:
-        """Say nothing."""
+    info = warn = log = step
 
     @contextmanager
     def bytes_bar(self, text: str, total: int | None) -> Iterator[Bar]:  # noqa: ARG002
         """Yield a bar that draws nothing."""
         yield _SilentBar()
 
-    @contextmanager
-    def steps_bar(self, text: str, total: int | None) -> Iterator[Bar]:  # noqa: ARG002
-        """Yield a bar that draws nothing."""
-        yield _SilentBar()
+    steps_bar = bytes_bar

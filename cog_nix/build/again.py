@@ -21,7 +21,7 @@ from cog_nix.image.description import ImageDescription
 from cog_nix.project.ignore import IGNORE_FILE
 from cog_nix.resolve import inputs
 from cog_nix.store import ahead
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
 
@@ -145,7 +145,7 @@ class Memory:
         kept = self._watch.seal(
             read=map(str, went_by.read),
             sources=went_by.sources,
-            code=[str(core()), str(nix_library())],
+            code=[str(package_folder()), str(nix_library())],
             links=links,
             present=[str(path) for path in (found.image.path, found.oci) if path],
         )

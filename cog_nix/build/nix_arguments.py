@@ -13,7 +13,7 @@ from cog_nix.errors import ConfigError
 from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
 from cog_nix.project.large import large_files, with_folders
-from cog_nix.store.library import core
+from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
 
@@ -44,7 +44,7 @@ def nix_arguments(
         "configured": _with_parents(_configured_by(project, config)),
         "included": {path: 1 for path in included if path not in large} if large else dict(included),
         **({"weights": with_folders(sorted(large))} if large else {}),
-        "core": str(core()),
+        "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,
         "certificate": certificate.read(os.environ),

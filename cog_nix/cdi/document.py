@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cdi.model import CdiError, Device, DeviceNode, Edits, Hook, Mount, Specification
+from cog_nix.cdi.failures import SpecificationError
+from cog_nix.cdi.model import Device, DeviceNode, Edits, Hook, Mount, Specification
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def read(path: Path) -> Specification:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CdiError(f"{path}: the device specification cannot be read: {error}") from error
+        raise SpecificationError(path, [f"the device specification cannot be read: {error}"]) from error
     return parse(text, path)
 
 
@@ -46,18 +48,15 @@ def parse(text: str, path: Path) -> Specification:
     """
     data = _data(text, path)
     problems = [
-        f"{path}: {_key(error.absolute_path)}: {error.message}"
+        f"{_key(error.absolute_path)}: {error.message}"
         for error in sorted(_validator().iter_errors(data), key=lambda one: list(map(str, one.absolute_path)))
     ]
     if not problems:
-        names = [device["name"] for device in data["devices"]]
-        problems = [
-            f"{path}: devices: two are called {name!r}"
-            for name in dict.fromkeys(names)
-            if names.count(name) > 1
-        ]
+        names = Counter(device["name"] for device in data["devices"])
+        problems = [f"devices: two are called {name!r}" for name, count in names.items() if count > 1]
     if problems:
-        raise CdiError("\n".join(problems), hint="Write it anew with the tool that made it, or remove it.")
+        advice = "Write it anew with the tool that made it, or remove it."
+        raise SpecificationError(path, problems, hint=advice)
     devices = tuple(Device(one["name"], _edits(one["containerEdits"])) for one in data["devices"])
     version = data["cdiVersion"].removeprefix("v")
     return Specification(path, version, data["kind"], devices, _edits(data.get("containerEdits")))
@@ -68,13 +67,13 @@ def _data(text: str, path: Path) -> Any:
         try:
             return jsonvalue.loads(text)
         except ValueError as error:
-            raise CdiError(f"{path}: the device specification is no JSON: {error}") from error
+            raise SpecificationError(path, [f"the device specification is not JSON: {error}"]) from error
     import yaml  # noqa: PLC0415 - only where there are devices
 
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no number, no date
-        raise CdiError(f"{path}: the device specification is no YAML: {error}") from error
+        raise SpecificationError(path, [f"the device specification is not YAML: {error}"]) from error
 
 
 @cache

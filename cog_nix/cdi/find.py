@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cdi import hooks
-from cog_nix.cdi.failures import MissingDeviceDriverError
+from cog_nix.cdi.failures import CdiError, MissingDeviceDriverError, MissingFilesError
 from cog_nix.cdi.gpus import KIND, GpuRequest
 from cog_nix.cdi.machine import CUDA, Machine
-from cog_nix.cdi.model import REMEDY, CdiError, DeviceNode, Edits, Mount, Placement
+from cog_nix.cdi.model import DeviceNode, Edits, Mount, Placement
 from cog_nix.cdi.registry import Registry, folders, is_qualified
 
 if TYPE_CHECKING:
@@ -98,9 +98,11 @@ def discover(request: GpuRequest, machine: Machine, problems: Sequence[str] = ()
     if machine.windows and machine.library_folder:
         return _windows(machine)
     if not machine.gpus:
-        raise _missing("This machine has no NVIDIA GPU: there is no /dev/nvidia0.", problems)
+        why = "This machine has no NVIDIA GPU: there is no /dev/nvidia0."
+        raise MissingDeviceDriverError(why, problems=problems)
     if not machine.libraries:
-        raise _missing(f"NVIDIA's driver is not whole: its {CUDA} is nowhere.", problems)
+        why = f"NVIDIA's driver is not whole: its {CUDA} is nowhere."
+        raise MissingDeviceDriverError(why, problems=problems)
     nodes = [*(gpu.node for gpu in _chosen(request, machine.gpus)), *machine.control_nodes]
     mounts = [
         Mount(str(one.path), f"{LIBRARY_FOLDER}/{one.path.name}", _READ_ONLY) for one in machine.libraries
@@ -156,16 +158,4 @@ def _check_present(edits: Edits, registry: Registry) -> None:
     paths += [mount.host_path for mount in edits.mounts if mount.binds]
     gone = [path for path in paths if not Path(path).exists()]
     if gone:
-        files = ", ".join(str(one.path) for one in registry.specifications if one.kind == KIND)
-        raise MissingDeviceDriverError(
-            f"{files or 'A specification'} names what is not here: {', '.join(gone[:3])}"
-            + (f" and {len(gone) - 3} more." if len(gone) > 3 else "."),  # noqa: PLR2004 - those that are shown
-            hint=REMEDY,
-        )
-
-
-def _missing(why: str, problems: Sequence[str]) -> MissingDeviceDriverError:
-    return MissingDeviceDriverError(
-        "\n".join([why, *problems]),
-        hint="Install NVIDIA's driver, or run without --gpus.",
-    )
+        raise MissingFilesError((one.path for one in registry.specifications if one.kind == KIND), gone)

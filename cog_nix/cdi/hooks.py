@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.model import CdiError, Edits, Hook, Placement
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import Edits, Hook, Placement
 from cog_nix.elf.folder import read_file
 
 if TYPE_CHECKING:

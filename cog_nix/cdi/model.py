@@ -5,21 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import RuntimeFailure
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-REMEDY = (
-    "Write the specification anew:  sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml "
-    "(after each change of the driver)."
-)
-"""What mends a specification of NVIDIA's devices that does not fit this machine."""
-
-
-class CdiError(RuntimeFailure):
-    """A specification is wrong, or does not have what is asked for."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cdi.model import CdiError, Mount
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,38 +92,22 @@ def _kind(mode: int, path: str) -> str:
     for test, kind in ((stat.S_ISCHR, "c"), (stat.S_ISBLK, "b"), (stat.S_ISFIFO, "p")):
         if test(mode):
             return kind
-    raise CdiError(f"{path} is no device file.")
+    raise CdiError(f"{path} is not a device file.")
 
 
 def _rule(node: DeviceNode, device: Mapping[str, Any]) -> dict[str, Any]:
     access = "" if node.permissions == "none" else node.permissions
-    return {
-        "allow": True,
-        "type": device["type"],
-        "major": device["major"],
-        "minor": device["minor"],
-        "access": access,
-    }
+    return {"allow": True, **{key: device[key] for key in ("type", "major", "minor")}, "access": access}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
     options = list(mount.options)
     if mount.binds and not {"bind", "rbind"} & set(options):
         options.append("rbind")
-    return {
-        "destination": mount.container_path,
-        "source": mount.host_path,
-        "type": mount.type or "bind",
-        "options": options,
-    }
+    paths = {"destination": mount.container_path, "source": mount.host_path}
+    return {**paths, "type": mount.type or "bind", "options": options}
 
 
 def _hook(hook: Hook) -> dict[str, Any]:
-    made: dict[str, Any] = {"path": hook.path}
-    if hook.args:
-        made["args"] = list(hook.args)
-    if hook.env:
-        made["env"] = list(hook.env)
-    if hook.timeout is not None:
-        made["timeout"] = hook.timeout
-    return made
+    given = {"path": hook.path, "args": list(hook.args) or None, "env": list(hook.env) or None}
+    return {key: value for key, value in {**given, "timeout": hook.timeout}.items() if value is not None}

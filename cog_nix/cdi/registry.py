@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cdi import document
-from cog_nix.cdi.model import CdiError, Device, Edits, Specification
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import Device, Edits, Specification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,15 +108,11 @@ class Registry:
 
     def _unknown(self, name: str) -> CdiError:
         if not is_qualified(name):
-            return CdiError(f"{name!r} is no name of a device.", hint="It would be vendor.com/class=name.")
-        known = [f"{one.kind}={device.name}" for one in self.specifications for device in one.devices]
-        said = f"There is no device {name}."
-        if self.problems:
-            said += "\n" + "\n".join(self.problems)
-        names = ", ".join(dict.fromkeys(known))
-        return CdiError(
-            said, hint=f"There are: {names}." if known else "No specification describes a device."
-        )
+            message = f"{name!r} is not the name of a device."
+            return CdiError(message, hint="It would be vendor.com/class=name.")
+        names = dict.fromkeys(one.qualified(device) for one in self.specifications for device in one.devices)
+        hint = f"There are: {', '.join(names)}." if names else "No specification describes a device."
+        return CdiError("\n".join([f"There is no device {name}.", *self.problems]), hint=hint)
 
 
 def is_qualified(name: str) -> bool:

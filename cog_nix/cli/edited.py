@@ -180,7 +180,7 @@ def _ready(edit: Edit) -> _Target:
 def _made(answer: Mapping[str, Any]) -> ImageDescription | None:
     """Wait for Nix; return the image."""
     command = answer["command"]
-    taken = ahead.take(command, answer["spec"])
+    taken = ahead.claim(command, answer["spec"])
     if taken is None:
         return None
     process, values = taken

@@ -22,7 +22,7 @@ from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
 from cog_nix.image.description import blob_file
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import scratch
 from cog_nix.system.processes import run
 
@@ -99,7 +99,7 @@ class Maker:
 
     def _kept(self, name: str, config: dict[str, Any], *, wheels: bool) -> Path:
         """Return a finished image of this kind, made anew when what goes in has changed."""
-        own = _digest_of(core(), nix_library()) if wheels else _digest_of(_script())
+        own = _digest_of(package_folder(), nix_library()) if wheels else _digest_of(_script())
         asked = json.dumps([SUITE, _PACKAGES, sorted(_UNUSED), config, own], sort_keys=True)
         key = hashlib.sha256(asked.encode()).hexdigest()[:16]
         parent = self.context.cache_dir / "images"
@@ -169,7 +169,7 @@ def _own_files(folder: Path) -> Path:
     """Copy cog-nix as it runs into a folder laid out as ``/usr/local``."""
     site = folder / _SITE.removeprefix("usr/local/")
     unneeded = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(core(), site / "cog_nix", ignore=unneeded)
+    shutil.copytree(package_folder(), site / "cog_nix", ignore=unneeded)
     if not (site / "cog_nix/_nix").exists():
         shutil.copytree(nix_library(), site / "cog_nix/_nix", ignore=unneeded)
     for name in _BESIDE:

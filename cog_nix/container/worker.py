@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from cog_nix.container import client, server
 from cog_nix.errors import NixError, RuntimeFailure
 from cog_nix.plugins.spec import WorkerRequest
-from cog_nix.store.library import core, nix_library
+from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system.boot import this_boot
 from cog_nix.system.files import write_atomically
 from cog_nix.system.scratch import temporary_path
@@ -134,7 +134,7 @@ class ContainerWorker:
 
     def _seen(self) -> Iterator[Path]:
         """Yield what the container sees: nothing twice, nothing that another one holds."""
-        wanted = [self._cache, Path(temporary_path()), core(), nix_library(), *self._folders]
+        wanted = [self._cache, Path(temporary_path()), package_folder(), nix_library(), *self._folders]
         both = dict.fromkeys(one for path in wanted for one in (path, path.resolve()))
         for path in both:
             if not path.is_file():

@@ -60,7 +60,7 @@ def driver_problem(driver: str, highest: Version | None, cuda: Version) -> str:
 
 
 def kernel_problems(capabilities: Iterable[Version], found: Locked) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong for each kind of GPU, and what would mend it.
+    """Yield what is wrong for each kind of GPU, and what would fix it.
 
     Args:
         capabilities: compute capabilities, ``(9, 0)``.

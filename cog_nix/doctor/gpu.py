@@ -7,10 +7,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from cog_nix.cdi.failures import REMEDY
 from cog_nix.cdi.find import discover, specified
 from cog_nix.cdi.gpus import KIND, GpuRequest
 from cog_nix.cdi.machine import CUDA, Machine
-from cog_nix.cdi.model import REMEDY
 from cog_nix.cdi.registry import Registry, folders
 from cog_nix.config import load
 from cog_nix.config import torch as facts

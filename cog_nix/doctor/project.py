@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.build.interface import read_api
 from cog_nix.config import load, load_settings
-from cog_nix.doctor import mend, migrate
+from cog_nix.doctor import fixes, migrate
 from cog_nix.errors import CogNixError, SignatureError
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.spec import Finding
@@ -34,7 +34,7 @@ def examine(project: Project, plugins: Plugins) -> Iterator[Finding]:
     try:
         loaded = load(project)
     except CogNixError as error:
-        yield Finding("configuration", "error", error.message, error.hint or f"Mend {name}.")
+        yield Finding("configuration", "error", error.message, error.hint or f"Fix {name}.")
         return
     finding = migrate.finding(project)
     for warning in loaded.warnings:
@@ -50,7 +50,7 @@ def examine(project: Project, plugins: Plugins) -> Iterator[Finding]:
         for pitfall in api.pitfalls:
             yield Finding("predictor", "warning", pitfall, "Wrap what is done inside, not the function.")
     except (CogNixError, SignatureError) as error:
-        yield Finding("predictor", "error", error.message, error.hint or "Mend the file that it names.")
+        yield Finding("predictor", "error", error.message, error.hint or "Fix the file that it names.")
     yield lock(project, loaded.config, plugins)
     for path in python_files(project.root):
         yield from source(path, path.relative_to(project.root).as_posix())
@@ -70,7 +70,7 @@ def source(path: Path, name: str) -> Iterator[Finding]:
         tree = ast.parse(text)
     except (OSError, ValueError, SyntaxError):
         return
-    drop = partial(mend.without_imports, gone=_GONE.keys())
+    drop = partial(fixes.without_imports, gone=_GONE.keys())
     for node in tree.body:
         for alias in node.names if isinstance(node, ast.ImportFrom) else ():
             if isinstance(node, ast.ImportFrom) and (why := _GONE.get((node.module or "", alias.name))):
@@ -82,12 +82,12 @@ def source(path: Path, name: str) -> Iterator[Finding]:
                     _fix(path, text, drop),
                 )
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_workaround(node, tree)]
-    switch = partial(mend.with_cogs_base_model, classes={node.name for node in classes})
+    switch = partial(fixes.with_cogs_base_model, classes={node.name for node in classes})
     for node in classes:
         yield Finding(
             "output classes",
             "error",
-            f"{name}:{node.lineno}: {node.name} is pydantic's BaseModel with {mend.SETTING}",
+            f"{name}:{node.lineno}: {node.name} is pydantic's BaseModel with {fixes.SETTING}",
             "Use cog.BaseModel, which takes Path and File, and remove the setting.",
             _fix(path, text, switch),
         )
@@ -95,7 +95,7 @@ def source(path: Path, name: str) -> Iterator[Finding]:
 
 def _fix(path: Path, text: bytes, change: Callable[[bytes], bytes | None]) -> Callable[[], None] | None:
     """Return what changes a file, where the change is a plain one."""
-    return partial(mend.apply, path, change) if change(text) is not None else None
+    return partial(fixes.apply, path, change) if change(text) is not None else None
 
 
 def lock(project: Project, config: Config, plugins: Plugins) -> Finding:

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import shlex
 import sys
-import tarfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image import archive_files
+from cog_nix.image import archive_files, delta
 from cog_nix.image.description import blob_file
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
@@ -33,6 +31,20 @@ if TYPE_CHECKING:
 _REF = "org.opencontainers.image.ref.name"
 _NAMES = (_REF, "io.containerd.image.name")
 _CHUNK = 1 << 20
+
+
+class NotAnArchiveError(ImageError):
+    """A file or folder holds no image, or a damaged one."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            hint="Name ./result, a file that `cog-nix build -o` or `docker save` wrote, or - for stdin."
+        )
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        kinds = "neither an image that cog-nix built, nor a Docker archive or OCI layout"
+        return f"{self.path} is {kinds}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -106,11 +118,9 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (ImageError, *archive_files.UNREADABLE) as error:
-        said = error.message if isinstance(error, ImageError) else getattr(error, "strerror", None) or error
-        said = f"it has no {said}" if isinstance(error, KeyError) else said
-        raise ImageError(
-            f"{path} is neither an image that cog-nix built, nor a Docker archive or OCI layout: {said}",
-            hint="Name ./result, a file that `cog-nix build -o` or `docker save` wrote, or - for stdin.",
+        said = getattr(error, "strerror", None) or error
+        raise NotAnArchiveError(
+            path, f"it has no {said}" if isinstance(error, KeyError) else str(said)
         ) from error
 
 
@@ -121,13 +131,8 @@ def _read(files: archive_files.Files, path: Path) -> Archive:
         return _layout(files, path)
     one = _only(found)
     layers = tuple(Layer(name) for name in _texts(one["Layers"]))
-    return _image(
-        path,
-        files,
-        archive_files.read(files, text_of(one["Config"])),
-        layers,
-        _texts(one.get("RepoTags") or ()),
-    )
+    text, tags = archive_files.read(files, text_of(one["Config"])), _texts(one.get("RepoTags") or ())
+    return _image(path, files, text, layers, tags)
 
 
 def _layout(files: archive_files.Files, path: Path) -> Archive:
@@ -186,61 +191,47 @@ def write(archive: Archive, sink: IO[bytes], tags: list[str], skip: frozenset[st
         ImageError: a layer is missing, cut off, or another one; then what was written is no image.
         OSError: the sink does not take it.
     """
-    names = [f"{one.removeprefix('sha256:')}.tar" for one in archive.diff_ids]
-    manifest = [{"Config": "config.json", "RepoTags": tags, "Layers": names}]
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
-        written: set[str] = set()
-        for diff_id, name, layer in zip(archive.diff_ids, names, archive.layers, strict=True):
-            if diff_id not in skip | written:
-                written.add(diff_id)
-                _layer(tar, name, archive, layer)
-        for name, data in (
-            ("config.json", archive.text),
-            ("manifest.json", json.dumps(manifest).encode()),
-        ):
-            _member(tar, name, io.BytesIO(data), len(data))
+    sink.writelines(_pieces(archive, tags, skip))
 
 
-def _layer(tar: tarfile.TarFile, name: str, archive: Archive, layer: Layer) -> None:
-    with _explained(archive.path):
+def _pieces(archive: Archive, tags: list[str], skip: frozenset[str]) -> Iterator[bytes]:
+    names = {one: delta.layer_file(one) for one in archive.diff_ids}
+    written = set(skip)
+    for diff_id, layer in zip(archive.diff_ids, archive.layers, strict=True):
+        if diff_id not in written:
+            written.add(diff_id)
+            yield from _layer(names[diff_id], archive, layer)
+    manifest = [
+        {"Config": "config.json", "RepoTags": tags, "Layers": [names[one] for one in archive.diff_ids]}
+    ]
+    yield delta.members({"config.json": archive.text, "manifest.json": json.dumps(manifest).encode()})
+    yield delta.END
+
+
+def _layer(name: str, archive: Archive, layer: Layer) -> Iterator[bytes]:
+    """Yield a layer as a member; compare it with its digest, where the archive says that.
+
+    Where it does not, whoever takes the image compares the layer's diff id.
+    """
+    with _explained(archive.path), ExitStack() as stack:
         stream, size = archive.files.open(layer.name)
-        with stream:
-            read = _Read(archive.path, stream, layer)
-            _member(tar, name, read, size)
-            read.check()
-
-
-class _Read(io.RawIOBase):
-    """A layer on its way; what is wrong with it is no failure of what it is written to."""
-
-    def __init__(self, archive: Path, stream: IO[bytes], layer: Layer) -> None:
-        self._archive, self._stream, self._layer = archive, stream, layer
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        with _explained(self._archive):
-            data = self._stream.read(size)
+        stack.enter_context(stream)
+        yield delta.header(name, size)
+        digest, left = hashlib.sha256(), size
+        while left:
+            data = stream.read(min(left, _CHUNK))
             if not data:
                 raise EOFError("it is shorter than it was")
-        if self._layer.digest:
-            self._hash.update(data)
-        return data
-
-    def check(self) -> None:
-        """Compare it with its digest; where there is none, whoever takes it compares its diff id."""
-        if self._layer.digest and f"sha256:{self._hash.hexdigest()}" != self._layer.digest:
-            raise ValueError(f"{self._layer.name} is not what its name says")
+            digest.update(data)
+            left -= len(data)
+            yield data
+        yield bytes(-size % delta.BLOCK)
+        if layer.digest and f"sha256:{digest.hexdigest()}" != layer.digest:
+            raise ValueError(f"{layer.name} is not what its name says")
 
 
 def _digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes] | io.RawIOBase, size: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    info.mode = 0o644
-    tar.addfile(info, stream)
 
 
 def program(archive: Path, folder: Path) -> Path:
@@ -275,7 +266,7 @@ def main() -> int:
                 tags = options.tag or list(archive.tags)
                 write(archive, sys.stdout.buffer, tags, frozenset(options.skip))
     except ImageError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error.shown()}\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"The image was not written: {error.strerror or error}.\n")

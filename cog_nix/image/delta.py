@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 _OCI = "application/vnd.oci.image"
 _CHUNK = 1 << 23
 """Bytes of a file that are sent at once."""
-_END = bytes(1024)
-_BLOCK = 512
+END = bytes(1024)
+"""What a tar ends with."""
+BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,8 @@ class FileRange:
             done += sent
 
     def _short(self) -> NoReturn:
-        raise ImageError(
-            f"{self.file.name!s} is shorter than it was when it was built.", hint="Build it again."
-        )
+        message = f"{self.file.name!s} is shorter than it was when it was built."
+        raise ImageError(message, hint="Build it again.")
 
 
 Piece = bytes | FileRange
@@ -88,14 +88,8 @@ class OciImage:
             "digest": self.image.id,
             "size": len(self.image.text),
         }
-        return _compact(
-            {
-                "schemaVersion": 2,
-                "mediaType": f"{_OCI}.manifest.v1+json",
-                "config": config,
-                "layers": layers,
-            }
-        )
+        kind = f"{_OCI}.manifest.v1+json"
+        return _compact({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers})
 
     @cached_property
     def digest(self) -> str:
@@ -117,9 +111,9 @@ class OciImage:
             blob_file(self.digest): self.manifest,
             blob_file(self.image.id): self.image.text,
         }
-        yield _members(small)
+        yield members(small)
         yield from _layers(self.image, {one: blob_file(one) for one in self.image.diff_ids}, skip)
-        yield _END
+        yield END
 
     def _index(self) -> bytes:
         pointer = {
@@ -152,18 +146,19 @@ def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Ite
     Raises:
         OSError: the store cannot be read.
     """
-    return _layers(image, {one: _layer_file(one) for one in image.diff_ids}, skip)
+    return _layers(image, {one: layer_file(one) for one in image.diff_ids}, skip)
 
 
 def docker_archive_end(image: ImageDescription, tags: Sequence[str]) -> bytes:
     """Return what a Docker archive ends with: the configuration, and what names all of it."""
     config = f"{image.id.removeprefix('sha256:')}.json"
-    listed = [_layer_file(layer.diff_id) for layer in image.layers]
+    listed = [layer_file(layer.diff_id) for layer in image.layers]
     manifest = [{"Config": config, "RepoTags": list(tags), "Layers": listed}]
-    return _members({config: image.text, "manifest.json": _compact(manifest)}) + _END
+    return members({config: image.text, "manifest.json": _compact(manifest)}) + END
 
 
-def _layer_file(diff_id: str) -> str:
+def layer_file(diff_id: str) -> str:
+    """Return what a layer is called in a Docker archive."""
     return f"{diff_id.removeprefix('sha256:')}.tar"
 
 
@@ -178,9 +173,9 @@ def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[
     for layer in image.layers:
         if layer.diff_id not in written:
             written.add(layer.diff_id)
-            yield _header(names[layer.diff_id], layer.size)
+            yield header(names[layer.diff_id], layer.size)
             yield from layer_pieces(layer, image.path.parent)
-            if padding := -layer.size % _BLOCK:
+            if padding := -layer.size % BLOCK:
                 yield bytes(padding)
 
 
@@ -204,7 +199,7 @@ def layer_pieces(layer: LayerDescription, store: Path) -> Iterator[Piece]:
                 yield FileRange(opened, part.offset + start, min(_CHUNK, part.size - start))
     finally:
         opened.close()
-    yield _END
+    yield END
 
 
 def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
@@ -213,22 +208,22 @@ def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
         yield piece if isinstance(piece, bytes) else piece.read()
 
 
-def _members(files: Mapping[str, bytes]) -> bytes:
-    return b"".join(_header(path, len(data)) + _padded(data) for path, data in files.items())
+def members(files: Mapping[str, bytes]) -> bytes:
+    """Return files as members of a tar."""
+    return b"".join(
+        header(path, len(data)) + data + bytes(-len(data) % BLOCK) for path, data in files.items()
+    )
 
 
-def _header(path: str, size: int) -> bytes:
+def header(path: str, size: int) -> bytes:
+    """Return what stands before a file in a tar."""
     info = tarfile.TarInfo(path)
     info.size, info.mode = size, 0o644
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
-BEGINNING = _header("begins", 0)
+BEGINNING = header("begins", 0)
 """What a Docker archive may begin with before anything of it is known: an empty file."""
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % _BLOCK)
 
 
 def _compact(value: Any) -> bytes:

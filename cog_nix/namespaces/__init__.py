@@ -7,10 +7,12 @@ to tell a user says what it returns.
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
-from cog_nix.namespaces import program
+from cog_nix.namespaces import program, sandbox
 from cog_nix.namespaces.causes import Failure, explain
 from cog_nix.namespaces.surroundings import Surroundings
 from cog_nix.system import scratch
@@ -18,6 +20,15 @@ from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
     from cog_nix.namespaces.causes import Obstacle
+
+_CAP_SYS_ADMIN = 21
+"""linux/capability.h"""
+
+
+@cache
+def mounts_as_root() -> bool:
+    """Whether this is root, and may mount without a user namespace, as root in a container may not."""
+    return os.geteuid() == 0 and bool(sandbox.capabilities() >> _CAP_SYS_ADMIN & 1)
 
 
 def why_no_namespaces() -> Obstacle | None:

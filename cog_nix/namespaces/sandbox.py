@@ -102,7 +102,7 @@ def builders_user() -> int | None:
 
     A builder whose user id is root's may write to what root owns and namespaces leave in sight, as /proc/sys.
     """
-    if os.geteuid() or _capabilities() & _CHANGING_USER != _CHANGING_USER:
+    if os.geteuid() or capabilities() & _CHANGING_USER != _CHANGING_USER:
         return None
     for name in ("uid_map", "gid_map"):
         lines = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
@@ -111,7 +111,8 @@ def builders_user() -> int | None:
     return _BUILDER
 
 
-def _capabilities() -> int:
+def capabilities() -> int:
+    """Return what this process may do (capabilities(7)), a bit for each capability."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
 

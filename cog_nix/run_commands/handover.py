@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.system.certificate import BUNDLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 """In lower and upper case, as Docker's builds know them (Dockerfile reference, "Predefined ARGs")."""
-_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE")
-"""In the order in which downloads ask for them."""
 
 
 def message(values: Mapping[str, bytes], environment: Mapping[str, str]) -> str:
@@ -44,7 +44,7 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 def certificates(environment: Mapping[str, str]) -> str:
     """Return the bundle of certificate authorities that this machine was told to trust, or ""."""
-    for name in _CERTIFICATES:
+    for name in (*BUNDLES, "NIX_SSL_CERT_FILE"):
         if path := environment.get(name):
             with suppress(OSError, UnicodeDecodeError):
                 return Path(path).read_text(encoding="utf-8")

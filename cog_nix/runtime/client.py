@@ -98,9 +98,7 @@ class ModelClient:
         if status == 422:  # noqa: PLR2004
             raise self._refusal(answer)
         if status != 200:  # noqa: PLR2004
-            raise PredictionError(
-                f"Failed to run prediction: /{self._endpoint} call returned status {status}{_said(answer)}"
-            )
+            raise self._failed(status, answer)
         try:
             return _prediction(parse_json(answer.decode("utf-8", "replace")))
         except (ValueError, AttributeError, TypeError) as error:
@@ -116,13 +114,17 @@ class ModelClient:
                 for one in jsonvalue.loads(answer)["detail"]
             ]
         except (ValueError, TypeError, KeyError, IndexError):
-            return PredictionError(
-                f"Failed to run prediction: /{self._endpoint} call returned status 422{_said(answer)}"
-            )
+            return self._failed(422, answer)
         return PredictionError(
             "Failed to run prediction: The inputs you passed could not be validated:\n\n" + "\n".join(lines),
             hint=f"Inputs are given as `cog-nix {verb} -i name=value`, files as `-i name=@path`.",
         )
+
+    def _failed(self, status: int, answer: bytes) -> PredictionError:
+        text = answer.decode("utf-8", "replace").strip()
+        said = f"\n\n{text}" if text else ""
+        call = f"/{self._endpoint} call returned status {status}"
+        return PredictionError(f"Failed to run prediction: {call}{said}")
 
     def _request_or_fail(
         self, method: str, path: str, body: bytes | None = None, timeout: float | None = None
@@ -154,8 +156,3 @@ def _prediction(answer: dict[str, Any]) -> Prediction:
         logs=answer.get("logs") or "",
         metrics=answer.get("metrics") or {},
     )
-
-
-def _said(answer: bytes) -> str:
-    text = answer.decode("utf-8", "replace").strip()
-    return f"\n\n{text}" if text else ""

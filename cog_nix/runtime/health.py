@@ -16,6 +16,44 @@ _WAITING = ("UNKNOWN", "STARTING")
 _READY = ("READY", "BUSY")
 
 
+class ContainerExitedError(RuntimeFailure):
+    """The container ended before the model was ready."""
+
+    def __init__(self, status: int, logs: str) -> None:
+        super().__init__(
+            hint="The image must run Cog's HTTP server as its command; its output says why it stopped."
+        )
+        self.status, self.logs = status, logs
+
+    def __str__(self) -> str:
+        return f"Container exited unexpectedly with status {self.status}{_indented(self.logs)}"
+
+
+class SetupFailedError(RuntimeFailure):
+    """The model is not ready, and will not be: its health says so."""
+
+    def __init__(self, status: str, logs: str) -> None:
+        failed = status == "SETUP_FAILED"
+        super().__init__(hint="Correct the predictor's setup() and run the command again." if failed else "")
+        self.status, self.logs = status, logs
+
+    def __str__(self) -> str:
+        unexpected = f"Container healthcheck returned unexpected status: {self.status}"
+        what = "Model setup failed" if self.status == "SETUP_FAILED" else unexpected
+        return f"{what}{_indented(self.logs)}"
+
+
+class NotReadyError(RuntimeFailure):
+    """The model took too long to become ready."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(hint="If setup() needs longer, for example to load weights, raise --setup-timeout.")
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"Timed out: the model was not ready after {self.seconds:g} seconds"
+
+
 def wait_until_ready(container: Container, timeout: float) -> None:
     """Return when the model has run its ``setup()``.
 
@@ -37,27 +75,12 @@ def wait_until_ready(container: Container, timeout: float) -> None:
         if health and status in _READY:
             return
         if health and status not in _WAITING:
-            raise _failure(status, str(health["setup"].get("logs", "")))
+            raise SetupFailedError(status, str(health["setup"].get("logs", "")))
         if health is None and not container.alive():
-            raise RuntimeFailure(
-                f"Container exited unexpectedly with status {container.wait(5)}{_indented(container.logs())}",
-                hint="The image must run Cog's HTTP server as its command; its output says why it stopped.",
-            )
+            raise ContainerExitedError(container.wait(5), container.logs())
         if time.monotonic() >= deadline:
-            raise RuntimeFailure(
-                f"Timed out: the model was not ready after {timeout:g} seconds",
-                hint="If setup() needs longer, for example to load weights, raise --setup-timeout.",
-            )
+            raise NotReadyError(timeout)
         time.sleep(POLL_SECONDS)
-
-
-def _failure(status: str, logs: str) -> RuntimeFailure:
-    if status == "SETUP_FAILED":
-        return RuntimeFailure(
-            f"Model setup failed{_indented(logs)}",
-            hint="Correct the predictor's setup() and run the command again.",
-        )
-    return RuntimeFailure(f"Container healthcheck returned unexpected status: {status}{_indented(logs)}")
 
 
 def _indented(text: str) -> str:

@@ -26,12 +26,12 @@ def parse_json(text: str) -> Any:
     """
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
-        return _clean(value, MAX_DEPTH, mend=bool(_ESCAPED.search(text) or _SURROGATES.search(text)))
+        return _clean(value, MAX_DEPTH, replace=bool(_ESCAPED.search(text) or _SURROGATES.search(text)))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def mend_text(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Replace what is no Unicode character, such as the bytes of a name in another encoding, by U+FFFD."""
     return _SURROGATES.sub("\ufffd", text)
 
@@ -53,16 +53,17 @@ def type_name(value: Any) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), "null")
 
 
-def _clean(value: Any, depth: int, *, mend: bool) -> Any:
+def _clean(value: Any, depth: int, *, replace: bool) -> Any:
     if not depth:
         raise ValueError("it is nested too deeply")
     if isinstance(value, list):
-        return [_clean(item, depth - 1, mend=mend) for item in value]
+        return [_clean(item, depth - 1, replace=replace) for item in value]
     if isinstance(value, dict):
         return {
-            mend_text(key) if mend else key: _clean(item, depth - 1, mend=mend) for key, item in value.items()
+            without_surrogates(key) if replace else key: _clean(item, depth - 1, replace=replace)
+            for key, item in value.items()
         }
-    return mend_text(value) if mend and isinstance(value, str) else value
+    return without_surrogates(value) if replace and isinstance(value, str) else value
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -12,11 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cog_nix.system import scratch, warden
-from cog_nix.system.child import Child, Process
+from cog_nix.system.child import Child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
+
+    from cog_nix.system.child import Process
 
 
 class Values:
@@ -50,11 +52,9 @@ class Values:
         scratch.release_text(self._folder)
 
     def __enter__(self) -> Self:
-        """Return it."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the folder."""
         self.close()
 
 
@@ -70,7 +70,7 @@ _began: list[int] = []
 
 
 def start(command: Sequence[str], spec: Mapping[str, Any], clock: int) -> None:
-    """Start a command of Nix with a file of values, as :func:`take` will ask for it.
+    """Start a command of Nix with a file of values, as :func:`claim` will ask for it.
 
     Args:
         command: without the values (:meth:`cog_nix.store.nix.Nix.build_command`).
@@ -97,7 +97,7 @@ def began() -> int | None:
     return _began[0] if _began else None
 
 
-def take(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
+def claim(command: Sequence[str], spec: Mapping[str, Any]) -> tuple[Process, Values] | None:
     """Return the running process, if it is this command with these values; end it when it is not.
 
     Returns:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BUILD, _BUILDS = 105, 104
 _LOG_LINE, _PROGRESS = 101, 105
 _ERROR_LEVEL = 0
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours, and bytes that would upset a terminal (which a builder that cannot be started sends)."""
 _KEPT_LINES = 400
 
@@ -46,7 +46,7 @@ class Log:
         """Take one line of stderr."""
         if not line.startswith("@nix "):
             if line.strip():
-                self._errors.append(_CONTROL.sub("", line))
+                self._errors.append(CONTROL.sub("", line))
             return
         try:
             self._take(jsonvalue.loads(line[5:]))
@@ -62,7 +62,7 @@ class Log:
         elif action == "result":
             self._result(event)
         elif action == "msg" and event.get("level") == _ERROR_LEVEL:
-            self._errors.append(_CONTROL.sub("", event.get("raw_msg") or event["msg"]))
+            self._errors.append(CONTROL.sub("", event.get("raw_msg") or event["msg"]))
 
     def _start(self, event: dict[str, Any]) -> None:
         if event["type"] == _BUILDS:
@@ -76,7 +76,7 @@ class Log:
     def _result(self, event: dict[str, Any]) -> None:
         if event["type"] == _LOG_LINE and event["id"] in self._builds:
             name = self._builds[event["id"]]
-            text = _CONTROL.sub("", str(event["fields"][0]))
+            text = CONTROL.sub("", str(event["fields"][0]))
             kept = self._lines.setdefault(name, [])
             kept.append(text)
             del kept[:-_KEPT_LINES]

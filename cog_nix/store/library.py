@@ -7,11 +7,11 @@ from pathlib import Path
 
 def nix_library() -> Path:
     """Return the folder with ``default.nix``."""
-    package = core()
+    package = package_folder()
     inside = package / "_nix"
     return inside if inside.is_dir() else package.parent / "nix"
 
 
-def core() -> Path:
+def package_folder() -> Path:
     """Return the folder of the ``cog_nix`` package, parts of which run inside builds."""
     return Path(__file__).resolve().parents[1]

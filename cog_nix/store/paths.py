@@ -105,13 +105,7 @@ def _node(path: Path) -> Iterator[bytes]:
     elif stat.S_ISDIR(info.st_mode):
         yield _text(b"directory")
         for child in sorted(path.iterdir(), key=lambda child: os.fsencode(child.name)):
-            yield (
-                _text(b"entry")
-                + _text(b"(")
-                + _text(b"name")
-                + _text(os.fsencode(child.name))
-                + _text(b"node")
-            )
+            yield b"".join(map(_text, (b"entry", b"(", b"name", os.fsencode(child.name), b"node")))
             yield from _node(child)
             yield _text(b")")
     else:

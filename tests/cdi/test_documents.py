@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cog_nix.cdi.document import parse
-from cog_nix.cdi.model import CdiError, DeviceNode, Hook, Mount
+from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.model import DeviceNode, Hook, Mount
 from cog_nix.cdi.registry import FOLDERS, VARIABLE, Registry, folders, is_qualified
 
 NAME = Path("nvidia.yaml")
@@ -176,9 +177,9 @@ def test_a_broken_file_hides_no_other(tmp_path: Path) -> None:
     with pytest.raises(CdiError) as caught:
         registry.edits(["vendor.com/net=z"])
     assert "There is no device vendor.com/net=z." in caught.value.message
-    assert "bad.json: the device specification is no JSON" in caught.value.message
+    assert "bad.json: the device specification is not JSON" in caught.value.message
     assert caught.value.hint == "There are: vendor.com/net=a."
-    with pytest.raises(CdiError, match="'z' is no name of a device"):
+    with pytest.raises(CdiError, match="'z' is not the name of a device"):
         registry.edits(["z"])
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi import linker, oci, place
+from cog_nix.cdi.failures import CdiError
 from cog_nix.cdi.hooks import without
-from cog_nix.cdi.model import CdiError, DeviceNode, Edits, Hook, Mount, Placement
+from cog_nix.cdi.model import DeviceNode, Edits, Hook, Mount, Placement
 
 from .conftest import VERSION
 
@@ -151,7 +152,7 @@ def test_a_runtime_configuration_for_a_plain_user() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("/nowhere/x", "is not here"), ("/etc/hosts", "is no device file")]
+    ("path", "said"), [("/nowhere/x", "is not here"), ("/etc/hosts", "is not a device file")]
 )
 def test_device_files_that_are_none(path: str, said: str) -> None:
     with pytest.raises(CdiError, match=said):

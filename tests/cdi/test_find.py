@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.cdi.failures import MissingDeviceDriverError
+from cog_nix.cdi.failures import CdiError, MissingDeviceDriverError
 from cog_nix.cdi.find import LIBRARY_FOLDER, discover, find_devices
 from cog_nix.cdi.gpus import GpuRequest
 from cog_nix.cdi.machine import Machine
-from cog_nix.cdi.model import CdiError, Edits
+from cog_nix.cdi.model import Edits
 from cog_nix.errors import RuntimeFailure
 
 from .conftest import VERSION

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi import find
-from cog_nix.cdi.failures import MissingDeviceDriverError
+from cog_nix.cdi.failures import CdiError, MissingDeviceDriverError
 from cog_nix.cdi.machine import Machine
-from cog_nix.cdi.model import CdiError
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import container

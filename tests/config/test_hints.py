@@ -91,9 +91,9 @@ def test_a_file_passes_once_its_hints_are_followed(tmp_path: Path, text: str) ->
             validate(document, tmp_path)
             complete(document, tmp_path)
         except ConfigError as error:
-            seen.append(str(error))
+            seen.append(error.shown())
             lines = text.splitlines()
-            for place in reversed(list(_PLACE.finditer(str(error)))):
+            for place in reversed(list(_PLACE.finditer(error.shown()))):
                 follow(lines, int(place[1]) - 1, re.sub("^    ", "", place[2], flags=re.MULTILINE))
             text = "\n".join([*lines, ""])
         else:

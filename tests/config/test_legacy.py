@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 def _problems(text: str, root: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         validate(parse(text), root)
-    return str(caught.value)
+    return caught.value.shown()
 
 
 def _text(python: str, more: str = "") -> str:

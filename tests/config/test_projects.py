@@ -54,9 +54,8 @@ def test_warnings(folder: Path) -> None:
 def test_error_tells_everything(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(folder)
-    assert f"{caught.value}\n".replace(str(folder), "PROJECT") == (folder / "expected-error.txt").read_text(
-        "utf-8"
-    )
+    said = f"{caught.value.shown()}\n".replace(str(folder), "PROJECT")
+    assert said == (folder / "expected-error.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("folder", BAD)

@@ -37,7 +37,7 @@ def load(root: Path, text: str) -> Config:
 def refused(root: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load(root, text)
-    return str(caught.value)
+    return caught.value.shown()
 
 
 NAMED = "build:\n  python_requirements: pyproject.toml\n"

@@ -83,7 +83,7 @@ def test_a_toolkit_is_named_by_its_version(tmp_path: Path, written: str) -> None
 def test_what_builds_need_is_checked(tmp_path: Path, written: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected) as caught:
         settings(tmp_path, f"[python]\n{written}\n")
-    assert "For example" in str(caught.value)
+    assert "For example" in caught.value.shown()
 
 
 @pytest.mark.parametrize("written", ['"2026-01-31"', "2026-01-31"], ids=["text", "date"])
@@ -150,7 +150,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
 def test_errors(tmp_path: Path, text: str, expected: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         settings(tmp_path, text)
-    message = str(caught.value)
+    message = caught.value.shown()
     assert [part for part in expected if part not in message] == []
 
 

@@ -571,7 +571,7 @@ def _served_model(drawn: tuple[int, bytes], _: Path) -> object:
         try:
             found.append(ask())
         except CogNixError as error:
-            found.append(str(error))
+            found.append(error.shown())
     return found
 
 

@@ -27,7 +27,7 @@ def attempt(parser: Parser, data: object) -> None:
     try:
         parser.read(data, folder)
     except CogNixError as error:
-        str(error).encode("utf-8", "backslashreplace")
+        error.shown().encode("utf-8", "backslashreplace")
     except parser.refuses:
         pass
     finally:

@@ -38,7 +38,7 @@ OWN = {
     "cog_nix/check/case": "our own cases",
     "cog_nix/cli/predict": "labels of images that were built, and any answer will do",
     "cog_nix/cli/schema": "compares JSON, whatever it is",
-    "cog_nix/doctor/mend": "source that the user has, for a look at it",
+    "cog_nix/doctor/fixes": "source that the user has, for a look at it",
     "cog_nix/doctor/project": "as above",
     "cog_nix/fetch/git": "writes",
     "cog_nix/system/jsonvalue": "is what reads",

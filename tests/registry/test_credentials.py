@@ -90,8 +90,8 @@ def test_a_helpers_identity_token(docker: Callable[..., dict[str, str]]) -> None
 @pytest.mark.parametrize(
     ("config", "helper", "words"),
     [
-        (f'{{"auths": {SECRET}', "", "line 1 is no JSON"),
-        ("[]", "", "no JSON object"),
+        (f'{{"auths": {SECRET}', "", "line 1 is not JSON"),
+        ("[]", "", "not a JSON object"),
         ({"auths": {HOST: {"auth": f"{SECRET}!"}}}, "", "not base64"),
         ({"credsStore": "none"}, "", "docker-credential-none"),
         ({"credsStore": "all"}, "echo locked; exit 1", "docker-credential-all get failed: locked"),

@@ -148,7 +148,7 @@ def test_offline_a_lock_fits_what_was_asked_when_it_was_made(
         request = Request(project, config, Settings())
         with pytest.raises((FetchError, LockError), match="--offline") as caught:
             check_offline(request, Policy(cog_base=asked), services, discover())
-        return str(caught.value)
+        return caught.value.shown()
 
     assert "this machine lacks what cog-nix.lock names" in complaint(None)
     assert "does not fit cog.yaml any more" in complaint(False)

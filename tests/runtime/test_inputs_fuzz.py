@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from cog_nix.errors import CogNixError
-from cog_nix.runtime.conformance import problems
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 from cog_nix.runtime.jsontext import parse_json
 from cog_nix.runtime.outputs import json_text, text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
+from cog_nix.runtime.validation import problems
 
 pytestmark = pytest.mark.slow
 

@@ -177,7 +177,7 @@ def test_a_missing_runtime_is_an_error_with_a_way_out(fake_runtime: FakeRuntime)
     fake_runtime.why = "Docker is not running."
     with pytest.raises(RuntimeFailure) as caught:
         require(fake_runtime)
-    assert str(caught.value).startswith("Docker is not running.\n\n")
+    assert caught.value.shown().startswith("Docker is not running.\n\n")
 
 
 def record(level: str, target: str, **fields: str) -> str:

@@ -52,8 +52,8 @@ def test_what_the_sdk_would_refuse_is_refused(tmp_path: Path, source: str, messa
     (tmp_path / "predict.py").write_text(lines)
     with pytest.raises(SignatureError) as caught:
         document(tmp_path, "predict.py:Predictor", None, "0.16.12")
-    assert message in str(caught.value)
-    assert "predict.py" in str(caught.value)
+    assert message in caught.value.shown()
+    assert "predict.py" in caught.value.shown()
 
 
 def test_predict_counts_where_run_is_there_too_and_nothing_is_said_of_it(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_values_are_gone_with_their_command(tmp_path: Path, monkeypatch: pytest.
     (file,) = folder.iterdir()
     assert file.read_text() == '{"a": 1}'
     assert file.stat().st_mode & 0o777 == 0o600
-    assert ahead.take(["cat"], {"a": 2}) is None
+    assert ahead.claim(["cat"], {"a": 2}) is None
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError):
         ahead.start([str(tmp_path / "none")], {}, 0)

@@ -192,4 +192,4 @@ def test_credentials_of_a_mirror_would_get_into_the_lock(tmp_path: Path, place: 
     with pytest.raises(LockError, match="with a user or a password") as caught:
         find_archive(settings, variables, tmp_path)
     assert "netrc" in caught.value.hint
-    assert "tr0ub4dor" not in str(caught.value)
+    assert "tr0ub4dor" not in caught.value.shown()

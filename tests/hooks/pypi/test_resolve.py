@@ -156,7 +156,7 @@ def test_credentials_of_an_index_reach_uv_but_not_the_lock(index: Index, resolve
     assert found["lib"].artifact.url.startswith(index.url)
     with pytest.raises(LockError, match="refuses access") as caught:
         resolve(index.line.replace("//", "//user:wrong@"), "lib")
-    assert "wrong" not in str(caught.value)
+    assert "wrong" not in caught.value.shown()
     assert "netrc" in caught.value.hint
 
 
@@ -199,7 +199,7 @@ def test_a_dead_index_is_named(resolve: Resolve) -> None:
     with pytest.raises(LockError, match=r"index 127\.0\.0\.1:9 cannot be reached") as caught:
         resolve("--index-url http://user:hunter2@127.0.0.1:9/simple", "lib")
     assert "UV_DEFAULT_INDEX" in caught.value.hint
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in caught.value.shown()
 
 
 def test_an_old_c_library_has_no_wheels(resolve: Resolve) -> None:

@@ -243,7 +243,7 @@ def test_a_commit_is_fetched_anew_and_checked(stocked: Index, resolve: Resolve, 
 def test_a_git_repository_that_cannot_be_read_is_explained(index: Index, resolve: Resolve) -> None:
     with pytest.raises(LockError, match="a git repository cannot be read") as caught:
         resolve(index.line, f"lib @ git+{index.url.replace('//', '//user:hunter2@')}/git/absent")
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in caught.value.shown()
 
 
 @pytest.mark.parametrize("way", ["in-the-line", "from-the-environment", "netrc"])
@@ -280,7 +280,7 @@ def test_a_secret_that_cannot_be_taken_out_is_refused(
     stocked.add("lib", "1.0")
     with pytest.raises(LockError, match="the value of an environment variable") as caught:
         resolve(stocked.line, stocked.url + "/files/${TOKEN}.0-py3-none-any.whl")
-    assert "lib-1" not in str(caught.value)
+    assert "lib-1" not in caught.value.shown()
 
 
 def test_the_user_adds_to_a_build(stocked: Index, tmp_path: Path, project: Path) -> None:

@@ -16,7 +16,7 @@ WARNING = "ExperimentalFeatureWarning"
 
 
 def _mended(tmp_path: Path, before: str) -> str | None:
-    """Let the doctor look at a file and mend what it can; return the new text, or None where it cannot."""
+    """Let the doctor look at a file and fix what it can; return the new text, or None where it cannot."""
     path = tmp_path / "other.py"
     path.write_bytes(before.encode())
     path.chmod(0o640)

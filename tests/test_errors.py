@@ -1,0 +1,54 @@
+"""The drawing of the tree of errors is the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import cog_nix
+from cog_nix import errors
+
+_BRANCH = re.compile(r"^ {4}(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?= |$)", re.MULTILINE)
+_WIDTH = 4
+
+
+def drawn() -> dict[str, str]:
+    """Return the parent of each error, as the module's docstring draws it."""
+    above: list[str] = []
+    parents = {}
+    for line in _BRANCH.finditer(errors.__doc__ or ""):
+        depth = len(line["indent"]) // _WIDTH
+        del above[depth:]
+        parents[line["name"]] = above[-1] if above else ""
+        above.append(line["name"])
+    return parents
+
+
+def actual() -> dict[str, str]:
+    """Return the parent of each error of the core; those that are private to a module are passed over."""
+    files = Path(cog_nix.__path__[0]).rglob("*.py")
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    bases = {one.name: [base.id for base in one.bases if isinstance(base, ast.Name)] for one in classes}
+
+    def parent(name: str) -> str | None:
+        """Return the nearest error above; None: it is none of ours."""
+        for base in bases.get(name, ()):
+            if base == "CogNixError" or parent(base) is not None:
+                return parent(base) if base.startswith("_") else base
+        return None
+
+    found = {name: above for name in bases if (above := parent(name)) and not name.startswith("_")}
+    return {"CogNixError": "", **found}
+
+
+def test_the_tree_is_drawn() -> None:
+    assert drawn() == actual()
+
+
+def test_a_hint_is_no_part_of_the_sentence() -> None:
+    error = errors.LockError("It does not fit.", hint="Lock again.")
+    error.add_note("  seen at noon")
+    assert (str(error), error.message) == ("It does not fit.", "It does not fit.\n  seen at noon")
+    assert error.shown() == "It does not fit.\n  seen at noon\n\nLock again."
