@@ -27,7 +27,8 @@ from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint, find_endpoint
-from cog_nix_hooks.docker.engine import Engine, Refused
+from cog_nix_hooks.docker.engine import Engine
+from cog_nix_hooks.docker.failures import DaemonError
 from cog_nix_hooks.docker.images import Images, Store, layers
 from tests.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
 from tests.docker.described import DescribedStore, compressed, layer
@@ -84,8 +85,7 @@ class Place:
 
     def exported(self, reference: str) -> bytes:
         """Return what the daemon gives back of an image."""
-        _, lines = self.engine._call("GET", f"/images/{reference}/get", None, None)
-        return b"".join(lines)
+        return self.engine._call("GET", f"/images/{reference}/get") or b""
 
     def holds(self, image: ImageDescription, reference: str) -> bool:
         """Whether a name stands for an image, and all its layers come back out of the daemon."""
@@ -100,8 +100,8 @@ class Place:
         """Create a container, and return its id."""
         body = json.dumps({"Image": reference, "NetworkDisabled": True}).encode()
         headers = {"Content-Type": "application/json"}
-        status, lines = self.engine._send("POST", "/containers/create", body, headers)
-        answer = json.loads(b"".join(lines))
+        status, said = self.engine._send("POST", "/containers/create", body, headers)
+        answer = json.loads(said)
         assert "Id" in answer, (status, answer)
         return str(answer["Id"])
 
@@ -110,7 +110,7 @@ class Place:
         for reference in (*self.names, *self.ids):
             try:
                 self.images.remove(reference)
-            except Refused:
+            except DaemonError:
                 continue
         self.engine.close()
 
@@ -343,7 +343,7 @@ def test_what_a_killed_load_left_is_mended(
         containerd.names.append(f"{containerd.tag}-pulled")
     parts = OciImage(image).archive(image.diff_ids)
     broken = OciImage(image).digest
-    with suppress(Refused):  # which leaves the image all the same; Docker 28 does not even say so
+    with suppress(DaemonError):  # which leaves the image all the same; Docker 28 does not even say so
         containerd.images.load(parts)
     containerd.images.tag(broken, containerd.tag)
     assert not containerd.holds(image, containerd.tag)

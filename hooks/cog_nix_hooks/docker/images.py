@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.image.delta import BEGINNING
 from cog_nix.image.description import with_tag
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
-from cog_nix_hooks.docker.engine import not_docker
+from cog_nix_hooks.docker.failures import NotDockerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cog_nix.image.delta import Piece
     from cog_nix_hooks.docker.engine import Engine
 
-Held = dict[str, Any]
+ImageInfo = dict[str, Any]
 """An image as ``GET /images/{name}/json`` describes it."""
 
 LABEL = "run.cog.nix.lock"
@@ -66,7 +66,7 @@ class Images:
         self._engine = engine
         self._podman = podman
         self._driver = ""
-        self._expected: dict[str, Held] = {}
+        self._expected: dict[str, ImageInfo] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -83,11 +83,11 @@ class Images:
         """Whether the daemon listens at a socket of this machine."""
         return self._engine.local
 
-    def find(self, reference: str) -> Held | None:
+    def find(self, reference: str) -> ImageInfo | None:
         """Return what a name or an id stands for.
 
         Raises:
-            Refused: it is no reference.
+            DaemonError: it is no reference.
         """
         # Docker from 28 on tells in the same answer whether all content is there.
         query = None if self._podman else {"manifests": "1"}
@@ -98,18 +98,18 @@ class Images:
         try:
             image = _checked(found)
         except (ValueError, KeyError, TypeError) as error:
-            raise not_docker(path, error) from error
+            raise NotDockerError(path, error) from error
         self._driver = (image.get("GraphDriver") or {}).get("Name", "")
         return image
 
-    def built_here(self) -> Iterator[Held]:
+    def built_here(self) -> Iterator[ImageInfo]:
         """Yield images that cog-nix built; asking for each takes some 3 ms."""
         query = {"filters": json.dumps({"label": [LABEL]})}
         for listed in self._list(query):
             if image := self.find(listed["Id"]):
                 yield image
 
-    def is_whole(self, image: Held) -> bool:
+    def is_whole(self, image: ImageInfo) -> bool:
         """Tell whether all content of an image is there, in containerd's store.
 
         A load succeeds without blobs whose layers are unpacked already. Such an image runs; it cannot be
@@ -120,7 +120,7 @@ class Images:
             manifests = self._listed(image)
         return manifests is not None and all(one.get("Available") for one in manifests)
 
-    def _listed(self, image: Held) -> list[dict[str, Any]] | None:
+    def _listed(self, image: ImageInfo) -> list[dict[str, Any]] | None:
         # Docker 27 says it here. Docker 26 and older leave out of the list what is not whole.
         names = image.get("RepoTags")
         filters = {"reference": names[:1]} if names else {"dangling": ["true"]}
@@ -136,13 +136,13 @@ class Images:
         containerd's store takes 15 ms to tell which that is, the others one or two.
 
         Raises:
-            Refused: it is no reference.
+            DaemonError: it is no reference.
         """
         if found := self.find(reference):
             self._expected[reference] = found
             self.begin()
 
-    def expected(self) -> dict[str, Held]:
+    def expected(self) -> dict[str, ImageInfo]:
         """Return what names stood for when images were expected under them; that is forgotten then."""
         found, self._expected = self._expected, {}
         return found
@@ -161,20 +161,20 @@ class Images:
         try:
             return mapping_of(self._engine.get(path))
         except TypeError as error:
-            raise not_docker(path, error) from error
+            raise NotDockerError(path, error) from error
 
-    def _list(self, query: dict[str, str]) -> list[Held]:
+    def _list(self, query: dict[str, str]) -> list[ImageInfo]:
         path = "/images/json"
         try:
             return [_checked(one) for one in list_of(self._engine.get(path, query) or [])]
         except (ValueError, KeyError, TypeError) as error:
-            raise not_docker(path, error) from error
+            raise NotDockerError(path, error) from error
 
     def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
         """Load an archive and return what the daemon said.
 
         Raises:
-            Refused: it does not take it.
+            DaemonError: it does not take it.
         """
         return self._engine.post(*_LOAD, archive)
 
@@ -192,12 +192,12 @@ class Images:
         """Take a name away, or an image that has none.
 
         Raises:
-            Refused: a container uses it, or another image needs it.
+            DaemonError: a container uses it, or another image needs it.
         """
         self._engine.delete(f"/images/{reference}")
 
 
-def _checked(found: object) -> Held:
+def _checked(found: object) -> ImageInfo:
     """Return an image of the API, those of its fields that are used of the type that they have there.
 
     Raises:
@@ -217,6 +217,6 @@ def _checked(found: object) -> Held:
     return image
 
 
-def layers(image: Held) -> tuple[str, ...]:
+def layers(image: ImageInfo) -> tuple[str, ...]:
     """Return the digests of an image's layers, uncompressed, from bottom to top."""
     return tuple((image.get("RootFS") or {}).get("Layers") or ())

@@ -1,4 +1,4 @@
-"""Removes what a load left without a name: the image that had it before.
+"""Removes the image that lost its name to the one that was loaded, as ``docker image prune`` would.
 
 Only that one, and only where it is cog-nix's own and nothing else wants it. Docker removes no image that a
 container uses; such a one is written down and tried again after the next load.
@@ -14,14 +14,14 @@ from cog_nix.errors import CogNixError
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
 from cog_nix.system.paths import cache_dir
-from cog_nix_hooks.docker.engine import Refused
+from cog_nix_hooks.docker.failures import DaemonError
 from cog_nix_hooks.docker.images import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cog_nix_hooks.docker.images import Held, Images
+    from cog_nix_hooks.docker.images import ImageInfo, Images
 
 _CREATED = "1970-01-01T00:00:00Z"
 """When images of cog-nix are made. One that Docker built on top has its labels, and a time of its own."""
@@ -29,23 +29,23 @@ _REMEMBERED = 20
 """At most so many are tried again, for each daemon."""
 
 
-def remove(images: Images, former: Iterable[Held | None], now: str, host: str) -> None:
+def remove_replaced(images: Images, previous: Iterable[ImageInfo | None], now: str, host: str) -> None:
     """Remove images that have no name any more.
 
     Args:
         images: those of the daemon.
-        former: what the names that were given now stood for before.
+        previous: what the names that were given now stood for before.
         now: id of the image that they stand for now.
         host: the daemon's address, by which what cannot be removed yet is remembered.
     """
     waiting = _Waiting(cache_dir() / "superseded.json", host)
-    ids = dict.fromkeys([*waiting.ids, *(image["Id"] for image in former if image and _is_ours(image))])
+    ids = dict.fromkeys([*waiting.ids, *(image["Id"] for image in previous if image and _is_ours(image))])
     waiting.write([one for one in ids if one != now and not _remove(images, one)])
 
 
 def _remove(images: Images, image_id: str) -> bool:
     """Return whether there is nothing left to do."""
-    with suppress(Refused):
+    with suppress(DaemonError):
         image = images.find(image_id)
         # A digest of a registry, in Docker's own store, says that it was pushed.
         if image and _is_ours(image) and not image.get("RepoTags") and not image.get("RepoDigests"):
@@ -54,7 +54,7 @@ def _remove(images: Images, image_id: str) -> bool:
     return False
 
 
-def _is_ours(image: Held) -> bool:
+def _is_ours(image: ImageInfo) -> bool:
     labels = (image.get("Config") or {}).get("Labels") or {}
     return LABEL in labels and image.get("Created") == _CREATED
 
@@ -75,7 +75,7 @@ class _Waiting:
             return
         others = {host: held for host, held in self._all.items() if host != self._host}
         document = {**others, self._host: ids} if ids else others
-        with suppress(CogNixError):  # all that is lost is some tidying
+        with suppress(CogNixError):  # what is lost is some cleanup
             write_atomically(self._path, json.dumps(document).encode())
 
 

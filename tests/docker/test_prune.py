@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix_hooks.docker.engine import Refused
-from cog_nix_hooks.docker.superseded import remove
+from cog_nix_hooks.docker.failures import DaemonError
+from cog_nix_hooks.docker.prune import remove_replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ class Daemon:
 
     def remove(self, reference: str) -> None:
         if reference in self.used:
-            raise Refused("a container uses it")
+            raise DaemonError("a container uses it")
         del self.held[reference]
 
 
@@ -55,18 +55,18 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("memory")
 def test_what_stays(changed: dict[str, Any]) -> None:
     daemon = Daemon({"old": image("old", **changed)})
-    remove(daemon, [daemon.find("old"), None], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [daemon.find("old"), None], "new", "unix:///a")  # type: ignore[arg-type]
     assert daemon.held
 
 
 def test_what_is_in_use_is_tried_again_at_the_same_daemon(memory: Path) -> None:
     daemon = Daemon({"old": image("old")}, {"old"})
-    remove(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
     assert json.loads(memory.read_text()) == {"unix:///a": ["old"]}
     daemon.used.clear()
-    remove(daemon, [], "new", "unix:///b")  # type: ignore[arg-type]
+    remove_replaced(daemon, [], "new", "unix:///b")  # type: ignore[arg-type]
     assert daemon.held
-    remove(daemon, [], "old", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [], "old", "unix:///a")  # type: ignore[arg-type]
     assert daemon.held, "it is what was loaded now"
     assert json.loads(memory.read_text()) == {}
 
@@ -75,5 +75,5 @@ def test_what_is_in_use_is_tried_again_at_the_same_daemon(memory: Path) -> None:
 def test_a_damaged_memory_is_made_anew(memory: Path, text: str) -> None:
     memory.write_text(text)
     daemon = Daemon({"old": image("old")})
-    remove(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
     assert not daemon.held

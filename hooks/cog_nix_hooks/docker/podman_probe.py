@@ -22,7 +22,7 @@ from cog_nix.system.processes import ProcessError, run
 _MEMORY = "podman.json"
 
 
-def why_not(cache: Path) -> str | None:
+def failure(cache: Path) -> str | None:
     """Return None when Podman starts a container, otherwise what it said, in a sentence.
 
     Args:

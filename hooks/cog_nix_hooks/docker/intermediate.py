@@ -1,4 +1,4 @@
-"""A large image on its way into Docker's own store, a few layers at a time.
+"""A large image on its way into Docker's own store, as intermediate images of a few more layers each.
 
 Docker writes an archive to its disk, reads that again and unpacks its layers, one after the other: an image
 of 6 GB is written whole before the first layer is unpacked. So the image is sent as images that grow by some
@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.image.delta import docker_archive_end, docker_archive_layers
-from cog_nix_hooks.docker.engine import Refused
+from cog_nix_hooks.docker.failures import DaemonError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,7 +39,7 @@ _POLL = 0.1
 _KEPT = ("architecture", "os", "created")
 
 
-def stages(image: ImageDescription, skip: Collection[str]) -> list[ImageDescription]:
+def split(image: ImageDescription, skip: Collection[str]) -> list[ImageDescription]:
     """Return the images that one grows through, itself last; itself alone when it is not worth it.
 
     Args:
@@ -78,17 +78,17 @@ def load(
     skip: Collection[str],
     counted: Callable[[Iterator[Piece]], Iterator[Piece]],
 ) -> list[dict[str, Any]]:
-    """Load an image in stages; return what the daemon said of the last.
+    """Load an image by way of intermediate ones; return what the daemon said of the last.
 
     Args:
         images: of the daemon.
-        growing: what :func:`stages` returned.
+        growing: what :func:`split` returned.
         tags: references to give the image, ``name:tag``.
         skip: digests of layers that need not be sent.
         counted: passes an archive on and shows its bytes.
 
     Raises:
-        Refused: the daemon does not take it.
+        DaemonError: the daemon does not take it.
         ImageError: the store cannot be read.
     """
     from cog_nix.fetch.parallel import run_all  # noqa: PLC0415 - costs 20 ms; few images are so large
@@ -107,7 +107,7 @@ def load(
     finally:
         # Also those that a killed process left, which may have sent others.
         for count in range(1, len(growing[-1].layers)):
-            with suppress(Refused):
+            with suppress(DaemonError):
                 images.remove(_first(growing[-1], count).id)
 
 
