@@ -350,13 +350,13 @@ def _daemon(drawn: tuple[int, list[str]], _: Path) -> object:
     asked._send = lambda *_: (status, b"\n".join(map(encoded, said)))
     found = images.Images(asked)
     image = found.find("a:b")
-    outcome: list[object] = [image and images.layers(image), image and found.is_whole(image), found.store]
+    outcome: list[object] = [image and image.layers, image and found.is_whole(image), found.store]
     outcome += [
         *found.built_here(),
         asked.post("/x"),
         [*checks.describe(asked.get("/info") or {}, has_driver=True)],
     ]
-    prune.remove_replaced(found, [image], "x", "host")
+    prune.remove_replaced(found, [image], "x")
     return outcome
 
 

@@ -29,7 +29,7 @@ from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint, find_endpoint
 from cog_nix_hooks.docker.engine import Engine
 from cog_nix_hooks.docker.failures import DaemonError
-from cog_nix_hooks.docker.images import Images, Store, layers
+from cog_nix_hooks.docker.images import Images, Store
 from tests.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
 from tests.docker.described import DescribedStore, compressed, layer
 
@@ -78,7 +78,7 @@ class Place:
     def load(self, image: ImageDescription, *tags: str) -> list[str]:
         """Load an image and return what was sent."""
         narration = Narration()
-        held = load_image(self.engine, image.path, tags or [self.tag], narration, podman=self.podman)
+        held = load_image(self.images, image.path, tags or [self.tag], narration)
         self.ids.append(held)
         self.names += tags or [self.tag]
         return narration.bars
@@ -90,7 +90,7 @@ class Place:
     def holds(self, image: ImageDescription, reference: str) -> bool:
         """Whether a name stands for an image, and all its layers come back out of the daemon."""
         held = self.images.find(reference)
-        if held is None or layers(held) != image.diff_ids:
+        if held is None or held.layers != image.diff_ids:
             return False
         with tarfile.open(fileobj=BytesIO(self.exported(reference))) as tar:
             sizes = sorted(member.size for member in tar if member.isreg())
@@ -242,7 +242,7 @@ def test_an_image_is_named_anew_and_given_more_names(place: Place, store: Descri
     assert place.load(image, *others) == []
     edited = store.build(layer("a"), layer("b"))
     place.load(edited, *others)
-    assert [place.images.find(name)["Id"] for name in (place.tag, *others)] == [  # type: ignore[index]
+    assert [place.images.find(name).id for name in (place.tag, *others)] == [  # type: ignore[union-attr]
         place.ids[0],
         place.ids[-1],
         place.ids[-1],
@@ -295,7 +295,7 @@ def test_an_image_of_somebody_else_loses_its_name_and_stays(place: Place, store:
     theirs = place.images.find(place.ids[0])
     place.load(store.build(layer("a")))
     assert theirs is not None
-    assert place.images.find(theirs["Id"]) is not None
+    assert place.images.find(theirs.id) is not None
 
 
 def test_an_image_in_use_is_removed_when_it_is_not_any_more(place: Place, store: DescribedStore) -> None:

@@ -24,7 +24,7 @@ from cog_nix.image.description import ImageDescription, unreadable, with_tag
 from cog_nix.image.written import written_archive
 from cog_nix_hooks.docker import intermediate, prune
 from cog_nix_hooks.docker.failures import DaemonError
-from cog_nix_hooks.docker.images import Images, Store, layers
+from cog_nix_hooks.docker.images import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from cog_nix.image.delta import Piece
     from cog_nix.report import Bar, Reporter
-    from cog_nix_hooks.docker.engine import Engine
-    from cog_nix_hooks.docker.images import ImageInfo
+    from cog_nix_hooks.docker.images import ImageInfo, Images
 
 _CHUNK = 1 << 20
 _CANDIDATES = 300
@@ -41,24 +40,20 @@ _CANDIDATES = 300
 
 
 def load_image(
-    engine: Engine,
+    images: Images,
     program: Path,
     tags: Sequence[str],
     reporter: Reporter,
     *,
-    images: Images | None = None,
-    podman: bool = False,
     in_background: Callable[[Callable[[], None]], object] = lambda do: do(),
 ) -> str:
     """Make the daemon hold an image under these tags, with as little copying as possible.
 
     Args:
-        engine: the daemon.
+        images: those of the daemon; it may have been told to expect this one.
         program: the built image.
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
-        images: those of the daemon, if they were told to expect this one.
-        podman: whether the daemon is Podman.
         in_background: called with what need not be waited for: removing the image that was replaced.
 
     Returns:
@@ -70,7 +65,6 @@ def load_image(
         RuntimeFailure: the daemon cannot be reached or refuses.
     """
     built = ImageDescription.ask(program)
-    images = images or Images(engine, podman=podman)
     target = _Target(images, built, OciImage(built) if is_described(built) else None)
     expected = images.expected()
     named = [expected.get(tag) or images.find(tag) for tag in tags]
@@ -83,7 +77,7 @@ def load_image(
     else:
         held = _deliver(target, tags, named, reporter)
     now = _id(held)
-    in_background(lambda: prune.remove_replaced(images, named, now, engine.host))
+    in_background(lambda: prune.remove_replaced(images, named, now))
     return now
 
 
@@ -109,13 +103,13 @@ class _Target:
 
     def is_in(self, held: ImageInfo | None) -> bool:
         """Tell whether a held image is this one, with all its content."""
-        if held is None or held["Id"] != self.id:
+        if held is None or held.id != self.id:
             return False
         return self.images.store is not Store.BLOBS or self.images.is_whole(held)
 
 
 def _id(held: ImageInfo | None) -> str:
-    return str(held["Id"]) if held else ""
+    return held.id if held else ""
 
 
 def held_layers(target: _Target, named: Sequence[ImageInfo | None]) -> tuple[str, ...]:
@@ -126,7 +120,7 @@ def held_layers(target: _Target, named: Sequence[ImageInfo | None]) -> tuple[str
     wanted = target.built.diff_ids
     best: tuple[str, ...] = ()
     for held in islice(_candidates(target, named), _CANDIDATES):
-        there = layers(held)
+        there = held.layers
         if target.images.store is Store.CHAINS:
             best = max(best, _common_prefix(wanted, there), key=len)
         else:
@@ -143,8 +137,8 @@ def _candidates(target: _Target, named: Sequence[ImageInfo | None]) -> Iterator[
     seen = {target.id}  # were it whole, nothing would be loaded
     for images in (filter(None, named), target.images.built_here()):
         for held in images:
-            if held["Id"] not in seen:
-                seen.add(held["Id"])
+            if held.id not in seen:
+                seen.add(held.id)
                 yield held
 
 
@@ -203,7 +197,7 @@ def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str
     """Return what an archive became; a daemon may say that all is well, and it is not."""
     said = " ".join(str(message.get("stream", "")).strip() for message in messages)
     held = target.images.find(target.id or (with_tag(tags[0]) if tags else _loaded_id(said)))
-    if held is None or layers(held) != target.built.diff_ids or not (target.id is None or target.is_in(held)):
+    if held is None or held.layers != target.built.diff_ids or not (target.id is None or target.is_in(held)):
         raise _NotHeldError(
             f"Docker does not hold {target.built.id} after loading it: {said or 'it said nothing'}",
             hint="`docker load` of the archive by hand shows what the daemon makes of it.",
@@ -217,7 +211,7 @@ def _remove_broken(target: _Target) -> None:
         return
     held = target.images.find(target.id)
     if held and not target.is_in(held):
-        for reference in held.get("RepoTags") or [target.id]:
+        for reference in held.names or [target.id]:
             with suppress(DaemonError):
                 target.images.remove(reference)
 

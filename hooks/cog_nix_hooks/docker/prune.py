@@ -29,17 +29,16 @@ _REMEMBERED = 20
 """At most so many are tried again, for each daemon."""
 
 
-def remove_replaced(images: Images, previous: Iterable[ImageInfo | None], now: str, host: str) -> None:
+def remove_replaced(images: Images, previous: Iterable[ImageInfo | None], now: str) -> None:
     """Remove images that have no name any more.
 
     Args:
-        images: those of the daemon.
+        images: those of the daemon, by whose address what cannot be removed yet is remembered.
         previous: what the names that were given now stood for before.
         now: id of the image that they stand for now.
-        host: the daemon's address, by which what cannot be removed yet is remembered.
     """
-    waiting = _Waiting(cache_dir() / "superseded.json", host)
-    ids = dict.fromkeys([*waiting.ids, *(image["Id"] for image in previous if image and _is_ours(image))])
+    waiting = _Waiting(cache_dir() / "superseded.json", images.host)
+    ids = dict.fromkeys([*waiting.ids, *(image.id for image in previous if image and _is_ours(image))])
     waiting.write([one for one in ids if one != now and not _remove(images, one)])
 
 
@@ -48,15 +47,14 @@ def _remove(images: Images, image_id: str) -> bool:
     with suppress(DaemonError):
         image = images.find(image_id)
         # A digest of a registry, in Docker's own store, says that it was pushed.
-        if image and _is_ours(image) and not image.get("RepoTags") and not image.get("RepoDigests"):
+        if image and _is_ours(image) and not image.names and not image.digests:
             images.remove(image_id)
         return True
     return False
 
 
 def _is_ours(image: ImageInfo) -> bool:
-    labels = (image.get("Config") or {}).get("Labels") or {}
-    return LABEL in labels and image.get("Created") == _CREATED
+    return LABEL in image.labels and image.created == _CREATED
 
 
 class _Waiting:

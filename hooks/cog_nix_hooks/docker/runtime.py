@@ -6,7 +6,7 @@ import os
 import threading
 from contextlib import closing, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cog_nix.cdi.failures import MissingDeviceDriverError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix.report import Reporter
     from cog_nix_hooks.docker.endpoint import Endpoint
+    from cog_nix_hooks.docker.images import ImageInfo
 
 _PLATFORM = "linux/amd64"
 
@@ -81,7 +82,7 @@ class DockerRuntime:
             RuntimeFailure: the daemon cannot be reached.
         """
         image = self._inspect(reference)
-        return str(image["Id"]) if image else None
+        return image.id if image else None
 
     def held(self, reference: str) -> Held | None:
         """Return how to ask for an image without this module; None for a daemon elsewhere.
@@ -107,13 +108,11 @@ class DockerRuntime:
                 f"Docker holds no image {reference}.",
                 hint=f"Pull it (`docker pull {reference}`) or build it first.",
             )
-        return (image.get("Config") or {}).get("Labels") or {}
+        return image.labels
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        loaded = load_image(
-            self._engine, image, tags, reporter, images=self._images, in_background=self._in_background
-        )
+        loaded = load_image(self._images, image, tags, reporter, in_background=self._in_background)
         self._loaded.update(dict.fromkeys(tags, loaded))
         return loaded
 
@@ -186,9 +185,8 @@ class DockerRuntime:
             info = client.info()
         return start_worker(client, request, info, podman=self.name == "podman")
 
-    def _inspect(self, reference: str) -> dict[str, Any] | None:
+    def _inspect(self, reference: str) -> ImageInfo | None:
         try:
-            image: dict[str, Any] | None = self._engine.get(f"/images/{reference}/json")
+            return self._images.find(reference, completeness=False)
         except DaemonError as error:
             raise ImageError(f"Docker cannot look up the image {reference!r}: {error.message}") from error
-        return image
