@@ -34,14 +34,7 @@ _PODMAN_LOST_INPUT = re.compile(
 
 
 class Attachment:
-    """An open connection to a container's streams.
-
-    Args:
-        client: the daemon.
-        name: a container that has been created and not yet started.
-        stdin: whether it reads.
-        tty: whether it has a terminal.
-    """
+    """An open connection to a container's streams."""
 
     def __init__(self, client: docker.APIClient, name: str, *, stdin: bool, tty: bool) -> None:
         wanted = {"stream": 1, "stdout": 1, "stderr": 1, "stdin": int(stdin)}

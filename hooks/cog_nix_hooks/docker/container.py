@@ -105,11 +105,7 @@ class DockerContainer:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``.
-
-        Raises:
-            RuntimeFailure: port 5000 is not published.
-        """
+        """``http://127.0.0.1:PORT``; a RuntimeFailure where port 5000 is not published."""
         if self._port is None:
             raise RuntimeFailure("The container does not publish port 5000.")
         return f"http://{_LOOPBACK}:{self._port}"
@@ -123,8 +119,7 @@ class DockerContainer:
 
     def logs(self) -> str:
         """Return what the container wrote so far."""
-        text: bytes = self._client.logs(self._name, stdout=True, stderr=True)
-        return text.decode("utf-8", "replace")
+        return _written(self._client, self._name).decode("utf-8", "replace")
 
     def follow_logs(self, sink: Callable[[str], None]) -> None:
         """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
@@ -135,11 +130,7 @@ class DockerContainer:
         self._follower.start()
 
     def attach(self, streams: Streams) -> int:
-        """Copy between the container and these descriptors until it ends; return its exit status.
-
-        Raises:
-            RuntimeFailure: it was started without its streams.
-        """
+        """Copy between the container and these descriptors until it ends; return its exit status."""
         attachment = self._removal.attachment
         if attachment is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
@@ -149,10 +140,9 @@ class DockerContainer:
             attachment.complete(streams, self._logged)
         return status
 
-    def _logged(self, name: str) -> bytes:
+    def _logged(self, stream: str) -> bytes:
         with suppress(docker.errors.APIError):  # its logs may go where they cannot be read
-            text: bytes = self._client.logs(self._name, stdout=name == "stdout", stderr=name == "stderr")
-            return text
+            return _written(self._client, self._name, stream)
         return b""
 
     def resize(self, rows: int, columns: int) -> None:
@@ -164,11 +154,7 @@ class DockerContainer:
         self._client.kill(self._name, name)
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; return the exit status.
-
-        Raises:
-            RuntimeFailure: it still runs.
-        """
+        """Wait for the end; return the exit status. It is a RuntimeFailure when it still runs."""
         import requests  # noqa: PLC0415 - the SDK has imported it
 
         try:
@@ -319,9 +305,15 @@ def _host_port(client: docker.APIClient, name: str) -> int:
     ports = client.inspect_container(name)["NetworkSettings"]["Ports"]
     bindings = ports.get(_PORT) or []
     if not bindings:
-        logs = client.logs(name).decode("utf-8", "replace").strip()
+        logs = _written(client, name).decode("utf-8", "replace").strip()
         raise RuntimeFailure("The container ended at once." + (f"\n\n{logs}" if logs else ""))
     return int(bindings[0]["HostPort"])
+
+
+def _written(client: docker.APIClient, name: str, stream: str = "") -> bytes:
+    """Return what a container wrote to stdout or stderr; to both when neither is named."""
+    text: bytes = client.logs(name, stdout=stream != "stderr", stderr=stream != "stdout")
+    return text
 
 
 def feed_lines(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:

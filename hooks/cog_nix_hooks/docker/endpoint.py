@@ -56,9 +56,6 @@ class Endpoint:
 def find_endpoint(environ: Mapping[str, str] | None = None) -> Endpoint:
     """Return the daemon that the docker command would use.
 
-    Args:
-        environ: the environment; None: this process's.
-
     Raises:
         RuntimeFailure: ``DOCKER_CONTEXT`` names a context that is not there.
     """

@@ -38,7 +38,8 @@ class Engine:
         endpoint: where it is.
 
     Raises:
-        RuntimeFailure: it cannot be reached.
+        DaemonError: from each method: it answers with an error.
+        RuntimeFailure: as well: it cannot be reached.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -73,12 +74,7 @@ class Engine:
             self._client.close()
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return the JSON answer of a GET, or None when there is no such thing.
-
-        Raises:
-            DaemonError: the daemon answers with another error.
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Return the JSON answer of a GET, or None when there is no such thing."""
         body = self._call("GET", _target(path, query), missing_ok=True)
         try:
             return None if body is None else jsonvalue.loads(body)
@@ -89,14 +85,6 @@ class Engine:
         """Begin a POST whose body is still being made: the next :meth:`post` there goes on with it.
 
         A daemon elsewhere is not asked: other requests may share the connection.
-
-        Args:
-            path: where to.
-            query: with what.
-            first: what the body begins with.
-
-        Raises:
-            RuntimeFailure: the daemon cannot be reached.
         """
         if self._endpoint.socket_path and self._pending is None:
             target = _target(path, query)
@@ -111,12 +99,7 @@ class Engine:
     def post(
         self, path: str, query: Mapping[str, str] | None = None, body: Body = None
     ) -> list[dict[str, Any]]:
-        """Send a POST and return the messages that come back.
-
-        Raises:
-            DaemonError: the daemon answers with an error, at once or in the middle of its messages.
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Send a POST and return the messages that come back; one of them may be an error as well."""
         answer = self._call("POST", _target(path, query), body) or b""
         try:
             messages = [mapping_of(jsonvalue.loads(line)) for line in answer.splitlines() if line.strip()]
@@ -130,22 +113,13 @@ class Engine:
         return messages
 
     def delete(self, path: str) -> None:
-        """Send a DELETE; what is not there is as good as deleted.
-
-        Raises:
-            DaemonError: the daemon answers with an error.
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Send a DELETE; what is not there is as good as deleted."""
         self._call("DELETE", _target(path), missing_ok=True)
 
     def ping(self) -> None:
         """Ask whether the daemon answers at all.
 
         Podman runs other programs to tell its version, for more than a second; this is 1 ms.
-
-        Raises:
-            DaemonError: it answers with an error.
-            RuntimeFailure: it cannot be reached.
         """
         self._call("GET", "/_ping")
 

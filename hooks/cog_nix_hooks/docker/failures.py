@@ -41,12 +41,7 @@ class DaemonError(RuntimeFailure):
 
 
 class UnreachableError(RuntimeFailure):
-    """No daemon answers.
-
-    Args:
-        endpoint: where it should be.
-        error: what happened instead.
-    """
+    """No daemon answers."""
 
     def __init__(self, endpoint: Endpoint, error: Exception) -> None:
         path = endpoint.socket_path
@@ -67,12 +62,7 @@ class UnreachableError(RuntimeFailure):
 
 
 class NotDockerError(RuntimeFailure):
-    """What answers does not speak Docker's API.
-
-    Args:
-        path: what was asked for.
-        error: what is wrong with the answer.
-    """
+    """What answers does not speak Docker's API."""
 
     def __init__(self, path: str, error: Exception) -> None:
         super().__init__(f"What answers {path} is not Docker: {error}", hint=_WHICH_DAEMON)

@@ -100,12 +100,7 @@ class Store(Enum):
 
 
 class Images:
-    """The images of a daemon.
-
-    Args:
-        engine: the daemon.
-        podman: whether it is Podman.
-    """
+    """The images of a daemon."""
 
     def __init__(self, engine: Engine, *, podman: bool = False) -> None:
         self._engine = engine
@@ -135,9 +130,6 @@ class Images:
         Args:
             reference: the name or id.
             completeness: ask as well whether all content is there, which Docker tells from version 28 on.
-
-        Raises:
-            DaemonError: it is no reference.
         """
         path = f"/images/{reference}/json"
         found = self._engine.get(path, {"manifests": "1"} if completeness and not self._podman else None)
@@ -170,9 +162,6 @@ class Images:
         """Prepare for an image that takes a name from another.
 
         containerd's store takes 15 ms to tell which that is, the others one or two.
-
-        Raises:
-            DaemonError: it is no reference.
         """
         if found := self.find(reference):
             self._expected[reference] = found
@@ -201,11 +190,7 @@ class Images:
         return [_read(path, one) for one in found]
 
     def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
-        """Load an archive and return what the daemon said.
-
-        Raises:
-            DaemonError: it does not take it.
-        """
+        """Load an archive and return what the daemon said."""
         return self._engine.post(*_LOAD, archive)
 
     def tag(self, image_id: str, name: str) -> None:
@@ -219,11 +204,7 @@ class Images:
         self._engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
 
     def remove(self, reference: str) -> None:
-        """Take a name away, or an image that has none.
-
-        Raises:
-            DaemonError: a container uses it, or another image needs it.
-        """
+        """Take a name away, or an image that has none."""
         self._engine.delete(f"/images/{reference}")
 
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
 from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.docker import podman_probe
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import docker
 
     from cog_nix.plugins.spec import Container, ContainerRequest
-    from cog_nix_hooks.docker.devices import Devices
 
 _TAKES_NAMES = (5, 5)
 """Podman whose Docker API honours requests for CDI devices."""
@@ -75,41 +73,22 @@ class PodmanRuntime(DockerRuntime):
 
         Its Docker API ignored GPUs before version 5.5. Since then it takes CDI names; an older Podman, and
         one on a machine without specifications, gets what the devices need in single pieces.
-
-        Raises:
-            MissingDeviceDriverError: there is no driver, or Podman is elsewhere and too old to look there.
         """
         from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+        from cog_nix_hooks.docker.devices import for_podman  # noqa: PLC0415 - as above
 
         with ExitStack() as stack:
             client = stack.enter_context(closing(sdk_client(self.endpoint)))
             with asking(client, self.endpoint):
                 said = version(client) if request.gpus else ""
                 address = this_machine(client) if request.reach_host else _GATEWAY
-            devices = self._devices(request.gpus, said) if request.gpus else None
+            devices = None
+            if request.gpus:
+                known = numbers(said) >= _TAKES_NAMES
+                devices = for_podman(request.gpus, said, self.endpoint, takes_names=known)
             stack.pop_all()  # it is the container's from here on
         path = self.endpoint.socket_path
         return start_container(client, request, devices, this_machine=address, socket_path=path)
-
-    def _devices(self, gpus: str, said: str) -> Devices:
-        from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs
-        from cog_nix.cdi.gpus import GpuRequest  # noqa: PLC0415
-        from cog_nix.cdi.machine import Machine  # noqa: PLC0415
-        from cog_nix.cdi.registry import FOLDERS, Registry  # noqa: PLC0415
-        from cog_nix_hooks.docker.devices import Devices, by_name  # noqa: PLC0415 - imports the SDK
-
-        request = GpuRequest.parse(gpus)
-        takes_names = numbers(said) >= _TAKES_NAMES
-        if self.endpoint.socket_path is None:
-            if takes_names:
-                return by_name(request.qualified(), labels=False)
-            raise MissingDeviceDriverError(
-                f"Podman {said} at {self.endpoint.host} gives no GPUs through its API.",
-                hint="Update it to 5.5 or newer, or run cog-nix there.",
-            )
-        if takes_names and (names := described(request, Registry.read(FOLDERS), Machine())):
-            return by_name(names, labels=False)
-        return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:
@@ -161,9 +140,6 @@ def this_machine(client: docker.APIClient) -> str:
     Podman 4 writes ``host-gateway`` into ``/etc/hosts`` as it is. Root's containers reach the machine at the
     bridge's address, a plain user's at the one that the machine has in its own network, as for Podman's
     ``host.containers.internal``.
-
-    Args:
-        client: of Podman's service.
     """
     from docker.errors import NotFound  # noqa: PLC0415 - who has a client has imported it
 

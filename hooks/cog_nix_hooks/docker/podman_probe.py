@@ -23,11 +23,7 @@ _MEMORY = "podman.json"
 
 
 def failure(cache: Path) -> str | None:
-    """Return None when Podman starts a container, otherwise what it said, in a sentence.
-
-    Args:
-        cache: where it is remembered that one was started.
-    """
+    """Return None when Podman starts a container, otherwise what it said, in a sentence."""
     memory, key = cache / _MEMORY, _circumstances()
     with suppress(OSError):
         if memory.read_text() == key:

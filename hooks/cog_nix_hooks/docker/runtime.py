@@ -76,11 +76,7 @@ class DockerRuntime:
         return None
 
     def image_id(self, reference: str) -> str | None:
-        """Return the id of a held image, or None.
-
-        Raises:
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Return the id of a held image, or None."""
         image = self._inspect(reference)
         return image.id if image else None
 
@@ -96,12 +92,7 @@ class DockerRuntime:
         return Held(found, socket, f"/images/{quote(reference, safe='/:@')}/json", files(os.environ))
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        """Return a held image's labels.
-
-        Raises:
-            ImageError: there is no such image.
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Return a held image's labels."""
         image = self._inspect(reference)
         if image is None:
             raise ImageError(
@@ -129,19 +120,11 @@ class DockerRuntime:
         threading.Thread(target=clean_up).start()
 
     def expect(self, reference: str) -> None:
-        """Prepare for an image that is still being made and will be loaded under a name that another has.
-
-        Raises:
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Prepare for an image that is still being made and will be loaded under a name that another has."""
         self._images.expect(reference)
 
     def pull(self, reference: str, reporter: Reporter) -> None:
-        """Fetch an image from its registry, with the credentials that ``docker login`` left.
-
-        Raises:
-            ImageError: it cannot be fetched.
-        """
+        """Fetch an image from its registry, with the credentials that ``docker login`` left."""
         repository, _, tag = with_tag(reference).rpartition(":")
         reporter.step(f"Pulling {reference}")
         client, refused = sdk_client(self.endpoint), ""

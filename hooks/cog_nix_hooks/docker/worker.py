@@ -46,12 +46,7 @@ its own image there; where cog-nix runs in a container, give it these folders as
 
 
 class DockerWorker:
-    """A worker's container.
-
-    Args:
-        client: the daemon.
-        name: of the container.
-    """
+    """A worker's container."""
 
     def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client, self.name = client, name
@@ -76,12 +71,6 @@ def start_worker(
     client: docker.APIClient, request: WorkerRequest, info: dict[str, Any], *, podman: bool = False
 ) -> DockerWorker:
     """Create and start it; the daemon removes it when it ends.
-
-    Args:
-        client: the daemon.
-        request: what to start.
-        info: the daemon's answer to ``GET /info``.
-        podman: whether it is Podman's service, which has its own words for some things.
 
     Raises:
         RuntimeFailure: it cannot be started.
