@@ -49,7 +49,7 @@ for moment in moments:
     child = os.fork()
     if child == 0:
         made = {{"docker": DockerRuntime, "podman": PodmanRuntime}}.get(kind)
-        runtime = made() if made else BundleRuntime(Path(root), engine=engine, way="overlay")
+        runtime = made() if made else BundleRuntime(Path(root), engine=engine, method="overlay")
         runtime.available()
         os.write(writing, b"starting")
         command = ("sh", "-c", {LOOP!r}, "{MARK}")

@@ -21,10 +21,10 @@ from cog_nix.namespaces.causes import Obstacle
 from cog_nix.system import jsonvalue
 from cog_nix.system.boot import this_boot
 from cog_nix.system.files import write_atomically
-from cog_nix_hooks.bundle import join, rights, trial
-from cog_nix_hooks.bundle.join import Isolation
+from cog_nix_hooks.bundle import privileges, probe, rootfs
 from cog_nix_hooks.bundle.layers import private
 from cog_nix_hooks.bundle.programs import ENGINES, program
+from cog_nix_hooks.bundle.rootfs import Isolation
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
@@ -88,14 +88,14 @@ class Refuses:
 
 
 @dataclass(frozen=True)
-class NotBrought:
+class NotProvided:
     """cog-nix would bring an engine, and cannot."""
 
     message: str
     remedy: str
 
 
-Reason = Missing | NoEngine | Refuses | Obstacle | NotBrought
+Reason = Missing | NoEngine | Refuses | Obstacle | NotProvided
 
 
 def decide(root: Path, programs: Programs, named: str | None = None) -> Engine | tuple[Reason, ...]:
@@ -113,7 +113,7 @@ def decide(root: Path, programs: Programs, named: str | None = None) -> Engine |
         return remembered
     found = _on_machine(root / "containers", [named] if named else [*filter(None, map(program, ENGINES))])
     if isinstance(found, tuple) and not named:
-        found = _brought(root / "containers", programs, found)
+        found = _provided(root / "containers", programs, found)
     if isinstance(found, Engine):
         _remember(root, key, found)
     return found
@@ -125,14 +125,16 @@ def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, 
     return _first_that_works(containers, engines, Isolation())
 
 
-def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -> Engine | tuple[Reason, ...]:
+def _provided(
+    containers: Path, programs: Programs, before: tuple[Reason, ...]
+) -> Engine | tuple[Reason, ...]:
     """Return the engine that cog-nix brings, unless what is in the way is in its way too."""
     if any(isinstance(reason, Obstacle) for reason in before):
         return before
     try:
-        folder = programs.brought
+        folder = programs.provided
     except CogNixError as error:
-        return (*before, NotBrought(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+        return (*before, NotProvided(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
     if folder is None:
         return before
     isolation = Isolation(*(programs.path(name) for name in ("setpriv", "unshare", "mount")))
@@ -146,7 +148,7 @@ def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -
 def _first_that_works(
     containers: Path, engines: list[str], isolation: Isolation
 ) -> Engine | tuple[Reason, ...]:
-    if refused := join.why_not(isolation):
+    if refused := rootfs.failure(isolation):
         unknown = Obstacle("unknown", f"Mounts cannot be made here: {refused}", _UNKNOWN)
         return (why_no_namespaces() or unknown,)
     if not engines:
@@ -167,7 +169,7 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
         if hidden and not Path(hidden).is_dir():
             continue
         tried = replace(isolation, hidden=hidden, guarded=_exposed(path))
-        why = trial.why_not(path, tried, containers)
+        why = probe.failure(path, tried, containers)
         if why is None:
             return Engine(path, tried)
         said = said or why
@@ -189,7 +191,7 @@ def _exposed(path: str) -> str:
 
 def _circumstances(named: str | None) -> str:
     """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
-    seen: list[object] = [__version__, named, os.geteuid(), rights.mounts_as_root()]
+    seen: list[object] = [__version__, named, os.geteuid(), privileges.mounts_as_root()]
     with suppress(OSError):
         seen += [this_boot(), str(_MOUNTS.readlink())]
     for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):

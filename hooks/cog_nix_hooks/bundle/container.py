@@ -16,13 +16,13 @@ from typing import IO, TYPE_CHECKING, Self
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import cgroups, devices, engines, enter, join, seccomp
+from cog_nix_hooks.bundle import cgroups, devices, engines, nsenter, rootfs, seccomp
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
 from cog_nix_hooks.bundle.process import LOOPBACK, describe
+from cog_nix_hooks.bundle.start_lock import StartLock
 from cog_nix_hooks.bundle.streams import connected, resize
-from cog_nix_hooks.bundle.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _POLL_SECONDS = 0.01
 
 
 def start_container(
-    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str
+    store: ImageStore, request: ContainerRequest, *, engine: Engine, method: str
 ) -> BundleContainer:
     """Start a container.
 
@@ -47,7 +47,7 @@ def start_container(
         store: where its image is.
         request: what to start.
         engine: what runs it.
-        way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
+        method: how layers are joined, as :func:`cog_nix_hooks.bundle.rootfs.choose` says.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
@@ -68,11 +68,11 @@ def start_container(
         process = describe(image, request, layers, name)
         cgroups.record(folder, name)
         command = [
-            *join.prepare(folder, layers, way, engine.isolation),
+            *rootfs.prepare(folder, layers, method, engine.isolation),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
         ]
         if process.port is not None:
-            stack.callback(Turn().end)
+            stack.callback(StartLock().end)
         connection = None
         if request.interactive or request.tty:
             running, connection = connected(
@@ -186,7 +186,7 @@ class BundleContainer:
         has_filter = filtered.exists() or seccomp.write_program(filtered)
         kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", enter.__file__, *kept, *command],
+            [sys.executable, "-I", "-S", "-B", nsenter.__file__, *kept, *command],
             input=json.dumps(self._env).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """Folders that containers are made in: each has an owner, and what a killed owner left goes.
 
 An owner holds a lock in its folder (flock(2)), which the kernel takes back however it ends. Its container
-ends with it (:class:`cog_nix_hooks.bundle.join.Isolation`), and with that all mounts. The folder stays with
+ends with it (:class:`cog_nix_hooks.bundle.rootfs.Isolation`), and with that all mounts. The folder stays with
 what the container wrote, and a cgroup where the engine made one: the next container's start removes both.
 """
 

@@ -36,7 +36,7 @@ class Programs:
         self._bring = bring
 
     @cached_property
-    def brought(self) -> Path | None:
+    def provided(self) -> Path | None:
         """The folder of what cog-nix brings, or None.
 
         Raises:
@@ -53,6 +53,6 @@ class Programs:
         """
         if found := program(name):
             return found
-        if self.brought and (self.brought / name).exists():
-            return str(self.brought / name)
+        if self.provided and (self.provided / name).exists():
+            return str(self.provided / name)
         raise RuntimeFailure(f"{name} is not installed.", hint=f"Install {name} or put it on the PATH.")

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ImageError, RuntimeFailure
-from cog_nix_hooks.bundle import join
+from cog_nix_hooks.bundle import rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.programs import Programs
@@ -29,7 +29,7 @@ class BundleRuntime:
     Args:
         root: folder for layers, images and containers.
         engine: path of the program that runs containers; None: the best that is here.
-        way: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
+        method: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
         bring: returns a folder of programs for a machine that lacks them; None: nobody brings any.
     """
 
@@ -42,13 +42,13 @@ class BundleRuntime:
         root: Path,
         *,
         engine: str | None = None,
-        way: str | None = None,
+        method: str | None = None,
         bring: Callable[[], Path | None] | None = None,
     ) -> None:
         self._programs = Programs(bring)
         self._store = ImageStore(root, self._programs)
         self._named_engine = engine
-        self._given_way = way
+        self._named_method = method
 
     @cached_property
     def _decision(self) -> Engine | tuple[Reason, ...]:
@@ -65,8 +65,8 @@ class BundleRuntime:
         raise RuntimeFailure(self.available() or "Nothing here runs containers.")
 
     @cached_property
-    def _way(self) -> str:
-        return self._given_way or join.choose(self._store.root / "containers", self._engine().isolation)
+    def _method(self) -> str:
+        return self._named_method or rootfs.choose(self._store.root / "containers", self._engine().isolation)
 
     def available(self) -> str | None:
         """Return None when containers can run here, otherwise why not, in a sentence."""
@@ -122,4 +122,4 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
-        return start_container(self._store, request, engine=self._engine(), way=self._way)
+        return start_container(self._store, request, engine=self._engine(), method=self._method)

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 15.0
 _POLL_SECONDS = 0.02
 
 
-class Turn:
+class StartLock:
     """The right to start a model, for as long as its server needs it; anybody's again after that.
 
     Args:
