@@ -128,7 +128,7 @@ def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, 
 def _provided(
     containers: Path, programs: Programs, before: tuple[Reason, ...]
 ) -> Engine | tuple[Reason, ...]:
-    """Return the engine that cog-nix brings, unless what is in the way is in its way too."""
+    """Return the engine that cog-nix provides, unless what stops the machine's stops it too."""
     if any(isinstance(reason, Obstacle) for reason in before):
         return before
     try:
@@ -185,8 +185,8 @@ def _exposed(path: str) -> str:
     program = Path(path).resolve()
     if program.name != "bwrap":
         return ""
-    brought = program.parents[1]
-    return str(brought if (brought / "programs").is_dir() else program.parent)
+    provided = program.parents[1]
+    return str(provided if (provided / "programs").is_dir() else program.parent)
 
 
 def _circumstances(named: str | None) -> str:

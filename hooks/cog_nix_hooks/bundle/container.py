@@ -122,11 +122,7 @@ class BundleContainer:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``.
-
-        Raises:
-            RuntimeFailure: port 5000 is not published.
-        """
+        """``http://127.0.0.1:PORT``."""
         if self._port is None:
             raise RuntimeFailure("The container does not publish port 5000.")
         return f"http://{LOOPBACK}:{self._port}"
@@ -147,28 +143,17 @@ class BundleContainer:
             self._log.follow(sink)
 
     def signal(self, name: str) -> None:
-        """Send a signal to the main process.
-
-        Raises:
-            RuntimeFailure: it has not come up, or has ended.
-        """
-        main = self._main(_START_SECONDS)
-        if main is None:
-            raise RuntimeFailure("The container's main process does not run.")
+        """Send a signal to the main process."""
         with suppress(ProcessLookupError):
-            os.kill(main, signal.Signals[name])
+            os.kill(self._running_main(), signal.Signals[name])
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; return the exit status, 128 and the signal's number when a signal ended it.
-
-        Raises:
-            RuntimeFailure: it still runs.
-        """
+        """Wait for the end; return the exit status, or say that it still runs."""
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
-        return status if status >= 0 else 128 - status
+        return _exit_status(status)
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
         """Run a command beside the main process: with its files, processes, environment and rights, as root.
@@ -179,9 +164,7 @@ class BundleContainer:
         Raises:
             RuntimeFailure: the container has ended.
         """
-        main = self._main(_START_SECONDS)
-        if main is None:
-            raise RuntimeFailure("The container's main process does not run.")
+        main = self._running_main()
         filtered = self._folder / "entered"
         has_filter = filtered.exists() or seccomp.write_program(filtered)
         kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
@@ -195,16 +178,11 @@ class BundleContainer:
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
     def attach(self, streams: Streams) -> int:
-        """Copy between the container and these descriptors until it ends; return its exit status.
-
-        Raises:
-            RuntimeFailure: it was started without its streams.
-        """
+        """Copy between the container and these descriptors until it ends; return its exit status."""
         if self._connection is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
         self._connection.copy(streams)
-        status = self._process.wait()
-        return status if status >= 0 else 128 - status
+        return _exit_status(self._process.wait())
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal its size, in characters."""
@@ -243,6 +221,11 @@ class BundleContainer:
         finally:
             self._resources.close()
 
+    def _running_main(self) -> int:
+        if (main := self._main(_START_SECONDS)) is None:
+            raise RuntimeFailure("The container's main process does not run.")
+        return main
+
     def _main(self, seconds: float) -> int | None:
         """Return the host's number of the main process; wait so long for it to come up."""
         deadline = time.monotonic() + seconds
@@ -256,6 +239,11 @@ class BundleContainer:
                 return None
             time.sleep(_POLL_SECONDS)
         return None
+
+
+def _exit_status(returncode: int) -> int:
+    """Return a status as a shell gives it: 128 and the signal's number when a signal ended a process."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 class _Log:

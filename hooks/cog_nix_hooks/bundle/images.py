@@ -5,9 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import tarfile
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,11 +16,11 @@ from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.image.delta import is_described, layer_pieces, read
 from cog_nix.image.description import ImageDescription, unreadable, with_tag
+from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
-from cog_nix.system.processes import spawn
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
@@ -191,38 +189,18 @@ class ImageStore:
     def _unpack_parts(self, built: ImageDescription, missing: Sequence[LayerDescription], bar: Bar) -> None:
         """Unpack layers from the store, as many at once as there are processors."""
 
-        def one(layer: LayerDescription) -> None:
-            self.layers.unpack_chunks(
-                read(layer_pieces(layer, built.path.parent)), [layer.diff_id], bar.advance
-            )
+        def unpack(layer: LayerDescription) -> None:
+            tar = read(layer_pieces(layer, built.path.parent))
+            self.layers.unpack_chunks(tar, [layer.diff_id], bar.advance)
 
         # The largest first: one that starts last would run on alone.
-        ordered = sorted(missing, key=lambda layer: -layer.size)
-        tasks = [partial(one, layer) for layer in ordered]
+        tasks = [partial(unpack, layer) for layer in sorted(missing, key=lambda layer: -layer.size)]
         run_all(tasks, os.cpu_count() or 1, threading.Event())
 
     def _unpack_written(self, built: ImageDescription, missing: Collection[str], bar: Bar) -> None:
         """Unpack layers from what the image's program writes."""
-        held = [one for one in built.diff_ids if one not in missing]
-        with (
-            tempfile.TemporaryFile() as complaints,
-            spawn(
-                [built.path, *(word for one in held for word in ("--skip", one))],
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-            ) as process,
-        ):
-            assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
-            try:
-                found = self._unpack_archive(process.stdout, missing, bar)
-            except (tarfile.TarError, EOFError) as error:
-                process.wait()
-                raise unreadable(built.path, _text(complaints) or str(error)) from error
-            except BaseException:
-                process.kill()
-                raise
-            if process.wait():
-                raise unreadable(built.path, _text(complaints))
+        with written_archive(built, [one for one in built.diff_ids if one not in missing]) as stream:
+            found = self._unpack_archive(stream, missing, bar)
         if left := set(missing) - found:
             raise unreadable(built.path, f"it has no layer {min(left)}")
 
@@ -267,8 +245,3 @@ class ImageStore:
             return HeldImage(text_of(document["id"]), diff_ids, _runnable(document["config"]), platform)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _text(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read().decode("utf-8", "replace")

@@ -23,7 +23,7 @@ from cog_nix.errors import ImageError
 from cog_nix.system import scratch
 from cog_nix.system.processes import spawn
 from cog_nix_hooks.bundle import privileges
-from cog_nix_hooks.bundle.compression import plain
+from cog_nix_hooks.bundle.compression import decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -60,14 +60,14 @@ class LayerStore:
         """Unpack a layer's tar and return its digest.
 
         Args:
-            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.plain`).
+            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.decompressed`).
             wanted: digests, one of which it must have.
             advance: told the bytes read.
 
         Raises:
             ImageError: it cannot be unpacked, or it is none of the wanted.
         """
-        with plain(stream) as tar:
+        with decompressed(stream) as tar:
             return self.unpack_chunks(iter(partial(tar.read, _CHUNK), b""), wanted, advance)
 
     def unpack_chunks(

@@ -48,7 +48,7 @@ class Programs:
         """Return the path of a program.
 
         Raises:
-            RuntimeFailure: it is not here, and is not brought.
+            RuntimeFailure: it is not here, and is not provided.
             CogNixError: it cannot be fetched.
         """
         if found := program(name):

@@ -72,7 +72,7 @@ def _to_keep() -> list[str]:
 def _points() -> list[str]:
     """Return what is mounted below ``/sys``, relative to it, each once, the outer ones first."""
     lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    points = {cgroups.plain(line.split(" ")[4]) for line in lines}
+    points = {cgroups.unescaped(line.split(" ")[4]) for line in lines}
     return sorted(point.removeprefix("/sys/") for point in points if point.startswith("/sys/"))
 
 
