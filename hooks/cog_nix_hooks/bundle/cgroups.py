@@ -32,11 +32,7 @@ class Cgroup:
 
 
 def own(proc: Path = _PROC) -> list[Cgroup]:
-    """Return the cgroups of this process, as they can be reached (cgroups(7), proc(5)).
-
-    Args:
-        proc: folder of ``mountinfo`` and ``cgroup``.
-    """
+    """Return the cgroups of this process, as they can be reached (cgroups(7), proc(5))."""
     paths = _paths(proc)
     found: dict[str, Cgroup] = {}
     with suppress(OSError):

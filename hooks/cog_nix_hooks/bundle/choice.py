@@ -8,7 +8,6 @@ happens is started, and what worked is remembered for as long as the machine run
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from cog_nix.errors import CogNixError
 from cog_nix.namespaces import why_no_namespaces
 from cog_nix.namespaces.causes import Obstacle
 from cog_nix.system import jsonvalue
-from cog_nix.system.boot import this_boot
+from cog_nix.system.boot import circumstances
 from cog_nix.system.files import write_atomically
 from cog_nix_hooks.bundle import privileges, probe, rootfs
 from cog_nix_hooks.bundle.layers import private
@@ -190,15 +189,11 @@ def _exposed(path: str) -> str:
 
 
 def _circumstances(named: str | None) -> str:
-    """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
-    seen: list[object] = [__version__, named, os.geteuid(), privileges.mounts_as_root()]
+    """Return what an answer holds for."""
+    seen: list[object] = [__version__, named, privileges.mounts_as_root()]
     with suppress(OSError):
-        seen += [this_boot(), str(_MOUNTS.readlink())]
-    for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):
-        with suppress(OSError):
-            status = Path(name).stat()
-            seen.append([name, status.st_mtime_ns, status.st_size])
-    return json.dumps(seen)
+        seen.append(str(_MOUNTS.readlink()))
+    return json.dumps([*seen, *circumstances((named, *map(program, (*ENGINES, *_NEEDED))))])
 
 
 def _remembered(root: Path, key: str) -> Engine | None:

@@ -43,12 +43,6 @@ def start_container(
 ) -> BundleContainer:
     """Start a container.
 
-    Args:
-        store: where its image is.
-        request: what to start.
-        engine: what runs it.
-        method: how layers are joined, as :func:`cog_nix_hooks.bundle.rootfs.choose` says.
-
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
         RuntimeFailure: it cannot be started.
@@ -160,9 +154,6 @@ class BundleContainer:
 
         Returns:
             Its exit status, and what it wrote to stdout and stderr.
-
-        Raises:
-            RuntimeFailure: the container has ended.
         """
         main = self._running_main()
         filtered = self._folder / "entered"

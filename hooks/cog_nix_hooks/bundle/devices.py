@@ -22,10 +22,6 @@ _NOTHING = Edits()
 def find(gpus: str | None, engine: str) -> Edits:
     """Return what a container needs for the GPUs that are asked for.
 
-    Args:
-        gpus: as ``docker run --gpus`` takes it; None: none.
-        engine: path of what runs it. bubblewrap runs no hooks.
-
     Raises:
         MissingDeviceDriverError: there is no driver or no GPU here.
         RuntimeFailure: they are not what is here.

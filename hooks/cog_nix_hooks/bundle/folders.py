@@ -35,12 +35,7 @@ def new_name(kind: str = "") -> str:
 
 @contextmanager
 def owned(containers: Path, name: str) -> Iterator[Path]:
-    """Make a container's folder and remove it afterwards; remove what others left.
-
-    Args:
-        containers: the folder of all of them.
-        name: of the container (:func:`new_name`).
-    """
+    """Make a container's folder and remove it afterwards; remove what others left."""
     with ExitStack() as stack:
         private(containers)
         # A folder without a lock is no owner's: nobody may look between the making of the two.

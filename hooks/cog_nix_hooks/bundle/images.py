@@ -9,7 +9,7 @@ import tarfile
 import threading
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from cog_nix.errors import ImageError
@@ -72,11 +72,7 @@ class HeldImage:
 
 
 def _runnable(config: object) -> dict[str, Any]:
-    """Return what says how an image runs (image-spec, config.md, "config"), its fields as they have to be.
-
-    Raises:
-        TypeError: one is something else.
-    """
+    """Return what says how an image runs (image-spec, config.md, "config"), its fields as they have to be."""
     fields = mapping_of(config or {})
     for name in ("User", "WorkingDir"):
         text_of(fields.get(name) or "")
@@ -89,12 +85,7 @@ def _runnable(config: object) -> dict[str, Any]:
 
 
 class ImageStore:
-    """The images of one user.
-
-    Args:
-        root: folder that holds them and their layers.
-        programs: what unpacks them.
-    """
+    """The images of one user."""
 
     def __init__(self, root: Path, programs: Programs | None = None) -> None:
         self.root = root
@@ -118,16 +109,8 @@ class ImageStore:
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.
 
-        Args:
-            program: the executable that Nix built.
-            tags: ``name`` or ``name:tag``.
-            reporter: shows the bytes that are unpacked.
-
         Returns:
             The image's id.
-
-        Raises:
-            ImageError: it cannot be read or unpacked.
         """
         described = ImageDescription.ask(program)
         image = HeldImage.of(described.id, described.diff_ids, described.config)
@@ -141,17 +124,8 @@ class ImageStore:
     def add(self, image: HeldImage, files: Mapping[str, Path], tag: str, reporter: Reporter) -> bool:
         """Hold an image whose missing layers are in files, and give it this name.
 
-        Args:
-            image: which.
-            files: its layers by diff id, without those that are held.
-            tag: ``name`` or ``name:tag``.
-            reporter: shows the bytes that are unpacked.
-
         Returns:
             Whether it is held now; False where layers have gone that are not among the files.
-
-        Raises:
-            ImageError: a layer cannot be unpacked.
         """
         with lock(self.root / _LOADING, fcntl.LOCK_EX):
             missing = [one for one in dict.fromkeys(image.diff_ids) if not self.layers.has(one)]
@@ -200,20 +174,13 @@ class ImageStore:
     def _unpack_written(self, built: ImageDescription, missing: Collection[str], bar: Bar) -> None:
         """Unpack layers from what the image's program writes."""
         with written_archive(built, [one for one in built.diff_ids if one not in missing]) as stream:
-            found = self._unpack_archive(stream, missing, bar)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                layers = (archive.extractfile(one) for one in archive if one.name.endswith(".tar"))
+                found = {self.layers.unpack(one, missing, bar.advance) for one in layers if one}
+            while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
+                pass
         if left := set(missing) - found:
             raise unreadable(built.path, f"it has no layer {min(left)}")
-
-    def _unpack_archive(self, stream: IO[bytes], missing: Collection[str], bar: Bar) -> set[str]:
-        found: set[str] = set()
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                layer = archive.extractfile(member) if member.name.endswith(".tar") else None
-                if layer:
-                    found.add(self.layers.unpack(layer, missing, bar.advance))
-        while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
-            pass
-        return found
 
     def _forget(self, replaced: set[str]) -> None:
         """Forget images that have lost their last name, and the layers that no image has any more."""

@@ -46,13 +46,7 @@ _CGROUP_NAMESPACE = Path("/proc/self/ns/cgroup")
 
 
 def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
-    """Return the configuration of a container that shares the host's network and nothing else.
-
-    Args:
-        process: what runs in it.
-        name: of the container.
-        folder: of the container, with ``hosts``, ``sys`` and ``cgroup``.
-    """
+    """Return the configuration of a container that shares the host's network and nothing else."""
     namespaces = ["pid", "ipc", "uts", "mount", *(["cgroup"] if _CGROUP_NAMESPACE.exists() else [])]
     granted = CAPABILITIES if process.user.uid == 0 else []
     return {

@@ -21,13 +21,7 @@ _SECONDS = 30
 
 
 def failure(engine: str, isolation: Isolation, containers: Path) -> str | None:
-    """Return None when an engine starts a container, otherwise what it said.
-
-    Args:
-        engine: its path.
-        isolation: what it is started in.
-        containers: folder that containers are made in.
-    """
+    """Return None when an engine starts a container, otherwise what it said."""
     name = new_name("trial")
     with owned(containers, name) as folder:
         cgroups.record(folder, name)

@@ -50,12 +50,6 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
     The container has the host's network, so nothing can be published to another port: Cog's server is told
     to listen where the request wants it (``PORT`` and ``--host``), on loopback unless that names an address.
 
-    Args:
-        image: what runs.
-        request: how.
-        layers: folders of the image's layers, from bottom to top.
-        name: of the container.
-
     Raises:
         RuntimeFailure: there is nothing to run, an unknown user, or a port that cannot be had.
     """

@@ -37,11 +37,7 @@ class Programs:
 
     @cached_property
     def provided(self) -> Path | None:
-        """The folder of what cog-nix brings, or None.
-
-        Raises:
-            CogNixError: it cannot be fetched.
-        """
+        """The folder of what cog-nix brings, or None."""
         return self._bring() if self._bring else None
 
     def path(self, name: str) -> str:

@@ -117,9 +117,6 @@ def prepare(folder: Path, layers: Sequence[Path], method: str, isolation: Isolat
         layers: folders of the unpacked layers, from bottom to top.
         method: as :func:`choose` says.
         isolation: what it is mounted in.
-
-    Raises:
-        RuntimeFailure: layers cannot be copied.
     """
     for name in ("rootfs", "upper", "work", _LAYERS):
         (folder / name).mkdir()

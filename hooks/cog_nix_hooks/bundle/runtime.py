@@ -55,11 +55,7 @@ class BundleRuntime:
         return decide(self._store.root, self._programs, self._named_engine)
 
     def _engine(self) -> Engine:
-        """Return what runs containers here.
-
-        Raises:
-            RuntimeFailure: nothing does.
-        """
+        """Return what runs containers here."""
         if isinstance(self._decision, Engine):
             return self._decision
         raise RuntimeFailure(self.available() or "Nothing here runs containers.")
@@ -87,19 +83,11 @@ class BundleRuntime:
         return replace(found, present=(*found.present, self._decision.path))
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        """Return a held image's labels.
-
-        Raises:
-            ImageError: there is no such image.
-        """
+        """Return a held image's labels."""
         return self.find(reference).labels
 
     def find(self, reference: str) -> HeldImage:
-        """Return what is known of a held image.
-
-        Raises:
-            ImageError: there is no such image.
-        """
+        """Return what is known of a held image."""
         image = self._store.find(reference)
         if image is None:
             raise ImageError(

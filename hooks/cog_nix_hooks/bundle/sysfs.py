@@ -33,11 +33,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def prepare(folder: Path) -> None:
-    """Write into a container's folder what :data:`SCRIPT` reads.
-
-    Args:
-        folder: of the container, where the mounts will be.
-    """
+    """Write into a container's folder what :data:`SCRIPT` reads."""
     (folder / SYS).mkdir()
     (folder / CGROUPS).mkdir()
     lines = [_line("tmpfs", folder / SYS / point, "tmpfs", "size=4k,mode=755") for point in _to_cover()]
