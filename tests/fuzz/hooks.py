@@ -398,7 +398,7 @@ def _builds(text: str, _: Path) -> object:
 RUNTIMES = (
     Parser(
         "Docker's answers",
-        ("hooks/cog_nix_hooks/docker/engine",),
+        ("hooks/cog_nix_hooks/docker/engine", "hooks/cog_nix_hooks/docker/failures"),
         st.tuples(
             st.sampled_from([200, 200, 404, 500]),
             st.one_of(

@@ -253,7 +253,7 @@ def test_an_image_is_named_anew_and_given_more_names(place: Place, store: Descri
 
 def test_an_image_without_a_name_is_held_by_its_id(place: Place, store: DescribedStore) -> None:
     image = store.build(layer("a"))
-    ids = {load_image(place.engine, image.path, [], SilentReporter(), podman=place.podman) for _ in "12"}
+    ids = {load_image(place.images, image.path, [], SilentReporter()) for _ in "12"}
     (held,) = ids
     place.ids.append(held)
     assert place.holds(image, held)
