@@ -110,55 +110,51 @@ def decide(root: Path, programs: Programs, named: str | None = None) -> Engine |
     key = _circumstances(named)
     if remembered := _remembered(root, key):
         return remembered
-    found = _on_machine(root / "containers", [named] if named else [*filter(None, map(program, ENGINES))])
-    if isinstance(found, tuple) and not named:
-        found = _provided(root / "containers", programs, found)
-    if isinstance(found, Engine):
-        _remember(root, key, found)
+    reasons: list[Reason] = []
+    found = _search(root / "containers", programs, named, reasons)
+    if found is None:
+        return tuple(reasons)
+    _remember(root, key, found)
     return found
 
 
-def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, ...]:
+def _search(containers: Path, programs: Programs, named: str | None, reasons: list[Reason]) -> Engine | None:
+    """Try what the machine has, then what cog-nix provides, unless what stops the first stops that too."""
     if missing := tuple(name for name in _NEEDED if not program(name)):
-        return (Missing(missing),)
-    return _first_that_works(containers, engines, Isolation())
-
-
-def _provided(
-    containers: Path, programs: Programs, before: tuple[Reason, ...]
-) -> Engine | tuple[Reason, ...]:
-    """Return the engine that cog-nix provides, unless what stops the machine's stops it too."""
-    if any(isinstance(reason, Obstacle) for reason in before):
-        return before
+        reasons.append(Missing(missing))
+    else:
+        engines = [named] if named else [*filter(None, map(program, ENGINES))]
+        if found := _first_that_works(containers, engines, Isolation(), reasons):
+            return found
+    if named or any(isinstance(reason, Obstacle) for reason in reasons):
+        return None
     try:
         folder = programs.provided
     except CogNixError as error:
-        return (*before, NotProvided(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+        reasons.append(NotProvided(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+        return None
     if folder is None:
-        return before
+        return None
     isolation = Isolation(*(programs.path(name) for name in ("setpriv", "unshare", "mount")))
     engines = [str(folder / name) for name in ENGINES if (folder / name).exists()]
-    found = _first_that_works(containers, engines, isolation)
-    if isinstance(found, Engine) or any(isinstance(reason, Obstacle) for reason in found):
-        return found
-    return (*before, *found)
+    return _first_that_works(containers, engines, isolation, reasons)
 
 
 def _first_that_works(
-    containers: Path, engines: list[str], isolation: Isolation
-) -> Engine | tuple[Reason, ...]:
+    containers: Path, engines: list[str], isolation: Isolation, reasons: list[Reason]
+) -> Engine | None:
     if refused := rootfs.failure(isolation):
         unknown = Obstacle("unknown", f"Mounts cannot be made here: {refused}", _UNKNOWN)
-        return (why_no_namespaces() or unknown,)
+        reasons[:] = [why_no_namespaces() or unknown]  # nothing else matters then
+        return None
     if not engines:
-        return (NoEngine(),)
-    reasons: list[Reason] = []
+        reasons.append(NoEngine())
     for path in engines:
         found = _tried(path, isolation, containers)
         if isinstance(found, Engine):
             return found
         reasons.append(found)
-    return tuple(reasons)
+    return None
 
 
 def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuses:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
@@ -144,8 +144,7 @@ def _candidates(target: _Target, named: Sequence[ImageInfo | None]) -> Iterator[
 
 def _common_prefix(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
     pairs = zip(one, other, strict=False)
-    length = next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-    return tuple(one[:length])
+    return tuple(layer for layer, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _deliver(
@@ -223,12 +222,12 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
 
 
 def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
+    built, named = target.built, [with_tag(tag) for tag in tags]
     if target.oci and _in_layout(target, skip):
-        return _counted(target.oci.archive(skip), target.built.path, bar)
-    named = [with_tag(tag) for tag in tags]
-    if target.oci:
-        return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
-    return _written(target.built, skip, named, bar)
+        archive: Iterator[Piece] = target.oci.archive(skip)
+    else:
+        archive = docker_archive(built, named, skip) if target.oci else _written(built, skip, named)
+    return _counted(archive, built.path, bar)
 
 
 def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
@@ -240,14 +239,10 @@ def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piec
         raise unreadable(program, str(error)) from error
 
 
-def _written(
-    image: ImageDescription, skip: Collection[str], tags: Sequence[str], bar: Bar
-) -> Iterator[bytes]:
+def _written(image: ImageDescription, skip: Collection[str], tags: Sequence[str]) -> Iterator[bytes]:
     """Yield what the image's program writes; one that fails half-way breaks the upload."""
     with written_archive(image, skip, tags) as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-            bar.advance(len(chunk))
+        yield from iter(partial(stream.read, _CHUNK), b"")
 
 
 def _loaded_id(said: str) -> str:

@@ -37,9 +37,15 @@ def remove_replaced(images: Images, previous: Iterable[ImageInfo | None], now: s
         previous: what the names that were given now stood for before.
         now: id of the image that they stand for now.
     """
-    waiting = _Waiting(cache_dir() / "superseded.json", images.host)
-    ids = dict.fromkeys([*waiting.ids, *(image.id for image in previous if image and _is_ours(image))])
-    waiting.write([one for one in ids if one != now and not _remove(images, one)])
+    path, host = cache_dir() / "superseded.json", images.host
+    known = _read(path)
+    waiting = known.get(host, [])
+    ids = dict.fromkeys([*waiting, *(image.id for image in previous if image and _is_ours(image))])
+    left = [one for one in ids if one != now and not _remove(images, one)][-_REMEMBERED:]
+    if left != waiting:
+        others = {other: held for other, held in known.items() if other != host}
+        with suppress(CogNixError):  # what is lost is some cleanup
+            write_atomically(path, json.dumps({**others, **({host: left} if left else {})}).encode())
 
 
 def _remove(images: Images, image_id: str) -> bool:
@@ -55,26 +61,6 @@ def _remove(images: Images, image_id: str) -> bool:
 
 def _is_ours(image: ImageInfo) -> bool:
     return LABEL in image.labels and image.created == _CREATED
-
-
-class _Waiting:
-    """Images that could not be removed yet."""
-
-    def __init__(self, path: Path, host: str) -> None:
-        self._path = path
-        self._host = host
-        self._all = _read(path)
-        self.ids = self._all.get(host, [])
-
-    def write(self, ids: list[str]) -> None:
-        """Replace them."""
-        ids = ids[-_REMEMBERED:]
-        if ids == self.ids:
-            return
-        others = {host: held for host, held in self._all.items() if host != self._host}
-        document = {**others, self._host: ids} if ids else others
-        with suppress(CogNixError):  # what is lost is some cleanup
-            write_atomically(self._path, json.dumps(document).encode())
 
 
 def _read(path: Path) -> dict[str, list[str]]:

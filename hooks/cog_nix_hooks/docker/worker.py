@@ -84,9 +84,9 @@ def start_worker(
         host["CapAdd"] = ["SYS_ADMIN"]
     # The root of a rootless Docker is this user.
     root = rootless and not podman
-    profiles = _PROFILES if "apparmor" in options and _restricted() else _PROFILES[-1:]
-    for profile in profiles if "apparmor" in options else (None,):
-        named = {**host, "SecurityOpt": [*host["SecurityOpt"], *([f"apparmor={profile}"] if profile else [])]}
+    profiles = _profiles(options)
+    for profile in profiles:
+        named = {**host, "SecurityOpt": [*host["SecurityOpt"], *profile]}
         worker = DockerWorker(client, f"cog-nix-worker-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             client.create_container(
@@ -103,7 +103,7 @@ def start_worker(
         except docker.errors.DockerException as error:
             worker.remove()
             refusal = Refusal.read(error)
-            if profile in (None, profiles[-1]) or refusal.cause is not Cause.NO_PROFILE:
+            if profile is profiles[-1] or refusal.cause is not Cause.NO_PROFILE:
                 raise _failure(refusal) from error
         except BaseException:
             worker.remove()
@@ -111,6 +111,16 @@ def start_worker(
         else:
             return worker
     raise AssertionError  # the last profile either starts or raises
+
+
+def _profiles(options: str) -> list[list[str]]:
+    """Return the security options that name AppArmor's profile, to be tried in this order."""
+    if "apparmor" not in options:
+        return [[]]
+    restricted = False
+    with suppress(OSError):
+        restricted = _RESTRICTION.read_text(encoding="ascii").strip() == "1"
+    return [[f"apparmor={one}"] for one in (_PROFILES if restricted else _PROFILES[-1:])]
 
 
 def _host_config(client: docker.APIClient, options: str, *, podman: bool) -> dict[str, Any]:
@@ -130,12 +140,6 @@ def _host_config(client: docker.APIClient, options: str, *, podman: bool) -> dic
         for limit in [_ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)]
     ]
     return {**host, "UsernsMode": "keep-id"} if "rootless" in options else host
-
-
-def _restricted() -> bool:
-    with suppress(OSError):
-        return _RESTRICTION.read_text(encoding="ascii").strip() == "1"
-    return False
 
 
 def _mounts(client: docker.APIClient, folders: Sequence[Path]) -> list[Mount]:
