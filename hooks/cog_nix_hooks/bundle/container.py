@@ -12,15 +12,16 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
+from cog_nix.runtime.container import BaseContainer, StillRunningError
 from cog_nix_hooks.bundle import cgroups, devices, engines, nsenter, rootfs, seccomp
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
-from cog_nix_hooks.bundle.process import LOOPBACK, describe
+from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.start_lock import StartLock
 from cog_nix_hooks.bundle.streams import connected, resize
 
@@ -86,7 +87,7 @@ def start_container(
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
-class BundleContainer:
+class BundleContainer(BaseContainer):
     """A running container; leaving its context stops and removes it.
 
     Args:
@@ -106,20 +107,12 @@ class BundleContainer:
         resources: ExitStack,
     ) -> None:
         self._process = running
-        self._port = process.port
         self._env = process.env
         self._connection = connection
         self._folder = folder
         self._resources = resources
         self._log = _Log(running.stdout) if running.stdout else None
-        self._cleanup = Cleanup(self._remove)
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:PORT``."""
-        if self._port is None:
-            raise RuntimeFailure("The container does not publish port 5000.")
-        return f"http://{LOOPBACK}:{self._port}"
+        super().__init__(process.port, Cleanup(self._remove).run)
 
     def alive(self) -> bool:
         """Whether the main process still runs."""
@@ -146,7 +139,7 @@ class BundleContainer:
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
+            raise StillRunningError(timeout) from error
         return _exit_status(status)
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
@@ -191,12 +184,6 @@ class BundleContainer:
                     resize(inner, rows, columns)
             finally:
                 os.close(inner)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._cleanup.run()
 
     def _remove(self) -> None:
         try:

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import seccomp
 from cog_nix_hooks.bundle.oci import (
     CAPABILITIES,
     MASKED,
     READ_ONLY,
-    SHARED_MEMORY,
     binds,
     bundle_config,
     kernel_binds,

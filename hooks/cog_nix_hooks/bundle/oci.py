@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import cgroups, sysfs
 from cog_nix_hooks.bundle.seccomp import oci_section
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
-
-SHARED_MEMORY = 6 << 30
-"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
 _CAPABILITIES = {
     "CHOWN": 0,

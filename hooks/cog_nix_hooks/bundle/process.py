@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.container import LOOPBACK, NoProgramError, PortInUseError
 from cog_nix_hooks.bundle import privileges
 from cog_nix_hooks.bundle.path_lookup import has_program
 from cog_nix_hooks.bundle.users import User, find_user
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.images import HeldImage
 
 SERVER = "cog.server.http"
-LOOPBACK = "127.0.0.1"
 _PORT = 5000
 _THIS_MACHINE = "host.docker.internal"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -78,10 +78,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         )
     cwd = request.workdir or config.get("WorkingDir") or "/"
     if not has_program(args[0], env, cwd, layers, request.mounts):
-        raise RuntimeFailure(
-            f'Failed to start container: exec: "{args[0]}": executable file not found in $PATH',
-            hint=f"Is {args[0]} in the image? Programs come with system_packages and python_packages.",
-        )
+        raise NoProgramError(args[0], f'exec: "{args[0]}": executable file not found in $PATH')
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
     return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, request.size, hosts)
 
@@ -133,10 +130,7 @@ def _require_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise RuntimeFailure(
-                f"Failed to start container: {address}:{port}: {error.strerror or error}",
-                hint="Choose another port.",
-            ) from error
+            raise PortInUseError(f"{address}:{port}: {error.strerror or error}") from error
 
 
 def free_port() -> int:

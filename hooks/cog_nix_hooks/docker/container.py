@@ -10,7 +10,7 @@ import sys
 import tarfile
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import docker
 
@@ -19,10 +19,19 @@ from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.cdi.model import Placement
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
+from cog_nix.runtime.container import (
+    LOOPBACK,
+    SHARED_MEMORY,
+    BaseContainer,
+    NoProgramError,
+    NotStartedError,
+    PortInUseError,
+    StillRunningError,
+)
 from cog_nix_hooks.docker import owner, watcher
 from cog_nix_hooks.docker.attach import Attachment
 from cog_nix_hooks.docker.devices import Devices, gpu_request
-from cog_nix_hooks.docker.failures import Cause, NotStartedError, Refusal
+from cog_nix_hooks.docker.failures import Cause, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,10 +39,8 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import ContainerRequest, Streams
 
 _PORT = "5000/tcp"
-_LOOPBACK = "127.0.0.1"
 _STOP_SECONDS = 3
-_SHARED_MEMORY = 6 << 30
-"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
+_ELSEWHERE = "Docker mounts folders of the machine that its daemon runs on, which lacks this one."
 
 
 def start_container(
@@ -86,7 +93,7 @@ def start_container(
         raise
 
 
-class DockerContainer:
+class DockerContainer(BaseContainer):
     """A running container; leaving its context stops and removes it.
 
     Args:
@@ -96,19 +103,12 @@ class DockerContainer:
     """
 
     def __init__(self, client: docker.APIClient, removal: _Removal, port: int | None) -> None:
+        super().__init__(port, removal.run)
         self._client = client
         self._removal = removal
         self._name = removal.name
-        self._port = port
         self._follower: threading.Thread | None = None
         removal.drain = self._drain
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:PORT``; a RuntimeFailure where port 5000 is not published."""
-        if self._port is None:
-            raise RuntimeFailure("The container does not publish port 5000.")
-        return f"http://{_LOOPBACK}:{self._port}"
 
     def alive(self) -> bool:
         """Whether the main process still runs."""
@@ -160,13 +160,7 @@ class DockerContainer:
         try:
             return int(self._client.wait(self._name, timeout=max(1, round(timeout)))["StatusCode"])
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._removal.run()
+            raise StillRunningError(timeout) from error
 
     def _drain(self) -> None:
         """Let the last lines of the log arrive."""
@@ -242,7 +236,7 @@ def _create(
         binds=[*(f"{source}:{target}" for source, target in request.mounts), *devices.binds],
         **devices.host_config,
         extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
-        shm_size=_SHARED_MEMORY,
+        shm_size=SHARED_MEMORY,
     )
     if request.size:
         # Daemons before API 1.42 take it on Windows only; there the size comes right after the start.
@@ -285,7 +279,7 @@ def _resize(client: docker.APIClient, name: str, rows: int, columns: int) -> Non
 def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:
     """Return the SDK's bindings and the container's ports; the SDK adds the protocol to the latter."""
     if not _publishes(request):
-        return {_PORT: [(_LOOPBACK, request.port or None)]}, [int(_PORT.partition("/")[0])]
+        return {_PORT: [(LOOPBACK, request.port or None)]}, [int(_PORT.partition("/")[0])]
     bindings: dict[int | str, Any] = {}
     for address, host_port, port in request.publish:
         bindings.setdefault(f"{port}/tcp", []).append((address, host_port))
@@ -334,4 +328,9 @@ def _failure(error: docker.errors.DockerException, request: ContainerRequest) ->
             f"Docker is missing required device driver: {refusal.said}",
             hint="Install the NVIDIA Container Toolkit, or run without --gpus.",
         )
-    return NotStartedError(refusal, request.image, (request.command or ("",))[0])
+    if refusal.cause is Cause.NO_PROGRAM:
+        return NoProgramError((request.command or ("",))[0], refusal.said)
+    if refusal.cause is Cause.PORT_IN_USE:
+        return PortInUseError(refusal.said)
+    hint = f"Build or pull {request.image} first." if refusal.cause is Cause.NO_IMAGE else ""
+    return NotStartedError(refusal.said, hint=_ELSEWHERE if refusal.cause is Cause.NO_FOLDER else hint)

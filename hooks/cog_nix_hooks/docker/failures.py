@@ -91,12 +91,6 @@ _SIGNS = {
     Cause.PORT_IN_USE: "port is already allocated|address already in use",
 }
 """In the words of Docker, containerd, runc, crun and Podman; the first that fits."""
-_HINTS = {
-    Cause.NO_IMAGE: "Build or pull {image} first.",
-    Cause.NO_FOLDER: "Docker mounts folders of the machine that its daemon runs on, which lacks this one.",
-    Cause.NO_PROGRAM: "Is {program} in the image? Programs come with system_packages and python_packages.",
-    Cause.PORT_IN_USE: "Choose another port.",
-}
 
 
 @dataclass(frozen=True)
@@ -120,18 +114,3 @@ class Refusal:
             if found := re.search(signs, said):
                 return cls(cause, said, next(filter(None, found.groups()), ""))
         return cls(Cause.OTHER, said)
-
-
-class NotStartedError(RuntimeFailure):
-    """The daemon did not start a container.
-
-    Args:
-        refusal: why.
-        image: that it was to be made of.
-        program: that it was to run.
-    """
-
-    def __init__(self, refusal: Refusal, image: str, program: str) -> None:
-        hint = _HINTS.get(refusal.cause, "").format(image=image, program=program)
-        super().__init__(f"Failed to start container: {refusal.said}", hint=hint)
-        self.refusal = refusal
