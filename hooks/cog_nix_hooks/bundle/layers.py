@@ -95,7 +95,7 @@ class LayerStore:
         except OSError as error:
             raise ImageError(
                 f"A layer cannot be unpacked to {layers}: {error.strerror or error}",
-                hint="Free some space or mend the permissions, then run again.",
+                hint="Free some space or fix the permissions, then run again.",
             ) from error
         finally:
             scratch.release(beside)

@@ -110,7 +110,7 @@ def start_service(path: Path) -> Endpoint:
         return Endpoint(f"{_UNIX}{path}")
     if not shutil.which("podman"):
         raise RuntimeFailure(
-            "Podman is not installed: there is no podman command and no socket of its.",
+            "Podman is not installed: there is no podman command, and nothing listens at its socket.",
             hint="Install it (`sudo apt-get install podman`), or use another --runtime.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
