@@ -41,7 +41,7 @@ def connected(podman: Runtime | None = None) -> Iterator[DockerEngine]:
             f"No Docker daemon answers: {error}", hint="Start Docker, or set DOCKER_HOST to where it listens."
         ) from error
     try:
-        yield _podman_engine(client, podman) if podman else DockerEngine(client, gateway(client))
+        yield _podman_engine(client) if podman else DockerEngine(client, gateway(client))
     finally:
         client.close()
 
@@ -50,11 +50,10 @@ def _endpoint(podman: Runtime) -> str:
     return cast("PodmanRuntime", podman).endpoint.host
 
 
-def _podman_engine(client: DockerClient, podman: Runtime) -> DockerEngine:
-    from cog_nix_hooks.docker.engine import Engine as Api  # noqa: PLC0415 - as above
+def _podman_engine(client: DockerClient) -> DockerEngine:
     from cog_nix_hooks.docker.podman import this_machine  # noqa: PLC0415
 
-    return DockerEngine(client, _ALL, this_machine(Api(cast("PodmanRuntime", podman).endpoint)))
+    return DockerEngine(client, _ALL, this_machine(client.api))
 
 
 def gateway(client: DockerClient) -> str:

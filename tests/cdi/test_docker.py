@@ -60,14 +60,15 @@ def test_a_daemon_without_nvidias_driver_is_asked_by_name(monkeypatch: pytest.Mo
     class Info:
         answer: dict[str, Any] = CDI
 
-        def get(self, path: str) -> Any:
-            assert path == "/info"
+        def info(self) -> Any:
             return self.answer
 
+        def close(self) -> None: ...
+
     monkeypatch.setattr(container, "start_container", start)
-    monkeypatch.setattr("cog_nix_hooks.docker.runtime.sdk_client", lambda _endpoint: None)
+    monkeypatch.setattr("cog_nix_hooks.docker.runtime.sdk_client", lambda _endpoint: Info())
     runtime = DockerRuntime()
-    runtime.__dict__.update(endpoint=Endpoint("unix:///x"), _engine=Info())
+    runtime.__dict__.update(endpoint=Endpoint("unix:///x"))
     assert runtime.start(ContainerRequest("x", gpus="all")) == "started"  # type: ignore[comparison-overlap]
     assert asked == [None, by_name(["nvidia.com/gpu=all"])]
     Info.answer = {}

@@ -67,11 +67,12 @@ def test_no_specification(runtime: PodmanRuntime, driver: Driver, monkeypatch: p
 
 class _Says:
     def __init__(self, version: str) -> None:
-        self.version = version
+        self._version = version
 
-    def get(self, path: str) -> Any:
-        assert path == "/version"
-        return {"Version": self.version}
+    def version(self) -> Any:
+        return {"Version": self._version}
+
+    def close(self) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -96,18 +97,19 @@ def test_names_are_for_those_who_take_them(
     monkeypatch.setattr(
         container, "start_container", lambda _client, _request, devices, **_: given.append(devices)
     )
-    monkeypatch.setattr("cog_nix_hooks.docker.podman.sdk_client", lambda _endpoint: None)
+    monkeypatch.setattr("cog_nix_hooks.docker.podman.sdk_client", lambda _endpoint: _Says(version))
     runtime = PodmanRuntime()
-    runtime.__dict__.update(endpoint=Endpoint(host), _engine=_Says(version))
+    runtime.__dict__.update(endpoint=Endpoint(host))
     runtime.start(ContainerRequest("x", gpus="device=0"))
     [devices] = given
     assert [one["DeviceIDs"] for one in devices.requests] == ([names] if names else [])
     assert [node.path for node in devices.edits.device_nodes] == ([] if names else ["/dev/nvidia0"])
 
 
-def test_an_old_one_elsewhere() -> None:
+def test_an_old_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cog_nix_hooks.docker.podman.sdk_client", lambda _endpoint: _Says("4.9.3"))
     runtime = PodmanRuntime()
-    runtime.__dict__.update(endpoint=Endpoint("tcp://podman.example.org:1"), _engine=_Says("4.9.3"))
+    runtime.__dict__.update(endpoint=Endpoint("tcp://podman.example.org:1"))
     with pytest.raises(
         MissingDeviceDriverError, match=r"Podman 4.9.3 at tcp://podman.example.org:1 gives no GPUs"
     ):

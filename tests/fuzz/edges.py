@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -19,10 +20,10 @@ from cog_nix.plugins.spec import Streams
 from cog_nix.project import git
 from cog_nix.registry import credentials
 from cog_nix.run_commands import secrets
-from cog_nix.system import scratch
+from cog_nix.system import jsonvalue, scratch
 from cog_nix.system.processes import Finished, ProcessError
 from cog_nix_hooks.bundle import cgroups
-from cog_nix_hooks.docker import attach, endpoint, engine, podman, ssh
+from cog_nix_hooks.docker import attach, endpoint, failures, podman, sdk, ssh
 from cog_nix_hooks.pypi import commits, explain, lines
 from tests.fuzz.mutations import contents, encoded, json_texts, texts
 from tests.fuzz.parser import Parser
@@ -51,7 +52,7 @@ def _daemon(text: str, folder: Path) -> object:
     found = endpoint.find_endpoint({"DOCKER_HOST": text, "HOME": str(folder)})
     if found.host.startswith("ssh://"):
         return ssh.ssh_command(found.host, folder)
-    return engine.unreachable(found, OSError("no")), found.socket_path
+    return failures.UnreachableError(found, OSError("no")), found.socket_path
 
 
 FLAGS = (
@@ -196,9 +197,13 @@ def _nvidia_smi(text: str, _: Path) -> object:
 
 def _podman(drawn: tuple[str, str], _: Path) -> object:
     said: Iterator[str] = iter([*drawn, "{}"])
-    asked = engine.Engine(endpoint.Endpoint("unix:///nowhere"))
-    asked._send = lambda *_: (200, iter([encoded(next(said))]))
-    return podman.this_machine(asked)
+
+    def answer(*_: object) -> object:
+        return jsonvalue.loads(encoded(next(said)))
+
+    client = SimpleNamespace(version=answer, info=answer, inspect_network=answer, close=lambda: None)
+    with sdk.asking(client, endpoint.Endpoint("unix:///nowhere")):  # type: ignore[arg-type]
+        return podman.this_machine(client)  # type: ignore[arg-type]
 
 
 PROGRAMS = (

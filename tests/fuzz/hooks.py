@@ -16,7 +16,7 @@ from cog_nix_hooks.bundle.users import find_user
 from cog_nix_hooks.debian import pins, relations, release, sources, wanted
 from cog_nix_hooks.debian.contents import open_contents
 from cog_nix_hooks.debian.packages import Catalogue, open_index
-from cog_nix_hooks.docker import checks, endpoint, engine, images, superseded
+from cog_nix_hooks.docker import checks, endpoint, engine, images, prune
 from cog_nix_hooks.pypi import indexes, lines, projects, pylock
 from cog_nix_hooks.pypi.lines import parse as parse_lines
 from cog_nix_hooks.standalone import uv as standalone
@@ -347,16 +347,16 @@ def _daemon(drawn: tuple[int, list[str]], _: Path) -> object:
     """Ask a daemon that always says the same."""
     status, said = drawn
     asked = engine.Engine(endpoint.Endpoint("unix:///nowhere"))
-    asked._send = lambda *_: (status, iter([encoded(line) for line in said]))
+    asked._send = lambda *_: (status, b"\n".join(map(encoded, said)))
     found = images.Images(asked)
     image = found.find("a:b")
-    outcome: list[object] = [image and images.layers(image), image and found.is_whole(image), found.store]
+    outcome: list[object] = [image and image.layers, image and found.is_whole(image), found.store]
     outcome += [
         *found.built_here(),
         asked.post("/x"),
         [*checks.describe(asked.get("/info") or {}, has_driver=True)],
     ]
-    superseded.remove(found, [image], "x", "host")
+    prune.remove_replaced(found, [image], "x")
     return outcome
 
 
@@ -398,7 +398,7 @@ def _builds(text: str, _: Path) -> object:
 RUNTIMES = (
     Parser(
         "Docker's answers",
-        ("hooks/cog_nix_hooks/docker/engine",),
+        ("hooks/cog_nix_hooks/docker/engine", "hooks/cog_nix_hooks/docker/failures"),
         st.tuples(
             st.sampled_from([200, 200, 404, 500]),
             st.one_of(
@@ -419,9 +419,9 @@ RUNTIMES = (
     ),
     Parser(
         "images to remove",
-        ("hooks/cog_nix_hooks/docker/superseded",),
+        ("hooks/cog_nix_hooks/docker/prune",),
         json_texts({"host": ["sha256:x"]}),
-        in_file("a", superseded._read),
+        in_file("a", prune._read),
     ),
     Parser(
         "images of the daemonless runtime",

@@ -71,7 +71,7 @@ OWN_JSON = {
         "cog_nix/run_commands/execute",
         "cog_nix/namespaces/sandbox",
     ),
-    *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/enter"),
+    *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/nsenter"),
     *("hooks/cog_nix_hooks/pypi/backend_call", "hooks/cog_nix_hooks/pypi/uv_python"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written
     *("cog_nix/cli/quick", "cog_nix/build/unchanged"),  # any failure counts as no answer

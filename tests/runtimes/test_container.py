@@ -17,7 +17,7 @@ import pytest
 from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
-from cog_nix_hooks.bundle import join, seccomp
+from cog_nix_hooks.bundle import rootfs, seccomp
 from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
@@ -248,7 +248,7 @@ def test_layers_look_the_same_however_they_are_joined(
     image = Store(tmp_path / "made").build(
         base, lower, upper, {"folder/c": b""}, Env=["PATH=/bin"], Cmd=["sh"]
     )
-    runtime = BundleRuntime(tmp_path / "bundle", engine=usable(engine), way=way)
+    runtime = BundleRuntime(tmp_path / "bundle", engine=usable(engine), method=way)
     runtime.load(image.program, ["layers"], SilentReporter())
     text = "cd /; ls d opaque folder; cat d/new e; rm e d/kept; echo changed > d/new; ls d"
     request = ContainerRequest("layers", command=("sh", "-c", text))
@@ -262,13 +262,13 @@ def test_layers_look_the_same_however_they_are_joined(
 
 
 def test_overlayfs_is_chosen_where_it_works(tmp_path: Path) -> None:
-    assert join.choose(tmp_path, join.Isolation()) == "overlay"
+    assert rootfs.choose(tmp_path, rootfs.Isolation()) == "overlay"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nothing_mounts_layers_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(join, "_SCRIPTS", {**join._SCRIPTS, "overlay": "exit 1", "fuse": "exit 1"})
-    assert join.choose(tmp_path, join.Isolation()) == "copy"
+    monkeypatch.setattr(rootfs, "_SCRIPTS", {**rootfs._SCRIPTS, "overlay": "exit 1", "fuse": "exit 1"})
+    assert rootfs.choose(tmp_path, rootfs.Isolation()) == "copy"
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import archive
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import Endpoint, find_endpoint
-from cog_nix_hooks.docker.engine import Engine, Refused
-from cog_nix_hooks.docker.images import Images, Store, layers
+from cog_nix_hooks.docker.engine import Engine
+from cog_nix_hooks.docker.failures import DaemonError
+from cog_nix_hooks.docker.images import Images, Store
 from tests.hooks.docker.daemons import SUITES, TCP_PORT, TLS_PORT, Daemon, daemon, ssh_server
 from tests.hooks.docker.described import DescribedStore, compressed, layer
 
@@ -77,20 +78,19 @@ class Place:
     def load(self, image: ImageDescription, *tags: str) -> list[str]:
         """Load an image and return what was sent."""
         narration = Narration()
-        held = load_image(self.engine, image.path, tags or [self.tag], narration, podman=self.podman)
+        held = load_image(self.images, image.path, tags or [self.tag], narration)
         self.ids.append(held)
         self.names += tags or [self.tag]
         return narration.bars
 
     def exported(self, reference: str) -> bytes:
         """Return what the daemon gives back of an image."""
-        _, lines = self.engine._call("GET", f"/images/{reference}/get", None, None)
-        return b"".join(lines)
+        return self.engine._call("GET", f"/images/{reference}/get") or b""
 
     def holds(self, image: ImageDescription, reference: str) -> bool:
         """Whether a name stands for an image, and all its layers come back out of the daemon."""
         held = self.images.find(reference)
-        if held is None or layers(held) != image.diff_ids:
+        if held is None or held.layers != image.diff_ids:
             return False
         with tarfile.open(fileobj=BytesIO(self.exported(reference))) as tar:
             sizes = sorted(member.size for member in tar if member.isreg())
@@ -100,8 +100,8 @@ class Place:
         """Create a container, and return its id."""
         body = json.dumps({"Image": reference, "NetworkDisabled": True}).encode()
         headers = {"Content-Type": "application/json"}
-        status, lines = self.engine._send("POST", "/containers/create", body, headers)
-        answer = json.loads(b"".join(lines))
+        status, said = self.engine._send("POST", "/containers/create", body, headers)
+        answer = json.loads(said)
         assert "Id" in answer, (status, answer)
         return str(answer["Id"])
 
@@ -110,7 +110,7 @@ class Place:
         for reference in (*self.names, *self.ids):
             try:
                 self.images.remove(reference)
-            except Refused:
+            except DaemonError:
                 continue
         self.engine.close()
 
@@ -242,7 +242,7 @@ def test_an_image_is_named_anew_and_given_more_names(place: Place, store: Descri
     assert place.load(image, *others) == []
     edited = store.build(layer("a"), layer("b"))
     place.load(edited, *others)
-    assert [place.images.find(name)["Id"] for name in (place.tag, *others)] == [  # type: ignore[index]
+    assert [place.images.find(name).id for name in (place.tag, *others)] == [  # type: ignore[union-attr]
         place.ids[0],
         place.ids[-1],
         place.ids[-1],
@@ -253,7 +253,7 @@ def test_an_image_is_named_anew_and_given_more_names(place: Place, store: Descri
 
 def test_an_image_without_a_name_is_held_by_its_id(place: Place, store: DescribedStore) -> None:
     image = store.build(layer("a"))
-    ids = {load_image(place.engine, image.path, [], SilentReporter(), podman=place.podman) for _ in "12"}
+    ids = {load_image(place.images, image.path, [], SilentReporter()) for _ in "12"}
     (held,) = ids
     place.ids.append(held)
     assert place.holds(image, held)
@@ -295,7 +295,7 @@ def test_an_image_of_somebody_else_loses_its_name_and_stays(place: Place, store:
     theirs = place.images.find(place.ids[0])
     place.load(store.build(layer("a")))
     assert theirs is not None
-    assert place.images.find(theirs["Id"]) is not None
+    assert place.images.find(theirs.id) is not None
 
 
 def test_an_image_in_use_is_removed_when_it_is_not_any_more(place: Place, store: DescribedStore) -> None:
@@ -343,7 +343,7 @@ def test_what_a_killed_load_left_is_mended(
         containerd.names.append(f"{containerd.tag}-pulled")
     parts = OciImage(image).archive(image.diff_ids)
     broken = OciImage(image).digest
-    with suppress(Refused):  # which leaves the image all the same; Docker 28 does not even say so
+    with suppress(DaemonError):  # which leaves the image all the same; Docker 28 does not even say so
         containerd.images.load(parts)
     containerd.images.tag(broken, containerd.tag)
     assert not containerd.holds(image, containerd.tag)

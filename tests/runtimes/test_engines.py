@@ -11,7 +11,7 @@ import pytest
 
 from cog_nix.errors import FetchError
 from cog_nix.namespaces.causes import Obstacle
-from cog_nix_hooks.bundle import checks, choice, join, trial
+from cog_nix_hooks.bundle import checks, choice, probe, rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.programs import ENGINES, Programs, program
@@ -79,7 +79,7 @@ def test_what_worked_is_remembered_until_something_changes(
 ) -> None:
     engine = write_engine(machine / "crun", "exit 0")
     first = decide(tmp_path / "bundle", Programs())
-    monkeypatch.setattr(trial, "why_not", lambda *_: "it was tried again")
+    monkeypatch.setattr(probe, "failure", lambda *_: "it was tried again")
     assert decide(tmp_path / "bundle", Programs()) == first
     os.utime(engine, (1, 1))
     assert isinstance(decide(tmp_path / "bundle", Programs()), tuple)
@@ -169,7 +169,7 @@ def test_the_doctor_says_the_same_and_fetches_nothing(
 
 
 def test_a_trial_leaves_nothing(tmp_path: Path) -> None:
-    assert trial.why_not(usable("bwrap"), join.Isolation(), tmp_path) is None
+    assert probe.failure(usable("bwrap"), rootfs.Isolation(), tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     assert program("no-such-engine") is None
 
@@ -177,9 +177,9 @@ def test_a_trial_leaves_nothing(tmp_path: Path) -> None:
 def test_an_engine_that_does_not_end_is_passed_over(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "_SECONDS", 0.2)
+    monkeypatch.setattr(probe, "_SECONDS", 0.2)
     (machine / "sleep").symlink_to(str(shutil.which("sleep", path="/bin:/usr/bin")))
-    said = trial.why_not(str(write_engine(machine / "crun", "sleep 60")), join.Isolation(), tmp_path)
+    said = probe.failure(str(write_engine(machine / "crun", "sleep 60")), rootfs.Isolation(), tmp_path)
     assert said == "it has not come to an end after 0.2 seconds"
 
 
@@ -190,7 +190,7 @@ def test_an_engine_that_a_container_gets_hold_of_cannot_be_written_to(machine: P
     assert isinstance(found, Engine)
     assert found.isolation.guarded == str(machine)
     with owned(tmp_path / "containers", new_name()) as folder:
-        command = join.prepare(folder, [], "copy", found.isolation)
+        command = rootfs.prepare(folder, [], "copy", found.isolation)
         tried = subprocess.run(
             [*command, "sh", "-c", f"echo > {engine}"], capture_output=True, text=True, check=False
         )

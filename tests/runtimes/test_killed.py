@@ -14,9 +14,9 @@ import pytest
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle import cgroups
 from cog_nix_hooks.bundle.runtime import BundleRuntime
-from cog_nix_hooks.docker.engine import sdk_client
 from cog_nix_hooks.docker.owner import PROCESS_LABEL
 from cog_nix_hooks.docker.runtime import DockerRuntime
+from cog_nix_hooks.docker.sdk import sdk_client
 
 from .conftest import LOOP
 from .test_container import wait_for
@@ -49,7 +49,7 @@ for moment in moments:
     child = os.fork()
     if child == 0:
         made = {{"docker": DockerRuntime, "podman": PodmanRuntime}}.get(kind)
-        runtime = made() if made else BundleRuntime(Path(root), engine=engine, way="overlay")
+        runtime = made() if made else BundleRuntime(Path(root), engine=engine, method="overlay")
         runtime.available()
         os.write(writing, b"starting")
         command = ("sh", "-c", {LOOP!r}, "{MARK}")

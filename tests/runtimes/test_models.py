@@ -71,7 +71,7 @@ from cog_nix.runtime.health import wait_until_ready
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 
-runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[3] or None, way=sys.argv[4] or None)
+runtime = BundleRuntime(Path(sys.argv[1]), engine=sys.argv[3] or None, method=sys.argv[4] or None)
 if why := runtime.available():
     sys.exit(why)
 runtime.load(Path(sys.argv[2]), ["hello"], SilentReporter())

@@ -32,18 +32,14 @@ class Cgroup:
 
 
 def own(proc: Path = _PROC) -> list[Cgroup]:
-    """Return the cgroups of this process, as they can be reached (cgroups(7), proc(5)).
-
-    Args:
-        proc: folder of ``mountinfo`` and ``cgroup``.
-    """
+    """Return the cgroups of this process, as they can be reached (cgroups(7), proc(5))."""
     paths = _paths(proc)
     found: dict[str, Cgroup] = {}
     with suppress(OSError):
         for line in (proc / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             before, _, after = line.partition(" - ")
             kind, _, options = [*after.split(" "), "", ""][:3]
-            root, point = map(plain, [*before.split(" "), *[""] * 5][3:5])
+            root, point = map(unescaped, [*before.split(" "), *[""] * 5][3:5])
             if kind not in {"cgroup", "cgroup2"} or not Path(point).is_relative_to(ROOT):
                 continue
             belongs = "" if kind == "cgroup2" else frozenset(options.split(","))
@@ -115,6 +111,6 @@ def _below(point: Path, root: str, path: str) -> Path:
     return point
 
 
-def plain(text: str) -> str:
+def unescaped(text: str) -> str:
     """Undo the escapes of mountinfo."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

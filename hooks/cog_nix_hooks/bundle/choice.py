@@ -8,7 +8,6 @@ happens is started, and what worked is remembered for as long as the machine run
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from cog_nix.errors import CogNixError
 from cog_nix.namespaces import why_no_namespaces
 from cog_nix.namespaces.causes import Obstacle
 from cog_nix.system import jsonvalue
-from cog_nix.system.boot import this_boot
+from cog_nix.system.boot import circumstances
 from cog_nix.system.files import write_atomically
-from cog_nix_hooks.bundle import join, rights, trial
-from cog_nix_hooks.bundle.join import Isolation
+from cog_nix_hooks.bundle import privileges, probe, rootfs
 from cog_nix_hooks.bundle.layers import private
 from cog_nix_hooks.bundle.programs import ENGINES, program
+from cog_nix_hooks.bundle.rootfs import Isolation
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
@@ -88,14 +87,14 @@ class Refuses:
 
 
 @dataclass(frozen=True)
-class NotBrought:
+class NotProvided:
     """cog-nix would bring an engine, and cannot."""
 
     message: str
     remedy: str
 
 
-Reason = Missing | NoEngine | Refuses | Obstacle | NotBrought
+Reason = Missing | NoEngine | Refuses | Obstacle | NotProvided
 
 
 def decide(root: Path, programs: Programs, named: str | None = None) -> Engine | tuple[Reason, ...]:
@@ -111,53 +110,51 @@ def decide(root: Path, programs: Programs, named: str | None = None) -> Engine |
     key = _circumstances(named)
     if remembered := _remembered(root, key):
         return remembered
-    found = _on_machine(root / "containers", [named] if named else [*filter(None, map(program, ENGINES))])
-    if isinstance(found, tuple) and not named:
-        found = _brought(root / "containers", programs, found)
-    if isinstance(found, Engine):
-        _remember(root, key, found)
+    reasons: list[Reason] = []
+    found = _search(root / "containers", programs, named, reasons)
+    if found is None:
+        return tuple(reasons)
+    _remember(root, key, found)
     return found
 
 
-def _on_machine(containers: Path, engines: list[str]) -> Engine | tuple[Reason, ...]:
+def _search(containers: Path, programs: Programs, named: str | None, reasons: list[Reason]) -> Engine | None:
+    """Try what the machine has, then what cog-nix provides, unless what stops the first stops that too."""
     if missing := tuple(name for name in _NEEDED if not program(name)):
-        return (Missing(missing),)
-    return _first_that_works(containers, engines, Isolation())
-
-
-def _brought(containers: Path, programs: Programs, before: tuple[Reason, ...]) -> Engine | tuple[Reason, ...]:
-    """Return the engine that cog-nix brings, unless what is in the way is in its way too."""
-    if any(isinstance(reason, Obstacle) for reason in before):
-        return before
+        reasons.append(Missing(missing))
+    else:
+        engines = [named] if named else [*filter(None, map(program, ENGINES))]
+        if found := _first_that_works(containers, engines, Isolation(), reasons):
+            return found
+    if named or any(isinstance(reason, Obstacle) for reason in reasons):
+        return None
     try:
-        folder = programs.brought
+        folder = programs.provided
     except CogNixError as error:
-        return (*before, NotBrought(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+        reasons.append(NotProvided(f"cog-nix's own cannot be fetched: {error.message}", error.hint))
+        return None
     if folder is None:
-        return before
+        return None
     isolation = Isolation(*(programs.path(name) for name in ("setpriv", "unshare", "mount")))
     engines = [str(folder / name) for name in ENGINES if (folder / name).exists()]
-    found = _first_that_works(containers, engines, isolation)
-    if isinstance(found, Engine) or any(isinstance(reason, Obstacle) for reason in found):
-        return found
-    return (*before, *found)
+    return _first_that_works(containers, engines, isolation, reasons)
 
 
 def _first_that_works(
-    containers: Path, engines: list[str], isolation: Isolation
-) -> Engine | tuple[Reason, ...]:
-    if refused := join.why_not(isolation):
+    containers: Path, engines: list[str], isolation: Isolation, reasons: list[Reason]
+) -> Engine | None:
+    if refused := rootfs.failure(isolation):
         unknown = Obstacle("unknown", f"Mounts cannot be made here: {refused}", _UNKNOWN)
-        return (why_no_namespaces() or unknown,)
+        reasons[:] = [why_no_namespaces() or unknown]  # nothing else matters then
+        return None
     if not engines:
-        return (NoEngine(),)
-    reasons: list[Reason] = []
+        reasons.append(NoEngine())
     for path in engines:
         found = _tried(path, isolation, containers)
         if isinstance(found, Engine):
             return found
         reasons.append(found)
-    return tuple(reasons)
+    return None
 
 
 def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuses:
@@ -167,7 +164,7 @@ def _tried(path: str, isolation: Isolation, containers: Path) -> Engine | Refuse
         if hidden and not Path(hidden).is_dir():
             continue
         tried = replace(isolation, hidden=hidden, guarded=_exposed(path))
-        why = trial.why_not(path, tried, containers)
+        why = probe.failure(path, tried, containers)
         if why is None:
             return Engine(path, tried)
         said = said or why
@@ -183,20 +180,16 @@ def _exposed(path: str) -> str:
     program = Path(path).resolve()
     if program.name != "bwrap":
         return ""
-    brought = program.parents[1]
-    return str(brought if (brought / "programs").is_dir() else program.parent)
+    provided = program.parents[1]
+    return str(provided if (provided / "programs").is_dir() else program.parent)
 
 
 def _circumstances(named: str | None) -> str:
-    """Return what an answer holds for: this start of the machine, these mounts, this user, these programs."""
-    seen: list[object] = [__version__, named, os.geteuid(), rights.mounts_as_root()]
+    """Return what an answer holds for."""
+    seen: list[object] = [__version__, named, privileges.mounts_as_root()]
     with suppress(OSError):
-        seen += [this_boot(), str(_MOUNTS.readlink())]
-    for name in filter(None, (named, *map(program, (*ENGINES, *_NEEDED)))):
-        with suppress(OSError):
-            status = Path(name).stat()
-            seen.append([name, status.st_mtime_ns, status.st_size])
-    return json.dumps(seen)
+        seen.append(str(_MOUNTS.readlink()))
+    return json.dumps([*seen, *circumstances((named, *map(program, (*ENGINES, *_NEEDED))))])
 
 
 def _remembered(root: Path, key: str) -> Engine | None:

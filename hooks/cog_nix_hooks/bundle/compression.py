@@ -25,14 +25,14 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def plain(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     """Yield what is in a stream, decompressed; the stream need not seek.
 
     Raises:
         ImageError: it is broken, or there is no program for it.
     """
-    start = stream.read(len(_ZSTD))
-    whole = io.BufferedReader(_Joined(start, stream), _CHUNK)
+    whole = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
+    start = whole.peek(len(_ZSTD))
     if start.startswith(_ZSTD):
         with _zstd(whole) as out:
             yield out
@@ -55,12 +55,10 @@ def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             "A layer is compressed with Zstandard, and there is no zstd here.",
             hint="Install it:  sudo apt-get install zstd",
         )
-    with spawn(
-        [program, "-dc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - for the type checker: they were asked for
-        assert process.stdout is not None  # noqa: S101 - as above
-        assert process.stderr is not None  # noqa: S101 - as above
+    pipe = subprocess.PIPE
+    with spawn([program, "-dc"], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        # For the type checker: they were asked for.
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018
         feeder = threading.Thread(target=_feed, args=(stream, process.stdin), daemon=True)
         feeder.start()
         try:
@@ -84,19 +82,3 @@ def _feed(stream: IO[bytes], sink: IO[bytes]) -> None:
 
 def _broken(said: str) -> ImageError:
     return ImageError(f"A layer cannot be decompressed: {said}", hint="Pull or build the image again.")
-
-
-class _Joined(io.RawIOBase):
-    """Bytes that were read already, and the stream that they came from."""
-
-    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
-        self._start, self._rest = start, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
-        self._start = self._start[len(data) :] if self._start else b""
-        buffer[: len(data)] = data
-        return len(data)

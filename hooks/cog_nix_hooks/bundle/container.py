@@ -12,17 +12,18 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix_hooks.bundle import cgroups, devices, engines, enter, join, seccomp
+from cog_nix.runtime.container import BaseContainer, StillRunningError
+from cog_nix_hooks.bundle import cgroups, devices, engines, nsenter, rootfs, seccomp
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import lock
 from cog_nix_hooks.bundle.oci import CAPABILITY_MASK
-from cog_nix_hooks.bundle.process import LOOPBACK, describe
+from cog_nix_hooks.bundle.process import describe
+from cog_nix_hooks.bundle.start_lock import StartLock
 from cog_nix_hooks.bundle.streams import connected, resize
-from cog_nix_hooks.bundle.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,15 +40,9 @@ _POLL_SECONDS = 0.01
 
 
 def start_container(
-    store: ImageStore, request: ContainerRequest, *, engine: Engine, way: str
+    store: ImageStore, request: ContainerRequest, *, engine: Engine, method: str
 ) -> BundleContainer:
     """Start a container.
-
-    Args:
-        store: where its image is.
-        request: what to start.
-        engine: what runs it.
-        way: how layers are joined, as :func:`cog_nix_hooks.bundle.join.choose` says.
 
     Raises:
         MissingDeviceDriverError: GPUs are asked for, and there is no driver for them.
@@ -68,11 +63,11 @@ def start_container(
         process = describe(image, request, layers, name)
         cgroups.record(folder, name)
         command = [
-            *join.prepare(folder, layers, way, engine.isolation),
+            *rootfs.prepare(folder, layers, method, engine.isolation),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
         ]
         if process.port is not None:
-            stack.callback(Turn().end)
+            stack.callback(StartLock().end)
         connection = None
         if request.interactive or request.tty:
             running, connection = connected(
@@ -92,7 +87,7 @@ def start_container(
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
-class BundleContainer:
+class BundleContainer(BaseContainer):
     """A running container; leaving its context stops and removes it.
 
     Args:
@@ -112,24 +107,12 @@ class BundleContainer:
         resources: ExitStack,
     ) -> None:
         self._process = running
-        self._port = process.port
         self._env = process.env
         self._connection = connection
         self._folder = folder
         self._resources = resources
         self._log = _Log(running.stdout) if running.stdout else None
-        self._cleanup = Cleanup(self._remove)
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:PORT``.
-
-        Raises:
-            RuntimeFailure: port 5000 is not published.
-        """
-        if self._port is None:
-            raise RuntimeFailure("The container does not publish port 5000.")
-        return f"http://{LOOPBACK}:{self._port}"
+        super().__init__(process.port, Cleanup(self._remove).run)
 
     def alive(self) -> bool:
         """Whether the main process still runs."""
@@ -147,46 +130,30 @@ class BundleContainer:
             self._log.follow(sink)
 
     def signal(self, name: str) -> None:
-        """Send a signal to the main process.
-
-        Raises:
-            RuntimeFailure: it has not come up, or has ended.
-        """
-        main = self._main(_START_SECONDS)
-        if main is None:
-            raise RuntimeFailure("The container's main process does not run.")
+        """Send a signal to the main process."""
         with suppress(ProcessLookupError):
-            os.kill(main, signal.Signals[name])
+            os.kill(self._running_main(), signal.Signals[name])
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; return the exit status, 128 and the signal's number when a signal ended it.
-
-        Raises:
-            RuntimeFailure: it still runs.
-        """
+        """Wait for the end; return the exit status, or say that it still runs."""
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
-        return status if status >= 0 else 128 - status
+            raise StillRunningError(timeout) from error
+        return _exit_status(status)
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
         """Run a command beside the main process: with its files, processes, environment and rights, as root.
 
         Returns:
             Its exit status, and what it wrote to stdout and stderr.
-
-        Raises:
-            RuntimeFailure: the container has ended.
         """
-        main = self._main(_START_SECONDS)
-        if main is None:
-            raise RuntimeFailure("The container's main process does not run.")
+        main = self._running_main()
         filtered = self._folder / "entered"
         has_filter = filtered.exists() or seccomp.write_program(filtered)
         kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", enter.__file__, *kept, *command],
+            [sys.executable, "-I", "-S", "-B", nsenter.__file__, *kept, *command],
             input=json.dumps(self._env).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -195,16 +162,11 @@ class BundleContainer:
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
     def attach(self, streams: Streams) -> int:
-        """Copy between the container and these descriptors until it ends; return its exit status.
-
-        Raises:
-            RuntimeFailure: it was started without its streams.
-        """
+        """Copy between the container and these descriptors until it ends; return its exit status."""
         if self._connection is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
         self._connection.copy(streams)
-        status = self._process.wait()
-        return status if status >= 0 else 128 - status
+        return _exit_status(self._process.wait())
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal its size, in characters."""
@@ -223,12 +185,6 @@ class BundleContainer:
             finally:
                 os.close(inner)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._cleanup.run()
-
     def _remove(self) -> None:
         try:
             if self.alive() and (main := self._main(0)) is not None:
@@ -243,6 +199,11 @@ class BundleContainer:
         finally:
             self._resources.close()
 
+    def _running_main(self) -> int:
+        if (main := self._main(_START_SECONDS)) is None:
+            raise RuntimeFailure("The container's main process does not run.")
+        return main
+
     def _main(self, seconds: float) -> int | None:
         """Return the host's number of the main process; wait so long for it to come up."""
         deadline = time.monotonic() + seconds
@@ -256,6 +217,11 @@ class BundleContainer:
                 return None
             time.sleep(_POLL_SECONDS)
         return None
+
+
+def _exit_status(returncode: int) -> int:
+    """Return a status as a shell gives it: 128 and the signal's number when a signal ended a process."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 class _Log:

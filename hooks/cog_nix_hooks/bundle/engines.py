@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import seccomp
 from cog_nix_hooks.bundle.oci import (
     CAPABILITIES,
     MASKED,
     READ_ONLY,
-    SHARED_MEMORY,
     binds,
     bundle_config,
     kernel_binds,
@@ -27,12 +27,6 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
 
     Environment variables may be secrets: they stand in files that only their owner can read, and in no
     command.
-
-    Args:
-        engine: its path.
-        folder: of the container; ``rootfs`` in it is the root file system, and it is the working folder.
-        process: what runs in it.
-        name: of the container.
     """
     hosts = folder / "hosts"
     hosts.write_text("\n".join((_hosts(), f"127.0.1.1\t{name}", *process.hosts, "")))

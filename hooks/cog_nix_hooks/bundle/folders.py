@@ -1,7 +1,7 @@
 """Folders that containers are made in: each has an owner, and what a killed owner left goes.
 
 An owner holds a lock in its folder (flock(2)), which the kernel takes back however it ends. Its container
-ends with it (:class:`cog_nix_hooks.bundle.join.Isolation`), and with that all mounts. The folder stays with
+ends with it (:class:`cog_nix_hooks.bundle.rootfs.Isolation`), and with that all mounts. The folder stays with
 what the container wrote, and a cgroup where the engine made one: the next container's start removes both.
 """
 
@@ -35,12 +35,7 @@ def new_name(kind: str = "") -> str:
 
 @contextmanager
 def owned(containers: Path, name: str) -> Iterator[Path]:
-    """Make a container's folder and remove it afterwards; remove what others left.
-
-    Args:
-        containers: the folder of all of them.
-        name: of the container (:func:`new_name`).
-    """
+    """Make a container's folder and remove it afterwards; remove what others left."""
     with ExitStack() as stack:
         private(containers)
         # A folder without a lock is no owner's: nobody may look between the making of the two.

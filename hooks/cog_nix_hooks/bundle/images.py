@@ -5,24 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import tarfile
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.image.delta import is_described, layer_pieces, read
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
+from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
-from cog_nix.system.processes import spawn
 from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
@@ -74,11 +72,7 @@ class HeldImage:
 
 
 def _runnable(config: object) -> dict[str, Any]:
-    """Return what says how an image runs (image-spec, config.md, "config"), its fields as they have to be.
-
-    Raises:
-        TypeError: one is something else.
-    """
+    """Return what says how an image runs (image-spec, config.md, "config"), its fields as they have to be."""
     fields = mapping_of(config or {})
     for name in ("User", "WorkingDir"):
         text_of(fields.get(name) or "")
@@ -91,12 +85,7 @@ def _runnable(config: object) -> dict[str, Any]:
 
 
 class ImageStore:
-    """The images of one user.
-
-    Args:
-        root: folder that holds them and their layers.
-        programs: what unpacks them.
-    """
+    """The images of one user."""
 
     def __init__(self, root: Path, programs: Programs | None = None) -> None:
         self.root = root
@@ -120,16 +109,8 @@ class ImageStore:
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.
 
-        Args:
-            program: the executable that Nix built.
-            tags: ``name`` or ``name:tag``.
-            reporter: shows the bytes that are unpacked.
-
         Returns:
             The image's id.
-
-        Raises:
-            ImageError: it cannot be read or unpacked.
         """
         described = ImageDescription.ask(program)
         image = HeldImage.of(described.id, described.diff_ids, described.config)
@@ -143,17 +124,8 @@ class ImageStore:
     def add(self, image: HeldImage, files: Mapping[str, Path], tag: str, reporter: Reporter) -> bool:
         """Hold an image whose missing layers are in files, and give it this name.
 
-        Args:
-            image: which.
-            files: its layers by diff id, without those that are held.
-            tag: ``name`` or ``name:tag``.
-            reporter: shows the bytes that are unpacked.
-
         Returns:
             Whether it is held now; False where layers have gone that are not among the files.
-
-        Raises:
-            ImageError: a layer cannot be unpacked.
         """
         with lock(self.root / _LOADING, fcntl.LOCK_EX):
             missing = [one for one in dict.fromkeys(image.diff_ids) if not self.layers.has(one)]
@@ -191,51 +163,24 @@ class ImageStore:
     def _unpack_parts(self, built: ImageDescription, missing: Sequence[LayerDescription], bar: Bar) -> None:
         """Unpack layers from the store, as many at once as there are processors."""
 
-        def one(layer: LayerDescription) -> None:
-            self.layers.unpack_chunks(
-                read(layer_pieces(layer, built.path.parent)), [layer.diff_id], bar.advance
-            )
+        def unpack(layer: LayerDescription) -> None:
+            tar = read(layer_pieces(layer, built.path.parent))
+            self.layers.unpack_chunks(tar, [layer.diff_id], bar.advance)
 
         # The largest first: one that starts last would run on alone.
-        ordered = sorted(missing, key=lambda layer: -layer.size)
-        tasks = [partial(one, layer) for layer in ordered]
+        tasks = [partial(unpack, layer) for layer in sorted(missing, key=lambda layer: -layer.size)]
         run_all(tasks, os.cpu_count() or 1, threading.Event())
 
     def _unpack_written(self, built: ImageDescription, missing: Collection[str], bar: Bar) -> None:
         """Unpack layers from what the image's program writes."""
-        held = [one for one in built.diff_ids if one not in missing]
-        with (
-            tempfile.TemporaryFile() as complaints,
-            spawn(
-                [built.path, *(word for one in held for word in ("--skip", one))],
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-            ) as process,
-        ):
-            assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
-            try:
-                found = self._unpack_archive(process.stdout, missing, bar)
-            except (tarfile.TarError, EOFError) as error:
-                process.wait()
-                raise UnreadableImageError(built.path, _text(complaints) or str(error)) from error
-            except BaseException:
-                process.kill()
-                raise
-            if process.wait():
-                raise UnreadableImageError(built.path, _text(complaints))
+        with written_archive(built, [one for one in built.diff_ids if one not in missing]) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                layers = (archive.extractfile(one) for one in archive if one.name.endswith(".tar"))
+                found = {self.layers.unpack(one, missing, bar.advance) for one in layers if one}
+            while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
+                pass
         if left := set(missing) - found:
             raise UnreadableImageError(built.path, f"it has no layer {min(left)}")
-
-    def _unpack_archive(self, stream: IO[bytes], missing: Collection[str], bar: Bar) -> set[str]:
-        found: set[str] = set()
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                layer = archive.extractfile(member) if member.name.endswith(".tar") else None
-                if layer:
-                    found.add(self.layers.unpack(layer, missing, bar.advance))
-        while stream.read(1 << 16):  # what follows the archive's end; the writer would miss its reader
-            pass
-        return found
 
     def _forget(self, replaced: set[str]) -> None:
         """Forget images that have lost their last name, and the layers that no image has any more."""
@@ -267,8 +212,3 @@ class ImageStore:
             return HeldImage(text_of(document["id"]), diff_ids, _runnable(document["config"]), platform)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _text(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read().decode("utf-8", "replace")

@@ -22,8 +22,8 @@ from typing import IO, TYPE_CHECKING
 from cog_nix.errors import ImageError
 from cog_nix.system import scratch
 from cog_nix.system.processes import spawn
-from cog_nix_hooks.bundle import rights
-from cog_nix_hooks.bundle.compression import plain
+from cog_nix_hooks.bundle import privileges
+from cog_nix_hooks.bundle.compression import decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -60,14 +60,14 @@ class LayerStore:
         """Unpack a layer's tar and return its digest.
 
         Args:
-            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.plain`).
+            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.decompressed`).
             wanted: digests, one of which it must have.
             advance: told the bytes read.
 
         Raises:
             ImageError: it cannot be unpacked, or it is none of the wanted.
         """
-        with plain(stream) as tar:
+        with decompressed(stream) as tar:
             return self.unpack_chunks(iter(partial(tar.read, _CHUNK), b""), wanted, advance)
 
     def unpack_chunks(
@@ -95,7 +95,7 @@ class LayerStore:
         except OSError as error:
             raise ImageError(
                 f"A layer cannot be unpacked to {layers}: {error.strerror or error}",
-                hint="Free some space or mend the permissions, then run again.",
+                hint="Free some space or fix the permissions, then run again.",
             ) from error
         finally:
             scratch.release(beside)
@@ -116,7 +116,7 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
     command = [program, "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
-    if rights.mounts_as_root():
+    if privileges.mounts_as_root():
         command += ["--same-owner", "--xattrs", "--xattrs-include=security.capability"]
     else:
         command += ["--no-same-owner"]
@@ -144,7 +144,7 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
 
 
 def keep_whiteouts(folder: Path) -> None:
-    """Turn the marks of an image's layer into those of overlayfs."""
+    """StartLock the marks of an image's layer into those of overlayfs."""
     for parent, _, files in os.walk(folder):
         for name in files:
             if not name.startswith(_WHITEOUT):
@@ -166,7 +166,7 @@ def private(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder with all in it, also where an image or overlayfs took its owner's permissions away."""
-    if not rights.mounts_as_root():
+    if not privileges.mounts_as_root():
         folder.chmod(0o700)
         for parent, names, _ in os.walk(folder):
             for path in (Path(parent, name) for name in names):

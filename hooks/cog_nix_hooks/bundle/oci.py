@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import cgroups, sysfs
 from cog_nix_hooks.bundle.seccomp import oci_section
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
-
-SHARED_MEMORY = 6 << 30
-"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
 _CAPABILITIES = {
     "CHOWN": 0,
@@ -46,13 +44,7 @@ _CGROUP_NAMESPACE = Path("/proc/self/ns/cgroup")
 
 
 def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
-    """Return the configuration of a container that shares the host's network and nothing else.
-
-    Args:
-        process: what runs in it.
-        name: of the container.
-        folder: of the container, with ``hosts``, ``sys`` and ``cgroup``.
-    """
+    """Return the configuration of a container that shares the host's network and nothing else."""
     namespaces = ["pid", "ipc", "uts", "mount", *(["cgroup"] if _CGROUP_NAMESPACE.exists() else [])]
     granted = CAPABILITIES if process.user.uid == 0 else []
     return {

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import rights
-from cog_nix_hooks.bundle.lookup import has_program
+from cog_nix.runtime.container import LOOPBACK, NoProgramError, PortInUseError
+from cog_nix_hooks.bundle import privileges
+from cog_nix_hooks.bundle.path_lookup import has_program
 from cog_nix_hooks.bundle.users import User, find_user
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.images import HeldImage
 
 SERVER = "cog.server.http"
-LOOPBACK = "127.0.0.1"
 _PORT = 5000
 _THIS_MACHINE = "host.docker.internal"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -50,12 +50,6 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
     The container has the host's network, so nothing can be published to another port: Cog's server is told
     to listen where the request wants it (``PORT`` and ``--host``), on loopback unless that names an address.
 
-    Args:
-        image: what runs.
-        request: how.
-        layers: folders of the image's layers, from bottom to top.
-        name: of the container.
-
     Raises:
         RuntimeFailure: there is nothing to run, an unknown user, or a port that cannot be had.
     """
@@ -66,7 +60,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         command = None  # as Docker: the image's Cmd belongs to its Entrypoint
     args = [*(entrypoint or ()), *(command or ())]
     if not args:
-        raise RuntimeFailure(f"The image {request.image} names no command.", hint="Name one.")
+        raise RuntimeFailure(f"The image {request.image} does not say what to run.", hint="Name a command.")
     address, port = _listen(request)
     if port is not None:
         _require_free(address, port)
@@ -77,17 +71,14 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         env.setdefault("TERM", "xterm")
     env.update(request.env)
     port = _tell_where(args, env, request, (address, port))
-    if not rights.mounts_as_root() and (user.uid, user.gid) != (0, 0):
+    if not privileges.mounts_as_root() and (user.uid, user.gid) != (0, 0):
         raise RuntimeFailure(
             f"The image {request.image} runs as the user {user.uid}, which only root can become.",
             hint="Run it as root, or with --runtime docker.",
         )
     cwd = request.workdir or config.get("WorkingDir") or "/"
     if not has_program(args[0], env, cwd, layers, request.mounts):
-        raise RuntimeFailure(
-            f'Failed to start container: exec: "{args[0]}": executable file not found in $PATH',
-            hint=f"Is {args[0]} in the image? Programs come with system_packages and python_packages.",
-        )
+        raise NoProgramError(args[0], f'exec: "{args[0]}": executable file not found in $PATH')
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
     return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, request.size, hosts)
 
@@ -139,10 +130,7 @@ def _require_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise RuntimeFailure(
-                f"Failed to start container: {address}:{port}: {error.strerror or error}",
-                hint="Choose another port.",
-            ) from error
+            raise PortInUseError(f"{address}:{port}: {error.strerror or error}") from error
 
 
 def free_port() -> int:

@@ -36,23 +36,19 @@ class Programs:
         self._bring = bring
 
     @cached_property
-    def brought(self) -> Path | None:
-        """The folder of what cog-nix brings, or None.
-
-        Raises:
-            CogNixError: it cannot be fetched.
-        """
+    def provided(self) -> Path | None:
+        """The folder of what cog-nix brings, or None."""
         return self._bring() if self._bring else None
 
     def path(self, name: str) -> str:
         """Return the path of a program.
 
         Raises:
-            RuntimeFailure: it is not here, and is not brought.
+            RuntimeFailure: it is not here, and is not provided.
             CogNixError: it cannot be fetched.
         """
         if found := program(name):
             return found
-        if self.brought and (self.brought / name).exists():
-            return str(self.brought / name)
+        if self.provided and (self.provided / name).exists():
+            return str(self.provided / name)
         raise RuntimeFailure(f"{name} is not installed.", hint=f"Install {name} or put it on the PATH.")

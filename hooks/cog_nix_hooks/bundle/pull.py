@@ -24,11 +24,6 @@ def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
     Layers that other images have are not fetched. What has come is kept if this is broken off, and taken up
     by the next pull of any image.
 
-    Args:
-        store: what holds it.
-        reference: ``[registry/]repository[:tag][@digest]``.
-        reporter: shows the bytes that come.
-
     Raises:
         ImageError: it cannot be fetched or unpacked.
     """

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ImageError, RuntimeFailure
-from cog_nix_hooks.bundle import join
+from cog_nix_hooks.bundle import rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.programs import Programs
@@ -29,7 +29,7 @@ class BundleRuntime:
     Args:
         root: folder for layers, images and containers.
         engine: path of the program that runs containers; None: the best that is here.
-        way: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
+        method: how layers are joined (``overlay``, ``fuse``, ``copy``); None: the best that works.
         bring: returns a folder of programs for a machine that lacks them; None: nobody brings any.
     """
 
@@ -42,31 +42,27 @@ class BundleRuntime:
         root: Path,
         *,
         engine: str | None = None,
-        way: str | None = None,
+        method: str | None = None,
         bring: Callable[[], Path | None] | None = None,
     ) -> None:
         self._programs = Programs(bring)
         self._store = ImageStore(root, self._programs)
         self._named_engine = engine
-        self._given_way = way
+        self._named_method = method
 
     @cached_property
     def _decision(self) -> Engine | tuple[Reason, ...]:
         return decide(self._store.root, self._programs, self._named_engine)
 
     def _engine(self) -> Engine:
-        """Return what runs containers here.
-
-        Raises:
-            RuntimeFailure: nothing does.
-        """
+        """Return what runs containers here."""
         if isinstance(self._decision, Engine):
             return self._decision
         raise RuntimeFailure(self.available() or "Nothing here runs containers.")
 
     @cached_property
-    def _way(self) -> str:
-        return self._given_way or join.choose(self._store.root / "containers", self._engine().isolation)
+    def _method(self) -> str:
+        return self._named_method or rootfs.choose(self._store.root / "containers", self._engine().isolation)
 
     def available(self) -> str | None:
         """Return None when containers can run here, otherwise why not, in a sentence."""
@@ -87,19 +83,11 @@ class BundleRuntime:
         return replace(found, present=(*found.present, self._decision.path))
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        """Return a held image's labels.
-
-        Raises:
-            ImageError: there is no such image.
-        """
+        """Return a held image's labels."""
         return self.find(reference).labels
 
     def find(self, reference: str) -> HeldImage:
-        """Return what is known of a held image.
-
-        Raises:
-            ImageError: there is no such image.
-        """
+        """Return what is known of a held image."""
         image = self._store.find(reference)
         if image is None:
             raise ImageError(
@@ -122,4 +110,4 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
-        return start_container(self._store, request, engine=self._engine(), way=self._way)
+        return start_container(self._store, request, engine=self._engine(), method=self._method)

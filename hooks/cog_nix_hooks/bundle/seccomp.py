@@ -10,15 +10,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cog_nix.errors import RuntimeFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _ENOSYS = 38
 _LIBRARY = "libseccomp.so.2"
@@ -72,19 +68,25 @@ def write_program(path: Path) -> bool:
     except OSError:
         return False
     library.seccomp_init.restype = ctypes.c_void_p
-    with _context(library) as context, path.open("wb") as program:
+    context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ERRNO | 1)))
+    try:
         for name in _table()["architectures"]:
-            library.seccomp_arch_add(
-                context, ctypes.c_uint32(_ARCHITECTURES[name])
-            )  # -EEXIST: this machine's
+            number = ctypes.c_uint32(_ARCHITECTURES[name])
+            library.seccomp_arch_add(context, number)  # -EEXIST: this machine's
         for name in _table()["allowed"]:
             _add(library, context, _ALLOW, name)
         for rule in _table()["conditional"]:
-            _add(library, context, _ALLOW, rule["name"], _comparison(rule))
+            compared = _Comparison(rule["index"], _COMPARISONS[rule["op"]], rule["value"], 0)
+            _add(library, context, _ALLOW, rule["name"], compared)
         for name in _table()["unknown"]:
             _add(library, context, _ERRNO | _ENOSYS, name)
-        if status := library.seccomp_export_bpf(context, program.fileno()):
-            raise RuntimeFailure(f"libseccomp cannot write the system call filter: {os.strerror(-status)}")
+        with path.open("wb") as program:
+            if status := library.seccomp_export_bpf(context, program.fileno()):
+                raise RuntimeFailure(
+                    f"libseccomp cannot write the system call filter: {os.strerror(-status)}"
+                )
+    finally:
+        library.seccomp_release(context)
     return True
 
 
@@ -97,19 +99,6 @@ class _Comparison(ctypes.Structure):
         ("first", ctypes.c_uint64),
         ("second", ctypes.c_uint64),
     )
-
-
-def _comparison(rule: dict[str, Any]) -> _Comparison:
-    return _Comparison(rule["index"], _COMPARISONS[rule["op"]], rule["value"], 0)
-
-
-@contextmanager
-def _context(library: ctypes.CDLL) -> Iterator[ctypes.c_void_p]:
-    context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ERRNO | 1)))
-    try:
-        yield context
-    finally:
-        library.seccomp_release(context)
 
 
 def _add(

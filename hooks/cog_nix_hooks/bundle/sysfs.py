@@ -33,11 +33,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def prepare(folder: Path) -> None:
-    """Write into a container's folder what :data:`SCRIPT` reads.
-
-    Args:
-        folder: of the container, where the mounts will be.
-    """
+    """Write into a container's folder what :data:`SCRIPT` reads."""
     (folder / SYS).mkdir()
     (folder / CGROUPS).mkdir()
     lines = [_line("tmpfs", folder / SYS / point, "tmpfs", "size=4k,mode=755") for point in _to_cover()]
@@ -72,7 +68,7 @@ def _to_keep() -> list[str]:
 def _points() -> list[str]:
     """Return what is mounted below ``/sys``, relative to it, each once, the outer ones first."""
     lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    points = {cgroups.plain(line.split(" ")[4]) for line in lines}
+    points = {cgroups.unescaped(line.split(" ")[4]) for line in lines}
     return sorted(point.removeprefix("/sys/") for point in points if point.startswith("/sys/"))
 
 

@@ -12,30 +12,27 @@ What may be left out depends on how the daemon keeps images (:mod:`cog_nix_hooks
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
 from cog_nix.image.delta import OciImage, docker_archive, is_described
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
-from cog_nix.system.processes import spawn
-from cog_nix_hooks.docker import stages, superseded
-from cog_nix_hooks.docker.engine import Refused
-from cog_nix_hooks.docker.images import Images, Store, layers
+from cog_nix.image.written import written_archive
+from cog_nix_hooks.docker import intermediate, prune
+from cog_nix_hooks.docker.failures import DaemonError
+from cog_nix_hooks.docker.images import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.image.delta import Piece
     from cog_nix.report import Bar, Reporter
-    from cog_nix_hooks.docker.engine import Engine
-    from cog_nix_hooks.docker.images import Held
+    from cog_nix_hooks.docker.images import ImageInfo, Images
 
 _CHUNK = 1 << 20
 _CANDIDATES = 300
@@ -43,25 +40,21 @@ _CANDIDATES = 300
 
 
 def load_image(
-    engine: Engine,
+    images: Images,
     program: Path,
     tags: Sequence[str],
     reporter: Reporter,
     *,
-    images: Images | None = None,
-    podman: bool = False,
-    afterwards: Callable[[Callable[[], None]], object] = lambda do: do(),
+    in_background: Callable[[Callable[[], None]], object] = lambda do: do(),
 ) -> str:
     """Make the daemon hold an image under these tags, with as little copying as possible.
 
     Args:
-        engine: the daemon.
+        images: those of the daemon; it may have been told to expect this one.
         program: the built image.
         tags: ``name`` or ``name:tag``.
         reporter: shows the bytes that go over.
-        images: those of the daemon, if they were told to expect this one.
-        podman: whether the daemon is Podman.
-        afterwards: called with what need not be waited for: removing the image that was replaced.
+        in_background: called with what need not be waited for: removing the image that was replaced.
 
     Returns:
         The daemon's id of the image. With the containerd image store that is its manifest's, not its
@@ -72,7 +65,6 @@ def load_image(
         RuntimeFailure: the daemon cannot be reached or refuses.
     """
     built = ImageDescription.ask(program)
-    images = images or Images(engine, podman=podman)
     target = _Target(images, built, OciImage(built) if is_described(built) else None)
     expected = images.expected()
     named = [expected.get(tag) or images.find(tag) for tag in tags]
@@ -85,7 +77,7 @@ def load_image(
     else:
         held = _deliver(target, tags, named, reporter)
     now = _id(held)
-    afterwards(lambda: superseded.remove(images, named, now, engine.host))
+    in_background(lambda: prune.remove_replaced(images, named, now))
     return now
 
 
@@ -109,18 +101,18 @@ class _Target:
             return self.oci.digest if self.oci else None
         return self.built.id
 
-    def is_in(self, held: Held | None) -> bool:
+    def is_in(self, held: ImageInfo | None) -> bool:
         """Tell whether a held image is this one, with all its content."""
-        if held is None or held["Id"] != self.id:
+        if held is None or held.id != self.id:
             return False
         return self.images.store is not Store.BLOBS or self.images.is_whole(held)
 
 
-def _id(held: Held | None) -> str:
-    return str(held["Id"]) if held else ""
+def _id(held: ImageInfo | None) -> str:
+    return held.id if held else ""
 
 
-def held_layers(target: _Target, named: Sequence[Held | None]) -> tuple[str, ...]:
+def held_layers(target: _Target, named: Sequence[ImageInfo | None]) -> tuple[str, ...]:
     """Return the digests of layers that need not be sent.
 
     Looks at what the tags name now, then at other images that cog-nix built.
@@ -128,7 +120,7 @@ def held_layers(target: _Target, named: Sequence[Held | None]) -> tuple[str, ...
     wanted = target.built.diff_ids
     best: tuple[str, ...] = ()
     for held in islice(_candidates(target, named), _CANDIDATES):
-        there = layers(held)
+        there = held.layers
         if target.images.store is Store.CHAINS:
             best = max(best, _common_prefix(wanted, there), key=len)
         else:
@@ -139,36 +131,37 @@ def held_layers(target: _Target, named: Sequence[Held | None]) -> tuple[str, ...
     return best
 
 
-def _candidates(target: _Target, named: Sequence[Held | None]) -> Iterator[Held]:
+def _candidates(target: _Target, named: Sequence[ImageInfo | None]) -> Iterator[ImageInfo]:
     if target.images.store is not Store.CHAINS and not target.oci:
         return
     seen = {target.id}  # were it whole, nothing would be loaded
     for images in (filter(None, named), target.images.built_here()):
         for held in images:
-            if held["Id"] not in seen:
-                seen.add(held["Id"])
+            if held.id not in seen:
+                seen.add(held.id)
                 yield held
 
 
 def _common_prefix(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
     pairs = zip(one, other, strict=False)
-    length = next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-    return tuple(one[:length])
+    return tuple(layer for layer, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _deliver(target: _Target, tags: Sequence[str], named: Sequence[Held | None], reporter: Reporter) -> Held:
+def _deliver(
+    target: _Target, tags: Sequence[str], named: Sequence[ImageInfo | None], reporter: Reporter
+) -> ImageInfo:
     """Send what is not there; send everything where that was wrong."""
     skip = held_layers(target, named)
     try:
         return _send(target, tags, skip, reporter)
-    except (Refused, _NotHeldError) as error:
+    except (DaemonError, _NotHeldError) as error:
         if not skip:
             raise
         reporter.log(f"{error}; sending all layers")
     return _send(target, tags, (), reporter)
 
 
-def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter: Reporter) -> Held:
+def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter: Reporter) -> ImageInfo:
     built = target.built
     sent = [layer for layer in built.layers if layer.diff_id not in skip]
     text = f"Loading {len(sent)} of {len(built.layers)} layers" if skip else "Loading the image"
@@ -176,7 +169,7 @@ def _send(target: _Target, tags: Sequence[str], skip: Collection[str], reporter:
         with reporter.bytes_bar(text, sum(layer.size for layer in sent)) as bar:
             messages = _load(target, tags, skip, bar, reporter)
         held = _loaded(target, tags, messages)
-    except (Refused, _NotHeldError):
+    except (DaemonError, _NotHeldError):
         _remove_broken(target)
         raise
     # Only what is whole gets a name. Until then the image that has it keeps it, and all that it is made of.
@@ -189,21 +182,21 @@ def _load(
     target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar, reporter: Reporter
 ) -> list[dict[str, Any]]:
     in_stages = target.oci and target.images.store is Store.CHAINS and target.images.local
-    growing = stages.stages(target.built, skip) if in_stages else [target.built]
+    growing = intermediate.split(target.built, skip) if in_stages else [target.built]
     if len(growing) > 1:
         counted = partial(_counted, program=target.built.path, bar=bar)
         try:
-            return stages.load(target.images, growing, list(map(with_tag, tags)), skip, counted)
-        except Refused as error:  # somebody may have removed an image without a name meanwhile
+            return intermediate.load(target.images, growing, list(map(with_tag, tags)), skip, counted)
+        except DaemonError as error:  # somebody may have removed an image without a name meanwhile
             reporter.log(f"{error}; sending it all at once")
     return target.images.load(_archive(target, tags, skip, bar))
 
 
-def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str, object]]) -> Held:
+def _loaded(target: _Target, tags: Sequence[str], messages: Sequence[Mapping[str, object]]) -> ImageInfo:
     """Return what an archive became; a daemon may say that all is well, and it is not."""
     said = " ".join(str(message.get("stream", "")).strip() for message in messages)
     held = target.images.find(target.id or (with_tag(tags[0]) if tags else _loaded_id(said)))
-    if held is None or layers(held) != target.built.diff_ids or not (target.id is None or target.is_in(held)):
+    if held is None or held.layers != target.built.diff_ids or not (target.id is None or target.is_in(held)):
         raise _NotHeldError(
             f"Docker does not hold {target.built.id} after loading it: {said or 'it said nothing'}",
             hint="`docker load` of the archive by hand shows what the daemon makes of it.",
@@ -217,8 +210,8 @@ def _remove_broken(target: _Target) -> None:
         return
     held = target.images.find(target.id)
     if held and not target.is_in(held):
-        for reference in held.get("RepoTags") or [target.id]:
-            with suppress(Refused):
+        for reference in held.names or [target.id]:
+            with suppress(DaemonError):
                 target.images.remove(reference)
 
 
@@ -229,14 +222,12 @@ def _in_layout(target: _Target, skip: Collection[str]) -> bool:
 
 
 def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: Bar) -> Iterator[Piece]:
+    built, named = target.built, [with_tag(tag) for tag in tags]
     if target.oci and _in_layout(target, skip):
-        return _counted(target.oci.archive(skip), target.built.path, bar)
-    named = [with_tag(tag) for tag in tags]
-    if target.oci:
-        return _counted(docker_archive(target.built, named, skip), target.built.path, bar)
-    options = [word for one in target.built.diff_ids if one in skip for word in ("--skip", one)]
-    options += [word for tag in named for word in ("--tag", tag)]
-    return _written(target.built.path, options, bar)
+        archive: Iterator[Piece] = target.oci.archive(skip)
+    else:
+        archive = docker_archive(built, named, skip) if target.oci else _written(built, skip, named)
+    return _counted(archive, built.path, bar)
 
 
 def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
@@ -248,29 +239,10 @@ def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piec
         raise UnreadableImageError(program, str(error)) from error
 
 
-def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes]:
+def _written(image: ImageDescription, skip: Collection[str], tags: Sequence[str]) -> Iterator[bytes]:
     """Yield what the image's program writes; one that fails half-way breaks the upload."""
-    with tempfile.TemporaryFile() as complaints:
-        try:
-            process = spawn([program, *options], stdout=subprocess.PIPE, stderr=complaints)
-        except OSError as error:
-            raise UnreadableImageError(program, str(error)) from error
-        try:
-            yield from _read(process, bar)
-            if process.wait():
-                complaints.seek(0)
-                raise UnreadableImageError(program, complaints.read().decode("utf-8", "replace"))
-        finally:
-            process.kill()
-            process.communicate()
-
-
-def _read(process: subprocess.Popen[bytes], bar: Bar) -> Iterator[bytes]:
-    stdout: IO[bytes] | None = process.stdout
-    assert stdout is not None  # noqa: S101 - for the type checker: it was asked for
-    while chunk := stdout.read(_CHUNK):
-        yield chunk
-        bar.advance(len(chunk))
+    with written_archive(image, skip, tags) as stream:
+        yield from iter(partial(stream.read, _CHUNK), b"")
 
 
 def _loaded_id(said: str) -> str:

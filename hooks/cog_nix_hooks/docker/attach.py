@@ -3,6 +3,9 @@
 Docker answers ``POST /containers/NAME/attach`` with a raw connection (Docker Engine API, "ContainerAttach").
 With a terminal it carries bytes as they are; without, output comes in frames of an 8-byte header (stream
 number, three zeros, length as big-endian 32 bits) and a body. What is sent into it is the container's stdin.
+
+Frames are read here: the SDK's reader polls before it reads, and so keeps back what TLS has already decrypted
+until more comes.
 """
 
 from __future__ import annotations
@@ -31,14 +34,7 @@ _PODMAN_LOST_INPUT = re.compile(
 
 
 class Attachment:
-    """An open connection to a container's streams.
-
-    Args:
-        client: the daemon.
-        name: a container that has been created and not yet started.
-        stdin: whether it reads.
-        tty: whether it has a terminal.
-    """
+    """An open connection to a container's streams."""
 
     def __init__(self, client: docker.APIClient, name: str, *, stdin: bool, tty: bool) -> None:
         wanted = {"stream": 1, "stdout": 1, "stderr": 1, "stdin": int(stdin)}
@@ -58,6 +54,8 @@ class Attachment:
             sender = Sender(streams.stdin, self._socket.sendall, self._end)
         try:
             self._receive(streams)
+        except ConnectionResetError:  # Podman, when the container has not read all its input
+            self.torn = True
         finally:
             with suppress(OSError):  # ends the sending of input that nobody reads any more, where it is stuck
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -91,7 +89,7 @@ class Attachment:
 
     def _receive(self, streams: Streams) -> None:
         if self._tty:
-            while data := self._receive_some(CHUNK):
+            while data := self._socket.recv(CHUNK):
                 self._hand_on(streams, "stdout", data)
             return
         while header := self._exactly(_HEADER.size):
@@ -108,19 +106,11 @@ class Attachment:
         write_all(getattr(streams, name), data)
         self.copied[name] += len(data)
 
-    def _receive_some(self, most: int) -> bytes:
-        try:
-            data: bytes = self._socket.recv(most)
-        except ConnectionResetError:  # Podman, when the container has not read all its input
-            self.torn = True
-            return b""
-        return data
-
     def _exactly(self, length: int) -> bytes:
         """Return this many bytes, or none when the stream ends before."""
         data = b""
         while len(data) < length:
-            part = self._receive_some(min(length - len(data), CHUNK))
+            part = self._socket.recv(min(length - len(data), CHUNK))
             if not part:
                 return b""
             data += part

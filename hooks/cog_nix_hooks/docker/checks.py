@@ -40,12 +40,7 @@ def diagnose() -> Iterator[Finding]:
 
 
 def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
-    """Turn the daemon's answer to ``GET /info`` into findings.
-
-    Args:
-        info: the answer.
-        has_driver: whether this machine has NVIDIA's driver.
-    """
+    """Turn the daemon's answer to ``GET /info`` into findings."""
     containerd = _CONTAINERD in (info.get("DriverStatus") or [])
     store = "containerd's image store" if containerd else info.get("Driver")
     yield Finding("Docker", "ok", f"Docker {info.get('ServerVersion')}, {store}")

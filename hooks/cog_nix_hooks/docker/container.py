@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import io
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tarfile
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import docker
 
@@ -20,26 +18,29 @@ from cog_nix.cdi import linker, place
 from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.cdi.model import Placement
 from cog_nix.errors import RuntimeFailure
+from cog_nix.runtime.cleanup import Cleanup
+from cog_nix.runtime.container import (
+    LOOPBACK,
+    SHARED_MEMORY,
+    BaseContainer,
+    NoProgramError,
+    NotStartedError,
+    PortInUseError,
+    StillRunningError,
+)
 from cog_nix_hooks.docker import owner, watcher
 from cog_nix_hooks.docker.attach import Attachment
 from cog_nix_hooks.docker.devices import Devices, gpu_request
+from cog_nix_hooks.docker.failures import Cause, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from cog_nix.plugins.spec import ContainerRequest, Streams
 
 _PORT = "5000/tcp"
-_LOOPBACK = "127.0.0.1"
 _STOP_SECONDS = 3
-_SHARED_MEMORY = 6 << 30
-"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
-
-_NO_DRIVER = (
-    *("could not select device driver", "nvidia-container-cli: initialization error"),
-    *("CDI device injection failed", "unresolvable CDI devices"),
-)
+_ELSEWHERE = "Docker mounts folders of the machine that its daemon runs on, which lacks this one."
 
 
 def start_container(
@@ -67,59 +68,47 @@ def start_container(
         devices = Devices((gpu_request(request.gpus),)) if request.gpus else Devices()
     # A name of our own: an interrupted creation can be undone although its answer never came.
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
-    cleanup = _Cleanup(client, name)
+    removal = _Removal(client, name)
     try:
         owner.remove_abandoned(client)
         if socket_path:
             with suppress(OSError):  # no more processes: then the next command removes what is left
-                cleanup.watcher = _watcher(socket_path, name)
-        cleanup.tell(watcher.MAKING)
+                removal.watcher = _watcher(socket_path, name)
+        removal.tell(watcher.MAKING)
         _create(client, name, request, devices, this_machine)
-        cleanup.tell(watcher.MADE)
+        removal.tell(watcher.MADE)
         _place(client, name, devices)
         if request.interactive:
-            cleanup.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
+            removal.attachment = Attachment(client, name, stdin=request.stdin, tty=request.tty)
         client.start(name)
         if request.size:
             _resize(client, name, *request.size)
-        port = (
-            _published_port(request) if request.publish or request.interactive else _host_port(client, name)
-        )
-        return DockerContainer(client, cleanup, port)
+        port = _published_port(request) if _publishes(request) else _host_port(client, name)
+        return DockerContainer(client, removal, port)
     except docker.errors.DockerException as error:
-        cleanup.run()
+        removal.run()
         raise _failure(error, request) from error
     except BaseException:
-        cleanup.run()
+        removal.run()
         raise
 
 
-class DockerContainer:
+class DockerContainer(BaseContainer):
     """A running container; leaving its context stops and removes it.
 
     Args:
         client: the daemon.
-        cleanup: what removes it.
+        removal: what removes it.
         port: the port on this machine; None: port 5000 is not published.
     """
 
-    def __init__(self, client: docker.APIClient, cleanup: _Cleanup, port: int | None) -> None:
+    def __init__(self, client: docker.APIClient, removal: _Removal, port: int | None) -> None:
+        super().__init__(port, removal.run)
         self._client = client
-        self._cleanup = cleanup
-        self._name = cleanup.name
-        self._port = port
+        self._removal = removal
+        self._name = removal.name
         self._follower: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:PORT``.
-
-        Raises:
-            RuntimeFailure: port 5000 is not published.
-        """
-        if self._port is None:
-            raise RuntimeFailure("The container does not publish port 5000.")
-        return f"http://{_LOOPBACK}:{self._port}"
+        removal.drain = self._drain
 
     def alive(self) -> bool:
         """Whether the main process still runs."""
@@ -130,8 +119,7 @@ class DockerContainer:
 
     def logs(self) -> str:
         """Return what the container wrote so far."""
-        text: bytes = self._client.logs(self._name, stdout=True, stderr=True)
-        return text.decode("utf-8", "replace")
+        return _written(self._client, self._name).decode("utf-8", "replace")
 
     def follow_logs(self, sink: Callable[[str], None]) -> None:
         """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
@@ -142,12 +130,8 @@ class DockerContainer:
         self._follower.start()
 
     def attach(self, streams: Streams) -> int:
-        """Copy between the container and these descriptors until it ends; return its exit status.
-
-        Raises:
-            RuntimeFailure: it was started without its streams.
-        """
-        attachment = self._cleanup.attachment
+        """Copy between the container and these descriptors until it ends; return its exit status."""
+        attachment = self._removal.attachment
         if attachment is None:
             raise RuntimeFailure("The container was not started as an interactive one.")
         attachment.copy(streams)
@@ -156,10 +140,9 @@ class DockerContainer:
             attachment.complete(streams, self._logged)
         return status
 
-    def _logged(self, name: str) -> bytes:
+    def _logged(self, stream: str) -> bytes:
         with suppress(docker.errors.APIError):  # its logs may go where they cannot be read
-            text: bytes = self._client.logs(self._name, stdout=name == "stdout", stderr=name == "stderr")
-            return text
+            return _written(self._client, self._name, stream)
         return b""
 
     def resize(self, rows: int, columns: int) -> None:
@@ -171,23 +154,13 @@ class DockerContainer:
         self._client.kill(self._name, name)
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; return the exit status.
-
-        Raises:
-            RuntimeFailure: it still runs.
-        """
+        """Wait for the end; return the exit status. It is a RuntimeFailure when it still runs."""
         import requests  # noqa: PLC0415 - the SDK has imported it
 
         try:
             return int(self._client.wait(self._name, timeout=max(1, round(timeout)))["StatusCode"])
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise RuntimeFailure(f"The container still runs after {timeout:g} seconds.") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._cleanup.run(before_removal=self._drain)
+            raise StillRunningError(timeout) from error
 
     def _drain(self) -> None:
         """Let the last lines of the log arrive."""
@@ -195,12 +168,8 @@ class DockerContainer:
             self._follower.join(_STOP_SECONDS)
 
 
-class _Cleanup:
-    """Removes a container exactly once: on leaving its context, on a signal, or when Python ends.
-
-    SIGTERM and SIGHUP would end Python without unwinding; as long as the container exists they raise
-    :class:`SystemExit` instead, as SIGINT raises :class:`KeyboardInterrupt`.
-    """
+class _Removal:
+    """Stops and removes a container when it is not needed any more, or when this process ends."""
 
     def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client = client
@@ -209,40 +178,24 @@ class _Cleanup:
         """Its streams, when they were asked for."""
         self.watcher: subprocess.Popen[bytes] | None = None
         """What removes it when this process is killed."""
-        self._done = False
-        self._previous: dict[signal.Signals, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) == signal.SIG_DFL:
-                    self._previous[number] = signal.signal(number, _exit_on_signal)
-        atexit.register(self.run)
+        self.drain: Callable[[], None] = lambda: None
+        """Called between the container's end and its removal."""
+        self.run = Cleanup(self._run).run
 
-    def run(self, before_removal: Callable[[], None] | None = None) -> None:
-        """Stop and remove the container; a second Ctrl-C does not interrupt it."""
-        if self._done:
-            return
-        self._done = True
-        interrupt = self._set_interrupt(signal.SIG_IGN)
+    def _run(self) -> None:
         try:
             if self.attachment:  # first: a daemon may wait for streams that nobody reads any more
                 self.attachment.close()
-            self._remove(before_removal)
+            self._remove()
             self.tell(watcher.REMOVED)
         finally:
             self._dismiss()
             self._client.close()
-            self._set_interrupt(interrupt)
-            for number, handler in self._previous.items():
-                signal.signal(number, handler)
-            atexit.unregister(self.run)
 
-    def _remove(self, before_removal: Callable[[], None] | None) -> None:
-        try:
+    def _remove(self) -> None:
+        with suppress(docker.errors.APIError):  # it has ended already, or the removal below says why
             self._client.stop(self.name, timeout=_STOP_SECONDS)
-            if before_removal:
-                before_removal()
-        except docker.errors.APIError:
-            pass  # it has ended already, or the removal below says why
+            self.drain()
         with suppress(docker.errors.NotFound):
             self._client.remove_container(self.name, force=True, v=True)
 
@@ -260,11 +213,6 @@ class _Cleanup:
                 self.watcher.wait(1)
             self.watcher = None
 
-    def _set_interrupt(self, handler: Any) -> Any:
-        if threading.current_thread() is not threading.main_thread() or handler is None:
-            return None
-        return signal.signal(signal.SIGINT, handler)
-
 
 def _watcher(socket_path: str, name: str) -> subprocess.Popen[bytes]:
     """Start what removes a container when this process is killed; before the container is made."""
@@ -279,10 +227,6 @@ def _watcher(socket_path: str, name: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
-
-
 def _create(
     client: docker.APIClient, name: str, request: ContainerRequest, devices: Devices, this_machine: str
 ) -> None:
@@ -292,7 +236,7 @@ def _create(
         binds=[*(f"{source}:{target}" for source, target in request.mounts), *devices.binds],
         **devices.host_config,
         extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
-        shm_size=_SHARED_MEMORY,
+        shm_size=SHARED_MEMORY,
     )
     if request.size:
         # Daemons before API 1.42 take it on Windows only; there the size comes right after the start.
@@ -334,12 +278,17 @@ def _resize(client: docker.APIClient, name: str, rows: int, columns: int) -> Non
 
 def _ports(request: ContainerRequest) -> tuple[dict[int | str, Any], list[int]]:
     """Return the SDK's bindings and the container's ports; the SDK adds the protocol to the latter."""
-    if not request.publish and not request.interactive:
-        return {_PORT: [(_LOOPBACK, request.port or None)]}, [int(_PORT.partition("/")[0])]
+    if not _publishes(request):
+        return {_PORT: [(LOOPBACK, request.port or None)]}, [int(_PORT.partition("/")[0])]
     bindings: dict[int | str, Any] = {}
     for address, host_port, port in request.publish:
         bindings.setdefault(f"{port}/tcp", []).append((address, host_port))
     return bindings, sorted({port for _, _, port in request.publish})
+
+
+def _publishes(request: ContainerRequest) -> bool:
+    """Whether it says itself which ports are published; none, when it is interactive."""
+    return bool(request.publish or request.interactive)
 
 
 def _published_port(request: ContainerRequest) -> int | None:
@@ -350,9 +299,15 @@ def _host_port(client: docker.APIClient, name: str) -> int:
     ports = client.inspect_container(name)["NetworkSettings"]["Ports"]
     bindings = ports.get(_PORT) or []
     if not bindings:
-        logs = client.logs(name).decode("utf-8", "replace").strip()
+        logs = _written(client, name).decode("utf-8", "replace").strip()
         raise RuntimeFailure("The container ended at once." + (f"\n\n{logs}" if logs else ""))
     return int(bindings[0]["HostPort"])
+
+
+def _written(client: docker.APIClient, name: str, stream: str = "") -> bytes:
+    """Return what a container wrote to stdout or stderr; to both when neither is named."""
+    text: bytes = client.logs(name, stdout=stream != "stderr", stderr=stream != "stdout")
+    return text
 
 
 def feed_lines(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:
@@ -367,26 +322,15 @@ def feed_lines(stream: Iterator[bytes], sink: Callable[[str], None]) -> None:
 
 
 def _failure(error: docker.errors.DockerException, request: ContainerRequest) -> RuntimeFailure:
-    said = str(getattr(error, "explanation", None) or error)
-    if request.gpus and any(sign in said for sign in _NO_DRIVER):
+    refusal = Refusal.read(error)
+    if request.gpus and refusal.cause is Cause.NO_GPU_DRIVER:
         return MissingDeviceDriverError(
-            f"Docker is missing required device driver: {said}",
+            f"Docker is missing required device driver: {refusal.said}",
             hint="Install the NVIDIA Container Toolkit, or run without --gpus.",
         )
-    if isinstance(error, docker.errors.ImageNotFound):
-        return RuntimeFailure(
-            f"Failed to start container: {said}", hint=f"Build or pull {request.image} first."
-        )
-    if (
-        "not found in $PATH" in said
-        or "executable file not found" in said
-        or "no such file or directory" in said
-    ):
-        program = (request.command or ("",))[0]
-        return RuntimeFailure(
-            f"Failed to start container: {said}",
-            hint=f"Is {program} in the image? Programs come with system_packages and python_packages.",
-        )
-    if "port is already allocated" in said or "address already in use" in said:
-        return RuntimeFailure(f"Failed to start container: {said}", hint="Choose another port.")
-    return RuntimeFailure(f"Failed to start container: {said}")
+    if refusal.cause is Cause.NO_PROGRAM:
+        return NoProgramError((request.command or ("",))[0], refusal.said)
+    if refusal.cause is Cause.PORT_IN_USE:
+        return PortInUseError(refusal.said)
+    hint = f"Build or pull {request.image} first." if refusal.cause is Cause.NO_IMAGE else ""
+    return NotStartedError(refusal.said, hint=_ELSEWHERE if refusal.cause is Cause.NO_FOLDER else hint)

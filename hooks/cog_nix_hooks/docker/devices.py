@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from docker.types import DeviceRequest
 
+from cog_nix.cdi import registry
+from cog_nix.cdi.failures import MissingDeviceDriverError
+from cog_nix.cdi.find import described, find_devices
 from cog_nix.cdi.gpus import KIND, GpuRequest
+from cog_nix.cdi.machine import Machine
 from cog_nix.cdi.model import Edits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from cog_nix_hooks.docker.endpoint import Endpoint
 
 
 @dataclass(frozen=True)
@@ -91,3 +97,22 @@ def known_to_docker(gpus: str, info: Mapping[str, Any]) -> list[str]:
     if discovered is not None and not known:
         return []
     return GpuRequest.parse(gpus).qualified(known)
+
+
+def for_podman(gpus: str, version: str, endpoint: Endpoint, *, takes_names: bool) -> Devices:
+    """Return what a container of Podman's gets of the GPUs that are asked for.
+
+    Raises:
+        MissingDeviceDriverError: there is no driver, or Podman is elsewhere and too old to look there.
+    """
+    request = GpuRequest.parse(gpus)
+    if endpoint.socket_path is None:
+        if takes_names:
+            return by_name(request.qualified(), labels=False)
+        raise MissingDeviceDriverError(
+            f"Podman {version} at {endpoint.host} gives no GPUs through its API.",
+            hint="Update it to 5.5 or newer, or run cog-nix there.",
+        )
+    if takes_names and (names := described(request, registry.Registry.read(registry.FOLDERS), Machine())):
+        return by_name(names, labels=False)
+    return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)

@@ -1,7 +1,7 @@
 """Where the Docker daemon is: ``DOCKER_HOST``, then the context, then the usual socket.
 
-The context store is read here, because the SDK costs 0.2 s to import and reads it no other way:
-``config.json`` names the current context, ``contexts/meta/<sha256 of its name>/meta.json`` its endpoint.
+The context store is read here, because every build asks and the SDK takes 0.2 s to import: ``config.json``
+names the current context, ``contexts/meta/<sha256 of its name>/meta.json`` its endpoint.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.system import jsonvalue
+from cog_nix_hooks.docker.failures import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,26 +37,33 @@ class Endpoint:
         """The path of a local socket; None for a daemon elsewhere."""
         return self.host.removeprefix("unix://") if self.host.startswith("unix://") else None
 
+    def local_socket(self) -> str | None:
+        """Return the path of a socket that leads to it, also to one behind SSH; None: it is asked over TCP.
+
+        Raises:
+            RuntimeFailure: there is no ssh to reach it with.
+        """
+        if not self.host.startswith("ssh://"):
+            return self.socket_path
+        from cog_nix_hooks.docker.ssh import local_socket  # noqa: PLC0415 - few daemons are elsewhere
+
+        try:
+            return local_socket(self.host)
+        except (OSError, ValueError) as error:  # ValueError: it is no URL
+            raise UnreachableError(self, error) from error
+
 
 def find_endpoint(environ: Mapping[str, str] | None = None) -> Endpoint:
     """Return the daemon that the docker command would use.
-
-    Args:
-        environ: the environment; None: this process's.
 
     Raises:
         RuntimeFailure: ``DOCKER_CONTEXT`` names a context that is not there.
     """
     environ = os.environ if environ is None else environ
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+    folder = _configuration(environ)
     if host := environ.get("DOCKER_HOST"):
-        verify = bool(environ.get("DOCKER_TLS_VERIFY"))
-        tls = (
-            Path(environ.get("DOCKER_CERT_PATH") or folder)
-            if verify or environ.get("DOCKER_CERT_PATH")
-            else None
-        )
-        return Endpoint(host, tls, tls_verify=verify)
+        verify, certificates = bool(environ.get("DOCKER_TLS_VERIFY")), environ.get("DOCKER_CERT_PATH")
+        return Endpoint(host, Path(certificates or folder) if verify or certificates else None, verify)
     asked = environ.get("DOCKER_CONTEXT")
     name = asked or _current(folder)
     if name in ("", "default"):
@@ -73,19 +81,25 @@ def files(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that :func:`find_endpoint` goes by, also those that are not there."""
     if environ.get("DOCKER_HOST"):
         return ()
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+    folder = _configuration(environ)
     name = environ.get("DOCKER_CONTEXT") or _current(folder)
-    key = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return (str(folder / "config.json"), str(folder / "contexts" / "meta" / key / "meta.json"))
+    return (str(folder / "config.json"), str(_stored(folder, "meta", name) / "meta.json"))
+
+
+def _configuration(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+
+
+def _stored(folder: Path, kind: str, name: str) -> Path:
+    return folder / "contexts" / kind / hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _from_context(folder: Path, name: str) -> Endpoint | None:
-    key = hashlib.sha256(os.fsencode(name)).hexdigest()
-    known = _table(_read(folder / "contexts" / "meta" / key / "meta.json"), "Endpoints")
+    known = _table(_read(_stored(folder, "meta", name) / "meta.json"), "Endpoints")
     docker = _table(known, "docker")
     if not isinstance(docker.get("Host"), str):
         return None
-    tls = folder / "contexts" / "tls" / key / "docker"
+    tls = _stored(folder, "tls", name) / "docker"
     return Endpoint(docker["Host"], tls if tls.is_dir() else None, tls_verify=not docker.get("SkipTLSVerify"))
 
 

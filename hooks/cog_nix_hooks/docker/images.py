@@ -14,23 +14,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cog_nix.image.delta import BEGINNING
 from cog_nix.image.description import with_tag
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
-from cog_nix_hooks.docker.engine import not_docker
+from cog_nix_hooks.docker.failures import NotDockerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cog_nix.image.delta import Piece
     from cog_nix_hooks.docker.engine import Engine
-
-Held = dict[str, Any]
-"""An image as ``GET /images/{name}/json`` describes it."""
 
 LABEL = "run.cog.nix.lock"
 """What all images have that cog-nix built, and those that were made on top of them."""
@@ -44,6 +42,53 @@ _DRIVERS = {"overlay2": False, "overlayfs": True}
 _DRIVER_STATUS = ["driver-type", "io.containerd.snapshotter.v1"]
 
 
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image as ``GET /images/{name}/json`` or the list of images describes it."""
+
+    id: str
+    created: str
+    labels: dict[str, Any]
+    layers: tuple[str, ...]
+    """Digests of its layers, uncompressed, from bottom to top."""
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    """Names with a registry's digest."""
+    driver: str
+    """Of the store that holds it."""
+    complete: bool | None
+    """Whether all content of it is there; None: that was not asked, or the daemon is too old to tell."""
+
+    @classmethod
+    def read(cls, found: object) -> Self:
+        """Return an image of the API.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        image = mapping_of(found)
+        config, root, driver = (
+            mapping_of(image.get(name) or {}) for name in ("Config", "RootFS", "GraphDriver")
+        )
+        manifests = image.get("Manifests")
+        return cls(
+            text_of(image["Id"]),
+            str(image.get("Created", "")),
+            mapping_of(config.get("Labels") or {}),
+            _texts(root.get("Layers")),
+            _texts(image.get("RepoTags")),
+            _texts(image.get("RepoDigests")),
+            text_of(driver.get("Name", "")),
+            None
+            if manifests is None
+            else all(mapping_of(one).get("Available") for one in list_of(manifests)),
+        )
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(text_of, list_of(found or [])))
+
+
 class Store(Enum):
     """How images are kept."""
 
@@ -55,18 +100,15 @@ class Store(Enum):
 
 
 class Images:
-    """The images of a daemon.
-
-    Args:
-        engine: the daemon.
-        podman: whether it is Podman.
-    """
+    """The images of a daemon."""
 
     def __init__(self, engine: Engine, *, podman: bool = False) -> None:
         self._engine = engine
         self._podman = podman
         self._driver = ""
-        self._expected: dict[str, Held] = {}
+        self._expected: dict[str, ImageInfo] = {}
+        self.host = engine.host
+        self.local = engine.local
 
     @cached_property
     def store(self) -> Store:
@@ -75,74 +117,57 @@ class Images:
             return Store.PODMAN
         known = _DRIVERS.get(self._driver)
         if known is None:
-            known = _DRIVER_STATUS in (self._mapping("/info").get("DriverStatus") or [])
+            try:
+                info = mapping_of(self._engine.get("/info"))
+            except TypeError as error:
+                raise NotDockerError("/info", error) from error
+            known = _DRIVER_STATUS in (info.get("DriverStatus") or [])
         return Store.BLOBS if known else Store.CHAINS
 
-    @property
-    def local(self) -> bool:
-        """Whether the daemon listens at a socket of this machine."""
-        return self._engine.local
-
-    def find(self, reference: str) -> Held | None:
+    def find(self, reference: str, *, completeness: bool = True) -> ImageInfo | None:
         """Return what a name or an id stands for.
 
-        Raises:
-            Refused: it is no reference.
+        Args:
+            reference: the name or id.
+            completeness: ask as well whether all content is there, which Docker tells from version 28 on.
         """
-        # Docker from 28 on tells in the same answer whether all content is there.
-        query = None if self._podman else {"manifests": "1"}
         path = f"/images/{reference}/json"
-        found = self._engine.get(path, query)
+        found = self._engine.get(path, {"manifests": "1"} if completeness and not self._podman else None)
         if not found:
             return None
-        try:
-            image = _checked(found)
-        except (ValueError, KeyError, TypeError) as error:
-            raise not_docker(path, error) from error
-        self._driver = (image.get("GraphDriver") or {}).get("Name", "")
+        image = _read(path, found)
+        self._driver = image.driver
         return image
 
-    def built_here(self) -> Iterator[Held]:
+    def built_here(self) -> Iterator[ImageInfo]:
         """Yield images that cog-nix built; asking for each takes some 3 ms."""
-        query = {"filters": json.dumps({"label": [LABEL]})}
-        for listed in self._list(query):
-            if image := self.find(listed["Id"]):
+        for listed in self._list({"filters": json.dumps({"label": [LABEL]})}):
+            if image := self.find(listed.id):
                 yield image
 
-    def is_whole(self, image: Held) -> bool:
+    def is_whole(self, image: ImageInfo) -> bool:
         """Tell whether all content of an image is there, in containerd's store.
 
         A load succeeds without blobs whose layers are unpacked already. Such an image runs; it cannot be
         saved, pushed, or be what the next delta counts on.
         """
-        manifests = image.get("Manifests")
-        if manifests is None:
-            manifests = self._listed(image)
-        return manifests is not None and all(one.get("Available") for one in manifests)
-
-    def _listed(self, image: Held) -> list[dict[str, Any]] | None:
-        # Docker 27 says it here. Docker 26 and older leave out of the list what is not whole.
-        names = image.get("RepoTags")
-        filters = {"reference": names[:1]} if names else {"dangling": ["true"]}
-        query = {"manifests": "1", "filters": json.dumps(filters)}
-        for listed in self._list(query):
-            if listed["Id"] == image["Id"]:
-                return listed.get("Manifests") or []
-        return None
+        if image.complete is not None:
+            return image.complete
+        # Docker 27 says it in the list. Docker 26 and older leave out of it what is not whole.
+        filters = {"reference": image.names[:1]} if image.names else {"dangling": ["true"]}
+        listed = self._list({"manifests": "1", "filters": json.dumps(filters)})
+        return any(one.complete is not False for one in listed if one.id == image.id)
 
     def expect(self, reference: str) -> None:
         """Prepare for an image that takes a name from another.
 
         containerd's store takes 15 ms to tell which that is, the others one or two.
-
-        Raises:
-            Refused: it is no reference.
         """
         if found := self.find(reference):
             self._expected[reference] = found
             self.begin()
 
-    def expected(self) -> dict[str, Held]:
+    def expected(self) -> dict[str, ImageInfo]:
         """Return what names stood for when images were expected under them; that is forgotten then."""
         found, self._expected = self._expected, {}
         return found
@@ -157,25 +182,15 @@ class Images:
         if self.store is Store.CHAINS:
             self._engine.begin(*_LOAD, BEGINNING)
 
-    def _mapping(self, path: str) -> dict[str, Any]:
-        try:
-            return mapping_of(self._engine.get(path))
-        except TypeError as error:
-            raise not_docker(path, error) from error
-
-    def _list(self, query: dict[str, str]) -> list[Held]:
+    def _list(self, query: dict[str, str]) -> list[ImageInfo]:
         path = "/images/json"
-        try:
-            return [_checked(one) for one in list_of(self._engine.get(path, query) or [])]
-        except (ValueError, KeyError, TypeError) as error:
-            raise not_docker(path, error) from error
+        found = self._engine.get(path, query) or []
+        if not isinstance(found, list):
+            raise NotDockerError(path, TypeError("it is not a list"))
+        return [_read(path, one) for one in found]
 
     def load(self, archive: Iterable[Piece]) -> list[dict[str, Any]]:
-        """Load an archive and return what the daemon said.
-
-        Raises:
-            Refused: it does not take it.
-        """
+        """Load an archive and return what the daemon said."""
         return self._engine.post(*_LOAD, archive)
 
     def tag(self, image_id: str, name: str) -> None:
@@ -189,34 +204,12 @@ class Images:
         self._engine.post(f"/images/{image_id}/tag", {"repo": repository, "tag": tag})
 
     def remove(self, reference: str) -> None:
-        """Take a name away, or an image that has none.
-
-        Raises:
-            Refused: a container uses it, or another image needs it.
-        """
+        """Take a name away, or an image that has none."""
         self._engine.delete(f"/images/{reference}")
 
 
-def _checked(found: object) -> Held:
-    """Return an image of the API, those of its fields that are used of the type that they have there.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is something else.
-    """
-    image = mapping_of(found)
-    text_of(image["Id"])
-    for name in ("GraphDriver", "RootFS", "Config"):
-        mapping_of(image.get(name) or {})
-    text_of((image.get("GraphDriver") or {}).get("Name", ""))
-    mapping_of((image.get("Config") or {}).get("Labels") or {})
-    for names in (image.get("RepoTags"), image.get("RepoDigests"), (image.get("RootFS") or {}).get("Layers")):
-        for one in list_of(names or []):
-            text_of(one)
-    for one in list_of(image.get("Manifests") or []):
-        mapping_of(one)
-    return image
-
-
-def layers(image: Held) -> tuple[str, ...]:
-    """Return the digests of an image's layers, uncompressed, from bottom to top."""
-    return tuple((image.get("RootFS") or {}).get("Layers") or ())
+def _read(path: str, found: object) -> ImageInfo:
+    try:
+        return ImageInfo.read(found)
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotDockerError(path, error) from error

@@ -69,11 +69,7 @@ class Owner:
             return None
 
     def is_gone(self, seen_by: Owner) -> bool:
-        """Whether this process has ended for sure.
-
-        Args:
-            seen_by: the process that asks.
-        """
+        """Whether this process has ended for sure."""
         if self.machine != seen_by.machine:
             return False
         if self.boot != seen_by.boot:

@@ -8,25 +8,24 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
 from cog_nix.system.paths import cache_dir
-from cog_nix_hooks.docker import podman_trial
+from cog_nix_hooks.docker import podman_probe
 from cog_nix_hooks.docker.endpoint import Endpoint
-from cog_nix_hooks.docker.engine import sdk_client
 from cog_nix_hooks.docker.runtime import DockerRuntime
+from cog_nix_hooks.docker.sdk import asking, sdk_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import docker
+
     from cog_nix.plugins.spec import Container, ContainerRequest
-    from cog_nix_hooks.docker.devices import Devices
-    from cog_nix_hooks.docker.engine import Engine
 
 _TAKES_NAMES = (5, 5)
 """Podman whose Docker API honours requests for CDI devices."""
@@ -67,49 +66,29 @@ class PodmanRuntime(DockerRuntime):
     def why_no_containers(self) -> str | None:
         """Return None when a container can be started, where it is this machine's own Podman; it is tried."""
         ours = cache_dir() / _SOCKET
-        return podman_trial.why_not(ours.parent) if self.endpoint.socket_path == str(ours) else None
+        return podman_probe.failure(ours.parent) if self.endpoint.socket_path == str(ours) else None
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
 
         Its Docker API ignored GPUs before version 5.5. Since then it takes CDI names; an older Podman, and
         one on a machine without specifications, gets what the devices need in single pieces.
-
-        Raises:
-            MissingDeviceDriverError: there is no driver, or Podman is elsewhere and too old to look there.
         """
         from cog_nix_hooks.docker.container import start_container  # noqa: PLC0415 - imports the SDK
+        from cog_nix_hooks.docker.devices import for_podman  # noqa: PLC0415 - as above
 
-        devices = self._devices(request.gpus) if request.gpus else None
-        address = this_machine(self._engine) if request.reach_host else _GATEWAY
-        return start_container(
-            sdk_client(self.endpoint),
-            request,
-            devices,
-            this_machine=address,
-            socket_path=self.endpoint.socket_path,
-        )
-
-    def _devices(self, gpus: str) -> Devices:
-        from cog_nix.cdi.find import described, find_devices  # noqa: PLC0415 - only for GPUs
-        from cog_nix.cdi.gpus import GpuRequest  # noqa: PLC0415
-        from cog_nix.cdi.machine import Machine  # noqa: PLC0415
-        from cog_nix.cdi.registry import FOLDERS, Registry  # noqa: PLC0415
-        from cog_nix_hooks.docker.devices import Devices, by_name  # noqa: PLC0415 - imports the SDK
-
-        request = GpuRequest.parse(gpus)
-        said = version(self._engine)
-        takes_names = numbers(said) >= _TAKES_NAMES
-        if self.endpoint.socket_path is None:
-            if takes_names:
-                return by_name(request.qualified(), labels=False)
-            raise MissingDeviceDriverError(
-                f"Podman {said} at {self.endpoint.host} gives no GPUs through its API.",
-                hint="Update it to 5.5 or newer, or run cog-nix there.",
-            )
-        if takes_names and (names := described(request, Registry.read(FOLDERS), Machine())):
-            return by_name(names, labels=False)
-        return Devices(edits=find_devices(gpus, runs_hooks=False), labels=False)
+        with ExitStack() as stack:
+            client = stack.enter_context(closing(sdk_client(self.endpoint)))
+            with asking(client, self.endpoint):
+                said = version(client) if request.gpus else ""
+                address = this_machine(client) if request.reach_host else _GATEWAY
+            devices = None
+            if request.gpus:
+                known = numbers(said) >= _TAKES_NAMES
+                devices = for_podman(request.gpus, said, self.endpoint, takes_names=known)
+            stack.pop_all()  # it is the container's from here on
+        path = self.endpoint.socket_path
+        return start_container(client, request, devices, this_machine=address, socket_path=path)
 
 
 def find_service(environ: Mapping[str, str]) -> Endpoint | None:
@@ -131,7 +110,7 @@ def start_service(path: Path) -> Endpoint:
         return Endpoint(f"{_UNIX}{path}")
     if not shutil.which("podman"):
         raise RuntimeFailure(
-            "Podman is not installed: there is no podman command and no socket of its.",
+            "Podman is not installed: there is no podman command, and nothing listens at its socket.",
             hint="Install it (`sudo apt-get install podman`), or use another --runtime.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,30 +134,31 @@ def start_service(path: Path) -> Endpoint:
     return Endpoint(f"{_UNIX}{path}")
 
 
-def this_machine(engine: Engine) -> str:
+def this_machine(client: docker.APIClient) -> str:
     """Return where containers reach this machine: Docker's word for it, or an address where Podman has none.
 
     Podman 4 writes ``host-gateway`` into ``/etc/hosts`` as it is. Root's containers reach the machine at the
     bridge's address, a plain user's at the one that the machine has in its own network, as for Podman's
     ``host.containers.internal``.
-
-    Args:
-        engine: Podman's service.
     """
-    if numbers(version(engine)) >= _KNOWS_GATEWAY:
+    from docker.errors import NotFound  # noqa: PLC0415 - who has a client has imported it
+
+    if numbers(version(client)) >= _KNOWS_GATEWAY:
         return _GATEWAY
-    with suppress(AttributeError, TypeError, LookupError):  # it says something else than Podman does
-        if "name=rootless" in (engine.get("/info")["SecurityOptions"] or ()):
+    with suppress(
+        AttributeError, TypeError, LookupError, NotFound
+    ):  # it says something else than Podman does
+        if "name=rootless" in (client.info()["SecurityOptions"] or ()):
             return _own_address()
-        for entry in engine.get("/networks/podman")["IPAM"]["Config"]:
+        for entry in client.inspect_network("podman")["IPAM"]["Config"]:
             if isinstance(address := entry.get("Gateway"), str) and address:
                 return address
     return _own_address()
 
 
-def version(engine: Engine) -> str:
+def version(client: docker.APIClient) -> str:
     """Return Podman's version as it says it; "": it does not."""
-    said = engine.get("/version")
+    said = client.version()
     return str(said.get("Version", "")) if isinstance(said, dict) else ""
 
 

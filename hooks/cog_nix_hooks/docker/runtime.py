@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cog_nix.cdi.failures import MissingDeviceDriverError
@@ -15,8 +15,10 @@ from cog_nix.image.description import with_tag
 from cog_nix.plugins.spec import Held
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
-from cog_nix_hooks.docker.engine import Engine, Refused, sdk_client, unreachable
+from cog_nix_hooks.docker.engine import Engine
+from cog_nix_hooks.docker.failures import DaemonError
 from cog_nix_hooks.docker.images import Images
+from cog_nix_hooks.docker.sdk import asking, sdk_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix.report import Reporter
     from cog_nix_hooks.docker.endpoint import Endpoint
+    from cog_nix_hooks.docker.images import ImageInfo
+
+_PLATFORM = "linux/amd64"
 
 
 class DockerRuntime:
@@ -71,13 +76,9 @@ class DockerRuntime:
         return None
 
     def image_id(self, reference: str) -> str | None:
-        """Return the id of a held image, or None.
-
-        Raises:
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Return the id of a held image, or None."""
         image = self._inspect(reference)
-        return str(image["Id"]) if image else None
+        return image.id if image else None
 
     def held(self, reference: str) -> Held | None:
         """Return how to ask for an image without this module; None for a daemon elsewhere.
@@ -91,70 +92,54 @@ class DockerRuntime:
         return Held(found, socket, f"/images/{quote(reference, safe='/:@')}/json", files(os.environ))
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        """Return a held image's labels.
-
-        Raises:
-            ImageError: there is no such image.
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Return a held image's labels."""
         image = self._inspect(reference)
         if image is None:
             raise ImageError(
                 f"Docker holds no image {reference}.",
                 hint=f"Pull it (`docker pull {reference}`) or build it first.",
             )
-        return (image.get("Config") or {}).get("Labels") or {}
+        return image.labels
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
-        loaded = load_image(
-            self._engine, image, tags, reporter, images=self._images, afterwards=self._meanwhile
-        )
+        loaded = load_image(self._images, image, tags, reporter, in_background=self._in_background)
         self._loaded.update(dict.fromkeys(tags, loaded))
         return loaded
 
-    def _meanwhile(self, do: Callable[[], None]) -> None:
+    def _in_background(self, do: Callable[[], None]) -> None:
         """Do something while the command goes on; it ends when this has ended."""
         if not self.endpoint.socket_path:  # there may be one connection for all requests
             do()
             return
 
-        def tidy() -> None:
+        def clean_up() -> None:
             with suppress(RuntimeFailure):  # the image is loaded, and that is what was asked for
                 do()
 
-        threading.Thread(target=tidy).start()
+        threading.Thread(target=clean_up).start()
 
     def expect(self, reference: str) -> None:
-        """Prepare for an image that is still being made and will be loaded under a name that another has.
-
-        Raises:
-            RuntimeFailure: the daemon cannot be reached.
-        """
+        """Prepare for an image that is still being made and will be loaded under a name that another has."""
         self._images.expect(reference)
 
     def pull(self, reference: str, reporter: Reporter) -> None:
-        """Fetch an image from its registry, with the credentials that ``docker login`` left.
-
-        Raises:
-            ImageError: it cannot be fetched.
-        """
-        import docker  # noqa: PLC0415 - costs 0.2 s
-
+        """Fetch an image from its registry, with the credentials that ``docker login`` left."""
         repository, _, tag = with_tag(reference).rpartition(":")
         reporter.step(f"Pulling {reference}")
-        client = sdk_client(self.endpoint)
+        client, refused = sdk_client(self.endpoint), ""
         try:
-            for message in client.pull(repository, tag, stream=True, decode=True, platform="linux/amd64"):
-                if "error" in message:
-                    raise _not_pulled(reference, str(message["error"]))
-                reporter.log(" ".join(str(message[key]) for key in ("id", "status") if key in message))
-        except docker.errors.APIError as error:
-            raise _not_pulled(reference, str(error.explanation or error)) from error
-        except (docker.errors.DockerException, OSError) as error:
-            raise unreachable(self.endpoint, error) from error
-        finally:
-            client.close()
+            with closing(client), asking(client, self.endpoint):
+                for message in client.pull(repository, tag, stream=True, decode=True, platform=_PLATFORM):
+                    refused = refused or str(message.get("error", ""))
+                    reporter.log(" ".join(str(message[key]) for key in ("id", "status") if key in message))
+        except DaemonError as error:
+            refused = error.said
+        if refused:
+            raise ImageError(
+                f"failed to pull image {reference}: {refused}",
+                hint="Check the name, and `docker login` if it is private.",
+            )
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
@@ -167,30 +152,24 @@ class DockerRuntime:
         try:
             return start_container(sdk_client(self.endpoint), request, socket_path=self.endpoint.socket_path)
         except MissingDeviceDriverError:
-            names = known_to_docker(request.gpus or "", self._engine.get("/info"))
-            if not names:
-                raise
-        return start_container(
-            sdk_client(self.endpoint), request, by_name(names), socket_path=self.endpoint.socket_path
-        )
+            client = sdk_client(self.endpoint)
+            with asking(client, self.endpoint):
+                names = known_to_docker(request.gpus or "", client.info())
+                if not names:
+                    raise
+        return start_container(client, request, by_name(names), socket_path=self.endpoint.socket_path)
 
     def start_worker(self, request: WorkerRequest) -> Worker:
         """Start a container that may make namespaces; see :mod:`cog_nix_hooks.docker.worker`."""
         from cog_nix_hooks.docker.worker import start_worker  # noqa: PLC0415 - imports the SDK
 
-        info = self._engine.get("/info")
-        return start_worker(sdk_client(self.endpoint), request, info, podman=self.name == "podman")
+        client = sdk_client(self.endpoint)
+        with asking(client, self.endpoint):
+            info = client.info()
+        return start_worker(client, request, info, podman=self.name == "podman")
 
-    def _inspect(self, reference: str) -> dict[str, Any] | None:
+    def _inspect(self, reference: str) -> ImageInfo | None:
         try:
-            image: dict[str, Any] | None = self._engine.get(f"/images/{reference}/json")
-        except Refused as error:
+            return self._images.find(reference, completeness=False)
+        except DaemonError as error:
             raise ImageError(f"Docker cannot look up the image {reference!r}: {error.message}") from error
-        return image
-
-
-def _not_pulled(reference: str, why: str) -> ImageError:
-    return ImageError(
-        f"failed to pull image {reference}: {why}",
-        hint="Check the name, and `docker login` if it is private.",
-    )

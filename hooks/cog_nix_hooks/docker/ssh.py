@@ -24,7 +24,6 @@ from cog_nix.system.scratch import release, reserve
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEME = "ssh://"
 _LINGERS_SECONDS = 20
 """So long the session waits for the next connection."""
 

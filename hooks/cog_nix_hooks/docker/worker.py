@@ -21,6 +21,7 @@ from docker.types import Mount
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.docker import owner
+from cog_nix_hooks.docker.failures import Cause, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,6 @@ _OWN_ID = re.compile(r"/containers/(?:overlay-containers/)?([0-9a-f]{64})/")
 """In the places that a container's /etc/hostname and its like are mounted from (proc(5), mountinfo)."""
 _ENOUGH = 16384
 """Open files, and processes, that no build needs."""
-_NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)|statfs (\S+): no such file")
 _ELSEWHERE = """\
 Docker mounts folders of the machine that its daemon runs on. Where that is another machine, run cog-nix in
 its own image there; where cog-nix runs in a container, give it these folders as volumes
@@ -46,12 +46,7 @@ its own image there; where cog-nix runs in a container, give it these folders as
 
 
 class DockerWorker:
-    """A worker's container.
-
-    Args:
-        client: the daemon.
-        name: of the container.
-    """
+    """A worker's container."""
 
     def __init__(self, client: docker.APIClient, name: str) -> None:
         self._client, self.name = client, name
@@ -77,27 +72,21 @@ def start_worker(
 ) -> DockerWorker:
     """Create and start it; the daemon removes it when it ends.
 
-    Args:
-        client: the daemon.
-        request: what to start.
-        info: the daemon's answer to ``GET /info``.
-        podman: whether it is Podman's service, which has its own words for some things.
-
     Raises:
         RuntimeFailure: it cannot be started.
     """
     owner.remove_abandoned(client)
     options = " ".join(map(str, info.get("SecurityOptions") or ()))
-    host = _podman(client, options) if podman else _docker(client, options)
+    host = _host_config(client, options, podman=podman)
     host["Mounts"] = _mounts(client, request.folders)
     rootless = "rootless" in options
     if os.geteuid() == 0 and not rootless:
         host["CapAdd"] = ["SYS_ADMIN"]
     # The root of a rootless Docker is this user.
     root = rootless and not podman
-    profiles = _PROFILES if "apparmor" in options and _restricted() else _PROFILES[-1:]
-    for profile in profiles if "apparmor" in options else (None,):
-        named = {**host, "SecurityOpt": [*host["SecurityOpt"], *([f"apparmor={profile}"] if profile else [])]}
+    profiles = _profiles(options)
+    for profile in profiles:
+        named = {**host, "SecurityOpt": [*host["SecurityOpt"], *profile]}
         worker = DockerWorker(client, f"cog-nix-worker-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             client.create_container(
@@ -113,8 +102,9 @@ def start_worker(
             client.start(worker.name)
         except docker.errors.DockerException as error:
             worker.remove()
-            if profile == profiles[-1] or profile is None or "apparmor" not in str(error):
-                raise _failure(error) from error
+            refusal = Refusal.read(error)
+            if profile is profiles[-1] or refusal.cause is not Cause.NO_PROFILE:
+                raise _failure(refusal) from error
         except BaseException:
             worker.remove()
             raise
@@ -123,19 +113,24 @@ def start_worker(
     raise AssertionError  # the last profile either starts or raises
 
 
-def _docker(client: docker.APIClient, options: str) -> dict[str, Any]:
-    security = ["seccomp=unconfined", *(["label=disable"] if "selinux" in options else [])]
+def _profiles(options: str) -> list[list[str]]:
+    """Return the security options that name AppArmor's profile, to be tried in this order."""
+    if "apparmor" not in options:
+        return [[]]
+    restricted = False
+    with suppress(OSError):
+        restricted = _RESTRICTION.read_text(encoding="ascii").strip() == "1"
+    return [[f"apparmor={one}"] for one in (_PROFILES if restricted else _PROFILES[-1:])]
+
+
+def _host_config(client: docker.APIClient, options: str, *, podman: bool) -> dict[str, Any]:
+    security = ["seccomp=unconfined", *(["unmask=ALL"] if podman else [])]
+    security += ["label=disable"] if podman or "selinux" in options else []
     host: dict[str, Any] = client.create_host_config(
         auto_remove=True, network_mode="host", security_opt=security
     )
-    return {**host, "MaskedPaths": [], "ReadonlyPaths": []}
-
-
-def _podman(client: docker.APIClient, options: str) -> dict[str, Any]:
-    security = ["seccomp=unconfined", "unmask=ALL", "label=disable"]
-    host: dict[str, Any] = client.create_host_config(
-        auto_remove=True, network_mode="host", security_opt=security
-    )
+    if not podman:
+        return {**host, "MaskedPaths": [], "ReadonlyPaths": []}
     # Podman asks for more open files and processes than it may give, unless it is told.
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     allowed = {name: resource.getrlimit(number)[1] for name, number in limits.items()}
@@ -145,12 +140,6 @@ def _podman(client: docker.APIClient, options: str) -> dict[str, Any]:
         for limit in [_ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)]
     ]
     return {**host, "UsernsMode": "keep-id"} if "rootless" in options else host
-
-
-def _restricted() -> bool:
-    with suppress(OSError):
-        return _RESTRICTION.read_text(encoding="ascii").strip() == "1"
-    return False
 
 
 def _mounts(client: docker.APIClient, folders: Sequence[Path]) -> list[Mount]:
@@ -199,9 +188,7 @@ def _source(own: dict[str, Any], folder: Path) -> Path | None:
     return Path(merged, folder.relative_to("/")) if merged else None
 
 
-def _failure(error: docker.errors.DockerException) -> RuntimeFailure:
-    said = str(getattr(error, "explanation", None) or error)
-    if found := _NO_SOURCE.search(said):
-        folder = found[1] or found[2]
-        return RuntimeFailure(f"Docker's machine has no folder {folder}.", hint=_ELSEWHERE)
-    return RuntimeFailure(f"The container that Nix runs in does not start: {said}")
+def _failure(refusal: Refusal) -> RuntimeFailure:
+    if refusal.cause is Cause.NO_FOLDER:
+        return RuntimeFailure(f"Docker's machine has no folder {refusal.folder}.", hint=_ELSEWHERE)
+    return RuntimeFailure(f"The container that Nix runs in does not start: {refusal.said}")

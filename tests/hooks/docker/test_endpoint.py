@@ -14,7 +14,8 @@ import pytest
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.docker.endpoint import DEFAULT_HOST, Endpoint, find_endpoint
-from cog_nix_hooks.docker.engine import Engine, unreachable
+from cog_nix_hooks.docker.engine import Engine
+from cog_nix_hooks.docker.failures import UnreachableError
 from cog_nix_hooks.docker.runtime import DockerRuntime
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def test_a_socket_that_nobody_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_a_socket_that_is_not_ours() -> None:
-    error = unreachable(Endpoint("unix:///run/docker.sock"), PermissionError(13, "Permission denied"))
+    error = UnreachableError(Endpoint("unix:///run/docker.sock"), PermissionError(13, "Permission denied"))
     assert error.message == "You may not use Docker: permission denied at /run/docker.sock."
     assert "group docker" in error.hint
 

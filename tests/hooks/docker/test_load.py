@@ -250,4 +250,4 @@ def test_nothing_is_expected_where_no_image_has_the_name(runtime: DockerRuntime,
 
 
 def _is_expecting(runtime: DockerRuntime) -> bool:
-    return runtime._engine._begun is not None
+    return runtime._engine._pending is not None

@@ -13,8 +13,8 @@ import pytest
 
 from cog_nix.image.delta import read
 from cog_nix.report import SilentReporter
-from cog_nix_hooks.docker import stages
-from cog_nix_hooks.docker.engine import Refused
+from cog_nix_hooks.docker import intermediate
+from cog_nix_hooks.docker.failures import DaemonError
 from tests.hooks.docker.described import DescribedStore, layer
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "_STAGE", 5_000)
-    monkeypatch.setattr(stages, "_WORTH", 20_000)
+    monkeypatch.setattr(intermediate, "_STAGE", 5_000)
+    monkeypatch.setattr(intermediate, "_WORTH", 20_000)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class _Daemon:
             sent = tuple(name for name in tar.getnames() if name.endswith(".tar"))
             (described,) = json.load(tar.extractfile("manifest.json") or io.BytesIO())
         if len(self.loaded) == self._refuse:
-            raise Refused("no")
+            raise DaemonError("no")
         there = {one for _, layers, _ in self.loaded for one in layers}
         assert set(described["Layers"]) <= there | set(sent)
         self.loaded.append((sent, tuple(described["Layers"]), tuple(described["RepoTags"])))
@@ -73,18 +73,18 @@ class _Daemon:
 
 
 def _load(daemon: _Daemon, image: ImageDescription, *skip: str) -> list[dict[str, Any]]:
-    growing = stages.stages(image, skip)
-    return stages.load(daemon, growing, ["x:1"], skip, lambda archive: archive)  # type: ignore[arg-type]
+    growing = intermediate.split(image, skip)
+    return intermediate.load(daemon, growing, ["x:1"], skip, lambda archive: archive)  # type: ignore[arg-type]
 
 
 def test_an_image_grows_by_layers_that_are_worth_a_request(image: ImageDescription) -> None:
-    assert [len(one.layers) for one in stages.stages(image, ())] == [2, 4, 5]
-    assert stages.stages(image, ())[-1] is image
+    assert [len(one.layers) for one in intermediate.split(image, ())] == [2, 4, 5]
+    assert intermediate.split(image, ())[-1] is image
     lower = image.diff_ids[:2]
-    assert [len(one.layers) for one in stages.stages(image, lower)] == [4, 5], (
+    assert [len(one.layers) for one in intermediate.split(image, lower)] == [4, 5], (
         "what is not sent does not count"
     )
-    assert stages.stages(image, image.diff_ids[:4]) == [image], "little is sent at once"
+    assert intermediate.split(image, image.diff_ids[:4]) == [image], "little is sent at once"
 
 
 def test_each_layer_is_sent_once_and_the_last_image_alone_stays(image: ImageDescription) -> None:
@@ -93,7 +93,7 @@ def test_each_layer_is_sent_once_and_the_last_image_alone_stays(image: ImageDesc
     assert [len(sent) for sent, _, _ in daemon.loaded] == [2, 2, 1]
     assert [tags for _, _, tags in daemon.loaded] == [(), (), ("x:1",)]
     assert said == [{"stream": f"{image.id.removeprefix('sha256:')}.json"}]
-    assert set(daemon.removed) > {one.id for one in stages.stages(image, ())[:-1]}
+    assert set(daemon.removed) > {one.id for one in intermediate.split(image, ())[:-1]}
     assert image.id not in daemon.removed
 
 
@@ -107,10 +107,10 @@ def test_layers_that_are_held_are_left_out(image: ImageDescription) -> None:
 @pytest.mark.parametrize("which", range(3))
 def test_what_the_daemon_refuses_ends_it_and_leaves_nothing(image: ImageDescription, which: int) -> None:
     daemon = _Daemon(which)
-    with pytest.raises(Refused, match="no"):
+    with pytest.raises(DaemonError, match="no"):
         _load(daemon, image)
     assert len(daemon.loaded) == which
-    assert set(daemon.removed) > {one.id for one in stages.stages(image, ())[:-1]}
+    assert set(daemon.removed) > {one.id for one in intermediate.split(image, ())[:-1]}
     assert image.id not in daemon.removed
 
 
@@ -118,11 +118,11 @@ def test_what_the_daemon_refuses_ends_it_and_leaves_nothing(image: ImageDescript
 def test_docker_holds_the_image_and_none_of_those_that_it_grew_from(
     runtime: DockerRuntime, image: ImageDescription, store: Store
 ) -> None:
-    growing = [one.id for one in stages.stages(image, ())[:-1]]
+    growing = [one.id for one in intermediate.split(image, ())[:-1]]
     runtime.load(image.path, [store.tag], SilentReporter())
     client = docker.APIClient(version="auto")
     try:
-        assert client.inspect_image(store.tag)["RootFS"]["Layers"] == list(image.diff_ids)  # type: ignore[no-untyped-call]
+        assert client.inspect_image(store.tag)["RootFS"]["Layers"] == list(image.diff_ids)
         assert not {one["Id"] for one in client.images(all=True)} & set(growing)
     finally:
         client.close()

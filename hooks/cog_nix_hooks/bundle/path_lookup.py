@@ -17,15 +17,7 @@ _LINKS = 40
 def has_program(
     name: str, env: Mapping[str, str], cwd: str, layers: Sequence[Path], mounts: Sequence[tuple[Path, str]]
 ) -> bool:
-    """Whether a container has a program; True as well where only the container can tell.
-
-    Args:
-        name: as execvp(3) takes it: a path where a slash is in it, otherwise a name to look for in PATH.
-        env: the container's environment.
-        cwd: the folder it starts in.
-        layers: folders of the image's layers, from bottom to top.
-        mounts: ``(host path, container path)``.
-    """
+    """Whether a container has a program, as execvp(3) looks; True as well where only it can tell."""
     folders = [""] if "/" in name else env.get("PATH", "").split(":")
     return any(_exists(os.path.normpath(Path(cwd, folder, name)), layers, mounts) for folder in folders)
 

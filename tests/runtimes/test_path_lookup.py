@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cog_nix_hooks.bundle.layers import keep_whiteouts
-from cog_nix_hooks.bundle.lookup import has_program
+from cog_nix_hooks.bundle.path_lookup import has_program
 
 ENV = {"PATH": "/usr/local/bin:/bin"}
 

@@ -3,7 +3,7 @@
 Standard library alone, since it is a process of its own, which enters the container's namespaces before the
 command's program is looked for::
 
-    python3 -I -S -B enter.py PROCESS CAPABILITIES FILTER COMMAND [ARGUMENT]… < ENVIRONMENT
+    python3 -I -S -B nsenter.py PROCESS CAPABILITIES FILTER COMMAND [ARGUMENT]… < ENVIRONMENT
 
 ``PROCESS`` is the container's first, ``CAPABILITIES`` a mask of those to keep (capabilities(7)), ``FILTER`` a
 file of a filter of system calls (seccomp(2), ``struct sock_filter``; none when empty), ``ENVIRONMENT`` a

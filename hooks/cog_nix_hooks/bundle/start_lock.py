@@ -3,7 +3,7 @@
 Cog's server and its worker meet at an abstract Unix socket named after the server's process number
 (``@coglet-2-0``). The number is the same in each container, and the names belong to the network
 (network_namespaces(7)), which containers of this runtime share with the machine. Once the two have met, the
-name is free again. A name of the same kind says whose turn it is: it is as far-reaching as what it guards,
+name is free again. A name of the same kind is the lock: it is as far-reaching as what it guards,
 and is gone with the process that holds it.
 """
 
@@ -20,8 +20,8 @@ _PATIENCE_SECONDS = 15.0
 _POLL_SECONDS = 0.02
 
 
-class Turn:
-    """The right to start a model, for as long as its server needs it; anybody's again after that.
+class StartLock:
+    """Held while a model starts, for as long as its server needs it; anybody's again after that.
 
     Args:
         patience: seconds to wait for it; a model is started then all the same.

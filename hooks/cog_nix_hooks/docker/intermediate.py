@@ -1,4 +1,4 @@
-"""A large image on its way into Docker's own store, a few layers at a time.
+"""A large image on its way into Docker's own store, as intermediate images of a few more layers each.
 
 Docker writes an archive to its disk, reads that again and unpacks its layers, one after the other: an image
 of 6 GB is written whole before the first layer is unpacked. So the image is sent as images that grow by some
@@ -16,12 +16,12 @@ import hashlib
 import json
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.image.delta import docker_archive_end, docker_archive_layers
-from cog_nix_hooks.docker.engine import Refused
+from cog_nix_hooks.docker.failures import DaemonError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,13 +39,8 @@ _POLL = 0.1
 _KEPT = ("architecture", "os", "created")
 
 
-def stages(image: ImageDescription, skip: Collection[str]) -> list[ImageDescription]:
-    """Return the images that one grows through, itself last; itself alone when it is not worth it.
-
-    Args:
-        image: to be sent.
-        skip: digests of layers that need not be sent.
-    """
+def split(image: ImageDescription, skip: Collection[str]) -> list[ImageDescription]:
+    """Return the images that one grows through, itself last; itself alone when it is not worth it."""
     sizes = [0 if layer.diff_id in skip else layer.size for layer in image.layers]
     found: list[ImageDescription] = []
     pending = 0
@@ -78,75 +73,56 @@ def load(
     skip: Collection[str],
     counted: Callable[[Iterator[Piece]], Iterator[Piece]],
 ) -> list[dict[str, Any]]:
-    """Load an image in stages; return what the daemon said of the last.
+    """Load an image by way of intermediate ones; return what the daemon said of the last.
 
     Args:
         images: of the daemon.
-        growing: what :func:`stages` returned.
+        growing: what :func:`split` returned.
         tags: references to give the image, ``name:tag``.
         skip: digests of layers that need not be sent.
         counted: passes an archive on and shows its bytes.
 
     Raises:
-        Refused: the daemon does not take it.
+        DaemonError: the daemon does not take it.
         ImageError: the store cannot be read.
     """
     from cog_nix.fetch.parallel import run_all  # noqa: PLC0415 - costs 20 ms; few images are so large
 
-    crew = _Crew(images, counted)
-    before: threading.Event | None = None
-    tasks: list[Callable[[], list[dict[str, Any]]]] = []
-    for image in growing:
-        after = threading.Event()
-        below = before and growing[len(tasks) - 1].diff_ids
-        stage = _Stage(image, tags if image is growing[-1] else (), {*skip, *(below or ())}, before, after)
-        tasks.append(partial(crew.load, stage))
-        before = after
+    cancelled = threading.Event()
+    held = [threading.Event() for _ in growing]
+
+    def send(number: int) -> list[dict[str, Any]]:
+        image, below = growing[number], growing[number - 1].diff_ids if number else ()
+        before = held[number - 1] if number else None
+        named = tags if image is growing[-1] else ()
+        said = images.load(counted(_archive(image, {*skip, *below}, named, before, cancelled)))
+        held[number].set()
+        return said
+
     try:
-        return run_all(tasks, _AT_ONCE, crew.cancelled)[-1]
+        return run_all([partial(send, number) for number in range(len(growing))], _AT_ONCE, cancelled)[-1]
     finally:
         # Also those that a killed process left, which may have sent others.
         for count in range(1, len(growing[-1].layers)):
-            with suppress(Refused):
+            with suppress(DaemonError):
                 images.remove(_first(growing[-1], count).id)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """One of the images that another grows through."""
+def _archive(
+    image: ImageDescription,
+    skip: Collection[str],
+    tags: Sequence[str],
+    before: threading.Event | None,
+    cancelled: threading.Event,
+) -> Iterator[Piece]:
+    """Yield an image's archive, whose end waits until the image that it grows from is held."""
+    from cog_nix.fetch.retry import Cancelled  # noqa: PLC0415 - as above
 
-    image: ImageDescription
-    tags: Sequence[str]
-    held: Collection[str]
-    """Digests of the layers that are left out."""
-    before: threading.Event | None
-    """Set when the image that this one grows from is held; None: there is none."""
-    after: threading.Event
-    """To be set when this one is."""
-
-
-@dataclass(frozen=True)
-class _Crew:
-    """What sends them."""
-
-    images: Images
-    counted: Callable[[Iterator[Piece]], Iterator[Piece]]
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def load(self, stage: _Stage) -> list[dict[str, Any]]:
-        """Send one of them."""
-        said = self.images.load(self.counted(self._archive(stage)))
-        stage.after.set()
-        return said
-
-    def _archive(self, stage: _Stage) -> Iterator[Piece]:
-        from cog_nix.fetch.retry import Cancelled  # noqa: PLC0415 - as above
-
-        for piece in docker_archive_layers(stage.image, stage.held):
-            if self.cancelled.is_set():
-                raise Cancelled
-            yield piece
-        while stage.before and not stage.before.wait(_POLL):
-            if self.cancelled.is_set():
-                raise Cancelled
-        yield docker_archive_end(stage.image, stage.tags)
+    for piece in docker_archive_layers(image, skip):
+        if cancelled.is_set():
+            raise Cancelled
+        yield piece
+    while before and not before.wait(_POLL):
+        if cancelled.is_set():
+            raise Cancelled
+    yield docker_archive_end(image, tags)

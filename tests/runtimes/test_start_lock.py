@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix_hooks.bundle import turns
-from cog_nix_hooks.bundle.turns import Turn
+from cog_nix_hooks.bundle import start_lock
+from cog_nix_hooks.bundle.start_lock import StartLock
 from conftest import EXAMPLES, cog_nix
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _own_name(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "built_copy" not in request.fixturenames:
-        monkeypatch.setattr(turns, "_NAME", f"\0{request.node.name}")
+        monkeypatch.setattr(start_lock, "_NAME", f"\0{request.node.name}")
 
 
 def test_the_next_waits_for_the_end_of_the_one_before() -> None:
-    first = Turn()
+    first = StartLock()
     with ThreadPoolExecutor(1) as crew:
-        second = crew.submit(Turn)
+        second = crew.submit(StartLock)
         time.sleep(0.2)
         assert not second.done()
         first.end()
@@ -35,13 +35,13 @@ def test_the_next_waits_for_the_end_of_the_one_before() -> None:
 
 
 def test_a_turn_ends_by_itself() -> None:
-    Turn(lasts=0.1)
-    Turn(patience=30).end()
+    StartLock(lasts=0.1)
+    StartLock(patience=30).end()
 
 
 def test_nobody_waits_for_ever() -> None:
-    first = Turn()
-    Turn(patience=0.1).end()
+    first = StartLock()
+    StartLock(patience=0.1).end()
     first.end()
 
 

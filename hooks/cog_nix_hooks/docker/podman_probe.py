@@ -7,28 +7,27 @@ and its engine may refuse how cgroups are mounted.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cog_nix.elf import nothing
 from cog_nix.errors import CogNixError
 from cog_nix.system import scratch
-from cog_nix.system.boot import this_boot
+from cog_nix.system.boot import circumstances
 from cog_nix.system.files import write_atomically
 from cog_nix.system.processes import ProcessError, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MEMORY = "podman.json"
 
 
-def why_not(cache: Path) -> str | None:
-    """Return None when Podman starts a container, otherwise what it said, in a sentence.
-
-    Args:
-        cache: where it is remembered that one was started.
-    """
-    memory, key = cache / _MEMORY, _circumstances()
+def failure(cache: Path) -> str | None:
+    """Return None when Podman starts a container, otherwise what it said, in a sentence."""
+    memory = cache / _MEMORY
+    key = json.dumps(circumstances(map(shutil.which, ("podman", "crun", "runc"))))
     with suppress(OSError):
         if memory.read_text() == key:
             return None
@@ -44,14 +43,3 @@ def why_not(cache: Path) -> str | None:
     with suppress(CogNixError):  # the next command tries again
         write_atomically(memory, key.encode())
     return None
-
-
-def _circumstances() -> str:
-    """Return what an answer holds for: this start of the machine, this user, these programs."""
-    seen: list[object] = [os.geteuid()]
-    with suppress(OSError):
-        seen.append(this_boot())
-    for program in filter(None, map(shutil.which, ("podman", "crun", "runc"))):
-        status = Path(program).stat()
-        seen.append([program, status.st_mtime_ns, status.st_size])
-    return json.dumps(seen)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix_hooks.docker import podman_trial
+from cog_nix_hooks.docker import podman_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_what_it_says_is_told_and_it_is_tried_again(podman: Callable[[str], Path
     asked = podman("echo 'a line before' >&2; echo 'Error: crun: setrlimit: not permitted' >&2; exit 126")
     cache = tmp_path / "cache"
     for _ in range(2):
-        assert podman_trial.why_not(cache) == (
+        assert podman_probe.failure(cache) == (
             "Podman is installed and starts no container: crun: setrlimit: not permitted"
         )
     assert len(asked.read_text().splitlines()) == 2
@@ -44,8 +44,8 @@ def test_one_that_works_is_tried_once(podman: Callable[[str], Path], tmp_path: P
     # What it is handed is a root file system with a program that runs anywhere.
     asked = podman('for last; do :; done; while [ "$1" != --rootfs ]; do shift; done; exec "$2$last"')
     for _ in range(2):
-        assert podman_trial.why_not(tmp_path / "cache") is None
+        assert podman_probe.failure(tmp_path / "cache") is None
     [once] = asked.read_text().splitlines()
     assert once.startswith("run --rm ")
     podman("exit 1")
-    assert podman_trial.why_not(tmp_path / "cache")
+    assert podman_probe.failure(tmp_path / "cache")

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from cog_nix.elf import nothing
-from cog_nix_hooks.bundle import cgroups, engines, join
+from cog_nix_hooks.bundle import cgroups, engines, rootfs
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.process import Process
 from cog_nix_hooks.bundle.users import User
@@ -14,24 +14,18 @@ from cog_nix_hooks.bundle.users import User
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cog_nix_hooks.bundle.join import Isolation
+    from cog_nix_hooks.bundle.rootfs import Isolation
 
 _SECONDS = 30
 """Far more than any machine takes."""
 
 
-def why_not(engine: str, isolation: Isolation, containers: Path) -> str | None:
-    """Return None when an engine starts a container, otherwise what it said.
-
-    Args:
-        engine: its path.
-        isolation: what it is started in.
-        containers: folder that containers are made in.
-    """
+def failure(engine: str, isolation: Isolation, containers: Path) -> str | None:
+    """Return None when an engine starts a container, otherwise what it said."""
     name = new_name("trial")
     with owned(containers, name) as folder:
         cgroups.record(folder, name)
-        command = join.prepare(folder, [], "copy", isolation)
+        command = rootfs.prepare(folder, [], "copy", isolation)
         nothing.write(folder / "rootfs")
         process = Process((f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), port=None)
         command += engines.prepare(engine, folder, process, name)

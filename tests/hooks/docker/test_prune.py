@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix_hooks.docker.engine import Refused
-from cog_nix_hooks.docker.superseded import remove
+from cog_nix_hooks.docker.failures import DaemonError
+from cog_nix_hooks.docker.images import ImageInfo
+from cog_nix_hooks.docker.prune import remove_replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,21 +20,23 @@ if TYPE_CHECKING:
 class Daemon:
     """Images by id, some of them in use."""
 
-    held: dict[str, dict[str, Any]]
+    held: dict[str, ImageInfo]
     used: set[str] = field(default_factory=set)
+    host: str = "unix:///a"
 
-    def find(self, reference: str) -> dict[str, Any] | None:
+    def find(self, reference: str) -> ImageInfo | None:
         return self.held.get(reference)
 
     def remove(self, reference: str) -> None:
         if reference in self.used:
-            raise Refused("a container uses it")
+            raise DaemonError("a container uses it")
         del self.held[reference]
 
 
-def image(name: str, **changed: Any) -> dict[str, Any]:
+def image(name: str, **changed: Any) -> ImageInfo:
     labels = {"Labels": {"run.cog.nix.lock": "sha256:0"}}
-    return {"Id": name, "Config": labels, "Created": "1970-01-01T00:00:00Z", "RepoTags": None, **changed}
+    known = {"Id": name, "Config": labels, "Created": "1970-01-01T00:00:00Z", "RepoTags": None, **changed}
+    return ImageInfo.read(known)
 
 
 @pytest.fixture
@@ -55,18 +58,20 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("memory")
 def test_what_stays(changed: dict[str, Any]) -> None:
     daemon = Daemon({"old": image("old", **changed)})
-    remove(daemon, [daemon.find("old"), None], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [daemon.find("old"), None], "new")  # type: ignore[arg-type]
     assert daemon.held
 
 
 def test_what_is_in_use_is_tried_again_at_the_same_daemon(memory: Path) -> None:
     daemon = Daemon({"old": image("old")}, {"old"})
-    remove(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [image("old")], "new")  # type: ignore[arg-type]
     assert json.loads(memory.read_text()) == {"unix:///a": ["old"]}
     daemon.used.clear()
-    remove(daemon, [], "new", "unix:///b")  # type: ignore[arg-type]
+    daemon.host = "unix:///b"
+    remove_replaced(daemon, [], "new")  # type: ignore[arg-type]
     assert daemon.held
-    remove(daemon, [], "old", "unix:///a")  # type: ignore[arg-type]
+    daemon.host = "unix:///a"
+    remove_replaced(daemon, [], "old")  # type: ignore[arg-type]
     assert daemon.held, "it is what was loaded now"
     assert json.loads(memory.read_text()) == {}
 
@@ -75,5 +80,5 @@ def test_what_is_in_use_is_tried_again_at_the_same_daemon(memory: Path) -> None:
 def test_a_damaged_memory_is_made_anew(memory: Path, text: str) -> None:
     memory.write_text(text)
     daemon = Daemon({"old": image("old")})
-    remove(daemon, [image("old")], "new", "unix:///a")  # type: ignore[arg-type]
+    remove_replaced(daemon, [image("old")], "new")  # type: ignore[arg-type]
     assert not daemon.held

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import fstab, rights, sysfs
+from cog_nix_hooks.bundle import fstab, privileges, sysfs
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
@@ -70,10 +70,10 @@ class Isolation:
         """
         command = [self.setpriv, "--pdeathsig", "KILL", "sh", "-c", _STILL_OWNED, str(os.getpid())]
         command += [self.unshare, "--mount", "--pid", "--fork", "--kill-child"]
-        return command if rights.mounts_as_root() else [*command, "--user", "--map-root-user"]
+        return command if privileges.mounts_as_root() else [*command, "--user", "--map-root-user"]
 
 
-def why_not(isolation: Isolation) -> str | None:
+def failure(isolation: Isolation) -> str | None:
     """Return None when namespaces can be made here, otherwise what the kernel said."""
     try:
         subprocess.run(
@@ -95,31 +95,28 @@ def choose(folder: Path, isolation: Isolation) -> str:
         folder: where containers are kept; what the kernel allows depends on its file system.
         isolation: what they are joined in.
     """
-    for way in ("overlay", "fuse"):
-        if way == "fuse" and not program("fuse-overlayfs"):
+    for method in ("overlay", "fuse"):
+        if method == "fuse" and not program("fuse-overlayfs"):
             continue
         with owned(folder, new_name("trial")) as trial:
             lower = [trial / "a", trial / "b"]
             for one in lower:
                 one.mkdir()
-            command = [*prepare(trial, lower, way, isolation), "true"]
+            command = [*prepare(trial, lower, method, isolation), "true"]
             tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if tried.returncode == 0:
-                return way
+                return method
     return "copy"
 
 
-def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation) -> list[str]:
+def prepare(folder: Path, layers: Sequence[Path], method: str, isolation: Isolation) -> list[str]:
     """Prepare a container's folder; return the command that mounts ``rootfs`` in it and runs what follows.
 
     Args:
         folder: of the container, empty.
         layers: folders of the unpacked layers, from bottom to top.
-        way: as :func:`choose` says.
+        method: as :func:`choose` says.
         isolation: what it is mounted in.
-
-    Raises:
-        RuntimeFailure: layers cannot be copied.
     """
     for name in ("rootfs", "upper", "work", _LAYERS):
         (folder / name).mkdir()
@@ -127,12 +124,12 @@ def prepare(folder: Path, layers: Sequence[Path], way: str, isolation: Isolation
         (folder / _LAYERS / str(index)).symlink_to(layer)
     sysfs.prepare(folder)
     fstab.write(folder / _GUARD, [fstab.read_only(Path(isolation.guarded))] if isolation.guarded else [])
-    if way == "copy":
+    if method == "copy":
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))
     options = f"lowerdir={lower},upperdir=upper,workdir=work"
     words = [isolation.mount, str(folder), options, isolation.hidden]
-    return [*isolation.command(), "sh", "-c", _SCRIPTS[way], "sh", *words]
+    return [*isolation.command(), "sh", "-c", _SCRIPTS[method], "sh", *words]
 
 
 def copy(layers: Sequence[Path], root: Path) -> None:

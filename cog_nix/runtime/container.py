@@ -1,0 +1,80 @@
+"""What the containers of every runtime have in common, and how starting one fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from cog_nix.errors import RuntimeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPBACK = "127.0.0.1"
+SHARED_MEMORY = 6 << 30
+"""Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
+
+
+class NotStartedError(RuntimeFailure):
+    """A container was not started.
+
+    Args:
+        said: what whoever was to start it said.
+        hint: what to do next.
+    """
+
+    def __init__(self, said: str, *, hint: str = "") -> None:
+        super().__init__(f"Failed to start container: {said}", hint=hint)
+        self.said = said
+
+
+class NoProgramError(NotStartedError):
+    """The image does not have the program that was to run."""
+
+    def __init__(self, program: str, said: str) -> None:
+        hint = f"Is {program} in the image? Programs come with system_packages and python_packages."
+        super().__init__(said, hint=hint)
+        self.program = program
+
+
+class PortInUseError(NotStartedError):
+    """Something listens on a port of this machine that was to be published."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said, hint="Choose another port.")
+
+
+class StillRunningError(RuntimeFailure):
+    """A container's end was waited for, and did not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The container still runs after {seconds:g} seconds.")
+        self.seconds = seconds
+
+
+class BaseContainer:
+    """A container that is removed when its context is left.
+
+    Args:
+        port: where this machine reaches port 5000 of it; None: that is not published.
+        remove: stops and removes it.
+    """
+
+    def __init__(self, port: int | None, remove: Callable[[], None]) -> None:
+        self._port, self._remove_once = port, remove
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``.
+
+        Raises:
+            RuntimeFailure: port 5000 is not published.
+        """
+        if self._port is None:
+            raise RuntimeFailure("The container does not publish port 5000.")
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._remove_once()
