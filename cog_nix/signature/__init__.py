@@ -22,8 +22,8 @@ from cog_nix.signature.model import Mode, Signature, Stream
 from cog_nix.signature.openapi import merged, openapi
 from cog_nix.signature.outputs import OutputTypes
 from cog_nix.signature.project import Project
-from cog_nix.signature.refusal import RefusalError, located
-from cog_nix.signature.syntax import Expression
+from cog_nix.signature.refusal import RefusalError, RefusedSourceError
+from cog_nix.signature.syntax import Expression, located
 from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
 from cog_nix.system.values import frozen
 
@@ -220,7 +220,7 @@ def _reported(reference: str, project: Project | None = None) -> Iterator[None]:
     except RefusalError as refusal:
         if refusal.is_missing and project is not None:
             refusal = next(iter(project.broken.values()), refusal)
-        raise refusal.as_error(path) from None
+        raise RefusedSourceError(refusal, path) from None
     except RecursionError:
         raise SignatureError(
             f"{path}: the code is nested too deeply", hint="Simplify the types and defaults."
