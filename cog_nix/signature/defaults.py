@@ -10,10 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.document import compact
-from cog_nix.signature.openapi import input_schema, printed
+from cog_nix.signature.openapi import input_schema
 from cog_nix.signature.patterns import PatternError, compiled
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import STRAY_BYTE
+from cog_nix.system.golang import printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.input_types import element
 from cog_nix.signature.model import UNSET, Array, Items, Mapping, OneOf, Pairs, Record, Scalar, Stream
 from cog_nix.signature.syntax import STRAY_BYTE
+from cog_nix.system.golang import printed
 
 if TYPE_CHECKING:
     from cog_nix.signature.model import Constant, Constraints, Input, Mode, Primitive, Signature, Type
 
 Json = dict[str, Any]
-
-_SMALLEST_PLAIN, _SMALLEST_EXPONENT = -4, 6
 
 
 class Ordered(dict[str, Any]):
@@ -118,19 +115,6 @@ def _key(key: Constant) -> str:
     if isinstance(key, float):
         return printed(key)
     return str(key)
-
-
-def printed(value: float) -> str:
-    """Return a float as Go's ``%v`` prints it: an exponent below 1e-4 and from 1e6 on."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    exact = Decimal(repr(value)).normalize()
-    exponent = exact.adjusted() if value else 0
-    if _SMALLEST_PLAIN <= exponent < _SMALLEST_EXPONENT:
-        return f"{exact:f}"
-    first, *rest = map(str, exact.as_tuple().digits)
-    mantissa = f"{first}.{''.join(rest)}" if rest else first
-    return f"{'-' if value < 0 else ''}{mantissa}e{exponent:+03d}"
 
 
 def ref(name: str) -> Json:
