@@ -9,9 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_UNICODE = re.compile(r"\\u([0-9A-F]{4})")
-_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*(\\C)")
-"""What RE2 alone knows, not Go."""
 _MEMORY = 128 << 20
 """Bytes that an expression may take; Go's own limit is about that."""
 _GO_WORDS = {
@@ -49,12 +46,12 @@ def compiled(pattern: str) -> Any:
         import re2  # type: ignore[import-untyped] # noqa: PLC0415 - few inputs have a pattern
     except ImportError:
         return None
-    if any_byte := _ANY_BYTE.search(pattern):
+    if any_byte := re.search(r"(?<!\\)(?:\\\\)*(\\C)", pattern):  # RE2 alone knows it, not Go
         raise PatternError("invalid escape sequence", any_byte[1])
     options = re2.Options()
     options.log_errors, options.max_mem = False, _MEMORY
     try:
-        return re2.compile(_UNICODE.sub(r"\\x{\1}", pattern), options)
+        return re2.compile(re.sub(r"\\u([0-9A-F]{4})", r"\\x{\1}", pattern), options)
     except re2.error as error:
         (said,) = error.args
         reason, _, text = (said.decode() if isinstance(said, bytes) else str(said)).partition(": ")
