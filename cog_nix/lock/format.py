@@ -23,25 +23,6 @@ if TYPE_CHECKING:
 VERSION = 3
 _WITHOUT_INTEGRITY = 2
 """The version that has no digests of its parts; it is read, and the next lock has them."""
-_ONE_PER_LINE = (
-    "base",
-    "essential",
-    "python",
-    "system",
-    "libraries",
-    "linked",
-    "build",
-    "wheels",
-    "runs",
-    "reasons",
-    "links",
-    "facts",
-    "packages",
-    "indexes",
-    "layers",
-    "environment",
-    "labels",
-)
 _LEFT_OUT = frozenset({"cog_base", "links", "facts", "origin", "device_code"})
 """Parts that are not written when there is nothing in them; nor is any that is None."""
 _PARTS = ("seed", "toolkit", integrity.KEY)
@@ -67,7 +48,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def _block(key: str, value: Any) -> str:
-    if key in _ONE_PER_LINE:
+    if isinstance(value, list) and key != "programs":
         return _lines(value, "  ")
     if key in _PARTS:
         inner = [

@@ -39,24 +39,9 @@ __all__ = [
     "Signature",
     "SignatureError",
     "concurrency",
-    "describe",
     "describe_model",
     "document",
 ]
-
-
-def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
-    """Return what an entry point takes and returns.
-
-    Args:
-        project_root: the folder that ``reference`` starts from, and imports are looked up in.
-        reference: ``file.py:Class`` or ``file.py:function``, as in cog.yaml.
-        mode: whether it is the ``predict`` (or ``run``) or the ``train`` entry of cog.yaml.
-
-    Raises:
-        SignatureError: the source cannot be read, or says something that Cog does not support.
-    """
-    return _describe(Project(project_root), reference, mode)
 
 
 def _describe(project: Project, reference: str, mode: Mode, sdk: str = "") -> Signature:

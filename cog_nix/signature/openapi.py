@@ -32,27 +32,6 @@ SCALARS: dict[Primitive, Json] = {
     "Any": {"type": "object"},
     "dict": {"type": "object"},
 }
-_NAMES: dict[Mode, dict[str, str]] = {
-    "predict": {
-        "@noun": "prediction",
-        "@Title": "Prediction",
-        "@Prefix": "Prediction",
-        "@Verb": "Predict",
-        "@verb": "predict",
-        "@Input": "Input",
-        "@Output": "Output",
-    },
-    "train": {
-        "@noun": "training",
-        "@Title": "Training",
-        "@Prefix": "Training",
-        "@Verb": "Train",
-        "@verb": "train",
-        "@Input": "TrainingInput",
-        "@Output": "TrainingOutput",
-    },
-}
-"""What stands for the names of an entry point in ``openapi.json``, where the rest of each document is."""
 
 
 def openapi(signature: Signature, version: str) -> Json:
@@ -62,14 +41,14 @@ def openapi(signature: Signature, version: str) -> Json:
         signature: what the model takes and returns.
         version: the version of Cog in the image, for ``info.version``.
     """
-    names = _NAMES[signature.mode]
-    rest = _rest(names)
+    title = "Input" if signature.mode == "predict" else "TrainingInput"
+    rest = _rest(signature.mode)
     if signature.streaming and signature.mode == "predict":
         rest["paths"]["/predictions"]["post"]["x-cog-streaming"] = True
     schemas = {
-        names["@Input"]: _inputs(signature.inputs) | {"title": names["@Input"]},
+        title: _inputs(signature.inputs) | {"title": title},
         # Cog titles the output of a training "Output" as well.
-        names["@Output"]: _schema(signature.output) | {"title": "Output"},
+        title.replace("Input", "Output"): _schema(signature.output) | {"title": "Output"},
         **{given.name: choices_schema(given) for given in signature.inputs if given.constraints.choices},
     }
     return {
@@ -80,10 +59,14 @@ def openapi(signature: Signature, version: str) -> Json:
     }
 
 
-def _rest(names: dict[str, str]) -> Json:
+def _rest(mode: Mode) -> Json:
     """Return what documents have beside inputs and output."""
     text = Path(__file__).with_name("openapi.json").read_text("utf-8")
-    for placeholder, name in names.items():
+    is_predict = mode == "predict"
+    verb, noun = ("Predict", "Prediction") if is_predict else ("Train", "Training")
+    names = {"@Verb": verb, "@verb": verb.lower(), "@Noun": noun, "@noun": noun.lower()}
+    # What is left is in front of Input and Output.
+    for placeholder, name in {**names, "@": "" if is_predict else noun}.items():
         text = text.replace(placeholder, name)
     found: Json = json.loads(text)
     return found
