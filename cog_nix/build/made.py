@@ -67,7 +67,7 @@ class Made:
         from cog_nix.elf.folder import scan_fragment  # noqa: PLC0415 - a build that made nothing new goes without
 
         found = {title: scan_fragment(self._store / name) for title, name in self._found}
-        return found if any(scan.linked for scan in found.values()) else {}
+        return found if any(scan.files for scan in found.values()) else {}
 
     def remember(self) -> None:
         """Note that all of it has been looked at."""

@@ -143,6 +143,8 @@ class Known:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         data: dict[str, Any] = msgspec.to_builtins(self)
+        if self.scan:
+            data["scan"]["linked"] = data["scan"].pop("files")
         return {key: value for key, value in data.items() if value is not None and value is not False}
 
     @classmethod
@@ -150,8 +152,10 @@ class Known:
         """Read what :meth:`to_json` wrote.
 
         Raises:
-            ValueError: it is something else.
+            KeyError, TypeError, ValueError: it is something else.
         """
+        if "scan" in data:
+            data = {**data, "scan": {**data["scan"], "files": data["scan"]["linked"]}}
         return msgspec.convert(data, cls)
 
 
@@ -167,7 +171,7 @@ class Memory:
 
     def recall(self, sha256: str) -> Known | None:
         """Return what is known of a wheel."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, KeyError, TypeError, ValueError):
             return Known.from_json(jsonvalue.loads(self._path(sha256).read_bytes()))
         return None
 

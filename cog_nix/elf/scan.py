@@ -23,7 +23,7 @@ _NO_PROGRAM = re.compile(
 _MUSL = "libc.musl"
 
 
-class Linked(msgspec.Struct, frozen=True, array_like=True):
+class DynamicFile(msgspec.Struct, frozen=True, array_like=True):
     """A program or library that the loader has to complete; a list in JSON."""
 
     path: str
@@ -47,7 +47,7 @@ class Linked(msgspec.Struct, frozen=True, array_like=True):
 class Scan:
     """The programs and libraries of a wheel, a project or a layer."""
 
-    linked: tuple[Linked, ...] = ()
+    files: tuple[DynamicFile, ...] = ()
     """Those that need something, by path."""
     libraries: tuple[str, ...] = ()
     """Paths of all libraries, and of nothing else, sorted."""
@@ -82,16 +82,16 @@ def gather(found: Iterable[tuple[str, Dynamic | None]], also: Iterable[str] = ()
         found: path and dynamic section of each file that was read; None for what the loader does not load.
         also: paths of libraries that are known without being read (links to others).
     """
-    linked, libraries, sonames = [], set(also), set()
+    files, libraries, sonames = [], set(also), set()
     for path, dynamic in found:
         if dynamic is None or any(name.startswith(_MUSL) for name in dynamic.needed):
             continue  # made for another machine or another C library: never loaded here
         if dynamic.needed:
-            linked.append(Linked(path, dynamic.needed, dynamic.search))
+            files.append(DynamicFile(path, dynamic.needed, dynamic.search))
         if is_library(path):
             libraries.add(path)
         if dynamic.soname and dynamic.soname != path.rpartition("/")[2]:
             sonames.add(dynamic.soname)
     return Scan(
-        tuple(sorted(linked, key=lambda each: each.path)), tuple(sorted(libraries)), tuple(sorted(sonames))
+        tuple(sorted(files, key=lambda each: each.path)), tuple(sorted(libraries)), tuple(sorted(sonames))
     )

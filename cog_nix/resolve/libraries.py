@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.elf.scan import Linked, Scan
+    from cog_nix.elf.scan import DynamicFile, Scan
     from cog_nix.lock.model import Deb, Lock, Wheel
     from cog_nix.plugins.spec import Context
     from cog_nix.report import Reporter
@@ -74,7 +74,7 @@ class Answer:
 
 def project_links(root: Path) -> bool:
     """Tell whether a project has programs or libraries of its own."""
-    return bool(scan_project(root).linked)
+    return bool(scan_project(root).files)
 
 
 def project_linked(lock: Lock) -> bool:
@@ -200,7 +200,7 @@ def unmet(
         # The project, and what commands made for it, may import any package before it loads what is its own.
         around = with_dependencies(owner, depends) if owner in depends else set(scans)
         met = frozenset(brought).union(*(names[each] for each in around if each in names))
-        for linked in scan.linked:
+        for linked in scan.files:
             for soname in linked.needed:
                 if soname not in met and not _reached(linked, soname, paths):
                     yield LibraryNeed(owner, linked.path, soname)
@@ -218,7 +218,7 @@ def with_dependencies(name: str, depends: Mapping[str, Sequence[str]]) -> set[st
     return found
 
 
-def _reached(linked: Linked, soname: str, paths: frozenset[str]) -> bool:
+def _reached(linked: DynamicFile, soname: str, paths: frozenset[str]) -> bool:
     # DT_NEEDED with a slash is a path and is not looked for.
     return "/" in soname or any(path in paths for path in linked.reach(soname))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.elf.facts import Depth
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.errors import LockError
 from cog_nix.lock.pins import commits_of
 from cog_nix.plugins.manager import Plugins, ask
@@ -193,7 +193,7 @@ def find(
 
 
 def _asked(scan: Scan, texts: Sequence[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(soname for linked in scan.linked for soname in linked.needed) | {
+    return frozenset(soname for linked in scan.files for soname in linked.needed) | {
         name for _, name in texts
     }
 
@@ -210,10 +210,10 @@ def _named(
     """
 
     def loads(owner: str, scan: Scan) -> Scan:
-        search = {linked.path: linked.search for linked in scan.linked}
+        search = {linked.path: linked.search for linked in scan.files}
         named = texts.get(owner, ())
         return replace(
-            scan, linked=tuple(Linked(path, (name,), search.get(path, ())) for path, name in named)
+            scan, files=tuple(DynamicFile(path, (name,), search.get(path, ())) for path, name in named)
         )
 
     yield from unmet({owner: loads(owner, scan) for owner, scan in scans.items()}, depends, met)

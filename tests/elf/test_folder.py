@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import archive
 
 from cog_nix.elf.folder import scan_fragment, scan_project
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from tests.elf.made import make_elf
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def test_a_project_is_read_as_far_as_it_reaches_the_image(tmp_path: Path) -> Non
     (tmp_path / "lib/libmine.so").symlink_to("libmine.so.1")
     (tmp_path / "lib/gone.so").symlink_to("nowhere")
     assert scan_project(tmp_path) == Scan(
-        linked=(
-            Linked("lib/libmine.so.1", ("libGL.so.1",)),
-            Linked("notes", ("libnotrun.so.1",)),
-            Linked("tool", ("libz.so.1",)),
+        files=(
+            DynamicFile("lib/libmine.so.1", ("libGL.so.1",)),
+            DynamicFile("notes", ("libnotrun.so.1",)),
+            DynamicFile("tool", ("libz.so.1",)),
         ),
         libraries=("lib/gone.so", "lib/libmine.so", "lib/libmine.so.1"),
     )
@@ -56,10 +56,10 @@ def test_a_fragment_is_read_from_its_tar(tmp_path: Path) -> None:
         "run",
     )
     assert scan_fragment(tmp_path / "fragment") == Scan(
-        linked=(
-            Linked("opt/lib/libx.so.1", ("libGL.so.1",), ("/opt/lib",)),
-            Linked("opt/tool", ("libz.so.1",)),
-            Linked("x/_c.so", ("libx.so.1",)),
+        files=(
+            DynamicFile("opt/lib/libx.so.1", ("libGL.so.1",), ("/opt/lib",)),
+            DynamicFile("opt/tool", ("libz.so.1",)),
+            DynamicFile("x/_c.so", ("libx.so.1",)),
         ),
         libraries=("opt/lib/libx.so", "opt/lib/libx.so.1", "x/_c.so"),
     )

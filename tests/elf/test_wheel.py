@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.elf.facts import Depth, Facts, Known, Memory, read_facts
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from tests.elf.made import make_elf, make_wheel
@@ -38,10 +38,12 @@ def test_a_wheel_is_read_without_unpacking_it(tmp_path: Path) -> None:
         },
     )
     assert _links(wheel) == Scan(
-        linked=(
-            Linked("../../../bin/tool", ("libz.so.1",)),
-            Linked("x/_c.cpython-313-x86_64-linux-gnu.so", ("libGL.so.1", "libx.so.2"), ("$ORIGIN/lib",)),
-            Linked("x/lib/libx.so.2.0", ("libc.so.6",)),
+        files=(
+            DynamicFile("../../../bin/tool", ("libz.so.1",)),
+            DynamicFile(
+                "x/_c.cpython-313-x86_64-linux-gnu.so", ("libGL.so.1", "libx.so.2"), ("$ORIGIN/lib",)
+            ),
+            DynamicFile("x/lib/libx.so.2.0", ("libc.so.6",)),
         ),
         libraries=(
             "../../../lib/libdata.so",
@@ -83,7 +85,7 @@ def test_unusual_compressions_are_read_as_well(tmp_path: Path, method: int) -> N
     with zipfile.ZipFile(tmp_path / "x.whl", "w", method) as archive:
         archive.writestr("x.so", make_elf("libGL.so.1"))
     scan = _links(tmp_path / "x.whl")
-    assert scan.linked == (Linked("x.so", ("libGL.so.1",)),)
+    assert scan.files == (DynamicFile("x.so", ("libGL.so.1",)),)
 
 
 def test_names_are_had_without_inflating(tmp_path: Path) -> None:
@@ -120,4 +122,4 @@ def test_a_member_that_does_not_inflate_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_path_is_followed(folder: str, reached: str) -> None:
-    assert list(Linked("a/b/c.so", (), (folder,)).reach("libx.so")) == [reached]
+    assert list(DynamicFile("a/b/c.so", (), (folder,)).reach("libx.so")) == [reached]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.plugins.spec import LibraryNeed
 from cog_nix.resolve.libraries import PROJECT, unmet
 
@@ -10,14 +10,14 @@ _GL = "libGL.so.1"
 
 
 def _scan(path: str, *needed: str, libraries: tuple[str, ...] = (), search: tuple[str, ...] = ()) -> Scan:
-    return Scan((Linked(path, needed, search),), (path, *libraries))
+    return Scan((DynamicFile(path, needed, search),), (path, *libraries))
 
 
 def test_a_wheel_has_what_it_brings() -> None:
     scans = {
         "a": _scan("a/_c.so", "libx-1a2b.so.1", "libsoname.so.2", _GL, libraries=("a.libs/libx-1a2b.so.1",))
     }
-    scans["a"] = Scan(scans["a"].linked, scans["a"].libraries, ("libsoname.so.2",))
+    scans["a"] = Scan(scans["a"].files, scans["a"].libraries, ("libsoname.so.2",))
     assert list(unmet(scans, {})) == [LibraryNeed("a", "a/_c.so", _GL)]
 
 

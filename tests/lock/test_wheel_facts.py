@@ -11,7 +11,7 @@ import pytest
 from cog_nix.config.model import Settings
 from cog_nix.elf import table
 from cog_nix.elf.facts import Depth, Facts, Known, read_facts
-from cog_nix.elf.scan import Linked, Scan
+from cog_nix.elf.scan import DynamicFile, Scan
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Lock, Source, Wheel
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-_LIE = Facts(Scan((Linked("a/a.so", ("libother.so.1",)),), ("a/a.so",)))
+_LIE = Facts(Scan((DynamicFile("a/a.so", ("libother.so.1",)),), ("a/a.so",)))
 
 
 @dataclass
@@ -90,7 +90,7 @@ def house(tmp_path: Path) -> _House:
 def test_what_is_known_is_not_fetched_again(house: _House) -> None:
     wheel = house.wheel("a", "libGL.so.1")
     first = house.facts(wheel, Depth.LINKS)
-    assert [one.needed for one in first.scan.linked] == [("libGL.so.1",)]
+    assert [one.needed for one in first.scan.files] == [("libGL.so.1",)]
     assert house.facts(wheel, Depth.LINKS) == first
     assert house.fetcher.whole == [wheel.artifact.filename]
     house.facts(wheel, Depth.TEXT)
@@ -184,7 +184,7 @@ def test_what_differs_has_another_seal() -> None:
         replace(one, requires=()),
         replace(one, scan=Scan(libraries=("b.so",))),
         replace(one, scan=Scan(libraries=("a.so",), sonames=("c",))),
-        replace(one, scan=replace(one.scan, linked=(Linked("a.so", ("x",)),))),
+        replace(one, scan=replace(one.scan, files=(DynamicFile("a.so", ("x",)),))),
     ]
     assert len({facts.seal(Depth.LINKS) for facts in (one, *others)}) == 5
     assert len({one.seal(depth) for depth in Depth}) == 3
