@@ -112,19 +112,18 @@ def _python(document: Document, root: Path) -> Iterator[Problem]:
         return
     line = document.line("build", "python_version")
     prefix = f'invalid build.python_version "{version.strip()}"'
+    example = 'For example: python_version: "3.13"'
     match = re.match(r"([^.]*)(?:\.([^.]*))?", version.strip())
     major, minor = (match[1], match[2]) if match else ("", None)
     least = ".".join(map(str, MINIMUM_PYTHON))
     if not version.strip():
-        yield Problem(line, "python_version is required", 'For example: python_version: "3.13"')
+        yield Problem(line, "python_version is required", example)
     elif minor is None:
-        yield Problem(
-            line, f"{prefix}: must include major and minor version", 'For example: python_version: "3.13"'
-        )
+        yield Problem(line, f"{prefix}: must include major and minor version", example)
     elif not (major.isascii() and major.isdecimal()):
-        yield Problem(line, f"{prefix}: invalid major version number", 'For example: python_version: "3.13"')
+        yield Problem(line, f"{prefix}: invalid major version number", example)
     elif not (minor.isascii() and minor.isdecimal()):
-        yield Problem(line, f"{prefix}: invalid minor version number", 'For example: python_version: "3.13"')
+        yield Problem(line, f"{prefix}: invalid minor version number", example)
     elif (int(major), int(minor)) < MINIMUM_PYTHON:
         sdk = legacy.sdk_for(version)
         if legacy.is_taken(version, root):

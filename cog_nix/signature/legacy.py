@@ -141,31 +141,34 @@ class _Writer:
         Raises:
             RefusalError: it does.
         """
-        said, scalar = given.constraints, given.type
-        refused = {
-            "accept": said.accept is not None,
-            "deprecated": said.deprecated and not self.knows_null,
-        }
-        for argument in (name for name, is_used in refused.items() if is_used):
-            raise RefusalError(
-                f"parameter '{given.name}': Input() of cog {self.version} has no {argument}=",
-                f"Leave {argument}= away.",
-            )
-        if said.choices and scalar not in {Scalar("str"), Scalar("int")}:
-            raise RefusalError(
-                f"parameter '{given.name}': choices are for str and int in cog {self.version}",
+        said, cog = given.constraints, f"cog {self.version}"
+        choosable = given.type in {Scalar("str"), Scalar("int")}
+        refused = (
+            (said.accept is not None, f"Input() of {cog} has no accept=", "Leave accept= away."),
+            (
+                said.deprecated and not self.knows_null,
+                f"Input() of {cog} has no deprecated=",
+                "Leave deprecated= away.",
+            ),
+            (
+                bool(said.choices) and not choosable,
+                f"choices are for str and int in {cog}",
                 "Make it one of them, and convert it in predict().",
-            )
-        if given.type.nullable and not self.knows_null:
-            raise RefusalError(
-                f"parameter '{given.name}': cog {self.version} takes no Optional input",
+            ),
+            (
+                given.type.nullable and not self.knows_null,
+                f"{cog} takes no Optional input",
                 "Write the plain type with Input(default=None).",
-            )
-        if any(part == Scalar("Any") for part in _parts(given.type)):
-            raise RefusalError(
-                f"parameter '{given.name}': cog {self.version} takes no dict and no Any",
+            ),
+            (
+                Scalar("Any") in _parts(given.type),
+                f"{cog} takes no dict and no Any",
                 "Take a str with JSON in it, and read it in predict().",
-            )
+            ),
+        )
+        for is_so, what, fix in refused:
+            if is_so:
+                raise RefusalError(f"parameter '{given.name}': {what}", fix)
 
     def _output(self, found: Type, title: str) -> Json:
         if not isinstance(found, Record):
