@@ -294,22 +294,15 @@ def _traces(document: Document) -> Iterator[Problem]:
     at = ("observability", "traces")
     sampler = document.value(str, *at, "sampler") or "parentbased_always_off"
     argument = document.value(str, *at, "sampler_arg")
-    line = document.line(*at, "sampler_arg")
     prefix = "invalid observability.traces.sampler_arg"
-    if argument is not None and sampler not in _RATIO_SAMPLERS:
-        yield Problem(line, f'{prefix} "{argument}": is only valid for ratio samplers', "Remove it.")
+    shown = f'{prefix} "{argument}"'
+    line, example = document.line(*at, "sampler_arg"), 'For example: sampler_arg: "0.1"'
+    if argument is None and sampler in _RATIO_SAMPLERS:
+        yield Problem(document.line(*at, "sampler"), f"{prefix}: is required for ratio samplers", example)
+    elif argument is not None and sampler not in _RATIO_SAMPLERS:
+        yield Problem(line, f"{shown}: is only valid for ratio samplers", "Remove it.")
     elif argument is not None and not _is_ratio(argument):
-        yield Problem(
-            line,
-            f'{prefix} "{argument}": must be a number between 0 and 1',
-            'For example: sampler_arg: "0.1"',
-        )
-    elif argument is None and sampler in _RATIO_SAMPLERS:
-        yield Problem(
-            document.line(*at, "sampler"),
-            f"{prefix}: is required for ratio samplers",
-            'For example: sampler_arg: "0.1"',
-        )
+        yield Problem(line, f"{shown}: must be a number between 0 and 1", example)
     header = document.value(str, *at, "trace_header")
     if header is not None and (
         not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or header.lower() in _RESERVED_HEADERS
