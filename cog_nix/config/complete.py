@@ -134,16 +134,11 @@ def _read_project(document: Document, name: str, root: Path) -> tuple[list[requi
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is no TOML: {error}"
         return [], [Problem(place, f"cannot read {name}: {reason}", "Correct the file, or name another one.")]
-    if python_project.PYPROJECT not in {PurePosixPath(file).name for file in _named(found)} and (
-        PurePosixPath(name).name == python_project.UV_LOCK
-    ):
+    files = {PurePosixPath(line).name for line in found if line.startswith("-r ")}
+    if PurePosixPath(name).name == python_project.UV_LOCK and python_project.PYPROJECT not in files:
         fix = f"Copy {python_project.PYPROJECT} into the same folder: uv reads a lock together with it."
         return [], [Problem(place, f"there is no {python_project.PYPROJECT} beside {name}", fix)]
     return [requirements.Line(1, line) for line in found], []
-
-
-def _named(lines: list[str]) -> list[str]:
-    return [line.removeprefix("-r ") for line in lines if line.startswith("-r ")]
 
 
 def _build(build: dict[str, Any], lines: tuple[str, ...], cuda: str | None, cudnn: str | None) -> Build:

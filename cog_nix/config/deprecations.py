@@ -38,8 +38,7 @@ def _keys(document: Document) -> Iterator[str]:
     for location, replacement in _REPLACED:
         if old_sdk and location == ("predict",):
             continue  # the SDKs for those Pythons know no other
-        value = _at(document, location)
-        if value:
+        if document.value(object, *location):
             yield _place(
                 document, location, f'deprecated field "{".".join(location)}": use "{replacement}" instead'
             )
@@ -58,13 +57,6 @@ def _cuda(document: Document, root: Path) -> Iterator[str]:
         warning = derive(build["cuda"], build.get("cudnn"), lines).warning
         if warning:
             yield _place(document, ("build", "cuda"), warning)
-
-
-def _at(document: Document, location: tuple[str, ...]) -> object:
-    value: object = document.data
-    for key in location:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _place(document: Document, location: tuple[str, ...], text: str) -> str:

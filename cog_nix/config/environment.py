@@ -31,24 +31,9 @@ TRACING_REQUIREMENTS = (
 """What the server imports when it traces: the versions that upstream installs (docs of Cog 0.23.1)."""
 
 RESERVED = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "PYTHONPATH",
-    "VIRTUAL_ENV",
-    "PYTHONUNBUFFERED",
-    "R8_*",
-    "REPLICATE_*",
-    "COG_OBSERVABILITY_*",
-    "COG_TRACE_*",
-    "OTEL_*",
-    "LIBRARY_PATH",
-    "CUDA_*",
-    "NVIDIA_*",
-    "NV_*",
-    "PGET_*",
-    "HF_ENDPOINT",
-    "HF_HUB_ENABLE_HF_TRANSFER",
-    "KUBERNETES_*",
+    *("PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV"),
+    *("R8_*", "REPLICATE_*", "KUBERNETES_*", "COG_OBSERVABILITY_*", "COG_TRACE_*", "OTEL_*"),
+    *("CUDA_*", "NVIDIA_*", "NV_*", "PGET_*", "HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER"),
 )
 """Names that an image or the platform it runs on sets itself; upstream refuses the same."""
 
@@ -85,40 +70,31 @@ def tracing(config: Config) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in variables.items() if value)
 
 
-def _trouble(name: str, value: str) -> str:
-    try:
-        expand([(name, value)], IMAGE)
-    except ExpansionError as error:
-        return str(error)
-    return ""
-
-
 def problems(lines: Sequence[str]) -> Iterator[tuple[int, str, str]]:
     """Yield position, what is wrong and what to do, for each line that cannot be a variable of the image."""
     seen: set[str] = set()
     for position, line in enumerate(lines):
         name, equals, value = line.partition("=")
         if not equals or not name:
-            yield (
-                position,
-                f'environment variable "{line}" is not in the KEY=VALUE format',
-                "Write: NAME=value",
-            )
-        elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            what = f'environment variable "{name}" has a name that shells cannot use'
-            yield position, what, "Use letters, digits and _, and begin with a letter or _."
-        elif "\n" in value:
-            yield (
-                position,
-                f'environment variable "{name}" has a line break in it',
-                "Write the value in one line.",
-            )
-        elif reserved(name):
-            what = f'environment variable "{name}" is not allowed: reserved for internal use'
-            yield position, what, "Remove it; the image sets what is needed."
-        elif trouble := _trouble(name, value):
-            what = f'environment variable "{name}": {trouble}'
-            yield position, what, f"In quotes any value will do: {name}='…'"
-        elif name in seen:
-            yield position, f'environment variable "{name}" is already defined', "Keep one of the two lines."
+            what = f'environment variable "{line}" is not in the KEY=VALUE format'
+            yield position, what, "Write: NAME=value"
+        elif found := _problem(name, value, seen):
+            yield position, f'environment variable "{name}"{found[0]}', found[1]
         seen.add(name)
+
+
+def _problem(name: str, value: str, seen: set[str]) -> tuple[str, str] | None:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return (
+            " has a name that shells cannot use",
+            "Use letters, digits and _, and begin with a letter or _.",
+        )
+    if "\n" in value:
+        return " has a line break in it", "Write the value in one line."
+    if reserved(name):
+        return " is not allowed: reserved for internal use", "Remove it; the image sets what is needed."
+    try:
+        expand([(name, value)], IMAGE)
+    except ExpansionError as error:
+        return f": {error}", f"In quotes any value will do: {name}='…'"
+    return (" is already defined", "Keep one of the two lines.") if name in seen else None

@@ -68,19 +68,8 @@ def with_concurrency(config_label: str, maximum: int) -> str:
     data: dict[str, Any] = json.loads(config_label)
     if "concurrency" in data:
         return config_label
-    order = (
-        "build",
-        "image",
-        "model",
-        "predict",
-        "train",
-        "concurrency",
-        "observability",
-        "environment",
-        "weights",
-    )
-    data["concurrency"] = {"max": maximum}
-    return dump({key: data[key] for key in order if key in data})
+    before = {key: data.pop(key) for key in ("build", "image", "model", "predict", "train") if key in data}
+    return dump({**before, "concurrency": {"max": maximum}, **data})
 
 
 def dump(value: Any) -> str:

@@ -112,19 +112,18 @@ def _python(document: Document, root: Path) -> Iterator[Problem]:
         return
     line = document.line("build", "python_version")
     prefix = f'invalid build.python_version "{version.strip()}"'
+    example = 'For example: python_version: "3.13"'
     match = re.match(r"([^.]*)(?:\.([^.]*))?", version.strip())
     major, minor = (match[1], match[2]) if match else ("", None)
     least = ".".join(map(str, MINIMUM_PYTHON))
     if not version.strip():
-        yield Problem(line, "python_version is required", 'For example: python_version: "3.13"')
+        yield Problem(line, "python_version is required", example)
     elif minor is None:
-        yield Problem(
-            line, f"{prefix}: must include major and minor version", 'For example: python_version: "3.13"'
-        )
+        yield Problem(line, f"{prefix}: must include major and minor version", example)
     elif not (major.isascii() and major.isdecimal()):
-        yield Problem(line, f"{prefix}: invalid major version number", 'For example: python_version: "3.13"')
+        yield Problem(line, f"{prefix}: invalid major version number", example)
     elif not (minor.isascii() and minor.isdecimal()):
-        yield Problem(line, f"{prefix}: invalid minor version number", 'For example: python_version: "3.13"')
+        yield Problem(line, f"{prefix}: invalid minor version number", example)
     elif (int(major), int(minor)) < MINIMUM_PYTHON:
         sdk = legacy.sdk_for(version)
         if legacy.is_taken(version, root):
@@ -295,22 +294,15 @@ def _traces(document: Document) -> Iterator[Problem]:
     at = ("observability", "traces")
     sampler = document.value(str, *at, "sampler") or "parentbased_always_off"
     argument = document.value(str, *at, "sampler_arg")
-    line = document.line(*at, "sampler_arg")
     prefix = "invalid observability.traces.sampler_arg"
-    if argument is not None and sampler not in _RATIO_SAMPLERS:
-        yield Problem(line, f'{prefix} "{argument}": is only valid for ratio samplers', "Remove it.")
+    shown = f'{prefix} "{argument}"'
+    line, example = document.line(*at, "sampler_arg"), 'For example: sampler_arg: "0.1"'
+    if argument is None and sampler in _RATIO_SAMPLERS:
+        yield Problem(document.line(*at, "sampler"), f"{prefix}: is required for ratio samplers", example)
+    elif argument is not None and sampler not in _RATIO_SAMPLERS:
+        yield Problem(line, f"{shown}: is only valid for ratio samplers", "Remove it.")
     elif argument is not None and not _is_ratio(argument):
-        yield Problem(
-            line,
-            f'{prefix} "{argument}": must be a number between 0 and 1',
-            'For example: sampler_arg: "0.1"',
-        )
-    elif argument is None and sampler in _RATIO_SAMPLERS:
-        yield Problem(
-            document.line(*at, "sampler"),
-            f"{prefix}: is required for ratio samplers",
-            'For example: sampler_arg: "0.1"',
-        )
+        yield Problem(line, f"{shown}: must be a number between 0 and 1", example)
     header = document.value(str, *at, "trace_header")
     if header is not None and (
         not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or header.lower() in _RESERVED_HEADERS

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from cog_nix.system.golang import printed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,6 +39,8 @@ _NAMED: dict[str, Value] = {
 }
 NULLS = frozenset(text for text, value in _NAMED.items() if value is None)
 """What stands for no value, where it is neither quoted nor tagged."""
+
+_NOT_FINITE = {"NaN": ".nan", "+Inf": ".inf", "-Inf": "-.inf"}
 
 _YES = frozenset({"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"})
 _NO = frozenset({"n", "N", "no", "No", "NO", "off", "Off", "OFF"})
@@ -127,7 +131,7 @@ def written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return _float(value)
+        return printed(value) if math.isfinite(value) else _NOT_FINITE[printed(value)]
     if isinstance(value, dt.datetime):
         return _date(value)
     return "" if value is None else str(value)
@@ -183,36 +187,6 @@ def _date(value: dt.datetime) -> str:
     head, _, zone = text.partition("+") if "+" in text else (text[:-6], "", text[-6:])
     shown = head.rstrip("0").removesuffix(".") if "." in head else head
     return shown + ("Z" if zone == "00:00" else f"+{zone}" if "+" in text else zone)
-
-
-def _float(value: float) -> str:
-    """Return a number as Go's ``strconv.FormatFloat(value, 'g', -1, 64)`` does."""
-    if not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    sign = "-" if math.copysign(1, value) < 0 else ""
-    digits, power = _shortest(abs(value))
-    if -5 < power < 6:  # noqa: PLR2004 - beyond these Go's shortest form has an exponent
-        return sign + _plain(digits, power)
-    mantissa = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
-    return f"{sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02}"
-
-
-def _shortest(value: float) -> tuple[str, int]:
-    """Return the fewest digits that name a number, and the power of ten of the first."""
-    mantissa, _, exponent = repr(value).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    power = int(exponent or 0) + (
-        len(whole) - 1 if whole.strip("0") else -1 - (len(fraction) - len(fraction.lstrip("0")))
-    )
-    return (digits.rstrip("0") or "0"), (power if digits.strip("0") else 0)
-
-
-def _plain(digits: str, power: int) -> str:
-    if power < 0:
-        return "0." + "0" * (-power - 1) + digits
-    padded = digits.ljust(power + 1, "0")
-    return padded[: power + 1] + (f".{padded[power + 1 :]}" if len(padded) > power + 1 else "")
 
 
 def _binary(text: str) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.document import Document, Location, alternatives, resolve, schema, schema_text, types
 from cog_nix.config.problem import Problem, did_you_mean, nearest, split_lines
@@ -39,16 +39,8 @@ _TYPE_NAMES = {
 }
 
 
-class _Violation(Protocol):
-    """What is used of jsonschema's _Violation, which its own types only half describe."""
-
-    validator: Any
-    validator_value: Any
-    instance: Any
-    schema: Any
-    context: Any
-    relative_path: Any
-    absolute_path: Any
+_Violation = Any
+"""jsonschema's ValidationError, which its own types only half describe."""
 
 
 def schema_problems(document: Document, state_dir: Path | None = None) -> list[Problem]:

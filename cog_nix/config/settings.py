@@ -81,143 +81,121 @@ def _table(kind: type[_Table], name: str, data: dict[str, Any], text: str, probl
         if key not in known:
             problems.append(_unknown(text, key, name, known))
             continue
-        converted, trouble = _CHECKS[key](value)
-        if trouble:
-            problems.append(
-                Problem(_line(text, key, name), f"{name}.{key} must be {trouble}", _EXAMPLES[key])
-            )
+        setting = _SETTINGS[key]
+        if setting.fits(value):
+            accepted[key] = setting.read(value)
         else:
-            accepted[key] = converted
+            what = f"{name}.{key} must be {setting.must}"
+            problems.append(Problem(_line(text, key, name), what, f"For example: {setting.example}"))
     return kind(**accepted)
 
 
-def _url(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, str) and re.match(r"(https?|file)://\S+$", value)
-    return value, "" if ok else "a URL that begins with http://, https:// or file://"
+@dataclasses.dataclass(frozen=True)
+class _Setting:
+    """One key of a table."""
+
+    example: str
+    must: str
+    """What a value must be."""
+    fits: Callable[[Any], Any]
+    read: Callable[[Any], Any] = lambda value: value
+    """What becomes of one that fits."""
 
 
-def _suite(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9-]*", value)
-    return value, "" if ok else "the name of a Debian suite"
-
-
-def _switch(value: Any) -> tuple[Any, str]:
-    return value, "" if isinstance(value, bool) else "true or false"
-
-
-def _date(value: Any) -> tuple[Any, str]:
-    """Take TOML's own dates, and text that is one."""
-    if isinstance(value, str):
-        try:
-            dt.datetime.fromisoformat(value)
-        except ValueError:
-            return value, "a date"
-        return value, ""
-    if isinstance(value, dt.datetime):
-        moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-        return moment.isoformat().replace("+00:00", "Z"), ""
-    return (value.isoformat(), "") if isinstance(value, dt.date) else (value, "a date")
-
-
-def _bytes(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return value, "" if ok else "a number of bytes"
-
-
-def _budget(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, int) and not isinstance(value, bool) and _LEAST_LAYERS <= value <= _MOST_LAYERS
-    return value, "" if ok else f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}"
-
-
-def _toolkit(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\d+\.\d+", value))
-    return value, "" if ok else "true, false or a version of CUDA"
-
-
-def _flag(value: Any) -> tuple[Any, str]:
-    return value, "" if isinstance(value, bool) else "true or false"
-
-
-def _additions(value: Any) -> tuple[Any, str]:
-    known = DebianSettings.additions
-    ok = isinstance(value, list) and all(one in known for one in value)
-    return (
-        (tuple(one for one in known if one in value), "")
-        if ok
-        else (value, f"a list of {' and '.join(known)}")
+def _text(example: str, must: str, pattern: str) -> _Setting:
+    return _Setting(
+        example, must, lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII)
     )
 
 
-def _references(value: Any) -> tuple[Any, str]:
-    if not _is_names(value):
-        return value, "a list of Nix files and flake references"
-    return tuple(one.strip() for one in value), ""
+def _url(example: str) -> _Setting:
+    return _text(example, "a URL that begins with http://, https:// or file://", r"(https?|file)://\S+")
+
+
+def _switch(example: str) -> _Setting:
+    return _Setting(example, "true or false", lambda value: isinstance(value, bool))
+
+
+def _number(example: str, must: str, least: int, most: int = 1 << 62) -> _Setting:
+    return _Setting(
+        example,
+        must,
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most,
+    )
+
+
+def _names(example: str, must: str, read: Callable[[str], str] = str.strip) -> _Setting:
+    return _Setting(example, must, _is_names, lambda value: tuple(map(read, value)))
 
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
 
 
-def _packages(value: Any) -> tuple[Any, str]:
-    ok = _is_names(value)
-    return (tuple(map(normalised, value)), "") if ok else (value, "a list of package names")
+def _packages(example: str) -> _Setting:
+    return _names(example, "a list of package names", normalised)
 
 
-def _requirements(value: Any) -> tuple[Any, str]:
-    ok = isinstance(value, dict) and all(map(_is_names, value.values()))
-    if not ok:
-        return value, "a table of lists of requirements by package name"
-    return tuple(sorted((normalised(name), tuple(lines)) for name, lines in value.items())), ""
+def _is_date(value: Any) -> bool:
+    """Tell whether it is one of TOML's own dates, or text that is one."""
+    try:
+        return isinstance(value, dt.date) or bool(dt.datetime.fromisoformat(value))
+    except (TypeError, ValueError):
+        return False
 
 
-def _programs(value: Any) -> tuple[Any, str]:
-    ok = _is_names(value)
-    return (tuple(one.strip() for one in value), "") if ok else (value, "a list of names of programs")
+def _date(value: str | dt.date) -> str:
+    if isinstance(value, dt.datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return moment.isoformat().replace("+00:00", "Z")
+    return value if isinstance(value, str) else value.isoformat()
 
 
-_CHECKS: dict[str, Callable[[Any], tuple[Any, str]]] = {
-    "mirror": _url,
-    "security_mirror": _url,
-    "suite": _suite,
-    "cog_base": _switch,
-    "additions": _additions,
-    "check_valid_until": _switch,
-    "programs": _flag,
-    "ignore_programs": _programs,
-    "exclude_newer": _date,
-    "no_build_isolation": _packages,
-    "build_requires": _requirements,
-    "extras": _packages,
-    "groups": _packages,
-    "legacy": _switch,
-    "heavy_bytes": _bytes,
-    "budget": _budget,
-    "packages": _references,
-    "toolkit": _toolkit,
-    "compiler": _flag,
+_SUITES = DebianSettings.additions
+
+_SETTINGS = {
+    "mirror": _url('mirror = "https://mirror.example.org/debian"'),
+    "security_mirror": _url('security_mirror = "https://mirror.example.org/debian-security"'),
+    "suite": _text('suite = "trixie"', "the name of a Debian suite", "[a-z][a-z0-9-]*"),
+    "cog_base": _switch("cog_base = true"),
+    "additions": _Setting(
+        'additions = ["updates"], where a mirror has no security updates',
+        f"a list of {' and '.join(_SUITES)}",
+        lambda value: isinstance(value, list) and all(one in _SUITES for one in value),
+        lambda value: tuple(one for one in _SUITES if one in value),
+    ),
+    "check_valid_until": _switch("check_valid_until = false"),
+    "programs": _switch("programs = false"),
+    "ignore_programs": _names('ignore_programs = ["sbatch"]', "a list of names of programs"),
+    "exclude_newer": _Setting("exclude_newer = 2026-01-31T00:00:00Z", "a date", _is_date, _date),
+    "no_build_isolation": _packages('no_build_isolation = ["flash-attn"]'),
+    "build_requires": _Setting(
+        'build_requires = { some-package = ["numpy<2"] }',
+        "a table of lists of requirements by package name",
+        lambda value: isinstance(value, dict) and all(map(_is_names, value.values())),
+        lambda value: tuple(sorted((normalised(name), tuple(lines)) for name, lines in value.items())),
+    ),
+    "extras": _packages('extras = ["gpu"]'),
+    "groups": _packages('groups = ["serve"]'),
+    "legacy": _switch("legacy = true"),
+    "heavy_bytes": _number("heavy_bytes = 20_000_000", "a number of bytes", 1),
+    "budget": _number(
+        "budget = 60", f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}", _LEAST_LAYERS, _MOST_LAYERS
+    ),
+    "packages": _names(
+        'packages = ["./tool.nix", "github:owner/repository#tool"]',
+        "a list of Nix files and flake references",
+    ),
+    "toolkit": _Setting(
+        'toolkit = true, or: toolkit = "12.4"',
+        "true, false or a version of CUDA",
+        lambda value: (
+            isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\d+\.\d+", value))
+        ),
+    ),
+    "compiler": _switch("compiler = false"),
 }
-
-_EXAMPLES = {
-    "mirror": 'For example: mirror = "https://mirror.example.org/debian"',
-    "security_mirror": 'For example: security_mirror = "https://mirror.example.org/debian-security"',
-    "suite": 'For example: suite = "trixie"',
-    "cog_base": "For example: cog_base = true",
-    "additions": 'For example, where a mirror has no security updates: additions = ["updates"]',
-    "check_valid_until": "For example: check_valid_until = false",
-    "programs": "For example: programs = false",
-    "ignore_programs": 'For example: ignore_programs = ["sbatch"]',
-    "no_build_isolation": 'For example: no_build_isolation = ["flash-attn"]',
-    "build_requires": 'For example: build_requires = { some-package = ["numpy<2"] }',
-    "extras": 'For example: extras = ["gpu"]',
-    "groups": 'For example: groups = ["serve"]',
-    "legacy": "For example: legacy = true",
-    "exclude_newer": "For example: exclude_newer = 2026-01-31T00:00:00Z",
-    "heavy_bytes": "For example: heavy_bytes = 20_000_000",
-    "budget": "For example: budget = 60",
-    "compiler": "For example: compiler = false",
-    "packages": 'For example: packages = ["./tool.nix", "github:owner/repository#tool"]',
-    "toolkit": 'For example: toolkit = true, or: toolkit = "12.4"',
-}
+"""All keys, by their names, which differ between tables or mean the same."""
 
 
 def _unknown(text: str, key: str, table: str, known: set[str]) -> Problem:

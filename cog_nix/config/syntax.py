@@ -7,6 +7,7 @@ get wrong: a list item without its dash, no space behind a colon, tabs, quotes a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import yaml
@@ -14,8 +15,6 @@ import yaml
 from cog_nix.config.problem import Problem, split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from yaml.error import MarkedYAMLError
 
 _NO_SPACE = re.compile(r"(\s*(?:- +)?)([A-Za-z_]\w*):([^\s/].*)")
@@ -192,46 +191,10 @@ def _tab(lines: list[str], number: int, _start: int) -> Problem:
     )
 
 
-def _special(lines: list[str], number: int, _start: int) -> Problem:
-    return Problem(
-        number + 1,
-        "a value that begins with one of @ ` % needs quotes",
-        f"For example: {_quoted(lines[number])}",
-    )
-
-
 def _quoted(line: str) -> str:
     match = re.fullmatch(r"(\s*(?:- +)?(?:[^:]+: +)?)(.*?)\s*", line)
     head, value = (match[1], match[2]) if match else ("", line)
     return f"""{head.strip()} '{value.replace("'", "''")}'""".strip()
-
-
-def _open_quote(_lines: list[str], _number: int, start: int) -> Problem:
-    return Problem(start + 1, "the quote that opens here is never closed", "Add the closing quote.")
-
-
-def _open_bracket(_lines: list[str], _number: int, start: int) -> Problem:
-    return Problem(
-        start + 1,
-        "the bracket that opens here is never closed, or a comma is missing",
-        "Close it, or add the comma.",
-    )
-
-
-def _alias(lines: list[str], number: int, _start: int) -> Problem:
-    return Problem(
-        number + 1,
-        "a value that begins with * refers to an anchor, and there is none of this name",
-        f"Put it in quotes: {_quoted(lines[number])}",
-    )
-
-
-def _escape(_lines: list[str], number: int, _start: int) -> Problem:
-    return Problem(
-        number + 1,
-        "a backslash in double quotes begins an escape, and this one does not exist",
-        "Use single quotes, in which a backslash is a backslash.",
-    )
 
 
 def _line_above(lines: list[str], number: int) -> int | None:
@@ -242,15 +205,49 @@ def _line_above(lines: list[str], number: int) -> int | None:
     )
 
 
-_EXPLANATIONS: tuple[tuple[str, Callable[[list[str], int, int], Problem]], ...] = (
+_Explain = Callable[[list[str], int, int], Problem]
+"""Takes the lines, the index of that where the parser stumbled, and of that where what it read began."""
+
+
+def _needs_quotes(what: str, advice: str) -> _Explain:
+    return lambda lines, number, _: Problem(number + 1, what, f"{advice}: {_quoted(lines[number])}")
+
+
+def _never_closed(what: str, fix: str) -> _Explain:
+    return lambda _lines, _number, start: Problem(start + 1, f"the {what}", fix)
+
+
+def _escape(_lines: list[str], number: int, _start: int) -> Problem:
+    what = "a backslash in double quotes begins an escape, and this one does not exist"
+    return Problem(number + 1, what, "Use single quotes, in which a backslash is a backslash.")
+
+
+_EXPLANATIONS: tuple[tuple[str, _Explain], ...] = (
     (r"mapping values are not allowed", _mapping_value),
     (r"could not find expected ':'", _no_colon),
     (r"'\\t'", _tab),
-    (r"character '[@`%]'", _special),
-    (r"undefined alias", _alias),
+    (
+        r"character '[@`%]'",
+        _needs_quotes("a value that begins with one of @ ` % needs quotes", "For example"),
+    ),
+    (
+        r"undefined alias",
+        _needs_quotes(
+            "a value that begins with * refers to an anchor, and there is none of this name",
+            "Put it in quotes",
+        ),
+    ),
     (r"escape character", _escape),
-    (r"found unexpected end of stream", _open_quote),
-    (r"expected ',' or '[\]}]'", _open_bracket),
+    (
+        r"found unexpected end of stream",
+        _never_closed("quote that opens here is never closed", "Add the closing quote."),
+    ),
+    (
+        r"expected ',' or '[\]}]'",
+        _never_closed(
+            "bracket that opens here is never closed, or a comma is missing", "Close it, or add the comma."
+        ),
+    ),
     (r"expected <block end>, but found '<block mapping start>'", _indentation),
     (r"expected <block end>", _unexpected),
 )

@@ -30,51 +30,48 @@ def weight_problems(document: Document) -> Iterator[Problem]:
     names: set[str] = set()
     targets: list[str] = []
     for position, weight in enumerate(weights):
-        if isinstance(weight, dict):
-            yield from _name(document, position, weight.get("name"), names)
-            yield from _target(document, position, weight.get("target"), targets)
-            yield from _patterns(document, position, weight.get("source"))
+        if not isinstance(weight, dict):
+            continue
+        for key, trouble in (
+            ("name", _name(weight.get("name"), names)),
+            ("target", _target(weight.get("target"), targets)),
+        ):
+            if trouble:
+                what = f'invalid weights[{position}].{key} "{weight[key]}": {trouble[0]}'
+                yield Problem(document.line("weights", position, key), what, trouble[1])
+        yield from _patterns(document, position, weight.get("source"))
 
 
-def _name(document: Document, position: int, name: Any, seen: set[str]) -> Iterator[Problem]:
+_Trouble = tuple[str, str]
+"""What is wrong, and what to write."""
+
+
+def _name(name: Any, seen: set[str]) -> _Trouble | None:
     if not isinstance(name, str):
-        return
-    line = document.line("weights", position, "name")
-    if not _NAME.fullmatch(name):
-        what = f'invalid weights[{position}].name "{name}": must contain only '
-        yield Problem(
-            line,
-            f"{what}lowercase alphanumeric characters, hyphens, dots, or underscores",
-            "For example: name: base-model",
-        )
-    elif name in seen:
-        yield Problem(
-            line,
-            f'invalid weights[{position}].name "{name}": duplicate weight name',
-            "Give each its own name.",
-        )
+        return None
+    is_known = name in seen
     seen.add(name)
+    if not _NAME.fullmatch(name):
+        allowed = "lowercase alphanumeric characters, hyphens, dots, or underscores"
+        return f"must contain only {allowed}", "For example: name: base-model"
+    return ("duplicate weight name", "Give each its own name.") if is_known else None
 
 
-def _target(document: Document, position: int, target: Any, seen: list[str]) -> Iterator[Problem]:
+def _target(target: Any, seen: list[str]) -> _Trouble | None:
     if not isinstance(target, str):
-        return
-    line = document.line("weights", position, "target")
-    prefix = f'invalid weights[{position}].target "{target}"'
+        return None
     cleaned = posixpath.normpath(target) if target else ""
-    overlapping = next((o for o in seen if cleaned.startswith(f"{o}/") or o.startswith(f"{cleaned}/")), None)
-    if not target.startswith("/"):
-        yield Problem(line, f"{prefix}: target must be an absolute path", f"Write: target: /src/{target}")
-    elif cleaned.strip("/") == "":
-        yield Problem(
-            line, f'{prefix}: target must not be the container root "/"', "For example: target: /src/weights"
-        )
-    elif cleaned in seen:
-        yield Problem(line, f"{prefix}: duplicate weight target", "Give each its own folder.")
-    elif overlapping:
-        what = f'{prefix}: target overlaps with "{overlapping}"; weight targets must be disjoint'
-        yield Problem(line, what, "Give each its own folder.")
+    others = tuple(seen)
     seen.append(cleaned)
+    if not target.startswith("/"):
+        return "target must be an absolute path", f"Write: target: /src/{target}"
+    if cleaned.strip("/") == "":
+        return 'target must not be the container root "/"', "For example: target: /src/weights"
+    if cleaned in others:
+        return "duplicate weight target", "Give each its own folder."
+    overlapping = next((o for o in others if cleaned.startswith(f"{o}/") or o.startswith(f"{cleaned}/")), "")
+    what = f'target overlaps with "{overlapping}"; weight targets must be disjoint'
+    return (what, "Give each its own folder.") if overlapping else None
 
 
 def _patterns(document: Document, position: int, source: Any) -> Iterator[Problem]:

@@ -87,19 +87,6 @@ def dynamic_of(file: Bytes) -> Dynamic | None:
         return None
 
 
-@dataclass(frozen=True)
-class _Sane:
-    """A file that is not read at places where none has anything."""
-
-    file: Bytes
-
-    def at(self, offset: int, size: int, /) -> bytes:
-        """See :class:`Bytes`."""
-        if offset > _LARGEST_FILE:
-            raise NotElfError
-        return self.file.at(offset, size)
-
-
 class _Forward:
     """Reads at offsets. What was read last is kept; going back behind that costs a fresh start."""
 
@@ -126,7 +113,6 @@ class _Forward:
 
 
 def _read(file: Bytes) -> Dynamic:
-    file = _Sane(file)
     header = file.at(0, _HEADER.size)
     if header[:4] != MAGIC:
         raise NotElfError
@@ -134,7 +120,7 @@ def _read(file: Bytes) -> Dynamic:
     native = ident[4] == _CLASS_64 and ident[5] == _LITTLE_ENDIAN and machine == _X86_64
     if not native or kind not in _LOADABLE or entry_size != _PROGRAM_HEADER.size:
         raise NotElfError
-    table = file.at(start, count * entry_size)
+    table = _at(file, start, count * entry_size)
     if len(table) < count * entry_size:
         raise NotElfError
     loads: list[tuple[int, int, int]] = []
@@ -148,8 +134,14 @@ def _read(file: Bytes) -> Dynamic:
     return _entries(file, *dynamic, loads) if dynamic[1] else Dynamic()
 
 
+def _at(file: Bytes, offset: int, size: int) -> bytes:
+    if offset > _LARGEST_FILE:
+        raise NotElfError
+    return file.at(offset, size)
+
+
 def _entries(file: Bytes, offset: int, size: int, loads: Iterable[tuple[int, int, int]]) -> Dynamic:
-    raw = file.at(offset, min(size, _MOST_ENTRIES * _ENTRY.size))
+    raw = _at(file, offset, min(size, _MOST_ENTRIES * _ENTRY.size))
     found: list[tuple[int, int]] = []
     strings = 0
     for tag, value in _ENTRY.iter_unpack(raw[: len(raw) // _ENTRY.size * _ENTRY.size]):
@@ -187,7 +179,7 @@ def _file_offset(address: int, loads: Iterable[tuple[int, int, int]]) -> int:
 
 
 def _string(file: Bytes, offset: int) -> str:
-    text, end, _ = file.at(offset, _LONGEST_STRING).partition(b"\0")
+    text, end, _ = _at(file, offset, _LONGEST_STRING).partition(b"\0")
     if not end:
         raise NotElfError
     return text.decode("utf-8", "replace")

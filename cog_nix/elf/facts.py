@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cog_nix.elf.names import named_in_wheel
 from cog_nix.elf.scan import Scan, is_library
 from cog_nix.elf.wheel import WheelFile, installed, libraries_of, scan_wheel
@@ -54,9 +56,8 @@ class Depth(enum.Enum):
     """And the names of libraries that stand in files as text."""
 
 
-@dataclass(frozen=True)
-class LargeFile:
-    """A file that may be somewhere else as well."""
+class LargeFile(msgspec.Struct, frozen=True, array_like=True):
+    """A file that may be somewhere else as well; a list in JSON."""
 
     path: str
     """Below ``site-packages``."""
@@ -141,38 +142,21 @@ class Known:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        data: dict[str, Any] = {
-            "requires": list(self.requires),
-            "large": [[one.path, one.digest, one.size, one.program] for one in self.large],
-            "programs": list(self.programs),
-        }
-        if self.libraries is not None:
-            data["libraries"] = list(self.libraries)
-        if self.scan is not None:
-            data["scan"] = self.scan.to_json()
-        if self.named is not None:
-            data["named"] = [list(pair) for pair in self.named]
-        return {**data, "whole": True} if self.whole else data
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        if self.scan:
+            data["scan"]["linked"] = data["scan"].pop("files")
+        return {key: value for key, value in data.items() if value is not None and value is not False}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Known:
+    def from_json(cls, data: Any) -> Known:
         """Read what :meth:`to_json` wrote.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        return cls(
-            requires=tuple(map(str, data["requires"])),
-            large=tuple(
-                LargeFile(str(path), str(digest), int(size), bool(program))
-                for path, digest, size, program in data["large"]
-            ),
-            programs=tuple(map(str, data["programs"])),
-            libraries=tuple(map(str, data["libraries"])) if "libraries" in data else None,
-            scan=Scan.from_json(data["scan"]) if "scan" in data else None,
-            named=tuple((str(file), str(name)) for file, name in data["named"]) if "named" in data else None,
-            whole=data.get("whole") is True,
-        )
+        if "scan" in data:
+            data = {**data, "scan": {**data["scan"], "files": data["scan"]["linked"]}}
+        return msgspec.convert(data, cls)
 
 
 @dataclass(frozen=True)
@@ -187,7 +171,7 @@ class Memory:
 
     def recall(self, sha256: str) -> Known | None:
         """Return what is known of a wheel."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, KeyError, TypeError, ValueError):
             return Known.from_json(jsonvalue.loads(self._path(sha256).read_bytes()))
         return None
 

@@ -8,7 +8,7 @@ import stat
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.elf.dynamic import MAGIC, Dynamic, read_dynamic
+from cog_nix.elf.dynamic import MAGIC, Dynamic, dynamic_of
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
 from cog_nix.project.ignore import Ignore
 
@@ -75,12 +75,7 @@ def read_file(path: Path) -> Dynamic | None:
 def _read_open(file: IO[bytes]) -> Dynamic | None:
     if file.read(len(MAGIC)) != MAGIC:
         return None
-
-    def reopen() -> _Seekable:
-        file.seek(0)
-        return _Seekable(file)
-
-    return read_dynamic(reopen)
+    return dynamic_of(_Seekable(file))
 
 
 class _Seekable:
@@ -89,10 +84,7 @@ class _Seekable:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def read(self, size: int) -> bytes:
-        """Return at most ``size`` bytes."""
+    def at(self, offset: int, size: int, /) -> bytes:
+        """Return the bytes of a range; fewer where the file ends."""
+        self._file.seek(offset)
         return self._file.read(size)
-
-    def skip(self, size: int) -> None:
-        """Go forward."""
-        self._file.seek(size, os.SEEK_CUR)

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, cast
 from cog_nix.elf.dynamic import dynamic_of
 from cog_nix.elf.ends import BothEnds
 from cog_nix.elf.facts import Depth, read_facts
-from cog_nix.elf.wheel import libraries_of, linked_of
+from cog_nix.elf.wheel import candidates, libraries_of
 from cog_nix.errors import LockError
 from cog_nix.fetch.ranges import NoPartsError, PartsFile
 from cog_nix.fetch.urls import filename_of
@@ -89,7 +89,7 @@ def _cost(members: Sequence[zipfile.ZipInfo], depth: Depth) -> int:
         return 0
     if depth is Depth.TEXT:
         return sum(map(_packed, libraries_of(members)))
-    return sum(_some(_packed(info)) for info in linked_of(members))
+    return sum(_some(_packed(info)) for info in candidates(members))
 
 
 def _some(size: int) -> int:

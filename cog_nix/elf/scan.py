@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +23,8 @@ _NO_PROGRAM = re.compile(
 _MUSL = "libc.musl"
 
 
-@dataclass(frozen=True)
-class DynamicFile:
-    """A program or library that the loader has to complete."""
+class DynamicFile(msgspec.Struct, frozen=True, array_like=True):
+    """A program or library that the loader has to complete; a list in JSON."""
 
     path: str
     """Where it lies; for a wheel below ``site-packages``, for a layer below ``/``."""
@@ -57,23 +58,6 @@ class Scan:
     def names(self) -> frozenset[str]:
         """Every name that these libraries can be asked for by."""
         return frozenset({path.rpartition("/")[2] for path in self.libraries} | set(self.sonames))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the scan as JSON has it."""
-        files = [[each.path, list(each.needed), list(each.search)] for each in self.files]
-        return {"linked": files, "libraries": list(self.libraries), "sonames": list(self.sonames)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Scan:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is something else.
-        """
-        files = tuple(
-            DynamicFile(path, tuple(needed), tuple(search)) for path, needed, search in data["linked"]
-        )
-        return cls(files, tuple(data["libraries"]), tuple(data["sonames"]))
 
 
 def is_library(path: str) -> bool:

@@ -113,7 +113,7 @@ def scan_wheel(wheel: WheelFile, members: Iterable[zipfile.ZipInfo]) -> Scan:
     Raises:
         Exception: one of :data:`cog_nix.elf.wheelfile.UNREADABLE`.
     """
-    found = each_member(linked_of(members), wheel.dynamic)
+    found = each_member(candidates(members), wheel.dynamic)
     return gather((installed(info.filename), dynamic) for info, dynamic in found)
 
 
@@ -122,7 +122,7 @@ def libraries_of(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     return [info for info in members if not info.is_dir() and is_library(info.filename)]
 
 
-def linked_of(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+def candidates(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """Return the members that :func:`scan_wheel` reads."""
     return [info for info in members if _is_candidate(info)]
 

@@ -8,6 +8,7 @@ one layer.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -44,6 +45,25 @@ Problem = tuple[str, str]
 """A field (``wheels[3].artifact.sha256``), and what is wrong with it."""
 
 
+class InvalidLockError(LockError):
+    """A lock says what none may.
+
+    Args:
+        name: what to call it in messages.
+        problems: the first few.
+    """
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.name, self.problems = name, tuple(problems)
+        found = [f"{field}: {why}" for field, why in problems]
+        lines = found[0] if len(found) == 1 else "".join(f"\n  {line}" for line in found)
+        super().__init__(
+            f"{name} is not one that cog-nix writes: {lines}",
+            hint=f"To have back what was locked:  git checkout -- {name}\n"
+            "To resolve all of it anew:  cog-nix lock --upgrade",
+        )
+
+
 def check(lock: Lock, name: str) -> None:
     """Refuse a lock that says what none may.
 
@@ -52,20 +72,11 @@ def check(lock: Lock, name: str) -> None:
         name: what to call it in messages.
 
     Raises:
-        LockError: with the fields, the first few of them.
+        InvalidLockError: with the fields, the first few of them.
     """
-    found = []
-    for field, why in _problems(lock):
-        found.append(f"{field}: {why}")
-        if len(found) == _SHOWN:
-            break
+    found = list(itertools.islice(_problems(lock), _SHOWN))
     if found:
-        lines = found[0] if len(found) == 1 else "".join(f"\n  {line}" for line in found)
-        raise LockError(
-            f"{name} is not one that cog-nix writes: {lines}",
-            hint=f"To have back what was locked:  git checkout -- {name}\n"
-            "To resolve all of it anew:  cog-nix lock --upgrade",
-        )
+        raise InvalidLockError(name, found)
 
 
 def check_commands(lock: Lock, commands: Sequence[str], name: str) -> None:

@@ -17,6 +17,10 @@ from cog_nix.system.values import frozen
 _GO_ESCAPES = frozenset("dDsSwWbBAaftnrv")
 """Letters that mean the same behind a backslash in Go's and in Python's expressions (with ``re.ASCII``)."""
 
+_IN_CLASS = r"(?:\\.|[^\\\-\]])"
+_WELL_FORMED = re.compile(rf"(?s:\[\^?+(?:{_IN_CLASS}(?:-{_IN_CLASS})?)+\]|\\.|[^\[\\])*")
+"""Go's syntax: classes, what stands behind a backslash, and any other characters."""
+
 _POSIX_CLASSES = {
     "alnum": "0-9A-Za-z",
     "alpha": "A-Za-z",
@@ -29,6 +33,20 @@ _POSIX_CLASSES = {
     "word": "0-9A-Za-z_",
     "xdigit": "0-9A-Fa-f",
 }
+
+
+class PatternsError(ConfigError):
+    """Lines of an ignore file are not patterns.
+
+    Args:
+        name: the file's.
+        problems: number and text of each line, and what is wrong with it.
+    """
+
+    def __init__(self, name: str, problems: list[tuple[int, str, str]]) -> None:
+        self.name, self.problems = name, problems
+        shown = [f"{name}:{number}: {line!r} is not a valid pattern: {why}" for number, line, why in problems]
+        super().__init__("\n".join(shown), hint=f"Correct or remove these lines of {name}.")
 
 
 @frozen
@@ -72,7 +90,7 @@ def parse(content: bytes, name: str) -> list[Pattern]:
         name: the file's name, for error messages.
 
     Raises:
-        ConfigError: a line is no valid pattern; all such lines are named.
+        PatternsError: a line is not a valid pattern; all such lines are named.
     """
     text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     patterns = []
@@ -84,9 +102,9 @@ def parse(content: bytes, name: str) -> list[Pattern]:
         try:
             patterns.append(_pattern(cleaned))
         except (ValueError, re.error) as error:
-            problems.append(f"{name}:{number}: {line.strip()!r} is no valid pattern: {error}")
+            problems.append((number, line.strip(), str(error)))
     if problems:
-        raise ConfigError("\n".join(problems), hint=f"Mend or remove these lines of {name}.")
+        raise PatternsError(name, problems)
     return patterns
 
 
@@ -126,42 +144,12 @@ def _check_syntax(pattern: str) -> None:
     Raises:
         ValueError: says what is wrong.
     """
-    rest = pattern
-    while rest:
-        if rest[0] == "[":
-            rest = _skip_class(rest[1:].removeprefix("^"))
-        elif rest[0] == "\\":
-            rest = _skip_char(rest)
-        else:
-            rest = rest[1:]
-
-
-def _skip_class(rest: str) -> str:
-    first = True
-    while True:
-        if rest.startswith("]") and not first:
-            return rest[1:]
-        first = False
-        rest = _skip_member(rest)
-        if rest.startswith("-"):
-            rest = _skip_member(rest[1:])
-
-
-def _skip_member(rest: str) -> str:
-    if not rest or rest[0] in "-]":
+    well_formed = _WELL_FORMED.match(pattern)
+    rest = pattern[well_formed.end() :] if well_formed else pattern
+    if rest == "\\":
+        raise ValueError("there is nothing behind the backslash")
+    if rest:
         raise ValueError("the character class [ ] is empty or is not closed")
-    rest = _skip_char(rest)
-    if not rest:
-        raise ValueError("the character class [ ] is not closed")
-    return rest
-
-
-def _skip_char(rest: str) -> str:
-    if rest[0] == "\\":
-        rest = rest[1:]
-        if not rest:
-            raise ValueError("there is nothing behind the backslash")
-    return rest[1:]
 
 
 def _expression(pattern: str) -> str:

@@ -201,11 +201,6 @@ def is_image_program(path: Path) -> bool:
         return False
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Yield the relative paths of a project that reach ``/src`` (see :meth:`Ignore.walk`)."""
-    return Ignore.load(root).walk()
-
-
 def _runs(patterns: list[dockerignore.Pattern]) -> tuple[_Run, ...]:
     runs = []
     for exception, members in groupby(patterns, key=lambda pattern: pattern.exception):

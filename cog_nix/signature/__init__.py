@@ -22,8 +22,8 @@ from cog_nix.signature.model import Mode, Signature, Stream
 from cog_nix.signature.openapi import merged, openapi
 from cog_nix.signature.outputs import OutputTypes
 from cog_nix.signature.project import Project
-from cog_nix.signature.refusal import RefusalError, located
-from cog_nix.signature.syntax import Expression
+from cog_nix.signature.refusal import RefusalError, RefusedSourceError
+from cog_nix.signature.syntax import Expression, located
 from cog_nix.signature.target import Target, find_target, streaming_needs_iterator
 from cog_nix.system.values import frozen
 
@@ -39,24 +39,9 @@ __all__ = [
     "Signature",
     "SignatureError",
     "concurrency",
-    "describe",
     "describe_model",
     "document",
 ]
-
-
-def describe(project_root: Path, reference: str, mode: Mode) -> Signature:
-    """Return what an entry point takes and returns.
-
-    Args:
-        project_root: the folder that ``reference`` starts from, and imports are looked up in.
-        reference: ``file.py:Class`` or ``file.py:function``, as in cog.yaml.
-        mode: whether it is the ``predict`` (or ``run``) or the ``train`` entry of cog.yaml.
-
-    Raises:
-        SignatureError: the source cannot be read, or says something that Cog does not support.
-    """
-    return _describe(Project(project_root), reference, mode)
 
 
 def _describe(project: Project, reference: str, mode: Mode, sdk: str = "") -> Signature:
@@ -220,7 +205,7 @@ def _reported(reference: str, project: Project | None = None) -> Iterator[None]:
     except RefusalError as refusal:
         if refusal.is_missing and project is not None:
             refusal = next(iter(project.broken.values()), refusal)
-        raise refusal.as_error(path) from None
+        raise RefusedSourceError(refusal, path) from None
     except RecursionError:
         raise SignatureError(
             f"{path}: the code is nested too deeply", hint="Simplify the types and defaults."

@@ -10,9 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.document import compact
-from cog_nix.signature.openapi import input_schema, printed
+from cog_nix.signature.openapi import input_schema
+from cog_nix.signature.patterns import PatternError, compiled
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.signature.syntax import STRAY_BYTE
+from cog_nix.system.golang import printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +78,6 @@ def _invalid(mode: Mode) -> str:
 def _check_pattern(schema: Json, mode: Mode) -> None:
     if "pattern" not in schema:
         return
-    from cog_nix.signature.pattern_parts import PatternError  # noqa: PLC0415 - few inputs have one
-    from cog_nix.signature.patterns import compiled  # noqa: PLC0415 - as above
-
     try:
         compiled(schema["pattern"])
     except PatternError as error:
@@ -152,13 +151,11 @@ def _signed(length: int) -> int:
 
 
 def _is_found(pattern: str, value: str) -> bool:
-    from cog_nix.signature.pattern_parts import PatternError  # noqa: PLC0415 - few inputs have one
-    from cog_nix.signature.patterns import compiled  # noqa: PLC0415 - as above
-
     try:
-        return compiled(pattern).matches(value.replace(STRAY_BYTE, "\ufffd"))
+        expression = compiled(pattern)
     except PatternError:
         return False
+    return expression is None or bool(expression.search(value.replace(STRAY_BYTE, "\ufffd")))
 
 
 def _outside(schema: Json, value: float) -> Iterator[str]:

@@ -15,56 +15,27 @@ if TYPE_CHECKING:
 _BUILTINS = ("str", "int", "float", "bool", "list", "dict", "set", "None")
 _TYPING = {"typing", "typing_extensions"}
 
-# Modules that are never looked for in the project, even if it has a file of that name.
 _EXTERNAL = frozenset(
     {
-        "builtins",
-        "typing",
-        "typing_extensions",
-        "collections",
-        "abc",
-        "enum",
-        "dataclasses",
-        "os",
-        "sys",
-        "io",
-        "json",
-        "re",
-        "math",
-        "pathlib",
-        "functools",
-        "itertools",
-        "contextlib",
-        "concurrent",
-        "asyncio",
-        "multiprocessing",
-        "threading",
-        "logging",
-        "warnings",
-        "unittest",
-        "pytest",
-        "numpy",
-        "torch",
-        "tensorflow",
-        "jax",
-        "scipy",
-        "sklearn",
-        "transformers",
-        "diffusers",
-        "accelerate",
-        "safetensors",
-        "PIL",
-        "cv2",
-        "skimage",
-        "requests",
-        "httpx",
-        "aiohttp",
-        "fastapi",
-        "flask",
-        "pydantic",
-        "cog",
+        *(
+            "builtins",
+            "typing",
+            "typing_extensions",
+            "collections",
+            "abc",
+            "enum",
+            "dataclasses",
+            "os",
+            "sys",
+        ),
+        *("io", "json", "re", "math", "pathlib", "functools", "itertools", "contextlib", "concurrent"),
+        *("asyncio", "multiprocessing", "threading", "logging", "warnings", "unittest", "pytest"),
+        *("numpy", "torch", "tensorflow", "jax", "scipy", "sklearn", "transformers", "diffusers"),
+        *("accelerate", "safetensors", "PIL", "cv2", "skimage"),
+        *("requests", "httpx", "aiohttp", "fastapi", "flask", "pydantic", "cog"),
     }
 )
+"""Modules that are never looked for in the project, even if it has a file of that name."""
 
 
 @frozen

@@ -21,8 +21,8 @@ from cog_nix.signature.literals import (
     string_or_name,
 )
 from cog_nix.signature.model import Constraints, Input, OneOf
-from cog_nix.signature.refusal import RefusalError, located, unsupported
-from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
+from cog_nix.signature.refusal import RefusalError, unsupported
+from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions, located
 from cog_nix.system.values import frozen, replace
 
 if TYPE_CHECKING:

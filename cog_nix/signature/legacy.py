@@ -8,7 +8,9 @@ from the SDKs: tests/signature/legacy.
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.model import UNSET, Array, Mapping, OneOf, Record, Scalar, Stream
@@ -18,10 +20,8 @@ from cog_nix.signature.openapi import (
     choices_schema,
     json_value,
     limits,
-    probe,
     ref,
     title_of,
-    validation_errors,
 )
 from cog_nix.signature.refusal import RefusalError
 from cog_nix.system.values import frozen
@@ -42,14 +42,6 @@ _NAMES: dict[Mode, tuple[str, str]] = {
     "predict": ("Input", "Output"),
     "train": ("TrainingInput", "TrainingOutput"),
 }
-_STATUS = {
-    "title": "Status",
-    "description": "An enumeration.",
-    "enum": ["starting", "processing", "succeeded", "canceled", "failed"],
-    "type": "string",
-}
-_EVENTS = ["start", "output", "logs", "completed"]
-_EVENT = {"title": "WebhookEvent", "description": "An enumeration.", "enum": _EVENTS, "type": "string"}
 
 
 def is_legacy(version: str) -> bool:
@@ -87,15 +79,12 @@ class _Writer:
     version: str
 
     def document(self, signatures: Iterable[Signature]) -> Json:
-        paths: Json = {
-            "/": {"get": _named("get", "Root", "root__get")},
-            "/health-check": {"get": _named("get", "Healthcheck", "healthcheck_health_check_get")},
-            "/shutdown": {"post": _named("post", "Start Shutdown", "start_shutdown_shutdown_post")},
-        }
-        schemas: Json = {**validation_errors(), "Status": _STATUS, "WebhookEvent": _EVENT}
+        known: Json = json.loads(Path(__file__).with_name("legacy.json").read_text("utf-8"))
+        paths, schemas = known["every"]["paths"], known["every"]["schemas"]
         for signature in signatures:
-            paths |= self._paths(signature.mode)
-            schemas |= self._schemas(signature)
+            rest = known[signature.mode] if self.knows_null else _older(known[signature.mode])
+            paths |= rest["paths"]
+            schemas |= rest["schemas"] | self._schemas(signature)
         return {
             "openapi": "3.0.2",
             "info": {"title": "Cog", "version": _VERSION_OF_DOCUMENT},
@@ -106,74 +95,11 @@ class _Writer:
     def _null(self, schema: Json) -> Json:
         return {**schema, "nullable": True} if self.knows_null else schema
 
-    def _paths(self, mode: Mode) -> Json:
-        verb, noun = ("Predict", "prediction") if mode == "predict" else ("Train", "training")
-        path, identifier = f"/{noun}s", f"{noun}_id"
-        request = f"{noun.capitalize()}Request"
-        shown = {"name": identifier, "in": "path", "required": True}
-        place = {**shown, "schema": {"title": f"{noun.capitalize()} ID", "type": "string"}}
-        prefer = {
-            "name": "prefer",
-            "in": "header",
-            "required": False,
-            "schema": {"title": "Prefer", "type": "string"},
-        }
-        refuses = {"422": _answer(ref("HTTPValidationError"), "Validation Error")}
-        answers = {"200": _answer(ref(f"{noun.capitalize()}Response")), **refuses}
-        plain = ref(request)
-        wraps = mode == "predict" or not self.knows_null
-        whole = {"allOf": [plain], "title": f"{noun.capitalize()} Request"} if wraps else plain
-        first = {"allOf": [plain], "title": "Request"} if mode == "train" and wraps else plain
-        does, again, ends = (
-            {"description": text} if mode == "predict" else {}
-            for text in (
-                "Run a single prediction on the model",
-                "Run a single prediction on the model (idempotent creation).",
-                "Cancel a running prediction",
-            )
-        )
-        cancel = "Cancel" if mode == "predict" else "Cancel Training"
-        name = f"{cancel.lower().replace(' ', '_')}_{noun}s__{identifier}__cancel_post"
-        return {
-            path: {
-                "post": {
-                    "summary": verb,
-                    **does,
-                    "operationId": f"{verb.lower()}_{noun}s_post",
-                    "parameters": [prefer],
-                    "requestBody": _content(first),
-                    "responses": answers,
-                }
-            },
-            f"{path}/{{{identifier}}}": {
-                "put": {
-                    "summary": f"{verb} Idempotent",
-                    **again,
-                    "operationId": f"{verb.lower()}_idempotent_{noun}s__{identifier}__put",
-                    "parameters": [place, prefer],
-                    "requestBody": {**_content(whole), "required": True},
-                    "responses": answers,
-                }
-            },
-            f"{path}/{{{identifier}}}/cancel": {
-                "post": {
-                    "summary": cancel,
-                    **ends,
-                    "operationId": name,
-                    "parameters": [place],
-                    "responses": {"200": _answer({"title": _response(name)}), **refuses},
-                }
-            },
-        }
-
     def _schemas(self, signature: Signature) -> Json:
         inputs, output = _NAMES[signature.mode]
-        prefix = "Prediction" if signature.mode == "predict" else "Training"
         found: Json = {
             inputs: self._inputs(signature, inputs),
             output: self._output(signature.output, output),
-            f"{prefix}Request": _object(f"{prefix}Request", self._request(inputs, signature.mode)),
-            f"{prefix}Response": _object(f"{prefix}Response", self._response(inputs, output, signature.mode)),
         }
         for given in signature.inputs:
             if given.constraints.choices:
@@ -182,36 +108,6 @@ class _Writer:
         if isinstance(signature.output, Record) and signature.output.name in {"Output", "TrainingOutput"}:
             records.pop(signature.output.name)
         return {**{name: self._record(record, name) for name, record in records.items()}, **found}
-
-    def _request(self, inputs: str, mode: Mode) -> Json:
-        url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 65536}
-        events = {"default": _EVENTS, "items": ref("WebhookEvent"), "type": "array"}
-        headers = {"additionalProperties": {"type": "string"}, "type": "object"}
-        found: Json = {
-            "input": ref(inputs),
-            **_titled("id", "created_at", "output_file_prefix"),
-            **({"context": {"title": "Context", **headers}} if self.knows_null else {}),
-            "webhook": {"title": "Webhook", **url},
-            "webhook_events_filter": {
-                **({"title": "Webhook Events Filter"} if mode == "train" else {}),
-                **events,
-            },
-        }
-        return {name: self._null(schema) for name, schema in found.items()}
-
-    def _response(self, inputs: str, output: str, mode: Mode) -> Json:
-        optional: Json = {
-            "input": ref(inputs),
-            **_titled("id", "version", "created_at", "started_at", "completed_at", "error"),
-            "status": ref("Status"),
-            "metrics": {"title": "Metrics", "type": "object"},
-        }
-        returned = ref(output)
-        return {
-            **{name: self._null(schema) for name, schema in optional.items()},
-            "output": returned if mode == "predict" else self._null(returned),
-            "logs": {"title": "Logs", "type": "string", "default": ""},
-        }
 
     def _inputs(self, signature: Signature, title: str) -> Json:
         properties = Ordered({given.name: self._input(given, signature.mode) for given in signature.inputs})
@@ -245,31 +141,34 @@ class _Writer:
         Raises:
             RefusalError: it does.
         """
-        said, scalar = given.constraints, given.type
-        refused = {
-            "accept": said.accept is not None,
-            "deprecated": said.deprecated and not self.knows_null,
-        }
-        for argument in (name for name, is_used in refused.items() if is_used):
-            raise RefusalError(
-                f"parameter '{given.name}': Input() of cog {self.version} has no {argument}=",
-                f"Leave {argument}= away.",
-            )
-        if said.choices and scalar not in {Scalar("str"), Scalar("int")}:
-            raise RefusalError(
-                f"parameter '{given.name}': choices are for str and int in cog {self.version}",
+        said, cog = given.constraints, f"cog {self.version}"
+        choosable = given.type in {Scalar("str"), Scalar("int")}
+        refused = (
+            (said.accept is not None, f"Input() of {cog} has no accept=", "Leave accept= away."),
+            (
+                said.deprecated and not self.knows_null,
+                f"Input() of {cog} has no deprecated=",
+                "Leave deprecated= away.",
+            ),
+            (
+                bool(said.choices) and not choosable,
+                f"choices are for str and int in {cog}",
                 "Make it one of them, and convert it in predict().",
-            )
-        if given.type.nullable and not self.knows_null:
-            raise RefusalError(
-                f"parameter '{given.name}': cog {self.version} takes no Optional input",
+            ),
+            (
+                given.type.nullable and not self.knows_null,
+                f"{cog} takes no Optional input",
                 "Write the plain type with Input(default=None).",
-            )
-        if any(part == Scalar("Any") for part in _parts(given.type)):
-            raise RefusalError(
-                f"parameter '{given.name}': cog {self.version} takes no dict and no Any",
+            ),
+            (
+                Scalar("Any") in _parts(given.type),
+                f"{cog} takes no dict and no Any",
                 "Take a str with JSON in it, and read it in predict().",
-            )
+            ),
+        )
+        for is_so, what, fix in refused:
+            if is_so:
+                raise RefusalError(f"parameter '{given.name}': {what}", fix)
 
     def _output(self, found: Type, title: str) -> Json:
         if not isinstance(found, Record):
@@ -344,33 +243,26 @@ def _records(found: Type) -> dict[str, Record]:
             return {}
 
 
-def _titled(*names: str) -> Json:
-    dated = {"created_at", "started_at", "completed_at"}
-    return {
-        name: {
-            "title": title_of(name),
-            "type": "string",
-            **({"format": "date-time"} if name in dated else {}),
-        }
-        for name in names
+def _older(rest: Json) -> Json:
+    """Return what a document has beside inputs and output, without null: as older releases wrote it."""
+    schemas = {
+        name: _object(
+            name,
+            {
+                key: {word: value for word, value in schema.items() if word != "nullable"}
+                for key, schema in found["properties"].items()
+                if key != "context"
+            },
+        )
+        for name, found in rest["schemas"].items()
     }
+    if "/trainings" in rest["paths"]:
+        for place, title in (("/trainings", "Request"), ("/trainings/{training_id}", "Training Request")):
+            (operation,) = rest["paths"][place].values()
+            body = operation["requestBody"]["content"]["application/json"]
+            body["schema"] = {"allOf": [body["schema"]], "title": title}
+    return {"paths": rest["paths"], "schemas": schemas}
 
 
 def _object(title: str, properties: Json) -> Json:
     return {"title": title, "type": "object", "properties": properties}
-
-
-def _content(schema: Json) -> Json:
-    return {"content": {"application/json": {"schema": schema}}}
-
-
-def _answer(schema: Json, description: str = "Successful Response") -> Json:
-    return {"description": description, **_content(schema)}
-
-
-def _named(_method: str, summary: str, operation: str) -> Json:
-    return {**probe(summary, operation), "responses": {"200": _answer({"title": _response(operation)})}}
-
-
-def _response(operation: str) -> str:
-    return f"Response {title_of(operation)}"

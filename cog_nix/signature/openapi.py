@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.signature.input_types import element
 from cog_nix.signature.model import UNSET, Array, Items, Mapping, OneOf, Pairs, Record, Scalar, Stream
 from cog_nix.signature.syntax import STRAY_BYTE
+from cog_nix.system.golang import printed
 
 if TYPE_CHECKING:
-    from cog_nix.signature.model import Constant, Constraints, Input, Primitive, Signature, Type
+    from cog_nix.signature.model import Constant, Constraints, Input, Mode, Primitive, Signature, Type
 
 Json = dict[str, Any]
-
-_SMALLEST_PLAIN, _SMALLEST_EXPONENT = -4, 6
 
 
 class Ordered(dict[str, Any]):
@@ -33,27 +32,6 @@ SCALARS: dict[Primitive, Json] = {
     "Any": {"type": "object"},
     "dict": {"type": "object"},
 }
-_ANY_JSON = {"description": "Successful Response", "content": {"application/json": {"schema": {}}}}
-_NAMES = {
-    "predict": {
-        "path": "/predictions",
-        "id": "prediction_id",
-        "verb": "Predict",
-        "noun": "prediction",
-        "prefix": "Prediction",
-        "input": "Input",
-        "output": "Output",
-    },
-    "train": {
-        "path": "/trainings",
-        "id": "training_id",
-        "verb": "Train",
-        "noun": "training",
-        "prefix": "Training",
-        "input": "TrainingInput",
-        "output": "TrainingOutput",
-    },
-}
 
 
 def openapi(signature: Signature, version: str) -> Json:
@@ -63,12 +41,35 @@ def openapi(signature: Signature, version: str) -> Json:
         signature: what the model takes and returns.
         version: the version of Cog in the image, for ``info.version``.
     """
+    title = "Input" if signature.mode == "predict" else "TrainingInput"
+    rest = _rest(signature.mode)
+    if signature.streaming and signature.mode == "predict":
+        rest["paths"]["/predictions"]["post"]["x-cog-streaming"] = True
+    schemas = {
+        title: _inputs(signature.inputs) | {"title": title},
+        # Cog titles the output of a training "Output" as well.
+        title.replace("Input", "Output"): _schema(signature.output) | {"title": "Output"},
+        **{given.name: choices_schema(given) for given in signature.inputs if given.constraints.choices},
+    }
     return {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": version},
-        "paths": _paths(signature),
-        "components": {"schemas": _components(signature)},
+        "paths": Ordered(rest["paths"]),
+        "components": {"schemas": Ordered(schemas | rest["schemas"])},
     }
+
+
+def _rest(mode: Mode) -> Json:
+    """Return what documents have beside inputs and output."""
+    text = Path(__file__).with_name("openapi.json").read_text("utf-8")
+    is_predict = mode == "predict"
+    verb, noun = ("Predict", "Prediction") if is_predict else ("Train", "Training")
+    names = {"@Verb": verb, "@verb": verb.lower(), "@Noun": noun, "@noun": noun.lower()}
+    # What is left is in front of Input and Output.
+    for placeholder, name in {**names, "@": "" if is_predict else noun}.items():
+        text = text.replace(placeholder, name)
+    found: Json = json.loads(text)
+    return found
 
 
 def merged(predict: Json, train: Json) -> Json:
@@ -99,140 +100,9 @@ def _key(key: Constant) -> str:
     return str(key)
 
 
-def printed(value: float) -> str:
-    """Return a float as Go's ``%v`` prints it: an exponent below 1e-4 and from 1e6 on."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    exact = Decimal(repr(value)).normalize()
-    exponent = exact.adjusted() if value else 0
-    if _SMALLEST_PLAIN <= exponent < _SMALLEST_EXPONENT:
-        return f"{exact:f}"
-    first, *rest = map(str, exact.as_tuple().digits)
-    mantissa = f"{first}.{''.join(rest)}" if rest else first
-    return f"{'-' if value < 0 else ''}{mantissa}e{exponent:+03d}"
-
-
 def ref(name: str) -> Json:
     """Return a reference to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _components(signature: Signature) -> Ordered:
-    names = _NAMES[signature.mode]
-    request, response = f"{names['prefix']}Request", f"{names['prefix']}Response"
-    inputs = _inputs(signature.inputs)
-    components = Ordered(
-        {
-            names["input"]: inputs | {"title": names["input"]},
-            # Cog titles the output of a training "Output" as well.
-            names["output"]: _schema(signature.output) | {"title": "Output"},
-        }
-    )
-    for given in signature.inputs:
-        if given.constraints.choices:
-            components[given.name] = choices_schema(given)
-    components[request] = _object(request, {"id": _titled("Id"), "input": ref(names["input"])})
-    components[response] = _object(response, _response_properties(names))
-    components["Status"] = {
-        "title": "Status",
-        "description": "An enumeration.",
-        "enum": ["starting", "processing", "succeeded", "canceled", "failed"],
-        "type": "string",
-    }
-    components.update(validation_errors())
-    return components
-
-
-def validation_errors() -> Json:
-    """Return the components that describe a refused request."""
-    detail = {"title": "Detail", "type": "array", "items": ref("ValidationError")}
-    return {
-        "HTTPValidationError": _object("HTTPValidationError", {"detail": detail}),
-        "ValidationError": _validation_error(),
-    }
-
-
-def _object(title: str, properties: Json) -> Json:
-    return {"title": title, "type": "object", "properties": properties}
-
-
-def _titled(title: str, **more: str) -> Json:
-    return {"title": title, "type": "string", **more}
-
-
-def _response_properties(names: dict[str, str]) -> Json:
-    return {
-        "input": ref(names["input"]),
-        "output": ref(names["output"]),
-        "id": _titled("Id"),
-        "version": _titled("Version"),
-        "created_at": _titled("Created At", format="date-time"),
-        "started_at": _titled("Started At", format="date-time"),
-        "completed_at": _titled("Completed At", format="date-time"),
-        "status": _titled("Status"),
-        "error": _titled("Error"),
-        "logs": _titled("Logs"),
-        "metrics": {"title": "Metrics", "type": "object"},
-    }
-
-
-def _validation_error() -> Json:
-    place = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
-    properties = {
-        "loc": {"title": "Location", "type": "array", "items": place},
-        "msg": _titled("Message"),
-        "type": _titled("Error Type"),
-    }
-    return _object("ValidationError", properties) | {"required": ["loc", "msg", "type"]}
-
-
-def _paths(signature: Signature) -> Ordered:
-    names = _NAMES[signature.mode]
-    path, identifier, verb = names["path"], names["id"], names["verb"]
-    noun = names["noun"]
-    operation: Json = {
-        "summary": verb,
-        "description": f"Run a single {noun} on the model",
-        "operationId": f"{verb.lower()}_{noun}s_post",
-        "requestBody": _content(f"{names['prefix']}Request"),
-        "responses": {
-            "200": {"description": "Successful Response", **_content(f"{names['prefix']}Response")},
-            "422": {"description": "Validation Error", **_content("HTTPValidationError")},
-        },
-    }
-    if signature.streaming and signature.mode == "predict":
-        operation["x-cog-streaming"] = True
-    return Ordered(
-        {
-            "/": {"get": probe("Root", "root__get")},
-            "/health-check": {"get": probe("Healthcheck", "healthcheck_health_check_get")},
-            path: {"post": operation},
-            f"{path}/{{{identifier}}}/cancel": {"post": _cancel(noun, identifier)},
-        }
-    )
-
-
-def _content(name: str) -> Json:
-    return {"content": {"application/json": {"schema": ref(name)}}}
-
-
-def probe(summary: str, operation: str) -> Json:
-    """Return a GET that takes nothing."""
-    return {"summary": summary, "operationId": operation, "responses": {"200": _ANY_JSON}}
-
-
-def _cancel(noun: str, identifier: str) -> Json:
-    return {
-        "summary": "Cancel",
-        "operationId": f"cancel_{noun}s__{identifier}__cancel_post",
-        "parameters": [
-            {"required": True, "schema": _titled(title_of(identifier)), "name": identifier, "in": "path"}
-        ],
-        "responses": {
-            "200": _ANY_JSON,
-            "422": {"description": "Validation Error", **_content("HTTPValidationError")},
-        },
-    }
 
 
 def title_of(name: str) -> str:
@@ -277,24 +147,16 @@ def _record(found: Record) -> Json:
     properties = Ordered(
         {field.name: _schema(field.type) | {"title": title_of(field.name)} for field in found.fields},
     )
-    return {
-        "type": "object",
-        "properties": properties,
-        **_required([f.name for f in found.fields if f.required]),
-    }
-
-
-def _required(names: list[str]) -> Json:
-    return {"required": names} if names else {}
+    return _object(properties, [field.name for field in found.fields if field.required])
 
 
 def _inputs(inputs: tuple[Input, ...]) -> Json:
     properties = Ordered({given.name: _property(given) for given in inputs})
-    return {
-        "type": "object",
-        "properties": properties,
-        **_required([given.name for given in inputs if _is_required(given)]),
-    }
+    return _object(properties, [given.name for given in inputs if _is_required(given)])
+
+
+def _object(properties: Json, required: list[str]) -> Json:
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
 def input_schema(given: Input) -> tuple[Json, Json | None]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from cog_nix.signature.annotations import Generic, Named, Union, optional
 from cog_nix.signature.input_types import OPAQUE, marked_opaque, optional_by_import, primitive
 from cog_nix.signature.model import UNSET, Array, Field, Mapping, Record, Scalar, Stream
-from cog_nix.signature.refusal import RefusalError, located, unresolved_import, unsupported
+from cog_nix.signature.refusal import RefusalError, unresolved_import, unsupported
+from cog_nix.signature.syntax import located
 from cog_nix.system.values import frozen, replace
 
 if TYPE_CHECKING:

@@ -111,4 +111,4 @@ class Module:
     @cached_property
     def records(self) -> Records:
         """The record classes that the module can name."""
-        return Reader(self.project).read(self.source, self.imports)
+        return Reader(self.project.source).read(self.source, self.imports)

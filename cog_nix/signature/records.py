@@ -15,11 +15,10 @@ from cog_nix.signature.syntax import Source, classes
 from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cog_nix.signature.imports import Origin
     from cog_nix.signature.model import Constant, Unset
-    from cog_nix.signature.project import Project
 
 
 @frozen
@@ -69,14 +68,14 @@ class Reader:
     """Reads record classes across the files of a project; each file once.
 
     Args:
-        project: gives sources by path.
+        source_of: gives the project's files by path; None for one that is not there or no Python.
 
     Attributes:
         loaded: what each file holds; present from the moment it is looked at, so that circular imports end.
     """
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, source_of: Callable[[str], Source | None]) -> None:
+        self._source_of = source_of
         self.loaded: dict[str, Records] = {}
         self._unfinished: set[str] = set()
         self._open: list[Source] = []
@@ -130,7 +129,7 @@ class Reader:
             return None
         if path in self.loaded:
             return self.loaded[path].models
-        source = self.project.source(path)
+        source = self._source_of(path)
         if source is None:
             return None
         imports = Imports(source)

@@ -5,16 +5,7 @@ Wording follows Cog's own where it has any, so that what people find when they s
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 from cog_nix.errors import SignatureError
-
-if TYPE_CHECKING:
-    import ast
-    from collections.abc import Iterator
-
-    from cog_nix.signature.syntax import Source
 
 UNSUPPORTED = "unsupported type: "
 _LONGEST_CODE = 160
@@ -43,13 +34,27 @@ class RefusalError(Exception):
         if not self.line:
             self.path, self.line, self.code = path, line, code
 
-    def as_error(self, path: str) -> SignatureError:
-        """Return the error for the user, naming ``path`` when no closer place is known."""
-        if not self.line:
-            return SignatureError(f"{path}: {self.message}", hint=self.hint)
-        code = self.code if len(self.code) <= _LONGEST_CODE else f"{self.code[:_LONGEST_CODE]} …"
+
+class RefusedSourceError(SignatureError):
+    """The source says something that Cog does not support, as the user reads it.
+
+    Args:
+        refusal: what is wrong, and where as far as that is known.
+        path: the file, when no closer place is known.
+
+    Attributes:
+        reason: what is wrong.
+        path: the file.
+        line: number of the line; 0 when it is about none.
+    """
+
+    def __init__(self, refusal: RefusalError, path: str) -> None:
+        self.reason, self.line = refusal.message, refusal.line
+        self.path = refusal.path if refusal.line else path
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        code = refusal.code if len(refusal.code) <= _LONGEST_CODE else f"{refusal.code[:_LONGEST_CODE]} …"
         quoted = f"\n\n  {self.line} | {code}" if code else ""
-        return SignatureError(f"{self.path}:{self.line}: {self.message}{quoted}", hint=self.hint)
+        super().__init__(f"{place}: {self.reason}{quoted}", hint=refusal.hint)
 
 
 def unsupported(what: str, hint: str = "") -> RefusalError:
@@ -75,14 +80,3 @@ _BUILTIN_HINTS = {
     "set": "Use a list: list[str].",
     "None": "Every input and output needs a type with values. A model that returns nothing can return a str.",
 }
-
-
-@contextmanager
-def located(source: Source, node: ast.AST) -> Iterator[None]:
-    """Give every refusal that leaves the block the place of ``node``."""
-    try:
-        yield
-    except RefusalError as refusal:
-        line = getattr(node, "lineno", 0)
-        refusal.at(source.path, line, source.line(line).strip())
-        raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -223,6 +224,17 @@ class Source:
         if node.arg is None:
             return Expression(node.value)
         return Argument(node.arg, self.expression(node.value, self.start(node)))
+
+
+@contextmanager
+def located(source: Source, node: ast.AST) -> Iterator[None]:
+    """Give every refusal that leaves the block the place of ``node``."""
+    try:
+        yield
+    except RefusalError as refusal:
+        line = getattr(node, "lineno", 0)
+        refusal.at(source.path, line, source.line(line).strip())
+        raise
 
 
 def classes(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cog_nix.signature.imports import submodule
 from cog_nix.signature.literals import UnknownValueError, constant
-from cog_nix.signature.refusal import RefusalError, located, unsupported
-from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions
+from cog_nix.signature.refusal import RefusalError, unsupported
+from cog_nix.signature.syntax import Argument, Expression, FunctionNode, classes, functions, located
 from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:

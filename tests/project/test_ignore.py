@@ -17,14 +17,18 @@ from hypothesis import strategies as st
 
 from cog_nix.build import unchanged
 from cog_nix.errors import ConfigError
-from cog_nix.project.ignore import IMAGE_PROGRAM, Ignore, walk
+from cog_nix.project.ignore import IMAGE_PROGRAM, Ignore
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 FACTS: dict[str, Any] = json.loads(Path(__file__).with_name("dockerignore.json").read_text("utf-8"))
 STORE_PATH = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-image"
+
+
+def walk(root: Path) -> Iterator[str]:
+    return Ignore.load(root).walk()
 
 
 def plant(root: Path, paths: Iterable[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.errors import SignatureError
-from cog_nix.signature import describe, document
+from cog_nix.signature import describe_model, document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def test_what_only_running_would_tell_is_named(tmp_path: Path, before: str, choi
 
 def test_choices_that_cog_passes_over_are_a_warning(tmp_path: Path) -> None:
     root = write(tmp_path, "N = {'a': 1, 'b': print}", "list(N.keys())")
-    (pitfall,) = describe(root, "predict.py:Predictor", "predict").pitfalls
+    (pitfall,) = describe_model(root, "predict.py:Predictor", None).leading.pitfalls
     assert pitfall.startswith("predict.py:7: of list(N.keys()), the schema has 1: ")
     assert allowed(root) == ["a"]
     written = pitfall.partition("Write: choices=")[2]
@@ -84,4 +84,4 @@ def test_choices_that_cog_passes_over_are_a_warning(tmp_path: Path) -> None:
 
 def test_choices_that_are_all_read_are_no_warning(tmp_path: Path) -> None:
     root = write(tmp_path, "N = {'a': 1, 'b': 2}", "list(N.keys())")
-    assert describe(root, "predict.py:Predictor", "predict").pitfalls == ()
+    assert describe_model(root, "predict.py:Predictor", None).leading.pitfalls == ()

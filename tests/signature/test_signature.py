@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import cog_nix
 from cog_nix.errors import SignatureError
-from cog_nix.signature import concurrency, describe, document
+from cog_nix.signature import concurrency, describe_model, document
 from cog_nix.signature.document import compact, indented
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def refusal(root: Path, source: str | bytes) -> SignatureError:
 
 
 def signature(root: Path, source: str) -> Signature:
-    return describe(write(root, source), "predict.py:Predictor", "predict")
+    return describe_model(write(root, source), "predict.py:Predictor", None).leading
 
 
 def test_a_refusal_names_file_line_code_and_what_to_write(tmp_path: Path) -> None:
@@ -285,6 +285,7 @@ def test_it_runs_on_the_standard_library_alone(tmp_path: Path) -> None:
         "cog_nix.system",
         "cog_nix",
         "cog_nix.errors",
+        "cog_nix.system.golang",
         "cog_nix.system.regular",
         "cog_nix.system.values",
     }
