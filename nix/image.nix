@@ -38,16 +38,6 @@ in
 derive {
   inherit (description) name;
   builder = "image";
-  # Those of the configuration's derivation (layers/source.nix), compiled once for both.
-  modules = [
-    "archive"
-    "configuration"
-    "distributions"
-    "source"
-    "stream"
-    "unpack"
-  ];
-  withCore = true;
   outputs = [
     "out"
     "source"

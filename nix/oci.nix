@@ -16,10 +16,6 @@
 derive {
   name = "${description.name}-oci";
   builder = "oci";
-  modules = [
-    "blob"
-    "stream"
-  ];
   spec = {
     inherit (description) tag;
     image = "${image}";

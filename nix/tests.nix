@@ -193,7 +193,7 @@ let
   # Stands in for derive.nix: says what would be built.
   derive = {
     seed = "/the/seed";
-    many = common: args: derive (common // args);
+    many = builder: args: derive (args // { inherit builder; });
     __functor =
       _self: args:
       let
@@ -1054,7 +1054,7 @@ in
       let
         drv = realDerive {
           name = "fixed";
-          builder = "inputs";
+          builder = "folder";
           spec = { };
           fixed = wrong;
         };

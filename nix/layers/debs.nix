@@ -20,24 +20,6 @@ let
     derive {
       inherit name;
       builder = "debs";
-      modules = [
-        "archive"
-        "confinement"
-        "deb"
-        "foreign"
-        "forks"
-        "leftovers"
-        "listing"
-        "namespace"
-        "ownership"
-        "postponed"
-        "refused"
-        "splitter"
-        "state"
-        "still"
-        "supervise"
-        "unpack"
-      ];
       outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
       spec = {
         packages = map (deb: {

@@ -18,7 +18,6 @@
   path = "${derive {
     inherit name;
     builder = "folder";
-    modules = [ "archive" ];
     spec = {
       inherit name to;
       path = "${builtins.path { inherit path name; }}";

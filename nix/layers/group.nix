@@ -5,10 +5,7 @@
 */
 { derive, ... }:
 let
-  tie = derive.many {
-    builder = "layer";
-    modules = [ "archive" ];
-  };
+  tie = derive.many "layer";
 in
 fragments: layer:
 let

@@ -24,12 +24,6 @@ let
         "${derive {
           name = "python-${interpreter.version}-tree";
           builder = "tree";
-          modules = [
-            "deb"
-            "python_tree"
-            "bytecode"
-            "foreign"
-          ];
           spec.debs = map (deb: "${store.file deb.artifact}") needed;
         }}";
     # Where pip puts a wheel's headers in a virtual environment.
@@ -37,7 +31,6 @@ let
     fragments.venv = "${derive {
       name = "venv";
       builder = "venv";
-      modules = [ "archive" ];
       spec = {
         python = minor;
         inherit (interpreter) version executable;
@@ -53,14 +46,6 @@ let
   unpacked = derive {
     name = "python-${interpreter.version}";
     builder = "standalone";
-    modules = [
-      "archive"
-      "bytecode"
-      "deb"
-      "foreign"
-      "python_tree"
-      "relocate"
-    ];
     outputs = [
       "out"
       "tree"

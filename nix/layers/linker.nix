@@ -22,12 +22,6 @@ else
     linker = "${derive {
       name = "linker";
       builder = "linker";
-      modules = [
-        "archive"
-        "foreign"
-        "unpack"
-      ];
-      withCore = true;
       spec = {
         inherit lower;
         wheels = map (wheel: wheels."wheel:${wheel.name}") nvidia;

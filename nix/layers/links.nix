@@ -14,10 +14,7 @@
   interpreter,
 }:
 let
-  link = derive.many {
-    builder = "links";
-    modules = [ "archive" ];
-  };
+  link = derive.many "links";
 in
 builtins.listToAttrs (
   map (

@@ -35,28 +35,6 @@ let
     results: command: {
       name = "run";
       builder = "run";
-      modules = [
-        "archive"
-        "bytecode"
-        "changes"
-        "compiling"
-        "confinement"
-        "deb"
-        "foreign"
-        "handover"
-        "installed"
-        "listing"
-        "namespace"
-        "overlay"
-        "ownership"
-        "places"
-        "python_tree"
-        "refused"
-        "supervise"
-        "tidy"
-        "unpack"
-      ];
-      withCore = true;
       spec = {
         inherit command archives results;
         environment = toolkit.commands.environment ++ locked.environment ++ environment;
@@ -92,7 +70,6 @@ in
       value = "${derive {
         name = "layer-run-${toString index}";
         builder = "layer";
-        modules = [ "archive" ];
         spec = {
           name = "run-${toString index}";
           fragments = [ "${builtins.elemAt results index}" ];

@@ -38,16 +38,6 @@ let
   configuration = derive {
     name = "configuration";
     builder = "configuration";
-    # Those of image.nix, compiled once for both.
-    modules = [
-      "archive"
-      "distributions"
-      "image"
-      "source"
-      "stream"
-      "unpack"
-    ];
-    withCore = true;
     spec = {
       project =
         if configured == null then
@@ -86,7 +76,6 @@ in
           path = "${derive {
             name = "weights";
             builder = "folder";
-            modules = [ "archive" ];
             spec = {
               name = "weights";
               to = "/src";

@@ -20,10 +20,6 @@ let
   root = "${derive {
     name = "build-root";
     builder = "root";
-    modules = [
-      "archive"
-      "unpack"
-    ];
     spec.lower = debs.build ++ builtins.attrValues interpreter.fragments;
   }}";
 
@@ -35,23 +31,6 @@ let
     "${derive {
       name = store.name "${wheel.name}-${wheel.version}-built";
       builder = "sdist";
-      modules = [
-        "archive"
-        "backend"
-        "bytecode"
-        "compiling"
-        "confinement"
-        "deb"
-        "foreign"
-        "members"
-        "namespace"
-        "ownership"
-        "python_tree"
-        "refused"
-        "supervise"
-        "unpack"
-        "wheel"
-      ];
       spec = {
         inherit (wheel) name version depends;
         inherit (source) subdirectory;
@@ -67,17 +46,7 @@ let
       // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
-  install = derive.many {
-    builder = "wheel";
-    modules = [
-      "archive"
-      "bytecode"
-      "deb"
-      "foreign"
-      "members"
-      "python_tree"
-    ];
-  };
+  install = derive.many "wheel";
 
   # Nix begins what is ready in the order of names. What takes longest must not be what is begun last.
   large = 256 * 1024 * 1024;
