@@ -17,8 +17,8 @@ import archive
 import changes
 import confinement
 import inputs
-import listing
 import namespace
+import snapshot
 import unpack
 
 FILE = "usr/local/share/ca-certificates/cog-ca-cert.crt"
@@ -45,9 +45,9 @@ def main() -> None:
     root = inputs.scratch() / "root"
     root.mkdir()
     lower = unpack.unpack([Path(path) for path in spec["lower"]], root)
-    before = listing.snapshot(root, closed=listing.MOUNTS)
+    before = snapshot.take(root, closed=snapshot.MOUNTS)
     install(spec["certificate"], root)
-    changed, gone = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)))
+    changed, gone = changes.between(before, dict(snapshot.walk(root, closed=snapshot.MOUNTS)))
     taken = changes.Changes(root, lower, lower)
     taken.add(changed)
     taken.remove(gone)

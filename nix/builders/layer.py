@@ -21,8 +21,8 @@ import inputs
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-LINKS = "-links"
-"""What names of fragments end with that hold links to what is the same (:mod:`links`)."""
+SYMLINKS = "-symlinks"
+"""What names of fragments end with that hold links to what is the same (:mod:`symlinks`)."""
 
 
 def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
@@ -63,7 +63,7 @@ def warn_if_different(
 ) -> None:
     """Say so when two fragments bring different files under one path; a link to the same content is none."""
     start, end = next((s, e) for s, e, name in index if name == path)
-    if title(second).endswith(LINKS):
+    if title(second).endswith(SYMLINKS):
         return
     if content(first, start, end) != content(second, *span):
         note = f"/{path} comes from {title(first)} and {title(second)}; the latter is used"

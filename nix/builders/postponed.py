@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Self
 
 import deb
 import forks
-import listing
 import namespace
+import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -176,14 +176,14 @@ class Certificates(_Postponed):
                 before = self._read()
                 running.append(self._start(asked[0]))
         done = forks.all_done(running)
-        if asked[1:] and (before != self._read() or any(listing.walk(self._root, _HOOKS))):
+        if asked[1:] and (before != self._read() or any(snapshot.walk(self._root, _HOOKS))):
             done &= forks.all_done([self._start(asked[-1])])
         return done
 
     def _read(self) -> set[tuple[str, int]]:
         """Return what the program goes by, and since when each file is what it is."""
         found = {
-            (path, info.st_ctime_ns) for top in _CERTIFICATES for path, info in listing.walk(self._root, top)
+            (path, info.st_ctime_ns) for top in _CERTIFICATES for path, info in snapshot.walk(self._root, top)
         }
         settings = self._root / "etc/ca-certificates.conf"
         return found | ({("", settings.stat().st_ctime_ns)} if settings.exists() else set())

@@ -35,6 +35,7 @@ import confinement
 import foreign
 import inputs
 import namespace
+import overlay
 import ownership
 import unpack
 import wheel
@@ -110,7 +111,7 @@ def _unpack_zip(source: Path, target: Path) -> None:
 
 
 def build(spec: Mapping[str, Any], root: Path) -> Path:
-    """Build the wheel in ``root``; return its path."""
+    """Build the wheel in ``root``, laid over the build system; return its path."""
     work = root / _WORK
     source = work / f"{spec['name']}-{spec['version']}"
     for name in ("home", "tmp", "out"):
@@ -119,7 +120,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
     shutil.copyfile(Path(__file__).with_name("backend.py"), work / "backend.py")
     folder = PurePosixPath("/", _WORK, source.name, spec["subdirectory"])
     status = namespace.run(
-        root,
+        overlay.lay_over(Path(spec["root"]), root),
         [
             "/usr/local/bin/python",
             f"/{_WORK}/backend.py",
@@ -131,7 +132,6 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
         {},
         # Who writes down what is asked for counts processes as well.
         owners=None if confinement.kernel_counts_processes() else ownership.Ownership(),
-        lower=Path(spec["root"]),
     )
     if status:
         sys.exit(f"cog-nix: building {spec['name']} {spec['version']} ended with status {status}")

@@ -1,7 +1,7 @@
 /*
   Fragments of the wheels, one each. What comes as source is built to a wheel first, in a derivation of its own.
 
-  Type: { derive, store, locked, interpreter, debs, toolkit } -> { "wheel:NAME" = store path; }
+  Type: { derive, store, locked, interpreter, debs, toolkit } -> { NAME = store path; }
 */
 {
   derive,
@@ -37,7 +37,7 @@ let
         python = interpreter.minor;
         archive = "${store.file wheel.artifact}";
         inherit root;
-        sees = map (name: fragments."wheel:${name}") source.sees ++ seen.fragments;
+        sees = map (name: fragments.${name}) source.sees ++ seen.fragments;
         requires = map (required: {
           inherit (required.artifact) filename;
           path = wheelOf required;
@@ -52,7 +52,7 @@ let
   large = 256 * 1024 * 1024;
 
   fragment = wheel: {
-    name = "wheel:${wheel.name}";
+    inherit (wheel) name;
     value = "${install {
       name = store.name "${
         if wheel.artifact.size >= large then "big-" else ""

@@ -74,7 +74,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, builder: str, conte
         "sees": [],
         "requires": [],
     }
-    package = {"name": "one", "output": "out", "path": str(file), "core": True}
+    package = {"name": "one", "output": "out", "path": str(file), "always": True}
     spec = {
         "wheel": wheel,
         "sdist": {**source, "python": "3.13", "root": "/nowhere"},

@@ -34,7 +34,7 @@ def entries(python: str, links: Sequence[Sequence[str]]) -> Iterator[archive.Ent
 def main() -> None:
     """Build the output."""
     spec = inputs.read()
-    name = f"{spec['name']}-links"
+    name = f"{spec['name']}-symlinks"
     archive.write_fragment(inputs.output(), entries(spec["python"], spec["links"]), name)
 
 
