@@ -3,12 +3,7 @@
 {
   descriptionKeepsTheProjectOnTop = {
     expr = map (layer: layer.name) (description "final: prev: { layers = prev.layers ++ [ { name = \"more\"; path = \"/more\"; } ]; }").layers;
-    expected = [
-      "base"
-      "more"
-      "certificate"
-      "source"
-    ];
+    expected = [ "base" "more" "certificate" "source" ];
   };
   descriptionTakesTheLocksVariables = {
     expr = (description "final: prev: { }").environment;

@@ -38,10 +38,7 @@ in
 derive {
   inherit (description) name;
   builder = "image";
-  outputs = [
-    "out"
-    "source"
-  ];
+  outputs = [ "out" "source" ];
   spec = {
     inherit (description) name tag layers labels config;
     inherit distributions results;

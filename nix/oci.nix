@@ -7,12 +7,7 @@
     import ./oci.nix { inherit derive blob description image; }
     => «derivation /nix/store/…-cog-hello-oci.drv»
 */
-{
-  derive,
-  blob,
-  description,
-  image,
-}:
+{ derive, blob, description, image }:
 derive {
   name = "${description.name}-oci";
   builder = "oci";

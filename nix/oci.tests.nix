@@ -14,11 +14,7 @@ in
     expr = oci;
     expected = "cog-test-oci: ${
       builtins.toJSON {
-        blobs = [
-          "/blob-base"
-          "/blob-certificate"
-          null
-        ];
+        blobs = [ "/blob-base" "/blob-certificate" null ];
         image = "/image";
         tag = "cog-test:latest";
       }

@@ -7,11 +7,7 @@
     import ./package.nix { file = ./tool.nix; flake = null; attribute = ""; }
     => «derivation /nix/store/…-tool.drv»
 */
-{
-  file,
-  flake,
-  attribute,
-}:
+{ file, flake, attribute }:
 let
   steps = builtins.filter builtins.isString (builtins.split "\\." attribute);
   step =

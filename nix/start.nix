@@ -3,11 +3,7 @@
 
   Type: { seed, python, core } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
 */
-{
-  seed,
-  python,
-  core,
-}:
+{ seed, python, core }:
 let
   # What each builder imports (scripts/write_modules.py): an edit of one module repeats what runs it, nothing else.
   modules = builtins.fromJSON (builtins.readFile ./modules.json);

@@ -11,10 +11,7 @@
       "venv"
       "image"
     ];
-    expected = [
-      false
-      true
-    ];
+    expected = [ false true ];
   };
   startOfWhatIsNoBuilder = {
     expr = fails (start "archive").PYTHONPATH;

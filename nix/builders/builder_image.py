@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import archive
 import deb
+import dpkg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +37,6 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _CERTIFICATES = "usr/share/ca-certificates/"
-_MERGED = ("bin", "sbin", "lib", "lib64")
-"""Links to folders below ``/usr`` (Debian Policy 10.1.1)."""
 SITE = "usr/local/lib/python3.13/dist-packages"
 _SCHEME = {"purelib": SITE, "platlib": SITE, "scripts": "usr/local/bin", "data": "usr/local"}
 """Where a wheel's own kinds of files go, as Debian's Python has it for what is installed beside it."""
@@ -116,11 +115,11 @@ def _packages(layer: _Layer, packages: Sequence[Path]) -> None:
     certificates: dict[str, bytes] = {}
     for package in packages:
         for info, tar in deb.data(package):
-            info.name = _merged(info.name)
+            info.name = dpkg.merged(info.name)
             if deb.left_out(info.name):
                 continue
             if info.islnk():
-                info.linkname = _merged(info.linkname.removeprefix("./"))
+                info.linkname = dpkg.merged(info.linkname.removeprefix("./"))
             content = deb.content(info, tar) if info.isreg() else None
             if content and info.name.startswith(_CERTIFICATES) and info.name.endswith(".crt"):
                 certificates[info.name] = data = content.read()
@@ -153,11 +152,6 @@ def _wheel_file(layer: _Layer, name: str, data: bytes) -> None:
     info = tarfile.TarInfo(place)
     info.size, info.mode = len(data), 0o755 if place.startswith(_SCHEME["scripts"]) else 0o644
     layer.add(info, io.BytesIO(data))
-
-
-def _merged(name: str) -> str:
-    """Return where a file is that an older package has outside ``/usr``."""
-    return f"usr/{name}" if "/" in name and name.partition("/")[0] in _MERGED else name
 
 
 def _folder(layer: _Layer, folder: Path, place: str) -> None:

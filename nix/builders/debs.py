@@ -28,6 +28,7 @@ import archive
 import cleanup
 import confinement
 import deb
+import dpkg
 import entries
 import foreign
 import forks
@@ -101,13 +102,13 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
     found: splitter.Owners = {}
     folders: set[str] = set()
-    for name in splitter.MERGED:
+    for name in dpkg.MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
         for info, tar in deb.data(Path(package["path"])):
             _make_if_manual(info, root)
-            if info.name not in splitter.MERGED and not deb.left_out(info.name):
+            if info.name not in dpkg.MERGED and not deb.left_out(info.name):
                 _place(info, tar, root, folders)
                 _note(info, found)
     for path, attributes in found.items():
@@ -119,7 +120,7 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
 
 def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set[str]) -> None:
     """Make one file; ``folders`` are those that are known to be there."""
-    target = f"{root}/{splitter.merged(info.name)}"
+    target = f"{root}/{dpkg.merged(info.name)}"
     folder = target if info.isdir() else os.path.dirname(target)  # noqa: PTH120 - thousands of files
     if folder not in folders:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
@@ -131,7 +132,7 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set
     if info.issym():
         os.symlink(info.linkname, target)  # noqa: PTH211 - as above
     elif info.islnk():
-        os.link(f"{root}/{splitter.merged(info.linkname.removeprefix('./'))}", target)
+        os.link(f"{root}/{dpkg.merged(info.linkname.removeprefix('./'))}", target)
     elif info.isreg():
         sink = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -188,7 +189,7 @@ def date_folders(root: Path, folders: Iterable[str]) -> None:
         os.utime(root / folder, (archive.MTIME, archive.MTIME))
 
 
-def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
+def run_dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
     """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it.
 
     Args:
@@ -214,17 +215,17 @@ def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootst
     binds = {_INSIDE: folder}
     names = [f"{_INSIDE}/{Path(package['path']).name}" for package in packages]
     # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
-    dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
+    run_dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
     if bootstrap:
-        dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
+        run_dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
     # On top of a system there may be packages that use the certificates when they are configured.
     kinds = [postponed.Compiler, *([postponed.Certificates] if bootstrap else [])]
     with ExitStack() as stack:
         begun = [stack.enter_context(kind(root, folder, _INSIDE, _ENVIRONMENT)) for kind in kinds]
         shown = dict(chain.from_iterable(one.binds.items() for one in begun))
-        dpkg(root, asked, shown, "--configure", "--pending")
-    dpkg(root, asked, binds, "--audit")
-    if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
+        run_dpkg(root, asked, shown, "--configure", "--pending")
+    run_dpkg(root, asked, binds, "--audit")
+    if unfinished := state.unfinished((root / dpkg.STATUS).read_bytes()):
         sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
     (root / _INSIDE.lstrip("/")).rmdir()
 
@@ -247,7 +248,7 @@ def owners(packages: Iterable[Package], root: Path) -> splitter.Owners:
 
 def _note(info: tarfile.TarInfo, found: splitter.Owners) -> None:
     if not info.issym():
-        found.setdefault(splitter.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
+        found.setdefault(dpkg.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
 
 
 def divide(packages: Sequence[Package], split: splitter.Splitter, changed: Sequence[str]) -> Fragments:
@@ -259,7 +260,7 @@ def divide(packages: Sequence[Package], split: splitter.Splitter, changed: Seque
             splitter.mark_unchecked(root / path)
     found: Fragments = []
     for package in packages:
-        own = set(splitter.package_files(root, package["name"]))
+        own = set(dpkg.package_files(root, package["name"]))
         own.update(path for source in list(own) for path in compiled.get(source, ()))
         own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
         found.append((package, entries.hard_linked(filter(None, map(split.entry, own)))))
@@ -298,7 +299,7 @@ def main() -> None:
     cache_fonts(root, asked)
     stable_files.rewrite(root)
     cleanup.clean_installation(root)
-    cleanup.name_machine(root, (root / state.STATUS).read_bytes())
+    cleanup.name_machine(root, (root / dpkg.STATUS).read_bytes())
 
     everything = dict(snapshot.walk(root))
     changed, gone = snapshot.differences(before, everything, asked)

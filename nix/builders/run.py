@@ -27,6 +27,7 @@ import changes
 import cleanup
 import compiling
 import confinement
+import dpkg
 import git_index
 import handover
 import inputs
@@ -103,7 +104,7 @@ class System:
             self._write(_CERTIFICATES, certificates)
         own = self.before.keys() - self.now.keys()
         known = self.image.contents(installed.STATES).decode() if installed.STATES in self.image else ""
-        self._write(installed.STATUS, installed.text_of(self.before.values()))
+        self._write(dpkg.STATUS, installed.text_of(self.before.values()))
         self._write(installed.STATES, known + installed.as_automatic(own))
         self._write(cleanup.POLICY, "#!/bin/sh\nexit 101\n", 0o755)
         self._write(_APT_CONFIGURATION, _apt_configuration(own))
@@ -121,7 +122,7 @@ class System:
 
 
 def _stanzas(view: unpack.View) -> installed.Stanzas:
-    return installed.stanzas(view.contents(installed.STATUS).decode(errors="surrogateescape"))
+    return installed.stanzas(view.contents(dpkg.STATUS).decode(errors="surrogateescape"))
 
 
 def _apt_configuration(own: AbstractSet[str]) -> str:
@@ -184,7 +185,7 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
 def record_packages(system: System, taken: changes.Changes, command: str) -> frozenset[str]:
     """Put what the command installed into the image's package database; return what stays the build's own."""
     root = system.root
-    after = installed.stanzas(_text(root / installed.STATUS))
+    after = installed.stanzas(_text(root / dpkg.STATUS))
     states = _text(root / installed.STATES)
     found = installed.outcome(
         system.before, after, system.now, states, upgrading=bool(_UPGRADES.search(command))
@@ -192,21 +193,21 @@ def record_packages(system: System, taken: changes.Changes, command: str) -> fro
     kept = set(found.kept)
     status = {name: after[name] for name in found.kept}
     if status != system.now:
-        taken.replace(installed.STATUS, installed.text_of(status.values()).encode(errors="surrogateescape"))
+        taken.replace(dpkg.STATUS, installed.text_of(status.values()).encode(errors="surrogateescape"))
         known = {name: text for name, text in installed.stanzas(states).items() if name in kept}
         if known:
             taken.replace(installed.STATES, installed.text_of(known.values()).encode())
         if triggers := _text(root / installed.TRIGGERS):
             taken.replace(installed.TRIGGERS, installed.triggers(triggers, kept).encode())
     for name in sorted(found.promoted):
-        files = set(installed.listed(root, name))
+        files = set(dpkg.package_files(root, name))
         taken.add([*files, *installed.records(root, name)], always=True)
         taken.add(installed.alternatives(root, files), always=True)
-    others = {path for name in kept for path in installed.listed(root, name)} if found.hidden else set()
+    others = {path for name in kept for path in dpkg.package_files(root, name)} if found.hidden else set()
     return frozenset(
         path
         for name in found.hidden
-        for path in (*installed.listed(root, name), *installed.records(root, name))
+        for path in (*dpkg.package_files(root, name), *installed.records(root, name))
         if path not in others
     )
 
@@ -224,7 +225,7 @@ def keep(system: System, before: snapshot.Times, spec: dict[str, Any], command: 
     _, gone = changes.between(before, dict(snapshot.walk(root, closed=snapshot.MOUNTS)))
     taken = changes.Changes(root, system.lower, system.image, system.asked)
     own = record_packages(system, taken, command)
-    database = (installed.STATUS, installed.STATES, installed.TRIGGERS)
+    database = (dpkg.STATUS, installed.STATES, installed.TRIGGERS)
     folders = {path.rpartition("/")[0] for path in compiled}
     taken.add(
         path

@@ -16,27 +16,11 @@ if TYPE_CHECKING:
 
     import archive
 
-MERGED = ("bin", "sbin", "lib", "lib64")
 PLAIN = 0o1777
 """Permissions that the build's user may really set."""
 
 Owners = dict[str, deb.Attributes]
 """Owner and permissions of packaged files by path."""
-
-
-def merged(path: str) -> str:
-    """Return a path with the merged-/usr links followed (``bin/sh`` → ``usr/bin/sh``)."""
-    head, _, rest = path.partition("/")
-    return f"usr/{path}" if head in MERGED and rest else path
-
-
-def package_files(root: Path, package: str) -> list[str]:
-    """Return the paths that dpkg's database gives to a package."""
-    info = root / "var/lib/dpkg/info"
-    listing = info / f"{package}.list"
-    if not listing.exists():
-        listing = info / f"{package}:amd64.list"
-    return [merged(line.lstrip("/")) for line in listing.read_text().splitlines() if line not in ("/.", "")]
 
 
 def bytecode_by_source(paths: Iterable[str]) -> dict[str, list[str]]:

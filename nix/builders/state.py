@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import dpkg
 import namespace
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     import archive
 
-STATUS = "var/lib/dpkg/status"
 CACHE = "etc/ld.so.cache"
 _INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z0-9]+")
 _BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
@@ -49,13 +49,13 @@ def divide(
     beside: list[archive.Entry] = []
     alternatives = _alternatives(entries, gone)
     for entry in entries:
-        if entry.path in (STATUS, CACHE):
+        if entry.path in (dpkg.STATUS, CACHE):
             beside.append(entry._replace(source=None, data=(root / entry.path).read_bytes()))
-        elif _merged(entry.target) in gone or _belongs(entry, apart, prefixes, alternatives):
+        elif _target(entry) in gone or _belongs(entry, apart, prefixes, alternatives):
             beside.append(entry)
         else:
             without.append(entry)
-    status = next(entry for entry in beside if entry.path == STATUS)
+    status = next(entry for entry in beside if entry.path == dpkg.STATUS)
     without.append(status._replace(data=status_without(status.data, apart)))
     cache = next(entry for entry in beside if entry.path == CACHE)
     without.append(cache._replace(data=_cache_without(root, gone)))
@@ -86,7 +86,7 @@ def _alternatives(entries: Sequence[archive.Entry], gone: AbstractSet[str]) -> s
     names = {
         PurePosixPath(entry.path).name
         for entry in entries
-        if entry.path.startswith("etc/alternatives/") and _merged(entry.target) in gone
+        if entry.path.startswith("etc/alternatives/") and _target(entry) in gone
     }
     found = {f"etc/alternatives/{name}" for name in names} | {
         f"var/lib/dpkg/alternatives/{name}" for name in names
@@ -94,8 +94,9 @@ def _alternatives(entries: Sequence[archive.Entry], gone: AbstractSet[str]) -> s
     return found | {entry.path for entry in entries if entry.target.lstrip("/") in found}
 
 
-def _merged(target: str) -> str:
-    path = target.lstrip("/")
+def _target(entry: archive.Entry) -> str:
+    """Return what a link of the state points to, merged."""
+    path = entry.target.lstrip("/")
     return path if path.startswith(("usr/", "etc/", "var/", "opt/")) else f"usr/{path}"
 
 

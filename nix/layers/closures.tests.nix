@@ -14,10 +14,7 @@ in
       })
       "/nix/store/${zeros32}-greetings"
     ]);
-    expected = [
-      "nix-tool-1.0"
-      "nix-greetings"
-    ];
+    expected = [ "nix-tool-1.0" "nix-greetings" ];
   };
   closuresLeaveOutWhatIsBelow = {
     expr = (builtins.elemAt (closures [ "/nix/store/${zeros32}-a" "/nix/store/${zeros32}-b" ]) 1).path;

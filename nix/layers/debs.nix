@@ -7,11 +7,7 @@
 
   Type: { derive, store, locked } -> { fragments : { deb : { NAME = store path; }, state : { base = store path; … } }, image : [ store path ], build : [ store path ], linked : [ store path ] -> { deb, state } }
 */
-{
-  derive,
-  store,
-  locked,
-}:
+{ derive, store, locked }:
 let
   output = deb: store.name "${deb.package}_${deb.version}";
   isEssential = deb: builtins.elem deb locked.essential;

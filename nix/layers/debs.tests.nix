@@ -32,10 +32,7 @@ in
   };
   debsOfBuildsLieOnTheImages = {
     expr = shown (builtins.filter (one: !(builtins.elem one debs.image)) debs.build);
-    expected = [
-      "gcc_1-2-3-4 of build"
-      "out of build"
-    ];
+    expected = [ "gcc_1-2-3-4 of build" "out of build" ];
   };
   debsHaveAStateForEachInstallation = {
     expr = map builtins.attrNames [
@@ -43,10 +40,6 @@ in
       (debs.linked [ "/result" ]).state
       (debsOf { system = [ ]; essential = [ ]; }).fragments.state
     ];
-    expected = [
-      [ "base" "essential" "system" ]
-      [ "linked" ]
-      [ "base" ]
-    ];
+    expected = [ [ "base" "essential" "system" ] [ "linked" ] [ "base" ] ];
   };
 }

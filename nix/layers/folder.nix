@@ -8,11 +8,7 @@
     => { name = "voices"; path = "/nix/store/…-voices"; }
 */
 { derive, ... }:
-{
-  name,
-  path,
-  to,
-}:
+{ name, path, to }:
 {
   inherit name;
   path = "${derive {

@@ -27,10 +27,7 @@ in
   groupOfSeveralIsTied = {
     expr = group {
       name = "both";
-      members = map member [
-        "b"
-        "a"
-      ];
+      members = map member [ "b" "a" ];
     };
     expected = {
       name = "both";
@@ -61,10 +58,6 @@ in
       { kind = "run"; index = 0; }
       { kind = "venv"; }
     ];
-    expected = [
-      "/fragment-a"
-      "/result"
-      "/venv"
-    ];
+    expected = [ "/fragment-a" "/result" "/venv" ];
   };
 }

@@ -4,11 +4,7 @@
 
   Type: { derive, store, locked } -> { tree : store path, minor : string, headers : string, fragments : attrset }
 */
-{
-  derive,
-  store,
-  locked,
-}:
+{ derive, store, locked }:
 let
   inherit (locked) interpreter;
   minor = builtins.concatStringsSep "." (
@@ -46,10 +42,7 @@ let
   unpacked = derive {
     name = "python-${interpreter.version}";
     builder = "standalone";
-    outputs = [
-      "out"
-      "tree"
-    ];
+    outputs = [ "out" "tree" ];
     spec = {
       archive = "${store.file interpreter.artifact}";
       python = minor;

@@ -8,12 +8,7 @@ let
       inherit derive store;
       locked = lock // {
         interpreter = lock.interpreter // chosen;
-        base = map deb [
-          "bash"
-          "libc6"
-          "libssl3t64"
-          "zlib1g"
-        ];
+        base = map deb [ "bash" "libc6" "libssl3t64" "zlib1g" ];
       };
     };
 in

@@ -10,10 +10,7 @@ let
 in
 {
   linkerReadsWhatNvidiaMakes = {
-    expr = specOf (linkerOf [
-      "nvidia-cublas"
-      "torch"
-    ] [ "/system" ]).linker;
+    expr = specOf (linkerOf [ "nvidia-cublas" "torch" ] [ "/system" ]).linker;
     expected = {
       lower = [ "/system" ];
       wheels = [ "/nvidia-cublas" ];

@@ -13,10 +13,7 @@ let
         };
         debs = {
           image = [ "/image" ];
-          build = [
-            "/image"
-            "/build"
-          ];
+          build = [ "/image" "/build" ];
         };
         wheels = builtins.mapAttrs (name: _: "/${name}") { cog = 1; numpy = 1; torch = 1; };
         toolkit = toolkitOf { };
@@ -39,17 +36,11 @@ in
 {
   runResultsAreNamedByNumber = {
     expr = map (fragment: builtins.head (builtins.split ":" fragment)) (runsWith derive { }).fragments;
-    expected = [
-      "layer-run-0"
-      "layer-run-1"
-    ];
+    expected = [ "layer-run-0" "layer-run-1" ];
   };
   runSeesEveryResultBeforeIt = {
     expr = map (told: builtins.length told.results) (runSpecs { });
-    expected = [
-      0
-      1
-    ];
+    expected = [ 0 1 ];
   };
   runHasToolsThatTheImageLacks = {
     expr = (builtins.head (runSpecs { })).tools;
@@ -58,19 +49,9 @@ in
   runSeesVariablesOfPluginsAndProject = {
     expr =
       (builtins.head (runSpecs {
-        environment = [
-          [
-            "B"
-            "3"
-          ]
-        ];
+        environment = [ [ "B" "3" ] ];
       })).environment;
-    expected = lock.environment ++ [
-      [
-        "B"
-        "3"
-      ]
-    ];
+    expected = lock.environment ++ [ [ "B" "3" ] ];
   };
   runThatIsNewComesAfterThoseInTheLock = {
     expr =
@@ -82,11 +63,7 @@ in
         told.spec.command
         (builtins.length told.spec.results)
       ];
-    expected = [
-      "run"
-      "three"
-      2
-    ];
+    expected = [ "run" "three" 2 ];
   };
   runGoesByItsHashInTheStore = {
     expr = map (run: run.outputHash) (runsWith realDerive { }).results;
@@ -114,10 +91,7 @@ in
     expected = {
       programs = [ "/usr/local/cuda/bin" ];
       tools = 2;
-      first = [
-        "FORCE_CUDA"
-        "1"
-      ];
+      first = [ "FORCE_CUDA" "1" ];
     };
   };
 }

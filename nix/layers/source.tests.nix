@@ -8,10 +8,7 @@
     })).layers;
     expected = map builtins.head (
       builtins.filter (layer: builtins.head layer != "source") lock.layers
-    ) ++ [
-      "weights"
-      "source"
-    ];
+    ) ++ [ "weights" "source" ];
   };
   imageTakesOnlyWhatIsIncluded = {
     expr =

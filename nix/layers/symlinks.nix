@@ -7,12 +7,7 @@
     symlinks
     => { triton = "/nix/store/…-triton-symlinks"; }
 */
-{
-  derive,
-  store,
-  locked,
-  interpreter,
-}:
+{ derive, store, locked, interpreter }:
 let
   link = derive.many "symlinks";
 in

@@ -16,12 +16,7 @@ in
     expected.torch = {
       name = "torch";
       python = "3.13";
-      links = [
-        [
-          "torch/lib.so"
-          "torch/lib.so.1"
-        ]
-      ];
+      links = [ [ "torch/lib.so" "torch/lib.so.1" ] ];
     };
   };
   symlinksAreNoneInMostLocks = {

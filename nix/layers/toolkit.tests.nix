@@ -23,37 +23,17 @@
       { toolkit = nvcc; }
       { toolkit = nvcc // { commands = false; }; }
     ];
-    expected = [
-      0
-      1
-      0
-    ];
+    expected = [ 0 1 0 ];
   };
   toolkitIsForSourcesWithDeviceCode = {
     expr = map (source: builtins.length ((toolkitOf { toolkit = nvcc; }).build source).fragments) [
       { }
       { device_code = true; }
     ];
-    expected = [
-      0
-      1
-    ];
+    expected = [ 0 1 ];
   };
   toolkitHandsSourcesTheProjectsVariablesThatCount = {
     expr = ((toolkitOf { toolkit = nvcc; }).build { device_code = true; }).environment;
-    expected = [
-      [
-        "FORCE_CUDA"
-        "1"
-      ]
-      [
-        "FORCE_CUDA"
-        "0"
-      ]
-      [
-        "MAX_JOBS"
-        "1"
-      ]
-    ];
+    expected = [ [ "FORCE_CUDA" "1" ] [ "FORCE_CUDA" "0" ] [ "MAX_JOBS" "1" ] ];
   };
 }

@@ -74,24 +74,12 @@ in
     expected = "plain-1.0-py3-none-any.whl";
   };
   wheelThatTakesLongIsBegunEarly = {
-    expr = map (name: builtins.head (builtins.split ":" wheels.${name})) [
-      "cudnn"
-      "plain"
-    ];
-    expected = [
-      "big-cudnn-1.0"
-      "plain-1.0"
-    ];
+    expr = map (name: builtins.head (builtins.split ":" wheels.${name})) [ "cudnn" "plain" ];
+    expected = [ "big-cudnn-1.0" "plain-1.0" ];
   };
   wheelHasNoOriginUnlessNamed = {
-    expr = map (name: (specOf wheels.${name}).origin or null) [
-      "plain"
-      "flash"
-    ];
-    expected = [
-      null
-      "https://example.org/flash.zip#sha256=00"
-    ];
+    expr = map (name: (specOf wheels.${name}).origin or null) [ "plain" "flash" ];
+    expected = [ null "https://example.org/flash.zip#sha256=00" ];
   };
   wheelFromSourceIsBuiltFirst = {
     expr = removeAttrs (specOf (specOf wheels.torch).wheel) [ "root" ];
@@ -113,10 +101,7 @@ in
   };
   wheelFromSourceIsBuiltInTheBuildSystem = {
     expr = (specOf (specOf (specOf wheels.torch).wheel).root).lower;
-    expected = [
-      "/debian"
-      "/venv"
-    ];
+    expected = [ "/debian" "/venv" ];
   };
   wheelWithoutIsolationSeesThoseOfTheImage = {
     expr = (specOf (specOf wheels.flash).wheel).sees;

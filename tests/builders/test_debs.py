@@ -12,6 +12,7 @@ import archive
 import cleanup
 import deb
 import debs
+import dpkg
 import entries
 import namespace
 import pytest
@@ -115,7 +116,7 @@ def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_pa
     ],
 )
 def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
-    assert splitter.merged(path) == follows
+    assert dpkg.merged(path) == follows
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
     ids=["plain-name", "with-architecture"],
 )
 def test_dpkgs_database_says_whose_a_file_is(root: Path, package: str, files: list[str]) -> None:
-    assert splitter.package_files(root, package) == files
+    assert dpkg.package_files(root, package) == files
 
 
 def test_owners_and_setuid_bits_come_from_the_package(root: Path) -> None:
@@ -307,7 +308,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
 ) -> None:
     root = tmp_path
     for path, data in {
-        state.STATUS: _STATUS,
+        dpkg.STATUS: _STATUS,
         state.CACHE: b"cache of all",
         "usr/bin/login": b"login",
         "usr/bin/shared": b"both",
@@ -324,7 +325,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
 
     monkeypatch.setattr(namespace, "run", ldconfig)
     entries = [
-        archive.Entry(state.STATUS, 0o644, source=root / state.STATUS),
+        archive.Entry(dpkg.STATUS, 0o644, source=root / dpkg.STATUS),
         archive.Entry(state.CACHE, 0o644, source=root / state.CACHE),
         archive.Entry("var/lib/dpkg/info/bash.list", 0o644),
         archive.Entry("var/lib/dpkg/info/login.list", 0o644),
@@ -338,7 +339,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
     files = {"bash": {"usr/bin/bash", "usr/bin/shared"}, "login": {"usr/bin/login", "usr/bin/shared"}}
     without, beside = state.divide(root, entries, files, {"login"})
     assert {entry.path for entry in beside} == {
-        state.STATUS,
+        dpkg.STATUS,
         state.CACHE,
         "var/lib/dpkg/info/login.list",
         "var/lib/dpkg/info/login:amd64.md5sums",
@@ -347,15 +348,15 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
         "var/lib/dpkg/alternatives/log",
     }
     assert {entry.path for entry in without} == {
-        state.STATUS,
+        dpkg.STATUS,
         state.CACHE,
         "var/lib/dpkg/info/bash.list",
         "var/lib/dpkg/info",
         "etc/alternatives/sh",
     }
-    texts = {entry.path: entry.data for entry in without if entry.path in {state.STATUS, state.CACHE}}
+    texts = {entry.path: entry.data for entry in without if entry.path in {dpkg.STATUS, state.CACHE}}
     assert texts[state.CACHE] == b"cache of the rest"
-    assert b"Package: login\nStatus" not in texts[state.STATUS]
+    assert b"Package: login\nStatus" not in texts[dpkg.STATUS]
     assert {entry.data for entry in beside if entry.path == state.CACHE} == {b"cache of all"}
 
 
