@@ -71,6 +71,7 @@ let
 in
 run [
   "-m"
+  "start"
   builder
 ]
 // {

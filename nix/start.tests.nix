@@ -3,7 +3,7 @@
 {
 
   startNamesTheBuilder = {
-    expr = builtins.elemAt (builtins.match ".* -m (.*)" (toString (start "venv").args)) 0;
+    expr = builtins.elemAt (builtins.match ".* -m start (.*)" (toString (start "venv").args)) 0;
     expected = "venv";
   };
   startCompilesWhatReadsThePackage = {

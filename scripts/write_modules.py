@@ -92,19 +92,17 @@ def needed(path: Path) -> set[Path]:
 
 def modules(builder: str) -> dict[str, list[str]]:
     """Return what a builder needs: files of nix/builders, and of the package, in the order of names."""
-    found = needed(BUILDERS / f"{builder}.py")
+    found = needed(BUILDERS / f"{builder}.py") | needed(BUILDERS / "start.py")
     own = sorted(path.name for path in found if path.parent == BUILDERS)
     core = sorted(path.relative_to(ROOT / _PACKAGE).as_posix() for path in found if path.parent != BUILDERS)
     return {"builders": own, _PACKAGE: core}
 
 
 def builders() -> list[str]:
-    """Return the modules that derivations run: programs that read what a derivation tells them."""
-    told = BUILDERS / "inputs.py"
-    programs = [
-        path for path in BUILDERS.glob("*.py") if '\nif __name__ == "__main__":\n' in path.read_text("utf-8")
-    ]
-    return sorted(path.stem for path in programs if told in needed_directly(path))
+    """Return the modules that derivations run: those that are told something."""
+    return sorted(
+        path.stem for path in BUILDERS.glob("*.py") if "\ndef main(spec: " in path.read_text("utf-8")
+    )
 
 
 def text() -> str:

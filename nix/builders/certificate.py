@@ -10,8 +10,8 @@ key store is one); what it changes is the fragment.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import archive
 import changes
@@ -20,6 +20,7 @@ import inputs
 import namespace
 import snapshot
 import unpack
+from failure import CommandError
 
 FILE = "usr/local/share/ca-certificates/cog-ca-cert.crt"
 _COMMAND = ["/usr/sbin/update-ca-certificates"]
@@ -35,13 +36,12 @@ def install(pem: str, root: Path) -> None:
         (root / name).mkdir(exist_ok=True)
     status = namespace.run(root, _COMMAND, _ENVIRONMENT, {})
     if status:
-        sys.exit(f"cog-nix: update-ca-certificates ended with status {status}")
+        raise CommandError("update-ca-certificates", status)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     confinement.shelter()
-    spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
     lower = unpack.unpack([Path(path) for path in spec["lower"]], root)
@@ -52,7 +52,3 @@ def main() -> None:
     taken.add(changed)
     taken.remove(gone)
     archive.write_fragment(inputs.output(), taken.entries(), "certificate")
-
-
-if __name__ == "__main__":
-    main()

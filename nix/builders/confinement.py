@@ -15,6 +15,8 @@ import struct
 import tempfile
 from pathlib import Path
 
+from failure import BuildError
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # sys/mount.h
@@ -57,7 +59,7 @@ _OWN_PID_MAX, _OWN_LIMIT = (6, 14), (5, 14)
 _STORE = "/nix/store"
 
 
-class NamespaceError(Exception):
+class NamespaceError(BuildError):
     """The kernel does not let this build make a namespace, or close one off."""
 
 

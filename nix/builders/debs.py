@@ -16,13 +16,12 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import archive
 import cleanup
@@ -30,7 +29,6 @@ import confinement
 import deb
 import dpkg
 import entries
-import foreign
 import forks
 import inputs
 import namespace
@@ -40,6 +38,7 @@ import splitter
 import stable_files
 import state
 import unpack
+from failure import BuildError, CommandError
 from ownership import Ownership
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) ->
     with namespace.one_processor():
         status = namespace.run(root, list(command), _ENVIRONMENT, binds, owners=asked)
     if status:
-        sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
+        raise CommandError(shlex.join(command)[:_SHOWN], status)
 
 
 def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
@@ -226,7 +225,7 @@ def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootst
         run_dpkg(root, asked, shown, "--configure", "--pending")
     run_dpkg(root, asked, binds, "--audit")
     if unfinished := state.unfinished((root / dpkg.STATUS).read_bytes()):
-        sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
+        raise BuildError(f"dpkg left these packages half installed: {', '.join(unfinished)}")
     (root / _INSIDE.lstrip("/")).rmdir()
 
 
@@ -276,13 +275,12 @@ def write(fragments: Fragments) -> None:
         return 0
 
     if not forks.shared(some, [len(own) for _, own in fragments]):
-        sys.exit("cog-nix: the packages' fragments cannot be written")
+        raise BuildError("the packages' fragments cannot be written")
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build every output."""
     confinement.shelter()
-    spec = inputs.read()
     base = inputs.workspace(_EXPANSION * sum(Path(one["path"]).stat().st_size for one in spec["packages"]))
     root = base / "root"
     root.mkdir()
@@ -320,7 +318,3 @@ def main() -> None:
         archive.write_fragment(inputs.output("essential"), entries.below(folders, beside), "state")
         rest = entries.with_parents(rest, split.entry)
     archive.write_fragment(inputs.output(), rest, "state")
-
-
-if __name__ == "__main__":
-    foreign.run(main)

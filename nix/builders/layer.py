@@ -11,12 +11,12 @@ other would have it, and the others' bytes are left out; files that differ are n
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -76,9 +76,7 @@ def refuse_folders_that_are_files(
     """End the build when a path is a folder in one fragment and anything else in another."""
     for path in sorted(paths):
         folder = next(one for one in fragments if any(own.path == path for own in archive.read_index(one)[0]))
-        sys.exit(
-            f"cog-nix: /{path} is a folder in {title(folder)} and something else in {title(owner[path])}"
-        )
+        raise BuildError(f"/{path} is a folder in {title(folder)} and something else in {title(owner[path])}")
 
 
 def content(fragment: Path, start: int, end: int) -> bytes:
@@ -93,14 +91,9 @@ def title(fragment: Path) -> str:
     return fragment.name.partition("-")[2]
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     out = inputs.output()
     out.mkdir()
     parts = merge([Path(fragment) for fragment in spec["fragments"]], out)
     archive.write_description(out, spec["name"], archive.describe(parts))
-
-
-if __name__ == "__main__":
-    main()

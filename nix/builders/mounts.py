@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import inputs
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,7 +93,7 @@ def prepared(root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]) 
             elif place.id in secrets:
                 found.secret(place, secrets[place.id])
             elif place.required:
-                sys.exit(f"cog-nix: secret {place.id}: not found")
+                raise BuildError(f"secret {place.id}: not found")
         yield found
     finally:
         found.remove()
@@ -133,7 +134,7 @@ def _stub(path: Path, *, folder: bool) -> list[Path]:
 
 @contextmanager
 def redacted(secrets: Iterable[bytes]) -> Iterator[None]:
-    """Replace secrets in everything that is printed meanwhile, by this process and its children."""
+    """Replace secrets in everything that is printed inside the block, by this process and its children."""
     words = secret_lines(secrets)
     if not words:
         yield
@@ -190,8 +191,8 @@ def refuse_leaks(files: Iterable[tuple[str, Path]], secrets: Mapping[str, bytes]
     for path, source in files:
         for name, value in wanted.items():
             if holds(source, value):
-                sys.exit(
-                    f"cog-nix: the command leaves the secret {name} in /{path}, which would be in the image"
+                raise BuildError(
+                    f"the command leaves the secret {name} in /{path}, which would be in the image"
                 )
 
 

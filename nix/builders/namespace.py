@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 import confinement
 import refused
 from confinement import MS_BIND, MS_PRIVATE, MS_REC, NamespaceError, check, mount
+from failure import MARK
 from refused import ARGUMENTS, JUMP_EQUAL, JUMP_SET, LOAD, RET_ALLOW, RETURN, instruction
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def run(
             status = _supervised(root, command, environment, owners, tell)
             code = _code(status)
         except (NamespaceError, OSError) as error:
-            sys.stderr.write(f"cog-nix: {error}\n")
+            sys.stderr.write(f"{MARK}{error}\n")
             sys.stderr.flush()
         os._exit(code)
     os.close(tell)
@@ -193,7 +194,7 @@ def run(
 
 @contextmanager
 def one_processor() -> Iterator[None]:
-    """Keep what is started meanwhile on the processor that this runs on.
+    """Keep what is started inside the block on the processor that this runs on.
 
     Programs that wait for each other, and for whoever traces them, go on sooner where nobody has to wake
     another processor first.

@@ -22,6 +22,7 @@ import deb
 import forks
 import namespace
 import snapshot
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ class _Postponed:
         done = forks.all_done([self._reader])
         self._pipe.unlink()
         if not done and sys.exception() is None:
-            sys.exit(f"cog-nix: {self.failure}")
+            raise BuildError(self.failure)
 
     def _listen(self) -> int:
         with self._pipe.open(encoding="utf-8", errors="surrogateescape") as lines:
@@ -127,7 +128,7 @@ class Compiler(_Postponed):
             if files:
                 running.append(self._start([*command, *files]))
         done = forks.all_done(running)
-        # A Python that ran meanwhile, and found no bytecode or that of another text, may have written some.
+        # A Python beside this one that found no bytecode or that of another text may have written some.
         again = [(command, [name for name in files if self._is_wrong(name)]) for command, files in asked]
         return forks.all_done([self._start([*command, *files]) for command, files in again if files]) and done
 

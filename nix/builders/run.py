@@ -38,6 +38,7 @@ import overlay
 import recompile
 import snapshot
 import unpack
+from failure import BuildError
 from ownership import Ownership
 
 from cog_nix.config import commands
@@ -179,7 +180,7 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
             owners=system.asked,
         )
     if status:
-        sys.exit(f"cog-nix: the command ended with exit status {status}")
+        raise BuildError(f"the command ended with exit status {status}")
 
 
 def record_packages(system: System, taken: changes.Changes, command: str) -> frozenset[str]:
@@ -252,14 +253,13 @@ def forget_libraries(root: Path, taken: changes.Changes) -> None:
         taken.replace(_CACHE, ldcache.reduced((root / _CACHE).read_bytes(), there))
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     confinement.shelter()
-    spec = inputs.read()
     try:
         instruction = commands.parse(spec["command"])
     except CogNixError as error:
-        sys.exit(f"cog-nix: {error.message}")
+        raise BuildError(error.message) from error
     host = handover.receive(sys.stdin.buffer)
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     system = System(spec)
@@ -274,7 +274,3 @@ def main() -> None:
     out = inputs.output()
     archive.write_fragment(out, taken.entries(), "run")
     (out / "fragment.json").unlink()  # it says where it is
-
-
-if __name__ == "__main__":
-    main()

@@ -7,13 +7,13 @@ packages out must not speak of them either.
 from __future__ import annotations
 
 import re
-import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import dpkg
 import namespace
+from failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CACHE = "etc/ld.so.cache"
 _INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z0-9]+")
-_BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
+_FILES_OF_SCRIPTS = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
 """Files that a package's maintainer scripts make."""
 
 
@@ -44,7 +44,9 @@ def divide(
     gone = set().union(*(files[name] for name in apart)) - set().union(
         *(files[name] for name in files.keys() - apart)
     )
-    prefixes = tuple(prefix for name, made in _BROUGHT.items() if name in apart for prefix in made)
+    prefixes = tuple(
+        prefix for name, files_of in _FILES_OF_SCRIPTS.items() if name in apart for prefix in files_of
+    )
     without: list[archive.Entry] = []
     beside: list[archive.Entry] = []
     alternatives = _alternatives(entries, gone)
@@ -120,5 +122,5 @@ def _cache_without(root: Path, gone: AbstractSet[str]) -> bytes:
             target.unlink()
     status = namespace.run(root, ["/usr/sbin/ldconfig"], {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}, {})
     if status:
-        sys.exit(f"cog-nix: ldconfig ended with status {status}")
+        raise CommandError("ldconfig", status)
     return (root / CACHE).read_bytes()

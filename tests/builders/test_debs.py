@@ -14,6 +14,7 @@ import deb
 import debs
 import dpkg
 import entries
+import failure
 import namespace
 import pytest
 import snapshot
@@ -362,7 +363,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
 
 def test_a_failed_ldconfig_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace, "run", lambda *_arguments: 1)
-    with pytest.raises(SystemExit, match="cog-nix: ldconfig ended with status 1"):
+    with pytest.raises(failure.BuildError, match="ldconfig ended with status 1"):
         state._cache_without(tmp_path, set())
 
 

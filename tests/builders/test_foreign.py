@@ -36,7 +36,7 @@ def run(folder: Path, builder: str, spec: dict[str, object]) -> subprocess.Compl
         "tree": folder / "tree",
     }
     return subprocess.run(
-        [sys.executable, "-B", "-m", builder],
+        [sys.executable, "-B", "-m", "start", builder],
         env={**os.environ, "PYTHONPATH": str(BUILDERS), **{name: str(path) for name, path in places.items()}},
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import failure
 import handover as receiving
 import mounts
 import pytest
@@ -95,7 +96,7 @@ def test_places_are_there_only_meanwhile(root: Path) -> None:
 
 def test_a_required_secret_must_be_there(root: Path) -> None:
     with (
-        pytest.raises(SystemExit, match="secret a: not found"),
+        pytest.raises(failure.BuildError, match="secret a: not found"),
         mounts.prepared(root, [Place("secret", "/a", id="a", required=True)], {}),
     ):
         pass
@@ -119,7 +120,7 @@ def test_a_secret_that_was_left_is_found(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_bytes(bytes(70_000) + b"a-long-secret")
     (tmp_path / "empty").touch()
-    with pytest.raises(SystemExit, match="leaves the secret token in /root/config"):
+    with pytest.raises(failure.BuildError, match="leaves the secret token in /root/config"):
         mounts.refuse_leaks(
             [("empty", tmp_path / "empty"), ("root/config", file)], {"token": b"a-long-secret\n"}
         )
