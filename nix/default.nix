@@ -52,6 +52,7 @@ let
     };
   };
   args = { inherit derive store locked; };
+  folder = import ./layers/folder.nix args;
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args {
@@ -91,7 +92,7 @@ let
     else
       [ ]
   ) (builtins.concatMap (layer: layer.members) locked.layers);
-  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi folder; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
@@ -110,7 +111,7 @@ let
     ) locked.packages;
     layers = map (group fragments) locked.layers ++ source.weights;
     closures = import ./layers/closures.nix args;
-    folder = import ./layers/folder.nix args;
+    inherit folder;
   };
   image = import ./image.nix {
     inherit derive locked description;

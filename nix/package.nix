@@ -25,7 +25,7 @@ let
   outputs = builtins.getFlake flake;
   system = "x86_64-linux";
   # As `nix build` looks for installables (Nix manual, "Flake output attribute").
-  places =
+  candidates =
     if attribute == "" then
       [
         [ "packages" system "default" ]
@@ -37,7 +37,7 @@ let
         ([ "legacyPackages" system ] ++ steps)
         steps
       ];
-  found = builtins.filter (one: one != null) (map (walk outputs) places);
+  found = builtins.filter (one: one != null) (map (walk outputs) candidates);
 
   fromFile =
     let

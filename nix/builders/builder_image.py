@@ -146,9 +146,8 @@ def _wheel_file(layer: _Layer, name: str, data: bytes) -> None:
         if kind not in _SCHEME:
             return  # headers: nothing is compiled there
         place = f"{_SCHEME[kind]}/{inside}"
-    parents = place.split("/")[:-1]
-    for count in range(1, len(parents) + 1):
-        layer.folder("/".join(parents[:count]))
+    for entry in archive.folders(place.rpartition("/")[0]):
+        layer.folder(entry.path)
     info = tarfile.TarInfo(place)
     info.size, info.mode = len(data), 0o755 if place.startswith(_SCHEME["scripts"]) else 0o644
     layer.add(info, io.BytesIO(data))
@@ -156,9 +155,8 @@ def _wheel_file(layer: _Layer, name: str, data: bytes) -> None:
 
 def _folder(layer: _Layer, folder: Path, place: str) -> None:
     """Put a folder's files at a place, everything readable by everybody."""
-    parts = place.split("/")
-    for count in range(1, len(parts) + 1):
-        layer.folder("/".join(parts[:count]))
+    for entry in archive.folders(place):
+        layer.folder(entry.path)
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts):
         name = f"{place}/{path.relative_to(folder).as_posix()}"
         if path.is_symlink():

@@ -23,6 +23,11 @@ def order(path: str) -> list[str]:
     return path.split("/")
 
 
+def above(path: str) -> list[str]:
+    """Return the folders that a path lies in, the outermost first."""
+    return [path[:at] for at, character in enumerate(path) if character == "/"]
+
+
 def from_file(
     source: Path, path: str, info: os.stat_result, known: deb.Attributes, change: Change
 ) -> archive.Entry | None:
@@ -77,9 +82,7 @@ def with_parents(
     """Add the folders above the entries that are not among them, with their real attributes."""
     found = {entry.path: entry for entry in entries}
     for path in list(found):
-        parts = path.split("/")
-        for depth in range(1, len(parts)):
-            folder = "/".join(parts[:depth])
+        for folder in above(path):
             if folder not in found and (entry := entry_of(folder)) is not None:
                 found[folder] = entry
     return list(found.values())
@@ -87,7 +90,5 @@ def with_parents(
 
 def below(folders: Iterable[archive.Entry], entries: list[archive.Entry]) -> list[archive.Entry]:
     """Return the entries and those of the folders that they lie in."""
-    tops = {
-        path[:at] for path in (entry.path for entry in entries) for at, one in enumerate(path) if one == "/"
-    }
+    tops = {folder for entry in entries for folder in above(entry.path)}
     return [*entries, *(folder for folder in folders if folder.path in tops)]

@@ -1,14 +1,20 @@
 /*
   A folder or file of anybody's as a layer, owned by root.
 
-  Type: { derive, ... } -> { name : string, path : path, to : string } -> { name : string, path : store path }
+  Type: { derive, ... } -> { name : string, path : path, to : string, filter : path -> type -> bool } -> { name : string, path : store path }
 
   Example:
     folder { name = "voices"; path = ./voices; to = "/opt/voices"; }
     => { name = "voices"; path = "/nix/store/…-voices"; }
 */
 { derive, ... }:
-{ name, path, to }:
+{
+  name,
+  path,
+  to,
+  # What of it; all where nobody says.
+  filter ? _path: _type: true,
+}:
 {
   inherit name;
   path = "${derive {
@@ -16,7 +22,7 @@
     builder = "folder";
     spec = {
       inherit name to;
-      path = "${builtins.path { inherit path name; }}";
+      path = "${builtins.path { inherit path name filter; }}";
     };
   }}";
 }
