@@ -31,9 +31,10 @@ release: ## Build dist/ for a release and try it; ARGS=--rehearse takes the work
 lint: ## Check style, formatting and types
 	@scripts/lint
 
-docs: ## Write the generated pages of docs/reference anew
+docs: ## Write what is generated anew: pages of docs/reference, nix/modules.json
 	@scripts/setup dev
 	@.venv/bin/python scripts/write_reference.py
+	@.venv/bin/python scripts/write_modules.py
 
 bench: ## Measure the targets of docs/design/performance.md
 	@scripts/setup dev

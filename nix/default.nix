@@ -52,6 +52,7 @@ let
     };
   };
   args = { inherit derive store locked; };
+  folder = import ./layers/folder.nix args;
   interpreter = import ./layers/interpreter.nix args;
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args {
@@ -70,20 +71,28 @@ let
   );
   results = map (result: "${result}") runs.results;
   linked = debs.linked results;
+  # Of one kind each; a layer's members say which, and its name or number.
+  fragments = {
+    deb = debs.fragments.deb // linked.deb;
+    state = debs.fragments.state // linked.state;
+    wheel = wheels;
+    symlinks = import ./layers/symlinks.nix (args // { inherit interpreter; });
+    run = runs.fragments;
+    source = null;
+  }
+  // interpreter.fragments
+  // linker states;
   # What the image has of the system's state, from bottom to top.
   states = builtins.concatMap (
-    layer:
-    builtins.concatMap (
-      member:
-      if builtins.substring 0 6 member == "state:" then
-        [ (debs.fragments // linked).${member} ]
-      else if builtins.substring 0 4 member == "run:" then
-        [ (builtins.elemAt results (builtins.fromJSON (builtins.substring 4 (-1) member))) ]
-      else
-        [ ]
-    ) (builtins.elemAt layer 1)
-  ) locked.layers;
-  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
+    member:
+    if member.kind == "state" then
+      [ fragments.state.${member.name} ]
+    else if member.kind == "run" then
+      [ (builtins.elemAt results member.index) ]
+    else
+      [ ]
+  ) (builtins.concatMap (layer: layer.members) locked.layers);
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi folder; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
@@ -100,18 +109,9 @@ let
             package.flake;
       }
     ) locked.packages;
-    layers = map (group (
-      debs.fragments
-      // linked
-      // wheels
-      // import ./layers/links.nix (args // { inherit interpreter; })
-      // linker states
-      // interpreter.fragments
-      // runs.fragments
-      // { source = null; }
-    )) locked.layers ++ source.weights;
+    layers = map (group fragments) locked.layers ++ source.weights;
     closures = import ./layers/closures.nix args;
-    folder = import ./layers/folder.nix args;
+    inherit folder;
   };
   image = import ./image.nix {
     inherit derive locked description;

@@ -1,7 +1,7 @@
 /*
   Run one of the builders as a derivation. `beside` says how to run one without Nix.
 
-  Type: { seed, start } -> { name, builder, spec, modules, outputs, references, withCore, fixed } -> derivation
+  Type: { seed, start } -> { name, builder, spec, outputs, references, fixed } -> derivation
 
   Example:
     derive { name = "layer-python"; builder = "layer"; spec = { fragments = [ … ]; }; }
@@ -13,12 +13,12 @@
   /*
     How a builder is started by somebody else than Nix, who has to show it the store.
 
-    Type: { builder, spec, modules, withCore } -> { command : [ string ], environment : { NAME = string; }, spec }
+    Type: { builder, spec } -> { command : [ string ], environment : { NAME = string; }, spec }
   */
   beside =
-    arguments:
+    { builder, spec, ... }:
     let
-      started = start arguments;
+      started = start builder;
     in
     {
       command = [ started.builder ] ++ started.args;
@@ -31,34 +31,21 @@
           TZ
           ;
       };
-      inherit (arguments) spec;
+      inherit spec;
     };
 
   __functor =
-    self:
-    {
-      builder,
-      modules ? [ ],
-      withCore ? false,
-      ...
-    }@arguments:
-    self.many { inherit builder modules withCore; } (
-      removeAttrs arguments [
-        "builder"
-        "modules"
-        "withCore"
-      ]
-    );
+    self: { builder, ... }@arguments: self.many builder (removeAttrs arguments [ "builder" ]);
   /*
     The same for what many derivations have in common: how they start is looked up once, not for each of them.
-    Type: { builder, modules, withCore } -> { name, spec, outputs, references, fixed } -> derivation
+    Type: builder : string -> { name, spec, outputs, references, fixed } -> derivation
     Example:
-      map (derive.many { builder = "wheel"; modules = [ "archive" ]; }) [ { name = "a"; spec = { … }; } … ]
+      map (derive.many "wheel") [ { name = "a"; spec = { … }; } … ]
   */
   many =
-    common:
+    builder:
     let
-      started = start common;
+      started = start builder;
     in
     {
       name,

@@ -38,20 +38,7 @@ in
 derive {
   inherit (description) name;
   builder = "image";
-  # Those of the configuration's derivation (layers/source.nix), compiled once for both.
-  modules = [
-    "archive"
-    "configuration"
-    "distributions"
-    "source"
-    "stream"
-    "unpack"
-  ];
-  withCore = true;
-  outputs = [
-    "out"
-    "source"
-  ];
+  outputs = [ "out" "source" ];
   spec = {
     inherit (description) name tag layers labels config;
     inherit distributions results;

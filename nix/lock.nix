@@ -7,17 +7,40 @@
   Type: path -> attrset
 
   Example:
-    (import ./lock.nix ./cog-nix.lock).interpreter.version
-    => "3.13.5"
+    (import ./lock.nix ./cog-nix.lock).layers
+    => [ { name = "base"; members = [ { kind = "deb"; name = "bash"; } { kind = "venv"; } { kind = "run"; index = 0; } ]; } ]
 */
 path:
 let
   lock = builtins.fromJSON (builtins.readFile path);
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
+
+  # The file has text: "deb:bash", "run:0", "venv".
+  member =
+    text:
+    let
+      parts = builtins.match "([a-z]+)(:(.+))?" text;
+      kind = builtins.head parts;
+      name = builtins.elemAt parts 2;
+    in
+    if parts == null then
+      throw ''${toString path} names "${text}" in a layer, which is no member. Run "cog-nix lock" to write it anew.''
+    else if name == null then
+      { inherit kind; }
+    else if kind == "run" then
+      {
+        inherit kind;
+        index = builtins.fromJSON name;
+      }
+    else
+      {
+        kind = if kind == "links" then "symlinks" else kind;
+        inherit name;
+      };
 in
 if lock.version or 0 == 2 || lock.version or 0 == 3 then
-  lock
+  removeAttrs lock [ "links" ]
   // {
     base = debs lock.base;
     essential = debs lock.essential;
@@ -29,6 +52,14 @@ if lock.version or 0 == 2 || lock.version or 0 == 3 then
     wheels = sorted (wheel: wheel.name) lock.wheels;
     environment = sorted builtins.head lock.environment;
     labels = sorted builtins.head lock.labels;
+    symlinks = map (pair: {
+      name = builtins.head pair;
+      links = builtins.elemAt pair 1;
+    }) (lock.links or [ ]);
+    layers = map (pair: {
+      name = builtins.head pair;
+      members = map member (builtins.elemAt pair 1);
+    }) lock.layers;
   }
 else
   throw ''

@@ -7,19 +7,10 @@
     import ./oci.nix { inherit derive blob description image; }
     => «derivation /nix/store/…-cog-hello-oci.drv»
 */
-{
-  derive,
-  blob,
-  description,
-  image,
-}:
+{ derive, blob, description, image }:
 derive {
   name = "${description.name}-oci";
   builder = "oci";
-  modules = [
-    "blob"
-    "stream"
-  ];
   spec = {
     inherit (description) tag;
     image = "${image}";

@@ -7,11 +7,7 @@
     import ./package.nix { file = ./tool.nix; flake = null; attribute = ""; }
     => «derivation /nix/store/…-tool.drv»
 */
-{
-  file,
-  flake,
-  attribute,
-}:
+{ file, flake, attribute }:
 let
   steps = builtins.filter builtins.isString (builtins.split "\\." attribute);
   step =
@@ -29,7 +25,7 @@ let
   outputs = builtins.getFlake flake;
   system = "x86_64-linux";
   # As `nix build` looks for installables (Nix manual, "Flake output attribute").
-  places =
+  candidates =
     if attribute == "" then
       [
         [ "packages" system "default" ]
@@ -41,7 +37,7 @@ let
         ([ "legacyPackages" system ] ++ steps)
         steps
       ];
-  found = builtins.filter (one: one != null) (map (walk outputs) places);
+  found = builtins.filter (one: one != null) (map (walk outputs) candidates);
 
   fromFile =
     let

@@ -1,47 +1,29 @@
 /*
-  How a builder is started: the seed's Python, with the modules that this builder needs and no others.
+  How a builder is started: the seed's Python, with the modules that this builder imports and no others.
 
-  Type: { seed, python, core } -> { builder, modules, withCore } -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
+  Type: { seed, python, core } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
 */
-{
-  seed,
-  python,
-  core,
-}:
+{ seed, python, core }:
 let
-  # A change to one builder must not rebuild what others made: each derivation sees its own modules only.
+  # What each builder imports (scripts/write_modules.py): an edit of one module repeats what runs it, nothing else.
+  modules = builtins.fromJSON (builtins.readFile ./modules.json);
+
+  # Some files of a folder, and the folders that they are in.
   pick =
-    modules:
-    builtins.path {
-      path = ./builders;
-      name = "builders";
-      filter = path: _type: builtins.elem (baseNameOf path) (map (module: "${module}.py") modules);
-    };
-  # The parts of the cog_nix package that read cog.yaml and signatures, importable as such.
-  shared = builtins.path {
-    path = dirOf core;
-    name = "cog_nix-core";
-    filter =
-      path: _type:
-      let
-        wanted = map (name: "${toString core}/${name}") [
-          "__init__.py"
-          "errors.py"
-          "config"
-          "elf"
-          "project"
-          "signature"
-          "system"
-          "weights"
-        ];
-        below = folder: builtins.substring 0 (builtins.stringLength folder + 1) path == "${folder}/";
-      in
-      path == toString core
-      || (
-        baseNameOf path != "__pycache__"
-        && builtins.any (folder: path == folder || below folder) wanted
+    name: path: files:
+    let
+      above = file: if file == "." then [ ] else [ file ] ++ above (dirOf file);
+      wanted = builtins.listToAttrs (
+        map (file: {
+          name = "${toString path}/${file}";
+          value = null;
+        }) (builtins.concatMap above files)
       );
-  };
+    in
+    builtins.path {
+      inherit name path;
+      filter = file: _type: wanted ? ${file};
+    };
 
   # The seed's Python; nothing of the machine is seen.
   run = arguments: {
@@ -66,11 +48,11 @@ let
 
   # With the package's parts comes bytecode: that builder runs at every edit.
   compiled =
-    folder:
+    own: shared:
     derivation (
       run [
         "${./builders/compile.py}"
-        "${folder}"
+        "${own}"
         "${shared}"
       ]
       // {
@@ -78,25 +60,20 @@ let
       }
     );
 in
-{
-  builder,
-  modules ? [ ],
-  withCore ? false,
-  ...
-}:
+builder:
 let
-  own = pick (
-    [
-      builder
-      "inputs"
-    ]
-    ++ modules
-  );
+  files =
+    modules.${builder}
+      or (throw ''modules.json has no builder "${builder}". Run "make docs" after adding one.'');
+  own = pick "builders" ./builders files.builders;
+  # Parts of the cog_nix package, importable as such.
+  shared = pick "cog_nix" core files.cog_nix;
 in
 run [
   "-m"
+  "start"
   builder
 ]
 // {
-  PYTHONPATH = "${if withCore then compiled own else own}:${seed}/site";
+  PYTHONPATH = "${if files.cog_nix == [ ] then own else compiled own shared}:${seed}/site";
 }

@@ -34,13 +34,13 @@ def load(named: str, paths: Iterable[str]) -> Any:
 def missing(requirements: Iterable[str]) -> list[str]:
     """Return the requirements that nothing here meets; those with a marker are left to the backend."""
     installed = {normal(str(found.metadata["Name"])) for found in metadata.distributions()}
-    lacking = []
+    unlisted = []
     for line in requirements:
         name = normal(re.split(r"[^\w.-]", line.strip())[0])
         met = name in installed or ";" in line or (name in _TOOLS and shutil.which(name))
         if not met:
-            lacking.append(line)
-    return lacking
+            unlisted.append(line)
+    return unlisted
 
 
 def normal(name: str) -> str:
@@ -55,10 +55,10 @@ def main() -> None:
     del sys.path[0]  # this script's folder
     backend = load(named, paths)
     ask = getattr(backend, "get_requires_for_build_wheel", None)
-    lacking = missing(ask(None)) if ask else []
-    if lacking:
+    unlisted = missing(ask(None)) if ask else []
+    if unlisted:
         sys.exit(
-            f"cog-nix: the build asks for {', '.join(lacking)}, which its pyproject.toml does not name\n"
+            f"cog-nix: the build asks for {', '.join(unlisted)}, which its pyproject.toml does not name\n"
             "Add it to [python.build_requires] in cog-nix.toml, and lock again."
         )
     backend.build_wheel(out, None, None)

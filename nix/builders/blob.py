@@ -20,7 +20,7 @@ import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import inputs
 import stream
@@ -86,14 +86,9 @@ def write(layer: stream.Layer, path: Path, store: Path | None = None) -> Blob:
     return {"digest": f"sha256:{digest.hexdigest()}", "size": size, "diff_id": layer["diff_id"]}
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     out = inputs.output()
     out.mkdir()
     layer: stream.Layer = json.loads((Path(spec["path"]) / "fragment.json").read_text())
     (out / "blob.json").write_text(json.dumps(write(layer, out / "blob"), sort_keys=True))
-
-
-if __name__ == "__main__":
-    main()

@@ -16,28 +16,25 @@ programs need of them (certificates' bundle, users) is written here. The result 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
 import tarfile
 import zipfile
-from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import archive
 import deb
+import dpkg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _CERTIFICATES = "usr/share/ca-certificates/"
-_MERGED = ("bin", "sbin", "lib", "lib64")
-"""Links to folders below ``/usr`` (Debian Policy 10.1.1)."""
 SITE = "usr/local/lib/python3.13/dist-packages"
 _SCHEME = {"purelib": SITE, "platlib": SITE, "scripts": "usr/local/bin", "data": "usr/local"}
 """Where a wheel's own kinds of files go, as Debian's Python has it for what is installed beside it."""
@@ -50,151 +47,84 @@ _FILES = {
 }
 
 
-class _Hashing:
-    """A writable file that knows its digest and size."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        """Pass the bytes on."""
-        self.sha256.update(data)
-        self.size += len(data)
-        return self._raw.write(data)
-
-    def tell(self) -> int:
-        """Return how much was written."""
-        return self.size
-
-
-class _Layer:
-    """A tar that is written entry by entry; a path is taken once, by who comes first."""
-
-    def __init__(self, sink: IO[bytes]) -> None:
-        self._hashing = _Hashing(sink)
-        self._tar = tarfile.TarFile(fileobj=self._hashing, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]
-        self._names: set[str] = set()
-
-    def add(self, info: tarfile.TarInfo, content: IO[bytes] | None = None) -> None:
-        """Add a member under root's name, without setuid bits and clocks."""
-        if info.name in self._names:
-            return
-        self._names.add(info.name)
-        info.uid = info.gid = 0
-        info.uname = info.gname = ""
-        info.mtime = archive.MTIME
-        info.mode &= 0o1777
-        info.pax_headers = {}
-        self._tar.addfile(info, content)
-
-    def file(self, name: str, data: bytes) -> None:
-        """Add a file that anybody may read."""
-        info = tarfile.TarInfo(name)
-        info.size, info.mode = len(data), 0o644
-        self.add(info, io.BytesIO(data))
-
-    def folder(self, name: str, mode: int = 0o755) -> None:
-        """Add a folder."""
-        info = tarfile.TarInfo(name)
-        info.type, info.mode = tarfile.DIRTYPE, mode
-        self.add(info)
-
-    def close(self) -> tuple[str, int]:
-        """End the tar; return its SHA-256 and size."""
-        self._tar.close()
-        return self._hashing.sha256.hexdigest(), self._hashing.size
-
-
-def _packages(layer: _Layer, packages: Sequence[Path]) -> None:
-    """Unpack packages into a layer, without documentation, as Debian's slim images leave it out."""
+def _packages(packages: Sequence[Path]) -> Iterator[archive.Entry]:
+    """Yield the files of packages, without documentation, as Debian's slim images leave it out."""
     for name, mode in _FOLDERS:
-        layer.folder(name, mode)
+        yield archive.Entry(name, mode, tarfile.DIRTYPE)
     for name, text in _FILES.items():
-        layer.file(name, text.encode())
+        yield archive.Entry(name, 0o644, data=text.encode())
     certificates: dict[str, bytes] = {}
     for package in packages:
         for info, tar in deb.data(package):
-            info.name = _merged(info.name)
-            if deb.left_out(info.name):
+            path = dpkg.merged(info.name)
+            if deb.left_out(path):
                 continue
-            if info.islnk():
-                info.linkname = _merged(info.linkname.removeprefix("./"))
-            content = deb.content(info, tar) if info.isreg() else None
-            if content and info.name.startswith(_CERTIFICATES) and info.name.endswith(".crt"):
-                certificates[info.name] = data = content.read()
-                content = io.BytesIO(data)
-            layer.add(info, content)
+            target = dpkg.merged(info.linkname.removeprefix("./")) if info.islnk() else info.linkname
+            data = deb.content(info, tar).read() if info.isreg() else b""
+            if path.startswith(_CERTIFICATES) and path.endswith(".crt"):
+                certificates[path] = data
+            kind = tarfile.REGTYPE if info.isreg() else info.type
+            yield archive.Entry(path, info.mode & 0o1777, kind, data=data, target=target)
     bundle = b"".join(certificates[name] for name in sorted(certificates))
-    layer.file("etc/ssl/certs/ca-certificates.crt", bundle)
+    yield archive.Entry("etc/ssl/certs/ca-certificates.crt", 0o644, data=bundle)
 
 
-def _wheels(layer: _Layer, wheels: Sequence[Path]) -> None:
-    """Unpack wheels into a layer (PyPA specification, "Binary distribution format")."""
+def _wheels(wheels: Sequence[Path]) -> Iterator[archive.Entry]:
+    """Yield the files of wheels (PyPA specification, "Binary distribution format")."""
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as members:
             for member in sorted(members.infolist(), key=lambda one: one.filename):
-                if not member.is_dir():
-                    _wheel_file(layer, member.filename, members.read(member))
+                place = None if member.is_dir() else _place(member.filename)
+                if place:
+                    yield from archive.folders(place.rpartition("/")[0])
+                    mode = 0o755 if place.startswith(_SCHEME["scripts"]) else 0o644
+                    yield archive.Entry(place, mode, data=members.read(member))
 
 
-def _wheel_file(layer: _Layer, name: str, data: bytes) -> None:
+def _place(name: str) -> str | None:
+    """Return where a wheel's file goes; None for headers: nothing is compiled there."""
     first, _, rest = name.partition("/")
-    place = f"{SITE}/{name}"
-    if first.endswith(".data"):
-        kind, _, inside = rest.partition("/")
-        if kind not in _SCHEME:
-            return  # headers: nothing is compiled there
-        place = f"{_SCHEME[kind]}/{inside}"
-    parents = place.split("/")[:-1]
-    for count in range(1, len(parents) + 1):
-        layer.folder("/".join(parents[:count]))
-    info = tarfile.TarInfo(place)
-    info.size, info.mode = len(data), 0o755 if place.startswith(_SCHEME["scripts"]) else 0o644
-    layer.add(info, io.BytesIO(data))
+    if not first.endswith(".data"):
+        return f"{SITE}/{name}"
+    kind, _, inside = rest.partition("/")
+    return f"{_SCHEME[kind]}/{inside}" if kind in _SCHEME else None
 
 
-def _merged(name: str) -> str:
-    """Return where a file is that an older package has outside ``/usr``."""
-    return f"usr/{name}" if "/" in name and name.partition("/")[0] in _MERGED else name
-
-
-def _folder(layer: _Layer, folder: Path, place: str) -> None:
-    """Put a folder's files at a place, everything readable by everybody."""
-    parts = place.split("/")
-    for count in range(1, len(parts) + 1):
-        layer.folder("/".join(parts[:count]))
+def _folder(folder: Path, place: str) -> Iterator[archive.Entry]:
+    """Yield a folder's files at a place, everything readable by everybody."""
+    yield from archive.folders(place)
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts):
         name = f"{place}/{path.relative_to(folder).as_posix()}"
-        if path.is_symlink():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname, info.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
-            layer.add(info)
-        elif path.is_dir():
-            layer.folder(name)
+        if path.is_dir() and not path.is_symlink():
+            yield archive.Entry(name, 0o755, tarfile.DIRTYPE)
         else:
-            status = path.stat()
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
-            with path.open("rb") as stream:
-                layer.add(info, stream)
+            yield archive.normalised(path, name)
+
+
+def _once(entries: Iterable[archive.Entry]) -> Iterator[archive.Entry]:
+    """Leave out entries whose path was there before."""
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.path not in seen:
+            seen.add(entry.path)
+            yield entry
 
 
 def _layers(spec: dict[str, Any], blobs: Path) -> Iterator[tuple[str, int]]:
     """Write each layer as a blob; yield its SHA-256 and size."""
-    writers: list[Callable[[_Layer], None]] = [lambda layer: _packages(layer, [*map(Path, spec["packages"])])]
+    layers = [_packages([Path(path) for path in spec["packages"]])]
     if spec["wheels"]:
-        writers.append(lambda layer: _wheels(layer, [*map(Path, spec["wheels"])]))
-    for folder, place in spec["folders"]:
-        writers.append(partial(_folder, folder=Path(folder), place=place))
-    for write in writers:
-        with (blobs / "new").open("wb") as sink:
-            layer = _Layer(sink)
-            write(layer)
-            digest, size = layer.close()
-        (blobs / "new").rename(blobs / digest)
-        yield digest, size
+        layers.append(_wheels([Path(path) for path in spec["wheels"]]))
+    layers += [_folder(Path(folder), place) for folder, place in spec["folders"]]
+    for entries in layers:
+        blob = blobs / "new"
+        archive.write_tar(blob, _once(entries))
+        found = archive.describe([archive.whole(blob)])
+        with blob.open("ab") as sink:
+            sink.write(archive.END)
+        digest = found["diff_id"].removeprefix("sha256:")
+        blob.rename(blobs / digest)
+        yield digest, found["size"]
 
 
 def make(spec: dict[str, Any], out: Path) -> None:

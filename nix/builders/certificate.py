@@ -10,16 +10,17 @@ key store is one); what it changes is the fragment.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import archive
 import changes
 import confinement
 import inputs
-import listing
 import namespace
+import snapshot
 import unpack
+from failure import CommandError
 
 FILE = "usr/local/share/ca-certificates/cog-ca-cert.crt"
 _COMMAND = ["/usr/sbin/update-ca-certificates"]
@@ -35,24 +36,19 @@ def install(pem: str, root: Path) -> None:
         (root / name).mkdir(exist_ok=True)
     status = namespace.run(root, _COMMAND, _ENVIRONMENT, {})
     if status:
-        sys.exit(f"cog-nix: update-ca-certificates ended with status {status}")
+        raise CommandError("update-ca-certificates", status)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     confinement.shelter()
-    spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
     lower = unpack.unpack([Path(path) for path in spec["lower"]], root)
-    before = listing.snapshot(root, closed=listing.MOUNTS)
+    before = snapshot.take(root, closed=snapshot.MOUNTS)
     install(spec["certificate"], root)
-    changed, gone = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)))
+    changed, gone = changes.between(before, dict(snapshot.walk(root, closed=snapshot.MOUNTS)))
     taken = changes.Changes(root, lower, lower)
     taken.add(changed)
     taken.remove(gone)
     archive.write_fragment(inputs.output(), taken.entries(), "certificate")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,13 +11,13 @@ into ``/usr/local/bin``.
 
 from __future__ import annotations
 
-import sys
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,17 +56,12 @@ def entries(package: Path, closure: set[str], below: set[str]) -> Iterator[archi
             yield archive.Entry(f"{_BIN}/{program.name}", 0o777, tarfile.SYMTYPE, target=str(program))
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     package = Path(spec["package"])
     top = inputs.scratch()
     closure = read_references(top / "references-0")
     if str(package) not in closure:
-        sys.exit(f"cog-nix: Nix did not say what {package.name} refers to")
+        raise BuildError(f"Nix did not say what {package.name} refers to")
     below = set[str]().union(*(read_references(top / f"references-{n + 1}") for n in range(spec["below"])))
     archive.write_fragment(inputs.output(), entries(package, closure, below), package.name)
-
-
-if __name__ == "__main__":
-    main()

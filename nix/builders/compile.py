@@ -1,6 +1,6 @@
-"""Copy Python sources into one folder and compile them: what runs at every edit should start quickly.
+"""Copy builders and parts of the package into one folder and compile them: they start more quickly so.
 
-Run as a script by the seed, with the folders to copy as arguments.
+Run as a script by the seed; arguments: the folder of the builders, and that of the package.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 def main() -> None:
     """Build the output."""
     out = Path(os.environ["out"])  # noqa: SIM112 - Nix's spelling
-    for folder in sys.argv[1:]:
-        shutil.copytree(folder, out, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    for folder, target in zip(sys.argv[1:], (out, out / "cog_nix"), strict=True):
+        shutil.copytree(folder, target, copy_function=shutil.copyfile)
         out.chmod(0o755)
     for path in sorted(out.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -11,11 +11,11 @@ long to import as all else that an edit needs.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, TypedDict
 
 import inputs
+from failure import BuildError
 
 from cog_nix import config as cog_config
 from cog_nix.config import environment
@@ -70,15 +70,10 @@ def read(root: Path, name: str) -> Configuration:
     }
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec: dict[str, Any] = inputs.read()
     try:
         found = read(Path(spec["project"]), spec["config"])
     except CogNixError as error:
-        sys.exit(f"cog-nix: {error}")
+        raise BuildError(str(error)) from error
     inputs.output().write_text(json.dumps(found, sort_keys=True))
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,8 @@ import struct
 import tempfile
 from pathlib import Path
 
+from failure import BuildError
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # sys/mount.h
@@ -25,7 +27,7 @@ _KEPT = {"nosuid": _NO_SUID, "nodev": _NO_DEV, "noexec": _NO_EXEC, "noatime": 10
 _KEPT |= {"relatime": 1 << 21}
 """Flags of a mount that only its owner may take away (mount_namespaces(7)), as mountinfo spells them."""
 _DETACH = 2
-_NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000  # linux/sched.h; os.unshare came with Python 3.12
+_NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000  # linux/sched.h; os.unshare came with Python 3.12
 _CAPSET, _PIVOT_ROOT = 126, 155  # syscall_64.tbl
 _CAPABILITY_VERSION = 0x20080522
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 4, 24
@@ -57,7 +59,7 @@ _OWN_PID_MAX, _OWN_LIMIT = (6, 14), (5, 14)
 _STORE = "/nix/store"
 
 
-class NamespaceError(Exception):
+class NamespaceError(BuildError):
     """The kernel does not let this build make a namespace, or close one off."""
 
 
@@ -112,7 +114,7 @@ def shelter() -> None:
     Raises:
         NamespaceError: the kernel refuses.
     """
-    enter(_NEW_MOUNTS, os.geteuid())
+    enter(NEW_MOUNTS, os.geteuid())
     mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
     _hide_whole_proc()
     _close_proc(Path("/proc"))
@@ -162,7 +164,7 @@ def enclose(root: Path) -> None:
     mount("proc", proc, "proc", _CLOSED)
     _limit(proc)
     _close_proc(proc)
-    enter(_NEW_MOUNTS, 0, proc / "self")
+    enter(NEW_MOUNTS, 0, proc / "self")
     mount(str(root), root, None, MS_BIND | MS_REC)
     os.chdir(root)
     # The old root comes to lie over the new one, and is taken off (pivot_root(2), "pivot_root(".", ".")").

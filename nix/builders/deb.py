@@ -100,7 +100,7 @@ def content(info: tarfile.TarInfo, tar: tarfile.TarFile) -> IO[bytes]:
     """
     stream = tar.extractfile(info)
     if stream is None:
-        raise DebError(f"{info.name} is no regular file")
+        raise DebError(f"{info.name} is not a regular file")
     return stream
 
 

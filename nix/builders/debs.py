@@ -2,7 +2,7 @@
 
 Spec::
 
-    {"packages": [{"name": "bash", "output": "bash_5.2", "path": "/nix/store/…-bash_….deb", "core": true}, …],
+    {"packages": [{"name": "bash", "output": "bash_5.2", "path": store path of its .deb, "always": true}, …],
      "lower": [store path of a fragment, …]}
 
 Each package becomes a fragment in the output of its name: the files that dpkg says it owns. What belongs to
@@ -16,29 +16,30 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import archive
+import cleanup
 import confinement
 import deb
-import foreign
+import dpkg
+import entries
 import forks
 import inputs
-import leftovers
-import listing
 import namespace
 import postponed
+import snapshot
 import splitter
+import stable_files
 import state
-import still
 import unpack
-from ownership import SPECIAL, Change, Ownership
+from failure import BuildError, CommandError
+from ownership import Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,8 +70,12 @@ class Package(TypedDict):
     name: str
     output: str
     path: str
-    core: bool
+    always: bool
     """Whether it is in every image."""
+
+
+Fragments = list[tuple[Package, list[archive.Entry]]]
+"""What is installed of each package."""
 
 
 def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package], Iterator[Package]]:
@@ -96,13 +101,13 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
     """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
     found: splitter.Owners = {}
     folders: set[str] = set()
-    for name in splitter.MERGED:
+    for name in dpkg.MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
         for info, tar in deb.data(Path(package["path"])):
             _make_if_manual(info, root)
-            if info.name not in splitter.MERGED and not deb.left_out(info.name):
+            if info.name not in dpkg.MERGED and not deb.left_out(info.name):
                 _place(info, tar, root, folders)
                 _note(info, found)
     for path, attributes in found.items():
@@ -114,7 +119,7 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
 
 def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set[str]) -> None:
     """Make one file; ``folders`` are those that are known to be there."""
-    target = f"{root}/{splitter.merged(info.name)}"
+    target = f"{root}/{dpkg.merged(info.name)}"
     folder = target if info.isdir() else os.path.dirname(target)  # noqa: PTH120 - thousands of files
     if folder not in folders:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
@@ -126,7 +131,7 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set
     if info.issym():
         os.symlink(info.linkname, target)  # noqa: PTH211 - as above
     elif info.islnk():
-        os.link(f"{root}/{splitter.merged(info.linkname.removeprefix('./'))}", target)
+        os.link(f"{root}/{dpkg.merged(info.linkname.removeprefix('./'))}", target)
     elif info.isreg():
         sink = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -137,27 +142,13 @@ def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set
 
 
 def unpack_lower(fragments: Sequence[str], root: Path) -> splitter.Owners:
-    """Unpack the file system that the packages are installed onto; return whose everything is."""
-    found: splitter.Owners = {}
+    """Unpack the file system that the packages are installed onto; return whose everything is.
 
-    def ours(member: tarfile.TarInfo, _root: str) -> tarfile.TarInfo | None:
-        """Leave owners and special bits to the records: inside the build everything is its one user's."""
-        if hidden := unpack.hides(member.name):
-            leftovers.remove(root / hidden)
-            return None
-        if member.isdir() or member.uid or member.gid or member.mode & SPECIAL:
-            found[member.name] = deb.Attributes(member.uid, member.gid, member.mode)
-        mode = member.mode & splitter.PLAIN | (stat.S_IRWXU if member.isdir() else 0)
-        return member.replace(uid=None, gid=None, uname=None, gname=None, mode=mode, deep=False)  # type: ignore[arg-type]
-
-    for fragment in fragments:
-        for name in ("directories.tar", "files.tar"):
-            path = Path(fragment) / name
-            if not path.stat().st_size:
-                continue  # tarfile takes it for a broken archive
-            with path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-                tar.extractall(root, filter=ours)  # noqa: S202 - archives that we wrote ourselves
-    return found
+    Owners and special bits are left to the records: inside the build everything is its one user's.
+    """
+    view = unpack.unpack([Path(fragment) for fragment in fragments], root, writable=False)
+    known = {**view.folders, **view.marked}
+    return {path: deb.Attributes(entry.uid, entry.gid, entry.mode) for path, entry in known.items()}
 
 
 def prepare(root: Path) -> None:
@@ -173,7 +164,7 @@ def prepare(root: Path) -> None:
     excludes = [f"path-exclude /{pattern}" for pattern in deb.EXCLUDE]
     includes = [f"path-include /{pattern}" for pattern in deb.INCLUDE]
     slim.write_text("\n".join(["# What stays out of this image.", *excludes, *includes, ""]))
-    policy = root / leftovers.POLICY
+    policy = root / cleanup.POLICY
     policy.parent.mkdir(parents=True, exist_ok=True)
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
@@ -187,11 +178,17 @@ def cache_fonts(root: Path, asked: Ownership) -> None:
     It keeps each folder's time in the cache, and reads all fonts again at run time where that differs.
     """
     if (root / "usr/bin/fc-cache").exists():
-        leftovers.still(root, leftovers.font_folders(root))
+        date_folders(root, cleanup.font_folders(root))
         _run(root, asked, {}, "/usr/bin/fc-cache", "--system-only", "--force")
 
 
-def dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
+def date_folders(root: Path, folders: Iterable[str]) -> None:
+    """Give folders the time that they have in images."""
+    for folder in folders:
+        os.utime(root / folder, (archive.MTIME, archive.MTIME))
+
+
+def run_dpkg(root: Path, asked: Ownership, binds: dict[str, Path], *arguments: str) -> None:
     """Run dpkg in ``root``; a failure ends the build with dpkg's own words above it.
 
     Args:
@@ -208,7 +205,7 @@ def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) ->
     with namespace.one_processor():
         status = namespace.run(root, list(command), _ENVIRONMENT, binds, owners=asked)
     if status:
-        sys.exit(f"cog-nix: {shlex.join(command)[:_SHOWN]} ended with status {status}")
+        raise CommandError(shlex.join(command)[:_SHOWN], status)
 
 
 def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
@@ -217,18 +214,18 @@ def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootst
     binds = {_INSIDE: folder}
     names = [f"{_INSIDE}/{Path(package['path']).name}" for package in packages]
     # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
-    dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
+    run_dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
     if bootstrap:
-        dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
+        run_dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
     # On top of a system there may be packages that use the certificates when they are configured.
     kinds = [postponed.Compiler, *([postponed.Certificates] if bootstrap else [])]
     with ExitStack() as stack:
         begun = [stack.enter_context(kind(root, folder, _INSIDE, _ENVIRONMENT)) for kind in kinds]
         shown = dict(chain.from_iterable(one.binds.items() for one in begun))
-        dpkg(root, asked, shown, "--configure", "--pending")
-    dpkg(root, asked, binds, "--audit")
-    if unfinished := state.unfinished((root / state.STATUS).read_bytes()):
-        sys.exit(f"cog-nix: dpkg left these packages half installed: {', '.join(unfinished)}")
+        run_dpkg(root, asked, shown, "--configure", "--pending")
+    run_dpkg(root, asked, binds, "--audit")
+    if unfinished := state.unfinished((root / dpkg.STATUS).read_bytes()):
+        raise BuildError(f"dpkg left these packages half installed: {', '.join(unfinished)}")
     (root / _INSIDE.lstrip("/")).rmdir()
 
 
@@ -250,25 +247,40 @@ def owners(packages: Iterable[Package], root: Path) -> splitter.Owners:
 
 def _note(info: tarfile.TarInfo, found: splitter.Owners) -> None:
     if not info.issym():
-        found.setdefault(splitter.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
+        found.setdefault(dpkg.merged(info.name), deb.Attributes(info.uid, info.gid, info.mode & 0o7777))
 
 
-def write(fragments: Sequence[tuple[Package, list[archive.Entry]]]) -> None:
+def divide(packages: Sequence[Package], split: splitter.Splitter, changed: Sequence[str]) -> Fragments:
+    """Return the files of each package, bytecode of its modules included."""
+    root = split.root
+    compiled = splitter.bytecode_by_source(path for path in changed if path.endswith(".pyc"))
+    for caches in compiled.values():
+        for path in caches:
+            splitter.mark_unchecked(root / path)
+    found: Fragments = []
+    for package in packages:
+        own = set(dpkg.package_files(root, package["name"]))
+        own.update(path for source in list(own) for path in compiled.get(source, ()))
+        own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
+        found.append((package, entries.hard_linked(filter(None, map(split.entry, own)))))
+    return found
+
+
+def write(fragments: Fragments) -> None:
     """Write the packages' fragments, on all processors."""
 
     def some(chosen: list[int]) -> int:
-        for package, entries in (fragments[one] for one in chosen):
-            archive.write_fragment(inputs.output(package["output"]), entries, package["name"])
+        for package, own in (fragments[one] for one in chosen):
+            archive.write_fragment(inputs.output(package["output"]), own, package["name"])
         return 0
 
-    if not forks.shared(some, [len(entries) for _, entries in fragments]):
-        sys.exit("cog-nix: the packages' fragments cannot be written")
+    if not forks.shared(some, [len(own) for _, own in fragments]):
+        raise BuildError("the packages' fragments cannot be written")
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build every output."""
     confinement.shelter()
-    spec = inputs.read()
     base = inputs.workspace(_EXPANSION * sum(Path(one["path"]).stat().st_size for one in spec["packages"]))
     root = base / "root"
     root.mkdir()
@@ -278,53 +290,31 @@ def main() -> None:
         attributes |= {path: own for path, own in owners(ready, root).items() if path not in attributes}
     else:
         attributes = unpack_by_hand(ready, root)
-    before = listing.snapshot(root) if spec["lower"] else {}
+    before = snapshot.take(root) if spec["lower"] else {}
     asked = Ownership()
     prepare(root)
     install(packages, root, asked, bootstrap=not spec["lower"])
     cache_fonts(root, asked)
-    still.settle(root)
-    leftovers.clean(root)
-    leftovers.name_machine(root, (root / state.STATUS).read_bytes())
+    stable_files.rewrite(root)
+    cleanup.clean_installation(root)
+    cleanup.name_machine(root, (root / dpkg.STATUS).read_bytes())
 
-    everything = dict(listing.walk(root))
-    changed = {
-        path
-        for path, info in everything.items()
-        if before.get(path) != info.st_ctime_ns or asked.of(root / path, info.st_ino) != Change()
-    }
-    compiled = splitter.bytecode_by_source(path for path in changed if path.endswith(".pyc"))
-    for caches in compiled.values():
-        for path in caches:
-            splitter.mark_unchecked(root / path)
+    everything = dict(snapshot.walk(root))
+    changed, gone = snapshot.differences(before, everything, asked)
     split = splitter.Splitter(root, attributes, asked)
-    claimed: set[str] = set()
-    files: dict[str, set[str]] = {}
-    fragments: list[tuple[Package, list[archive.Entry]]] = []
-    for package in packages:
-        own = set(splitter.package_files(root, package["name"]))
-        own.update(path for source in list(own) for path in compiled.get(source, ()))
-        own.update(str(Path(path).parent) for path in list(own) if path.endswith(".pyc"))
-        # In the order of archives: a hard link's target comes first.
-        ordered = sorted(own, key=lambda path: path.split("/"))
-        entries = [entry for path in ordered if (entry := split.entry(path, package["name"]))]
-        fragments.append((package, entries))
-        files[package["name"]] = {entry.path for entry in entries if entry.kind != tarfile.DIRTYPE}
-        claimed.update(entry.path for entry in entries)
+    fragments = divide(packages, split, changed)
     write(fragments)
-    rest = [
-        entry
-        for path in sorted(everything, key=lambda path: path.split("/"))
-        if path in changed and path not in claimed and (entry := split.entry(path, "")) is not None
-    ]
-    rest += splitter.whiteouts(before.keys() - everything.keys())
-    if apart := {package["name"] for package in packages if not package["core"]}:
-        complete = splitter.with_parents(rest, split)
-        rest, beside = state.divide(root, complete, files, apart)
-        folders = [entry for entry in complete if entry.kind == tarfile.DIRTYPE]
-        archive.write_fragment(inputs.output("essential"), splitter.below(folders, beside), "state")
-    archive.write_fragment(inputs.output(), splitter.with_parents(rest, split), "state")
-
-
-if __name__ == "__main__":
-    foreign.run(main)
+    claimed = {entry.path for _, own in fragments for entry in own}
+    found = (split.entry(path) for path in changed if path not in claimed)
+    rest = entries.hard_linked(filter(None, found))
+    rest = entries.with_parents([*rest, *entries.whiteouts(gone)], split.entry)
+    if apart := {package["name"] for package in packages if not package["always"]}:
+        files = {
+            package["name"]: {entry.path for entry in own if entry.kind != tarfile.DIRTYPE}
+            for package, own in fragments
+        }
+        folders = [entry for entry in rest if entry.kind == tarfile.DIRTYPE]
+        rest, beside = state.divide(root, rest, files, apart)
+        archive.write_fragment(inputs.output("essential"), entries.below(folders, beside), "state")
+        rest = entries.with_parents(rest, split.entry)
+    archive.write_fragment(inputs.output(), rest, "state")

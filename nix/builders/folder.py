@@ -8,7 +8,7 @@ Spec::
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
@@ -30,11 +30,6 @@ def entries(path: Path, target: str) -> Iterator[archive.Entry]:
         yield archive.normalised(path, name)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     archive.write_fragment(inputs.output(), entries(Path(spec["path"]), spec["to"]), spec["name"])
-
-
-if __name__ == "__main__":
-    main()

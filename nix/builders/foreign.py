@@ -1,14 +1,13 @@
 """Files that somebody else packed: wheels, Debian packages, source archives.
 
-What is wrong with one is :class:`ForeignFileError`, whatever the library that reads it raises, and ends a
-builder (:func:`run`) with one message that names the file.
+What is wrong with one is :class:`ForeignFileError`, whatever the library that reads it raises: one message
+that names the file.
 """
 
 from __future__ import annotations
 
 import lzma
 import struct
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -16,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from failure import BuildError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 DAMAGED: tuple[type[Exception], ...] = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
@@ -30,7 +31,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 """What reading a damaged or hostile archive raises."""
 
 
-class ForeignFileError(Exception):
+class ForeignFileError(BuildError):
     """A file is not what it should be; the text names it."""
 
 
@@ -64,11 +65,3 @@ def checked(name: str) -> str:
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{name!r} leads out of it")
     return name
-
-
-def run(main: Callable[[], object]) -> None:
-    """Run a builder; a file that is not what it should be ends it with a message and status 1."""
-    try:
-        main()
-    except ForeignFileError as error:
-        sys.exit(f"cog-nix: {error}")

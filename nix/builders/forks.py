@@ -8,7 +8,7 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING
 
-import foreign
+from failure import MARK, BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,8 +22,8 @@ def start(action: Callable[[], int]) -> int:
         status = 1
         try:
             status = action()
-        except (OSError, foreign.ForeignFileError) as error:
-            sys.stderr.write(f"cog-nix: {error}\n")
+        except (OSError, BuildError) as error:
+            sys.stderr.write(f"{MARK}{error}\n")
         except BaseException:  # noqa: BLE001 - nobody above would show it
             traceback.print_exc()
         finally:

@@ -16,7 +16,6 @@ from any store folder.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import distributions
 import inputs
 import source
 import stream
+from failure import BuildError
 
 from cog_nix.project.ignore import IMAGE_PROGRAM
 
@@ -96,7 +96,7 @@ def replaced(config: dict[str, Any]) -> dict[str, Any]:
     for key in config.keys() - _REPLACEABLE:
         better = {"Env": "environment", "Labels": "labels"}.get(key)
         known = f"use {better}" if better else f"known are {', '.join(sorted(_REPLACEABLE))}"
-        sys.exit(f"cog-nix: cog-nix.nix sets config.{key}; {known}")
+        raise BuildError(f"cog-nix.nix sets config.{key}; {known}")
     return config
 
 
@@ -148,9 +148,8 @@ exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/us
 )
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     spec["source"] = inputs.output("source")
     source.build(spec["project"], spec["source"])
     layers = [read_layer(layer["name"], Path(layer["path"] or spec["source"])) for layer in spec["layers"]]
@@ -167,7 +166,3 @@ def main() -> None:
     script = inputs.output()
     script.write_text(start + stream.MARK + json.dumps(image, indent=1, sort_keys=True))
     script.chmod(0o755)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,15 +12,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import dpkg
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-STATUS = "var/lib/dpkg/status"
 TRIGGERS = "var/lib/dpkg/triggers/File"
 STATES = "var/lib/apt/extended_states"
-INFO = "var/lib/dpkg/info"
 ALTERNATIVES = "var/lib/dpkg/alternatives"
 
 _NATIVE = ("amd64", "all")
@@ -138,33 +138,15 @@ def _clauses(stanza: str) -> Iterator[list[str]]:
                 yield names
 
 
-def listed(root: Path, package: str) -> list[str]:
-    """Return the paths that dpkg gives to a package, merged-/usr, without a leading slash."""
-    listing = _info(root, package, "list")
-    if listing is None:
-        return []
-    lines = listing.read_text(errors="surrogateescape").splitlines()
-    return [_merged(line.lstrip("/")) for line in lines if line not in ("", "/.")]
-
-
-def _merged(path: str) -> str:
-    head, _, rest = path.partition("/")
-    return f"usr/{path}" if head in ("bin", "sbin", "lib", "lib64") and rest else path
-
-
-def _info(root: Path, package: str, kind: str) -> Path | None:
-    name, _, architecture = package.partition(":")
-    candidates = (f"{name}:{architecture or 'amd64'}.{kind}", f"{name}.{kind}")
-    return next((path for one in candidates if (path := root / INFO / one).is_file()), None)
-
-
 def records(root: Path, package: str) -> list[str]:
     """Return the paths of a package's files in dpkg's database."""
-    listing = _info(root, package, "list")
-    if listing is None:
+    listed = dpkg.info_file(root, package, "list")
+    if listed is None:
         return []
-    prefix = listing.name.removesuffix("list")
-    return sorted(f"{INFO}/{path.name}" for path in (root / INFO).iterdir() if path.name.startswith(prefix))
+    names = (path.name for path in listed.parent.iterdir())
+    return sorted(
+        f"{dpkg.INFO}/{name}" for name in names if name.startswith(listed.name.removesuffix("list"))
+    )
 
 
 def alternatives(root: Path, files: AbstractSet[str]) -> set[str]:
@@ -172,7 +154,7 @@ def alternatives(root: Path, files: AbstractSet[str]) -> set[str]:
     found: set[str] = set()
     folder = root / "etc/alternatives"
     for link in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if link.is_symlink() and _merged(str(link.readlink()).lstrip("/")) in files:
+        if link.is_symlink() and dpkg.merged(str(link.readlink()).lstrip("/")) in files:
             found.add(f"etc/alternatives/{link.name}")
             database = root / ALTERNATIVES / link.name
             if database.is_file():
@@ -185,7 +167,7 @@ def _links(root: Path, database: str) -> Iterator[str]:
     for line in database.splitlines():
         path = root / line.lstrip("/")
         if line.startswith("/") and path.is_symlink() and "/etc/alternatives/" in str(path.readlink()):
-            yield _merged(line.lstrip("/"))
+            yield dpkg.merged(line.lstrip("/"))
 
 
 def triggers(text: str, kept: AbstractSet[str]) -> str:

@@ -7,14 +7,11 @@ them for as long as the output.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import inputs
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    inputs.output().write_text(json.dumps(inputs.read(), sort_keys=True))
-
-
-if __name__ == "__main__":
-    main()
+    inputs.output().write_text(json.dumps(spec, sort_keys=True))

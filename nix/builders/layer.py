@@ -11,18 +11,18 @@ other would have it, and the others' bytes are left out; files that differ are n
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-LINKS = "-links"
-"""What names of fragments end with that hold links to what is the same (:mod:`links`)."""
+SYMLINKS = "-symlinks"
+"""What names of fragments end with that hold links to what is the same (:mod:`symlinks`)."""
 
 
 def merge(fragments: list[Path], out: Path) -> list[archive.Part]:
@@ -63,7 +63,7 @@ def warn_if_different(
 ) -> None:
     """Say so when two fragments bring different files under one path; a link to the same content is none."""
     start, end = next((s, e) for s, e, name in index if name == path)
-    if title(second).endswith(LINKS):
+    if title(second).endswith(SYMLINKS):
         return
     if content(first, start, end) != content(second, *span):
         note = f"/{path} comes from {title(first)} and {title(second)}; the latter is used"
@@ -76,9 +76,7 @@ def refuse_folders_that_are_files(
     """End the build when a path is a folder in one fragment and anything else in another."""
     for path in sorted(paths):
         folder = next(one for one in fragments if any(own.path == path for own in archive.read_index(one)[0]))
-        sys.exit(
-            f"cog-nix: /{path} is a folder in {title(folder)} and something else in {title(owner[path])}"
-        )
+        raise BuildError(f"/{path} is a folder in {title(folder)} and something else in {title(owner[path])}")
 
 
 def content(fragment: Path, start: int, end: int) -> bytes:
@@ -93,14 +91,9 @@ def title(fragment: Path) -> str:
     return fragment.name.partition("-")[2]
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     out = inputs.output()
     out.mkdir()
     parts = merge([Path(fragment) for fragment in spec["fragments"]], out)
     archive.write_description(out, spec["name"], archive.describe(parts))
-
-
-if __name__ == "__main__":
-    main()

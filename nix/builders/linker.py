@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tarfile
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import archive
-import foreign
 import inputs
 import unpack
+from failure import BuildError
 
 from cog_nix.elf import ldcache
 from cog_nix.elf.dynamic import read_dynamic
@@ -113,7 +112,7 @@ def entries(wheels: Iterable[Path], lower: Iterable[Path]) -> Iterator[archive.E
     try:
         yield archive.Entry(CACHE, 0o644, data=extended(_cache(lower), [_LOADER, *found]))
     except ldcache.NotACacheError as error:
-        sys.exit(f"cog-nix: /{CACHE} of the image cannot be read: {error}")
+        raise BuildError(f"/{CACHE} of the image cannot be read: {error}") from error
     for link in _DRIVER_LINKS:
         yield from archive.folders(link.rpartition("/")[0])
         yield archive.Entry(link, 0o777, tarfile.SYMTYPE, target="libcuda.so.1")
@@ -128,12 +127,7 @@ def _cache(lower: Iterable[Path]) -> bytes:
     return ldcache.write(ldcache.Cache())
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
-    made = entries(map(Path, spec["wheels"]), map(Path, spec["lower"]))
-    archive.write_fragment(inputs.output(), made, "linker")
-
-
-if __name__ == "__main__":
-    foreign.run(main)
+    found = entries(map(Path, spec["wheels"]), map(Path, spec["lower"]))
+    archive.write_fragment(inputs.output(), found, "linker")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import struct
 import sys
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 import confinement
 import refused
 from confinement import MS_BIND, MS_PRIVATE, MS_REC, NamespaceError, check, mount
+from failure import MARK
 from refused import ARGUMENTS, JUMP_EQUAL, JUMP_SET, LOAD, RET_ALLOW, RETURN, instruction
 
 if TYPE_CHECKING:
@@ -115,12 +115,10 @@ def _install_filter(*, record: bool) -> None:
     check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, descriptor, 0, 0), "prctl(PR_SET_SECCOMP)")
 
 
-def _enter(root: Path, binds: dict[str, Path], lower: Path | None) -> Path:
-    """Move this process into new namespaces (user_namespaces(7)); return what becomes its file system."""
+def _enter(root: Path, binds: dict[str, Path]) -> None:
+    """Move this process into new namespaces (user_namespaces(7)), and mount what ``root`` gets."""
     confinement.enter(_OTHERS, 0)
     mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
-    if lower:
-        root = _overlay(lower, root)
     if (root / "dev").is_dir():
         confinement.devices(root / "dev")
     for inside, outside in binds.items():
@@ -128,33 +126,6 @@ def _enter(root: Path, binds: dict[str, Path], lower: Path | None) -> Path:
         if not target.exists():
             target.mkdir(parents=True)
         mount(str(outside), target, None, MS_BIND | MS_REC)
-    return root
-
-
-def _overlay(lower: Path, upper: Path) -> Path:
-    """Lay ``upper`` over ``lower``; return where both are seen (Linux, "Overlay Filesystem")."""
-    work, seen = upper.with_name(f"{upper.name}.work"), upper.with_name(f"{upper.name}.seen")
-    for folder in (work, seen):
-        folder.mkdir(exist_ok=True)
-    try:
-        mount("overlay", seen, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
-    except NamespaceError:
-        # Linux before 5.11, or a build folder that is an overlay itself: copy what is not in upper yet.
-        _complete(lower, upper)
-        return upper
-    return seen
-
-
-def _complete(lower: Path, upper: Path) -> None:
-    for entry in os.scandir(lower):
-        target = upper / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            target.mkdir(exist_ok=True)
-            _complete(Path(entry.path), target)
-        elif not os.path.lexists(target):
-            shutil.copy2(entry.path, target, follow_symlinks=False)
-            if not entry.is_symlink():
-                target.chmod(target.stat().st_mode | 0o200)
 
 
 def _become(
@@ -184,7 +155,6 @@ def run(
     binds: dict[str, Path],
     *,
     owners: Ownership | None = None,
-    lower: Path | None = None,
 ) -> int:
     """Run a command as root of ``root``; wait for it.
 
@@ -194,7 +164,6 @@ def run(
         environment: the whole environment.
         binds: folders of this side to show inside, by path inside; files as well where one is there already.
         owners: is told which owners and special bits the command asks for; None: nobody is.
-        lower: a file system that ``root`` is laid over; it is not changed.
 
     Returns:
         The exit status; 128 + signal number when a signal ended it; 125 when the namespace cannot be made.
@@ -207,11 +176,11 @@ def run(
         code = 125
         try:
             os.close(told)
-            root = _enter(root, binds, lower)
+            _enter(root, binds)
             status = _supervised(root, command, environment, owners, tell)
             code = _code(status)
         except (NamespaceError, OSError) as error:
-            sys.stderr.write(f"cog-nix: {error}\n")
+            sys.stderr.write(f"{MARK}{error}\n")
             sys.stderr.flush()
         os._exit(code)
     os.close(tell)
@@ -225,7 +194,7 @@ def run(
 
 @contextmanager
 def one_processor() -> Iterator[None]:
-    """Keep what is started meanwhile on the processor that this runs on.
+    """Keep what is started inside the block on the processor that this runs on.
 
     Programs that wait for each other, and for whoever traces them, go on sooner where nobody has to wake
     another processor first.

@@ -56,7 +56,7 @@ class Layout:
         self.path(digest).write_bytes(data)
         return {"mediaType": f"{_OCI}.{kind}+json", "digest": digest, "size": len(data)}
 
-    def linked(self, folder: Path) -> Descriptor:
+    def referenced(self, folder: Path) -> Descriptor:
         """Add an output of :mod:`blob`."""
         found: blob.Blob = json.loads((folder / "blob.json").read_text())
         link = self.path(found["digest"])
@@ -97,7 +97,7 @@ def write(image: stream.Image, blobs: list[Path | None], out: Path, tag: str) ->
     layout = Layout(out)
     config = layout.text("config.v1", image["config"])
     layers = [
-        layout.compressed(layer) if folder is None else layout.linked(folder)
+        layout.compressed(layer) if folder is None else layout.referenced(folder)
         for layer, folder in zip(image["layers"], blobs, strict=True)
     ]
     manifest = {
@@ -115,13 +115,8 @@ def write(image: stream.Image, blobs: list[Path | None], out: Path, tag: str) ->
     (out / "index.json").write_text(compact(index))
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     out, path = inputs.output(), Path(spec["image"])
     write(stream.read(path), [Path(folder) if folder else None for folder in spec["blobs"]], out, spec["tag"])
     (out / "image").symlink_to(Path("..", path.name))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,19 +6,17 @@ may be larger than memory.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import inputs
+from confinement import NEW_MOUNTS, NamespaceError, enter, mount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000  # linux/sched.h
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the sandbox's own
 _SPARE = 2
 
@@ -42,20 +40,44 @@ def _available() -> int:
 
 
 def become_root() -> bool:
-    """Make this process root of a user namespace of its own, with its own mounts (user_namespaces(7))."""
-    uid, gid = os.geteuid(), os.getegid()
-    if _libc.unshare(_NEW_USER | _NEW_MOUNTS):
-        return False
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-    return True
+    """Make this process root of a user namespace of its own, with its own mounts; say whether it can."""
+    with suppress(NamespaceError):
+        enter(NEW_MOUNTS, 0)
+        return True
+    return False
 
 
-def mount(lower: Path, root: Path) -> bool:
-    """Lay a file system on disk over ``lower`` and show it at ``root``; say whether this kernel can."""
-    work = inputs.scratch() / "overlay"
-    for name in ("upper", "work"):
-        (work / name).mkdir(parents=True)
-    options = f"lowerdir={lower},upperdir={work}/upper,workdir={work}/work,userxattr"
-    return not _libc.mount(b"overlay", os.fsencode(root), b"overlay", ctypes.c_ulong(0), options.encode())
+def mounted(lower: Path, upper: Path, root: Path) -> bool:
+    """Show ``upper`` laid over ``lower``, which is not changed, at ``root``; say whether this kernel can.
+
+    It cannot before Linux 5.11, nor where ``upper`` is on an overlay itself (Linux, "Overlay Filesystem").
+    """
+    work = upper.with_name(f"{upper.name}.work")
+    work.mkdir()
+    with suppress(NamespaceError):
+        mount("overlay", root, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
+        return True
+    return False
+
+
+def lay_over(lower: Path, upper: Path) -> Path:
+    """Return a folder where what is in ``upper`` is seen over ``lower``: ``upper`` itself, if need be."""
+    root = upper.with_name(f"{upper.name}.seen")
+    root.mkdir()
+    if become_root() and mounted(lower, upper, root):
+        return root
+    _complete(lower, upper)
+    return upper
+
+
+def _complete(lower: Path, upper: Path) -> None:
+    """Copy what is not in ``upper`` yet."""
+    for entry in os.scandir(lower):
+        target = upper / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            target.mkdir(exist_ok=True)
+            _complete(Path(entry.path), target)
+        elif not os.path.lexists(target):
+            shutil.copy2(entry.path, target, follow_symlinks=False)
+            if not entry.is_symlink():
+                target.chmod(target.stat().st_mode | 0o200)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deb
+import failure
 import foreign
 
 if TYPE_CHECKING:
@@ -64,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    foreign.run(main)
+    with failure.shown():
+        main()

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Self
 
 import deb
 import forks
-import listing
 import namespace
+import snapshot
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ class _Postponed:
         done = forks.all_done([self._reader])
         self._pipe.unlink()
         if not done and sys.exception() is None:
-            sys.exit(f"cog-nix: {self.failure}")
+            raise BuildError(self.failure)
 
     def _listen(self) -> int:
         with self._pipe.open(encoding="utf-8", errors="surrogateescape") as lines:
@@ -127,7 +128,7 @@ class Compiler(_Postponed):
             if files:
                 running.append(self._start([*command, *files]))
         done = forks.all_done(running)
-        # A Python that ran meanwhile, and found no bytecode or that of another text, may have written some.
+        # A Python beside this one that found no bytecode or that of another text may have written some.
         again = [(command, [name for name in files if self._is_wrong(name)]) for command, files in asked]
         return forks.all_done([self._start([*command, *files]) for command, files in again if files]) and done
 
@@ -176,14 +177,14 @@ class Certificates(_Postponed):
                 before = self._read()
                 running.append(self._start(asked[0]))
         done = forks.all_done(running)
-        if asked[1:] and (before != self._read() or any(listing.walk(self._root, _HOOKS))):
+        if asked[1:] and (before != self._read() or any(snapshot.walk(self._root, _HOOKS))):
             done &= forks.all_done([self._start(asked[-1])])
         return done
 
     def _read(self) -> set[tuple[str, int]]:
         """Return what the program goes by, and since when each file is what it is."""
         found = {
-            (path, info.st_ctime_ns) for top in _CERTIFICATES for path, info in listing.walk(self._root, top)
+            (path, info.st_ctime_ns) for top in _CERTIFICATES for path, info in snapshot.walk(self._root, top)
         }
         settings = self._root / "etc/ca-certificates.conf"
         return found | ({("", settings.stat().st_ctime_ns)} if settings.exists() else set())

@@ -12,8 +12,9 @@ import json
 import pprint
 import re
 import runpy
-import sys
 from typing import TYPE_CHECKING, Any
+
+from failure import BuildError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,49 +47,49 @@ def relocate(root: Path, prefix: str) -> str:
     """
     found = [path for path in sorted(root.glob("lib/python*/_sysconfigdata_*.py")) if not path.is_symlink()]
     if not found:
-        sys.exit("cog-nix: the archive has no _sysconfigdata, so it is no whole Python")
-    former = prefix
+        raise BuildError("the archive has no _sysconfigdata, so it is not a complete Python")
+    previous = prefix
     for path in found:
         variables = runpy.run_path(str(path))["build_time_vars"]
-        former = str(variables.get("prefix", prefix))
-        rewritten = rewrite(variables, former, prefix)
+        previous = str(variables.get("prefix", prefix))
+        rewritten = rewrite(variables, previous, prefix)
         path.write_text(f"{_HEADER}build_time_vars = {pprint.pformat(rewritten)}\n")
     for pattern in ("_sysconfig_vars_*.json", "build-details.json"):
         for path in sorted(root.glob(f"lib/python*/{pattern}")):
             path.write_text(
-                json.dumps(rewrite(json.loads(path.read_text()), former, prefix), indent=2) + "\n"
+                json.dumps(rewrite(json.loads(path.read_text()), previous, prefix), indent=2) + "\n"
             )
     for path in sorted(root.glob("lib/python*/config-*/Makefile")):
-        path.write_text(makefile(path.read_text(), former, prefix))
+        path.write_text(makefile(path.read_text(), previous, prefix))
     for path in sorted(root.glob("lib/pkgconfig/*.pc")):
         if not path.is_symlink():
             path.write_text(re.sub(r"(?m)^prefix=.*$", f"prefix={prefix}", path.read_text()))
-    return former
+    return previous
 
 
-def rewrite(value: Any, former: str, prefix: str, name: str = "") -> Any:
+def rewrite(value: Any, previous: str, prefix: str, name: str = "") -> Any:
     """Return a value, and all values in it, for another prefix and for GCC."""
     if isinstance(value, dict):
-        return {key: rewrite(inner, former, prefix, key) for key, inner in value.items()}
+        return {key: rewrite(inner, previous, prefix, key) for key, inner in value.items()}
     if isinstance(value, list):
-        return [rewrite(inner, former, prefix) for inner in value]
-    return variable(name, value, former, prefix) if isinstance(value, str) else value
+        return [rewrite(inner, previous, prefix) for inner in value]
+    return variable(name, value, previous, prefix) if isinstance(value, str) else value
 
 
-def makefile(text: str, former: str, prefix: str) -> str:
+def makefile(text: str, previous: str, prefix: str) -> str:
     """Return a Makefile with its assignments on one line rewritten: sysconfig's variables come from there."""
 
     def assignment(match: re.Match[str]) -> str:
-        return f"{match[1]}{match[2]}{variable(match[1], match[3], former, prefix)}"
+        return f"{match[1]}{match[2]}{variable(match[1], match[3], previous, prefix)}"
 
     return re.sub(r"(?m)^(\w+)(=[ \t]*)([^\n]*[^\\\n])$", assignment, text)
 
 
-def variable(name: str, value: str, former: str, prefix: str) -> str:
+def variable(name: str, value: str, previous: str, prefix: str) -> str:
     """Return the value of one variable; one that speaks of neither prefix nor compiler stays as it is."""
     if name in _OF_THE_SYSTEM:
         return value
-    where = rf"(?:(?<=-I)|(?<=-L)|(?<=[\s'\"=,:])|^){re.escape(former)}(?=[/\s'\",:]|$)"
+    where = rf"(?:(?<=-I)|(?<=-L)|(?<=[\s'\"=,:])|^){re.escape(previous)}(?=[/\s'\",:]|$)"
     moved = re.sub(where, prefix, value)
     words = moved.split()
     kept = _fitting(words)

@@ -11,20 +11,16 @@ gives everything the same time; nothing that runs in a build depends on those.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import inputs
 import unpack
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     root = inputs.output()
     root.mkdir()
     unpack.unpack([Path(path) for path in spec["lower"]], root)
     for folder in ("dev", "proc", "run", "sys", "tmp"):
         (root / folder).mkdir(exist_ok=True)
-
-
-if __name__ == "__main__":
-    main()

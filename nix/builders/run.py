@@ -24,17 +24,21 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import changes
+import cleanup
 import compiling
 import confinement
+import dpkg
+import git_index
 import handover
 import inputs
 import installed
-import listing
+import mounts
 import namespace
 import overlay
-import places
-import tidy
+import recompile
+import snapshot
 import unpack
+from failure import BuildError
 from ownership import Ownership
 
 from cog_nix.config import commands
@@ -49,7 +53,6 @@ if TYPE_CHECKING:
 
 _CACHE = "etc/ld.so.cache"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-_POLICY = "usr/sbin/policy-rc.d"
 _APT_CONFIGURATION = "etc/apt/apt.conf.d/zz-cog-nix"
 _APT_SOURCES = "etc/apt/sources.list.d/debian.sources"
 _APT_LISTS = "var/lib/apt/lists"
@@ -86,9 +89,11 @@ class System:
         memory = overlay.room(fragments) if overlay.become_root() else None
         if memory is not None:
             laid = unpack.unpack(fragments, memory)
-            if overlay.mount(memory, self.root):
+            upper = self.root.with_name("upper")
+            upper.mkdir()
+            if overlay.mounted(memory, upper, self.root):
                 return laid
-            tidy.remove(memory)
+            cleanup.remove(memory)
         return unpack.unpack(fragments, self.root)
 
     def prepare(self, archives: list[list[str]], certificates: str) -> None:
@@ -100,9 +105,9 @@ class System:
             self._write(_CERTIFICATES, certificates)
         own = self.before.keys() - self.now.keys()
         known = self.image.contents(installed.STATES).decode() if installed.STATES in self.image else ""
-        self._write(installed.STATUS, installed.text_of(self.before.values()))
+        self._write(dpkg.STATUS, installed.text_of(self.before.values()))
         self._write(installed.STATES, known + installed.as_automatic(own))
-        self._write(_POLICY, "#!/bin/sh\nexit 101\n", 0o755)
+        self._write(cleanup.POLICY, "#!/bin/sh\nexit 101\n", 0o755)
         self._write(_APT_CONFIGURATION, _apt_configuration(own))
         if _APT_SOURCES not in self.image:
             self._write(_APT_SOURCES, _apt_sources(archives))
@@ -112,13 +117,13 @@ class System:
     def _write(self, name: str, text: str, mode: int = 0o644) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        tidy.remove(path)
+        cleanup.remove(path)
         path.write_text(text, errors="surrogateescape")
         path.chmod(mode)
 
 
 def _stanzas(view: unpack.View) -> installed.Stanzas:
-    return installed.stanzas(view.contents(installed.STATUS).decode(errors="surrogateescape"))
+    return installed.stanzas(view.contents(dpkg.STATUS).decode(errors="surrogateescape"))
 
 
 def _apt_configuration(own: AbstractSet[str]) -> str:
@@ -160,15 +165,18 @@ def variables(given: list[list[str]], host: handover.Handover) -> dict[str, str]
 def execute(system: System, instruction: Instruction, given: dict[str, str], host: handover.Handover) -> None:
     """Run the command; end the build when it fails."""
     secrets = host.secrets
-    with places.made(system.root, instruction.places, secrets) as made, places.redacted(secrets.values()):
+    with (
+        mounts.prepared(system.root, instruction.places, secrets) as given_mounts,
+        mounts.redacted(secrets.values()),
+    ):
         if _APT.search(instruction.command) and not _UPDATES.search(instruction.command):
             # The lists that a command before fetched are in no layer.
             namespace.run(system.root, ["/usr/bin/apt-get", "update", "-qq"], given, {})
         status = namespace.run(
             system.root,
             [*instruction.argv],
-            {**given, **made.variables},
-            made.binds,
+            {**given, **given_mounts.variables},
+            given_mounts.binds,
             owners=system.asked,
         )
     if status:
@@ -177,10 +185,10 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
         sys.exit(1)
 
 
-def settle(system: System, taken: changes.Changes, command: str) -> frozenset[str]:
+def record_packages(system: System, taken: changes.Changes, command: str) -> frozenset[str]:
     """Put what the command installed into the image's package database; return what stays the build's own."""
     root = system.root
-    after = installed.stanzas(_text(root / installed.STATUS))
+    after = installed.stanzas(_text(root / dpkg.STATUS))
     states = _text(root / installed.STATES)
     found = installed.outcome(
         system.before, after, system.now, states, upgrading=bool(_UPGRADES.search(command))
@@ -188,21 +196,21 @@ def settle(system: System, taken: changes.Changes, command: str) -> frozenset[st
     kept = set(found.kept)
     status = {name: after[name] for name in found.kept}
     if status != system.now:
-        taken.replace(installed.STATUS, installed.text_of(status.values()).encode(errors="surrogateescape"))
+        taken.replace(dpkg.STATUS, installed.text_of(status.values()).encode(errors="surrogateescape"))
         known = {name: text for name, text in installed.stanzas(states).items() if name in kept}
         if known:
             taken.replace(installed.STATES, installed.text_of(known.values()).encode())
         if triggers := _text(root / installed.TRIGGERS):
             taken.replace(installed.TRIGGERS, installed.triggers(triggers, kept).encode())
     for name in sorted(found.promoted):
-        files = set(installed.listed(root, name))
+        files = set(dpkg.package_files(root, name))
         taken.add([*files, *installed.records(root, name)], always=True)
         taken.add(installed.alternatives(root, files), always=True)
-    others = {path for name in kept for path in installed.listed(root, name)} if found.hidden else set()
+    others = {path for name in kept for path in dpkg.package_files(root, name)} if found.hidden else set()
     return frozenset(
         path
         for name in found.hidden
-        for path in (*installed.listed(root, name), *installed.records(root, name))
+        for path in (*dpkg.package_files(root, name), *installed.records(root, name))
         if path not in others
     )
 
@@ -211,16 +219,16 @@ def _text(path: Path) -> str:
     return path.read_text(errors="surrogateescape") if path.is_file() else ""
 
 
-def keep(system: System, before: listing.Times, spec: dict[str, Any], command: str) -> changes.Changes:
+def keep(system: System, before: snapshot.Times, spec: dict[str, Any], command: str) -> changes.Changes:
     """Return what the command changed."""
     root = system.root
-    changed, _ = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)), system.asked)
-    tidy.git_indexes(root, changed)
-    compiled = tidy.bytecode(root, Path(spec["tree"]), spec["python"], changed)
-    _, gone = changes.between(before, dict(listing.walk(root, closed=listing.MOUNTS)))
+    changed, _ = changes.between(before, dict(snapshot.walk(root, closed=snapshot.MOUNTS)), system.asked)
+    git_index.clear_all(root, changed)
+    compiled = recompile.compile_changed(root, Path(spec["tree"]), spec["python"], changed)
+    _, gone = changes.between(before, dict(snapshot.walk(root, closed=snapshot.MOUNTS)))
     taken = changes.Changes(root, system.lower, system.image, system.asked)
-    own = settle(system, taken, command)
-    database = (installed.STATUS, installed.STATES, installed.TRIGGERS)
+    own = record_packages(system, taken, command)
+    database = (dpkg.STATUS, installed.STATES, installed.TRIGGERS)
     folders = {path.rpartition("/")[0] for path in compiled}
     taken.add(
         path
@@ -241,35 +249,30 @@ def forget_libraries(root: Path, taken: changes.Changes) -> None:
 
     def there(path: str) -> bool:
         folder, _, name = path.rpartition("/")
-        return (places.inside(root, folder) / name).relative_to(root).as_posix() in taken
+        return (mounts.inside(root, folder) / name).relative_to(root).as_posix() in taken
 
     with suppress(ldcache.NotACacheError, OSError):  # somebody's own
         taken.replace(_CACHE, ldcache.reduced((root / _CACHE).read_bytes(), there))
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     confinement.shelter()
-    spec = inputs.read()
     try:
         instruction = commands.parse(spec["command"])
     except CogNixError as error:
-        sys.exit(f"cog-nix: {error.message}")
+        raise BuildError(error.message) from error
     host = handover.receive(sys.stdin.buffer)
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     system = System(spec)
     system.prepare(spec["archives"], host.certificates)
-    before = listing.snapshot(system.root, closed=listing.MOUNTS)
+    before = snapshot.take(system.root, closed=snapshot.MOUNTS)
     given = {**compiling.variables({**spec, "environment": []}), **variables(spec["environment"], host)}
     if "programs" in spec:
         given["PATH"] = compiling.path(spec["programs"], given["PATH"])
     execute(system, instruction, given, host)
     taken = keep(system, before, spec, instruction.command)
-    places.refuse_leaks(taken.sources(), host.secrets)
+    mounts.refuse_leaks(taken.sources(), host.secrets)
     out = inputs.output()
     archive.write_fragment(out, taken.entries(), "run")
     (out / "fragment.json").unlink()  # it says where it is
-
-
-if __name__ == "__main__":
-    main()

@@ -22,7 +22,6 @@ import email.parser
 import os
 import shutil
 import stat
-import sys
 import tarfile
 import tomllib
 import zipfile
@@ -35,9 +34,11 @@ import confinement
 import foreign
 import inputs
 import namespace
+import overlay
 import ownership
 import unpack
 import wheel
+from failure import BuildError, CommandError
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
@@ -110,7 +111,7 @@ def _unpack_zip(source: Path, target: Path) -> None:
 
 
 def build(spec: Mapping[str, Any], root: Path) -> Path:
-    """Build the wheel in ``root``; return its path."""
+    """Build the wheel in ``root``, laid over the build system; return its path."""
     work = root / _WORK
     source = work / f"{spec['name']}-{spec['version']}"
     for name in ("home", "tmp", "out"):
@@ -119,7 +120,7 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
     shutil.copyfile(Path(__file__).with_name("backend.py"), work / "backend.py")
     folder = PurePosixPath("/", _WORK, source.name, spec["subdirectory"])
     status = namespace.run(
-        root,
+        overlay.lay_over(Path(spec["root"]), root),
         [
             "/usr/local/bin/python",
             f"/{_WORK}/backend.py",
@@ -131,10 +132,9 @@ def build(spec: Mapping[str, Any], root: Path) -> Path:
         {},
         # Who writes down what is asked for counts processes as well.
         owners=None if confinement.kernel_counts_processes() else ownership.Ownership(),
-        lower=Path(spec["root"]),
     )
     if status:
-        sys.exit(f"cog-nix: building {spec['name']} {spec['version']} ended with status {status}")
+        raise CommandError(f"building {spec['name']} {spec['version']}", status)
     return next((work / "out").glob("*.whl"))
 
 
@@ -151,15 +151,15 @@ def check(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     """See that the wheel is what the lock took it for: name, version, and what it requires."""
     name = _normal(metadata["name"])
     if name != spec["name"]:
-        sys.exit(f"cog-nix: the source of {spec['name']} builds a package called {metadata['name']}")
+        raise BuildError(f"the source of {spec['name']} builds a package called {metadata['name']}")
     if spec["version"] not in {metadata["version"], "", "0"}:
-        sys.exit(
-            f"cog-nix: the source of {spec['name']} {spec['version']} builds version {metadata['version']}"
+        raise BuildError(
+            f"the source of {spec['name']} {spec['version']} builds version {metadata['version']}"
         )
     missing = sorted(set(metadata["requires"]) - {*spec["depends"], name})
     if missing:
-        sys.exit(
-            f"cog-nix: {spec['name']} {spec['version']} turns out to require {', '.join(missing)}, which its"
+        raise BuildError(
+            f"{spec['name']} {spec['version']} turns out to require {', '.join(missing)}, which its"
             " source did not say when it was locked\nAdd that to the requirements, and lock again."
         )
 
@@ -203,10 +203,9 @@ def write_anew(built: Path, target: Path) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     confinement.shelter()
-    spec = inputs.read()
     root = inputs.scratch() / "root"
     root.mkdir()
     # Folders that builds write to are there from the start: those of the store belong to somebody else.
@@ -226,7 +225,3 @@ def main() -> None:
 def _only(path: Path) -> Path:
     """Return a wheel, or the one in a folder that another build made."""
     return next(path.glob("*.whl")) if path.is_dir() else path
-
-
-if __name__ == "__main__":
-    foreign.run(main)

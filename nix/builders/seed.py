@@ -23,6 +23,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import failure
 import foreign
 import python_tree
 
@@ -110,4 +111,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    foreign.run(main)
+    with failure.shown():
+        main()

@@ -13,11 +13,11 @@ edit waits for what it imports.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
+from failure import BuildError
 
 from cog_nix import signature
 from cog_nix.errors import CogNixError
@@ -89,7 +89,7 @@ def build(spec: dict[str, str], out: Path) -> None:
         openapi = spec["openapi"] or signature.document(root, *entry, spec["version"])
         maximum = config["concurrency_max"] or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
-        sys.exit(f"cog-nix: {error}")
+        raise BuildError(str(error)) from error
     archive.write_fragment(out, entries(root, spec["config"], config, openapi), "source")
     (out / "openapi_schema.json").write_text(openapi)
     label = with_concurrency(config["label"], maximum) if maximum else config["label"]

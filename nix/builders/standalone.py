@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import foreign
 import inputs
 import python_tree
 import relocate
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def complete(root: Path, python: str) -> None:
     """Add the names and folders that every image has; end the build when it is another Python."""
     executable = root / f"bin/python{python}"
     if not executable.is_file():
-        sys.exit(f"cog-nix: the archive has no {_TOP}/bin/python{python}; it is not a Python {python}")
+        raise BuildError(f"the archive has no {_TOP}/bin/python{python}; it is not a Python {python}")
     for name in ("python", "python3"):
         (root / "bin" / name).unlink(missing_ok=True)
         (root / "bin" / name).symlink_to(f"python{python}")
@@ -120,39 +120,34 @@ def compile_library(tree: Path, python: str) -> None:
     python_tree.compile_all(tree, python, root, f"/{PREFIX}/lib/python{python}", wanted)
 
 
-def entries(tree: Path, former: str) -> Iterator[archive.Entry]:
+def entries(tree: Path, previous: str) -> Iterator[archive.Entry]:
     """Yield what lands in the image, and the name that upstream's images have their init under.
 
     Args:
         tree: the unpacked Python.
-        former: the prefix that is compiled into the program. Where there is no PATH, as behind ``env -i``,
+        previous: the prefix that is compiled into the program. Where there is no PATH, as behind ``env -i``,
             it cannot find out where it is (CPython's Modules/getpath.py) and looks there: a link leads on.
     """
     yield from archive.folders(PREFIX)
     for entry in archive.from_tree(tree / "usr", PREFIX):
         if entry.path != f"{PREFIX}/lib/{Path(_SYSTEM).name}":
             yield entry
-    if not former.startswith("/usr"):
-        yield archive.Entry(former.strip("/"), 0o777, tarfile.SYMTYPE, target=f"/{PREFIX}")
+    if not previous.startswith("/usr"):
+        yield archive.Entry(previous.strip("/"), 0o777, tarfile.SYMTYPE, target=f"/{PREFIX}")
     yield from archive.folders("usr/sbin")
     yield archive.Entry("usr/sbin/tini", 0o777, tarfile.SYMTYPE, target="../bin/tini")
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the outputs."""
-    spec = inputs.read()
     tree, python, seed = inputs.output("tree"), spec["python"], Path(spec["seed"])
     tree.mkdir()
     unpack(Path(spec["archive"]), tree / "usr")
     complete(tree / "usr", python)
-    former = relocate.relocate(tree / "usr", f"/{PREFIX}")
+    previous = relocate.relocate(tree / "usr", f"/{PREFIX}")
     # The C library and the loader are the seed's: the build brings everything else.
     (tree / "lib64").symlink_to(seed / "lib64")
     (tree / _SYSTEM).symlink_to(seed / _SYSTEM)
     drop_library(tree, python)
     compile_library(tree, python)
-    archive.write_fragment(inputs.output(), entries(tree, former), "interpreter")
-
-
-if __name__ == "__main__":
-    foreign.run(main)
+    archive.write_fragment(inputs.output(), entries(tree, previous), "interpreter")

@@ -7,12 +7,13 @@ packages out must not speak of them either.
 from __future__ import annotations
 
 import re
-import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import dpkg
 import namespace
+from failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     import archive
 
-STATUS = "var/lib/dpkg/status"
 CACHE = "etc/ld.so.cache"
 _INFO = re.compile(r"var/lib/dpkg/info/([^:/]+?)(:[a-z0-9]+)?\.[a-z0-9]+")
-_BROUGHT = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
+_FILES_OF_SCRIPTS = {"libpam-runtime": ("etc/pam.d/", "var/lib/pam/")}
 """Files that a package's maintainer scripts make."""
 
 
@@ -44,18 +44,20 @@ def divide(
     gone = set().union(*(files[name] for name in apart)) - set().union(
         *(files[name] for name in files.keys() - apart)
     )
-    prefixes = tuple(prefix for name, made in _BROUGHT.items() if name in apart for prefix in made)
+    prefixes = tuple(
+        prefix for name, files_of in _FILES_OF_SCRIPTS.items() if name in apart for prefix in files_of
+    )
     without: list[archive.Entry] = []
     beside: list[archive.Entry] = []
     alternatives = _alternatives(entries, gone)
     for entry in entries:
-        if entry.path in (STATUS, CACHE):
+        if entry.path in (dpkg.STATUS, CACHE):
             beside.append(entry._replace(source=None, data=(root / entry.path).read_bytes()))
-        elif _merged(entry.target) in gone or _belongs(entry, apart, prefixes, alternatives):
+        elif _target(entry) in gone or _belongs(entry, apart, prefixes, alternatives):
             beside.append(entry)
         else:
             without.append(entry)
-    status = next(entry for entry in beside if entry.path == STATUS)
+    status = next(entry for entry in beside if entry.path == dpkg.STATUS)
     without.append(status._replace(data=status_without(status.data, apart)))
     cache = next(entry for entry in beside if entry.path == CACHE)
     without.append(cache._replace(data=_cache_without(root, gone)))
@@ -86,7 +88,7 @@ def _alternatives(entries: Sequence[archive.Entry], gone: AbstractSet[str]) -> s
     names = {
         PurePosixPath(entry.path).name
         for entry in entries
-        if entry.path.startswith("etc/alternatives/") and _merged(entry.target) in gone
+        if entry.path.startswith("etc/alternatives/") and _target(entry) in gone
     }
     found = {f"etc/alternatives/{name}" for name in names} | {
         f"var/lib/dpkg/alternatives/{name}" for name in names
@@ -94,8 +96,9 @@ def _alternatives(entries: Sequence[archive.Entry], gone: AbstractSet[str]) -> s
     return found | {entry.path for entry in entries if entry.target.lstrip("/") in found}
 
 
-def _merged(target: str) -> str:
-    path = target.lstrip("/")
+def _target(entry: archive.Entry) -> str:
+    """Return what a link of the state points to, merged."""
+    path = entry.target.lstrip("/")
     return path if path.startswith(("usr/", "etc/", "var/", "opt/")) else f"usr/{path}"
 
 
@@ -119,5 +122,5 @@ def _cache_without(root: Path, gone: AbstractSet[str]) -> bytes:
             target.unlink()
     status = namespace.run(root, ["/usr/sbin/ldconfig"], {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}, {})
     if status:
-        sys.exit(f"cog-nix: ldconfig ended with status {status}")
+        raise CommandError("ldconfig", status)
     return (root / CACHE).read_bytes()

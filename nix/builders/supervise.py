@@ -157,7 +157,7 @@ class Supervisor:
     def _answer(self, pid: int) -> None:
         registers = Registers()
         if _libc.ptrace(_GETREGS, pid, None, ctypes.addressof(registers)):
-            return  # it was killed meanwhile
+            return  # it was killed in the meantime
         number = registers[_ORIG_RAX]
         arguments = [registers[place] for place in _ARGUMENTS]
         try:

@@ -273,13 +273,9 @@ def collect(spec: dict[str, Any], scratch: Path) -> _Files:
     return files
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    files = collect(inputs.read(), inputs.scratch())
+    files = collect(spec, inputs.scratch())
     above = {str(PurePosixPath(entry.path).parent) for entry in files.values()}
     folders = [folder for path in sorted(above) for folder in archive.folders(path)]
     archive.write_fragment(inputs.output(), [*folders, *files.values()], "toolkit")
-
-
-if __name__ == "__main__":
-    foreign.run(main)

@@ -8,16 +8,12 @@ Spec::
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import foreign
 import inputs
 import python_tree
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    python_tree.unpack([Path(path) for path in inputs.read()["debs"]], inputs.output())
-
-
-if __name__ == "__main__":
-    foreign.run(main)
+    python_tree.unpack([Path(path) for path in spec["debs"]], inputs.output())

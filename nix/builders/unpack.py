@@ -1,4 +1,4 @@
-"""Lay fragments over each other in a folder: the file system that a command sees.
+"""Lay fragments over each other in a folder: the file system that a command or an installation sees.
 
 Python's tarfile takes four times as long; these archives are our own (:mod:`archive`), and their index says
 where each entry begins.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import archive
+from ownership import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ class View:
     files: dict[str, tuple[Path, int, int]] = field(default_factory=dict)
     """Path of everything that is no folder: its fragment, and where its entry begins and ends."""
     folders: dict[str, archive.Entry] = field(default_factory=dict)
+    marked: dict[str, archive.Entry] = field(default_factory=dict)
+    """Files that belong to somebody else than root or have special bits; after :func:`unpack` alone."""
 
     def add(self, fragment: Path) -> list[tuple[int, int, str]]:
         """Lay a fragment on top; return its entries as :func:`archive.read_index` does."""
@@ -51,9 +54,10 @@ class View:
 
     def _remove(self, path: str) -> None:
         self.files.pop(path, None)
+        self.marked.pop(path, None)
         if self.folders.pop(path, None):
             below = f"{path}/"
-            for known in (self.files, self.folders):
+            for known in (self.files, self.folders, self.marked):
                 for one in [one for one in known if one.startswith(below)]:
                     del known[one]
 
@@ -103,11 +107,16 @@ def parse(data: bytes) -> tarfile.TarInfo:
         return next(iter(tar))
 
 
-def unpack(fragments: Sequence[Path], root: Path) -> View:
+def unpack(fragments: Sequence[Path], root: Path, *, writable: bool = True) -> View:
     """Unpack fragments over each other; return what was laid where.
 
-    Owners stay this process's; files stay writable to it, and setuid bits are left out: neither can be had
-    here, and both are in the archives.
+    Owners stay this process's, and setuid bits are left out: neither can be had here, and both are in the
+    archives.
+
+    Args:
+        fragments: from bottom to top.
+        root: a folder.
+        writable: whether this process may write to all files; otherwise their modes are the archives'.
     """
     view = View()
     umask = os.umask(0)
@@ -121,7 +130,7 @@ def unpack(fragments: Sequence[Path], root: Path) -> View:
                     (fragment / "files.tar").open("rb") as stream,
                     mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
                 ):
-                    _files(data, offsets, f"{root}/")
+                    _files(data, offsets, f"{root}/", view.marked, 0o200 if writable else 0)
     finally:
         os.umask(umask)
     return view
@@ -139,7 +148,13 @@ def _folder(path: str, mode: int) -> None:
             os.chmod(path, mode & 0o1777 | 0o700)  # noqa: PTH101 - as above
 
 
-def _files(data: mmap.mmap, offsets: Sequence[tuple[int, int, str]], prefix: str) -> None:
+def _files(
+    data: mmap.mmap,
+    offsets: Sequence[tuple[int, int, str]],
+    prefix: str,
+    marked: dict[str, archive.Entry],
+    added_mode: int,
+) -> None:
     for start, end, path in offsets:
         if hidden := hides(path):
             _remove(prefix + hidden)
@@ -148,13 +163,18 @@ def _files(data: mmap.mmap, offsets: Sequence[tuple[int, int, str]], prefix: str
         if kind == tarfile.XHDTYPE:
             info = parse(data[start : min(end, start + _HEADERS)])
             kind, mode, size, target = info.type, info.mode, info.size, info.linkname
+            uid, gid = info.uid, info.gid
             body = end - -(-size // _BLOCK) * _BLOCK
         else:
             header = data[start : start + _BLOCK]
-            mode, size = int(header[100:107], 8), int(header[124:135], 8)
+            mode, uid, gid = int(header[100:107], 8), int(header[108:115], 8), int(header[116:123], 8)
+            size = int(header[124:135], 8)
             target = os.fsdecode(header[157:257].rstrip(b"\0"))
             body = start + _BLOCK
-        place = _Place(prefix + path, mode, body, size)
+        marked.pop(path, None)
+        if uid or gid or mode & SPECIAL:
+            marked[path] = archive.Entry(path, mode, kind, uid=uid, gid=gid)
+        place = _Place(prefix + path, mode & 0o777 | added_mode, body, size)
         target = prefix + target if kind == tarfile.LNKTYPE else target
         _file(place, kind, data, target)
 
@@ -173,7 +193,7 @@ def _file(place: _Place, kind: bytes, data: mmap.mmap, target: str) -> None:
     try:
         if kind == tarfile.REGTYPE:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-            descriptor = os.open(place.path, flags, place.mode & 0o777 | 0o200)
+            descriptor = os.open(place.path, flags, place.mode)
             try:
                 _write(descriptor, data, place.start, place.size)
             finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
@@ -41,13 +41,8 @@ def entries(python: str, version: str, executable: str) -> Iterator[archive.Entr
         yield archive.Entry(f"usr/local/bin/{name}", 0o777, tarfile.SYMTYPE, target=executable)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     archive.write_fragment(
         inputs.output(), entries(spec["python"], spec["version"], spec["executable"]), "venv"
     )
-
-
-if __name__ == "__main__":
-    main()

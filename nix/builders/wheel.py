@@ -21,7 +21,7 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import archive
 import foreign
@@ -212,9 +212,8 @@ def direct_url(origin: str) -> bytes:
     return json.dumps(described, sort_keys=True).encode()
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
     given = Path(spec["wheel"])
     built = next(given.glob("*.whl")) if given.is_dir() else given
     wheel = inputs.scratch() / (built.name if given.is_dir() else spec["filename"])
@@ -237,7 +236,3 @@ def main() -> None:
     with foreign.reading(wheel.name, "wheel", members.DAMAGED):  # its large members are inflated now
         archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)
     (inputs.output() / "distribution.json").write_text(json.dumps(distribution, sort_keys=True))
-
-
-if __name__ == "__main__":
-    foreign.run(main)

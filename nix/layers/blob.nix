@@ -9,10 +9,7 @@
 */
 { derive, ... }:
 let
-  compress = derive.many {
-    builder = "blob";
-    modules = [ "stream" ];
-  };
+  compress = derive.many "blob";
 in
 { name, path }:
 "${compress {

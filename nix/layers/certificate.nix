@@ -12,20 +12,6 @@ else
     "${derive {
       name = "certificate";
       builder = "certificate";
-      modules = [
-        "archive"
-        "changes"
-        "confinement"
-        "deb"
-        "foreign"
-        "listing"
-        "namespace"
-        "ownership"
-        "python_tree"
-        "refused"
-        "tidy"
-        "unpack"
-      ];
       spec = { inherit certificate lower; };
     }}"
   ]

@@ -27,7 +27,6 @@ builtins.genList (
     path = "${derive {
       name = "nix-${name}";
       builder = "closure";
-      modules = [ "archive" ];
       references = [ package ] ++ below;
       spec = {
         package = "${package}";

@@ -1,95 +1,108 @@
 /*
   Fragments of the Debian packages: one a package, and what belongs to no single package.
 
-  The base system (core and the rest of what is essential) and the interpreter are installed in one go, so that
-  every project with the same lock of these shares them; the project's own packages are installed on top, and on
-  top of all that the compilers and tools that builds may count on.
+  The base system (what every image has and the rest of what is essential) and the interpreter are installed in
+  one go, so that every project with the same lock of these shares them; the project's own packages are installed
+  on top, and on top of all that the compilers and tools that builds may count on.
 
-  Type: { derive, store, locked } -> { fragments : { "deb:NAME" = store path; "state:base" = store path; … }, image : [ store path ], build : [ store path ], linked : [ store path ] -> attrset }
+  Type: { derive, store, locked } -> { fragments : { deb : { NAME = store path; }, state : { base = store path; … } }, image : [ store path ], build : [ store path ], linked : [ store path ] -> { deb, state } }
 */
-{
-  derive,
-  store,
-  locked,
-}:
+{ derive, store, locked }:
 let
   output = deb: store.name "${deb.package}_${deb.version}";
+  isEssential = deb: builtins.elem deb locked.essential;
 
+  /*
+    Packages installed on top of a system: their fragments, and all of these in the order that they are laid over
+    each other in. No two packages own one file, so only their state has to come last.
+  */
   install =
-    name: debs: apart: lower:
-    derive {
-      inherit name;
-      builder = "debs";
-      modules = [
-        "archive"
-        "confinement"
-        "deb"
-        "foreign"
-        "forks"
-        "leftovers"
-        "listing"
-        "namespace"
-        "ownership"
-        "postponed"
-        "refused"
-        "splitter"
-        "state"
-        "still"
-        "supervise"
-        "unpack"
-      ];
-      outputs = [ "out" ] ++ (if apart == [ ] then [ ] else [ "essential" ]) ++ map output debs;
-      spec = {
-        packages = map (deb: {
-          name = deb.package;
-          output = output deb;
-          path = "${store.file deb.artifact}";
-          core = !(builtins.elem deb apart);
-        }) debs;
-        inherit lower;
+    {
+      name,
+      # What the state of these packages is called.
+      group,
+      debs,
+      lower ? [ ],
+    }:
+    let
+      # An image without system packages leaves out what is essential for installing any, and its state.
+      divided = lower == [ ] && locked.essential != [ ];
+      installed = derive {
+        inherit name;
+        builder = "debs";
+        outputs = [ "out" ] ++ (if divided then [ "essential" ] else [ ]) ++ map output debs;
+        spec = {
+          packages = map (deb: {
+            name = deb.package;
+            output = output deb;
+            path = "${store.file deb.artifact}";
+            always = lower != [ ] || !isEssential deb;
+          }) debs;
+          inherit lower;
+        };
       };
-    };
-
-  fragments =
-    group: drv: debs:
-    builtins.listToAttrs (
-      map (deb: {
-        name = "deb:${deb.package}";
-        value = "${drv.${output deb}}";
-      }) debs
-      ++ [
-        {
-          name = "state:${group}";
-          value = "${drv.out}";
+      fragment = deb: "${installed.${output deb}}";
+    in
+    if debs == [ ] then
+      {
+        deb = { };
+        state = { };
+        order = [ ];
+      }
+    else
+      {
+        deb = builtins.listToAttrs (
+          map (deb: {
+            name = deb.package;
+            value = fragment deb;
+          }) debs
+        );
+        state = {
+          ${group} = "${installed.out}";
         }
-      ]
-    );
+        // (if divided then { essential = "${installed.essential}"; } else { });
+        order =
+          map fragment debs
+          ++ [ "${installed.out}" ]
+          ++ (if divided then [ "${installed.essential}" ] else [ ]);
+      };
 
-  debs = locked.base ++ locked.essential ++ locked.python;
   # Nix begins what is ready in the order of names, and everything waits for this one.
-  base = install "base-system" debs locked.essential [ ];
-  baseFragments =
-    fragments "base" base debs
-    // (if locked.essential == [ ] then { } else { "state:essential" = "${base.essential}"; });
-  # Sorted by key, so that state:essential is laid over state:base.
-  below = builtins.attrValues baseFragments;
-  system = install "system" locked.system [ ] below;
-  systemFragments = if locked.system == [ ] then { } else fragments "system" system locked.system;
-  image = below ++ builtins.attrValues systemFragments;
-  build = install "build" locked.build [ ] image;
-  buildFragments = if locked.build == [ ] then { } else fragments "build" build locked.build;
+  base = install {
+    name = "base-system";
+    group = "base";
+    debs = locked.base ++ locked.essential ++ locked.python;
+  };
+  system = install {
+    name = "system";
+    group = "system";
+    debs = locked.system;
+    lower = base.order;
+  };
+  image = base.order ++ system.order;
+  build = install {
+    name = "build";
+    group = "build";
+    debs = locked.build;
+    lower = image;
+  };
 in
 {
-  fragments = baseFragments // systemFragments;
+  fragments = {
+    deb = base.deb // system.deb;
+    state = base.state // system.state;
+  };
   # The fragments of the image's system, and of the system that builds run in; later ones are laid over earlier ones.
   inherit image;
-  build = image ++ builtins.attrValues buildFragments;
+  build = image ++ build.order;
 
   # Fragments of the packages that results of commands link to, installed on top of these results.
   linked =
     results:
-    if locked.linked == [ ] then
-      { }
-    else
-      fragments "linked" (install "linked" locked.linked [ ] (image ++ results)) locked.linked;
+    install {
+      name = "linked";
+      group = "linked";
+      debs = locked.linked;
+      lower = image ++ results;
+    };
 }

@@ -1,7 +1,7 @@
 /*
   A folder or file of anybody's as a layer, owned by root.
 
-  Type: { derive, ... } -> { name : string, path : path, to : string } -> { name : string, path : store path }
+  Type: { derive, ... } -> { name : string, path : path, to : string, filter : path -> type -> bool } -> { name : string, path : store path }
 
   Example:
     folder { name = "voices"; path = ./voices; to = "/opt/voices"; }
@@ -12,16 +12,17 @@
   name,
   path,
   to,
+  # What of it; all where nobody says.
+  filter ? _path: _type: true,
 }:
 {
   inherit name;
   path = "${derive {
     inherit name;
     builder = "folder";
-    modules = [ "archive" ];
     spec = {
       inherit name to;
-      path = "${builtins.path { inherit path name; }}";
+      path = "${builtins.path { inherit path name filter; }}";
     };
   }}";
 }

@@ -4,11 +4,7 @@
 
   Type: { derive, store, locked } -> { tree : store path, minor : string, headers : string, fragments : attrset }
 */
-{
-  derive,
-  store,
-  locked,
-}:
+{ derive, store, locked }:
 let
   inherit (locked) interpreter;
   minor = builtins.concatStringsSep "." (
@@ -24,12 +20,6 @@ let
         "${derive {
           name = "python-${interpreter.version}-tree";
           builder = "tree";
-          modules = [
-            "deb"
-            "python_tree"
-            "bytecode"
-            "foreign"
-          ];
           spec.debs = map (deb: "${store.file deb.artifact}") needed;
         }}";
     # Where pip puts a wheel's headers in a virtual environment.
@@ -37,7 +27,6 @@ let
     fragments.venv = "${derive {
       name = "venv";
       builder = "venv";
-      modules = [ "archive" ];
       spec = {
         python = minor;
         inherit (interpreter) version executable;
@@ -53,18 +42,7 @@ let
   unpacked = derive {
     name = "python-${interpreter.version}";
     builder = "standalone";
-    modules = [
-      "archive"
-      "bytecode"
-      "deb"
-      "foreign"
-      "python_tree"
-      "relocate"
-    ];
-    outputs = [
-      "out"
-      "tree"
-    ];
+    outputs = [ "out" "tree" ];
     spec = {
       archive = "${store.file interpreter.artifact}";
       python = minor;

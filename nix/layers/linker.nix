@@ -1,7 +1,7 @@
 /*
   What the dynamic linker has to know of wheels that bring parts of CUDA: they are not where it looks by itself.
 
-  Type: { derive, store, locked } -> { wheels : { "wheel:NAME" = store path; } } -> [ store path ] -> { linker : store path; }
+  Type: { derive, store, locked } -> { wheels : { NAME = store path; } } -> [ store path ] -> { linker : store path; }
 
   Example:
     linker { inherit wheels; } debs.image
@@ -22,15 +22,9 @@ else
     linker = "${derive {
       name = "linker";
       builder = "linker";
-      modules = [
-        "archive"
-        "foreign"
-        "unpack"
-      ];
-      withCore = true;
       spec = {
         inherit lower;
-        wheels = map (wheel: wheels."wheel:${wheel.name}") nvidia;
+        wheels = map (wheel: wheels.${wheel.name}) nvidia;
       };
     }}";
   }

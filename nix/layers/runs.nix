@@ -5,7 +5,7 @@
   `invocation` tells it how. Where the store lacks a result and nobody runs cog-nix, as in a plain `nix build`, Nix runs
   the command, without secrets, and it must give the recorded hash.
 
-  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, linker, environment, command } -> { results : [ derivation ], invocation : derivation, fragments : { "run:0" = store path; … } }
+  Type: { derive, store, locked, interpreter, debs, toolkit, wheels, linker, environment, command } -> { results : [ derivation ], invocation : derivation, fragments : [ store path ] }
 */
 {
   derive,
@@ -35,32 +35,10 @@ let
     results: command: {
       name = "run";
       builder = "run";
-      modules = [
-        "archive"
-        "bytecode"
-        "changes"
-        "compiling"
-        "confinement"
-        "deb"
-        "foreign"
-        "handover"
-        "installed"
-        "listing"
-        "namespace"
-        "overlay"
-        "ownership"
-        "places"
-        "python_tree"
-        "refused"
-        "supervise"
-        "tidy"
-        "unpack"
-      ];
-      withCore = true;
       spec = {
         inherit command archives results;
         environment = toolkit.commands.environment ++ locked.environment ++ environment;
-        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ builtins.attrValues wheels ++ linker;
+        lower = debs.image ++ builtins.attrValues interpreter.fragments ++ map (wheel: wheels.${wheel.name}) locked.wheels ++ linker;
         tools = build ++ toolkit.commands.fragments;
         python = interpreter.minor;
         inherit (interpreter) tree;
@@ -85,19 +63,16 @@ in
     builder = "invocation";
     spec = derive.beside (builder (map (result: "${result}") results) command);
   };
-  fragments = builtins.listToAttrs (
-    builtins.genList (index: {
-      name = "run:${toString index}";
-      # A fixed output cannot say where it is, as a layer's description does.
-      value = "${derive {
-        name = "layer-run-${toString index}";
-        builder = "layer";
-        modules = [ "archive" ];
-        spec = {
-          name = "run-${toString index}";
-          fragments = [ "${builtins.elemAt results index}" ];
-        };
-      }}";
-    }) (builtins.length locked.runs)
-  );
+  # A fixed output cannot say where it is, as a layer's description does.
+  fragments = builtins.genList (
+    index:
+    "${derive {
+      name = "layer-run-${toString index}";
+      builder = "layer";
+      spec = {
+        name = "run-${toString index}";
+        fragments = [ "${builtins.elemAt results index}" ];
+      };
+    }}"
+  ) (builtins.length locked.runs);
 }

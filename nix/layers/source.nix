@@ -2,7 +2,7 @@
   The project: what builders/source.py needs to put it under /src and to read the OpenAPI document from it, and a
   layer of its large files, where it has some.
 
-  Type: { derive, locked, project, config, configured, included, weights, openapi, ... } -> { spec, weights }
+  Type: { derive, locked, project, config, configured, included, weights, openapi, folder, ... } -> { spec, weights }
 */
 {
   derive,
@@ -14,6 +14,8 @@
   included,
   weights,
   openapi,
+  # layers/folder.nix
+  folder,
   ...
 }:
 let
@@ -38,16 +40,6 @@ let
   configuration = derive {
     name = "configuration";
     builder = "configuration";
-    # Those of image.nix, compiled once for both.
-    modules = [
-      "archive"
-      "distributions"
-      "image"
-      "source"
-      "stream"
-      "unpack"
-    ];
-    withCore = true;
     spec = {
       project =
         if configured == null then
@@ -60,11 +52,6 @@ let
           }}";
       inherit config;
     };
-  };
-  large = builtins.path {
-    path = project;
-    name = "weights";
-    filter = path: _type: weights ? ${relative path};
   };
 in
 {
@@ -81,18 +68,11 @@ in
       [ ]
     else
       [
-        {
+        (folder {
           name = "weights";
-          path = "${derive {
-            name = "weights";
-            builder = "folder";
-            modules = [ "archive" ];
-            spec = {
-              name = "weights";
-              to = "/src";
-              path = "${large}";
-            };
-          }}";
-        }
+          path = project;
+          to = "/src";
+          filter = path: _type: weights ? ${relative path};
+        })
       ];
 }

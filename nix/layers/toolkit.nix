@@ -25,11 +25,6 @@ let
   fragment = "${derive {
     name = "toolkit";
     builder = "toolkit";
-    modules = [
-      "archive"
-      "deb"
-      "foreign"
-    ];
     spec = {
       debs = map (deb: "${store.file deb.artifact}") toolkit.debs;
       wheels = map (wheel: {

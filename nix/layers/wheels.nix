@@ -1,7 +1,7 @@
 /*
   Fragments of the wheels, one each. What comes as source is built to a wheel first, in a derivation of its own.
 
-  Type: { derive, store, locked, interpreter, debs, toolkit } -> { "wheel:NAME" = store path; }
+  Type: { derive, store, locked, interpreter, debs, toolkit } -> { NAME = store path; }
 */
 {
   derive,
@@ -20,10 +20,6 @@ let
   root = "${derive {
     name = "build-root";
     builder = "root";
-    modules = [
-      "archive"
-      "unpack"
-    ];
     spec.lower = debs.build ++ builtins.attrValues interpreter.fragments;
   }}";
 
@@ -35,30 +31,13 @@ let
     "${derive {
       name = store.name "${wheel.name}-${wheel.version}-built";
       builder = "sdist";
-      modules = [
-        "archive"
-        "backend"
-        "bytecode"
-        "compiling"
-        "confinement"
-        "deb"
-        "foreign"
-        "members"
-        "namespace"
-        "ownership"
-        "python_tree"
-        "refused"
-        "supervise"
-        "unpack"
-        "wheel"
-      ];
       spec = {
         inherit (wheel) name version depends;
         inherit (source) subdirectory;
         python = interpreter.minor;
         archive = "${store.file wheel.artifact}";
         inherit root;
-        sees = map (name: fragments."wheel:${name}") source.sees ++ seen.fragments;
+        sees = map (name: fragments.${name}) source.sees ++ seen.fragments;
         requires = map (required: {
           inherit (required.artifact) filename;
           path = wheelOf required;
@@ -67,23 +46,13 @@ let
       // (if seen.fragments == [ ] then { } else { inherit (seen) programs environment; });
     }}";
 
-  install = derive.many {
-    builder = "wheel";
-    modules = [
-      "archive"
-      "bytecode"
-      "deb"
-      "foreign"
-      "members"
-      "python_tree"
-    ];
-  };
+  install = derive.many "wheel";
 
   # Nix begins what is ready in the order of names. What takes longest must not be what is begun last.
   large = 256 * 1024 * 1024;
 
   fragment = wheel: {
-    name = "wheel:${wheel.name}";
+    inherit (wheel) name;
     value = "${install {
       name = store.name "${
         if wheel.artifact.size >= large then "big-" else ""

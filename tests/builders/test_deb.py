@@ -121,7 +121,7 @@ def test_a_compression_that_nobody_here_reads_is_named(make_deb: Callable[..., P
 def test_a_folder_has_no_content(make_deb: Callable[..., Path]) -> None:
     members = deb.data(make_deb(*_members()))
     info, tar = next(members)
-    with pytest.raises(deb.DebError, match="usr is no regular file"):
+    with pytest.raises(deb.DebError, match="usr is not a regular file"):
         deb.content(info, tar)
 
 

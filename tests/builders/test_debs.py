@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
+import cleanup
 import deb
 import debs
-import leftovers
-import listing
+import dpkg
+import entries
+import failure
 import namespace
 import pytest
+import snapshot
 import splitter
 import state
 from ownership import Ownership, identify
@@ -68,7 +71,7 @@ def _deb(path: Path, make_deb: Callable[..., Path], *members: tuple[str, bytes, 
         info.linkname = "" if kind == tarfile.REGTYPE else text
         written.append((info, text.encode() if kind == tarfile.REGTYPE else b""))
     deb.decompress(make_deb(*written), path)
-    return {"name": path.stem, "output": path.stem, "path": str(path), "core": True}
+    return {"name": path.stem, "output": path.stem, "path": str(path), "always": True}
 
 
 def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_pa
     ],
 )
 def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
-    assert splitter.merged(path) == follows
+    assert dpkg.merged(path) == follows
 
 
 @pytest.mark.parametrize(
@@ -126,42 +129,41 @@ def test_paths_follow_the_merged_usr_links(path: str, follows: str) -> None:
     ids=["plain-name", "with-architecture"],
 )
 def test_dpkgs_database_says_whose_a_file_is(root: Path, package: str, files: list[str]) -> None:
-    assert splitter.package_files(root, package) == files
+    assert dpkg.package_files(root, package) == files
 
 
 def test_owners_and_setuid_bits_come_from_the_package(root: Path) -> None:
     (root / "usr/bin/passwd").chmod(0o755)
     split = splitter.Splitter(root, {"usr/bin/passwd": deb.Attributes(0, 42, 0o4755)})
-    entry = split.entry("usr/bin/passwd", "passwd")
+    entry = split.entry("usr/bin/passwd")
     assert entry is not None
     assert (entry.uid, entry.gid, oct(entry.mode)) == (0, 42, "0o4755")
 
 
 def test_the_second_name_of_a_file_is_a_hard_link_within_its_package(root: Path) -> None:
     split = splitter.Splitter(root, {})
-    kinds = [split.entry(path, group) for path, group in (("usr/bin/again", "p"), ("usr/bin/passwd", "p"))]
-    assert [(one.kind, one.target) for one in kinds if one] == [
+    both = [entry for path in ("usr/bin/passwd", "usr/bin/again") if (entry := split.entry(path))]
+    assert [(one.kind, one.target) for one in entries.hard_linked(both)] == [
         (tarfile.REGTYPE, ""),
         (tarfile.LNKTYPE, "usr/bin/again"),
     ]
-    other = split.entry("usr/bin/passwd", "another package")
-    assert other is not None
+    (other,) = entries.hard_linked(both[:1])
     assert other.kind == tarfile.REGTYPE, "a link may not reach into another fragment"
 
 
 def test_what_is_no_file_link_or_folder_has_no_entry(root: Path) -> None:
     os.mkfifo(root / "tmp/fifo")
     split = splitter.Splitter(root, {})
-    assert split.entry("tmp/fifo", "") is None
-    assert split.entry("not/there", "") is None
-    link = split.entry("usr/bin/sh", "")
+    assert split.entry("tmp/fifo") is None
+    assert split.entry("not/there") is None
+    link = split.entry("usr/bin/sh")
     assert link is not None
     assert (link.kind, link.target) == (tarfile.SYMTYPE, "bash")
 
 
 def test_shadow_belongs_to_its_group_and_everything_else_to_root(root: Path) -> None:
     split = splitter.Splitter(root, {})
-    groups = {path: split.entry(path, "") for path in ("etc/shadow", "etc/made-by-a-script")}
+    groups = {path: split.entry(path) for path in ("etc/shadow", "etc/made-by-a-script")}
     assert {path: entry.gid for path, entry in groups.items() if entry} == {
         "etc/shadow": 42,
         "etc/made-by-a-script": 0,
@@ -169,8 +171,8 @@ def test_shadow_belongs_to_its_group_and_everything_else_to_root(root: Path) -> 
 
 
 def test_clocks_logs_and_backups_are_cleaned_away(root: Path) -> None:
-    leftovers.clean(root)
-    left = {path for path, _ in listing.walk(root)}
+    cleanup.clean_installation(root)
+    left = {path for path, _ in snapshot.walk(root)}
     gone = {"tmp/left", "var/log/dpkg.log", "etc/passwd-", "run/lock", "etc/ssh/ssh_host_rsa_key"}
     assert left & gone == set()
     assert {"tmp", "var/log/apt", "etc/shadow", "usr/bin/bash", "run/sshd", "etc/ssh/sshd_config"} <= left
@@ -186,7 +188,7 @@ def test_what_a_script_asked_for_counts_most(root: Path) -> None:
     asked.allow(identify(str(path)), b"\1\xff")
     asked.update(asked.dump())
     split = splitter.Splitter(root, {"usr/bin/passwd": deb.Attributes(0, 42, 0o4755)}, asked)
-    entry = split.entry("usr/bin/passwd", "passwd")
+    entry = split.entry("usr/bin/passwd")
     assert entry is not None
     assert (entry.uid, entry.gid, oct(entry.mode), entry.capability) == (7, 42, "0o2750", "\1\xff")
 
@@ -203,7 +205,7 @@ def test_folders_made_writable_for_the_build_get_their_mode_back(root: Path) -> 
     (root / "etc/ssh").chmod(0o755)
     (root / "run/sshd").chmod(0o700)
     split = splitter.Splitter(root, {"etc/ssh": deb.Attributes(3, 4, 0o2055)})
-    modes = {path: split.entry(path, "") for path in ("etc/ssh", "run/sshd")}
+    modes = {path: split.entry(path) for path in ("etc/ssh", "run/sshd")}
     assert {path: (oct(one.mode), one.uid, one.gid) for path, one in modes.items() if one} == {
         "etc/ssh": ("0o2055", 3, 4),
         "run/sshd": ("0o700", 0, 0),
@@ -220,7 +222,7 @@ def test_a_lower_system_keeps_its_owners(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     known = debs.unpack_lower([str(tmp_path / "lower")], tmp_path / "root")
     assert known == {"srv": deb.Attributes(0, 50, 0o2775), "srv/tool": deb.Attributes(3, 0, 0o4711)}
-    modes = {path: oct(info.st_mode & 0o7777) for path, info in listing.walk(tmp_path / "root")}
+    modes = {path: oct(info.st_mode & 0o7777) for path, info in snapshot.walk(tmp_path / "root")}
     assert modes == {"srv": "0o775", "srv/tool": "0o711", "srv/plain": "0o444"}
 
 
@@ -229,16 +231,16 @@ def test_a_drawn_identity_is_replaced_by_one_that_the_packages_give(root: Path) 
     machine.write_text("drawn")
     (root / "var/lib/dbus").mkdir()
     (root / "var/lib/dbus/machine-id").symlink_to("/etc/machine-id")
-    leftovers.name_machine(root, b"packages")
+    cleanup.name_machine(root, b"packages")
     first = machine.read_text()
     assert (len(first), first[12], first.strip().isalnum()) == (33, "4", True)
-    leftovers.name_machine(root, b"packages")
+    cleanup.name_machine(root, b"packages")
     assert machine.read_text() == first
-    leftovers.name_machine(root, b"other packages")
+    cleanup.name_machine(root, b"other packages")
     assert machine.read_text() != first
     machine.unlink()
     machine.touch()
-    leftovers.name_machine(root, b"packages")
+    cleanup.name_machine(root, b"packages")
     assert machine.read_text() == "", "an empty one is to be filled in when the system starts"
 
 
@@ -249,15 +251,15 @@ def test_folders_of_fonts_are_those_of_the_settings(root: Path) -> None:
         '<dir>/usr/share/fonts</dir><dir prefix="xdg">x</dir><dir>~/.fonts</dir><dir>/usr/X11/fonts/</dir>'
     )
     (root / "etc/fonts/conf.d/10-local.conf").write_text("<dir>\n/usr/local/share/fonts/\n</dir>")
-    found = leftovers.font_folders(root)
+    found = cleanup.font_folders(root)
     assert set(found) == {"usr/local/share/fonts", "usr/share/fonts", "usr/share/fonts/a"}
-    leftovers.still(root, found)
+    debs.date_folders(root, found)
     assert {(root / path).stat().st_mtime_ns for path in found} == {archive.MTIME * 10**9}
 
 
 def test_the_walk_is_in_one_order(root: Path) -> None:
-    walked = [path for path, _ in listing.walk(root)]
-    assert walked == [path for path, _ in listing.walk(root)]
+    walked = [path for path, _ in snapshot.walk(root)]
+    assert walked == [path for path, _ in snapshot.walk(root)]
     assert len(walked) == len(set(walked))
     for path in walked:
         parent = path.rpartition("/")[0]
@@ -307,7 +309,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
 ) -> None:
     root = tmp_path
     for path, data in {
-        state.STATUS: _STATUS,
+        dpkg.STATUS: _STATUS,
         state.CACHE: b"cache of all",
         "usr/bin/login": b"login",
         "usr/bin/shared": b"both",
@@ -324,7 +326,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
 
     monkeypatch.setattr(namespace, "run", ldconfig)
     entries = [
-        archive.Entry(state.STATUS, 0o644, source=root / state.STATUS),
+        archive.Entry(dpkg.STATUS, 0o644, source=root / dpkg.STATUS),
         archive.Entry(state.CACHE, 0o644, source=root / state.CACHE),
         archive.Entry("var/lib/dpkg/info/bash.list", 0o644),
         archive.Entry("var/lib/dpkg/info/login.list", 0o644),
@@ -338,7 +340,7 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
     files = {"bash": {"usr/bin/bash", "usr/bin/shared"}, "login": {"usr/bin/login", "usr/bin/shared"}}
     without, beside = state.divide(root, entries, files, {"login"})
     assert {entry.path for entry in beside} == {
-        state.STATUS,
+        dpkg.STATUS,
         state.CACHE,
         "var/lib/dpkg/info/login.list",
         "var/lib/dpkg/info/login:amd64.md5sums",
@@ -347,25 +349,25 @@ def test_state_is_divided_by_the_packages_it_belongs_to(
         "var/lib/dpkg/alternatives/log",
     }
     assert {entry.path for entry in without} == {
-        state.STATUS,
+        dpkg.STATUS,
         state.CACHE,
         "var/lib/dpkg/info/bash.list",
         "var/lib/dpkg/info",
         "etc/alternatives/sh",
     }
-    texts = {entry.path: entry.data for entry in without if entry.path in {state.STATUS, state.CACHE}}
+    texts = {entry.path: entry.data for entry in without if entry.path in {dpkg.STATUS, state.CACHE}}
     assert texts[state.CACHE] == b"cache of the rest"
-    assert b"Package: login\nStatus" not in texts[state.STATUS]
+    assert b"Package: login\nStatus" not in texts[dpkg.STATUS]
     assert {entry.data for entry in beside if entry.path == state.CACHE} == {b"cache of all"}
 
 
 def test_a_failed_ldconfig_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace, "run", lambda *_arguments: 1)
-    with pytest.raises(SystemExit, match="cog-nix: ldconfig ended with status 1"):
+    with pytest.raises(failure.BuildError, match="ldconfig ended with status 1"):
         state._cache_without(tmp_path, set())
 
 
 def test_what_a_later_run_removes_is_hidden_once_and_at_its_top() -> None:
-    entries = splitter.whiteouts({"usr/bin/tool", "opt", "opt/old", "opt/old/file", "top"})
-    assert {entry.path for entry in entries} == {"usr/bin/.wh.tool", ".wh.opt", ".wh.top"}
-    assert all(entry.data == b"" and entry.source is None for entry in entries)
+    hidden = entries.whiteouts({"usr/bin/tool", "opt", "opt/old", "opt/old/file", "top"})
+    assert {entry.path for entry in hidden} == {"usr/bin/.wh.tool", ".wh.opt", ".wh.top"}
+    assert all(entry.data == b"" and entry.source is None for entry in hidden)

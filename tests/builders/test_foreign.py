@@ -36,7 +36,7 @@ def run(folder: Path, builder: str, spec: dict[str, object]) -> subprocess.Compl
         "tree": folder / "tree",
     }
     return subprocess.run(
-        [sys.executable, "-B", "-m", builder],
+        [sys.executable, "-B", "-m", "start", builder],
         env={**os.environ, "PYTHONPATH": str(BUILDERS), **{name: str(path) for name, path in places.items()}},
         capture_output=True,
         text=True,
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, builder: str, conte
         "sees": [],
         "requires": [],
     }
-    package = {"name": "one", "output": "out", "path": str(file), "core": True}
+    package = {"name": "one", "output": "out", "path": str(file), "always": True}
     spec = {
         "wheel": wheel,
         "sdist": {**source, "python": "3.13", "root": "/nowhere"},

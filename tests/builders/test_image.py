@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import archive
+import failure
 import image
 import pytest
 
@@ -188,5 +189,5 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
     ids=["better-place", "unknown"],
 )
 def test_an_overlay_replaces_only_what_is_there(config: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(SystemExit, match=sentence):
+    with pytest.raises(failure.BuildError, match=sentence):
         image.replaced(config)

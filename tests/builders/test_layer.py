@@ -7,6 +7,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import archive
+import failure
 import layer
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -112,9 +113,9 @@ def test_a_path_that_is_a_folder_here_and_a_file_there_is_refused(
 ) -> None:
     one = make_fragment("one", _folder("opt"), _folder("opt/it"), _file("opt/it/x"))
     two = make_fragment("two", archive.Entry("opt/it", 0o777, tarfile.SYMTYPE, target="/elsewhere"))
-    with pytest.raises(SystemExit) as refusal:
+    with pytest.raises(failure.BuildError) as refusal:
         tie(one, two)
-    assert str(refusal.value) == "cog-nix: /opt/it is a folder in one and something else in two"
+    assert str(refusal.value) == "/opt/it is a folder in one and something else in two"
 
 
 _TREES = st.lists(

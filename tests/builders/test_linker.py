@@ -6,6 +6,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import archive
+import failure
 import linker
 import pytest
 import unpack
@@ -120,5 +121,5 @@ def test_what_links_with_the_driver_finds_it_wherever_it_is_mounted(made: Callab
 
 
 def test_a_cache_of_another_format_ends_the_build(made: Callable[..., Any]) -> None:
-    with pytest.raises(SystemExit, match=r"cog-nix: /etc/ld.so.cache of the image cannot be read"):
+    with pytest.raises(failure.BuildError, match=r"/etc/ld.so.cache of the image cannot be read"):
         made([], [[_file(linker.CACHE, b"ld.so-1.7.0")]])

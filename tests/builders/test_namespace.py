@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import namespace
+import overlay
 import pytest
 import refused
 
@@ -424,7 +425,7 @@ def test_a_file_system_is_completed_where_it_cannot_be_laid_under(tmp_path: Path
         path.write_text(name)
     (lower / "bin").symlink_to("usr/bin")
     (lower / "usr/bin/tool").chmod(0o555)
-    namespace._complete(lower, upper)
+    overlay._complete(lower, upper)
     assert (upper / "bin/tool").read_text() == "lower/usr/bin/tool"
     assert (upper / "bin").is_symlink()
     assert (upper / "etc/conf").read_text() == "upper/etc/conf"

@@ -17,9 +17,10 @@ from tests.builders.test_namespace import needs_namespaces, root  # noqa: F401 -
 _LIBRARY = "usr/lib/python3.13"
 _ORIGINAL = '"""The real one."""\nLOADED = True\nif __name__ == "__main__":\n    print("real")\n'
 _RUN = """
-import pathlib, subprocess, sys, time, postponed
+import failure, pathlib, subprocess, sys, time, postponed
 root, shown, *names = sys.argv[1:]
-with postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as compiler:
+made = postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"})
+with failure.shown(), made as compiler:
     stub = compiler.binds["/usr/lib/python3.13/py_compile.py"]
     subprocess.run([sys.executable, "-E", "-S", stub, *names], check=True)
 """
@@ -107,9 +108,10 @@ def test_a_program_that_imports_the_module_finds_the_real_one(tmp_path: Path) ->
 
 
 _ASK = """
-import pathlib, subprocess, sys, time, postponed
+import failure, pathlib, subprocess, sys, time, postponed
 root, shown, *steps = sys.argv[1:]
-with postponed.Certificates(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}) as certificates:
+made = postponed.Certificates(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"})
+with failure.shown(), made as certificates:
     stub = certificates.binds["/usr/sbin/update-ca-certificates"]
     for step in steps:
         if step == "new":

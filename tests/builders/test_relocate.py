@@ -6,6 +6,7 @@ import json
 import runpy
 from typing import TYPE_CHECKING
 
+import failure
 import pytest
 import relocate
 
@@ -85,7 +86,7 @@ def test_everything_that_a_build_remembers_is_rewritten(tmp_path: Path) -> None:
 
 
 def test_what_is_no_python_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="_sysconfigdata"):
+    with pytest.raises(failure.BuildError, match="_sysconfigdata"):
         relocate.relocate(tmp_path, "/usr/local")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import archive
 import backend
+import failure
 import foreign
 import pytest
 import sdist
@@ -91,7 +92,7 @@ def test_what_was_built_is_compared_with_the_lock(metadata: dict[str, Any], mess
     if message is None:
         sdist.check(known, spec)
         return
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(failure.BuildError, match=message):
         sdist.check(known, spec)
 
 

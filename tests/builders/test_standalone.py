@@ -6,6 +6,7 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
+import failure
 import foreign
 import pytest
 import standalone
@@ -139,7 +140,7 @@ def test_the_names_that_everybody_calls_are_there(tmp_path: Path) -> None:
 def test_another_version_than_was_asked_for_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3.11").write_text("")
-    with pytest.raises(SystemExit, match=r"it is not a Python 3\.12"):
+    with pytest.raises(failure.BuildError, match=r"it is not a Python 3\.12"):
         standalone.complete(tmp_path, "3.12")
 
 

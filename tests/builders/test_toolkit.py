@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -162,11 +161,9 @@ def test_the_fragment_is_the_same_again(
     made = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
-        (tmp_path / f"{number}/spec.json").write_text(json.dumps(spec))
-        monkeypatch.setenv("specPath", str(tmp_path / f"{number}/spec.json"))
         monkeypatch.setenv("out", str(tmp_path / f"{number}/out"))
         monkeypatch.setenv("NIX_BUILD_TOP", str(tmp_path / f"{number}"))
-        toolkit.main()
+        toolkit.main(spec)
         made.append((tmp_path / f"{number}/out/files.tar").read_bytes())
     assert made[0] == made[1]
     with tarfile.open(fileobj=io.BytesIO(made[0] + bytes(1024))) as tar:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import archive
 import deb
 import foreign
+import git_index
 import members
 import portable
 import python_tree
 import sdist
+import stable_files
 import standalone
-import still
-import tidy
 import toolkit
 import wheel
 from hypothesis import strategies as st
@@ -358,14 +358,23 @@ _KEYSTORE = struct.pack(">III", 0xFEEDFEED, 2, 1) + _CERTIFICATE
 
 
 def _keystore(body: bytes, _: Path) -> object:
-    return still.java_keystore(body + still._java_digest(body)), still.file_list(body), still.font_maps(body)
+    return (
+        stable_files.java_keystore(body + stable_files._java_digest(body)),
+        stable_files.file_list(body),
+        stable_files.font_maps(body),
+    )
 
 
 _BUILDERS = (foreign.ForeignFileError,)
 
 ARCHIVES = (
-    Parser("Git's index", ("nix/builders/tidy",), contents(_INDEX), lambda data, _: tidy.without_times(data)),
-    Parser("files of packages", ("nix/builders/still",), contents(_KEYSTORE), _keystore),
+    Parser(
+        "Git's index",
+        ("nix/builders/git_index",),
+        contents(_INDEX),
+        lambda data, _: git_index.without_times(data),
+    ),
+    Parser("files of packages", ("nix/builders/stable_files",), contents(_KEYSTORE), _keystore),
     Parser(
         "wheel while locking",
         (

@@ -11,42 +11,55 @@ from typing import Any
 import pytest
 
 LIBRARY = Path(__file__).resolve().parents[2] / "nix"
-TESTS = LIBRARY / "tests.nix"
 FILES = sorted(
-    path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.nix") if path.parts[-2] != "tests"
+    path.relative_to(LIBRARY).as_posix()
+    for path in LIBRARY.rglob("*.nix")
+    if not path.name.endswith(".tests.nix")
 )
-_NAMES = re.findall(r"^  (\w+) = \{\n    expr =", TESTS.read_text(), re.MULTILINE)
+_TESTS = [
+    (file, name)
+    for file in FILES
+    if (path := (LIBRARY / file).with_suffix(".tests.nix")).exists()
+    for name in re.findall(r"^  (\w+) = \{\n    (?:#[^\n]*\n    )*expr =", path.read_text(), re.MULTILINE)
+]
+_OF_THE_TESTS = {"tests.nix", "fixtures.nix"}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what nix-instantiate makes of tests.nix."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return what nix-instantiate makes of tests.nix: the tests of each file."""
     store = tmp_path_factory.mktemp("store")
     command = ["nix-instantiate", "--store", str(store), "--eval", "--strict", "--read-write-mode", "--json"]
-    ran = subprocess.run([*command, str(TESTS)], capture_output=True, text=True, check=False)
+    ran = subprocess.run([*command, str(LIBRARY / "tests.nix")], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    found: dict[str, Any] = json.loads(ran.stdout)
+    found: dict[str, dict[str, Any]] = json.loads(ran.stdout)
     return found
 
 
 @pytest.mark.nix
-@pytest.mark.parametrize("name", _NAMES)
-def test_what_is_expected(results: dict[str, Any], name: str) -> None:
-    assert results[name]["expr"] == results[name]["expected"]
+@pytest.mark.parametrize(("file", "name"), _TESTS, ids=[name for _, name in _TESTS])
+def test_what_is_expected(results: dict[str, dict[str, Any]], file: str, name: str) -> None:
+    assert results[file][name]["expr"] == results[file][name]["expected"]
 
 
 @pytest.mark.nix
-def test_no_test_is_passed_over(results: dict[str, Any]) -> None:
-    assert set(results) == set(_NAMES)
+def test_no_test_is_passed_over(results: dict[str, dict[str, Any]]) -> None:
+    assert {(file, name) for file, tests in results.items() for name in tests} == set(_TESTS)
+
+
+def exported(text: str) -> list[str]:
+    """Return the functions of a file that has several; of one that is a function, none."""
+    if re.match(r"(#[^\n]*\n)*(rec )?\{\n  (/\*|#)", text):
+        return re.findall(r"^  (\w+) =", text, re.MULTILINE)
+    return []
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_file_says_what_it_is_with_its_type(file: str) -> None:
     text = (LIBRARY / file).read_text()
-    if re.match(r"(#[^\n]*\n)*(rec )?\{\n  (/\*|#)", text):
-        exported = re.findall(r"^  (\w+) =", text, re.MULTILINE)
+    if functions := exported(text):
         documented = re.findall(r"/\*(?:(?!\*/).)*?Type: (?:(?!\*/).)*?\*/\n  (\w+) =", text, re.DOTALL)
-        assert documented == exported, "each exported function has a comment with its type"
+        assert documented == functions, "each exported function has a comment with its type"
     else:
         comment = re.match(r"/\*\n(.*?)\*/\n", text, re.DOTALL)
         assert comment, "a file that is one function begins with a comment"
@@ -54,16 +67,20 @@ def test_every_file_says_what_it_is_with_its_type(file: str) -> None:
         assert re.match(r"  [A-Z]", comment[1])
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in {"tests.nix", "build.nix"}])
-def test_every_file_is_tested(file: str) -> None:
-    assert re.search(rf"^  # (.*, )?{re.escape(file)}(,.*)?$", TESTS.read_text(), re.MULTILINE)
+@pytest.mark.parametrize("file", sorted(set(FILES) - _OF_THE_TESTS - {"build.nix"}))
+def test_every_function_is_tested(file: str) -> None:
+    names = [name for tested, name in _TESTS if tested == file]
+    assert names, f"there is no test in {file.removesuffix('.nix')}.tests.nix"
+    prefix = Path(file).stem
+    wanted = [prefix + name[0].upper() + name[1:] for name in exported((LIBRARY / file).read_text())]
+    assert [one for one in wanted if not any(name.startswith(one) for name in names)] == []
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_files_are_small_and_tied_together_by_default_nix(file: str) -> None:
     text = (LIBRARY / file).read_text()
-    if file != "tests.nix":
+    if file != "fixtures.nix":
         assert len(text.splitlines()) < 150
-    if file not in {"default.nix", "tests.nix", "build.nix"}:
+    if file not in _OF_THE_TESTS | {"default.nix", "build.nix"}:
         code = re.sub(r"/\*.*?\*/|#[^\n]*", "", text, flags=re.DOTALL)
         assert "import ./" not in code, "only default.nix ties files together"

@@ -7,8 +7,9 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import failure
 import handover as receiving
-import places
+import mounts
 import pytest
 
 from cog_nix.config.commands import Place
@@ -69,7 +70,7 @@ def test_nothing_is_handed_over_in_a_plain_nix_build() -> None:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NIX_BUILD_TOP", str(tmp_path))
-    monkeypatch.setattr(places, "_MEMORY", tmp_path)
+    monkeypatch.setattr(mounts, "_MEMORY", tmp_path)
     (tmp_path / "root/var").mkdir(parents=True)
     (tmp_path / "root/run").mkdir()
     (tmp_path / "root/var/run").symlink_to("/run")
@@ -83,7 +84,7 @@ def test_places_are_there_only_meanwhile(root: Path) -> None:
         Place("secret", "/run/b", id="b"),
         Place("empty", "/root/.cache/x"),
     ]
-    with places.made(root, wanted, {"a": b"value"}) as made:
+    with mounts.prepared(root, wanted, {"a": b"value"}) as made:
         assert made.variables == {"A": "value"}
         assert set(made.binds) == {"/run/secrets/a", "/root/.cache/x"}
         assert made.binds["/run/secrets/a"].read_bytes() == b"value"
@@ -95,8 +96,8 @@ def test_places_are_there_only_meanwhile(root: Path) -> None:
 
 def test_a_required_secret_must_be_there(root: Path) -> None:
     with (
-        pytest.raises(SystemExit, match="secret a: not found"),
-        places.made(root, [Place("secret", "/a", id="a", required=True)], {}),
+        pytest.raises(failure.BuildError, match="secret a: not found"),
+        mounts.prepared(root, [Place("secret", "/a", id="a", required=True)], {}),
     ):
         pass
 
@@ -104,12 +105,12 @@ def test_a_required_secret_must_be_there(root: Path) -> None:
 def test_links_are_followed_inside(root: Path) -> None:
     (root / "loop").symlink_to("loop")
     (root / "up").symlink_to("../../../run")
-    assert places.inside(root, "/up/x") == root / "run/x"
-    assert places.inside(root, "/loop/x").is_relative_to(root)
+    assert mounts.inside(root, "/up/x") == root / "run/x"
+    assert mounts.inside(root, "/loop/x").is_relative_to(root)
 
 
 def test_secrets_are_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    with places.redacted([b"first-line\nsecond-line\n"]):
+    with mounts.redacted([b"first-line\nsecond-line\n"]):
         os.write(1, b"a first-line b\n")
         subprocess.run(["sh", "-c", "echo second-line >&2"], check=True)
     assert capfd.readouterr().out == "a *** b\n***\n"
@@ -119,8 +120,8 @@ def test_a_secret_that_was_left_is_found(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_bytes(bytes(70_000) + b"a-long-secret")
     (tmp_path / "empty").touch()
-    with pytest.raises(SystemExit, match="leaves the secret token in /root/config"):
-        places.refuse_leaks(
+    with pytest.raises(failure.BuildError, match="leaves the secret token in /root/config"):
+        mounts.refuse_leaks(
             [("empty", tmp_path / "empty"), ("root/config", file)], {"token": b"a-long-secret\n"}
         )
-    places.refuse_leaks([("root/config", file)], {"short": b"a"})
+    mounts.refuse_leaks([("root/config", file)], {"short": b"a"})

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import archive
 import changes
+import cleanup
 import distributions
+import git_index
 import installed
-import listing
 import overlay
 import pytest
+import recompile
 import run
-import tidy
+import snapshot
 import unpack
 
 from cog_nix.elf import ldcache
@@ -90,7 +92,7 @@ def test_only_what_changed_is_taken(tmp_path: Path, lower: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     view = unpack.unpack([lower], root)
-    before = listing.snapshot(root)
+    before = snapshot.take(root)
     (root / "usr/bin/tool").unlink()
     (root / "usr/bin/new").write_bytes(b"new")
     (root / "usr/bin/also-new").hardlink_to(root / "usr/bin/new")
@@ -98,7 +100,7 @@ def test_only_what_changed_is_taken(tmp_path: Path, lower: Path) -> None:
     (root / "var/log").mkdir(parents=True)
     (root / "var/log/apt.log").write_text("now")
     os.mkfifo(root / "pipe")
-    changed, gone = changes.between(before, dict(listing.walk(root)))
+    changed, gone = changes.between(before, dict(snapshot.walk(root)))
     taken = changes.Changes(root, view, view)
     taken.add(changed)
     taken.remove(gone)
@@ -114,9 +116,9 @@ def test_what_only_the_build_has_leaves_no_trace(tmp_path: Path, lower: Path) ->
     root.mkdir()
     tools = fragment(tmp_path / "tools", *archive.folders("opt"), file("opt/gcc"))
     view = unpack.unpack([lower, tools], root)
-    before = listing.snapshot(root)
+    before = snapshot.take(root)
     (root / "opt/gcc").unlink()
-    changed, gone = changes.between(before, dict(listing.walk(root)))
+    changed, gone = changes.between(before, dict(snapshot.walk(root)))
     taken = changes.Changes(root, view, unpack.view([lower]))
     taken.add(changed)
     taken.remove(gone)
@@ -159,7 +161,7 @@ def test_everything_is_on_disk_where_there_is_no_overlay(
     memory.mkdir()
     monkeypatch.setattr(overlay, "become_root", lambda: True)
     monkeypatch.setattr(overlay, "room", lambda _fragments: memory)
-    monkeypatch.setattr(overlay, "mount", lambda _lower, _root: False)
+    monkeypatch.setattr(overlay, "mounted", lambda _lower, _upper, _root: False)
     system = object.__new__(run.System)
     system.root = tmp_path / "root"
     system.root.mkdir()
@@ -284,7 +286,7 @@ def test_git_does_not_remember_the_file_system(tmp_path: Path) -> None:
     one, two = clone("one"), clone("two")
     assert (one / ".git/index").read_bytes() != (two / ".git/index").read_bytes()
     for work in (one, two):
-        tidy.git_indexes(work, [".git/index", "a"])
+        git_index.clear_all(work, [".git/index", "a"])
     assert (one / ".git/index").read_bytes() == (two / ".git/index").read_bytes()
     said = subprocess.run(["git", "status", "--short"], cwd=one, capture_output=True, text=True, check=True)
     assert "M" not in said.stdout
@@ -305,17 +307,17 @@ def test_git_does_not_remember_the_file_system(tmp_path: Path) -> None:
     ],
 )
 def test_clocks_and_caches_are_left_out(path: str, expected: bool) -> None:  # noqa: FBT001
-    assert tidy.volatile(path) is expected
+    assert cleanup.is_volatile(path) is expected
 
 
 def test_bytecode_of_other_pythons_loses_its_clock(tmp_path: Path) -> None:
     usual = tmp_path / "usual.pyc"
     usual.write_bytes(b"\xcb\x0d\x0d\x0a" + bytes(4) + b"12345678" + b"code")
-    assert tidy.without_clock(usual)
+    assert recompile.without_clock(usual)
     assert usual.read_bytes() == b"\xcb\x0d\x0d\x0a" + b"\1\0\0\0" + bytes(8) + b"code"
     other = tmp_path / "other.pyc"
     other.write_bytes(b"\x16\x0d\x0d\x0a" + b"1234" + b"code" * 4)
-    assert not tidy.without_clock(other)
+    assert not recompile.without_clock(other)
 
 
 def test_distributions_come_and_go(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from ownership import Ownership
 
 Times = dict[str, int]
 """Inode change time of everything, in nanoseconds, by path."""
@@ -37,6 +39,24 @@ def walk(
                     pending.append(path)
 
 
-def snapshot(root: Path, *, closed: tuple[str, ...] = ()) -> Times:
+def take(root: Path, *, closed: tuple[str, ...] = ()) -> Times:
     """Return the inode change time of everything that :func:`walk` yields."""
     return {path: info.st_ctime_ns for path, info in walk(root, closed=closed)}
+
+
+def differences(
+    before: Times, after: Mapping[str, os.stat_result], asked: Ownership | None = None
+) -> tuple[list[str], set[str]]:
+    """Return the paths that came or changed, and those that went.
+
+    Args:
+        before: a snapshot.
+        after: everything that :func:`walk` yields later.
+        asked: owners that were asked for in between, which leave no trace in the file system.
+    """
+    changed = [
+        path
+        for path, info in after.items()
+        if before.get(path) != info.st_ctime_ns or (asked is not None and asked.concerns(info.st_ino))
+    ]
+    return changed, before.keys() - after.keys()

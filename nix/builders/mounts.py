@@ -1,4 +1,4 @@
-"""Places that are there only while a command runs: secrets as files, empty folders instead of caches.
+"""What is mounted only while a command runs: secrets as files, empty folders instead of caches.
 
 A secret's bytes are in memory only, on the sandbox's tmpfs, and bound to where the command looks for them in
 a mount namespace that ends with it. What the command prints is searched for them, and so is what it leaves.
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import inputs
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the sandbox's own
 _SHOWN = b"***"
-_TELLING = 8
+_LEAST_SECRET = 8
 """A secret of fewer bytes is found everywhere by chance."""
 _LINKS = 40
 """As many symbolic links as Linux follows in a path (path_resolution(7))."""
 
 
-class Places:
+class Mounts:
     """What was made for one command.
 
     Args:
@@ -43,12 +44,12 @@ class Places:
         """Variables that hold secrets."""
         self._root = root
         self._stubs: list[Path] = []
-        self._memory = _MEMORY / "places"
+        self._memory = _MEMORY / "mounts"
         self._memory.mkdir()
 
     def empty(self, target: str) -> None:
         """Show an empty folder."""
-        source = inputs.scratch() / f"place-{len(self.binds)}"
+        source = inputs.scratch() / f"mount-{len(self.binds)}"
         source.mkdir()
         self._show(source, target)
 
@@ -79,12 +80,12 @@ class Places:
 
 
 @contextmanager
-def made(root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]) -> Iterator[Places]:
-    """Make what a command's mounts ask for.
+def prepared(root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]) -> Iterator[Mounts]:
+    """Prepare what a command's mounts ask for.
 
     A secret that nobody gave is not there, unless it is required (BuildKit, "RUN --mount=type=secret").
     """
-    found = Places(root)
+    found = Mounts(root)
     try:
         for place in wanted:
             if place.kind == "empty":
@@ -92,7 +93,7 @@ def made(root: Path, wanted: Sequence[Place], secrets: Mapping[str, bytes]) -> I
             elif place.id in secrets:
                 found.secret(place, secrets[place.id])
             elif place.required:
-                sys.exit(f"cog-nix: secret {place.id}: not found")
+                raise BuildError(f"secret {place.id}: not found")
         yield found
     finally:
         found.remove()
@@ -121,7 +122,7 @@ def inside(root: Path, path: str) -> Path:
 
 
 def _stub(path: Path, *, folder: bool) -> list[Path]:
-    """Make a place to mount on; return what had to be made, outermost first."""
+    """Make something to mount on; return what had to be made, outermost first."""
     missing = [parent for parent in (path, *path.parents) if not parent.exists()][::-1]
     for one in missing:
         if one == path and not folder:
@@ -133,8 +134,8 @@ def _stub(path: Path, *, folder: bool) -> list[Path]:
 
 @contextmanager
 def redacted(secrets: Iterable[bytes]) -> Iterator[None]:
-    """Replace secrets in everything that is printed meanwhile, by this process and its children."""
-    words = telling_lines(secrets)
+    """Replace secrets in everything that is printed inside the block, by this process and its children."""
+    words = secret_lines(secrets)
     if not words:
         yield
         return
@@ -169,7 +170,7 @@ def _write(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
-def telling_lines(secrets: Iterable[bytes]) -> list[bytes]:
+def secret_lines(secrets: Iterable[bytes]) -> list[bytes]:
     """Return what of some secrets must not be shown: each of their lines, the longest first."""
     lines = {line.strip() for secret in secrets for line in secret.splitlines()}
     return sorted(filter(None, lines), key=lambda line: (-len(line), line))
@@ -184,14 +185,14 @@ def redact(text: bytes, words: Sequence[bytes]) -> bytes:
 
 def refuse_leaks(files: Iterable[tuple[str, Path]], secrets: Mapping[str, bytes]) -> None:
     """End the build when a secret is in a file that would be in the image."""
-    wanted = {name: value.strip() for name, value in secrets.items() if len(value.strip()) >= _TELLING}
+    wanted = {name: value.strip() for name, value in secrets.items() if len(value.strip()) >= _LEAST_SECRET}
     if not wanted:
         return
     for path, source in files:
         for name, value in wanted.items():
             if holds(source, value):
-                sys.exit(
-                    f"cog-nix: the command leaves the secret {name} in /{path}, which would be in the image"
+                raise BuildError(
+                    f"the command leaves the secret {name} in /{path}, which would be in the image"
                 )
 
 

@@ -22,8 +22,8 @@ _JAVA_TRUSTED = 2
 _DIGEST = 20
 
 
-def settle(root: Path) -> None:
-    """Settle every file of a system that is known to hold a clock, or the order of a folder."""
+def rewrite(root: Path) -> None:
+    """Write every file of a system anew that is known to hold a clock, or the order of a folder."""
     formats = {
         "etc/ssl/certs/java/cacerts": java_keystore,
         "var/lib/texmf/ls-R": file_list,

@@ -6,7 +6,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import archive
-import links
+import symlinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ _SITE = "usr/local/lib/python3.13/site-packages"
 
 
 def test_links_are_relative_and_have_their_folders() -> None:
-    made = list(links.entries("3.13", [["a/lib/libx.so", "b/libx.so"], ["c.so", "d.so"]]))
+    made = list(symlinks.entries("3.13", [["a/lib/libx.so", "b/libx.so"], ["c.so", "d.so"]]))
     found = {entry.path: entry.target for entry in made if entry.kind == tarfile.SYMTYPE}
     assert found == {f"{_SITE}/a/lib/libx.so": "../../b/libx.so", f"{_SITE}/c.so": "d.so"}
     assert {entry.path for entry in made if entry.kind == tarfile.DIRTYPE} >= {f"{_SITE}/a/lib", _SITE, "usr"}
@@ -37,7 +37,7 @@ def test_a_layer_has_the_link_in_place_of_the_file_and_says_nothing(
         archive.Entry(f"{_SITE}/t/libc.so.1", 0o755, data=b"x" * 5000),
     )
     pairs = [["t/libc.so", "t/libc.so.1"]]
-    tied = read(tie(wheel, make_fragment("triton-links", *links.entries("3.13", pairs))))
+    tied = read(tie(wheel, make_fragment("triton-symlinks", *symlinks.entries("3.13", pairs))))
     kinds = {member.name: (member.type, member.linkname) for member in tied.members()}
     assert kinds[f"{_SITE}/t/libc.so"] == (tarfile.SYMTYPE, "libc.so.1")
     assert kinds[f"{_SITE}/t/libc.so.1"][0] == tarfile.REGTYPE

@@ -1,4 +1,7 @@
-"""What an installation leaves behind that no image should have: clocks, logs, locks, secrets."""
+"""What no image should have of what installations and commands leave behind: clocks, logs, locks, secrets.
+
+What of a command's files is left out is listed in docs/design/run-commands.md.
+"""
 
 from __future__ import annotations
 
@@ -11,49 +14,61 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import archive
 import deb
-from listing import walk
+from snapshot import walk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 POLICY = "usr/sbin/policy-rc.d"
 """The file that says whether services may be started (invoke-rc.d(8)); here they may not."""
-_VOLATILE = (
-    "tmp",
-    "var/tmp",
+_MOUNTS_AND_CACHES = (
     "proc",
     "sys",
     "dev",
-    "var/log/apt",
+    "var/cache/apt",
     "var/cache/debconf",
     "var/cache/ldconfig",
-    "var/cache/apt",
     "var/lib/apt/lists",
 )
-"""Folders whose contents are clocks, caches or mounts; the folders stay."""
-_LOGS = "var/log/"
-"""Folder whose files are emptied: a service may want to find its log, with its owner."""
-_VOLATILE_FILES = (
+"""Folders whose contents are caches or mounts, whoever writes there."""
+_AFTER_INSTALLATION = (*_MOUNTS_AND_CACHES, "tmp", "var/tmp", "var/log/apt")
+"""Folders that are emptied; they stay."""
+_PACKAGE_CACHES = ("root/.cache/pip", "root/.cache/uv")
+_AFTER_COMMAND = (*_MOUNTS_AND_CACHES, "run", "var/log", *_PACKAGE_CACHES)
+"""Folders whose contents never belong to a command's layer."""
+_LOCKS_AND_BACKUPS = (
+    "etc/.pwd.lock",
+    *(f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow")),
+    *(f"var/lib/dpkg/{name}-old" for name in ("status", "available", "diversions", "statoverride", "arch")),
     "var/lib/dpkg/lock",
     "var/lib/dpkg/lock-frontend",
     "var/lib/dpkg/triggers/Lock",
-    "etc/.pwd.lock",
-    "etc/passwd-",
-    "etc/group-",
-    "etc/shadow-",
-    "etc/gshadow-",
-    "var/lib/dpkg/status-old",
-    "var/lib/dpkg/available-old",
-    "var/lib/dpkg/diversions-old",
-    "var/lib/dpkg/statoverride-old",
-    "var/lib/dpkg/arch-old",
+)
+_FILES_AFTER_INSTALLATION = (
+    *_LOCKS_AND_BACKUPS,
     "var/log/alternatives.log",
     "var/log/dpkg.log",
     "var/log/fontconfig.log",
     POLICY,
 )
+_FILES_AFTER_COMMAND = frozenset(
+    {
+        *_LOCKS_AND_BACKUPS,
+        "etc/hostname",
+        "etc/hosts",
+        "etc/resolv.conf",
+        "etc/subuid-",
+        "etc/subgid-",
+        "var/lib/dpkg/available",
+        "var/lib/apt/daily_lock",
+        "root/.wget-hsts",
+    }
+)
+_GIT_LOGS = re.compile(r"(^|/)(\.git|\.git/modules/.+|[^/]+\.git)/logs(/|$)")
+"""Logs of Git, which have the times of clones."""
+_LOGS = "var/log/"
+"""Folder whose files are emptied: a service may want to find its log, with its owner."""
 _SECRETS = (
     "etc/ssh/ssh_host_*_key*",
     "etc/ssl/private/ssl-cert-snakeoil.key",
@@ -66,14 +81,24 @@ _FONT_FOLDER = re.compile(r"<dir>\s*/([^<\s]+?)/*\s*</dir>")
 """A folder of fonts in fontconfig's settings (fonts-conf(5)); those of users have attributes or a tilde."""
 
 
-def clean(root: Path) -> None:
+def is_volatile(path: str) -> bool:
+    """Say whether a path never belongs to the layer of a command."""
+    return (
+        path in _FILES_AFTER_COMMAND
+        or path.startswith(tuple(f"{folder}/" for folder in _AFTER_COMMAND))
+        or path in _PACKAGE_CACHES
+        or _GIT_LOGS.search(path) is not None
+    )
+
+
+def clean_installation(root: Path) -> None:
     """Remove what carries a clock, belongs to the build, or serves nobody in an image."""
-    for name in _VOLATILE:
+    for name in _AFTER_INSTALLATION:
         folder = root / name
         if folder.is_dir():
             for child in folder.iterdir():
                 remove(child)
-    for name in _VOLATILE_FILES:
+    for name in _FILES_AFTER_INSTALLATION:
         remove(root / name)
     for pattern in (*_SECRETS, *_MORE_LOGS):
         for found in root.glob(pattern):
@@ -127,9 +152,3 @@ def name_machine(root: Path, seed: bytes) -> None:
             path.chmod(0o600)
             path.write_text(f"{identity}\n")
             path.chmod(stat.S_IMODE(mode))
-
-
-def still(root: Path, folders: list[str]) -> None:
-    """Give folders the time that they have in images."""
-    for folder in folders:
-        os.utime(root / folder, (archive.MTIME, archive.MTIME))

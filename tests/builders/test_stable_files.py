@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import archive
 import pytest
-import still
+import stable_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def _keystore(*dates: int, tag: int = 2, password: str = "changeit") -> bytes:  
 
 def test_certificates_get_one_date() -> None:
     image = archive.MTIME * 1000
-    assert still.java_keystore(_keystore(17, 18, 19)) == _keystore(image, image, image)
+    assert stable_files.java_keystore(_keystore(17, 18, 19)) == _keystore(image, image, image)
 
 
 @pytest.mark.parametrize(
@@ -42,26 +42,26 @@ def test_certificates_get_one_date() -> None:
     ids=["password", "private-key", "cut", "empty", "another-format"],
 )
 def test_other_keystores_stay(data: bytes) -> None:
-    assert still.java_keystore(data) == data
+    assert stable_files.java_keystore(data) == data
 
 
 def test_lists_of_files_are_sorted() -> None:
     head = b"% ls-R -- filename database for kpathsea; do not change this line."
     one = head + b"\n\n./:\n.:\nweb2c\nfonts\n\n./web2c:\ntex\netex\n\n./fonts:\nmap\n"
     other = head + b"\n\n./:\n.:\nfonts\nweb2c\n\n./fonts:\nmap\n\n./web2c:\netex\ntex\n\n"
-    assert still.file_list(one) == still.file_list(other)
-    assert still.file_list(one).startswith(head + b"\n\n./:\n.:\nfonts\nweb2c\n\n")
-    assert still.file_list(b"something else") == b"something else"
+    assert stable_files.file_list(one) == stable_files.file_list(other)
+    assert stable_files.file_list(one).startswith(head + b"\n\n./:\n.:\nfonts\nweb2c\n\n")
+    assert stable_files.file_list(b"something else") == b"something else"
 
 
 def test_font_maps_are_sorted_below_their_comments() -> None:
     data = b"### made\n# more\nMap b.map\nMixedMap a.map\nMap a.map\n"
-    assert still.font_maps(data) == b"### made\n# more\nMap a.map\nMap b.map\nMixedMap a.map\n"
+    assert stable_files.font_maps(data) == b"### made\n# more\nMap a.map\nMap b.map\nMixedMap a.map\n"
 
 
 def test_files_are_settled_where_they_are(tmp_path: Path) -> None:
     path = tmp_path / "etc/ssl/certs/java/cacerts"
     path.parent.mkdir(parents=True)
     path.write_bytes(_keystore(17))
-    still.settle(tmp_path)
+    stable_files.rewrite(tmp_path)
     assert path.read_bytes() == _keystore(archive.MTIME * 1000)

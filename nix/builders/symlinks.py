@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import inputs
@@ -31,12 +31,7 @@ def entries(python: str, links: Sequence[Sequence[str]]) -> Iterator[archive.Ent
         yield archive.Entry(f"{site}/{path}", 0o777, tarfile.SYMTYPE, target=target)
 
 
-def main() -> None:
+def main(spec: dict[str, Any]) -> None:
     """Build the output."""
-    spec = inputs.read()
-    name = f"{spec['name']}-links"
+    name = f"{spec['name']}-symlinks"
     archive.write_fragment(inputs.output(), entries(spec["python"], spec["links"]), name)
-
-
-if __name__ == "__main__":
-    main()
