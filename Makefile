@@ -1,6 +1,6 @@
 # Everything a contributor types. Each target sets up what it needs the first time, and only then.
 
-.PHONY: help demo check test faults fuzz lint docs bench wheel release
+.PHONY: help demo check coverage test faults fuzz lint docs bench wheel release
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -8,8 +8,11 @@ help: ## Show this list
 demo: ## Build examples/hello-world with Nix and make one prediction; nothing but Python has to be there
 	@scripts/demo
 
-check: ## Check style, types and unit tests in a minute and a half, without Nix, Docker, root or a network
+check: ## Check style, types and unit tests, without Nix, Docker, root or a network
 	@scripts/check $(ARGS)
+
+coverage: ## Say which lines the tests of `make check` run; fails below the floor
+	@scripts/check --cov --cov-report=term:skip-covered --cov-fail-under=60 $(ARGS)
 
 test: ## Run the whole test suite, the compatibility tests included
 	@scripts/test $(ARGS)
