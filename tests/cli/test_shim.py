@@ -99,7 +99,7 @@ def test_a_shim_behind_upstream_is_told(
 def test_a_program_of_somebody_else_is_left_alone(
     action: Callable[[Path], object], folders: tuple[Path, Path]
 ) -> None:
-    with pytest.raises(CogNixError, match="no shim of cog-nix; it stays as it is"):
+    with pytest.raises(CogNixError, match="not a shim of cog-nix; it stays as it is"):
         action(folders[1])
     assert (folders[1] / "cog").read_text() == UPSTREAM
 
