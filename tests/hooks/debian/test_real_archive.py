@@ -14,8 +14,8 @@ from cog_nix.config.model import DebianSettings
 from cog_nix.errors import LockError
 from cog_nix.plugins.spec import SystemRequest
 from cog_nix.report import SilentReporter
-from cog_nix.resolve import cog_base
 from cog_nix_hooks import debian
+from cog_nix_hooks.debian import cog_base
 from cog_nix_hooks.debian.archive import open_suite
 from cog_nix_hooks.debian.names import Names
 from cog_nix_hooks.debian.relations import Relation
