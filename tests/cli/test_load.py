@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cli import load
+from cog_nix.cli.session import Session
 from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
 from cog_nix.image.description import ImageDescription
+from cog_nix.plugins import manager as plugins
 from tests.docker.described import DescribedStore
 
 if TYPE_CHECKING:
@@ -326,6 +328,9 @@ def _load(monkeypatch: pytest.MonkeyPatch, file: str) -> bytes:
     got: list[bytes] = []
 
     class Runtime:
+        def __init__(self, *_: object) -> None:
+            """Take the session."""
+
         def available(self) -> None:
             """Say that it is."""
 
@@ -343,8 +348,8 @@ def _load(monkeypatch: pytest.MonkeyPatch, file: str) -> bytes:
                 got.append(stream.read())
             return built.id
 
-    monkeypatch.setattr(load, "find_runtime", Runtime)
-    load.load(file=file)
+    monkeypatch.setattr(Session, "find_runtime", Runtime)
+    load.load(Session(plugins.load({"COG_NIX_PLUGINS": "0"})), load._Options(file=file))
     return got[0]
 
 

@@ -126,8 +126,7 @@ def test_flag_and_variable(
     arguments: list[str], variable: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(runtimes, "find", lambda name, *_: asked.append(name))
-    monkeypatch.setattr(runtimes, "_chosen", ["auto"])
+    monkeypatch.setattr(plugins, "find_runtime", lambda name, *_: asked.append(name))
     monkeypatch.setattr("cog_nix.cli.app.trust", lambda *_: {})
     monkeypatch.delenv("COG_NIX_RUNTIME", raising=False)
     if variable is not None:
@@ -137,8 +136,8 @@ def test_flag_and_variable(
         @hookimpl
         def register_commands(self, app: typer.Typer) -> None:
             @app.command()
-            def probe() -> None:
-                runtimes.find_runtime()
+            def probe(ctx: typer.Context) -> None:
+                ctx.obj.find_runtime()
 
     found = plugins.load({"COG_NIX_PLUGINS": "0"})
     found.manager.register(Probe())

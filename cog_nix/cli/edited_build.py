@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import signature
 from cog_nix.build import unchanged
 from cog_nix.build.result import link_result
-from cog_nix.cli import narrate
-from cog_nix.cli.terminal import reporter
+from cog_nix.cli import build_messages
+from cog_nix.cli.terminal import TerminalReporter
 from cog_nix.image.description import ImageDescription, with_tag
 from cog_nix.plugins import manager as plugins
 from cog_nix.plugins.spec import PreparingRuntime, RememberedRuntime
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from cog_nix.build.again import Entry
     from cog_nix.plugins.spec import Held, Runtime
+    from cog_nix.report import Reporter
 
 AUTO = plugins.AUTO
 
@@ -62,7 +63,7 @@ class Done:
 
     kept: str | None
     """Name of what is kept of the build; None: nothing is."""
-    ask: Callable[[], Held | None]
+    held: Callable[[], Held | None]
     """Tells where the runtime holds the image."""
 
 
@@ -75,16 +76,16 @@ class _Target:
     tells: bool
     """Whether the next build finds this runtime without looking for one."""
 
-    def load(self, image: Path) -> Callable[[], Held | None]:
+    def load(self, image: Path, reporter: Reporter) -> Callable[[], Held | None]:
         """Load an image; return what tells where it is held."""
         loaded = self.runtime.load(image, [self.reference], reporter)
         telling = self.runtime if self.tells and isinstance(self.runtime, RememberedRuntime) else None
 
-        def ask() -> Held | None:
-            held = telling.held(self.reference) if telling else None
-            return held if held and held.id == loaded else None
+        def held() -> Held | None:
+            found = telling.held(self.reference) if telling else None
+            return found if found and found.id == loaded else None
 
-        return ask
+        return held
 
 
 def build(edit: Edit, began: float) -> Done | None:
@@ -103,7 +104,8 @@ def build(edit: Edit, began: float) -> Done | None:
     entry: Entry | None = edit.answer["entry"]
     if entry is None or edit.answer["oci"] or not _same_kinds(edit.kept):
         return None
-    target = _ready(edit) if edit.runtime else None
+    reporter = TerminalReporter()
+    target = _prepared_runtime(edit.runtime, edit.answer["tag"], reporter) if edit.runtime else None
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
@@ -113,8 +115,8 @@ def build(edit: Edit, began: float) -> Done | None:
         "openapi": described.document(entry["version"]),
         "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
     }
-    narrate.begun({**edit.answer, **changed})
-    image = _made(edit.answer)
+    build_messages.tell_start(reporter, {**edit.answer, **changed})
+    image = _wait_for_nix(edit.answer, reporter)
     if image is None:
         return None
     if edit.linked:
@@ -122,10 +124,10 @@ def build(edit: Edit, began: float) -> Done | None:
     answer = {**edit.answer, **changed, "image": str(image.path), "size": image.size}
     keeping = _Keeping(edit, answer, described.sources)
     keeping.start()
-    ask = target.load(image.path) if target else lambda: None
-    narrate.built(answer, began, loaded=target is not None, linked=edit.linked)
+    held = target.load(image.path, reporter) if target else lambda: None
+    build_messages.tell_result(reporter, answer, began, loaded=target is not None, linked=edit.linked)
     keeping.join()
-    return Done(keeping.name_kept, ask)
+    return Done(keeping.name_kept, held)
 
 
 def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
@@ -165,20 +167,19 @@ def _same_kinds(kept: Mapping[str, Any]) -> bool:
     )
 
 
-def _ready(edit: Edit) -> _Target:
+def _prepared_runtime(name: str, tag: str, reporter: Reporter) -> _Target:
     """Find the runtime and let it prepare."""
-    name = edit.runtime or AUTO
     loaded = plugins.load()
     runtime = plugins.find_runtime(name, loaded, reporter)
     first = next((one for names in plugins.ask(loaded, "runtime_names") for one in names), "")
-    target = _Target(runtime, with_tag(edit.answer["tag"]), name != AUTO or runtime.name == first)
+    target = _Target(runtime, with_tag(tag), name != AUTO or runtime.name == first)
     if isinstance(runtime, PreparingRuntime):
         runtime.expect(target.reference)
     return target
 
 
-def _made(answer: Mapping[str, Any]) -> ImageDescription | None:
-    """Wait for Nix; return the image."""
+def _wait_for_nix(answer: Mapping[str, Any], reporter: Reporter) -> ImageDescription | None:
+    """Return the image once Nix has built it."""
     command = answer["command"]
     taken = ahead.take(command, answer["spec"])
     if taken is None:
@@ -214,13 +215,13 @@ class _Keeping(threading.Thread):
 
     def _links(self) -> dict[str, str] | None:
         """Return the links that keep the image from being collected; None when one leads elsewhere."""
-        former, now = (Path(one["image"]).name for one in (self._edit.answer, self._answer))
+        previous, now = (Path(one["image"]).name for one in (self._edit.answer, self._answer))
         links = {}
         for link, target in self._edit.kept["links"]:
             try:
                 links[link] = os.readlink(link)  # noqa: PTH115 - text
             except OSError:
                 return None
-            if Path(links[link]).name != (now if Path(target).name == former else Path(target).name):
+            if Path(links[link]).name != (now if Path(target).name == previous else Path(target).name):
                 return None
         return links

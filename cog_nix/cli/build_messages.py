@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cli.terminal import amount, reporter
+from cog_nix.cli.terminal import amount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cog_nix.report import Reporter
 
-def begun(answer: Mapping[str, Any]) -> None:
+
+def tell_start(reporter: Reporter, answer: Mapping[str, Any]) -> None:
     """Say what is built, and what it was warned about.
 
     Args:
+        reporter: hears it.
         answer: what is kept of the build (:mod:`cog_nix.build.again`).
     """
     for warning in (*answer["warnings"], *answer["pitfalls"]):
@@ -22,10 +25,13 @@ def begun(answer: Mapping[str, Any]) -> None:
     reporter.step(f"Building {answer['tag']}")
 
 
-def built(answer: Mapping[str, Any], began: float, *, loaded: bool, linked: bool) -> None:
+def tell_result(
+    reporter: Reporter, answer: Mapping[str, Any], began: float, *, loaded: bool, linked: bool
+) -> None:
     """Say that it is done.
 
     Args:
+        reporter: hears it.
         answer: as above.
         began: what :func:`time.monotonic` said.
         loaded: whether a runtime has it.

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
@@ -27,19 +27,36 @@ _ELSEWHERE = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 _SECONDS = 2.0
 _FOUND = 200
 
-_asked: list[str] = []
-"""Name under which the command line of this process is remembered; empty: it is not."""
+
+class Outcome(NamedTuple):
+    """What a build did."""
+
+    build: str | None
+    """The name of what is kept of it; None: nothing is."""
+    root: str
+    """The project; in another folder nothing is kept."""
+    loaded: bool
+    """Whether a runtime was given the image."""
+    linked: bool
+    """Whether ``./result`` leads to it."""
+    held: Callable[[], Held | None]
+    """Tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept."""
 
 
-def answer(arguments: Sequence[str]) -> bool:
-    """Do what a build of an unchanged project does; return False, with nothing done, when it may be none.
+def build(arguments: Sequence[str]) -> tuple[bool, str]:
+    """Do what a build does of a project that is unchanged, or whose source alone has changed.
 
     Args:
         arguments: of the command line.
+
+    Returns:
+        Whether it was done; otherwise nothing was. And the name under which what this command line does is
+        remembered; empty: it is not.
     """
     began = time.monotonic()
+    name = ""
     if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
-        return False
+        return False, name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
         question = [
@@ -50,42 +67,30 @@ def answer(arguments: Sequence[str]) -> bool:
             unchanged.machine(),
         ]
         name = unchanged.key({"command": question})
-        _asked[:] = [name]
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
         if not _same_sources(kept):
-            return _begin(kept, state) and _edited(kept, command, arguments, began)
-        if not (_is_asked_again(kept) and _as_it_was(root, kept["answer"], command)):
-            return False
-        _tell(kept["answer"], command, began)
-        return True
-    return False
+            return _start_nix(kept, state) and _build_edited(kept, command, arguments, name, began), name
+        if _is_asked_again(kept) and _as_it_was(root, kept["answer"], command):
+            _tell(kept["answer"], command, began)
+            return True, name
+    return False, name
 
 
-def remember(
-    build: str | None, root: str, *, loaded: bool, linked: bool, ask: Callable[[], Held | None]
-) -> None:
-    """Keep what this command line did, to be answered at once the next time.
-
-    Args:
-        build: the name of what is kept of the build; None: nothing is.
-        root: the project; in another folder nothing is kept.
-        loaded: whether a runtime was given the image.
-        linked: whether ``./result`` leads to it.
-        ask: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.
-    """
-    if build and _asked and root == os.getcwd():  # noqa: PTH109 - text
-        held = ask()
-        if loaded and held is None:
+def remember(name: str, outcome: Outcome) -> None:
+    """Keep what a command line did under its name, to be answered at once the next time."""
+    if outcome.build and outcome.root == os.getcwd():  # noqa: PTH109 - text
+        held = outcome.held()
+        if outcome.loaded and held is None:
             return
         read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
         asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
         present = held.present if held else ()
-        if ask() != held:  # what was read may be of another moment
+        if outcome.held() != held:  # what was read may be of another moment
             return
-        found = {"build": build, "linked": linked, "held": asked, "read": read, "present": present}
-        unchanged.remember(f"{root}/.cog", _asked[0], {}, found)
+        found = {"build": outcome.build, "linked": outcome.linked, "held": asked, "read": read}
+        unchanged.remember(f"{outcome.root}/.cog", name, {}, {**found, "present": present})
 
 
 def _is_plain(arguments: Sequence[str]) -> bool:
@@ -125,7 +130,7 @@ def _is_asked_again(kept: Mapping[str, Any]) -> bool:
     return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
 
 
-def _begin(kept: Mapping[str, Any], state: str) -> bool:
+def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
     """Let Nix begin with what it was asked the last time; return whether it is asked that again."""
     clock = unchanged.clock(state)
     if clock is None:
@@ -142,21 +147,23 @@ def _begin(kept: Mapping[str, Any], state: str) -> bool:
     return False
 
 
-def _edited(
-    kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], began: float
+def _build_edited(
+    kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], name: str, began: float
 ) -> bool:
     """Build what differs in its source alone; return False where the usual way has to."""
-    from cog_nix.cli import edited  # noqa: PLC0415 - only after an edit
+    from cog_nix.cli import edited_build  # noqa: PLC0415 - only after an edit
     from cog_nix.errors import CogNixError  # noqa: PLC0415
 
-    runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited.AUTO
-    edit = edited.Edit(kept, command["build"], runtime if command["held"] else None, linked=command["linked"])
+    runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited_build.AUTO
+    edit = edited_build.Edit(
+        kept, command["build"], runtime if command["held"] else None, linked=command["linked"]
+    )
     with suppress(CogNixError):  # told by the usual way
-        done = edited.build(edit, began)
+        done = edited_build.build(edit, began)
         if done:
-            remember(
-                done.kept, kept["root"], loaded=bool(command["held"]), linked=command["linked"], ask=done.ask
-            )
+            linked = command["linked"]
+            loaded = bool(command["held"])
+            remember(name, Outcome(done.kept, kept["root"], loaded=loaded, linked=linked, held=done.held))
         return done is not None
     return False
 
@@ -201,7 +208,9 @@ def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's
 
 
 def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
-    from cog_nix.cli import narrate  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli import build_messages  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
 
-    narrate.begun(built)
-    narrate.built(built, began, loaded=bool(command["held"]), linked=command["linked"])
+    reporter = TerminalReporter()
+    build_messages.tell_start(reporter, built)
+    build_messages.tell_result(reporter, built, began, loaded=bool(command["held"]), linked=command["linked"])

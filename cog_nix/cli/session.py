@@ -1,0 +1,57 @@
+"""What every command is given: the plugins, the reporter, and which runtime holds and runs images.
+
+It travels in typer's context (``ctx.obj``), where commands of plugins find it as well.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cog_nix.cli.terminal import TerminalReporter
+from cog_nix.errors import CogNixError
+from cog_nix.plugins import manager
+
+if TYPE_CHECKING:
+    from cog_nix.plugins.spec import Runtime
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the program."""
+
+    plugins: manager.Plugins
+    reporter: TerminalReporter = field(default_factory=TerminalReporter)
+    runtime_name: str = manager.AUTO
+    """As ``--runtime`` or ``COG_NIX_RUNTIME`` has it."""
+    program: str = "cog-nix"
+    """How it was called."""
+    fast_path_key: str = ""
+    """Name under which :mod:`cog_nix.cli.fast_path` keeps what this command line did; empty: it does not."""
+    without_effect: set[str] = field(default_factory=set)
+    """Flags of which the user was told that they change nothing."""
+
+    def find_runtime(self) -> Runtime:
+        """Return the runtime that this command would use, usable or not.
+
+        Raises:
+            PluginError: nobody knows its name.
+        """
+        return manager.find_runtime(self.runtime_name, self.plugins, self.reporter)
+
+    def import_runtime(self) -> None:
+        """Import the runtime that is looked for first; ask it nothing."""
+        with suppress(CogNixError):  # told by whoever needs it
+            name = self._first_choice()
+            manager.ask(self.plugins, "provide_runtime", name=name, reporter=self.reporter)
+
+    def prefers(self, runtime: Runtime) -> bool:
+        """Tell whether a runtime was asked for by its name, or is the one that is looked for first."""
+        return self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
+
+    def _first_choice(self) -> str:
+        if self.runtime_name != manager.AUTO:
+            return self.runtime_name
+        names = manager.ask(self.plugins, "runtime_names")
+        return next((one for offered in names for one in offered), "")
