@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+import typer  # noqa: TC002 - the command line reads annotations
 from typer.testing import CliRunner
 
 from cog_nix.cli import runtimes
@@ -17,9 +17,6 @@ from cog_nix.plugins import manager as plugins
 from cog_nix.plugins.spec import hookimpl
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.session import require
-
-if TYPE_CHECKING:
-    import typer
 
 
 @dataclass

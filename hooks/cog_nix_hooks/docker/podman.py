@@ -19,7 +19,7 @@ from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.docker import podman_trial
 from cog_nix_hooks.docker.endpoint import Endpoint
 from cog_nix_hooks.docker.engine import sdk_client
-from cog_nix_hooks.docker.runtime import DockerRuntime
+from cog_nix_hooks.docker.runtime import ALL_ADDRESSES, DockerRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +68,10 @@ class PodmanRuntime(DockerRuntime):
         """Return None when a container can be started, where it is this machine's own Podman; it is tried."""
         ours = cache_dir() / _SOCKET
         return podman_trial.why_not(ours.parent) if self.endpoint.socket_path == str(ours) else None
+
+    def listening_address(self) -> str:
+        """Return any address: a plain user's containers reach this machine at one that it has elsewhere."""
+        return ALL_ADDRESSES
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.

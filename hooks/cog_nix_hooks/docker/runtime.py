@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from cog_nix_hooks.docker.endpoint import Endpoint
 
 
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - where no address is known that only containers reach
+
+
 class DockerRuntime:
     """Docker, wherever ``DOCKER_HOST`` or the current context says it is.
 
@@ -97,13 +100,30 @@ class DockerRuntime:
             ImageError: there is no such image.
             RuntimeFailure: the daemon cannot be reached.
         """
+        return (self.image_attributes(reference).get("Config") or {}).get("Labels") or {}
+
+    def image_attributes(self, reference: str) -> dict[str, Any]:
+        """Return what the daemon knows of a held image.
+
+        Raises:
+            ImageError: there is no such image.
+            RuntimeFailure: the daemon cannot be reached.
+        """
         image = self._inspect(reference)
         if image is None:
             raise ImageError(
                 f"Docker holds no image {reference}.",
                 hint=f"Pull it (`docker pull {reference}`) or build it first.",
             )
-        return (image.get("Config") or {}).get("Labels") or {}
+        return image
+
+    def listening_address(self) -> str:
+        """Return this machine's address on Docker's default bridge, any address if it has none here."""
+        network = self._engine.get("/networks/bridge") or {}
+        for entry in (network.get("IPAM") or {}).get("Config") or ():
+            if "Gateway" in entry:
+                return str(entry["Gateway"])
+        return ALL_ADDRESSES
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""
