@@ -223,7 +223,9 @@ def _check_surroundings() -> None:
 def _explained(error: BaseException, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
-        print_error(f"error: {error}")
+        print_error(f"error: {error.message}")
+        if error.hint:
+            print_error(f"\nhint: {error.hint}")
         return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
@@ -241,6 +243,6 @@ def _explained(error: BaseException, program: str) -> int | None:
         print_error(f"error: {named or 'a file, or standard output,'} cannot be used: {error.strerror}")
         for line in room.told() if error.errno in _NO_ROOM else ():
             print_error(f"  {line}")
-        print_error(f"\n{advice}")
+        print_error(f"\nhint: {advice}")
         return 1
     return None

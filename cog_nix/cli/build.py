@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli import fast_path
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions, OutputTo, Tag, check_tag, without_effect
-from cog_nix.cli.terminal import amount
+from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
 from cog_nix.errors import ConfigError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
@@ -76,11 +75,11 @@ def build(session: Session, options: _Options) -> None:
         return
     held = _load(session, built, began) if loads else _nothing
     if not loads:
-        session.reporter.info(f"Built {_summary(built, began)}: {_where(built)}")
+        tell_built(session.reporter, built.tag, built.image.size, began, _where(built))
     if session.fast_path_key and not session.plugins.broken and not _is_heard(session):
         root = str(find_project(Path.cwd(), options.config_file).root)
-        outcome = fast_path.Outcome(built.kept, root, loaded=loads, linked=built.linked, held=held)
-        fast_path.remember(session.fast_path_key, outcome)
+        outcome = Outcome(built.kept, root, loads, built.linked, held)
+        outcome.remember(session.fast_path_key)
 
 
 def _annotation(text: str) -> tuple[str, str]:
@@ -113,12 +112,13 @@ def _load(session: Session, built: Built, began: float) -> Callable[[], Held | N
     if (reason := runtime.available()) is not None:
         session.reporter.warn(reason)
         session.reporter.info(
-            f"Built {_summary(built, began)}. Load it where Docker is with:\n  {_where(built)} | docker load"
+            f"Built {summary(built.tag, built.image.size, began)}. "
+            f"Load it where Docker is with:\n  {_where(built)} | docker load"
         )
         return _nothing
     tag = with_tag(built.tag)
     loaded = runtime.load(built.image.path, [tag], session.reporter)
-    session.reporter.info(f"Image built as {_summary(built, began)}")
+    tell_loaded(session.reporter, built.tag, built.image.size, began)
 
     def held() -> Held | None:
         found = None
@@ -131,10 +131,6 @@ def _load(session: Session, built: Built, began: float) -> Callable[[], Held | N
 
 def _nothing() -> None:
     """Tell of no runtime."""
-
-
-def _summary(built: Built, began: float) -> str:
-    return f"{built.tag} ({amount(built.image.size)}) in {time.monotonic() - began:.1f} s"
 
 
 def _where(built: Built) -> str:

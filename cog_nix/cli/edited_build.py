@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import signature
 from cog_nix.build import unchanged
 from cog_nix.build.result import link_result
-from cog_nix.cli import build_messages
+from cog_nix.cli.outcome import Outcome, tell_built, tell_loaded, tell_start
 from cog_nix.cli.terminal import TerminalReporter
 from cog_nix.image.description import ImageDescription, with_tag
 from cog_nix.plugins import manager as plugins
@@ -58,16 +58,6 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of the edit."""
-
-    kept: str | None
-    """Name of what is kept of the build; None: nothing is."""
-    held: Callable[[], Held | None]
-    """Tells where the runtime holds the image."""
-
-
-@dataclass(frozen=True)
 class _Target:
     """Where the image goes."""
 
@@ -88,7 +78,7 @@ class _Target:
         return held
 
 
-def build(edit: Edit, began: float) -> Done | None:
+def build(edit: Edit, began: float) -> Outcome | None:
     """Build the project and load it.
 
     Args:
@@ -115,7 +105,7 @@ def build(edit: Edit, began: float) -> Done | None:
         "openapi": described.document(entry["version"]),
         "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
     }
-    build_messages.tell_start(reporter, {**edit.answer, **changed})
+    tell_start(reporter, {**edit.answer, **changed})
     image = _wait_for_nix(edit.answer, reporter)
     if image is None:
         return None
@@ -125,9 +115,13 @@ def build(edit: Edit, began: float) -> Done | None:
     keeping = _Keeping(edit, answer, described.sources)
     keeping.start()
     held = target.load(image.path, reporter) if target else lambda: None
-    build_messages.tell_result(reporter, answer, began, loaded=target is not None, linked=edit.linked)
+    if target:
+        tell_loaded(reporter, answer["tag"], image.size, began)
+    else:
+        where = "./result" if edit.linked else image.path
+        tell_built(reporter, answer["tag"], image.size, began, where)
     keeping.join()
-    return Done(keeping.name_kept, held)
+    return Outcome(keeping.name_kept, edit.kept["root"], target is not None, edit.linked, held)
 
 
 def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:

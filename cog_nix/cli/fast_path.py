@@ -10,15 +10,13 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from cog_nix.plugins.spec import Held
+    from collections.abc import Mapping, Sequence
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
 _WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
@@ -26,21 +24,6 @@ _ELSEWHERE = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0
 _FOUND = 200
-
-
-class Outcome(NamedTuple):
-    """What a build did."""
-
-    build: str | None
-    """The name of what is kept of it; None: nothing is."""
-    root: str
-    """The project; in another folder nothing is kept."""
-    loaded: bool
-    """Whether a runtime was given the image."""
-    linked: bool
-    """Whether ``./result`` leads to it."""
-    held: Callable[[], Held | None]
-    """Tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept."""
 
 
 def build(arguments: Sequence[str]) -> tuple[bool, str]:
@@ -76,21 +59,6 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
             _tell(kept["answer"], command, began)
             return True, name
     return False, name
-
-
-def remember(name: str, outcome: Outcome) -> None:
-    """Keep what a command line did under its name, to be answered at once the next time."""
-    if outcome.build and outcome.root == os.getcwd():  # noqa: PTH109 - text
-        held = outcome.held()
-        if outcome.loaded and held is None:
-            return
-        read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
-        asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
-        present = held.present if held else ()
-        if outcome.held() != held:  # what was read may be of another moment
-            return
-        found = {"build": outcome.build, "linked": outcome.linked, "held": asked, "read": read}
-        unchanged.remember(f"{outcome.root}/.cog", name, {}, {**found, "present": present})
 
 
 def _is_plain(arguments: Sequence[str]) -> bool:
@@ -159,12 +127,10 @@ def _build_edited(
         kept, command["build"], runtime if command["held"] else None, linked=command["linked"]
     )
     with suppress(CogNixError):  # told by the usual way
-        done = edited_build.build(edit, began)
-        if done:
-            linked = command["linked"]
-            loaded = bool(command["held"])
-            remember(name, Outcome(done.kept, kept["root"], loaded=loaded, linked=linked, held=done.held))
-        return done is not None
+        outcome = edited_build.build(edit, began)
+        if outcome:
+            outcome.remember(name)
+            return True
     return False
 
 
@@ -208,9 +174,13 @@ def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's
 
 
 def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
-    from cog_nix.cli import build_messages  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli import outcome  # noqa: PLC0415 - only where there is something to say
     from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
 
     reporter = TerminalReporter()
-    build_messages.tell_start(reporter, built)
-    build_messages.tell_result(reporter, built, began, loaded=bool(command["held"]), linked=command["linked"])
+    outcome.tell_start(reporter, built)
+    if command["held"]:
+        outcome.tell_loaded(reporter, built["tag"], built["size"], began)
+    else:
+        where = "./result" if command["linked"] else built["image"]
+        outcome.tell_built(reporter, built["tag"], built["size"], began, where)

@@ -140,20 +140,15 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
     destination = _destination(options, given, reporter)
     runtime = usable_runtime(session)
     model = _find_model(session, options, runtime, train=train)
-    schema = schema or model.schema
-    if schema and inputs is None:
-        inputs = prepare_inputs(given, schema, train=train)
-    log = ModelLog(reporter.info)
+    if model.schema and inputs is None:
+        inputs = prepare_inputs(given, model.schema, train=train)
     reporter.info(starting_in(runtime))
-    request = ContainerRequest(
-        model.reference,
-        env={**variables(options.env or ()), **log_environment(os.environ, debug=reporter.verbose)},
-        gpus=options.gpus or ("all" if model.has_gpu else None),
-        command=_TRAINING_SERVER if train else None,
-        mounts=model.mounts,
-    )
     with running_model(
-        runtime, request, setup_timeout=options.setup_timeout, log=log, reporter=reporter
+        runtime,
+        _request(options, model, debug=reporter.verbose, train=train),
+        setup_timeout=options.setup_timeout,
+        log=ModelLog(reporter.info),
+        reporter=reporter,
     ) as container:
         client = ModelClient(container.url, train=train)
         if inputs is None:
@@ -171,11 +166,23 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
                 sys.exit(1)
 
 
+def _request(options: _RunOptions, model: Model, *, debug: bool, train: bool) -> ContainerRequest:
+    return ContainerRequest(
+        model.reference,
+        env={**variables(options.env or ()), **log_environment(os.environ, debug=debug)},
+        gpus=options.gpus or ("all" if model.has_gpu else None),
+        command=_TRAINING_SERVER if train else None,
+        mounts=model.mounts,
+    )
+
+
 def _package_of(session: Session, options: _RunOptions, program: str) -> str:
     """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
+    if options.image:
+        return ""
     from cog_nix.cli import building  # noqa: PLC0415 - an image that exists is run without
 
-    return "" if options.image else building.package_of(session, options.config_file, program)
+    return building.package_of(session, options.config_file, program)
 
 
 def _project_schema(config_file: str) -> ApiSchema:
