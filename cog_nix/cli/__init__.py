@@ -17,7 +17,7 @@ def leave() -> None:
             thread.join()
     from cog_nix.cli import interrupts, streams  # noqa: PLC0415 - as above
 
-    interrupts.settle()
+    interrupts.ignore_from_now_on()
     atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
 
     status, problem = streams.flush_stdout(0)

@@ -171,7 +171,7 @@ def _run_with_hooks(app: typer.Typer, plugins: Plugins, arguments: Sequence[str]
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            interrupts.tell(print_error)
+            interrupts.report(print_error)
         return status
 
     status = _guarded(do, program)
@@ -184,11 +184,11 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
     try:
         status = do()
     except (KeyboardInterrupt, typer.Abort):
-        interrupts.tell(print_error)
+        interrupts.report(print_error)
         return INTERRUPTED
     except BaseException as error:
         if interrupts.interrupted():  # by what the interruption left half done
-            interrupts.tell(print_error)
+            interrupts.report(print_error)
             return INTERRUPTED
         status = _explained(error, program)
         if status is None:

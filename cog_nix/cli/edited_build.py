@@ -92,14 +92,14 @@ def build(edit: Edit, began: float) -> Outcome | None:
         CogNixError: the same; the usual way tells.
     """
     entry: Entry | None = edit.answer["entry"]
-    if entry is None or edit.answer["oci"] or not _same_kinds(edit.kept):
+    if entry is None or edit.answer["oci"] or not _same_size_classes(edit.kept):
         return None
     reporter = TerminalReporter()
     target = _prepared_runtime(edit.runtime, edit.answer["tag"], reporter) if edit.runtime else None
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
-    if _starts_more(edit.kept, entry["programs"]):
+    if _starts_new_programs(edit.kept, entry["programs"]):
         return None
     changed = {
         "openapi": described.document(entry["version"]),
@@ -112,19 +112,19 @@ def build(edit: Edit, began: float) -> Outcome | None:
     if edit.linked:
         link_result(Path(edit.kept["root"]), image.path, reporter)
     answer = {**edit.answer, **changed, "image": str(image.path), "size": image.size}
-    keeping = _Keeping(edit, answer, described.sources)
-    keeping.start()
+    recorder = _Recorder(edit, answer, described.sources)
+    recorder.start()
     held = target.load(image.path, reporter) if target else lambda: None
     if target:
         tell_loaded(reporter, answer["tag"], image.size, began)
     else:
         where = "./result" if edit.linked else image.path
         tell_built(reporter, answer["tag"], image.size, began, where)
-    keeping.join()
-    return Outcome(keeping.name_kept, edit.kept["root"], target is not None, edit.linked, held)
+    recorder.join()
+    return Outcome(recorder.kept_as, edit.kept["root"], target is not None, edit.linked, held)
 
 
-def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:
     """Tell whether an edit may have brought a program that the lock was made without."""
     if known is None:
         return False
@@ -151,7 +151,7 @@ def _mentions(path: Path) -> bool:
         return False
 
 
-def _same_kinds(kept: Mapping[str, Any]) -> bool:
+def _same_size_classes(kept: Mapping[str, Any]) -> bool:
     """Tell whether files have not become large or small, which makes them part of another layer."""
     root = kept["root"]
     now = {path: unchanged.status(f"{root}/{path}") for path in kept["files"]}
@@ -188,13 +188,13 @@ def _wait_for_nix(answer: Mapping[str, Any], reporter: Reporter) -> ImageDescrip
     return ImageDescription.read(Path(answer["image"]).parent / Path(path).name)
 
 
-class _Keeping(threading.Thread):
+class _Recorder(threading.Thread):
     """Keeps what was built for the next build, while the runtime takes it."""
 
     def __init__(self, edit: Edit, answer: Mapping[str, Any], sources: frozenset[str]) -> None:
         super().__init__(daemon=True)
         self._edit, self._answer, self._sources = edit, answer, sources
-        self.name_kept: str | None = None
+        self.kept_as: str | None = None
 
     def run(self) -> None:
         """Write it, where all that the build went by can be watched."""
@@ -205,7 +205,7 @@ class _Keeping(threading.Thread):
         kept = unchanged.renewed(self._edit.kept, began, sources=self._sources, links=links, present=present)
         if kept:
             unchanged.remember(f"{kept['root']}/.cog", self._edit.name, kept, self._answer)
-            self.name_kept = self._edit.name
+            self.kept_as = self._edit.name
 
     def _links(self) -> dict[str, str] | None:
         """Return the links that keep the image from being collected; None when one leads elsewhere."""

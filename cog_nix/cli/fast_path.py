@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
 _WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
-_ELSEWHERE = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
+_NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0
 _FOUND = 200
@@ -38,7 +38,7 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
     """
     began = time.monotonic()
     name = ""
-    if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
+    if not _is_plain(arguments) or any(map(os.environ.get, _NOT_HANDLED)):
         return False, name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
@@ -55,7 +55,7 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
         kept = unchanged.read(state, command["build"])
         if not _same_sources(kept):
             return _start_nix(kept, state) and _build_edited(kept, command, arguments, name, began), name
-        if _is_asked_again(kept) and _as_it_was(root, kept["answer"], command):
+        if _is_same_question(kept) and _as_it_was(root, kept["answer"], command):
             _tell(kept["answer"], command, began)
             return True, name
     return False, name
@@ -92,7 +92,7 @@ def _same_sources(kept: Mapping[str, Any]) -> bool:
         return False
 
 
-def _is_asked_again(kept: Mapping[str, Any]) -> bool:
+def _is_same_question(kept: Mapping[str, Any]) -> bool:
     """Tell whether everything but the source is as it was."""
     built = kept["answer"]
     return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
@@ -107,7 +107,7 @@ def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
 
     ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
     try:
-        if _is_asked_again(kept):
+        if _is_same_question(kept):
             return True
     except OSError:
         pass  # something is gone, so it is not

@@ -47,7 +47,8 @@ def lock(session: Session, options: _Options) -> None:
     names, upgrade, reporter = options.names or [], options.upgrade, session.reporter
     if names and not upgrade:
         raise LockError(
-            "Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}"
+            "Packages can only be named together with --upgrade.",
+            hint=f"cog-nix lock --upgrade {' '.join(names)}",
         )
     project = find_project(Path.cwd(), options.config_file)
     if options.explain and upgrade:
