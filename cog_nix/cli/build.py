@@ -16,7 +16,6 @@ from cog_nix.errors import ConfigError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
 from cog_nix.plugins.manager import implemented
-from cog_nix.plugins.spec import RememberedRuntime
 from cog_nix.project.find import find_project
 
 if TYPE_CHECKING:
@@ -116,16 +115,8 @@ def _load(session: Session, built: Built, began: float) -> Callable[[], Held | N
             f"Load it where Docker is with:\n  {_where(built)} | docker load"
         )
         return _nothing
-    tag = with_tag(built.tag)
-    loaded = runtime.load(built.image.path, [tag], session.reporter)
+    held = session.load(runtime, built.image.path, with_tag(built.tag))
     tell_loaded(session.reporter, built.tag, built.image.size, began)
-
-    def held() -> Held | None:
-        found = None
-        if session.prefers(runtime) and isinstance(runtime, RememberedRuntime):
-            found = runtime.held(tag)
-        return found if found and found.id == loaded else None
-
     return held
 
 

@@ -17,10 +17,10 @@ from cog_nix import signature
 from cog_nix.build import unchanged
 from cog_nix.build.result import link_result
 from cog_nix.cli.outcome import Outcome, tell_built, tell_loaded, tell_start
-from cog_nix.cli.terminal import TerminalReporter
+from cog_nix.cli.session import Session
 from cog_nix.image.description import ImageDescription, with_tag
 from cog_nix.plugins import manager as plugins
-from cog_nix.plugins.spec import PreparingRuntime, RememberedRuntime
+from cog_nix.plugins.spec import PreparingRuntime
 from cog_nix.programs.mentions import may_start
 from cog_nix.project.large import is_large
 from cog_nix.store import ahead, events
@@ -28,10 +28,10 @@ from cog_nix.system.processes import run
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cog_nix.build.again import Entry
-    from cog_nix.plugins.spec import Held, Runtime
+    from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
 
 AUTO = plugins.AUTO
@@ -57,27 +57,6 @@ class Edit:
         return found
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where the image goes."""
-
-    runtime: Runtime
-    reference: str
-    tells: bool
-    """Whether the next build finds this runtime without looking for one."""
-
-    def load(self, image: Path, reporter: Reporter) -> Callable[[], Held | None]:
-        """Load an image; return what tells where it is held."""
-        loaded = self.runtime.load(image, [self.reference], reporter)
-        telling = self.runtime if self.tells and isinstance(self.runtime, RememberedRuntime) else None
-
-        def held() -> Held | None:
-            found = telling.held(self.reference) if telling else None
-            return found if found and found.id == loaded else None
-
-        return held
-
-
 def build(edit: Edit, began: float) -> Outcome | None:
     """Build the project and load it.
 
@@ -94,8 +73,9 @@ def build(edit: Edit, began: float) -> Outcome | None:
     entry: Entry | None = edit.answer["entry"]
     if entry is None or edit.answer["oci"] or not _same_size_classes(edit.kept):
         return None
-    reporter = TerminalReporter()
-    target = _prepared_runtime(edit.runtime, edit.answer["tag"], reporter) if edit.runtime else None
+    session = Session(plugins.load(), runtime_name=edit.runtime or AUTO)
+    reporter, reference = session.reporter, with_tag(edit.answer["tag"])
+    runtime = _prepared_runtime(session, reference) if edit.runtime else None
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
@@ -114,14 +94,14 @@ def build(edit: Edit, began: float) -> Outcome | None:
     answer = {**edit.answer, **changed, "image": str(image.path), "size": image.size}
     recorder = _Recorder(edit, answer, described.sources)
     recorder.start()
-    held = target.load(image.path, reporter) if target else lambda: None
-    if target:
+    held = session.load(runtime, image.path, reference) if runtime else lambda: None
+    if runtime:
         tell_loaded(reporter, answer["tag"], image.size, began)
     else:
         where = "./result" if edit.linked else image.path
         tell_built(reporter, answer["tag"], image.size, began, where)
     recorder.join()
-    return Outcome(recorder.kept_as, edit.kept["root"], target is not None, edit.linked, held)
+    return Outcome(recorder.kept_as, edit.kept["root"], runtime is not None, edit.linked, held)
 
 
 def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:
@@ -161,15 +141,12 @@ def _same_size_classes(kept: Mapping[str, Any]) -> bool:
     )
 
 
-def _prepared_runtime(name: str, tag: str, reporter: Reporter) -> _Target:
+def _prepared_runtime(session: Session, reference: str) -> Runtime:
     """Find the runtime and let it prepare."""
-    loaded = plugins.load()
-    runtime = plugins.find_runtime(name, loaded, reporter)
-    first = next((one for names in plugins.ask(loaded, "runtime_names") for one in names), "")
-    target = _Target(runtime, with_tag(tag), name != AUTO or runtime.name == first)
+    runtime = session.find_runtime()
     if isinstance(runtime, PreparingRuntime):
-        runtime.expect(target.reference)
-    return target
+        runtime.expect(reference)
+    return runtime
 
 
 def _wait_for_nix(answer: Mapping[str, Any], reporter: Reporter) -> ImageDescription | None:

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from cog_nix.cli.terminal import TerminalReporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins import manager
+from cog_nix.plugins.spec import RememberedRuntime
 
 if TYPE_CHECKING:
-    from cog_nix.plugins.spec import Runtime
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cog_nix.plugins.spec import Held, Runtime
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,20 @@ class Session:
             name = self._first_choice()
             manager.ask(self.plugins, "provide_runtime", name=name, reporter=self.reporter)
 
-    def prefers(self, runtime: Runtime) -> bool:
-        """Tell whether a runtime was asked for by its name, or is the one that is looked for first."""
-        return self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
+    def load(self, runtime: Runtime, image: Path, reference: str) -> Callable[[], Held | None]:
+        """Give an image to a runtime.
+
+        Returns:
+            What tells where to ask for it the next time, when the runtime would be this one again.
+        """
+        loaded = runtime.load(image, [reference], self.reporter)
+
+        def held() -> Held | None:
+            again = self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
+            found = runtime.held(reference) if again and isinstance(runtime, RememberedRuntime) else None
+            return found if found and found.id == loaded else None
+
+        return held
 
     def _first_choice(self) -> str:
         if self.runtime_name != manager.AUTO:
