@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
-from cog_nix.cli.terminal import reporter  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.cli.terminal import TerminalReporter  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.config.model import Settings  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.fetch import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.plugins.spec import Context  # noqa: E402 - found with or without an installed cog-nix
@@ -23,6 +23,7 @@ from cog_nix_hooks.debian import pins  # noqa: E402 - found with or without an i
 
 def main() -> None:
     """Write the file beside the module that reads it."""
+    reporter = TerminalReporter()
     context = Context(Settings(), CachingFetcher(cache_dir(), reporter), reporter, cache_dir())
     found = pins.resolve(context)
     pins.PINS_FILE.write_text(json.dumps(found.plain(), indent=1) + "\n")

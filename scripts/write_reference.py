@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
 from cog_nix.cli.app import application  # noqa: E402
+from cog_nix.cli.commands import COMMANDS  # noqa: E402
 from cog_nix.plugins import manager as plugins  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.plugins import spec  # noqa: E402 - as above
 
@@ -63,10 +64,10 @@ def command_line() -> str:
     ]
     lines += ["```text", _help(app.info.help), "```", ""]
     lines += ["These options stand before the command:", "", *_table(_parameters(callback.callback))]
-    for command in sorted(app.registered_commands, key=lambda command: command.name or ""):
-        parameters = _parameters(command.callback)
-        lines += ["", f"## cog-nix {command.name}", "", _help(command.help), ""]
-        lines += [*_usage(str(command.name), parameters), "", *_table(parameters)]
+    for name, command in sorted(COMMANDS.items()):
+        parameters = _parameters(command.callback())
+        lines += ["", f"## cog-nix {name}", "", _help(command.help), ""]
+        lines += [*_usage(name, parameters), "", *_table(parameters)]
     return "\n".join(lines) + "\n"
 
 
@@ -84,9 +85,9 @@ def manual_page() -> str:
         *_roff_options(_parameters(callback.callback)),
         ".SH COMMANDS",
     ]
-    for command in sorted(app.registered_commands, key=lambda command: command.name or ""):
-        parameters = _parameters(command.callback)
-        lines += [f".SS {_roff(' '.join(_usage(str(command.name), parameters)[1:-1]))}"]
+    for name, command in sorted(COMMANDS.items()):
+        parameters = _parameters(command.callback())
+        lines += [f".SS {_roff(' '.join(_usage(name, parameters)[1:-1]))}"]
         lines += [*_roff_help(command.help), *_roff_options(parameters)]
     lines += [".SH EXIT STATUS"]
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", (REFERENCE / "exit-codes.md").read_text(), re.MULTILINE)
@@ -166,10 +167,12 @@ def _row(parameter: _Parameter) -> str:
 
 
 def _default(parameter: _Parameter) -> str:
+    if parameter.default is None:
+        return ""
     if parameter.kind is bool:
         switch = len(parameter.names) > 1 and parameter.names[1].startswith("--no-")
         return f"`{parameter.names[0 if parameter.default else 1]}`" if switch else ""
-    return f"`{parameter.default}`" if parameter.default not in (None, "") else ""
+    return f"`{parameter.default}`" if parameter.default != "" else ""
 
 
 def _cell(text: str | None) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from cog_nix.cli.commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = (
     ("errors", "report"),
@@ -98,6 +100,12 @@ def test_no_import_leads_upwards() -> None:
 
 def test_the_core_imports_no_plugin() -> None:
     wrong = {name for name, imported in IMPORTS.items() if any("cog_nix_hooks" in one for one in imported)}
+    assert not wrong
+
+
+def test_no_command_imports_another() -> None:
+    commands = {f"cog_nix.cli.{command.target.partition(':')[0]}" for command in COMMANDS.values()}
+    wrong = {name: found for name in commands if (found := IMPORTS[name] & commands)}
     assert not wrong
 
 

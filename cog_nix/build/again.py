@@ -159,7 +159,7 @@ class Memory:
             "gpu": found.gpu,
             "warnings": found.warnings,
             "pitfalls": found.pitfalls,
-            # For who answers without reading the image (cog_nix.cli.quick):
+            # For who answers without reading the image (cog_nix.cli.fast_path):
             "size": found.image.size,
             "labels": self._labels,
             "annotations": dict(self._options.labels),

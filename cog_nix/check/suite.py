@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.check.bench import Bench
 from cog_nix.check.case import select
-from cog_nix.check.engine import connect
+from cog_nix.check.engine import Engine
 from cog_nix.check.listener import Listener
 from cog_nix.check.result import Broken, NotApplicable, Outcome, Result
 from cog_nix.check.steps import play
@@ -37,7 +37,7 @@ def run(
             given are made up where that makes sense.
         only: names of cases; none: all those that apply to any image. Cases with a project hold for images
             of that project only, and run only when named.
-        runtime: what holds and runs the image; None: the Docker daemon that the environment names.
+        runtime: what holds and runs the image; None: Docker.
 
     Returns:
         One result a case, in the order of their names.
@@ -58,7 +58,7 @@ def results(
     """Like :func:`run`, but yield each result when it is known."""
     cases = select(only)
     with ExitStack() as stack:
-        engine = stack.enter_context(connect(runtime))
+        engine = Engine(runtime)
         subject = Image(image, engine.inspect(image))
         listener = stack.enter_context(Listener(engine.address, engine.host))
         bench = stack.enter_context(Bench(engine, subject, listener, dict(inputs or {})))

@@ -17,12 +17,12 @@ def leave() -> None:
             thread.join()
     from cog_nix.cli import interrupts, streams  # noqa: PLC0415 - as above
 
-    interrupts.settle()
+    interrupts.ignore_from_now_on()
     atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
 
-    status, said = streams.written(0)
-    if said:
-        streams.narrate(f"error: {said}\n")
+    status, problem = streams.flush_stdout(0)
+    if problem:
+        streams.write_stderr(f"error: {problem}\n")
     os._exit(status)
 
 
@@ -33,15 +33,15 @@ def main() -> None:
     from cog_nix.cli import interrupts  # noqa: PLC0415 - the entry point stays importable
 
     interrupts.watch()
-    from cog_nix.cli import quick, streams  # noqa: PLC0415 - not before there is an answer to Ctrl-C
+    from cog_nix.cli import fast_path, streams  # noqa: PLC0415 - not before there is an answer to Ctrl-C
 
     streams.ensure_open()
-    answered = quick.answer(sys.argv[1:])
+    done, key = fast_path.build(sys.argv[1:])
     from cog_nix.system import scratch  # noqa: PLC0415 - as above, and Nix should have started before
 
     scratch.sweep()
-    if answered:
+    if done:
         leave()
-    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than a quick answer
+    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than the fast path
 
-    interrupts.finish(lambda: run(sys.argv[1:]), INTERRUPTED)
+    interrupts.finish(lambda: run(sys.argv[1:], fast_path_key=key), INTERRUPTED)

@@ -9,33 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cog_nix import __version__
-from cog_nix.cli import (
-    build,
-    check,
-    cog,
-    completion,
-    config,
-    container_image,
-    doctor,
-    exec,  # noqa: A004 - upstream's name
-    init,
-    interrupts,
-    load,
-    lock,
-    login,
-    predict,
-    push,
-    runtimes,
-    schema,
-    serve,
-    shim,
-    train,
-    upstream,
-)
+from cog_nix.cli import interrupts, upstream
 from cog_nix.cli.arguments import as_options, command_of, normalize
-from cog_nix.cli.flags import tell_without_effect
-from cog_nix.cli.streams import written
-from cog_nix.cli.terminal import complain, reporter
+from cog_nix.cli.commands import COMMANDS, CommandGroup, completion_variable
+from cog_nix.cli.session import Session
+from cog_nix.cli.streams import flush_stdout
+from cog_nix.cli.terminal import TerminalReporter, print_error
 from cog_nix.errors import CogNixError
 from cog_nix.plugins.manager import AUTO, Plugins
 from cog_nix.plugins.manager import load as load_plugins
@@ -49,6 +28,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+COG = "cog"
+"""Name of the program as which the shim calls it."""
 
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 """click's ClickException: newer versions of typer carry click inside and do not export this class."""
@@ -56,10 +37,10 @@ _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _SURROUNDINGS = {
     **dict.fromkeys(_NO_ROOM, "Free some space, then run this again."),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Mend the permissions, then run this again."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Fix the permissions, then run this again."),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (ulimit -n)."),
     errno.ENAMETOOLONG: "Use shorter names, or a folder that is less deep.",
-    errno.ELOOP: "Links lead in a circle there: mend them.",
+    errno.ELOOP: "Symbolic links lead in a circle there: change one of them.",
 }
 """What the machine refuses, wherever that is noticed, and what to do then (errno(3))."""
 
@@ -85,10 +66,17 @@ def _version(show: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
         raise typer.Exit
 
 
-def application(plugins: Plugins) -> typer.Typer:
-    """Return the whole command line."""
+def application(plugins: Plugins, program: str = "cog-nix", fast_path_key: str = "") -> typer.Typer:
+    """Return the whole command line.
+
+    Args:
+        plugins: may add commands.
+        program: how it was called.
+        fast_path_key: see :class:`cog_nix.cli.session.Session`.
+    """
     app = typer.Typer(
         name="cog-nix",
+        cls=CommandGroup,
         help=_HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -98,13 +86,21 @@ def application(plugins: Plugins) -> typer.Typer:
 
     @app.callback()
     def options(
-        ctx: typer.Context,  # noqa: ARG001 - subcommands find the flags through it
+        ctx: typer.Context,
         *,
         verbose: Annotated[
             bool, typer.Option("--verbose", "-v", "--debug", help="Show what the tools underneath print.")
         ] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and results only.")] = False,
-        runtime: runtimes.RuntimeName = AUTO,
+        runtime: Annotated[
+            str,
+            typer.Option(
+                "--runtime",
+                envvar="COG_NIX_RUNTIME",
+                help="What holds and runs images: docker, podman, bundle (no daemon), or auto: "
+                "the first there is.",
+            ),
+        ] = AUTO,
         version: Annotated[  # noqa: ARG001 - the callback answers it
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
@@ -112,47 +108,29 @@ def application(plugins: Plugins) -> typer.Typer:
         profile: Annotated[bool, typer.Option("--profile", hidden=True)] = False,
         registry: Annotated[str, typer.Option("--registry", hidden=True)] = "",
     ) -> None:
-        reporter.configure(verbose=verbose, quiet=quiet)
-        runtimes.use(runtime)
+        reporter = TerminalReporter(verbose=verbose, quiet=quiet)
+        ctx.obj = Session(plugins, reporter, runtime or AUTO, program, fast_path_key)
         if profile:
-            tell_without_effect("--profile")
+            reporter.info("--profile has no effect: use py-spy or cProfile")
         if no_color or os.environ.get("COG_NO_COLOR"):
             os.environ["NO_COLOR"] = "1"  # what rich and the tools underneath go by
         if registry:
             os.environ["COG_REGISTRY_HOST"] = registry
         os.environ.update(trust(os.environ, cache_dir()))
 
-    for command in (
-        init,
-        build,
-        lock,
-        predict,
-        serve,
-        exec,
-        train,
-        push,
-        login,
-        load,
-        check,
-        schema,
-        config,
-        doctor,
-        container_image,
-        shim,
-        completion,
-        upstream,
-    ):
-        command.register(app)
+    for name, command in COMMANDS.items():
+        command.register(app, name)
     plugins.register_commands(app)
     return app
 
 
-def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
+def run(arguments: Sequence[str], program: str = "cog-nix", fast_path_key: str = "") -> int:
     """Run a command line.
 
     Args:
         arguments: without the program's name.
         program: its name; as ``cog``, what is not done here goes to upstream's program.
+        fast_path_key: see :class:`cog_nix.cli.session.Session`.
 
     Returns:
         The exit status.
@@ -162,25 +140,24 @@ def run(arguments: Sequence[str], program: str = "cog-nix") -> int:
         _check_surroundings()
         plugins = load_plugins()
         for name, reason in plugins.broken.items():
-            complain(f"warning: the plugin {name} is left out: {reason}")
-        build.use(plugins)
-        return _intercepted(plugins, as_options(arguments), program)
+            print_error(f"warning: the plugin {name} is left out: {reason}")
+        app = application(plugins, program, fast_path_key)
+        return _run_with_hooks(app, plugins, as_options(arguments), program)
 
-    status, said = written(_guarded(do, program))
-    if said:
-        complain(f"error: {said}")
+    status, problem = flush_stdout(_guarded(do, program))
+    if problem:
+        print_error(f"error: {problem}")
     return status
 
 
-def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> int:
+def _run_with_hooks(app: typer.Typer, plugins: Plugins, arguments: Sequence[str], program: str) -> int:
     """Run a command, with the hooks before it, in its place and after it."""
-    app = application(plugins)
-    if completion.variable(program) in os.environ:  # a shell asks what it could be; nothing is run
+    if completion_variable(program) in os.environ:  # a shell asks what it could be; nothing is run
         return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
     command = command_of(arguments)
-    known = {one.name for one in app.registered_commands} - upstream.LEFT.keys()
-    as_cog = program == cog.PROGRAM
-    theirs = bool(command) and (command not in known or (as_cog and cog.needs_upstream(arguments)))
+    known = {one.name for one in app.registered_commands} - upstream.LEFT
+    as_cog = program == COG
+    theirs = bool(command) and (command not in known or (as_cog and upstream.needs_upstream(arguments)))
     # A word that is no command of cog-nix is a mistyped one, unless the shim is called.
     native = not theirs or (not as_cog and command not in upstream.LEFT)
     invocation = Invocation(program, command, tuple(arguments), native)
@@ -194,7 +171,7 @@ def _intercepted(plugins: Plugins, arguments: Sequence[str], program: str) -> in
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            interrupts.tell(complain)
+            interrupts.report(print_error)
         return status
 
     status = _guarded(do, program)
@@ -207,11 +184,11 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
     try:
         status = do()
     except (KeyboardInterrupt, typer.Abort):
-        interrupts.tell(complain)
+        interrupts.report(print_error)
         return INTERRUPTED
     except BaseException as error:
         if interrupts.interrupted():  # by what the interruption left half done
-            interrupts.tell(complain)
+            interrupts.report(print_error)
             return INTERRUPTED
         status = _explained(error, program)
         if status is None:
@@ -246,24 +223,26 @@ def _check_surroundings() -> None:
 def _explained(error: BaseException, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
-        complain(f"error: {error.shown()}")
+        print_error(f"error: {error.message}")
+        if error.hint:
+            print_error(f"\nhint: {error.hint}")
         return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, _UsageProblem):
         error.show()
-        return 1 if program == cog.PROGRAM else int(error.exit_code)
+        return 1 if program == COG else int(error.exit_code)
     if isinstance(error, OSError) and error.filename is None:
-        status, said = written(0)
-        if said:
-            complain(f"error: {said}")
+        status, problem = flush_stdout(0)
+        if problem:
+            print_error(f"error: {problem}")
         if status:
             return status
     if isinstance(error, OSError) and (advice := _SURROUNDINGS.get(error.errno or 0)):
         named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
-        complain(f"error: {named or 'a file, or standard output,'} cannot be used: {error.strerror}")
+        print_error(f"error: {named or 'a file, or standard output,'} cannot be used: {error.strerror}")
         for line in room.told() if error.errno in _NO_ROOM else ():
-            complain(f"  {line}")
-        complain(f"\n{advice}")
+            print_error(f"  {line}")
+        print_error(f"\nhint: {advice}")
         return 1
     return None

@@ -25,22 +25,9 @@ _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _OFF = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 _TAKE_VALUES = frozenset(
     (
-        *(
-            "-i",
-            "--input",
-            "-o",
-            "--output",
-            "-e",
-            "--env",
-            "-f",
-            "--file",
-            "-t",
-            "--tag",
-            "--json",
-            "--gpus",
-        ),
+        *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
-        *("--openapi-schema", "--secret", "--timestamp", "--registry"),
+        *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
         *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
     )
 )

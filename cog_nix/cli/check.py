@@ -7,55 +7,52 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.check import all_cases, suite
+from cog_nix.check.case import CompatError, select
+from cog_nix.cli.options import Input  # noqa: TC001 - typer reads it
 from cog_nix.cli.runtimes import usable_runtime
-from cog_nix.cli.terminal import reporter
 from cog_nix.errors import CogNixError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cog_nix.check import Result
-
-Image = Annotated[str, typer.Argument(show_default=False, help="An image that the runtime holds.")]
-Input = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
-]
-CaseName = Annotated[list[str] | None, typer.Option("--case", help="Try this case only; may be repeated.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
-ListCases = Annotated[bool, typer.Option("--list", help="List the cases and their promises, try none.")]
+    from cog_nix.cli.session import Session
 
 STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``check`` to the command line."""
-    app.command("check", help="Check that an image keeps the promises of Cog's images.")(check)
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    image: Annotated[str, typer.Argument(show_default=False, help="An image that the runtime holds.")] = ""
+    inputs: Input = None
+    case: Annotated[list[str] | None, typer.Option("--case", help="Try this case only; may be repeated.")] = (
+        None
+    )
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
+    list_cases: Annotated[
+        bool, typer.Option("--list", help="List the cases and their promises, try none.")
+    ] = False
 
 
-def check(
-    image: Image = "",
-    inputs: Input = None,
-    case: CaseName = None,
-    as_json: Json = False,  # noqa: FBT002 - typer's way to declare a flag
-    list_cases: ListCases = False,  # noqa: FBT002 - as above
-) -> None:
+def check(session: Session, options: _Options) -> None:
     """Try every case on an image; exit with 1 if a promise is broken.
 
     Raises:
         CogNixError: nothing runs images here, or there is no such image, case or input.
     """
-    if list_cases:
+    if options.list_cases:
         _print_cases()
         return
-    if not image:
+    if not options.image:
         raise typer.BadParameter("name the image to check", param_hint="IMAGE")
-    results = examine(image, parse_inputs(inputs or ()), case or ())
-    if as_json:
+    results = examine(session, options.image, parse_inputs(options.inputs or ()), options.case or ())
+    if options.as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
     else:
         _print_results(results)
@@ -80,20 +77,17 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, str]:
     return inputs
 
 
-def examine(image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[Result]:
+def examine(session: Session, image: str, inputs: Mapping[str, str], only: Sequence[str]) -> list[Result]:
     """Try the cases, and tell on a terminal's stderr how far it got.
 
     Raises:
         ImageError: the image cannot be examined.
     """
-    from cog_nix.check.case import CompatError, select  # noqa: PLC0415 - only this command needs them
-    from cog_nix.check.suite import results  # noqa: PLC0415 - as above
-
     found: list[Result] = []
     try:
         cases = select(only)
-        with reporter.steps_bar(f"Checking {image}", len(cases)) as bar:
-            for result in results(image, inputs=inputs, only=only, runtime=usable_runtime()):
+        with session.reporter.steps_bar(f"Checking {image}", len(cases)) as bar:
+            for result in suite.results(image, inputs=inputs, only=only, runtime=usable_runtime(session)):
                 found.append(result)
                 bar.advance(1)
                 bar.describe(f"{result.case} {result.outcome}")
@@ -112,7 +106,7 @@ def _print_results(results: Sequence[Result]) -> None:
 
 
 def _print_table(results: Sequence[Result]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415 - only terminals get a table
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -136,8 +130,6 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def _print_cases() -> None:
-    from cog_nix.check import all_cases  # noqa: PLC0415 - as above
-
     for case in all_cases():
         suffix = f" [{case.project}]" if case.project else ""
         typer.echo(f"{case.name:22} {case.promise}{suffix}")

@@ -6,13 +6,6 @@ What cog-nix does goes to cog-nix; everything else goes to upstream's ``cog``, u
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-PROGRAM = "cog"
-_DOCKERFILE = "--dockerfile"
 
 
 def version_line() -> str:
@@ -23,24 +16,18 @@ def version_line() -> str:
     return f"cog version {CURRENT} (cog-nix {__version__})"
 
 
-def needs_upstream(arguments: Sequence[str]) -> bool:
-    """Whether an option asks for what only a build from a Dockerfile can do."""
-    before_dashes = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
-    return any(one == _DOCKERFILE or one.startswith(f"{_DOCKERFILE}=") for one in before_dashes)
-
-
 def main() -> None:
     """Run ``cog``."""
     from cog_nix.cli import interrupts  # noqa: PLC0415 - as the entry point of cog-nix
 
     interrupts.watch()
-    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - as above
+    from cog_nix.cli.app import COG, INTERRUPTED, run  # noqa: PLC0415 - as above
 
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"{version_line()}\n")
         sys.exit()
-    interrupts.finish(lambda: run(arguments, program=PROGRAM), INTERRUPTED)
+    interrupts.finish(lambda: run(arguments, program=COG), INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.completion import get_completion_script  # type: ignore[attr-defined] # typer's own, not in its list
 
-_HELP = """Print a script that makes a shell complete commands and options.
+from cog_nix.cli.commands import completion_variable
 
-\b
-  cog-nix completion bash > ~/.local/share/bash-completion/completions/cog-nix
-  cog-nix completion zsh > ~/.zfunc/_cog-nix   with ~/.zfunc in fpath, before compinit
-  cog-nix completion fish > ~/.config/fish/completions/cog-nix.fish
-"""
+if TYPE_CHECKING:
+    from cog_nix.cli.session import Session
 
 
 class Shell(StrEnum):
@@ -25,27 +24,16 @@ class Shell(StrEnum):
     powershell = "powershell"
 
 
-Name = Annotated[Shell, typer.Argument(show_default=False, help="bash, zsh, fish or powershell.")]
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    shell: Annotated[Shell, typer.Argument(show_default=False, help="bash, zsh, fish or powershell.")]
 
 
-def variable(program: str) -> str:
-    """Return the environment variable through which a shell asks a program for completions."""
-    return f"_{program.replace('-', '_').upper()}_COMPLETE"
-
-
-def register(app: typer.Typer) -> None:
-    """Add ``completion`` to the command line."""
-    app.command("completion", help=_HELP)(completion)
-
-
-def completion(ctx: typer.Context, shell: Name) -> None:
+def completion(session: Session, options: _Options) -> None:
     """Print the script for the program as it was called: ``cog-nix``, or ``cog`` through the shim."""
-    from typer.completion import (  # type: ignore[attr-defined] # noqa: PLC0415 - typer's own, not in its list
-        get_completion_script,
-    )
-
-    program = ctx.find_root().info_name or "cog-nix"
-    script = get_completion_script(prog_name=program, complete_var=variable(program), shell=shell.value)
+    shell, program = options.shell, session.program
+    variable = completion_variable(program)
+    script = get_completion_script(prog_name=program, complete_var=variable, shell=shell.value)
     typer.echo(script + (_first_time(program) if shell is Shell.zsh else ""))
 
 

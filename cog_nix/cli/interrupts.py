@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 _NAMES = {signal.SIGINT: "", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 _PATIENCE_SECONDS = 3
 """So long a further signal does not disturb the putting in order; service managers send several."""
-_WHOLE = frozenset({"__init__", "__enter__", "__exit__", "__del__"})
+_UNINTERRUPTED = frozenset({"__init__", "__enter__", "__exit__", "__del__"})
 """Names of functions that are not interrupted: what they make would have no owner, or stay half undone.
 Those of :mod:`contextlib` count for all that is written as generators."""
 _IMPORT = "<frozen importlib._bootstrap>"
 """File of the frames of an import, which is not interrupted either: a module would be half there."""
 _RETRY_SECONDS = 0.005
-_WHOLE_SECONDS = 1
+_UNINTERRUPTED_SECONDS = 1
 """So long it waits for these: some run a program of somebody else before they are done."""
 
 
@@ -45,7 +45,7 @@ class _State:
     working = False
     caught = 0
     """The signal that ends it; 0: none."""
-    told = False
+    reported = False
     ending_since: float | None = None
     noted_since: float | None = None
     """When the signal came, while it waits for what is being made or undone."""
@@ -68,7 +68,7 @@ def begin() -> None:
     _State.working = True
 
 
-def settle() -> None:
+def ignore_from_now_on() -> None:
     """Ignore signals from now on: there is an end already."""
     _State.ending_since = _State.ending_since or time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -107,12 +107,12 @@ def finish(work: Callable[[], int], cut_off: int) -> NoReturn:
     try:
         begin()
         status = work()
-        settle()
+        ignore_from_now_on()
     except BaseException:
-        settle()
+        ignore_from_now_on()
         if not interrupted():
             raise
-        tell()
+        report()
         status = cut_off
     if status == cut_off and interrupted():
         atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end; a signal is another end
@@ -120,15 +120,15 @@ def finish(work: Callable[[], int], cut_off: int) -> NoReturn:
     sys.exit(status)
 
 
-def tell(say: Callable[[str], object] | None = None) -> None:
+def report(say: Callable[[str], object] | None = None) -> None:
     """Say, once, that there was an interruption.
 
     Args:
         say: writes a line; None: to stderr.
     """
-    if _State.told:
+    if _State.reported:
         return
-    _State.told = True
+    _State.reported = True
     name = _NAMES.get(_State.caught, "")
     line = f"interrupted{f' by {name}' if name else ''}; run the same command again to carry on"
     if say:
@@ -147,14 +147,14 @@ def _handle(number: int, frame: FrameType | None) -> None:
         return
     if _State.working:
         _State.noted_since = _State.noted_since or time.monotonic()
-        if _is_whole(frame) and time.monotonic() - _State.noted_since < _WHOLE_SECONDS:
+        if _is_uninterrupted(frame) and time.monotonic() - _State.noted_since < _UNINTERRUPTED_SECONDS:
             signal.signal(signal.SIGALRM, lambda _, frame: _handle(number, frame))
             signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
             return
         interrupt(number)
     _State.caught = number
     _State.ending_since = time.monotonic()
-    tell()
+    report()
     # What is just being imported cannot be used, and threads may lose what they work on: nobody's to read.
     sys.unraisablehook = lambda _: None
     if "threading" in sys.modules:
@@ -163,10 +163,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
     _die(number)
 
 
-def _is_whole(frame: FrameType | None) -> bool:
+def _is_uninterrupted(frame: FrameType | None) -> bool:
     """Whether the code that runs is part of something that is made or undone as a whole."""
     while frame is not None:
-        if frame.f_code.co_name in _WHOLE or frame.f_code.co_filename == _IMPORT:
+        if frame.f_code.co_name in _UNINTERRUPTED or frame.f_code.co_filename == _IMPORT:
             return True
         frame = frame.f_back
     return False

@@ -7,15 +7,15 @@ import shutil
 import stat
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli.build import Tag, checked_tag
-from cog_nix.cli.runtimes import find_runtime
-from cog_nix.cli.terminal import reporter
+from cog_nix.cli.options import Tag, check_tag
 from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.image import archive_program, delta
 from cog_nix.image.archives import KINDS
 from cog_nix.image.description import ImageDescription, store_of, with_tag
 from cog_nix.system import scratch
@@ -23,34 +23,33 @@ from cog_nix.system import scratch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-File = Annotated[
-    str,
-    typer.Argument(help="./result, a Docker archive, an OCI layout (folder or tar), or - for stdin."),
-]
+    from cog_nix.cli.session import Session
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``load`` to the command line."""
-    app.command("load", help="Load an image into Docker, or another --runtime, from ./result or an archive.")(
-        load
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    file: Annotated[
+        str,
+        typer.Argument(help="./result, a Docker archive, an OCI layout (folder or tar), or - for stdin."),
+    ] = "./result"
+    tag: Tag = None
 
 
-def load(*, file: File = "./result", tag: Tag = None) -> None:
+def load(session: Session, options: _Options) -> None:
     """Load an image.
 
     Raises:
         ImageError: the file is no image.
         RuntimeFailure: there is nothing to load it into.
     """
-    tag = checked_tag(tag)
-    runtime = find_runtime()
+    check_tag(options.tag)
+    runtime = session.find_runtime()
     if (reason := runtime.available()) is not None:
         raise RuntimeFailure(reason)
-    with _program(file) as (program, name):
-        tags = [with_tag(tag or name)] if tag or name else []
-        image_id = runtime.load(program, tags, reporter)
-    reporter.info(f"Loaded {' '.join(tags) or image_id}")
+    with _program(options.file) as (program, name):
+        tags = [with_tag(options.tag or name)] if options.tag or name else []
+        image_id = runtime.load(program, tags, session.reporter)
+    session.reporter.info(f"Loaded {' '.join(tags) or image_id}")
 
 
 @contextmanager
@@ -60,8 +59,6 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
     What was named is never run. An image that was built is streamed from the store, as its description says;
     for an archive stands a program of ours.
     """
-    from cog_nix.image import archive_program  # noqa: PLC0415 - a faster --help
-
     with scratch.folder("load") as folder:
         path = _kept(sys.stdin.buffer, folder) if file == "-" else _file(file, folder)
         described = _built(path)
@@ -75,8 +72,6 @@ def _program(file: str) -> Iterator[tuple[Path, str]]:
 
 def _built(path: Path) -> ImageDescription | None:
     """Return what an image in the store says of itself, None for what is something else."""
-    from cog_nix.image import delta  # noqa: PLC0415 - a faster --help
-
     real = path.resolve()
     try:
         described = ImageDescription.read(real)

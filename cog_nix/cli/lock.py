@@ -2,73 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli.build import plugins
-from cog_nix.cli.flags import CogBase, ConfigFile  # noqa: TC001 - typer reads them
-from cog_nix.cli.terminal import reporter
+from cog_nix.build import story
+from cog_nix.build.configuration import explain
+from cog_nix.cli.options import LockOptions
+from cog_nix.errors import LockError
+from cog_nix.lock.changes import changes
+from cog_nix.lock.upgrade import Upgrade
+from cog_nix.project.find import find_project
+from cog_nix.resolve.ensure import Policy, ensure_lock, previous_lock
+from cog_nix.resolve.request import Request
 
-Upgrade = Annotated[
-    bool,
-    typer.Option(
-        "--upgrade", help="Move the pins of the named packages; of all packages when none is named."
-    ),
-]
-Names = Annotated[list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")]
-Explain = Annotated[
-    str | None,
-    typer.Option(
-        "--explain",
-        metavar="NAME",
-        show_default=False,
-        help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
-    ),
-]
+if TYPE_CHECKING:
+    from cog_nix.cli.session import Session
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``lock`` to the command line."""
-    app.command("lock", help="Resolve everything the image is made from and write cog-nix.lock.")(lock)
+@dataclass(frozen=True, kw_only=True)
+class _Options(LockOptions):
+    names: Annotated[
+        list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")
+    ] = None
+    upgrade: Annotated[
+        bool,
+        typer.Option(
+            "--upgrade", help="Move the pins of the named packages; of all packages when none is named."
+        ),
+    ] = False
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="NAME",
+            show_default=False,
+            help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
+        ),
+    ] = None
 
 
-def lock(
-    *,
-    names: Names = None,
-    upgrade: Upgrade = False,
-    explain: Explain = None,
-    config_file: ConfigFile = "cog.yaml",
-    use_cog_base_image: CogBase = None,
-) -> None:
+def lock(session: Session, options: _Options) -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
-    from cog_nix.build import story as building  # noqa: PLC0415 - a faster --help
-    from cog_nix.errors import LockError  # noqa: PLC0415
-    from cog_nix.lock.changes import changes  # noqa: PLC0415
-    from cog_nix.lock.upgrade import Upgrade as Moving  # noqa: PLC0415
-    from cog_nix.project.find import find_project  # noqa: PLC0415
-    from cog_nix.resolve.ensure import Policy, ensure_lock, previous_lock  # noqa: PLC0415
-    from cog_nix.resolve.request import Request  # noqa: PLC0415
-
+    names, upgrade, reporter = options.names or [], options.upgrade, session.reporter
     if names and not upgrade:
         raise LockError(
-            "Which pins to move is said with --upgrade.", hint=f"cog-nix lock --upgrade {' '.join(names)}"
+            "Packages can only be named together with --upgrade.",
+            hint=f"cog-nix lock --upgrade {' '.join(names)}",
         )
-    project = find_project(Path.cwd(), config_file)
-    if explain and (names or upgrade):
-        raise LockError("--explain changes nothing, so it goes with no other option.")
-    if explain:
-        from cog_nix.build.configuration import explain as lines_about  # noqa: PLC0415
-
-        for line in lines_about(project, explain, plugins()):
+    project = find_project(Path.cwd(), options.config_file)
+    if options.explain and upgrade:
+        raise LockError(
+            "--explain changes nothing, so it cannot be combined with --upgrade.",
+            hint="Leave one of them out.",
+        )
+    if options.explain:
+        for line in explain(project, options.explain, session.plugins):
             typer.echo(line)
         return
-    services = building.Services(plugins(), reporter)
-    loaded, settings = building.load(project, reporter)
-    moving = Moving(everything=upgrade and not names, names=frozenset(names or ()))
+    services = story.Services(session.plugins, reporter)
+    loaded, settings = story.load(project, reporter)
+    moving = Upgrade(everything=upgrade and not names, names=frozenset(names))
     previous = previous_lock(project, moving, update=True)
-    policy = Policy(update=True, upgrade=moving, look_at_project=True, cog_base=use_cog_base_image)
+    policy = Policy(update=True, upgrade=moving, look_at_project=True, cog_base=options.use_cog_base_image)
     resolve = services.resolver(lambda: services.tools(project, loaded, settings))
     new = ensure_lock(Request(project, loaded.config, settings), policy, services.plugins, resolve)
     lines = changes(previous, new)

@@ -5,79 +5,79 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import webbrowser
 from contextlib import suppress
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli.terminal import complain, reporter
+from cog_nix.cli.streams import write_stderr
 from cog_nix.errors import CogNixError
+from cog_nix.registry import credentials, reference, replicate
+from cog_nix.registry.destination import REPLICATE
 
-Registry = Annotated[
-    str | None,
-    typer.Argument(show_default=False, help="A registry. [default: COG_REGISTRY_HOST, or Replicate's]"),
-]
-TokenStdin = Annotated[
-    bool, typer.Option("--token-stdin", help="Read the login token from stdin instead of opening a browser.")
-]
+if TYPE_CHECKING:
+    from cog_nix.cli.session import Session
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``login`` to the command line."""
-    app.command("login", help="Log in to a container registry.")(login)
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    registry: Annotated[
+        str | None,
+        typer.Argument(show_default=False, help="A registry. [default: COG_REGISTRY_HOST, or Replicate's]"),
+    ] = None
+    token_stdin: Annotated[
+        bool,
+        typer.Option("--token-stdin", help="Read the login token from stdin instead of opening a browser."),
+    ] = False
 
 
-def login(*, registry: Registry = None, token_stdin: TokenStdin = False) -> None:
+def login(session: Session, options: _Options) -> None:
     """Ask for credentials and keep them.
 
     Raises:
         CogNixError: they are wrong or cannot be kept.
     """
-    from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415 - a faster --help
-
-    host = registry or os.environ.get("COG_REGISTRY_HOST") or REPLICATE
+    host = options.registry or os.environ.get("COG_REGISTRY_HOST") or REPLICATE
     if host == REPLICATE:
-        _replicate(host, token_stdin=token_stdin)
+        _replicate(session, host, token_stdin=options.token_stdin)
     else:
-        _any_other(host)
+        _any_other(session, host)
 
 
-def _replicate(host: str, *, token_stdin: bool) -> None:
-    from cog_nix.registry import credentials, replicate  # noqa: PLC0415 - a faster --help
-
+def _replicate(session: Session, host: str, *, token_stdin: bool) -> None:
     base = f"https://{host}"
     token = (sys.stdin.read() if token_stdin else _paste_token(base, host)).strip()
     replicate.check(token)
     user = replicate.username(base, token)
     where = credentials.store(host, user, token)
-    reporter.log(f"kept in {where}")
-    reporter.info(f"You've successfully authenticated as {user}! You can now use the {host} registry.")
+    session.reporter.log(f"kept in {where}")
+    session.reporter.info(
+        f"You've successfully authenticated as {user}! You can now use the {host} registry."
+    )
 
 
 def _paste_token(base: str, host: str) -> str:
-    import webbrowser  # noqa: PLC0415 - only people who log in need it
-
-    from cog_nix.registry import replicate  # noqa: PLC0415 - a faster --help
-
     page = replicate.token_page(base)
-    complain(
+    write_stderr(
         f"This command will authenticate Docker with Replicate's '{host}' Docker registry. "
         "You will need a Replicate account.\n\n"
         "Hit enter to get started. A browser will open with an authentication token that you need to paste "
-        "here."
+        "here.\n"
     )
     sys.stdin.readline()
-    complain(f"If it didn't open automatically, open this URL in a web browser:\n{page}")
+    write_stderr(f"If it didn't open automatically, open this URL in a web browser:\n{page}\n")
     with suppress(webbrowser.Error):
         webbrowser.open(page)
-    complain("\nOnce you've signed in, copy the token from that web page, paste it here, then hit enter:\n")
+    write_stderr(
+        "\nOnce you've signed in, copy the token from that web page, paste it here, then hit enter:\n\n"
+    )
     return _hidden("Token: ")
 
 
-def _any_other(host: str) -> None:
-    from cog_nix.registry import credentials, reference  # noqa: PLC0415 - a faster --help
-
-    complain(f"Logging in to {host}\n")
+def _any_other(session: Session, host: str) -> None:
+    write_stderr(f"Logging in to {host}\n\n")
     user = _shown("Username: ").strip()
     if not user:
         raise CogNixError("username cannot be empty", hint="Run this again.")
@@ -86,13 +86,12 @@ def _any_other(host: str) -> None:
         raise CogNixError("password cannot be empty", hint="Run this again.")
     name = reference.DOCKER_HUB if host == "docker.io" else host
     where = credentials.store(name, user, password)
-    reporter.log(f"kept in {where}")
-    reporter.info(f"Login succeeded for {host}")
+    session.reporter.log(f"kept in {where}")
+    session.reporter.info(f"Login succeeded for {host}")
 
 
 def _shown(prompt: str) -> str:
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
+    write_stderr(prompt)
     return sys.stdin.readline()
 
 

@@ -1,4 +1,4 @@
-"""``cog-nix run`` and ``cog-nix predict``: run the model once and show what it answers.
+"""``cog-nix run``, ``predict`` and ``train``: run the model once and show what it answers.
 
 stdout gets the answer and nothing else; narration and the model's own output go to stderr.
 """
@@ -9,89 +9,88 @@ import functools
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix.cli.flags import (
-    BuildFlags,
-    CogBase,
-    ConfigFile,
-    CudaBase,
-    Dockerfile,
-    Env,
-    Gpus,
-    Progress,
-    variables,
-)
+from cog_nix.cli.options import BuildOptions, Dockerfile, Env, Gpus, Input, variables
 from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
-from cog_nix.cli.terminal import reporter
+from cog_nix.cli.terminal import print_error
 from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.programs.missing import advice, missing_program
+from cog_nix.runtime.client import ModelClient
+from cog_nix.runtime.inputs import prepare_inputs, read_inputs
+from cog_nix.runtime.logs import ModelLog, log_environment
+from cog_nix.runtime.outputs import (
+    choose_destination,
+    json_text,
+    split_extension,
+    text_of,
+    write_file,
+    write_files,
+)
+from cog_nix.runtime.schema import ApiSchema
+from cog_nix.runtime.session import running_model
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.plugins.spec import ContainerRequest, Runtime
+    from cog_nix.cli.session import Session
+    from cog_nix.plugins.spec import Runtime
+    from cog_nix.report import Reporter
     from cog_nix.runtime.client import Prediction
     from cog_nix.runtime.inputs import GivenInputs
     from cog_nix.runtime.outputs import Destination
-    from cog_nix.runtime.schema import ApiSchema, Schema
+    from cog_nix.runtime.schema import Schema
 
-_HELP = """Run the model: build it, or take the named image, and make one prediction.
-
-\b
-  cog-nix run -i prompt="a photo of a cat"
-  cog-nix run -i image=@photo.jpg -o output.png   a file in, a file out
-  cog-nix run -i n=1 -i tags=a -i tags=b          a name given twice makes a list
-  cog-nix run registry.example.org/model -i n=1   an image that exists
-  echo '{"n": 1}' | cog-nix run --json @-         inputs and answer as JSON
-"""
-DEFAULT_SETUP_TIMEOUT = 5 * 60
+_DEPRECATED = 'Command "train" is deprecated, the train command will be removed in a future version of Cog'
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
 Image = Annotated[
     str | None, typer.Argument(show_default=False, help="An image built by Cog; none: build this folder.")
 ]
-Input = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="An input: name=value, or name=@path of a file.")
-]
-Output = Annotated[str, typer.Option("--output", "-o", show_default=False, help="Output path.")]
-Json = Annotated[
-    str,
-    typer.Option(
-        "--json", show_default=False, help="Inputs as a JSON object, @path of a file with one, or @- (stdin)."
-    ),
-]
-SetupTimeout = Annotated[
-    int, typer.Option("--setup-timeout", min=0, help="How long the model's setup may take (in seconds).")
-]
-ReplicateToken = Annotated[
-    bool,
-    typer.Option("--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."),
-]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the flags ask for."""
+@dataclass(frozen=True, kw_only=True)
+class _RunOptions(BuildOptions):
+    image: Image = None
+    inputs: Input = None
+    output: Annotated[str, typer.Option("--output", "-o", show_default=False, help="Output path.")] = ""
+    json_inputs: Annotated[
+        str,
+        typer.Option(
+            "--json",
+            show_default=False,
+            help="Inputs as a JSON object, @path of a file with one, or @- (stdin).",
+        ),
+    ] = ""
+    env: Env = None
+    gpus: Gpus = ""
+    setup_timeout: Annotated[
+        int, typer.Option("--setup-timeout", min=0, help="How long the model's setup may take (in seconds).")
+    ] = 5 * 60
+    use_replicate_token: Annotated[
+        bool,
+        typer.Option(
+            "--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."
+        ),
+    ] = False
+    dockerfile: Dockerfile = None
 
-    image: str | None = None
-    inputs: tuple[str, ...] = ()
-    json: str = ""
-    output: str = ""
-    env: tuple[str, ...] = ()
-    gpus: str = ""
-    setup_timeout: int = DEFAULT_SETUP_TIMEOUT
-    use_replicate_token: bool = False
-    config_file: str | None = None
-    debug: bool = False
-    cog_base: bool | None = None
-    """Whether the packages of Cog's base image come; None: not said."""
-    train: bool = False
-    """Run the training of the model instead of its prediction."""
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainOptions(BuildOptions):
+    """What the command line says about a training: fewer of :class:`_RunOptions`."""
+
+    image: Image = None
+    inputs: Input = None
+    output: Annotated[str, typer.Option("--output", "-o", help="Output path.")] = "weights"
+    env: Env = None
+    gpus: Gpus = ""
+    dockerfile: Dockerfile = None
 
 
 @dataclass(frozen=True)
@@ -102,234 +101,190 @@ class Model:
     schema: ApiSchema | None
     """None: the image does not say; the running model does."""
     has_gpu: bool
+    mounts: tuple[tuple[Path, str], ...] = ()
+    """What is put over it."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``run`` and ``predict`` to the command line."""
-    app.command("run", help=_HELP)(run)
-    app.command("predict", help="The same as run (deprecated, use run).")(predict)
-
-
-def run(
-    *,
-    image: Image = None,
-    inputs: Input = None,
-    output: Output = "",
-    json_inputs: Json = "",
-    env: Env = None,
-    gpus: Gpus = "",
-    setup_timeout: SetupTimeout = DEFAULT_SETUP_TIMEOUT,
-    use_replicate_token: ReplicateToken = False,
-    config_file: ConfigFile = "cog.yaml",
-    progress: Progress = None,
-    dockerfile: Dockerfile = None,
-    use_cuda_base_image: CudaBase = None,
-    use_cog_base_image: CogBase = None,
-) -> None:
+def run(session: Session, options: _RunOptions) -> None:
     """Run the model."""
-    flags = BuildFlags(progress, dockerfile, use_cuda_base_image, use_cog_base_image)
-    flags.apply(builds=image is None)
-    options = Options(
-        image=image,
-        inputs=tuple(inputs or ()),
-        json=json_inputs,
-        output=output,
-        env=tuple(env or ()),
-        gpus=gpus,
-        setup_timeout=setup_timeout,
-        use_replicate_token=use_replicate_token,
-        config_file=None if config_file == "cog.yaml" else config_file,
-        debug=reporter.verbose,
-        cog_base=use_cog_base_image,
-    )
-    if not run_model(options):
-        sys.exit(1)
+    _run_model(session, options)
 
 
-@functools.wraps(run)
-def predict(**arguments: Any) -> None:
+def predict(session: Session, options: _RunOptions) -> None:
     """Run the model, under the name that upstream has deprecated."""
-    reporter.warn('"cog predict" is deprecated, use "cog run"')
-    run(**arguments)
+    session.reporter.warn('"cog predict" is deprecated, use "cog run"')
+    _run_model(session, options)
 
 
-def run_model(options: Options) -> bool:
-    """Do what ``run`` does, from flags to output.
+def train(session: Session, options: _TrainOptions) -> None:
+    """Run a training. Upstream has deprecated the command; the training itself stays in the HTTP API."""
+    print_error(_DEPRECATED)
+    _run_model(session, _RunOptions(**vars(options)), train=True)
 
-    Returns:
-        Whether the prediction succeeded; False only with ``--json``, whose output has told why not.
+
+def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -> None:
+    """Do what ``run`` does, from its options to its output.
+
+    With ``--json`` the output tells of a failed prediction, and the process ends with 1.
 
     Raises:
         RuntimeFailure: an input is wrong, the model does not start, or the prediction fails.
     """
-    from cog_nix.runtime.client import ModelClient  # noqa: PLC0415 - a faster `--help`
-    from cog_nix.runtime.inputs import prepare_inputs, read_inputs  # noqa: PLC0415
-    from cog_nix.runtime.logs import ModelLog  # noqa: PLC0415
-    from cog_nix.runtime.session import running_model  # noqa: PLC0415
-
-    given = read_inputs(options.inputs, options.json)
+    options.apply(session, builds=options.image is None)
+    reporter = session.reporter
+    given = read_inputs(tuple(options.inputs or ()), options.json_inputs)
     context = _context(options)
     # A wrong input of a project is found before its image is built.
-    schema = None if options.image else project_schema(options.config_file)
-    inputs = prepare_inputs(given, schema, train=options.train) if schema else None
-    destination = _destination(options, given)
-    runtime = usable_runtime()
-    model = _find_model(options, runtime)
-    schema = schema or model.schema
-    if schema and inputs is None:
-        inputs = prepare_inputs(given, schema, train=options.train)
-    log = ModelLog(say)
-    say(starting_in(runtime))
+    schema = None if options.image else _project_schema(options.config_file)
+    inputs = prepare_inputs(given, schema, train=train) if schema else None
+    destination = _destination(options, given, reporter)
+    runtime = usable_runtime(session)
+    model = _find_model(session, options, runtime, train=train)
+    if model.schema and inputs is None:
+        inputs = prepare_inputs(given, model.schema, train=train)
+    reporter.info(starting_in(runtime))
     with running_model(
-        runtime, _request(options, model), setup_timeout=options.setup_timeout, log=log, reporter=reporter
+        runtime,
+        _request(options, model, debug=reporter.verbose, train=train),
+        setup_timeout=options.setup_timeout,
+        log=ModelLog(reporter.info),
+        reporter=reporter,
     ) as container:
-        client = ModelClient(container.url, train=options.train)
+        client = ModelClient(container.url, train=train)
         if inputs is None:
-            inputs = prepare_inputs(given, client.schema(), train=options.train)
-        say("Running training...\n" if options.train else "Running prediction...\n")
+            inputs = prepare_inputs(given, client.schema(), train=train)
+        reporter.info("Running training...\n" if train else "Running prediction...\n")
         prediction = client.predict(inputs, context)
         # The server's own document knows best what it answers; an image's label may be older than its server.
-        output = client.schema().output(train=options.train)
-        find = functools.partial(_package_of, options)
-        return present(prediction, output, destination, as_json=given.json is not None, package_of=find)
+        output = client.schema().output(train=train)
+        show = _Shown(reporter, output, destination, functools.partial(_package_of, session, options))
+        if given.json is None:
+            show.plain(prediction)
+        else:
+            show.as_json(prediction)
+            if not prediction.succeeded:
+                sys.exit(1)
 
 
-def _package_of(options: Options, program: str) -> str:
+def _request(options: _RunOptions, model: Model, *, debug: bool, train: bool) -> ContainerRequest:
+    return ContainerRequest(
+        model.reference,
+        env={**variables(options.env or ()), **log_environment(os.environ, debug=debug)},
+        gpus=options.gpus or ("all" if model.has_gpu else None),
+        command=_TRAINING_SERVER if train else None,
+        mounts=model.mounts,
+    )
+
+
+def _package_of(session: Session, options: _RunOptions, program: str) -> str:
     """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
     if options.image:
         return ""
-    from cog_nix.build import story as building  # noqa: PLC0415 - only where one is missing
-    from cog_nix.cli.build import plugins  # noqa: PLC0415
-    from cog_nix.config import load_settings  # noqa: PLC0415
-    from cog_nix.lock import format as lock_format  # noqa: PLC0415
-    from cog_nix.project.find import find_project  # noqa: PLC0415
+    from cog_nix.cli import building  # noqa: PLC0415 - an image that exists is run without
 
-    project = find_project(Path.cwd(), options.config_file)
-    lock = lock_format.read(project.lock_path)
-    services = building.Services(plugins(), reporter)
-    return services.package_of(project, load_settings(project), lock.suite, program) if lock else ""
+    return building.package_of(session, options.config_file, program)
 
 
-def present(
-    prediction: Prediction,
-    schema: Schema,
-    destination: Destination,
-    *,
-    as_json: bool,
-    package_of: Callable[[str], str] = lambda _: "",
-) -> bool:
-    """Show a prediction: files are written, everything else goes to stdout or to the file that was asked for.
+def _project_schema(config_file: str) -> ApiSchema:
+    from cog_nix.cli import building  # noqa: PLC0415 - an image that exists is run without
 
-    Args:
-        prediction: what the model answered.
-        schema: of its output.
-        destination: where that goes.
-        as_json: whether all of it is shown as JSON.
-        package_of: returns the system package that has a program; "" where it knows none.
+    return building.project_schema(config_file)
 
-    Returns:
-        Whether it succeeded; a failure is only returned with ``as_json``.
 
-    Raises:
-        PredictionError: it failed.
-        RuntimeFailure: output cannot be written.
-    """
-    from cog_nix.runtime.outputs import json_text, split_extension, text_of, write_files  # noqa: PLC0415 - a faster `--help`
+@dataclass(frozen=True)
+class _Shown:
+    """Shows a prediction: files are written, the rest goes to stdout or to the file that was asked for."""
 
-    public = prediction.public()
-    output = prediction.output
-    if prediction.succeeded and output is not None:
-        path = destination.path
-        if as_json:
-            # `-o .json` leaves no name.
-            path = path.with_name(split_extension(path.name)[0] or "output")
-        output = write_files(output, schema, path, _written)
-    if as_json:
-        _emit(
-            json_text({name: _sorted(value) for name, value in {**public, "output": output}.items()}),
-            destination,
+    reporter: Reporter
+    schema: Schema
+    """Of its output."""
+    destination: Destination
+    package_of: Callable[[str], str]
+    """Returns the system package that has a program; "" where it knows none."""
+
+    def plain(self, prediction: Prediction) -> None:
+        """Show its output.
+
+        Raises:
+            PredictionError: it failed.
+            RuntimeFailure: output cannot be written.
+        """
+        if not prediction.succeeded:
+            raise self._failure(prediction)
+        output = prediction.output
+        if output is None:
+            self.reporter.info("No output generated")
+            return
+        text = text_of(
+            write_files(output, self.schema, self.destination.path, self._tell_written), self.schema
         )
-        return prediction.succeeded
-    if not prediction.succeeded:
+        if text is not None:
+            self._emit(text)
+
+    def as_json(self, prediction: Prediction) -> None:
+        """Show all of it, a failure as well.
+
+        Raises:
+            RuntimeFailure: output cannot be written.
+        """
+        output = prediction.output
+        if prediction.succeeded and output is not None:
+            path = self.destination.path
+            path = path.with_name(split_extension(path.name)[0] or "output")  # `-o .json` leaves no name
+            output = write_files(output, self.schema, path, self._tell_written)
+        answer = {**prediction.public(), "output": output}
+        self._emit(json_text({name: _sorted(value) for name, value in answer.items()}))
+
+    def _failure(self, prediction: Prediction) -> PredictionError:
         logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
         # The server tells no traceback, so a name is a program's where a package has that.
         program = missing_program(f"{prediction.error}{logs}", traceback=False)
-        package = package_of(program) if program else ""
-        raise PredictionError(
+        package = self.package_of(program) if program else ""
+        return PredictionError(
             f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}',
-            hint=advice(program, package) if package else "",
+            hint=advice(program, package) if program and package else "",
         )
-    if output is None:
-        say("No output generated")
-        return True
-    text = text_of(output, schema)
-    if text is not None:
-        _emit(text, destination)
-    return True
+
+    def _emit(self, text: str) -> None:
+        if not self.destination.asked:
+            typer.echo(text)
+            return
+        write_file(self.destination.path, text.encode())
+        self._tell_written(self.destination.path)
+
+    def _tell_written(self, path: Path) -> None:
+        self.reporter.info(f"Written output to: {path}")
 
 
-def say(text: str) -> None:
-    """Write a line of narration."""
-    reporter.info(text)
+def _build_project(session: Session, options: _RunOptions, runtime: Runtime, *, train: bool) -> Model:
+    """Build the project here; what a training writes into its folder stays."""
+    from cog_nix.cli import building  # noqa: PLC0415 - an image that exists is run without
+
+    session.reporter.info(building_for(runtime))
+    cog_base = options.use_cog_base_image
+    image = building.build_and_load(session, options.config_file, runtime, cog_base=cog_base)
+    mounts = ((image.root, "/src"),) if train else ()
+    return Model(image.reference, ApiSchema.parse(image.openapi), image.has_gpu, mounts)
 
 
-def project_schema(config_file: str | None) -> ApiSchema:
-    """Return what the project's source says about inputs and outputs.
-
-    Raises:
-        ConfigError: there is no usable cog.yaml.
-        SignatureError: the source cannot be described.
-    """
-    from cog_nix.build.interface import read_api  # noqa: PLC0415 - only when there is something to build
-    from cog_nix.cli.build import document_of_environment  # noqa: PLC0415
-    from cog_nix.config import load_config  # noqa: PLC0415
-    from cog_nix.project.find import find_project  # noqa: PLC0415
-    from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415
-
-    project = find_project(Path.cwd(), config_file or "cog.yaml")
-    config = load_config(project)
-    return ApiSchema.parse(read_api(project, config, document_of_environment()).document(""))
-
-
-def build_project(config_file: str | None, *, cog_base: bool | None = None) -> tuple[str, str]:
-    """Build the project; return the image's reference and its OpenAPI document."""
-    from cog_nix.cli.build import build_for_run  # noqa: PLC0415 - only when there is something to build
-
-    return build_for_run(config_file, cog_base=cog_base)
-
-
-def project_mounts(config_file: str | None) -> tuple[tuple[Path, str], ...]:
-    """Return what puts the project over the image's copy of it, so that what a training writes stays."""
-    from cog_nix.project.find import find_project  # noqa: PLC0415 - only for a training
-
-    return ((find_project(Path.cwd(), config_file).root, "/src"),)
-
-
-def _find_model(options: Options, runtime: Runtime) -> Model:
-    from cog_nix.runtime.schema import ApiSchema  # noqa: PLC0415 - a faster `--help`
-
-    if options.image is None:
-        say(building_for(runtime))
-        reference, document = build_project(options.config_file, cog_base=options.cog_base)
-        return Model(reference, ApiSchema.parse(document), _wants_gpu(runtime.image_labels(reference)))
-    if "=" in options.image and not options.train:
-        raise RuntimeFailure(f"Invalid image name '{options.image}'. Did you forget `-i`?")
-    labels = _labels_of(options.image, runtime)
+def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, train: bool) -> Model:
+    image = options.image
+    if image is None:
+        return _build_project(session, options, runtime, train=train)
+    if "=" in image and not train:
+        raise RuntimeFailure(f"Invalid image name '{image}'. Did you forget `-i`?")
+    if runtime.image_id(image) is None:
+        runtime.pull(image, session.reporter)
+    labels = runtime.image_labels(image)
     if "run.cog.config" not in labels:
         raise RuntimeFailure(
-            f"{options.image} is not a Cog model: it has no label run.cog.config.",
+            f"{image} is not a Cog model: it has no label run.cog.config.",
             hint="Name an image that `cog-nix build` (or cog) built.",
         )
     document = labels.get("run.cog.openapi_schema", "")
     schema = ApiSchema.parse(document) if document else None
-    usable = schema is not None and schema.has_inputs(train=options.train)
-    return Model(options.image, schema if usable else None, _wants_gpu(labels))
-
-
-def _labels_of(image: str, runtime: Runtime) -> dict[str, str]:
-    if runtime.image_id(image) is None:
-        runtime.pull(image, reporter)
-    return runtime.image_labels(image)
+    usable = schema is not None and schema.has_inputs(train=train)
+    return Model(image, schema if usable else None, _wants_gpu(labels))
 
 
 def _wants_gpu(labels: dict[str, str]) -> bool:
@@ -339,21 +294,7 @@ def _wants_gpu(labels: dict[str, str]) -> bool:
         return False
 
 
-def _request(options: Options, model: Model) -> ContainerRequest:
-    from cog_nix.plugins.spec import ContainerRequest  # noqa: PLC0415
-    from cog_nix.runtime.logs import log_environment  # noqa: PLC0415 - a faster `--help`
-
-    env = {**variables(options.env), **log_environment(os.environ, debug=options.debug)}
-    return ContainerRequest(
-        model.reference,
-        env=env,
-        gpus=options.gpus or ("all" if model.has_gpu else None),
-        command=_TRAINING_SERVER if options.train else None,
-        mounts=project_mounts(options.config_file) if options.train and options.image is None else (),
-    )
-
-
-def _context(options: Options) -> dict[str, str]:
+def _context(options: _RunOptions) -> dict[str, str]:
     if not options.use_replicate_token:
         return {}
     token = os.environ.get("REPLICATE_API_TOKEN")
@@ -365,29 +306,13 @@ def _context(options: Options) -> dict[str, str]:
     return {"replicate_api_token": token}
 
 
-def _destination(options: Options, given: GivenInputs) -> Destination:
-    from cog_nix.runtime.outputs import choose_destination  # noqa: PLC0415 - a faster `--help`
-
+def _destination(options: _RunOptions, given: GivenInputs, reporter: Reporter) -> Destination:
     if given.json is None:
         return choose_destination(options.output)
     destination = choose_destination(options.output, fallback="output.json")
     if destination.path.suffix != ".json":
-        say(f"--output value does not have a .json suffix: {destination.path.name}")
+        reporter.info(f"--output value does not have a .json suffix: {destination.path.name}")
     return destination
-
-
-def _emit(text: str, destination: Destination) -> None:
-    from cog_nix.runtime.outputs import write_file  # noqa: PLC0415 - a faster `--help`
-
-    if not destination.asked:
-        typer.echo(text)
-        return
-    write_file(destination.path, text.encode())
-    _written(destination.path)
-
-
-def _written(path: Path) -> None:
-    say(f"Written output to: {path}")
 
 
 def _sorted(value: Any) -> Any:

@@ -8,33 +8,31 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli import build
-from cog_nix.cli.build import NoCache, OpenApi, Secrets, UpdateLock  # noqa: TC001 - typer reads them
-from cog_nix.cli.flags import (
-    BuildFlags,
-    CogBase,
-    ConfigFile,
-    CudaBase,
-    Dockerfile,
-    Precompile,
-    Progress,
-    SeparateWeights,
-    Strip,
-)
-from cog_nix.cli.terminal import amount, reporter
+from cog_nix.cli.building import build_image, options_of
+from cog_nix.cli.options import ImageOptions
+from cog_nix.cli.terminal import amount
+from cog_nix.config import load
 from cog_nix.errors import CogNixError, RegistryError
+from cog_nix.project.find import find_project
+from cog_nix.registry.destination import REPLICATE, resolve
+from cog_nix.registry.replicate import model_page
+from cog_nix.system.paths import cache_dir
+from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cog_nix.build.story import Built
+    from cog_nix.cli.session import Session
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
+    from cog_nix.report import Reporter
     from cog_nix.weights.lock import LockedWeight
 
 _NOT_FOUND = 404
@@ -46,106 +44,60 @@ If the model already exists, you may be getting this error because you're not lo
 the model. This can happen if you did 'sudo cog login' instead of 'cog login' or 'sudo cog push' instead \
 of 'cog push', which causes Docker to use the wrong Docker credentials."""
 
-Target = Annotated[
-    str | None,
-    typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")]
+
+@dataclass(frozen=True, kw_only=True)
+class _Options(ImageOptions):
+    target: Annotated[
+        str | None,
+        typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``push`` to the command line."""
-    app.command("push", help="Build the model and push it to a registry, without a Docker daemon.")(push)
-
-
-def push(
-    *,
-    target: Target = None,
-    as_json: Json = False,
-    config_file: ConfigFile = "cog.yaml",
-    openapi_schema: OpenApi = None,
-    update_lock: UpdateLock = False,
-    secret: Secrets = None,
-    no_cache: NoCache = False,
-    progress: Progress = None,
-    dockerfile: Dockerfile = None,
-    use_cuda_base_image: CudaBase = None,
-    use_cog_base_image: CogBase = None,
-    separate_weights: SeparateWeights = False,
-    strip: Strip = False,
-    precompile: Precompile = False,
-) -> None:
+def push(session: Session, options: _Options) -> None:
     """Build and push.
 
     Raises:
         ConfigError: there is nowhere to push to.
         RegistryError: the registry refuses, or cannot be reached.
     """
-    from cog_nix.build.story import BuildOptions  # noqa: PLC0415 - a faster --help
-    from cog_nix.resolve.ensure import Policy  # noqa: PLC0415
-    from cog_nix.run_commands.ensure import RunOptions  # noqa: PLC0415
-    from cog_nix.run_commands.secrets import guard, parse  # noqa: PLC0415
-
-    BuildFlags(
-        progress,
-        dockerfile,
-        use_cuda_base_image,
-        use_cog_base_image,
-        separate_weights,
-        strip=strip,
-        precompile=precompile,
-    ).apply()
-    secrets = parse(secret or (), Path.cwd(), os.environ)
-    guard(secrets.values())
-    destination, weights = _destination(config_file, target)
-    reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
+    options.apply(session)
+    asked = options_of(options)
+    # Where it goes and what belongs to it is known before anything is built.
+    project = find_project(Path.cwd(), options.config_file)
+    config = load(project).config
+    weights = weights_lock.of_config(project.root, config)
+    destination = resolve(config, options.target, os.environ)
+    session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
-    options = BuildOptions(
-        policy=Policy(update=update_lock, cog_base=use_cog_base_image),
-        tag=tag,
-        openapi=openapi_schema,
-        runs=RunOptions(secrets=secrets, again=no_cache, accept=update_lock),
-        oci=True,
-    )
-    pushed = push_built(build.build_image(config_file, options, _warm_up), destination, weights)
-    _tell(pushed, destination)
-    if as_json:
+    built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
+    pushed = push_built(built, destination, weights, session.reporter)
+    _tell(pushed, destination, session.reporter)
+    if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
 
 
 def _warm_up() -> None:
     """Import what pushing needs, a tenth of a second's worth, while Nix has the other processor."""
     from cog_nix.registry import layout, push  # noqa: F401, PLC0415 - for their being there
-    from cog_nix.registry.client import new_client  # noqa: PLC0415 - a faster --help
+    from cog_nix.registry.client import new_client  # noqa: PLC0415 - as above
 
     with suppress(CogNixError):  # told where a client is needed
         new_client().close()
 
 
-def _destination(config_file: str, target: str | None) -> tuple[Destination, tuple[LockedWeight, ...]]:
-    """Say where the image goes and what belongs to it, before anything is built."""
-    from cog_nix.config import load  # noqa: PLC0415 - a faster --help
-    from cog_nix.project.find import find_project  # noqa: PLC0415
-    from cog_nix.registry.destination import resolve  # noqa: PLC0415
-    from cog_nix.weights import lock as weights_lock  # noqa: PLC0415 - a faster --help
-
-    project = find_project(Path.cwd(), config_file)
-    config = load(project).config
-    weights = weights_lock.of_config(project.root, config)
-    return resolve(config, target, os.environ), weights
-
-
-def push_built(built: Built, destination: Destination, weights: Sequence[LockedWeight] = ()) -> Pushed:
+def push_built(
+    built: Built, destination: Destination, weights: Sequence[LockedWeight], reporter: Reporter
+) -> Pushed:
     """Push an image that was built with its blobs.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
+    # Imported while Nix was at work, see _warm_up.
     from cog_nix.registry import credentials, layout  # noqa: PLC0415
-    from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
-    from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - a faster --help
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
     if weights:
@@ -195,10 +147,7 @@ def tree(pushed: Pushed) -> str:
     return "\n".join([f"  model   {pushed.model}", *lines])
 
 
-def _tell(pushed: Pushed, destination: Destination) -> None:
-    from cog_nix.registry.destination import REPLICATE  # noqa: PLC0415 - a faster --help
-    from cog_nix.registry.replicate import model_page  # noqa: PLC0415
-
+def _tell(pushed: Pushed, destination: Destination, reporter: Reporter) -> None:
     reporter.info(summary(pushed))
     reporter.info(f"\n{tree(pushed)}")
     if destination.image.registry == REPLICATE:

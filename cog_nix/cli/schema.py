@@ -4,65 +4,64 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cog_nix.cli.build import document_of_environment
-from cog_nix.cli.flags import ConfigFile  # noqa: TC001 - typer reads it
-from cog_nix.cli.terminal import reporter
+from cog_nix.build.interface import read_api
+from cog_nix.build.story import load
+from cog_nix.cli.building import document_of_environment
+from cog_nix.cli.options import ProjectOptions
+from cog_nix.cli.streams import write_stdout
+from cog_nix.config.legacy import sdk_for
+from cog_nix.config.sdk import CURRENT, PRERELEASE
 from cog_nix.errors import ConfigError
+from cog_nix.lock import format as lock_format
+from cog_nix.project.find import find_project
+from cog_nix.resolve.ensure import sdk_version as locked_version
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
+    from cog_nix.cli.session import Session
     from cog_nix.config.model import Config, Project
-
-Check = Annotated[
-    Path | None,
-    typer.Option(
-        "--check", metavar="FILE", show_default=False, help="Compare with a file; exit 1 when it differs."
-    ),
-]
+    from cog_nix.report import Reporter
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``schema`` to the command line."""
-    app.command("schema", help="Print the OpenAPI document that the image will have.")(schema)
+@dataclass(frozen=True, kw_only=True)
+class _Options(ProjectOptions):
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check", metavar="FILE", show_default=False, help="Compare with a file; exit 1 when it differs."
+        ),
+    ] = None
 
 
-def schema(*, config_file: ConfigFile = "cog.yaml", check: Check = None) -> None:
+def schema(session: Session, options: _Options) -> None:
     """Print the OpenAPI document that the image will have."""
-    from cog_nix.build.interface import read_api  # noqa: PLC0415 - a faster --help
-    from cog_nix.build.story import load  # noqa: PLC0415
-    from cog_nix.project.find import find_project  # noqa: PLC0415
-
-    project = find_project(Path.cwd(), config_file)
-    config = load(project, reporter)[0].config
-    document = read_api(project, config, document_of_environment()).document(sdk_version(project, config))
-    if check is None:
-        write(document)
+    project = find_project(Path.cwd(), options.config_file)
+    config = load(project, session.reporter)[0].config
+    document = read_api(project, config, document_of_environment()).document(_sdk_version(project, config))
+    if options.check is None:
+        write_stdout(document)
         return
-    difference = compare(document, check)
+    difference = _compare(document, options.check, session.reporter)
     if difference:
         typer.echo(difference)
         raise ConfigError(
-            f"{check} is not the OpenAPI document of this model.", hint=f"cog-nix schema > {check}"
+            f"{options.check} is not the OpenAPI document of this model.",
+            hint=f"cog-nix schema > {options.check}",
         )
 
 
-def sdk_version(project: Project, config: Config) -> str:
+def _sdk_version(project: Project, config: Config) -> str:
     """Return the version that the document names: what is locked, asked for, or else Cog's current one.
 
     Raises:
         LockError: there is a lock that cannot be read.
     """
-    from cog_nix.config.legacy import sdk_for  # noqa: PLC0415 - a faster --help
-    from cog_nix.config.sdk import CURRENT, PRERELEASE  # noqa: PLC0415 - a faster --help
-    from cog_nix.lock import format as lock_format  # noqa: PLC0415
-    from cog_nix.resolve.ensure import sdk_version as locked_version  # noqa: PLC0415
-
     lock = lock_format.read(project.lock_path)
     if lock:
         return locked_version(lock)
@@ -70,7 +69,7 @@ def sdk_version(project: Project, config: Config) -> str:
     return asked if asked and asked != PRERELEASE else sdk_for(config.build.python_version) or CURRENT
 
 
-def compare(document: str, path: Path) -> str:
+def _compare(document: str, path: Path, reporter: Reporter) -> str:
     """Return how a file differs from a document, as a unified diff; empty when both say the same.
 
     How a file is laid out does not count, nor the order of its keys.
@@ -97,11 +96,6 @@ def compare(document: str, path: Path) -> str:
     return "\n".join(
         difflib.unified_diff(_lines(there), _lines(here), str(path), "this model", lineterm="", n=3)
     )
-
-
-def write(text: str) -> None:
-    """Print a text as it is, so that a file of it has its bytes; on a terminal, with a line break."""
-    typer.echo(text, nl=sys.stdout.isatty())
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli.terminal import reporter
 from cog_nix.system import shim as stand_in
 
-_HELP = """Put a program named cog on the PATH that is cog-nix.
-
-What cog-nix does not do goes to Replicate's cog, where there is one.
-
-\b
-  cog-nix shim install            ~/.local/bin/cog
-  cog-nix shim install --dir bin  ./bin/cog
-  cog-nix shim status             what `cog` runs now
-  cog-nix shim remove
-"""
+if TYPE_CHECKING:
+    from cog_nix.cli.session import Session
+    from cog_nix.report import Reporter
 
 
 class Action(StrEnum):
@@ -33,32 +26,29 @@ class Action(StrEnum):
     status = "status"
 
 
-Do = Annotated[Action, typer.Argument(help="install, remove or status.")]
-Folder = Annotated[
-    Path | None,
-    typer.Option("--dir", show_default=False, help="The folder of the program. [default: ~/.local/bin]"),
-]
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    action: Annotated[Action, typer.Argument(help="install, remove or status.")] = Action.status
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", show_default=False, help="The folder of the program. [default: ~/.local/bin]"),
+    ] = None
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``shim`` to the command line."""
-    app.command("shim", help=_HELP)(shim)
-
-
-def shim(action: Do = Action.status, folder: Folder = None) -> None:
+def shim(session: Session, options: _Options) -> None:
     """Install, remove or look for the shim; ``status`` exits with 1 when `cog` is not cog-nix."""
-    where = (folder or stand_in.default_folder()).absolute()
-    if action is Action.install:
-        reporter.info(f"Wrote {stand_in.install(where)}")
-        _tell_path(where)
-    elif action is Action.remove:
+    where = (options.folder or stand_in.default_folder()).absolute()
+    if options.action is Action.install:
+        session.reporter.info(f"Wrote {stand_in.install(where)}")
+        _tell_path(where, session.reporter)
+    elif options.action is Action.remove:
         gone = stand_in.remove(where)
-        reporter.info(f"Removed {gone}" if gone else f"There is no shim in {where}")
+        session.reporter.info(f"Removed {gone}" if gone else f"There is no shim in {where}")
     else:
         _show()
 
 
-def _tell_path(where: Path) -> None:
+def _tell_path(where: Path, reporter: Reporter) -> None:
     found = stand_in.status()
     if found.first == where / stand_in.NAME:
         return

@@ -24,14 +24,20 @@ def ensure_open() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
-def narrate(text: str) -> None:
+def write_stderr(text: str) -> None:
     """Write to stderr; who does not listen does not end the work."""
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
-def written(status: int) -> tuple[int, str]:
+def write_stdout(text: str) -> None:
+    """Print a text as it is, so that a file of it has its bytes; on a terminal, with a line break."""
+    sys.stdout.write(f"{text}\n" if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
+def flush_stdout(status: int) -> tuple[int, str]:
     """Write what is left for stdout.
 
     Args:

@@ -9,10 +9,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cog_nix.cli.streams import narrate
+from cog_nix.cli.streams import write_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from cog_nix.report import Bar
 
@@ -25,11 +26,11 @@ _PLAIN = "\x1b[0m"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write an error or a warning; a terminal shows in colour which of them it is."""
     if coloured(os.environ, terminal=sys.stderr.isatty()):
         text = painted(text)
-    narrate(f"{text}\n")
+    write_stderr(f"{text}\n")
 
 
 def coloured(environ: Mapping[str, str], *, terminal: bool) -> bool:
@@ -57,8 +58,9 @@ def amount(count: float) -> str:
 class _Line:
     """A bar on one line of a terminal; silent where there is none."""
 
-    def __init__(self, text: str, total: int | None, *, in_bytes: bool, shown: bool) -> None:
+    def __init__(self, text: str, total: int | None, *, in_bytes: bool, shown: bool, summed_up: bool) -> None:
         self._text, self._total, self._in_bytes, self._shown = text, total, in_bytes, shown
+        self._summed_up = in_bytes and summed_up
         self._detail = ""
         self._done = 0
         self._began = time.monotonic()
@@ -81,7 +83,7 @@ class _Line:
         now = time.monotonic()
         if self._shown and now - self._drawn >= _REDRAW_SECONDS:
             self._drawn = now
-            narrate(f"{_CLEAR}{self._line(now)}")
+            write_stderr(f"{_CLEAR}{self._line(now)}")
 
     def _line(self, now: float) -> str:
         if not self._in_bytes:
@@ -98,29 +100,29 @@ class _Line:
         """Remove the bar; leave a line that says what was done."""
         seconds = time.monotonic() - self._began
         if self._shown:
-            narrate(_CLEAR)
-        if self._in_bytes and self._done and reporter.talks:
+            write_stderr(_CLEAR)
+        if self._summed_up and self._done:
             rate = f"{amount(self._done / max(seconds, 0.001))}/s"
-            complain(f"  {self._text}: {amount(self._done)} in {seconds:.1f} s ({rate})")
+            write_stderr(f"  {self._text}: {amount(self._done)} in {seconds:.1f} s ({rate})\n")
 
 
 class TerminalReporter:
-    """The reporter of the command line."""
+    """The reporter of the command line.
 
-    def __init__(self) -> None:
-        self.verbose = False
-        self._quiet = False
+    Args:
+        verbose: whether lines of the tools underneath are shown.
+        quiet: whether errors and warnings are all that is shown.
+    """
+
+    def __init__(self, *, verbose: bool = False, quiet: bool = False) -> None:
+        self.verbose = verbose
+        self._quiet = quiet
         self._style = "auto"
 
     @property
-    def talks(self) -> bool:
+    def _talks(self) -> bool:
         """Whether narration is wanted."""
         return not self._quiet and self._style != "quiet"
-
-    def configure(self, *, verbose: bool, quiet: bool) -> None:
-        """Take the global flags."""
-        self.verbose, self._quiet = verbose, quiet
-        self._style = "auto"
 
     def progress(self, style: str) -> None:
         """Take ``--progress``: ``auto``, ``tty``, ``plain`` or ``quiet``."""
@@ -128,45 +130,36 @@ class TerminalReporter:
 
     def step(self, text: str) -> None:
         """Say that a stage begins."""
-        if self.talks:
-            complain(text)
+        self.info(text)
 
     def info(self, text: str) -> None:
         """Say something."""
-        if self.talks:
-            complain(text)
+        if self._talks:
+            write_stderr(f"{text}\n")
 
     def warn(self, text: str) -> None:
         """Warn."""
-        complain(f"warning: {text}")
+        print_error(f"warning: {text}")
 
     def log(self, text: str) -> None:
         """Pass on a tool's line when asked for."""
         if self.verbose:
-            complain(text)
+            write_stderr(f"{text}\n")
 
-    @contextmanager
-    def bytes_bar(self, text: str, total: int | None) -> Iterator[Bar]:
-        """Yield a bar that counts bytes and shows a rate."""
-        with self._bar(text, total, in_bytes=True) as bar:
-            yield bar
+    def bytes_bar(self, text: str, total: int | None) -> AbstractContextManager[Bar]:
+        """Return a bar that counts bytes and shows a rate."""
+        return self._bar(text, total, in_bytes=True)
 
-    @contextmanager
-    def steps_bar(self, text: str, total: int | None) -> Iterator[Bar]:
-        """Yield a line that shows what is being done."""
-        with self._bar(text, total, in_bytes=False) as bar:
-            yield bar
+    def steps_bar(self, text: str, total: int | None) -> AbstractContextManager[Bar]:
+        """Return a line that shows what is being done."""
+        return self._bar(text, total, in_bytes=False)
 
     @contextmanager
     def _bar(self, text: str, total: int | None, *, in_bytes: bool) -> Iterator[Bar]:
         watched = self._style == "tty" or (self._style == "auto" and sys.stderr.isatty())
-        shown = self.talks and not self.verbose and watched
-        bar = _Line(text, total, in_bytes=in_bytes, shown=shown)
+        shown = self._talks and not self.verbose and watched
+        bar = _Line(text, total, in_bytes=in_bytes, shown=shown, summed_up=self._talks)
         try:
             yield bar
         finally:
             bar.close()
-
-
-reporter = TerminalReporter()
-"""One for the process: the terminal is one."""

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cog_nix.cli import interrupts
-from cog_nix.cli.terminal import reporter
 from cog_nix.system.processes import spawn
 from cog_nix.system.shim import require_upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-LEFT = {
-    "weights": "Manage the files of weights, with Replicate's cog.",
-    "playground": "Open a page in the browser for talking to a model, with Replicate's cog.",
-}
+    from cog_nix.cli.session import Session
 
-Rest = Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", show_default=False)]
+LEFT = frozenset({"weights", "playground"})
+_DOCKERFILE = "--dockerfile"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands that upstream does."""
-    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-    for name, text in LEFT.items():
-        app.command(name, help=text, context_settings=settings)(_command(name))
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What upstream's program is called with."""
+
+    rest: Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", show_default=False)] = None
 
 
-def _command(name: str) -> Callable[..., None]:
-    def command(rest: Rest = None) -> None:
-        status = hand_over([name, *(rest or ())])
-        if status:
-            raise typer.Exit(status)
+def weights(_session: Session, options: _Options) -> None:
+    """Manage the files of weights."""
+    raise typer.Exit(hand_over(["weights", *(options.rest or ())]))
 
-    command.__doc__ = LEFT[name]
-    return command
+
+def playground(_session: Session, options: _Options) -> None:
+    """Open a page for talking to a model."""
+    raise typer.Exit(hand_over(["playground", *(options.rest or ())]))
+
+
+def needs_upstream(arguments: Sequence[str]) -> bool:
+    """Whether an option asks for what only a build from a Dockerfile can do."""
+    before_dashes = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
+    return any(one == _DOCKERFILE or one.startswith(f"{_DOCKERFILE}=") for one in before_dashes)
 
 
 def hand_over(arguments: Sequence[str]) -> int:
@@ -49,7 +53,6 @@ def hand_over(arguments: Sequence[str]) -> int:
         CogNixError: there is none.
     """
     program = require_upstream(f"`{arguments[0]}`" if arguments else "This")
-    reporter.log(f"{program} {' '.join(arguments)}")
     with spawn([program, *arguments]) as process:
         while True:
             try:

@@ -33,6 +33,17 @@ def known(name: str, sha256: str) -> Known | None:
     return Known.from_json(found) if found else None
 
 
+def projects() -> tuple[str, ...]:
+    """Return the names of projects that the table has wheels of."""
+    with zipfile.ZipFile(FILE) as archive:
+        return tuple(name.rpartition("/")[2] for name in archive.namelist())
+
+
+def wheels(name: str) -> dict[str, Known]:
+    """Return what the table has of a project, by sha256."""
+    return {sha256: Known.from_json(data) for sha256, data in _project(FILE, name).items()}
+
+
 @cache
 def _project(file: Path, name: str) -> dict[str, Any]:
     try:

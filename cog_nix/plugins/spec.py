@@ -524,6 +524,33 @@ class RememberedRuntime(Protocol):
 
 
 @runtime_checkable
+class ExaminedContainer(Protocol):
+    """What a container can do as well that can be looked into."""
+
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command beside the main process; return its exit status, and stdout and stderr together.
+
+        Raises:
+            RuntimeFailure: the container has ended.
+        """
+
+
+@runtime_checkable
+class ExaminedRuntime(Protocol):
+    """What a runtime can do as well whose images ``cog-nix check`` can try."""
+
+    def image_attributes(self, reference: str) -> Mapping[str, Any]:
+        """Return ``Config``, ``Os`` and ``Architecture`` of a held image (Docker Engine API, "ImageInspect").
+
+        Raises:
+            ImageError: there is no such image.
+        """
+
+    def listening_address(self) -> str:
+        """Return where on this machine has to listen what containers reach (``reach_host``)."""
+
+
+@runtime_checkable
 class TriedRuntime(Protocol):
     """What a runtime can do as well that may answer where it can start nothing."""
 

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 import cog_nix.check.suite
 from cog_nix.check import CompatError, Outcome, Result
 from cog_nix.cli import check
+from cog_nix.cli.session import Session
 from cog_nix.errors import CogNixError, ImageError
+from cog_nix.plugins import manager as plugins
+from tests.cli.commands import invoke_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 GOOD = Result("root", "GET / lists the endpoints", Outcome.PASS)
 BAD = Result("predict", "POST /predictions answers", Outcome.FAIL, "step 1: answered [500]")
 MOOT = Result("stream", "Accept: text/event-stream is answered", Outcome.NOT_APPLICABLE, "does not stream")
-
-
-@pytest.fixture
-def app() -> typer.Typer:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    check.register(app)
-    return app
 
 
 @pytest.fixture
@@ -40,12 +33,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield from note["answer"]
 
     monkeypatch.setattr(cog_nix.check.suite, "results", results)
+    monkeypatch.setattr(check, "usable_runtime", lambda _: None)
     return note
 
 
-def test_each_case_is_a_line(app: typer.Typer, asked: dict[str, Any]) -> None:
+def test_each_case_is_a_line(asked: dict[str, Any]) -> None:
     asked["answer"] = [GOOD, MOOT]
-    done = CliRunner().invoke(app, ["check", "model", "-i", "text=a=b", "--case", "root"])
+    done = invoke_command("check", "model", "-i", "text=a=b", "--case", "root")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[:2] == [
         "pass           root",
@@ -57,17 +51,17 @@ def test_each_case_is_a_line(app: typer.Typer, asked: dict[str, Any]) -> None:
     assert asked["only"] == ["root"]
 
 
-def test_a_broken_promise_exits_with_1(app: typer.Typer, asked: dict[str, Any]) -> None:
+def test_a_broken_promise_exits_with_1(asked: dict[str, Any]) -> None:
     asked["answer"] = [GOOD, BAD]
-    done = CliRunner().invoke(app, ["check", "model"])
+    done = invoke_command("check", "model")
     assert done.exit_code == 1
     assert "answered [500]" in done.stdout
     assert "1 broken" in done.stdout
 
 
-def test_json_is_all_that_stdout_gets(app: typer.Typer, asked: dict[str, Any]) -> None:
+def test_json_is_all_that_stdout_gets(asked: dict[str, Any]) -> None:
     asked["answer"] = [BAD]
-    done = CliRunner().invoke(app, ["check", "model", "--json"])
+    done = invoke_command("check", "model", "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout) == [
         {
@@ -80,15 +74,15 @@ def test_json_is_all_that_stdout_gets(app: typer.Typer, asked: dict[str, Any]) -
     ]
 
 
-def test_the_cases_can_be_listed_without_an_image(app: typer.Typer) -> None:
-    done = CliRunner().invoke(app, ["check", "--list"])
+def test_the_cases_can_be_listed_without_an_image() -> None:
+    done = invoke_command("check", "--list")
     assert done.exit_code == 0
     assert "health-ready" in done.stdout
     assert "[counter]" in done.stdout
 
 
-def test_without_an_image_the_usage_is_told(app: typer.Typer) -> None:
-    done = CliRunner().invoke(app, ["check"])
+def test_without_an_image_the_usage_is_told() -> None:
+    done = invoke_command("check")
     assert done.exit_code == 2
     assert "IMAGE" in done.stderr
 
@@ -99,8 +93,10 @@ def test_what_cannot_be_examined_is_an_image_error(monkeypatch: pytest.MonkeyPat
         yield
 
     monkeypatch.setattr(cog_nix.check.suite, "results", results)
+    monkeypatch.setattr(check, "usable_runtime", lambda _: None)
+    session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
     with pytest.raises(ImageError, match="Docker has no image 'x'") as caught:
-        check.examine("x", {}, [])
+        check.examine(session, "x", {}, [])
     assert caught.value.hint == "Build it first."
 
 

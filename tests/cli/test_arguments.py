@@ -50,7 +50,7 @@ def test_arguments_of_upstream_are_taken(given: str, taken: str) -> None:
 def test_the_whole_command_line_takes_them(
     arguments: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cog_nix.cli.predict.usable_runtime", lambda: None)
+    monkeypatch.setattr("cog_nix.cli.predict.usable_runtime", lambda _: None)
     assert run(arguments.split()) == 1
     assert "Invalid image name 'a=b'. Did you forget `-i`?" in capfd.readouterr().err
 

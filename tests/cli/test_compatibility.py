@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import typer
 
-from cog_nix.cli.app import application
-from cog_nix.plugins.manager import load as load_plugins
+from cog_nix.cli.commands import COMMANDS
 from conftest import ROOT
 
 PAGE = ROOT / "docs/reference/cog-compatibility.md"
@@ -31,10 +29,9 @@ FLAGS = {
 @pytest.fixture(scope="module")
 def taken() -> dict[str, set[str]]:
     """The flags of each command."""
-    group = typer.main.get_command(application(load_plugins()))
     return {
-        name: {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)}
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
+        name: {flag for one in COMMANDS[name].load(name).params for flag in (*one.opts, *one.secondary_opts)}
+        for name in FLAGS
     }
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.cli import flags
 from cog_nix.cli.app import run
-from cog_nix.cli.flags import BuildFlags, show_progress
-from cog_nix.cli.terminal import complain, reporter
+from cog_nix.cli.build import _Options as Options
+from cog_nix.cli.options import show_progress
+from cog_nix.cli.session import Session
+from cog_nix.cli.terminal import TerminalReporter, print_error
 from cog_nix.errors import ConfigError
+from cog_nix.plugins import manager as plugins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,42 +21,47 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flags, "_told", set())
     monkeypatch.delenv("BUILDKIT_PROGRESS", raising=False)
     monkeypatch.delenv("COG_NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    reporter.configure(verbose=False, quiet=False)
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        pytest.param(BuildFlags(), [], id="nothing-given"),
-        pytest.param(BuildFlags(use_cog_base_image=False), [], id="cog-base-image"),
-        pytest.param(BuildFlags(use_cuda_base_image="auto"), ["--use-cuda-base-image"], id="cuda-base-image"),
-        pytest.param(BuildFlags(separate_weights=True), ["--separate-weights"], id="separate-weights"),
-        pytest.param(BuildFlags(timestamp=0), ["--timestamp"], id="timestamp-of-the-epoch"),
+        pytest.param(Options(), [], id="nothing-given"),
+        pytest.param(Options(use_cog_base_image=False), [], id="cog-base-image"),
+        pytest.param(Options(use_cuda_base_image="auto"), ["--use-cuda-base-image"], id="cuda-base-image"),
+        pytest.param(Options(separate_weights=True), ["--separate-weights"], id="separate-weights"),
+        pytest.param(Options(timestamp=0), ["--timestamp"], id="timestamp-of-the-epoch"),
         pytest.param(
-            BuildFlags(strip=True, precompile=True, skip_schema_validation=True),
+            Options(strip=True, precompile=True, skip_schema_validation=True),
             ["--strip", "--precompile", "--skip-schema-validation"],
             id="hidden-ones",
         ),
     ],
 )
 def test_what_has_no_effect_is_told_once(
-    given: BuildFlags, told: list[str], capfd: pytest.CaptureFixture[str]
+    given: Options, told: list[str], session: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    given.apply()
-    given.apply()
+    given.apply(session)
+    given.apply(session)
     lines = capfd.readouterr().err.splitlines()
     assert [line.partition(" has no effect: ")[0] for line in lines] == told
     assert all(line.partition(" has no effect: ")[2] for line in lines)
 
 
-def test_a_dockerfile_is_refused_where_something_is_built(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_dockerfile_is_refused_where_something_is_built(
+    session: Session, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ConfigError, match="--dockerfile: cog-nix builds without a Dockerfile"):
-        BuildFlags(dockerfile="Dockerfile").apply()
-    BuildFlags(dockerfile="Dockerfile").apply(builds=False)
+        Options(dockerfile="Dockerfile").apply(session)
+    Options(dockerfile="Dockerfile").apply(session, builds=False)
     assert capfd.readouterr().err == "--dockerfile has no effect: nothing is built\n"
 
 
@@ -86,11 +93,12 @@ def test_progress(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("BUILDKIT_PROGRESS", variable)
-    show_progress(asked)
+    reporter = TerminalReporter()
+    show_progress(reporter, asked)
     with reporter.bytes_bar("Loading", 10) as bar:
         bar.advance(5)
     reporter.info("done")
-    complain("error: told in any case")
+    print_error("error: told in any case")
     said = capfd.readouterr().err
     assert [name for name, sign in (("bar", "[#"), ("text", "done\n")) if sign in said] == seen
     assert said.endswith("error: told in any case\n")

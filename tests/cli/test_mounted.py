@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.cli import exec as exec_command
-from cog_nix.cli import mounted, serve
+from cog_nix.cli import serve
 from cog_nix.cli.app import run
+from cog_nix.cli.building import LoadedImage
 from cog_nix.errors import CogNixError
 from cog_nix.system import shim
 from conftest import ROOT
@@ -83,7 +84,7 @@ def test_what_is_wrong_is_told_before_anything_is_built(
     arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for command in (exec_command, serve):
-        monkeypatch.setattr(command, "usable_runtime", lambda: pytest.fail("too late"))
+        monkeypatch.setattr(command, "usable_runtime", lambda _: pytest.fail("too late"))
     assert run(arguments) == 1
     assert said in capfd.readouterr().err
 
@@ -91,7 +92,7 @@ def test_what_is_wrong_is_told_before_anything_is_built(
 def test_the_playground_is_upstreams(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(serve, "usable_runtime", lambda: pytest.fail("too late"))
+    monkeypatch.setattr(serve, "usable_runtime", lambda _: pytest.fail("too late"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(shim.UPSTREAM, raising=False)
     assert run(["serve", "--playground", "--playground-port", "8393"]) == 1
@@ -102,10 +103,9 @@ def test_the_playground_is_upstreams(
     (tmp_path / "cog").write_text(f'#!/bin/sh\necho "$@" > {seen}\nexec /bin/sleep 60\n')
     (tmp_path / "cog").chmod(0o755)
     docker = SimpleNamespace(name="docker", title="Docker", shares_network=False)
-    monkeypatch.setattr(serve, "usable_runtime", lambda: docker)
-    monkeypatch.setattr(
-        mounted, "prepare", lambda *_, **__: mounted.Mounted("model", tmp_path, has_gpu=False)
-    )
+    monkeypatch.setattr(serve, "usable_runtime", lambda _: docker)
+    image = LoadedImage("model", "{}", has_gpu=False, root=tmp_path)
+    monkeypatch.setattr(serve, "build_and_load", lambda *_, **__: image)
 
     def served(*_: object) -> int:
         deadline = time.monotonic() + 30

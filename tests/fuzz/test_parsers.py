@@ -74,7 +74,7 @@ OWN_JSON = {
     *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/nsenter"),
     *("hooks/cog_nix_hooks/pypi/backend_call", "hooks/cog_nix_hooks/pypi/uv_python"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written
-    *("cog_nix/cli/quick", "cog_nix/build/unchanged"),  # any failure counts as no answer
+    *("cog_nix/cli/fast_path", "cog_nix/build/unchanged"),  # any failure counts as no answer
     *("cog_nix/system/jsonvalue", "cog_nix/runtime/jsontext", "cog_nix/lock/format"),  # what reads
 }
 """Modules that read JSON of their own."""

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from cog_nix.cli import predict
+from cog_nix.cli import building, predict
+from cog_nix.cli.building import LoadedImage
 from cog_nix.errors import CogNixError, PredictionError
 from cog_nix.runtime.media import encode_data_url
 from cog_nix.runtime.schema import ApiSchema
+from tests.cli.commands import invoke_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +36,18 @@ def invoke(
         "run.cog.config": config,
         "run.cog.openapi_schema": json.dumps(model.openapi),
     }
-    monkeypatch.setattr(predict, "usable_runtime", lambda: fake_runtime)
-    monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
-    monkeypatch.setattr(predict, "build_project", lambda _file, **_: ("model", json.dumps(model.openapi)))
+    monkeypatch.setattr(predict, "usable_runtime", lambda _: fake_runtime)
+    monkeypatch.setattr(building, "project_schema", lambda _file: ApiSchema(model.openapi))
+    monkeypatch.setattr(
+        building,
+        "build_and_load",
+        lambda *_, **__: LoadedImage("model", json.dumps(model.openapi), has_gpu=False, root=tmp_path),
+    )
     monkeypatch.delenv("RUST_LOG", raising=False)
-    app = typer.Typer()
-    predict.register(app)
 
     def run(*arguments: str, **options: Any) -> Result:
         fake_runtime.images["model"]["run.cog.openapi_schema"] = json.dumps(model.openapi)
-        return CliRunner().invoke(app, list(arguments), **options)
+        return invoke_command(*arguments, **options)
 
     return run
 
@@ -94,8 +96,8 @@ def test_flags_of_upstreams_build_are_accepted(invoke: Invoke) -> None:
 def test_wrong_inputs_of_a_project_stop_before_it_is_built(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "build_project", lambda _file, **_: pytest.fail("built"))
-    monkeypatch.setattr(predict, "usable_runtime", lambda: pytest.fail("asked for Docker"))
+    monkeypatch.setattr(building, "build_and_load", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(predict, "usable_runtime", lambda _: pytest.fail("asked for Docker"))
     assert failure(invoke("run", "-i", "typo=a")).message == 'unknown input "typo"; valid inputs are: text'
 
 
@@ -106,7 +108,7 @@ def test_a_projects_schema_comes_from_its_source(tmp_path: Path, monkeypatch: py
         "    def predict(self, n: int) -> str:\n        return str(n)\n"
     )
     monkeypatch.chdir(tmp_path)
-    component = predict.project_schema(None).input_component()
+    component = building.project_schema("cog.yaml").input_component()
     assert component["properties"]["n"]["type"] == "integer"
 
 

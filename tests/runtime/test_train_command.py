@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from cog_nix.cli import predict, train
+from cog_nix.cli import building, predict
+from cog_nix.cli.building import LoadedImage
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.media import encode_data_url
 from cog_nix.runtime.schema import ApiSchema
+from tests.cli.commands import invoke_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,14 +49,14 @@ def invoke(
     model.openapi = training({"type": "string"})
     config = json.dumps({"build": {"python_version": "3.13"}})
     fake_runtime.images["model"] = {"run.cog.config": config}
-    monkeypatch.setattr(predict, "usable_runtime", lambda: fake_runtime)
-    monkeypatch.setattr(predict, "project_schema", lambda _file: ApiSchema(model.openapi))
-    monkeypatch.setattr(predict, "build_project", lambda _file, **_: ("model", json.dumps(model.openapi)))
-    monkeypatch.setattr(predict, "project_mounts", lambda _file: ((tmp_path, "/src"),))
-    app = typer.Typer()
-    predict.register(app)
-    train.register(app)
-    return lambda *arguments: CliRunner().invoke(app, ["train", *arguments])
+    monkeypatch.setattr(predict, "usable_runtime", lambda _: fake_runtime)
+    monkeypatch.setattr(building, "project_schema", lambda _file: ApiSchema(model.openapi))
+    monkeypatch.setattr(
+        building,
+        "build_and_load",
+        lambda *_, **__: LoadedImage("model", json.dumps(model.openapi), has_gpu=False, root=tmp_path),
+    )
+    return lambda *arguments: invoke_command("train", *arguments)
 
 
 def test_a_training_runs_on_a_server_of_its_own_kind(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+import typer  # noqa: TC002 - the command line reads annotations
 from typer.testing import CliRunner
 
 from cog_nix.cli import runtimes
@@ -17,9 +17,6 @@ from cog_nix.plugins import manager as plugins
 from cog_nix.plugins.spec import hookimpl
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.session import require
-
-if TYPE_CHECKING:
-    import typer
 
 
 @dataclass
@@ -126,8 +123,7 @@ def test_flag_and_variable(
     arguments: list[str], variable: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(runtimes, "find", lambda name, *_: asked.append(name))
-    monkeypatch.setattr(runtimes, "_chosen", ["auto"])
+    monkeypatch.setattr(plugins, "find_runtime", lambda name, *_: asked.append(name))
     monkeypatch.setattr("cog_nix.cli.app.trust", lambda *_: {})
     monkeypatch.delenv("COG_NIX_RUNTIME", raising=False)
     if variable is not None:
@@ -137,8 +133,8 @@ def test_flag_and_variable(
         @hookimpl
         def register_commands(self, app: typer.Typer) -> None:
             @app.command()
-            def probe() -> None:
-                runtimes.find_runtime()
+            def probe(ctx: typer.Context) -> None:
+                ctx.obj.find_runtime()
 
     found = plugins.load({"COG_NIX_PLUGINS": "0"})
     found.manager.register(Probe())

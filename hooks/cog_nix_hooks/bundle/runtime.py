@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.runtime.container import LOOPBACK
 from cog_nix_hooks.bundle import rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.images import ImageStore
@@ -95,6 +96,20 @@ class BundleRuntime:
                 hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
             )
         return image
+
+    def image_attributes(self, reference: str) -> dict[str, Any]:
+        """Return what is known of a held image, in the words of Docker's API.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        image = self.find(reference)
+        system, _, architecture = image.platform.partition("/")
+        return {"Id": image.id, "Config": image.config, "Os": system, "Architecture": architecture}
+
+    def listening_address(self) -> str:
+        """Return loopback: containers have this machine's network."""
+        return LOOPBACK
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :meth:`cog_nix_hooks.bundle.images.ImageStore.load`."""

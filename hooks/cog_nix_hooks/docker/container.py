@@ -34,7 +34,7 @@ from cog_nix_hooks.docker.devices import Devices, gpu_request
 from cog_nix_hooks.docker.failures import Cause, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cog_nix.plugins.spec import ContainerRequest, Streams
 
@@ -148,6 +148,19 @@ class DockerContainer(BaseContainer):
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal its size, in characters."""
         _resize(self._client, self._name, rows, columns)
+
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command beside the main process; return its exit status, and stdout and stderr together.
+
+        Raises:
+            RuntimeFailure: the container has ended.
+        """
+        try:
+            asked = self._client.exec_create(self._name, list(command))["Id"]
+            said: bytes = self._client.exec_start(asked)
+            return int(self._client.exec_inspect(asked)["ExitCode"]), said.decode("utf-8", "replace")
+        except docker.errors.APIError as error:
+            raise RuntimeFailure(f"Docker cannot run {' '.join(command)}: {error.explanation}") from error
 
     def signal(self, name: str) -> None:
         """Send a signal to the main process."""

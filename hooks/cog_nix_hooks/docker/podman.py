@@ -17,7 +17,7 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.system.paths import cache_dir
 from cog_nix_hooks.docker import podman_probe
 from cog_nix_hooks.docker.endpoint import Endpoint
-from cog_nix_hooks.docker.runtime import DockerRuntime
+from cog_nix_hooks.docker.runtime import ALL_ADDRESSES, DockerRuntime
 from cog_nix_hooks.docker.sdk import asking, sdk_client
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ class PodmanRuntime(DockerRuntime):
         """Return None when a container can be started, where it is this machine's own Podman; it is tried."""
         ours = cache_dir() / _SOCKET
         return podman_probe.failure(ours.parent) if self.endpoint.socket_path == str(ours) else None
+
+    def listening_address(self) -> str:
+        """Return any address: a plain user's containers reach this machine at one that it has elsewhere."""
+        return ALL_ADDRESSES
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.

@@ -6,7 +6,7 @@ import os
 import threading
 from contextlib import closing, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cog_nix.cdi.failures import MissingDeviceDriverError
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from cog_nix_hooks.docker.images import ImageInfo
 
 _PLATFORM = "linux/amd64"
+
+
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - where no address is known that only containers reach
 
 
 class DockerRuntime:
@@ -93,13 +96,34 @@ class DockerRuntime:
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """Return a held image's labels."""
+        return self._held_image(reference).labels
+
+    def image_attributes(self, reference: str) -> dict[str, Any]:
+        """Return all that the daemon knows of a held image."""
+        self._held_image(reference)
+        with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
+            return dict(client.inspect_image(reference))  # type: ignore[no-untyped-call]
+
+    def listening_address(self) -> str:
+        """Return this machine's address on Docker's default bridge, any address if it has none here."""
+        with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
+            networks = client.networks(names=["bridge"])
+        entries = (entry for network in networks for entry in (network.get("IPAM") or {}).get("Config") or ())
+        return next((str(entry["Gateway"]) for entry in entries if "Gateway" in entry), ALL_ADDRESSES)
+
+    def _held_image(self, reference: str) -> ImageInfo:
+        """Return a held image.
+
+        Raises:
+            ImageError: there is no such image.
+        """
         image = self._inspect(reference)
         if image is None:
             raise ImageError(
                 f"Docker holds no image {reference}.",
                 hint=f"Pull it (`docker pull {reference}`) or build it first.",
             )
-        return image.labels
+        return image
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Take an image from the store; see :func:`cog_nix_hooks.docker.archive.load_image`."""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import signature
 from cog_nix.build import unchanged
 from cog_nix.build.result import link_result
-from cog_nix.cli import narrate
-from cog_nix.cli.terminal import reporter
+from cog_nix.cli.outcome import Outcome, tell_built, tell_loaded, tell_start
+from cog_nix.cli.session import Session
 from cog_nix.image.description import ImageDescription, with_tag
 from cog_nix.plugins import manager as plugins
-from cog_nix.plugins.spec import PreparingRuntime, RememberedRuntime
+from cog_nix.plugins.spec import PreparingRuntime
 from cog_nix.programs.mentions import may_start
 from cog_nix.project.large import is_large
 from cog_nix.store import ahead, events
@@ -28,10 +28,11 @@ from cog_nix.system.processes import run
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cog_nix.build.again import Entry
-    from cog_nix.plugins.spec import Held, Runtime
+    from cog_nix.plugins.spec import Runtime
+    from cog_nix.report import Reporter
 
 AUTO = plugins.AUTO
 
@@ -56,38 +57,7 @@ class Edit:
         return found
 
 
-@dataclass(frozen=True)
-class Done:
-    """What came of the edit."""
-
-    kept: str | None
-    """Name of what is kept of the build; None: nothing is."""
-    ask: Callable[[], Held | None]
-    """Tells where the runtime holds the image."""
-
-
-@dataclass(frozen=True)
-class _Target:
-    """Where the image goes."""
-
-    runtime: Runtime
-    reference: str
-    tells: bool
-    """Whether the next build finds this runtime without looking for one."""
-
-    def load(self, image: Path) -> Callable[[], Held | None]:
-        """Load an image; return what tells where it is held."""
-        loaded = self.runtime.load(image, [self.reference], reporter)
-        telling = self.runtime if self.tells and isinstance(self.runtime, RememberedRuntime) else None
-
-        def ask() -> Held | None:
-            held = telling.held(self.reference) if telling else None
-            return held if held and held.id == loaded else None
-
-        return ask
-
-
-def build(edit: Edit, began: float) -> Done | None:
+def build(edit: Edit, began: float) -> Outcome | None:
     """Build the project and load it.
 
     Args:
@@ -101,34 +71,40 @@ def build(edit: Edit, began: float) -> Done | None:
         CogNixError: the same; the usual way tells.
     """
     entry: Entry | None = edit.answer["entry"]
-    if entry is None or edit.answer["oci"] or not _same_kinds(edit.kept):
+    if entry is None or edit.answer["oci"] or not _same_size_classes(edit.kept):
         return None
-    target = _ready(edit) if edit.runtime else None
+    session = Session(plugins.load(), runtime_name=edit.runtime or AUTO)
+    reporter, reference = session.reporter, with_tag(edit.answer["tag"])
+    runtime = _prepared_runtime(session, reference) if edit.runtime else None
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
-    if _starts_more(edit.kept, entry["programs"]):
+    if _starts_new_programs(edit.kept, entry["programs"]):
         return None
     changed = {
         "openapi": described.document(entry["version"]),
         "pitfalls": [*entry["pitfalls"], *(one for each in described.signatures for one in each.pitfalls)],
     }
-    narrate.begun({**edit.answer, **changed})
-    image = _made(edit.answer)
+    tell_start(reporter, {**edit.answer, **changed})
+    image = _wait_for_nix(edit.answer, reporter)
     if image is None:
         return None
     if edit.linked:
         link_result(Path(edit.kept["root"]), image.path, reporter)
     answer = {**edit.answer, **changed, "image": str(image.path), "size": image.size}
-    keeping = _Keeping(edit, answer, described.sources)
-    keeping.start()
-    ask = target.load(image.path) if target else lambda: None
-    narrate.built(answer, began, loaded=target is not None, linked=edit.linked)
-    keeping.join()
-    return Done(keeping.name_kept, ask)
+    recorder = _Recorder(edit, answer, described.sources)
+    recorder.start()
+    held = session.load(runtime, image.path, reference) if runtime else lambda: None
+    if runtime:
+        tell_loaded(reporter, answer["tag"], image.size, began)
+    else:
+        where = "./result" if edit.linked else image.path
+        tell_built(reporter, answer["tag"], image.size, began, where)
+    recorder.join()
+    return Outcome(recorder.kept_as, edit.kept["root"], runtime is not None, edit.linked, held)
 
 
-def _starts_more(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:
     """Tell whether an edit may have brought a program that the lock was made without."""
     if known is None:
         return False
@@ -155,7 +131,7 @@ def _mentions(path: Path) -> bool:
         return False
 
 
-def _same_kinds(kept: Mapping[str, Any]) -> bool:
+def _same_size_classes(kept: Mapping[str, Any]) -> bool:
     """Tell whether files have not become large or small, which makes them part of another layer."""
     root = kept["root"]
     now = {path: unchanged.status(f"{root}/{path}") for path in kept["files"]}
@@ -165,20 +141,16 @@ def _same_kinds(kept: Mapping[str, Any]) -> bool:
     )
 
 
-def _ready(edit: Edit) -> _Target:
+def _prepared_runtime(session: Session, reference: str) -> Runtime:
     """Find the runtime and let it prepare."""
-    name = edit.runtime or AUTO
-    loaded = plugins.load()
-    runtime = plugins.find_runtime(name, loaded, reporter)
-    first = next(iter(loaded.runtime_names()), "")
-    target = _Target(runtime, with_tag(edit.answer["tag"]), name != AUTO or runtime.name == first)
+    runtime = session.find_runtime()
     if isinstance(runtime, PreparingRuntime):
-        runtime.expect(target.reference)
-    return target
+        runtime.expect(reference)
+    return runtime
 
 
-def _made(answer: Mapping[str, Any]) -> ImageDescription | None:
-    """Wait for Nix; return the image."""
+def _wait_for_nix(answer: Mapping[str, Any], reporter: Reporter) -> ImageDescription | None:
+    """Return the image once Nix has built it."""
     command = answer["command"]
     taken = ahead.claim(command, answer["spec"])
     if taken is None:
@@ -193,13 +165,13 @@ def _made(answer: Mapping[str, Any]) -> ImageDescription | None:
     return ImageDescription.read(Path(answer["image"]).parent / Path(path).name)
 
 
-class _Keeping(threading.Thread):
+class _Recorder(threading.Thread):
     """Keeps what was built for the next build, while the runtime takes it."""
 
     def __init__(self, edit: Edit, answer: Mapping[str, Any], sources: frozenset[str]) -> None:
         super().__init__(daemon=True)
         self._edit, self._answer, self._sources = edit, answer, sources
-        self.name_kept: str | None = None
+        self.kept_as: str | None = None
 
     def run(self) -> None:
         """Write it, where all that the build went by can be watched."""
@@ -210,17 +182,17 @@ class _Keeping(threading.Thread):
         kept = unchanged.renewed(self._edit.kept, began, sources=self._sources, links=links, present=present)
         if kept:
             unchanged.remember(f"{kept['root']}/.cog", self._edit.name, kept, self._answer)
-            self.name_kept = self._edit.name
+            self.kept_as = self._edit.name
 
     def _links(self) -> dict[str, str] | None:
         """Return the links that keep the image from being collected; None when one leads elsewhere."""
-        former, now = (Path(one["image"]).name for one in (self._edit.answer, self._answer))
+        previous, now = (Path(one["image"]).name for one in (self._edit.answer, self._answer))
         links = {}
         for link, target in self._edit.kept["links"]:
             try:
                 links[link] = os.readlink(link)  # noqa: PTH115 - text
             except OSError:
                 return None
-            if Path(links[link]).name != (now if Path(target).name == former else Path(target).name):
+            if Path(links[link]).name != (now if Path(target).name == previous else Path(target).name):
                 return None
         return links

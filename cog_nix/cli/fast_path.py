@@ -16,30 +16,30 @@ from cog_nix import __version__
 from cog_nix.build import unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from cog_nix.plugins.spec import Held
+    from collections.abc import Mapping, Sequence
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
 _WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
-_ELSEWHERE = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
+_NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0
 _FOUND = 200
 
-_asked: list[str] = []
-"""Name under which the command line of this process is remembered; empty: it is not."""
 
-
-def answer(arguments: Sequence[str]) -> bool:
-    """Do what a build of an unchanged project does; return False, with nothing done, when it may be none.
+def build(arguments: Sequence[str]) -> tuple[bool, str]:
+    """Do what a build does of a project that is unchanged, or whose source alone has changed.
 
     Args:
         arguments: of the command line.
+
+    Returns:
+        Whether it was done; otherwise nothing was. And the name under which what this command line does is
+        remembered; empty: it is not.
     """
     began = time.monotonic()
-    if not _is_plain(arguments) or any(map(os.environ.get, _ELSEWHERE)):
-        return False
+    name = ""
+    if not _is_plain(arguments) or any(map(os.environ.get, _NOT_HANDLED)):
+        return False, name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
         question = [
@@ -50,42 +50,15 @@ def answer(arguments: Sequence[str]) -> bool:
             unchanged.machine(),
         ]
         name = unchanged.key({"command": question})
-        _asked[:] = [name]
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
         if not _same_sources(kept):
-            return _begin(kept, state) and _edited(kept, command, arguments, began)
-        if not (_is_asked_again(kept) and _as_it_was(root, kept["answer"], command)):
-            return False
-        _tell(kept["answer"], command, began)
-        return True
-    return False
-
-
-def remember(
-    build: str | None, root: str, *, loaded: bool, linked: bool, ask: Callable[[], Held | None]
-) -> None:
-    """Keep what this command line did, to be answered at once the next time.
-
-    Args:
-        build: the name of what is kept of the build; None: nothing is.
-        root: the project; in another folder nothing is kept.
-        loaded: whether a runtime was given the image.
-        linked: whether ``./result`` leads to it.
-        ask: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.
-    """
-    if build and _asked and root == os.getcwd():  # noqa: PTH109 - text
-        held = ask()
-        if loaded and held is None:
-            return
-        read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
-        asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
-        present = held.present if held else ()
-        if ask() != held:  # what was read may be of another moment
-            return
-        found = {"build": build, "linked": linked, "held": asked, "read": read, "present": present}
-        unchanged.remember(f"{root}/.cog", _asked[0], {}, found)
+            return _start_nix(kept, state) and _build_edited(kept, command, arguments, name, began), name
+        if _is_same_question(kept) and _as_it_was(root, kept["answer"], command):
+            _tell(kept["answer"], command, began)
+            return True, name
+    return False, name
 
 
 def _is_plain(arguments: Sequence[str]) -> bool:
@@ -119,13 +92,13 @@ def _same_sources(kept: Mapping[str, Any]) -> bool:
         return False
 
 
-def _is_asked_again(kept: Mapping[str, Any]) -> bool:
+def _is_same_question(kept: Mapping[str, Any]) -> bool:
     """Tell whether everything but the source is as it was."""
     built = kept["answer"]
     return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
 
 
-def _begin(kept: Mapping[str, Any], state: str) -> bool:
+def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
     """Let Nix begin with what it was asked the last time; return whether it is asked that again."""
     clock = unchanged.clock(state)
     if clock is None:
@@ -134,7 +107,7 @@ def _begin(kept: Mapping[str, Any], state: str) -> bool:
 
     ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
     try:
-        if _is_asked_again(kept):
+        if _is_same_question(kept):
             return True
     except OSError:
         pass  # something is gone, so it is not
@@ -142,22 +115,22 @@ def _begin(kept: Mapping[str, Any], state: str) -> bool:
     return False
 
 
-def _edited(
-    kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], began: float
+def _build_edited(
+    kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], name: str, began: float
 ) -> bool:
     """Build what differs in its source alone; return False where the usual way has to."""
-    from cog_nix.cli import edited  # noqa: PLC0415 - only after an edit
+    from cog_nix.cli import edited_build  # noqa: PLC0415 - only after an edit
     from cog_nix.errors import CogNixError  # noqa: PLC0415
 
-    runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited.AUTO
-    edit = edited.Edit(kept, command["build"], runtime if command["held"] else None, linked=command["linked"])
+    runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited_build.AUTO
+    edit = edited_build.Edit(
+        kept, command["build"], runtime if command["held"] else None, linked=command["linked"]
+    )
     with suppress(CogNixError):  # told by the usual way
-        done = edited.build(edit, began)
-        if done:
-            remember(
-                done.kept, kept["root"], loaded=bool(command["held"]), linked=command["linked"], ask=done.ask
-            )
-        return done is not None
+        outcome = edited_build.build(edit, began)
+        if outcome:
+            outcome.remember(name)
+            return True
     return False
 
 
@@ -201,7 +174,13 @@ def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's
 
 
 def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
-    from cog_nix.cli import narrate  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli import outcome  # noqa: PLC0415 - only where there is something to say
+    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
 
-    narrate.begun(built)
-    narrate.built(built, began, loaded=bool(command["held"]), linked=command["linked"])
+    reporter = TerminalReporter()
+    outcome.tell_start(reporter, built)
+    if command["held"]:
+        outcome.tell_loaded(reporter, built["tag"], built["size"], began)
+    else:
+        where = "./result" if command["linked"] else built["image"]
+        outcome.tell_built(reporter, built["tag"], built["size"], began, where)

@@ -1,0 +1,150 @@
+"""Building the project in this folder, for every command that needs its image."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cog_nix.build import story
+from cog_nix.build.interface import read_api
+from cog_nix.config import load_config, load_settings
+from cog_nix.errors import SignatureError
+from cog_nix.image.description import default_tag, with_tag
+from cog_nix.lock import format as lock_format
+from cog_nix.project.find import find_project
+from cog_nix.resolve.ensure import Policy
+from cog_nix.run_commands.ensure import RunOptions
+from cog_nix.run_commands.secrets import guard, parse
+from cog_nix.runtime.schema import ApiSchema
+from cog_nix.system import scratch
+from cog_nix.system.state import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cog_nix.cli.options import ImageOptions
+    from cog_nix.cli.session import Session
+    from cog_nix.plugins.spec import Runtime
+
+_EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}}
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image that was built and that a runtime holds."""
+
+    reference: str
+    openapi: str
+    has_gpu: bool
+    root: Path
+    """Of its project."""
+
+
+def options_of(options: ImageOptions) -> story.BuildOptions:
+    """Return what a command's options say about a build; secrets are kept out of all output from then on.
+
+    Raises:
+        ConfigError: a secret cannot be had.
+    """
+    secrets = parse(options.secret or (), Path.cwd(), os.environ)
+    guard(secrets.values())
+    return story.BuildOptions(
+        policy=Policy(update=options.update_lock, cog_base=options.use_cog_base_image),
+        openapi=options.openapi_schema,
+        runs=RunOptions(secrets=secrets, again=options.no_cache, accept=options.update_lock),
+    )
+
+
+def build_image(
+    session: Session,
+    config_file: str,
+    options: story.BuildOptions,
+    while_building: Callable[[], object] | None = None,
+) -> story.Built:
+    """Build the project here; nothing is loaded anywhere.
+
+    Args:
+        session: its plugins and reporter are used.
+        config_file: its name.
+        options: what the user decided.
+        while_building: see :class:`cog_nix.build.services.Services`.
+    """
+    project = find_project(Path.cwd(), config_file)
+    services = story.Services(session.plugins, session.reporter, whole=True, while_building=while_building)
+    return story.build(project, options, services)
+
+
+def build_and_load(
+    session: Session,
+    config_file: str,
+    runtime: Runtime,
+    *,
+    cog_base: bool | None,
+    needs_schema: bool = True,
+) -> LoadedImage:
+    """Build the project here for being run at once, and load its image.
+
+    Its OpenAPI document is left in the project's ``.cog``: there a server finds it that has the project
+    mounted over what the image has in ``/src``.
+
+    Args:
+        session: its plugins and reporter are used.
+        config_file: its name.
+        runtime: what loads it.
+        cog_base: whether the packages of Cog's base image come; None: not said.
+        needs_schema: whether a predictor that cannot be described is an error; a command that only wants the
+            environment runs without.
+
+    Raises:
+        CogNixError: it cannot be built or loaded.
+    """
+    project = find_project(Path.cwd(), config_file)
+    options = story.BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
+    with ExitStack() as stack:
+        try:
+            built = build_image(session, config_file, options)
+            remember(project.state_dir / "openapi_schema.json", built.openapi)
+        except SignatureError as error:
+            if needs_schema:
+                raise
+            session.reporter.warn(
+                f"{error.message}\nThe command runs all the same; the image cannot serve predictions."
+            )
+            schema = stack.enter_context(scratch.folder("schema")) / "openapi.json"
+            schema.write_text(json.dumps(_EMPTY_DOCUMENT), encoding="utf-8")
+            # The model's own name stays with an image that can serve it.
+            name = f"{default_tag(project.root.name)}-exec"
+            without = replace(options, openapi=schema, tag=name, result_link=False)
+            built = build_image(session, config_file, without)
+    tag = with_tag(built.tag)
+    runtime.load(built.image.path, [tag], session.reporter)
+    return LoadedImage(tag, built.openapi, built.gpu, project.root)
+
+
+def document_of_environment() -> Path | None:
+    """Return the OpenAPI document that ``COG_OPENAPI_SCHEMA`` names, for commands without the option."""
+    name = os.environ.get("COG_OPENAPI_SCHEMA")
+    return Path(name) if name else None
+
+
+def project_schema(config_file: str) -> ApiSchema:
+    """Return what the project's source says about inputs and outputs.
+
+    Raises:
+        ConfigError: there is no usable cog.yaml.
+        SignatureError: the source cannot be described.
+    """
+    project = find_project(Path.cwd(), config_file)
+    return ApiSchema.parse(read_api(project, load_config(project), document_of_environment()).document(""))
+
+
+def package_of(session: Session, config_file: str, program: str) -> str:
+    """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
+    project = find_project(Path.cwd(), config_file)
+    lock = lock_format.read(project.lock_path)
+    services = story.Services(session.plugins, session.reporter)
+    return services.package_of(project, load_settings(project), lock.suite, program) if lock else ""
