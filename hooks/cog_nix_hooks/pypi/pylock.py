@@ -7,16 +7,21 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 from packaging.utils import canonicalize_name
 
 from cog_nix.errors import LockError
 from cog_nix.fetch import urls
-from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.jsonvalue import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from packaging.markers import Marker
+    from packaging.pylock import Package as LockedPackage
+    from packaging.pylock import PackageSdist, PackageVcs, PackageWheel
 
 _REQUIRED_BY = re.compile(r"\s+# via (?P<parents>.+)$")
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:===?|@)")
@@ -50,7 +55,7 @@ class Package:
 
     name: str
     version: str
-    marker: str
+    marker: Marker | None
     wheels: tuple[File, ...] = ()
     sdist: File | None = None
     """A source distribution of the index."""
@@ -73,13 +78,13 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
         root: the project.
 
     Raises:
-        LockError: it is none.
+        LockError: the file cannot be read, or PEP 751 does not allow what is in it.
     """
-    places = _Places(path.parent, root.resolve())
+    folders = _Folders(path.parent, root.resolve())
     try:
-        known = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(_package(mapping_of(entry), places) for entry in list_of(known.get("packages", [])))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        lock = Pylock.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tuple(_package(entry, folders) for entry in lock.packages)
+    except (OSError, ValueError, TypeError, RecursionError, PylockValidationError) as error:
         raise LockError(
             f"What uv resolved cannot be read ({path.name}): {error}", hint="Update uv, or tell its authors."
         ) from error
@@ -112,55 +117,45 @@ def _name_of(line: str, names: Mapping[str, str]) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Places:
-    folder: Path
+class _Folders:
+    lock: Path
     """Where the lock file is."""
     root: Path
     """Where the project is."""
 
-    def url(self, known: Mapping[str, Any]) -> str:
-        """Return a file's URL. PEP 751: a path is relative to the lock file; one of url and path is there."""
-        url = str(known.get("url") or "").partition("#")[0]
-        if url and urls.split(url).scheme != "file":
-            return url
-        path = urls.local_path(url) if url else self.folder / text_of(known["path"])
-        # Without following links: what is linked into the project is in the project.
-        path = Path(os.path.normpath(path.absolute()))
-        return f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
+    def file(self, known: PackageWheel | PackageSdist | PackageArchive) -> File:
+        """Return a file with its URL. PEP 751: a path is relative to the lock file."""
+        url = (known.url or "").partition("#")[0]
+        if not url or urls.split(url).scheme == "file":
+            path = urls.local_path(url) if url else self.lock / (known.path or "")
+            # Without following links: what is linked into the project is in the project.
+            path = Path(os.path.normpath(path.absolute()))
+            url = f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
+        name = urls.filename_of(url) if isinstance(known, PackageArchive) else known.filename
+        return File(
+            name, url, known.hashes.get("sha256"), None if known.size is None else size_of(known.size)
+        )
 
 
-def _package(entry: Mapping[str, Any], places: _Places) -> Package:
-    archive = _file(entry["archive"], places) if "archive" in entry else None
-    wheels = [_file(known, places) for known in list_of(entry.get("wheels", []))]
+def _package(entry: LockedPackage, folders: _Folders) -> Package:
+    archive = folders.file(entry.archive) if entry.archive else None
+    wheels = [folders.file(wheel) for wheel in entry.wheels or ()]
     if archive and archive.filename.endswith(".whl"):
         wheels, archive = [archive], None
-    vcs, directory = (mapping_of(entry.get(name) or {}) for name in ("vcs", "directory"))
-    source = vcs or directory or mapping_of(entry.get("archive") or {})
+    source = entry.vcs or entry.directory or entry.archive
     return Package(
-        name=canonicalize_name(text_of(entry["name"])),
-        version=str(entry.get("version", "")),
-        marker=text_of(entry.get("marker", "")),
-        wheels=tuple(file for file in wheels if file.filename.endswith(".whl")),
-        sdist=_file(entry["sdist"], places) if "sdist" in entry else None,
+        name=entry.name,
+        version=str(entry.version or ""),
+        marker=entry.marker,
+        wheels=tuple(wheels),
+        sdist=folders.file(entry.sdist) if entry.sdist else None,
         archive=archive,
-        checkout=_checkout(vcs) if vcs else None,
-        folder=str(directory.get("path", "")) if directory else "",
-        subdirectory=str(source.get("subdirectory", "")),
-        direct=bool(source),
+        checkout=_checkout(entry.vcs) if entry.vcs else None,
+        folder=entry.directory.path if entry.directory else "",
+        subdirectory=(source and source.subdirectory) or "",
+        direct=source is not None,
     )
 
 
-def _checkout(vcs: Mapping[str, Any]) -> Checkout:
-    return Checkout(str(vcs["url"]), str(vcs["commit-id"]), str(vcs.get("requested-revision", "")))
-
-
-def _file(found: object, places: _Places) -> File:
-    known = mapping_of(found)
-    url, size = places.url(known), known.get("size")
-    sha256 = mapping_of(known.get("hashes", {})).get("sha256")
-    return File(
-        filename=text_of(known.get("name") or urls.filename_of(url)),
-        url=url,
-        sha256=None if sha256 is None else text_of(sha256),
-        size=None if size is None else size_of(size),
-    )
+def _checkout(vcs: PackageVcs) -> Checkout:
+    return Checkout(vcs.url or vcs.path or "", vcs.commit_id, vcs.requested_revision or "")

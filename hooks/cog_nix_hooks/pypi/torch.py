@@ -181,7 +181,7 @@ def _named(lines: Lines, target: Target) -> _Named:
         if requirement is None:
             continue  # an option, or uv will say what is wrong with it
         name = canonicalize_name(requirement.name)
-        if name not in FAMILY or requirement.url or not target.answers(str(requirement.marker or "")):
+        if name not in FAMILY or requirement.url or not target.answers(requirement.marker):
             continue
         exact = [
             one.version
