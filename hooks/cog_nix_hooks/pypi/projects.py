@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from cog_nix.config import python_project
 from cog_nix.errors import LockError
+from cog_nix.system import scratch
 from cog_nix.system.regular import read_bytes
 from cog_nix_hooks.pypi import uv
 from cog_nix_hooks.pypi.lines import requirement_name
@@ -100,7 +101,7 @@ def locked(
     if python_project.is_pylock(lock):
         packages, requirers = read_pylock(path, request.project_root), _requirers(_load(path).get("packages"))
     else:
-        with uv.scratch() as folder:
+        with scratch.folder("uv") as folder:
             packages = read_pylock(uv.export_pylock(question, path.parent, folder, log), request.project_root)
         requirers = _requirers(_load(path).get("package"))
     known = Locked(tuple(one for one in packages if target.answers(one.marker)), requirers)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.torch import Release
     from cog_nix.plugins.spec import PythonRequest
+    from cog_nix_hooks.pypi.errors import PackageError
     from cog_nix_hooks.pypi.lines import Lines
     from cog_nix_hooks.pypi.target import Target
 
@@ -150,11 +151,11 @@ def for_required(lines: Lines, request: PythonRequest, versions: Mapping[str, st
     return Backend("cpu", "gpu: false", default=known.default if known else "")
 
 
-def advice(message: str, lines: Lines, target: Target) -> str:
-    """Return what goes with a pinned torch, when a message is about a companion of it; "" for all else."""
+def advice(error: PackageError, lines: Lines, target: Target) -> str:
+    """Return what goes with a pinned torch, when an error is about a companion of it; "" for all else."""
     pinned = _named(lines, target).versions.get("torch")
     known = facts.release(pinned) if pinned else None
-    about = [name for name in _COMPANIONS if re.search(rf"\b{name}\b", message)]
+    about = filter(error.is_about, _COMPANIONS)
     fitting = [f"{name}=={known.companions(name)[-1]}" for name in about if known and known.companions(name)]
     return f"Beside torch {known.version}: {' and '.join(fitting)}." if known and fitting else ""
 
