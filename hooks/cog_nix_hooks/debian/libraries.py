@@ -10,7 +10,8 @@ from cog_nix.plugins.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
 from .companions import COMPILED, LINKED, LOADED, STARTED, is_from_host, is_optional
-from .contents import BrokenIndexError, open_contents
+from .contents import open_contents
+from .errors import BrokenIndexError
 from .provided import provided
 from .resolve import as_locked
 
@@ -83,6 +84,8 @@ def open_index(
             index.source, sha256=index.sha256, cache_dir=context.cache_dir / "debian", signed=index.signed
         )
     except (FetchError, BrokenIndexError) as error:
+        if isinstance(error, BrokenIndexError) and error.signed:
+            raise
         context.reporter.warn(f"The Contents index of {suite} cannot be had: {error.message}\n{advice}")
         return None
     if not index.signed:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.plugins.spec import SystemResolution
 
 from .archive import open_suite
 from .base import BASE_GROUP, BUILD_GROUP, BUILD_PACKAGES, base_packages
+from .errors import BrokenIndexError, ConflictError, MissingPackageError
 from .explain import explain
 from .names import Names
 from .relations import RelationError
@@ -72,10 +72,7 @@ def _alone(request: SystemRequest, context: Context) -> SystemResolution:
 def _one(name: str, request: SystemRequest, catalogue: Catalogue) -> Deb:
     versions = catalogue.named(name)
     if not versions:
-        raise LockError(
-            f"Debian {request.suite} has no package {name} in {request.component}.",
-            hint="A mirror may lack a component: name one that has it in [debian] mirror of cog-nix.toml.",
-        )
+        raise MissingPackageError(request.suite, name, request.component)
     pinned = (one for one in versions if one.version == request.pins.get(name))
     return as_locked(next(pinned, versions[0]))
 
@@ -89,15 +86,9 @@ def _solve(
     try:
         return Solver(catalogue, request.pins).solve(wanted)
     except DeadEndError as error:
-        raise LockError(
-            explain(error, catalogue, names.place),
-            hint="Remove or replace one of the packages named above under build.system_packages.",
-        ) from error
+        raise ConflictError(error, explain(error, catalogue, names.place)) from error
     except RelationError as error:
-        raise LockError(
-            f"The index of Debian {request.suite} is broken: {error}",
-            hint="Try another mirror: [debian] mirror in cog-nix.toml.",
-        ) from error
+        raise BrokenIndexError(f"The index of Debian {request.suite}", f"is broken: {error}") from error
 
 
 def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
