@@ -2,20 +2,43 @@
 
 ::
 
-    CogNixError            anything the user can mend; the CLI prints it and exits with ``exit_code``
-    ├── ConfigError        cog.yaml, cog-nix.toml or a file they name is wrong
-    ├── SignatureError     the predictor's source says something Cog does not support
-    ├── LockError          resolving failed, or the lock does not fit the project
-    │   └── StaleLockError     the project asks for something else than what is locked
-    ├── FetchError         a download failed or its hash is wrong
-    ├── NixError           Nix is missing, cannot run, or a derivation failed
-    ├── ImageError         an image cannot be assembled or read
-    ├── RegistryError      a container registry refuses, or cannot be reached
-    ├── PluginError        a plugin broke or nobody answered a hook
-    └── RuntimeFailure     a container did not start, or the model failed
-        └── PredictionError    the model answered, with a failure
+    CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
+    ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
+    ├── SignatureError         the predictor's source says something Cog does not support
+    ├── LockError              resolving failed, or the lock does not fit the project
+    │   └── StaleLockError         the project asks for something else than what is locked
+    ├── ProcessError           a program is missing or failed: its command, status and output (system)
+    ├── FetchError             a download failed or its hash is wrong
+    │   ├── StatusError            a server refuses: URL and status (fetch)
+    │   ├── UnreachableError       a server does not answer: URL, reason, attempts, proxy
+    │   ├── UntrustedError         the certificate of a server is not trusted: URL
+    │   ├── UnusableUrlError       a URL that cannot be asked for, or leads nowhere
+    │   ├── WrongFileError         what came is another file: artifact, hash and size
+    │   └── CacheError             the cache cannot be written: folder, errno
+    ├── NixError               Nix is missing, cannot run, or a derivation failed
+    │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
+    │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
+    ├── ImageError             an image cannot be assembled or read
+    │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
+    │   └── NotAnArchiveError      a file holds no image: path, reason
+    ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
+    │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
+    │   ├── LoginError             credentials are missing or not enough
+    │   ├── RegistryUnreachableError  it does not answer: reason, attempts
+    │   └── NotPulledError         a reference stands for no image that can be had
+    ├── PluginError            a plugin broke or nobody answered a hook
+    └── RuntimeFailure         a container did not start, or the model failed
+        ├── CdiError               a device specification is wrong or lacks something (cdi)
+        ├── MissingDeviceDriverError   there is no driver for GPUs that are asked for
+        ├── ContainerExitedError   the container ended early: status and log (runtime)
+        ├── SetupFailedError       the model's ``setup()`` failed: its log
+        ├── NotReadyError          the model took too long: seconds
+        ├── InvalidInputsError     inputs do not fit the model's schema: all problems
+        └── PredictionError        the model answered, with a failure
 
-Anything else that escapes is a bug and keeps its traceback.
+Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
+stand where they are raised, in the folder that is named, or here where several folders raise them. Anything
+else that escapes is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -26,17 +49,22 @@ class CogNixError(Exception):
 
     Args:
         message: what went wrong, and where (one or more lines, no trailing newline).
-        hint: what to do next; shown after the message. Empty when the message says it already.
+        hint: what to do next. Empty when the message says it already.
     """
 
     exit_code: int = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
         self.hint = hint
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> str:
+        """The sentence, and the notes that it got on its way (:meth:`BaseException.add_note`)."""
+        return "\n".join([str(self), *getattr(self, "__notes__", ())])
+
+    def shown(self) -> str:
+        """Return all that a user reads: the message, then the hint."""
         return f"{self.message}\n\n{self.hint}" if self.hint else self.message
 
 
@@ -77,7 +105,7 @@ class RegistryError(CogNixError):
         status: of its answer (HTTP); 0: none came.
     """
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+    def __init__(self, message: str = "", *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.status = status
 

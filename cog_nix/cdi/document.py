@@ -68,13 +68,13 @@ def _data(text: str, path: Path) -> Any:
         try:
             return jsonvalue.loads(text)
         except ValueError as error:
-            raise CdiError(f"{path}: the device specification is no JSON: {error}") from error
+            raise CdiError(f"{path}: the device specification is not JSON: {error}") from error
     import yaml  # noqa: PLC0415 - only where there are devices
 
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no number, no date
-        raise CdiError(f"{path}: the device specification is no YAML: {error}") from error
+        raise CdiError(f"{path}: the device specification is not YAML: {error}") from error
 
 
 @cache

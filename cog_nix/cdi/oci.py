@@ -91,7 +91,7 @@ def _kind(mode: int, path: str) -> str:
     for test, kind in ((stat.S_ISCHR, "c"), (stat.S_ISBLK, "b"), (stat.S_ISFIFO, "p")):
         if test(mode):
             return kind
-    raise CdiError(f"{path} is no device file.")
+    raise CdiError(f"{path} is not a device file.")
 
 
 def _rule(node: DeviceNode, device: Mapping[str, Any]) -> dict[str, Any]:

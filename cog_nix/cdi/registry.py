@@ -107,7 +107,9 @@ class Registry:
 
     def _unknown(self, name: str) -> CdiError:
         if not is_qualified(name):
-            return CdiError(f"{name!r} is no name of a device.", hint="It would be vendor.com/class=name.")
+            return CdiError(
+                f"{name!r} is not the name of a device.", hint="It would be vendor.com/class=name."
+            )
         known = [f"{one.kind}={device.name}" for one in self.specifications for device in one.devices]
         said = f"There is no device {name}."
         if self.problems:

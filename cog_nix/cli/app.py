@@ -246,7 +246,7 @@ def _check_surroundings() -> None:
 def _explained(error: BaseException, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
-        complain(f"error: {error}")
+        complain(f"error: {error.shown()}")
         return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1

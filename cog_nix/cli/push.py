@@ -168,8 +168,8 @@ def push_built(built: Built, destination: Destination, weights: Sequence[LockedW
     except RegistryError as error:
         if registry == REPLICATE and error.status == _NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error
-        error.message = f"failed to push image: {error.message}"
-        raise
+        message = f"failed to push image: {error.message}"
+        raise RegistryError(message, hint=error.hint, status=error.status) from error
 
 
 def document(pushed: Pushed) -> dict[str, object]:

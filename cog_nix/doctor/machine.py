@@ -54,7 +54,7 @@ def examine(
 def _version(found: Nix, chosen: Choice, cache: Path) -> Finding:
     kinds = {"root": "as root", "daemon": "through its daemon", "single-user": "as its only user"}
     how = kinds.get(found.kind, "with a store of your own")
-    if chosen.origin == "brought":
+    if chosen.origin == "bundled":
         why = chosen.passed_over or "There is none on this machine."
         return Finding("Nix", "ok", f"{why} cog-nix uses its own, {how}")
     program = chosen.bin_dir / "nix-build"

@@ -73,7 +73,7 @@ def renamed(source: str) -> str:
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError) as error:
-        raise CogNixError(f"predict.py is no Python: {error}.") from error
+        raise CogNixError(f"predict.py is not Python: {error}.") from error
     names = [token for token in tokens if token.type == tokenize.NAME]
     words = {token.string for token in names}
     if "Predictor" not in words or words & {"Runner", "BaseRunner"}:

@@ -32,7 +32,7 @@ def examine(project: Project) -> Iterator[Finding]:
     try:
         loaded = load(project)
     except CogNixError as error:
-        yield Finding("configuration", "error", error.message, error.hint or f"Mend {name}.")
+        yield Finding("configuration", "error", error.message, error.hint or f"Fix {name}.")
         return
     finding = migrate.finding(project)
     for warning in loaded.warnings:
@@ -48,7 +48,7 @@ def examine(project: Project) -> Iterator[Finding]:
         for pitfall in api.pitfalls:
             yield Finding("predictor", "warning", pitfall, "Wrap what is done inside, not the function.")
     except (CogNixError, SignatureError) as error:
-        yield Finding("predictor", "error", error.message, error.hint or "Mend the file that it names.")
+        yield Finding("predictor", "error", error.message, error.hint or "Fix the file that it names.")
     yield lock(project, loaded.config)
     for path in python_files(project.root):
         yield from source(path, path.relative_to(project.root).as_posix())

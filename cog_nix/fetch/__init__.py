@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
 from cog_nix.fetch.download import download_all
+from cog_nix.fetch.failures import CacheError, UnreachableError, UnusableUrlError, WrongFileError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.ranges import NoPartsError, Parts
 from cog_nix.fetch.retry import RetryPolicy, retry
-from cog_nix.fetch.store import Store, cache_failure
+from cog_nix.fetch.store import Store
 from cog_nix.fetch.texts import TextCache
 from cog_nix.fetch.transport import Transport, whole_number
 from cog_nix.system import scratch
@@ -117,7 +117,7 @@ class CachingFetcher:
         cancelled = threading.Event()
         # A server that fails is asked for the whole file, with all patience.
         policy = replace(self._policy, attempts=min(self._policy.attempts, _PARTS_ATTEMPTS))
-        with self._transport() as transport:
+        with Transport(self._credentials) as transport:
             transport.prepare()
 
             def one(artifact: Artifact) -> tuple[T] | None:
@@ -152,14 +152,14 @@ class CachingFetcher:
         Raises:
             FetchError: a server cannot be reached or refuses, even when an older copy is held.
         """
-        with self._transport() as transport:
+        with Transport(self._credentials) as transport:
             return self._texts.get(url, max_age, transport)
 
     def forget(self, url: str) -> None:
         """Drop the copy of a text that is not what it should be."""
         self._texts.forget(url)
 
-    def take(self, url: str) -> tuple[str, int]:
+    def fetch(self, url: str) -> tuple[str, int]:
         """Fetch a file whose hash nobody knows; return its sha256 and size. The cache holds it then.
 
         Args:
@@ -178,10 +178,13 @@ class CachingFetcher:
                     self._copy(self._located(url), sink)
                 return self._store.adopt(sink)
         except OSError as error:
-            raise cache_failure(error, folder) from error
+            raise CacheError(folder, error) from error
+
+    take = fetch
+    """The old name."""
 
     def _copy(self, url: str, sink: BinaryIO) -> None:
-        with self._transport() as transport:
+        with Transport(self._credentials) as transport:
 
             def read() -> None:
                 sink.seek(0)
@@ -189,34 +192,32 @@ class CachingFetcher:
                 with transport.open(url) as response:
                     sink.writelines(response.chunks)
 
-            retry(read, url, self._policy)
+            retry(read, self._policy, functools.partial(UnreachableError, url))
 
     def _located(self, url: str) -> str:
         """Return where a URL points to on this machine."""
         if not url.startswith("./"):
             return url
         if self._root is None:
-            raise FetchError(f"{url} is in a project, and this is none", hint="Run this in the project.")
+            raise UnusableUrlError(url, "this is not a project", hint="Run this in the project.")
         return (self._root / url).absolute().as_uri()
 
     def _fetch(self, missing: list[Artifact]) -> dict[str, Path]:
-        made = [artifact for artifact in missing if git.is_git(artifact.url)]
-        found = {artifact.sha256: self._make(artifact) for artifact in made}
-        located = [
-            replace(artifact, url=self._located(artifact.url)) for artifact in missing if artifact not in made
-        ]
+        commits = [artifact for artifact in missing if git.is_git(artifact.url)]
+        found = {artifact.sha256: self._archive(artifact) for artifact in commits}
+        others = [one for one in missing if one not in commits]
+        located = [replace(artifact, url=self._located(artifact.url)) for artifact in others]
         return {**found, **(self._download(located) if located else {})}
 
-    def _make(self, artifact: Artifact) -> Path:
+    def _archive(self, artifact: Artifact) -> Path:
         """Make the archive of a commit anew, and see that it is the one that was locked."""
         self._reporter.step(f"Fetching {urls.shown(artifact.url)}")
-        sha256, size = self.take(artifact.url)
+        sha256, size = self.fetch(artifact.url)
         if sha256 != artifact.sha256:
-            raise FetchError(
-                f"refused {artifact.filename}: the commit's files are not those that were locked\n"
-                f"  from      {urls.shown(artifact.url)}\n"
-                f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
-                f"  got       sha256 {sha256}, {size} bytes",
+            raise WrongFileError(
+                artifact,
+                "the commit's files are not those that were locked",
+                f"sha256 {sha256}, {size} bytes",
                 hint="A submodule may have moved, or git converts files here. Lock again and review it.",
             )
         return self._store.path(sha256)
@@ -225,14 +226,12 @@ class CachingFetcher:
         cancelled = threading.Event()
         total = sum(artifact.size for artifact in missing)
         files = f"{len(missing)} files" if len(missing) > 1 else missing[0].filename
-        with self._transport() as transport, self._reporter.bytes_bar(f"Fetching {files}", total) as bar:
+        show = self._reporter.bytes_bar(f"Fetching {files}", total)
+        with Transport(self._credentials) as transport, show as bar:
             transport.prepare()
             return download_all(
                 missing, self._store, transport, self._policy, workers=_WORKERS, cancelled=cancelled, bar=bar
             )
-
-    def _transport(self) -> Transport:
-        return Transport(self._credentials)
 
     @cached_property
     def _credentials(self) -> dict[urls.Origin, urls.Credentials]:
@@ -242,18 +241,18 @@ class CachingFetcher:
 
 
 def size_of(url: str, *, policy: RetryPolicy = RetryPolicy()) -> int | None:  # noqa: B008 - frozen
-    """Return the size of the file behind a URL, or None when the server does not tell.
+    """Return the size of the file behind a URL, or None when the server does not say.
 
     Raises:
         FetchError: the server cannot be reached or refuses.
     """
     with Transport() as transport:
 
-        def ask() -> str:
+        def request() -> str:
             with transport.open(url, method="HEAD") as response:
                 return response.headers.get("content-length", "")
 
-        told = retry(ask, url, policy)
+        told = retry(request, policy, functools.partial(UnreachableError, url))
     return whole_number(told)
 
 
@@ -273,7 +272,7 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
                     size += len(chunk)
             return digest.hexdigest(), size
 
-        return retry(read, url, policy)
+        return retry(read, policy, functools.partial(UnreachableError, url))
 
 
 @contextmanager

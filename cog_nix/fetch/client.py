@@ -18,7 +18,6 @@ from cog_nix.system.certificate import BUNDLES
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping
-    from http.cookiejar import CookieJar
 
     import httpx
 
@@ -42,6 +41,8 @@ def new_client(
     Raises:
         FetchError: the certificates cannot be read, or the proxy's settings cannot be used.
     """
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - as httpx, which has it
+
     import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it
 
     try:
@@ -51,7 +52,7 @@ def new_client(
             timeout=httpx.Timeout(timeout, connect=15),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             headers={"User-Agent": f"cog-nix/{__version__}", **(headers or {})},
-            cookies=_no_cookies(),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             event_hooks={"request": [_refuse_downgrade]},
             mounts={f"all://{host}": None for host in direct},
         )
@@ -60,12 +61,6 @@ def new_client(
             f"cannot use the configured proxy: {error}",
             hint="Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it.",
         ) from error
-
-
-def _no_cookies() -> CookieJar:
-    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - httpx has it already
-
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _refuse_downgrade(request: httpx.Request) -> None:

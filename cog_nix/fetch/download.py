@@ -5,39 +5,28 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
-from cog_nix.errors import FetchError
-from cog_nix.fetch import urls
+from cog_nix.fetch.failures import CacheError, TransientError, UnreachableError, WrongFileError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
-from cog_nix.fetch.store import Store, cache_failure
-from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, TransientError, whole_number
+from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from cog_nix.fetch.transport import Response
+    from cog_nix.fetch.store import Store
+    from cog_nix.fetch.transport import Opener, Response
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Bar
 
-
-class Opener(Protocol):
-    """Opens URLs, as :class:`cog_nix.fetch.transport.Transport` does."""
-
-    def open(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractContextManager[Response]:
-        """Ask for a URL; raises TransientError where another try may help."""
-
-
-class _NotThisFile(Exception):  # noqa: N818 - turned into a FetchError or a second try
-    """The bytes that came are not the file; ``got`` says what they are."""
-
-    def __init__(self, got: str) -> None:
-        super().__init__(got)
-        self.got = got
+_REPLACED = (
+    "Name another mirror if this one is broken. If the file was replaced on purpose, lock again"
+    " and review the change."
+)
 
 
 @dataclass
@@ -73,7 +62,7 @@ class Download:
                 if part is not None:
                     return self._fill(part)
         except OSError as error:
-            raise cache_failure(error, self.store.root) from error
+            raise CacheError(self.store.root, error) from error
         found = self.store.held(self.artifact)
         if found is None:
             raise Cancelled
@@ -83,9 +72,9 @@ class Download:
     def _fill(self, part: BinaryIO) -> Path:
         try:
             self._fetch(part)
-        except _NotThisFile as error:
+        except WrongFileError:
             self.store.discard(self.artifact)
-            raise self._refused(error.got) from error
+            raise
         except BaseException:
             if part.seek(0, 2) == 0:
                 self.store.discard(self.artifact)
@@ -96,7 +85,7 @@ class Download:
         resumed = part.seek(0, 2) > 0
         try:
             self._attempts(part)
-        except _NotThisFile:
+        except WrongFileError:
             if not resumed:
                 raise
             # What an earlier run left may be of another file: begin anew, once.
@@ -106,8 +95,8 @@ class Download:
     def _attempts(self, part: BinaryIO) -> None:
         retry(
             lambda: self._attempt(part),
-            self.artifact.url,
             self.policy,
+            partial(UnreachableError, self.artifact.url),
             cancelled=self.cancelled,
             progress=lambda: part.seek(0, 2),
         )
@@ -128,11 +117,11 @@ class Download:
                     digest, offset = hashlib.sha256(), 0
                 offset = self._append(part, digest, offset, response)
             if offset < size and offset == _whole_size(response):
-                raise _NotThisFile(f"{offset} bytes")
+                raise self._wrong(f"{offset} bytes")
         if offset < size:
             raise TransientError(f"the connection ended after {offset} of {size} bytes")
         if digest.hexdigest() != self.artifact.sha256:
-            raise _NotThisFile(f"sha256 {digest.hexdigest()}, {offset} bytes")
+            raise self._wrong(f"sha256 {digest.hexdigest()}, {offset} bytes")
 
     def _append(self, part: BinaryIO, digest: hashlib._Hash, offset: int, response: Response) -> int:
         for chunk in response.chunks:
@@ -142,7 +131,7 @@ class Download:
             digest.update(chunk)
             offset += len(chunk)
             if self.artifact.size and offset > self.artifact.size:
-                raise _NotThisFile(f"more than {self.artifact.size} bytes")
+                raise self._wrong(f"more than {self.artifact.size} bytes")
             self._tell(offset)
         return offset
 
@@ -162,16 +151,8 @@ class Download:
             self.advance(position - self._told)
             self._told = position
 
-    def _refused(self, got: str) -> FetchError:
-        artifact = self.artifact
-        return FetchError(
-            f"refused {artifact.filename}: what came is another file\n"
-            f"  from      {urls.shown(artifact.url)}\n"
-            f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
-            f"  got       {got}",
-            hint="Name another mirror if this one is broken. If the file was replaced on purpose, lock again"
-            " and review the change.",
-        )
+    def _wrong(self, got: str) -> WrongFileError:
+        return WrongFileError(self.artifact, "what came is another file", got, hint=_REPLACED)
 
 
 def download_all(
@@ -184,16 +165,7 @@ def download_all(
     cancelled: threading.Event,
     bar: Bar,
 ) -> dict[str, Path]:
-    """Bring files into the store, some at a time; return their paths by sha256.
-
-    Args:
-        artifacts: what is wanted.
-        store: where they go.
-        transport: how they come.
-        policy: how often to try.
-        workers: how many at a time.
-        cancelled: ends the work when set.
-        bar: is told of new bytes.
+    """Bring files into the store, so many at a time; return their paths by sha256.
 
     Raises:
         FetchError: the first that failed.

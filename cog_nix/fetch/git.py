@@ -22,7 +22,7 @@ from cog_nix.system import scratch
 from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
 PREFIX = "git+"
@@ -50,7 +50,7 @@ def split(url: str) -> tuple[str, str]:
     """
     repository, at, commit = url.removeprefix(PREFIX).partition("#")[0].rpartition("@")
     if not at or not _COMMIT.fullmatch(commit):
-        raise FetchError(f"{urls.shown(url)} names no commit", hint="Lock again.")
+        raise FetchError(f"{urls.shown(url)} does not name a commit", hint="Lock again.")
     return repository, commit
 
 
@@ -78,13 +78,15 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[urls.Origin, ur
     repository, commit = split(url)
     with scratch.folder("git") as folder:
         checkout = _Checkout(folder, repository, commit, credentials)
-        checkout.make()
+        checkout.clone()
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in _files(checkout.folder):
                 _add(tar, path, f"{_TOP}/{path.relative_to(checkout.folder).as_posix()}")
 
 
 class _Checkout:
+    """A clone of one commit."""
+
     def __init__(
         self, folder: Path, repository: str, commit: str, credentials: Mapping[urls.Origin, urls.Credentials]
     ) -> None:
@@ -112,7 +114,7 @@ class _Checkout:
         }
         self._secrets += [known[1], password]
 
-    def make(self) -> None:
+    def clone(self) -> None:
         try:
             self._git("init", "--quiet", "--template=")
             self._git("remote", "add", "origin", self.repository)
@@ -128,7 +130,7 @@ class _Checkout:
         try:
             self._git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", self.commit)
         except ProcessError as error:
-            if error.finished.returncode == _MISSING:
+            if error.not_found:
                 raise
             self._git("fetch", "--quiet", "origin", "+refs/*:refs/remotes/all/*")
 
@@ -139,7 +141,7 @@ class _Checkout:
 
     def _explained(self, error: ProcessError) -> FetchError:
         shown = urls.shown(self.repository)
-        if error.finished.returncode == _MISSING:
+        if error.not_found:
             return FetchError(
                 f"{shown} is a git repository, and git is not installed here",
                 hint="Install git, or name a release of the package instead of its repository.",
@@ -158,21 +160,13 @@ class _Checkout:
         )
 
 
-_MISSING = 127
-"""Exit status that stands for a program that is not there (cog_nix.system.processes)."""
-
-
 def _files(folder: Path) -> Iterator[Path]:
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if name != ".git")
         links = [name for name in names if (Path(parent) / name).is_symlink()]
-        for name in _sorted([*links, *files]):
+        for name in sorted([*links, *files], key=os.fsencode):
             if name != ".git":  # a submodule has a file of this name
                 yield Path(parent) / name
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=os.fsencode)
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:

@@ -12,17 +12,16 @@ import re
 import threading
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
+from cog_nix.fetch.failures import TransientError, UnreachableError
 from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
-from cog_nix.fetch.transport import OK, PARTIAL, TransientError
+from cog_nix.fetch.transport import OK, PARTIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-
-    from cog_nix.fetch.transport import Response
+    from cog_nix.fetch.transport import Opener, Response
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _READ_AHEAD = 1 << 14
@@ -30,13 +29,6 @@ _READ_AHEAD = 1 << 14
 
 class NoPartsError(Exception):
     """The server gives no parts of this file, or parts that do not fit together."""
-
-
-class Opener(Protocol):
-    """Opens URLs, as :class:`cog_nix.fetch.transport.Transport` does."""
-
-    def open(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractContextManager[Response]:
-        """Ask for a URL; raises TransientError where another try may help."""
 
 
 @dataclass
@@ -77,13 +69,16 @@ class Parts:
             return b""
         try:
             return retry(
-                lambda: self._ask(start, start + size), self.url, self.policy, cancelled=self.cancelled
+                lambda: self._request(start, start + size),
+                self.policy,
+                partial(UnreachableError, self.url),
+                cancelled=self.cancelled,
             )
         except FetchError as error:
             self.refused = True
             raise NoPartsError(error.message) from error
 
-    def _ask(self, start: int, stop: int) -> bytes:
+    def _request(self, start: int, stop: int) -> bytes:
         headers = {"Range": f"bytes={start}-{stop - 1}"}
         if self._is and self._is[0].startswith('"'):
             headers["If-Range"] = self._is[0]  # strong validators alone (RFC 9110, section 13.1.5)
@@ -119,7 +114,7 @@ class Parts:
         with self._lock:
             self._is = self._is or tag
             if self._is != tag:
-                raise NoPartsError("the server's file changed meanwhile")
+                raise NoPartsError("the server's file has changed since")
 
 
 class PartsFile(io.RawIOBase):

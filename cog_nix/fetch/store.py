@@ -12,7 +12,6 @@ part it locked has meanwhile become the whole file.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -137,19 +136,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def cache_failure(error: OSError, folder: Path) -> FetchError:
-    """Return the error for a cache that cannot be written."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return FetchError(
-            f"no space left for downloads in {folder}",
-            hint="Free some space, or move the cache to another disk; what has come is kept and carried on.",
-        )
-    return FetchError(
-        f"cannot write downloads in {folder}: {error.strerror or error}",
-        hint="Make the folder writable, or move the cache elsewhere.",
-    )
 
 
 def _open_part(path: Path) -> BinaryIO:

@@ -10,11 +10,12 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
+from cog_nix.fetch.failures import CacheError, UnreachableError
 from cog_nix.fetch.retry import RetryPolicy, retry
-from cog_nix.fetch.store import cache_failure
 from cog_nix.fetch.transport import NOT_MODIFIED, Transport
 from cog_nix.system import jsonvalue, scratch
 
@@ -33,7 +34,7 @@ class Entry:
     etag: str = ""
     last_modified: str = ""
 
-    def questions(self) -> dict[str, str]:
+    def conditions(self) -> dict[str, str]:
         """Return the headers that ask for a body only if it changed (RFC 9110, section 13.1)."""
         headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in headers.items() if value}
@@ -63,9 +64,12 @@ class TextCache:
         if held and 0 <= time.time() - held.fetched <= max_age:
             return held.body
         try:
-            entry = retry(lambda: _ask(url, held, transport), url, self.policy)
+            entry = retry(lambda: _request(url, held, transport), self.policy, partial(UnreachableError, url))
         except FetchError as error:
-            raise _with_age(error, held) from error
+            if held:
+                when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(held.fetched))
+                error.add_note(f"  a copy of {when} is in the cache, too old to be used here")
+            raise
         if not url.startswith("file:"):
             _write(path, entry)
         return entry.body
@@ -78,9 +82,9 @@ class TextCache:
         return self.root / hashlib.sha256(url.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _ask(url: str, held: Entry | None, transport: Transport) -> Entry:
+def _request(url: str, held: Entry | None, transport: Transport) -> Entry:
     now = time.time()
-    with transport.open(url, held.questions() if held else {}) as response:
+    with transport.open(url, held.conditions() if held else {}) as response:
         if response.status == NOT_MODIFIED and held:
             return replace(held, fetched=now)
         headers: Mapping[str, str] = response.headers
@@ -106,13 +110,4 @@ def _write(path: Path, entry: Entry) -> None:
             new.write_bytes(json.dumps(known).encode() + b"\n" + entry.body)
             new.replace(path)
     except OSError as error:
-        raise cache_failure(error, path.parent) from error
-
-
-def _with_age(error: FetchError, held: Entry | None) -> FetchError:
-    if held is None:
-        return error
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(held.fetched))
-    return FetchError(
-        f"{error.message}\n  a copy of {when} is in the cache, too old to be used here", hint=error.hint
-    )
+        raise CacheError(path.parent, error) from error

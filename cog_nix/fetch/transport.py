@@ -1,6 +1,7 @@
 """Opens URLs: HTTP with the machine's proxies, certificates and credentials, and local files.
 
-A failure is either :class:`TransientError`, worth another try, or a :class:`FetchError` to show.
+A failure is either :class:`~cog_nix.fetch.failures.TransientError`, worth another try, or a
+:class:`~cog_nix.errors.FetchError` to show.
 """
 
 from __future__ import annotations
@@ -10,37 +11,28 @@ import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, Self
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import urls
 from cog_nix.fetch.client import new_client
+from cog_nix.fetch.failures import StatusError, TransientError, UntrustedError, UnusableUrlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import httpx
+
+    from cog_nix.errors import CogNixError
 
 CHUNK = 1 << 18
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 OK, PARTIAL, NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 200, 206, 304, 416
 _ERROR = 400
 _NUMBER = re.compile("[0-9]{1,18}")
-
-
-class TransientError(Exception):
-    """Something that another attempt may mend.
-
-    Args:
-        reason: what happened, in a few words.
-        wait: seconds that the server asks to wait (RFC 9110, section 10.2.3).
-    """
-
-    def __init__(self, reason: str, *, wait: float = 0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,13 @@ class Response:
     headers: Mapping[str, str]
     """Names in lower case."""
     chunks: Iterator[bytes]
+
+
+class Opener(Protocol):
+    """Opens URLs: :class:`Transport`, or a repository of a registry."""
+
+    def open(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractContextManager[Response]:
+        """Ask for a URL; raises TransientError where another try may help."""
 
 
 @dataclass
@@ -106,60 +105,64 @@ class Transport:
             with self._open_http(url, headers or {}, method) as response:
                 yield response
         else:
-            raise FetchError(
-                f"cannot fetch {urls.shown(url)}: cog-nix reads http, https and file URLs",
+            raise UnusableUrlError(
+                url,
+                "cog-nix reads http, https and file URLs",
                 hint="Correct the URL in the configuration or the lock.",
             )
 
     @contextmanager
     def _open_http(self, url: str, headers: Mapping[str, str], method: str) -> Iterator[Response]:
-        import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it
-
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
         auth = (
             urls.credentials_in(url) or self.credentials.get(urls.origin(url)) or urls.netrc_credentials(url)
         )
-        try:
-            with self._client.stream(
-                method, urls.without_credentials(url), headers=headers, auth=auth
-            ) as answer:
-                _check_status(url, answer.status_code, answer.reason_phrase, answer.headers)
-                # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
-                yield Response(answer.status_code, answer.headers, answer.iter_raw())
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
-            raise FetchError(
-                f"cannot fetch {urls.shown(url)}: {error}", hint="Correct the URL, or name another mirror."
-            ) from error
-        except httpx.TransportError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise _untrusted(url, error) from error
-            raise TransientError(_reason(error)) from error
+        plain = urls.without_credentials(url)
+        with (
+            translated(partial(UnusableUrlError, url), partial(UntrustedError, url)),
+            self._client.stream(method, plain, headers=headers, auth=auth) as answer,
+        ):
+            _check_status(url, answer)
+            # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
+            yield Response(answer.status_code, answer.headers, answer.iter_raw())
 
 
-def _check_status(url: str, status: int, phrase: str, headers: Mapping[str, str]) -> None:
+@contextmanager
+def translated(
+    unusable: Callable[[str], CogNixError], untrusted: Callable[[str], CogNixError]
+) -> Iterator[None]:
+    """Turn what a connection raises into a TransientError, or into what these make of the reason.
+
+    Args:
+        unusable: for a URL that leads nowhere.
+        untrusted: for a certificate that nobody vouches for.
+    """
+    import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it
+
+    try:
+        yield
+    except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
+        raise unusable(str(error)) from error
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # OpenSSL's; httpx has no class for it
+            raise untrusted(str(error)) from error
+        raise TransientError(_reason(error)) from error
+
+
+def _check_status(url: str, answer: httpx.Response) -> None:
+    status, phrase = answer.status_code, answer.reason_phrase
     if status < _ERROR or status == RANGE_NOT_SATISFIABLE:
         return
-    said = f"{status} {phrase}".strip()
     if status in _RETRIED:
-        raise TransientError(f"the server answered {said}", wait=_retry_after(headers))
-    host = urls.host_of(url)
-    hints = {
-        401: f"Put the credentials for {host} into ~/.netrc or into the URL of the index.",
-        403: f"Check that you may read from {host}; put credentials into ~/.netrc when it needs them.",
-        404: "The server no longer holds this file: lock again, or name a mirror that still has it.",
-        407: "Put the proxy's user and password into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT).",
-        410: "The server no longer holds this file: lock again, or name a mirror that still has it.",
-    }
-    raise FetchError(
-        f"cannot fetch {urls.filename_of(url) or host}: {host} answered {said}\n  {urls.shown(url)}",
-        hint=hints.get(status, f"Ask whoever runs {host}, or name another mirror."),
-    )
+        said = f"the server answered {status} {phrase}".strip()
+        raise TransientError(said, wait=retry_after(answer, 30))
+    raise StatusError(url, status, phrase)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    value = headers.get("retry-after", "")
-    return float(min(whole_number(value) or 0, 30))
+def retry_after(answer: httpx.Response, longest: float) -> float:
+    """Return the seconds that a server asks to wait (RFC 9110, section 10.2.3), at most ``longest``."""
+    return min(whole_number(answer.headers.get("retry-after", "")) or 0, longest)
 
 
 def whole_number(text: str) -> int | None:
@@ -169,15 +172,6 @@ def whole_number(text: str) -> int | None:
         None: it is none, or larger than any file is.
     """
     return int(text) if _NUMBER.fullmatch(text) else None
-
-
-def _untrusted(url: str, error: Exception) -> FetchError:
-    host = urls.host_of(url)
-    return FetchError(
-        f"cannot fetch {urls.filename_of(url) or host}: the certificate of {host} is not trusted\n"
-        f"  {urls.shown(url)}\n  {error}",
-        hint="Set SSL_CERT_FILE to a file with your organisation's certificate authorities (PEM).",
-    )
 
 
 def _reason(error: Exception) -> str:
@@ -213,5 +207,5 @@ def _size_of(path: Path) -> int:
     """Return a file's size in bytes; a FIFO or a device would make us wait, or never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no plain file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return status.st_size

@@ -83,7 +83,7 @@ class Folder:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             stream.close()
-            raise ImageError(f"{name} is no file.")
+            raise ImageError(f"{name} is not a file.")
         return stream, status.st_size
 
 
@@ -115,7 +115,7 @@ class Tar:
         elif member.islnk():
             member = self._member(_clean(member.linkname))
         if not member.isreg() or member.issparse() or member.size < 0:
-            raise ImageError(f"{name} is no plain file.")
+            raise ImageError(f"{name} is not a regular file.")
         return io.BufferedReader(_Section(self._data, name, member.offset_data, member.size)), member.size
 
     def _member(self, name: str) -> tarfile.TarInfo:
@@ -254,7 +254,7 @@ def digest(value: object) -> str:
         ValueError: it is something else.
     """
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise ValueError(f"{str(value)[:80]!r} is no digest")
+        raise ValueError(f"{str(value)[:80]!r} is not a digest")
     return value
 
 

@@ -35,6 +35,20 @@ _NAMES = (_REF, "io.containerd.image.name")
 _CHUNK = 1 << 20
 
 
+class NotAnArchiveError(ImageError):
+    """A file or folder holds no image, or a damaged one."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            hint="Name ./result, a file that `cog-nix build -o` or `docker save` wrote, or - for stdin."
+        )
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        kinds = "neither an image that cog-nix built, nor a Docker archive or OCI layout"
+        return f"{self.path} is {kinds}: {self.reason}"
+
+
 @dataclass(frozen=True)
 class Layer:
     """A layer's file in an archive."""
@@ -106,11 +120,9 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (ImageError, *archive_files.UNREADABLE) as error:
-        said = error.message if isinstance(error, ImageError) else getattr(error, "strerror", None) or error
-        said = f"it has no {said}" if isinstance(error, KeyError) else said
-        raise ImageError(
-            f"{path} is neither an image that cog-nix built, nor a Docker archive or OCI layout: {said}",
-            hint="Name ./result, a file that `cog-nix build -o` or `docker save` wrote, or - for stdin.",
+        said = getattr(error, "strerror", None) or error
+        raise NotAnArchiveError(
+            path, f"it has no {said}" if isinstance(error, KeyError) else str(said)
         ) from error
 
 
@@ -121,13 +133,8 @@ def _read(files: archive_files.Files, path: Path) -> Archive:
         return _layout(files, path)
     one = _only(found)
     layers = tuple(Layer(name) for name in _texts(one["Layers"]))
-    return _image(
-        path,
-        files,
-        archive_files.read(files, text_of(one["Config"])),
-        layers,
-        _texts(one.get("RepoTags") or ()),
-    )
+    text, tags = archive_files.read(files, text_of(one["Config"])), _texts(one.get("RepoTags") or ())
+    return _image(path, files, text, layers, tags)
 
 
 def _layout(files: archive_files.Files, path: Path) -> Archive:
@@ -194,10 +201,8 @@ def write(archive: Archive, sink: IO[bytes], tags: list[str], skip: frozenset[st
             if diff_id not in skip | written:
                 written.add(diff_id)
                 _layer(tar, name, archive, layer)
-        for name, data in (
-            ("config.json", archive.text),
-            ("manifest.json", json.dumps(manifest).encode()),
-        ):
+        described = {"config.json": archive.text, "manifest.json": json.dumps(manifest).encode()}
+        for name, data in described.items():
             _member(tar, name, io.BytesIO(data), len(data))
 
 
@@ -275,7 +280,7 @@ def main() -> int:
                 tags = options.tag or list(archive.tags)
                 write(archive, sys.stdout.buffer, tags, frozenset(options.skip))
     except ImageError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error.shown()}\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"The image was not written: {error.strerror or error}.\n")

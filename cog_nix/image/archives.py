@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, get_args
 
 from cog_nix.errors import ConfigError, ImageError
-from cog_nix.system import scratch
-from cog_nix.system.processes import spawn
+from cog_nix.image.description import UnreadableImageError
+from cog_nix.system import files, scratch
+from cog_nix.system.processes import reports_full_disk, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,35 +75,28 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str])
     """
     try:
         if output.kind == "docker-archive":
-            with _beside(output.path) as sink:
+            with _file(output.path) as sink:
                 _run(image, tags, sink)
-        elif output.kind == "oci-archive":
-            assert layout is not None  # noqa: S101 - for the type checker
-            with _beside(output.path) as sink:
+            return
+        assert layout is not None  # noqa: S101 - for the type checker
+        if output.kind == "oci-archive":
+            with _file(output.path) as sink:
                 _tar(layout, sink)
         else:
-            assert layout is not None  # noqa: S101 - as above
             _copy(layout, output.path)
     except OSError as error:
         raise ImageError(
             f"{output.path} cannot be written: {error.strerror or error}",
-            hint="Free some space, or mend the permissions, then run this again.",
+            hint="Free some space, or fix the permissions, then run this again.",
         ) from error
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of ``path`` when nothing goes wrong."""
+def _file(path: Path) -> Iterator[IO[bytes]]:
     if path.is_dir():
         raise ImageError(f"{path} is a folder.", hint="Name a file, or write oci:FOLDER for an OCI layout.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch.beside(path) as new:
-        with new.open("xb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-            os.fchmod(sink.fileno(), 0o644)
-        new.replace(path)
+    with files.replacing(path) as sink:
+        yield sink
 
 
 def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
@@ -113,10 +107,10 @@ def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
         except BaseException:
             process.kill()
             raise
-    if process.returncode and os.strerror(errno.ENOSPC) in said:
+    if process.returncode and reports_full_disk(said):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if process.returncode:
-        raise ImageError(f"The built image {image} cannot be read: {said}", hint="Build it again.")
+        raise UnreadableImageError(image, said)
 
 
 def _tar(layout: Path, sink: IO[bytes]) -> None:
@@ -139,16 +133,15 @@ def _copy(layout: Path, folder: Path) -> None:
         raise ImageError(f"{folder} holds something else than an OCI layout.", hint="Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with scratch.folder("new", folder.parent) as work:
-        made = work / "new"
-        made.mkdir()
-        for source in sorted(
-            path for name in _LAYOUT for path in [layout / name, *(layout / name).rglob("*")]
-        ):
-            target = made / source.relative_to(layout)
+        new = work / "new"
+        new.mkdir()
+        sources = [path for name in _LAYOUT for path in (layout / name, *(layout / name).rglob("*"))]
+        for source in sorted(sources):
+            target = new / source.relative_to(layout)
             if source.is_dir():
                 target.mkdir()
             else:
                 shutil.copyfile(source, target)
         if folder.exists():
             folder.rename(work / "old")
-        made.rename(folder)
+        new.rename(folder)

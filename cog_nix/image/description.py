@@ -31,6 +31,22 @@ _PREFIX = "cog-"
 _NAME_LENGTH = 30 - len(_PREFIX)
 
 
+class UnreadableImageError(ImageError):
+    """A built image does not do what it is asked.
+
+    Args:
+        program: its executable.
+        said: what came instead.
+    """
+
+    def __init__(self, program: Path, said: str) -> None:
+        super().__init__(hint="Build it again.")
+        self.program, self.said = program, said.strip()
+
+    def __str__(self) -> str:
+        return f"The built image {self.program} cannot be read: {self.said or 'it failed without a word'}"
+
+
 @dataclass(frozen=True)
 class Part:
     """A range of bytes of a file in the store."""
@@ -114,7 +130,7 @@ class ImageDescription:
             layers = tuple(LayerDescription("", text_of(diff_id), size_of(size)) for diff_id, size in pairs)
             return cls(program, text_of(said["id"]), layers, mapping_of(said["config"]))
         except (ProcessError, ValueError, KeyError, TypeError) as error:
-            raise unreadable(program, str(error)) from error
+            raise UnreadableImageError(program, str(error)) from error
 
     @classmethod
     def read(cls, path: Path) -> ImageDescription:
@@ -168,17 +184,6 @@ def _is_named(name: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-z]{32}-[0-9A-Za-z+._?=-]+", name))
 
 
-def unreadable(program: Path, said: str) -> ImageError:
-    """Return the error for a built image that does not do what it is asked.
-
-    Args:
-        program: its executable.
-        said: what came instead.
-    """
-    text = said.strip() or "it failed without a word"
-    return ImageError(f"The built image {program} cannot be read: {text}", hint="Build it again.")
-
-
 def _layer(data: dict[str, Any]) -> LayerDescription:
     parts = tuple(
         Part(text_of(part["path"]), size_of(part["offset"]), size_of(part["size"]))
@@ -207,7 +212,7 @@ def blob_file(digest: str) -> str:
         ValueError: it is no digest, and might lead anywhere.
     """
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no digest")
+        raise ValueError(f"{digest!r} is not a digest")
     return f"blobs/{digest.replace(':', '/')}"
 
 

@@ -14,8 +14,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import RegistryError
 from cog_nix.fetch import urls
+from cog_nix.registry.failures import LoginError, UnusableAnswerError
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     import httpx
 
     from cog_nix.registry.credentials import Credentials
+    from cog_nix.registry.failures import Purpose
 
 INSECURE = "COG_NIX_INSECURE_REGISTRIES"
 """Names registries, besides those on this machine, that may go without TLS: ``host:port``, with commas."""
 
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _REFUSED = frozenset({400, 401, 403})
-_REDIRECT, _ERROR = 300, 400
+_REDIRECT = 300
 _CLIENT = "cog-nix"
 
 
@@ -64,7 +65,7 @@ class Authorizer:
     registry: str
     credentials: Credentials
     scopes: tuple[str, ...]
-    purpose: str = "push"
+    purpose: Purpose = "push"
     _header: str = field(default="", repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,8 +105,9 @@ class Authorizer:
     def _token(self, client: httpx.Client, challenge: Challenge, *, secure: bool) -> str:
         realm = challenge.parameters.get("realm", "")
         if not _is_trusted(realm, secure=secure):
-            raise RegistryError(
-                f"{self.registry} names no token server that can be trusted: {realm or 'none at all'}",
+            raise UnusableAnswerError(
+                self.registry,
+                f"names no token server that can be trusted: {realm or 'none at all'}",
                 hint="Ask whoever runs the registry; credentials are sent over https only.",
             )
         service = challenge.parameters.get("service", "")
@@ -123,21 +125,16 @@ class Authorizer:
 
     def _read(self, answer: httpx.Response) -> str:
         if answer.status_code in _REFUSED:
-            raise refused(self.registry, self.credentials, answer.status_code, self.purpose)
-        if answer.status_code >= _REDIRECT:
-            raise RegistryError(
-                f"the token server of {self.registry} answered {answer.status_code} {answer.reason_phrase}",
-                hint="Run this again later.",
-                status=answer.status_code,
-            )
+            raise LoginError(self.registry, self.credentials, answer.status_code, self.purpose)
+        server, later = f"the token server of {self.registry}", "Run this again later."
+        if (status := answer.status_code) >= _REDIRECT:
+            what = f"answered {status} {answer.reason_phrase}"
+            raise UnusableAnswerError(server, what, hint=later, status=status)
         try:
             data = jsonvalue.loads(answer.content)
             token = data.get("token") or data["access_token"]
         except (ValueError, KeyError, AttributeError) as error:
-            raise RegistryError(
-                f"the token server of {self.registry} did not answer with a token",
-                hint="Run this again later.",
-            ) from error
+            raise UnusableAnswerError(server, "did not answer with a token", hint=later) from error
         return str(token)
 
 
@@ -157,17 +154,3 @@ def _is_trusted(realm: str, *, secure: bool) -> bool:
 
 def _basic(known: Credentials) -> str:
     return "Basic " + base64.b64encode(f"{known.username}:{known.password}".encode()).decode()
-
-
-def refused(registry: str, credentials: Credentials, status: int, purpose: str = "push") -> RegistryError:
-    """Return the error for credentials that will not do, or that are missing."""
-    login = f"cog-nix login {registry}"
-    who = f" as {credentials.username}" if credentials.username else ""
-    if credentials:
-        message = f"{registry} does not let you {purpose} here{who} ({status})"
-        right = "the repository is yours" if purpose == "push" else "you may read the repository"
-        hint = f"Check that {right}, and log in again with: {login}"
-    else:
-        message = f"{registry} wants to know who you are ({status}), and Docker's configuration does not say"
-        hint = f"Log in with: {login}"
-    return RegistryError(message, hint=hint, status=status)

@@ -61,7 +61,7 @@ def find(registry: str, environment: Mapping[str, str] = os.environ) -> Credenti
     config = _read(config_path(environment))
     for key in _keys(registry):
         helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
-        found = _ask(helper, key, environment) if helper else None
+        found = _request(helper, key, environment) if helper else None
         if found:
             return found
     entries = _table(config, "auths")
@@ -116,10 +116,12 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Docker's configuration {path} cannot be read: {_why(error)}",
-            hint="Mend it, or name the folder of another one in DOCKER_CONFIG.",
+            hint="Fix it, or name the folder of another one in DOCKER_CONFIG.",
         ) from error
     if not isinstance(value, dict):
-        raise ConfigError(f"Docker's configuration {path} is no JSON object.", hint="Mend it, or remove it.")
+        raise ConfigError(
+            f"Docker's configuration {path} is not a JSON object.", hint="Fix it, or remove it."
+        )
     return value
 
 
@@ -132,7 +134,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it cannot be opened"
     # A decoder's own message would show the text, which may hold a password.
-    return f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else "it is no text"
+    return f"line {error.lineno} is not JSON" if isinstance(error, json.JSONDecodeError) else "it is not text"
 
 
 def _entry(entry: dict[str, Any], path: Path) -> Credentials:
@@ -152,7 +154,7 @@ def _entry(entry: dict[str, Any], path: Path) -> Credentials:
     )
 
 
-def _ask(helper: str, key: str, environment: Mapping[str, str]) -> Credentials | None:
+def _request(helper: str, key: str, environment: Mapping[str, str]) -> Credentials | None:
     said = _helper(helper, "get", key, environment)
     if said is None:
         return None
@@ -175,14 +177,14 @@ def _helper(
     try:
         finished = run([program, action], stdin=said, env=environment, check=False, secrets=[secret])
     except ProcessError as error:
-        raise ConfigError(error.message, hint=f"Install {program}, or name another helper.") from error
+        raise ConfigError(str(error), hint=f"Install {program}, or name another helper.") from error
     if finished.returncode == 0:
         return finished.stdout
-    # Helpers complain on stdout.
-    complaint = (finished.stdout + finished.stderr).strip()
-    if action == "get" and _NOT_FOUND in complaint:
+    # Helpers write their errors to stdout.
+    said = (finished.stdout + finished.stderr).strip()
+    if action == "get" and _NOT_FOUND in said:
         return None
     raise CogNixError(
-        f"{program} {action} failed: {redact(complaint, [secret]) or f'exit status {finished.returncode}'}",
+        f"{program} {action} failed: {redact(said, [secret]) or f'exit status {finished.returncode}'}",
         hint="Unlock it, or take it out of Docker's config.json.",
     )

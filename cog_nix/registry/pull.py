@@ -7,12 +7,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import FetchError, RegistryError
+from cog_nix.errors import FetchError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
+from cog_nix.registry.failures import NotPulledError
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
@@ -82,7 +83,7 @@ def pull(
                 diff_id: _artifact(repository, one) for diff_id, one in layers.items() if not held(diff_id)
             }
         except (ValueError, KeyError, TypeError) as error:
-            raise _no_image(reference, "its manifest or configuration is not one of an image") from error
+            raise NotPulledError(reference, "its manifest or configuration is not one of an image") from error
         files = _fetch(repository, missing, folder, reporter, cancelled)
     return Pulled(digest_of(text), config, diff_ids, files)
 
@@ -94,12 +95,12 @@ def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
         try:
             digest = _for_this_platform(found)
         except (ValueError, KeyError, TypeError) as error:
-            raise _no_image(reference, "its index is none") from error
+            raise NotPulledError(reference, "its index is not one") from error
         if not digest:
-            raise _no_image(reference, "it has nothing for linux/amd64")
+            raise NotPulledError(reference, "it has nothing for linux/amd64")
         found = _parsed(reference, _text(repository, "manifests", digest))
     if "config" not in found or "layers" not in found:
-        raise _no_image(reference, "it is something else, or in a format older than Docker's schema 2")
+        raise NotPulledError(reference, "it is something else, or in a format older than Docker's schema 2")
     return found
 
 
@@ -120,7 +121,7 @@ def _digest(descriptor: object) -> str:
     """
     digest = text_of(mapping_of(descriptor)["digest"])
     if not _SHA256.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no digest")
+        raise ValueError(f"{digest!r} is not a digest")
     return digest
 
 
@@ -130,18 +131,16 @@ def _parsed(reference: Reference, text: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _no_image(reference, "its manifest is no JSON object")
+        raise NotPulledError(reference, "its manifest is not a JSON object")
     return found
 
 
 def _text(repository: Repository, kind: str, name: str) -> bytes:
     """Return a manifest or a small blob, checked where it is named by its digest."""
     headers = {"Accept": _ACCEPTED} if kind == "manifests" else None
-    url = repository.url(f"{kind}/{name}")
-    answer = repository.retrying(lambda: repository.request("GET", url, expected=(OK,), headers=headers))
-    content: bytes = answer.content
+    content: bytes = repository.send("GET", f"{kind}/{name}", (OK,), headers).content
     if name.startswith("sha256:") and digest_of(content) != name:
-        raise _no_image(repository.reference, f"what came as {name} is {digest_of(content)}")
+        raise NotPulledError(repository.reference, f"what came as {name} is {digest_of(content)}")
     return content
 
 
@@ -172,12 +171,7 @@ def _fetch(
                 bar=bar,
             )
         except FetchError as error:
-            raise RegistryError(
-                f"{repository.reference} cannot be pulled: {error.message}",
-                hint="Run this again: what has come is kept.",
+            raise NotPulledError(
+                repository.reference, error.message, hint="Run this again: what has come is kept."
             ) from error
     return {diff_id: files[one.sha256] for diff_id, one in wanted.items()}
-
-
-def _no_image(reference: Reference, why: str) -> RegistryError:
-    return RegistryError(f"{reference} cannot be pulled: {why}", hint="Check the name and the tag.")

@@ -9,11 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import CogNixError, RegistryError
+from cog_nix.errors import CogNixError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import whole_number
-from cog_nix.registry.client import ACCEPTED, CREATED, NOT_FOUND, OK, Repository
+from cog_nix.registry.client import ACCEPTED, CREATED, OK, Repository
+from cog_nix.registry.failures import NOT_FOUND, UnusableAnswerError
 from cog_nix.registry.layout import OCI_INDEX, bundle
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.upload import Upload
@@ -85,7 +86,7 @@ def push(
     cancelled = threading.Event()
     repository = Repository(target, credentials, tuple(sorted(every)), policy or RetryPolicy(), cancelled)
     with repository:
-        # Missing weights are told of before anything is uploaded.
+        # Missing weights are reported before anything is uploaded.
         beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
         if _is_there(repository, layout.manifest):
             outcomes: list[Outcome] = ["there"] * len(layout.blobs)
@@ -122,19 +123,13 @@ def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:
         RegistryError: it refuses, or says that it got something else.
     """
     headers = {"Content-Type": manifest.media_type}
-    answer = repository.retrying(
-        lambda: repository.request(
-            "PUT",
-            repository.url(f"manifests/{tag}"),
-            expected=(CREATED, OK, ACCEPTED),
-            headers=headers,
-            body=manifest.data,
-        )
-    )
+    expected = (CREATED, OK, ACCEPTED)
+    answer = repository.send("PUT", f"manifests/{tag}", expected, headers, manifest.data)
     said = answer.headers.get("docker-content-digest", manifest.digest)
     if said != manifest.digest:
-        raise RegistryError(
-            f"{repository.reference.registry} stored {said} for {manifest.digest}",
+        raise UnusableAnswerError(
+            repository.reference.registry,
+            f"stored {said} for {manifest.digest}",
             hint="A proxy or the registry changes manifests; push to another one.",
         )
 
@@ -142,10 +137,7 @@ def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:
 def _is_there(repository: Repository, manifest: Manifest) -> bool:
     """Whether the repository has the image already; then it has its blobs as well."""
     accepted = {"Accept": f"{manifest.media_type}, {OCI_INDEX}"}
-    url = repository.url(f"manifests/{manifest.digest}")
-    answer = repository.retrying(
-        lambda: repository.request("HEAD", url, expected=(OK, NOT_FOUND), headers=accepted)
-    )
+    answer = repository.send("HEAD", f"manifests/{manifest.digest}", (OK, NOT_FOUND), accepted)
     return answer.status_code == OK
 
 

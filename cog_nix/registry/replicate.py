@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RegistryError
-from cog_nix.registry.client import NOT_FOUND, OK, new_client
+from cog_nix.registry.client import OK, new_client
+from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:

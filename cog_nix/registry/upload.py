@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
 from cog_nix.errors import RegistryError
-from cog_nix.fetch.transport import TransientError, whole_number
-from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, NOT_FOUND, OK, absolute
+from cog_nix.fetch.failures import TransientError
+from cog_nix.fetch.transport import whole_number
+from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, OK, absolute
+from cog_nix.registry.failures import NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,10 +78,7 @@ class Upload:
     """
 
     def __init__(
-        self,
-        repository: Repository,
-        blob: Blob,
-        environment: Mapping[str, str] = os.environ,
+        self, repository: Repository, blob: Blob, environment: Mapping[str, str] = os.environ
     ) -> None:
         self._repository, self._blob = repository, blob
         self._sent: Callable[[int], None] = lambda _: None
@@ -106,7 +105,7 @@ class Upload:
             RegistryError: the registry refuses, or cannot be reached.
             Cancelled: the work was given up.
         """
-        if self._repository.retrying(self._is_there):
+        if self._repository.send("HEAD", f"blobs/{self._blob.digest}", (OK, NOT_FOUND)).status_code == OK:
             return "there"
         for source in sources:
             # A registry may not let us read the other repository; then there is the upload.
@@ -126,25 +125,8 @@ class Upload:
             Cancelled: the work was given up.
         """
         self._sent = sent
-        failures, best = 0, 0
-        while True:
-            try:
-                self._send()
-            except TransientError as error:
-                failures = 1 if self._offset > best else failures + 1
-                best = max(best, self._offset)
-                if failures >= self._repository.policy.attempts:
-                    raise self._repository.unreachable(error, failures) from error
-                self._repository.wait(failures, error)
-                self._find_out()
-            else:
-                return "uploaded"
-
-    def _is_there(self) -> bool:
-        answer = self._repository.request(
-            "HEAD", self._repository.url(f"blobs/{self._blob.digest}"), expected=(OK, NOT_FOUND)
-        )
-        return answer.status_code == OK
+        self._repository.retrying(self._send, progress=lambda: self._offset, again=self._find_out)
+        return "uploaded"
 
     def _start(self, source: str = "") -> bool:
         """Open an upload, or have the blob mounted; return whether it was mounted."""
@@ -204,7 +186,7 @@ class Upload:
             raise error
         self._location = ""
         self._move_to(0)
-        raise TransientError(error.message.partition("\n")[0]) from error
+        raise TransientError(str(error).partition("\n")[0]) from error
 
     def _patch(self, end: int) -> None:
         start, self._shown = self._offset, self._offset

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.transport import whole_number
-from cog_nix.registry.client import NOT_FOUND, OK
+from cog_nix.registry.client import OK
+from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import OCI_MANIFEST
 
 if TYPE_CHECKING:
@@ -54,14 +55,8 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
             f'weight "{weight.name}": missing manifest digest in lockfile',
             hint="Run `cog weights import` again.",
         )
-    answer = repository.retrying(
-        lambda: repository.request(
-            "HEAD",
-            repository.url(f"manifests/{weight.digest}"),
-            expected=(OK, NOT_FOUND),
-            headers={"Accept": OCI_MANIFEST},
-        )
-    )
+    accepted = {"Accept": OCI_MANIFEST}
+    answer = repository.send("HEAD", f"manifests/{weight.digest}", (OK, NOT_FOUND), accepted)
     if answer.status_code == NOT_FOUND:
         raise RegistryError(
             f'weight "{weight.name}" from weights.lock was not found in target repository "{name}" '

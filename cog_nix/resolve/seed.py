@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import shutil
 import sys
 import time
@@ -156,7 +154,7 @@ def _finish(process: Process, command: Sequence[str], tree: Path) -> None:
     try:
         run(command, started=process)
     except ProcessError as error:
-        if os.strerror(errno.ENOSPC) not in error.message:
+        if not error.finished.disk_full:
             raise
         raise LockError(
             f"The disk is full: {tree.parent} has no room for the builders' Python (40 MB).",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -31,18 +30,51 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Config, Project
     from cog_nix.lock.model import Lock
     from cog_nix.report import Reporter
+    from cog_nix.run_commands.execute import Outcome
     from cog_nix.run_commands.secrets import Secret
     from cog_nix.store.nix import Nix
 
 STORE_NAME = "run"
 """Name of every result in the store; the same as in ``nix/layers/runs.nix``."""
 
-_ENDED = re.compile(r"cog-nix: the command ended with exit status (\d+)")
-_OURS = "cog-nix: "
+_GIVE = "Hand it over with:  cog-nix build --secret id={},src=FILE"
 _ACCEPT = "To run it again, and what comes after it, and record the new results:  cog-nix build --update-lock"
 _PIN = """\
 Make it give the same each time (name a commit, a version, a file that does not change), or accept what it
 gives now, and run what comes after it again:  cog-nix build --update-lock"""
+
+
+class CommandFailedError(NixError):
+    """A command failed, or its builder could not run it.
+
+    Args:
+        where: it stands, ``cog.yaml:7``.
+        command: its text.
+        status: its exit status; None: the builder failed.
+        reason: why the builder failed.
+        printed: the last lines that it printed.
+        hint: what to do next.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        command: str,
+        status: int | None,
+        reason: Sequence[str],
+        printed: Sequence[str],
+        *,
+        hint: str,
+    ) -> None:
+        super().__init__(hint=hint)
+        self.where, self.command, self.status = where, command, status
+        self.reason, self.printed = "".join(reason), tuple(printed)
+
+    def __str__(self) -> str:
+        what = self.reason if self.status is None else f"this command ended with exit status {self.status}"
+        printed = ["The last it printed:", *(f"  {line}" for line in self.printed)]
+        lines = [f"{self.where}: {what}:", f"  {self.command}"]
+        return "\n".join([*lines, *(printed if self.printed else ["It printed nothing."])])
 
 
 @dataclass(frozen=True)
@@ -79,9 +111,8 @@ def check(project: Project, config: Config) -> list[Instruction]:
         try:
             read.append(commands.parse(text))
         except ConfigError as error:
-            raise ConfigError(
-                f"{asked_at(project, config, number)}: {error.message}", hint=error.hint
-            ) from error
+            where = asked_at(project, config, number)
+            raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error
     return read
 
 
@@ -125,12 +156,9 @@ def ensure_runs(
         recorded = work.lock.runs[number] if number < len(work.lock.runs) else None
         enforced = recorded is not None and recorded.key == key
         if recorded and not enforced and not options.accept:
-            raise StaleLockError(
-                f"{asked_at(project, config, number)}: what this command runs on has changed since its "
-                "result was recorded:\n"
-                f"  {instruction.text}",
-                hint=_ACCEPT,
-            )
+            where = asked_at(project, config, number)
+            what = "what this command runs on has changed since its result was recorded"
+            raise StaleLockError(f"{where}: {what}:\n  {instruction.text}", hint=_ACCEPT)
         if recorded and enforced and recorded.nar_sha256 in held and not options.again:
             results.append(recorded.nar_sha256)
             continue
@@ -224,7 +252,7 @@ class _Work:
                 if outcome.status == sandbox.FAILED:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:
-                    raise _failed(instruction, outcome.said, where, self.package_of)
+                    raise _failed(instruction, outcome, where, self.package_of)
                 return self._nix.add_new_tree(outcome.output)
 
     def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
@@ -243,7 +271,7 @@ class _Work:
             return self._nix.build(nix_library() / "build.nix", spec, link, self._reporter)
 
     def _show(self, line: str) -> None:
-        if not line.startswith(_OURS):
+        if not line.startswith(failures.OURS):
             self._reporter.info(f"  {line}")
 
     def _secrets(self, instruction: Instruction, where: str) -> dict[str, bytes]:
@@ -252,7 +280,7 @@ class _Work:
             if place.id in self._options.secrets:
                 values[place.id] = self._options.secrets[place.id].read(os.environ)
             elif place.required:
-                raise ConfigError(f"{where}: secret {place.id}: not found", hint=_give(place.id))
+                raise ConfigError(f"{where}: secret {place.id}: not found", hint=_GIVE.format(place.id))
             else:
                 self._reporter.warn(f"{where}: no secret {place.id} was given; the command runs without it")
         return values
@@ -280,29 +308,15 @@ class _Work:
         self._reporter.warn(sentence)
 
 
-def _give(name: str) -> str:
-    return f"Hand it over with:  cog-nix build --secret id={name},src=FILE"
-
-
 def _failed(
-    instruction: Instruction, said: Sequence[str], where: str, package_of: Callable[[str], str]
+    instruction: Instruction, outcome: Outcome, where: str, package_of: Callable[[str], str]
 ) -> NixError:
     """Return the error for a command that failed, or for a builder that could not run it."""
-    ended = next((found for line in reversed(said) if (found := _ENDED.fullmatch(line))), None)
-    own = [line for line in said if line.startswith(_OURS)]
-    if ended is None and not own:
-        return failures.explain("", said, STORE_NAME)
-    reason = f"ended with exit status {ended.group(1)}" if ended else own[-1].removeprefix(_OURS)
-    printed = [line for line in said if not line.startswith(_OURS)][-SHOWN_LINES:]
-    last = (
-        "\n".join(["The last it printed:", *(f"  {line}" for line in printed)])
-        if printed
-        else "It printed nothing."
-    )
-    sentence = f"{where}: this command {reason}" if ended else f"{where}: {reason}"
-    program = missing_program("\n".join(printed)) if ended else ""
+    own = [line.removeprefix(failures.OURS) for line in outcome.said if line.startswith(failures.OURS)]
+    if outcome.ended is None and not own:
+        return failures.explain("", outcome.said, STORE_NAME)
+    printed = [line for line in outcome.said if not line.startswith(failures.OURS)][-SHOWN_LINES:]
+    program = missing_program("\n".join(printed)) if outcome.ended is not None else ""
     advised = f"{advice(program, package_of(program))}\n" if program else ""
-    return NixError(
-        f"{sentence}:\n  {instruction.text}\n{last}",
-        hint=f"{advised}Commands before it are kept; the next build goes on from here.",
-    )
+    hint = f"{advised}Commands before it are kept; the next build goes on from here."
+    return CommandFailedError(where, instruction.text, outcome.ended, own[-1:], printed, hint=hint)

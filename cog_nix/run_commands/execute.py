@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ class Outcome:
     status: int
     """Of the builder; :data:`cog_nix.namespaces.sandbox.FAILED` when there could be no sandbox."""
     said: list[str]
+    ended: int | None
+    """Exit status of the command itself; None: it ended well, or was not run."""
 
 
 @contextmanager
@@ -46,10 +48,10 @@ def executed(
         handed: what its standard input is.
         show: is called with each line that it prints.
     """
-    told = json.loads(invocation.read_text(encoding="utf-8"))
+    described = json.loads(invocation.read_text(encoding="utf-8"))
     said: list[str] = []
 
-    def take(line: str) -> None:
+    def hear(line: str) -> None:
         text = _CONTROL.sub("", line)
         said.append(text)
         show(text)
@@ -59,9 +61,9 @@ def executed(
     with scratch.folder("run", mode=0o711) as folder:
         for part in ("root", "build", "out"):
             (folder / part).mkdir(mode=0o700)
-        (folder / "build/spec").write_text(json.dumps(told["spec"]), encoding="utf-8")
+        (folder / "build/spec").write_text(json.dumps(described["spec"]), encoding="utf-8")
         environment = {
-            **told["environment"],
+            **described["environment"],
             "HOME": "/homeless-shelter",
             "NIX_BUILD_TOP": "/build",
             "TMPDIR": "/build",
@@ -71,10 +73,17 @@ def executed(
         question = {
             "shown": {STORE_DIR: str(nix.store_dir)},
             "folder": str(folder),
-            "command": told["command"],
+            "command": described["command"],
             "environment": environment,
             "network": True,
         }
         command = [nix.python(), "-I", sandbox.__file__, json.dumps(question)]
-        finished = run(command, stdin=handed, check=False, on_stderr=take)
-        yield Outcome(folder / "out" / name, finished.returncode, said)
+        finished = run(command, stdin=handed, check=False, on_stderr=hear)
+        yield Outcome(folder / "out" / name, finished.returncode, said, _ended(folder / "build/ended"))
+
+
+def _ended(file: Path) -> int | None:
+    """Return what the builder (``nix/builders/run.py``) wrote of the command's end."""
+    with suppress(ValueError):
+        return int(file.read_text(encoding="ascii")) if file.is_file() else None
+    return None

@@ -33,6 +33,19 @@ _MTIME = 1
 """What Nix gives every file of a store (Nix manual, "File System Object")."""
 
 
+class ChangedDownloadError(NixError):
+    """A file in the download cache has changed since it came."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again."
+        )
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"A file in the download cache is not what the lock says: {self.name}."
+
+
 @dataclass(frozen=True)
 class Download:
     """A file of the cache and what it becomes."""
@@ -55,8 +68,8 @@ class Place:
     store: Path
     state: Path
 
-    def take(self, downloads: Sequence[Download]) -> str:
-        """Put files where their store paths say; return what to tell ``nix-store --load-db``.
+    def add(self, downloads: Sequence[Download]) -> str:
+        """Put files where their store paths say; return what ``nix-store --load-db`` is to read.
 
         The garbage collector must be kept away until Nix was told (:meth:`kept`).
 
@@ -77,7 +90,7 @@ class Place:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the garbage collector out meanwhile: it takes this lock for itself.
+        """Keep the garbage collector out: it takes this lock for itself.
 
         Nothing is where a store is still to be made; Nix makes the rest of it.
         """
@@ -105,10 +118,7 @@ def _stage(download: Download, place: Path) -> str:
                     copy.write(buffer[:count])
                 size += count
         if flat.hexdigest() != download.sha256:
-            raise NixError(
-                f"A file in the download cache is not what the lock says: {Path(download.store_path).name}.",
-                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
-            )
+            raise ChangedDownloadError(Path(download.store_path).name)
     place.chmod(_MODE)
     os.utime(place, (_MTIME, _MTIME))
     archive.update(after)

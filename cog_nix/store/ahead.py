@@ -12,11 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cog_nix.system import scratch, warden
-from cog_nix.system.child import Child, Process
+from cog_nix.system.child import Child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
+
+    from cog_nix.system.child import Process
 
 
 class Values:
@@ -50,11 +52,9 @@ class Values:
         scratch.release_text(self._folder)
 
     def __enter__(self) -> Self:
-        """Return it."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the folder."""
         self.close()
 
 

@@ -1,4 +1,4 @@
-"""Which Nix is used: the one that is named, this machine's where it is new enough, or one that is brought.
+"""Which Nix is used: the one that is named, this machine's where it is new enough, or cog-nix's own.
 
 Asking a Nix for its version starts a process, so the answer is remembered for as long as the program is the
 same.
@@ -23,7 +23,7 @@ from cog_nix.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Origin = Literal["named", "machine", "brought"]
+Origin = Literal["named", "machine", "bundled"]
 
 VARIABLE = "COG_NIX_NIX"
 """Names a folder of Nix's programs, or its ``nix-build``; or :data:`CONTAINER`."""
@@ -64,22 +64,22 @@ def choose(environment: Mapping[str, str], bring: Callable[[], Path | None] | No
         cache: where versions are remembered.
 
     Raises:
-        NixError: there is none and none can be brought, or the one that is named is not good enough.
+        NixError: there is none and none can be fetched, or the one that is named is not good enough.
     """
     if named := environment.get(VARIABLE):
         return Choice(_named(Path(named).expanduser().absolute(), cache), "named")
     found = on_machine(environment)
-    problem = found and trouble(found, cache)
+    problem = found and problem_of(found, cache)
     if found and not problem:
         return Choice(found.parent, "machine")
     why = problem or "Nix is not installed: there is no nix-build on the PATH."
     try:
-        brought = bring and bring()
+        bundled = bring and bring()
     except CogNixError as error:
         sentence = f"{why} cog-nix's own cannot be fetched: {error.message}"
         raise NixError(sentence, hint=f"{error.hint}\n{_NO_NIX}".strip()) from error
-    if brought:
-        return Choice(brought, "brought", problem or "")
+    if bundled:
+        return Choice(bundled, "bundled", problem or "")
     raise NixError(why, hint=_NO_NIX)
 
 
@@ -90,12 +90,12 @@ def on_machine(environment: Mapping[str, str]) -> Path | None:
     return Path(found) if found else None
 
 
-def trouble(program: Path, cache: Path) -> str:
+def problem_of(program: Path, cache: Path) -> str:
     """Return why a ``nix-build`` is not good enough, in a sentence; "": it is."""
     text = version(program, cache)
     found = _VERSION.search(text)
     if found is None:
-        return f"{program} does not tell its version: {text or 'it does not run'}."
+        return f"{program} does not say its version: {text or 'it does not run'}."
     if (int(found[1]), int(found[2])) < OLDEST:
         return (
             f"{program} is Nix {found[0].strip()}, and cog-nix needs {'.'.join(map(str, OLDEST))} or newer."
@@ -145,7 +145,7 @@ def _named(path: Path, cache: Path) -> Path:
             f"{VARIABLE} names {path}, where there is no nix-build with a nix-store beside it.",
             hint="Name the folder that holds Nix's programs, or its nix-build.",
         )
-    if problem := trouble(program.with_name(_PROGRAM), cache):
+    if problem := problem_of(program.with_name(_PROGRAM), cache):
         raise NixError(problem, hint=f"{VARIABLE} names it: name a newer one, or none.")
     return program.parent
 

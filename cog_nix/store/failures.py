@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import NixError
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHOWN = 30
-_OURS = "cog-nix: "
+OURS = "cog-nix: "
+"""What a line begins with in which a builder says itself why it fails."""
 
 _ISOLATION_FAILED = (
     r"(?:kernel|mount) namespace|user namespaces are not|unshare.*: Operation|mounting /proc|cloning builder"
@@ -58,14 +60,43 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "Its server changed it. Run: cog-nix lock --upgrade",
     ),
     (
-        r"The seed is not in this store|cog-nix-seed-[0-9.]+\.drv' failed",
+        r"(?:builder for|[Cc]annot build) '[^']*-cog-nix-seed-[0-9.]+\.drv'",
         "The builders' Python is not in this store yet.",
         "Run: cog-nix build   (it puts it there)",
     ),
 )
 
 
-def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixError:
+class NixFailedError(NixError):
+    """A command of Nix failed.
+
+    Args:
+        sentence: what it comes to; may have several lines.
+        said: Nix's error messages.
+        log: what the failed builder printed.
+        name: the failed derivation; None: no builder failed.
+        hint: what to do next.
+        shown: lines to show below the sentence.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        said: str,
+        log: Sequence[str] = (),
+        name: str | None = None,
+        *,
+        hint: str,
+        shown: Sequence[str] = (),
+    ) -> None:
+        super().__init__(hint=hint)
+        self.sentence, self.said, self.log, self.name, self._shown = sentence, said, log, name, shown
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence, *(f"  {line}" for line in self._shown)])
+
+
+def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixFailedError:
     """Return the error to raise for a failed Nix command.
 
     Args:
@@ -73,33 +104,31 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixE
         log: what the failed builder printed, if a builder failed.
         name: the failed derivation.
     """
-    ours = [line.removeprefix(_OURS) for line in log if line.startswith(_OURS)]
+    failed = partial(NixFailedError, said=said, log=log, name=name)
     everything = "\n".join([said, *log])
+    last = list(log[-_SHOWN:])
+    shown = last or said.splitlines()
     # First: making a namespace where none is left says "No space left on device" as well (clone(2), ENOSPC).
     if re.search(_ISOLATION_FAILED, everything) and (obstacle := why_no_namespaces()):
-        return NixError(
-            f"{obstacle.message}\n{_indented(_tail(log) or said.splitlines())}", hint=obstacle.remedy
-        )
+        return failed(obstacle.message, hint=obstacle.remedy, shown=shown)
     for pattern, sentence, hint in _KNOWN:
         if re.search(pattern, everything):
             more = room.told() if pattern == _NO_ROOM else []
-            return NixError(
-                f"{sentence}\n{_indented([*(_tail(log) or said.splitlines()), *more])}", hint=hint
-            )
-    if ours:
-        start = next(index for index, line in enumerate(log) if line.startswith(_OURS))
-        return NixError(_ours(list(log), start), hint=_lacking("\n".join(log)))
+            return failed(sentence, hint=hint, shown=[*shown, *more])
+    start = next((index for index, line in enumerate(log) if line.startswith(OURS)), None)
+    if start is not None:
+        sentence = "\n".join([log[start].removeprefix(OURS), *log[start + 1 :]])
+        before = log[max(start - _SHOWN, 0) : start]
+        sentence += "\nBefore that it printed:" if before else ""
+        return failed(sentence, hint=_missing_files("\n".join(log)), shown=before)
     if name:
-        return NixError(
-            f"Building {name} failed. The last it printed:\n{_indented(_tail(log))}",
-            hint="Run again with -v to see the whole log.",
-        )
-    return NixError(
-        f"Nix failed:\n{_indented(said.splitlines())}", hint="Run again with -v to see what it was doing."
-    )
+        sentence = f"Building {name} failed. The last it printed:"
+        return failed(sentence, hint="Run again with -v to see the whole log.", shown=last)
+    hint = "Run again with -v to see what it was doing."
+    return failed("Nix failed:", hint=hint, shown=said.splitlines())
 
 
-def _lacking(text: str) -> str:
+def _missing_files(text: str) -> str:
     """Return what to do where a build from source misses another library's files; "" for anything else."""
     modules = [name for found in _MODULE.findall(text) for name in found if name]
     headers = _HEADER.findall(text)
@@ -113,18 +142,3 @@ def _lacking(text: str) -> str:
         f" system_packages (apt-file search {files[0]}{shown}), then run: cog-nix lock\n"
         "Or take a version of the package that has a wheel for this Python."
     )
-
-
-def _ours(log: list[str], start: int) -> str:
-    """Return a builder's own sentence, which may have several lines, and what another tool said before it."""
-    message = "\n".join([log[start].removeprefix(_OURS), *log[start + 1 :]])
-    before = _tail(log[:start])
-    return f"{message}\nBefore that it printed:\n{_indented(before)}" if before else message
-
-
-def _tail(log: Sequence[str]) -> list[str]:
-    return list(log[-_SHOWN:])
-
-
-def _indented(lines: Sequence[str]) -> str:
-    return "\n".join(f"  {line}" for line in lines)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from cog_nix.errors import NixError
 from cog_nix.store import adopt, ahead, choice, events, failures, users
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 from cog_nix.system import scratch
@@ -154,21 +153,16 @@ class Nix:
                 links.append(str(link))
             added = self._add(["sha256", *links])
         if odd := wanted.keys() - set(added):
-            raise NixError(
-                f"A file in the download cache is not what the lock says: {Path(min(odd)).name}.",
-                hint="Remove the download cache (COG_NIX_CACHE_DIR, or ~/.cache/cog-nix) and run this again.",
-            )
+            raise adopt.ChangedDownloadError(Path(min(odd)).name)
 
     def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
         """Make files of the cache the store's as well."""
         state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
         place = adopt.Place(self.store_dir, state)
         with place.kept():
-            told = place.take(downloads)
+            registration = place.add(downloads)
             with _ADDING:
-                finished = run(self.command("nix-store", "--load-db"), stdin=told, check=False)
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
+                self._run("nix-store", "--load-db", stdin=registration)
 
     def add_tree(self, tree: Path) -> str:
         """Add a folder by content; return its store path, which tells whether it is what was expected.
@@ -185,29 +179,21 @@ class Nix:
         Raises:
             NixError: the store is not writable.
         """
-        told = run(self.command("nix-store", "--query", "--hash", self.add_tree(tree)), check=False)
-        if told.returncode:
-            raise failures.explain(told.stderr)
-        return sri_hash(told.stdout.strip())
+        return sri_hash(self._run("nix-store", "--query", "--hash", self.add_tree(tree)).strip())
 
     def _add(self, arguments: Sequence[str]) -> list[str]:
         with _ADDING:
-            finished = run(self.command("nix-store", "--add-fixed", *arguments), check=False)
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
-        return finished.stdout.split()
+            return self._run("nix-store", "--add-fixed", *arguments).split()
+
+    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
+        return _output(run(self.command(program, *arguments), stdin=stdin, check=False))
 
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""
         gone = [path for path in store_paths if not os.path.lexists(self.real(path))]
         if len(gone) == len(store_paths):
             return gone
-        finished = run(
-            self.command("nix-store", "--check-validity", "--print-invalid", *store_paths), check=False
-        )
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
-        return finished.stdout.split()
+        return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
     def flake_metadata(self, reference: str, folder: Path) -> str:
         """Return what a flake is at this moment, as JSON.
@@ -223,10 +209,7 @@ class Nix:
         # `nix` takes a command's name first, and all options after it.
         program, rest = command[0], command[1:]
         start = rest.index("flake")
-        finished = run([program, *rest[start:], *rest[:start]], cwd=folder, check=False)
-        if finished.returncode:
-            raise failures.explain(finished.stderr)
-        return finished.stdout
+        return _output(run([program, *rest[start:], *rest[:start]], cwd=folder, check=False))
 
     def build(
         self,
@@ -302,6 +285,12 @@ class Nix:
         with events.watch(reporter) as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         return finished, log
+
+
+def _output(finished: Finished) -> str:
+    if finished.returncode:
+        raise failures.explain(finished.stderr)
+    return finished.stdout
 
 
 def discover(

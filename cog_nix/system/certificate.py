@@ -107,7 +107,7 @@ def _file(path: Path) -> str:
     try:
         return _checked(path.read_text(encoding="utf-8"), f"{VARIABLE}: {path}")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"{VARIABLE}: failed to read file {path}: {reason}") from error
 
 

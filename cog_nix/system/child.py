@@ -7,62 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeAlias
 
 _KILL = 9
 _RESTORED = (13, 25)
 """SIGPIPE and SIGXFSZ, which Python ignores and no child expects to be ignored (signal(7))."""
 _POLL_SECONDS = 0.01
-
-
-class Process(Protocol):
-    """A child whose streams are pipes: this module's, or :mod:`subprocess`'s."""
-
-    @property
-    def stdin(self) -> IO[str] | None:
-        """What it reads."""
-
-    @property
-    def stdout(self) -> IO[str] | None:
-        """What it writes."""
-
-    @property
-    def stderr(self) -> IO[str] | None:
-        """What it says."""
-
-    @property
-    def pid(self) -> int:
-        """Its number."""
-
-    @property
-    def returncode(self) -> int:
-        """Its exit status, once it has been waited for; negative: the signal that ended it."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Return the exit status when there is one.
-
-        Raises:
-            subprocess.TimeoutExpired: it takes more seconds than that.
-        """
-
-    def poll(self) -> int | None:
-        """Return the exit status, None while there is none."""
-
-    def kill(self) -> None:
-        """End it."""
-
-    def __enter__(self) -> Self:
-        """Begin to use it."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close its pipes and wait for its end."""
 
 
 class Child:
@@ -103,11 +57,15 @@ class Child:
 
     @property
     def returncode(self) -> int:
-        """See :attr:`Process.returncode`."""
+        """Its exit status; negative: the signal that ended it."""
         return self.wait()
 
     def wait(self, timeout: float | None = None) -> int:
-        """See :meth:`Process.wait`."""
+        """Return the exit status when there is one.
+
+        Raises:
+            subprocess.TimeoutExpired: it takes more seconds than that.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG if timeout is not None else 0)
@@ -122,23 +80,21 @@ class Child:
         return self._status
 
     def poll(self) -> int | None:
-        """See :meth:`Process.poll`."""
+        """Return the exit status, None while there is none."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status
 
     def kill(self) -> None:
-        """See :meth:`Process.kill`."""
+        """End it."""
         if self._status is None:  # its number is still its own: nobody else waits for it
             os.kill(self.pid, _KILL)
 
     def __enter__(self) -> Self:
-        """Return it."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close its pipes and wait for its end."""
         for stream in (self.stdout, self.stderr, self.stdin):
             if stream:
                 stream.close()
@@ -147,3 +103,10 @@ class Child:
 
 def _reading(descriptor: int) -> IO[str]:
     return open(descriptor, encoding="utf-8", errors="replace")
+
+
+if TYPE_CHECKING:
+    import subprocess
+
+    Process: TypeAlias = subprocess.Popen[str] | Child
+    """A child whose streams are pipes."""

@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
+
+
+class UnwritableError(CogNixError):
+    """A file or folder cannot be written."""
+
+    def __init__(self, path: Path, error: OSError, *, hint: str = "") -> None:
+        super().__init__(hint=hint or "Free some space or fix the permissions, then run again.")
+        self.path, self.errno, self.reason = path, error.errno, error.strerror
+
+    def __str__(self) -> str:
+        return f"Cannot write {self.path}: {self.reason}."
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Yield a new file, which is flushed to the disk and takes the place of ``path`` when nothing goes wrong.
+
+    Raises:
+        OSError: the folder is not writable or the disk is full; ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch.beside(path) as new:
+        with new.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.fchmod(stream.fileno(), mode)
+        new.replace(path)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write ``data`` beside ``path``, flush it to the disk and rename it into place.
+    """Write ``data`` to a file that takes the place of ``path``.
 
     Raises:
-        CogNixError: the folder is not writable or the disk is full; ``path`` is as it was.
+        UnwritableError: the folder is not writable or the disk is full; ``path`` is as it was.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.beside(path) as new:
-            with new.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-                os.fchmod(stream.fileno(), mode)
-            new.replace(path)
+        with replacing(path, mode) as stream:
+            stream.write(data)
     except OSError as error:
-        raise CogNixError(
-            f"Cannot write {path}: {error.strerror}.",
-            hint="Free some space or mend the permissions, then run again.",
-        ) from error
+        raise UnwritableError(path, error) from error
 
 
 def link_atomically(target: Path, link: Path) -> None:
     """Make a symbolic link, or turn one that is there to another target, in one step.
 
     Raises:
-        CogNixError: the folder is not writable or the disk is full; ``link`` is as it was.
+        UnwritableError: the folder is not writable or the disk is full; ``link`` is as it was.
     """
     try:
         with scratch.beside(link) as new:
             new.symlink_to(target)
             new.replace(link)
     except OSError as error:
-        raise CogNixError(
-            f"Cannot write {link}: {error.strerror}.",
-            hint="Free some space or mend the permissions, then run again.",
-        ) from error
+        raise UnwritableError(link, error) from error

@@ -41,7 +41,7 @@ def text_of(value: object) -> str:
         TypeError: it is none.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{_shown(value)} is no text")
+        raise TypeError(f"{_shown(value)} is not text")
     return value
 
 
@@ -52,7 +52,7 @@ def size_of(value: object) -> int:
         ValueError: it is no whole number, negative, or larger than any file.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _LARGEST:
-        raise ValueError(f"size {_shown(value)} is no number of bytes")
+        raise ValueError(f"size {_shown(value)} is not a number of bytes")
     return value
 
 
@@ -63,7 +63,7 @@ def mapping_of(value: object) -> dict[str, Any]:
         TypeError: it is none.
     """
     if not isinstance(value, dict):
-        raise TypeError(f"{_shown(value)} is no object")
+        raise TypeError(f"{_shown(value)} is not an object")
     return value
 
 
@@ -74,7 +74,7 @@ def list_of(value: object) -> list[Any]:
         TypeError: it is none.
     """
     if not isinstance(value, list):
-        raise TypeError(f"{_shown(value)} is no list")
+        raise TypeError(f"{_shown(value)} is not a list")
     return value
 
 

@@ -5,6 +5,7 @@ Commands are lists, never shell lines. Whatever looks like a credential is left 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -28,6 +29,8 @@ SHOWN_LINES = 40
 """So many of the last lines of a failed command's output go into its error."""
 
 _GRACE_SECONDS = 10
+_NOT_FOUND = 127
+"""A shell's exit status for a program that is not there."""
 _hidden: set[str] = set()
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@'\"`]+@", re.IGNORECASE)
 
@@ -61,19 +64,59 @@ class Finished:
     stdout: str
     stderr: str
 
+    @property
+    def disk_full(self) -> bool:
+        """Whether it said that there is no space left."""
+        return reports_full_disk(self.stderr)
+
+
+def reports_full_disk(text: str) -> bool:
+    """Whether a program says in strerror(3)'s words that there is no space left."""
+    return os.strerror(errno.ENOSPC) in text
+
 
 class ProcessError(CogNixError):
-    """A command is missing or failed.
+    """A command failed.
 
     Args:
         finished: what was run and what it said, credentials included: show ``message``, not this.
-        message: command, status and the end of its output, redacted.
+        secrets: values that must not appear.
         hint: what to do next.
     """
 
-    def __init__(self, finished: Finished, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.finished = finished
+    not_found = False
+    """Whether there is no such program."""
+
+    def __init__(self, finished: Finished, secrets: Iterable[str] = (), *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.finished, self._secrets = finished, tuple(secrets)
+
+    def __str__(self) -> str:
+        finished = self.finished
+        said = [line for line in (finished.stderr or finished.stdout).rstrip().splitlines() if line.strip()]
+        status = finished.returncode
+        ended = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
+        lines = [f"{shlex.join(finished.command)} {ended}", *(f"  {line}" for line in said[-SHOWN_LINES:])]
+        return redact("\n".join(lines), self._secrets)
+
+
+class NotStartedError(ProcessError):
+    """A command could not be started: no such program or folder, or not allowed."""
+
+    def __init__(
+        self, command: tuple[str, ...], cwd: Path | None, error: Exception, secrets: Iterable[str]
+    ) -> None:
+        self.not_found = isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir())
+        hint = f"Install {command[0]} or put it on the PATH." if self.not_found else ""
+        super().__init__(Finished(command, _NOT_FOUND, "", str(error)), secrets, hint=hint)
+        self.cwd, self.reason = cwd, getattr(error, "strerror", None) or str(error)
+
+    def __str__(self) -> str:
+        command = self.finished.command
+        if self.not_found:
+            return f"cannot run {command[0]}: there is no such program"
+        where = f" in {self.cwd}" if self.cwd else ""
+        return redact(f"cannot run {shlex.join(command)}{where}: {self.reason}", self._secrets)
 
 
 def run(
@@ -106,12 +149,12 @@ def run(
     try:
         process = started or start_process(arguments, env=env, cwd=cwd)
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument or a variable
-        raise _not_started(arguments, cwd, error, secrets) from error
+        raise NotStartedError(arguments, cwd, error, secrets) from error
     finished = _converse(
         process, arguments, stdin, lambda line: on_stderr and on_stderr(redact(line, secrets))
     )
     if check and finished.returncode != 0:
-        raise failed(finished, secrets=secrets)
+        raise ProcessError(finished, secrets)
     return finished
 
 
@@ -164,15 +207,6 @@ def _without_hidden(env: Mapping[str, str] | None) -> Mapping[str, str]:
     return {name: value for name, value in (os.environ if env is None else env).items() if name not in hidden}
 
 
-def failed(finished: Finished, *, secrets: Sequence[str] = ()) -> ProcessError:
-    """Return the error for a command whose exit status is not 0."""
-    said = [line for line in (finished.stderr or finished.stdout).rstrip().splitlines() if line.strip()]
-    status = finished.returncode
-    ended = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
-    lines = [f"{_shown(finished.command)} {ended}", *(f"  {line}" for line in said[-SHOWN_LINES:])]
-    return ProcessError(finished, redact("\n".join(lines), secrets))
-
-
 def _converse(
     process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], object]
 ) -> Finished:
@@ -222,19 +256,3 @@ def _feed(process: Process, stdin: str) -> None:
         process.stdin.close()
     except BrokenPipeError:
         pass  # it ended without reading everything; its exit status says whether that is bad
-
-
-def _not_started(
-    command: tuple[str, ...], cwd: Path | None, error: OSError | ValueError, secrets: Sequence[str]
-) -> ProcessError:
-    finished = Finished(command, 127, "", str(error))
-    if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
-        hint = f"Install {command[0]} or put it on the PATH."
-        return ProcessError(finished, f"cannot run {command[0]}: there is no such program", hint=hint)
-    where = f" in {cwd}" if cwd else ""
-    said = error.strerror if isinstance(error, OSError) else error
-    return ProcessError(finished, redact(f"cannot run {_shown(command)}{where}: {said}", secrets))
-
-
-def _shown(command: tuple[str, ...]) -> str:
-    return shlex.join(command)

@@ -81,7 +81,7 @@ def install(folder: Path) -> Path:
     path = folder / NAME
     if (path.exists() or path.is_symlink()) and not is_shim(path):
         raise CogNixError(
-            f"{path} is there and is no shim of cog-nix; it stays as it is.",
+            f"{path} is there and is not a shim of cog-nix; it stays as it is.",
             hint="Choose a folder that comes before it on the PATH:  cog-nix shim install --dir FOLDER",
         )
     write_atomically(path, script().encode(), 0o755)
@@ -99,7 +99,7 @@ def remove(folder: Path) -> Path | None:
         return None
     if not is_shim(path):
         raise CogNixError(
-            f"{path} is no shim of cog-nix; it stays as it is.",
+            f"{path} is not a shim of cog-nix; it stays as it is.",
             hint="cog-nix shim status shows where one is.",
         )
     path.unlink()

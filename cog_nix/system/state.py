@@ -12,8 +12,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import CogNixError
-from cog_nix.system.files import write_atomically
+from cog_nix.system.files import UnwritableError, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = ".cog"
 """Name of the folder in a project."""
+_ADVICE = "Fix the permissions, or remove {}, then run again."
 
 
 def recall(mark: Path) -> str:
@@ -55,7 +55,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise UnwritableError(folder, error, hint=_ADVICE.format(folder)) from error
 
 
 def make_way_for_link(link: Path) -> None:
@@ -89,7 +89,7 @@ def make_way(path: Path, fitting: Callable[[int], bool]) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise UnwritableError(path, error, hint=_ADVICE.format(path)) from error
 
 
 def _remove(folder: Path) -> None:
@@ -97,10 +97,3 @@ def _remove(folder: Path) -> None:
     for name, _, _ in os.walk(folder):
         os.chmod(name, 0o700)  # noqa: PTH101 - os.walk yields text
     shutil.rmtree(folder)
-
-
-def _unwritable(path: Path, error: OSError) -> CogNixError:
-    return CogNixError(
-        f"Cannot write {path}: {error.strerror}.",
-        hint=f"Mend the permissions, or remove {path}, then run again.",
-    )

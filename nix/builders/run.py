@@ -172,7 +172,9 @@ def execute(system: System, instruction: Instruction, given: dict[str, str], hos
             owners=system.asked,
         )
     if status:
-        sys.exit(f"cog-nix: the command ended with exit status {status}")
+        mark = Path(os.environ["specPath"]).with_name("ended")  # noqa: SIM112 - Nix's spelling
+        mark.write_text(str(status), encoding="ascii")
+        sys.exit(1)
 
 
 def settle(system: System, taken: changes.Changes, command: str) -> frozenset[str]:

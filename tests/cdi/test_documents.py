@@ -176,9 +176,9 @@ def test_a_broken_file_hides_no_other(tmp_path: Path) -> None:
     with pytest.raises(CdiError) as caught:
         registry.edits(["vendor.com/net=z"])
     assert "There is no device vendor.com/net=z." in caught.value.message
-    assert "bad.json: the device specification is no JSON" in caught.value.message
+    assert "bad.json: the device specification is not JSON" in caught.value.message
     assert caught.value.hint == "There are: vendor.com/net=a."
-    with pytest.raises(CdiError, match="'z' is no name of a device"):
+    with pytest.raises(CdiError, match="'z' is not the name of a device"):
         registry.edits(["z"])
 
 

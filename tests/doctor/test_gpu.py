@@ -192,7 +192,7 @@ def test_specifications_that_do_not_fit(driver: Driver, specify: Callable[..., P
     path.with_name("broken.yaml").write_text("kind: {")
     found = list(gpu.examine(None, Machine(driver.root)))
     assert severities(found) == ["warning", "ok", "warning"]
-    assert "broken.yaml: the device specification is no YAML" in found[0].message
+    assert "broken.yaml: the device specification is not YAML" in found[0].message
     assert "names what is not here: /nowhere/libcuda.so.1" in found[2].message
     assert "nvidia-ctk cdi generate" in found[2].remedy
 

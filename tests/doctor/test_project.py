@@ -131,7 +131,7 @@ def test_the_old_names_are_changed_and_nothing_else(tmp_path: Path) -> None:
         pytest.param({"predict__py": "class Other: ..."}, "no class Predictor", id="other-class"),
         pytest.param({"predict__py": PREDICTOR + "class Runner: ..."}, "the new names", id="name-is-taken"),
         pytest.param({"predict__py": PREDICTOR + "def run(): ..."}, "a function run", id="method-is-taken"),
-        pytest.param({"predict__py": "class Predictor(("}, "is no Python", id="no-python"),
+        pytest.param({"predict__py": "class Predictor(("}, "is not Python", id="no-python"),
     ],
 )
 def test_what_cannot_be_changed_without_asking(tmp_path: Path, files: dict[str, str], why: str) -> None:

@@ -457,5 +457,5 @@ def test_a_file_url_of_what_is_no_file(fetcher: CachingFetcher, tmp_path: Path, 
             path.symlink_to("/dev/zero")
         case _:
             path.mkdir()
-    with pytest.raises(FetchError, match="it is no plain file"):
+    with pytest.raises(FetchError, match="it is not a regular file"):
         fetcher.artifacts([Artifact("a.deb", path.as_uri(), "0" * 64, 1)])

@@ -29,5 +29,5 @@ def test_repository_and_commit_of_a_url() -> None:
 
 @pytest.mark.parametrize("url", ["git+https://example.org/a", "git+https://example.org/a@main"])
 def test_a_branch_is_no_commit(url: str) -> None:
-    with pytest.raises(FetchError, match="names no commit"):
+    with pytest.raises(FetchError, match="does not name a commit"):
         git.split(url)

@@ -155,7 +155,7 @@ def _head(text: str, folder: Path) -> object:
 
 def _git_failure(text: str, folder: Path) -> object:
     checkout = fetched_git._Checkout(folder, "https://host.example.org/a", _COMMIT, {})
-    return str(checkout._explained(ProcessError(_said(text), text)))
+    return str(checkout._explained(ProcessError(_said(text))))
 
 
 def _git_url(text: str, _: Path) -> object:

@@ -90,7 +90,7 @@ def test_a_helpers_identity_token(docker: Callable[..., dict[str, str]]) -> None
 @pytest.mark.parametrize(
     ("config", "helper", "words"),
     [
-        (f'{{"auths": {SECRET}', "", "line 1 is no JSON"),
+        (f'{{"auths": {SECRET}', "", "line 1 is not JSON"),
         ("[]", "", "no JSON object"),
         ({"auths": {HOST: {"auth": f"{SECRET}!"}}}, "", "not base64"),
         ({"credsStore": "none"}, "", "docker-credential-none"),

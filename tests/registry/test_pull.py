@@ -199,7 +199,7 @@ def test_other_bytes_are_refused(faulty: Faulty, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "why"),
     [
-        pytest.param("no JSON", "its manifest is no JSON object", id="no-json"),
+        pytest.param("no JSON", "its manifest is not a JSON object", id="no-json"),
         pytest.param({"schemaVersion": 1, "fsLayers": []}, "older than Docker's schema 2", id="schema-1"),
         pytest.param({"config": {}, "layers": []}, "not one of an image", id="no-config"),
     ],

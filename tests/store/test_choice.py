@@ -67,14 +67,14 @@ def test_a_machines_own_nix_is_preferred(fake: Fake, tmp_path: Path, says: str) 
         pytest.param(
             "echo 'nix-build (Nix) 2.6.0'", "is Nix 2.6.0, and cog-nix needs 2.8 or newer", id="old"
         ),
-        pytest.param("exit 1", "does not tell its version: it does not run", id="broken"),
-        pytest.param("echo hello", "does not tell its version: hello", id="something-else"),
+        pytest.param("exit 1", "does not say its version: it does not run", id="broken"),
+        pytest.param("echo hello", "does not say its version: hello", id="something-else"),
     ],
 )
 def test_one_that_will_not_do_is_passed_over(fake: Fake, tmp_path: Path, says: str, why: str) -> None:
     environment = {"PATH": str(fake(says))}
     found = _choose(environment, tmp_path, tmp_path / "brought")
-    assert (found.bin_dir, found.origin) == (tmp_path / "brought", "brought")
+    assert (found.bin_dir, found.origin) == (tmp_path / "brought", "bundled")
     assert why in found.passed_over
     with pytest.raises(NixError, match=why):
         _choose(environment, tmp_path)

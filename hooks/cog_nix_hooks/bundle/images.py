@@ -17,7 +17,7 @@ from urllib.parse import quote
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.image.delta import is_described, layer_pieces, read
-from cog_nix.image.description import ImageDescription, unreadable, with_tag
+from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
@@ -217,14 +217,14 @@ class ImageStore:
                 found = self._unpack_archive(process.stdout, missing, bar)
             except (tarfile.TarError, EOFError) as error:
                 process.wait()
-                raise unreadable(built.path, _text(complaints) or str(error)) from error
+                raise UnreadableImageError(built.path, _text(complaints) or str(error)) from error
             except BaseException:
                 process.kill()
                 raise
             if process.wait():
-                raise unreadable(built.path, _text(complaints))
+                raise UnreadableImageError(built.path, _text(complaints))
         if left := set(missing) - found:
-            raise unreadable(built.path, f"it has no layer {min(left)}")
+            raise UnreadableImageError(built.path, f"it has no layer {min(left)}")
 
     def _unpack_archive(self, stream: IO[bytes], missing: Collection[str], bar: Bar) -> set[str]:
         found: set[str] = set()

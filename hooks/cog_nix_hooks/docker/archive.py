@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
 from cog_nix.image.delta import OciImage, docker_archive, is_described
-from cog_nix.image.description import ImageDescription, unreadable, with_tag
+from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
 from cog_nix.system.processes import spawn
 from cog_nix_hooks.docker import stages, superseded
 from cog_nix_hooks.docker.engine import Refused
@@ -245,7 +245,7 @@ def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piec
             yield piece
             bar.advance(len(piece) if isinstance(piece, bytes) else piece.size)
     except OSError as error:
-        raise unreadable(program, str(error)) from error
+        raise UnreadableImageError(program, str(error)) from error
 
 
 def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes]:
@@ -254,12 +254,12 @@ def _written(program: Path, options: Sequence[str], bar: Bar) -> Generator[bytes
         try:
             process = spawn([program, *options], stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
-            raise unreadable(program, str(error)) from error
+            raise UnreadableImageError(program, str(error)) from error
         try:
             yield from _read(process, bar)
             if process.wait():
                 complaints.seek(0)
-                raise unreadable(program, complaints.read().decode("utf-8", "replace"))
+                raise UnreadableImageError(program, complaints.read().decode("utf-8", "replace"))
         finally:
             process.kill()
             process.communicate()
