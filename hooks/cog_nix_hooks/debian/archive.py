@@ -237,9 +237,8 @@ class _Reader:
         except LockError:  # damaged on its way, or a page to log in at: what is in the cache is no better
             release, passed_over = self._newest(url, suite)
         if passed_over:
-            self._context.reporter.info(
-                f"{url} is of {_said(passed_over)}: staying with the one of {_said(release)}, seen here before."
-            )
+            kept = f"staying with the one of {_said(release)}, seen here before."
+            self._context.reporter.info(f"{url} is of {_said(passed_over)}: {kept}")
         file = release.packages(component, ARCHITECTURE)
         if file is None:
             problem = f"names no Packages file for {component} on {ARCHITECTURE}."
@@ -286,8 +285,8 @@ class _Reader:
                     url,
                     f"is of {_said(pocket.passed_over)}, and was of {_said(pocket.release)} before: the "
                     f"mirror is behind, or someone keeps updates back.\n  {error.message}",
-                    hint="Use another mirror, or run this again later. If the mirror was put back on purpose, "
-                    f"remove {place(url, self._context.cache_dir)}",
+                    hint="Use another mirror, or run this again later. If the mirror was put back on "
+                    f"purpose, remove {place(url, self._context.cache_dir)}",
                 )
 
 

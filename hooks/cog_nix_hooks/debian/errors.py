@@ -1,4 +1,4 @@
-"""What goes wrong with Debian's archive and its packages: a :class:`~cog_nix.errors.LockError` for each kind."""
+"""What goes wrong with Debian's archive and its packages."""
 
 from __future__ import annotations
 

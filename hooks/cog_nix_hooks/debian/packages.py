@@ -138,8 +138,8 @@ class PackagesIndex:
         return [row[0] for row in self._table.execute(query)]
 
     def _select(self, condition: str, values: tuple[str, ...]) -> list[Package]:
-        rows = self._table.execute(f"SELECT * FROM packages {condition} ORDER BY rowid", values)  # noqa: S608
-        return [Package(*row, uri=self._uri) for row in rows]
+        query = f"SELECT *, ? FROM packages {condition} ORDER BY rowid"  # noqa: S608 - our own
+        return [Package(*row) for row in self._table.execute(query, (self._uri, *values))]
 
 
 class Catalogue:
@@ -275,8 +275,8 @@ def _rows(packages: Path) -> Iterator[list[str | int]]:
 def _blocks(packages: Path) -> Iterator[str]:
     """Yield the text in pieces of whole stanzas.
 
-    The next piece is decompressed in a thread at the same time: liblzma works without the interpreter's lock, and
-    halves the time on two cores.
+    The next piece is decompressed in a thread in the background: liblzma works without the interpreter's
+    lock, which halves the time on two cores.
     """
     rest = b""
     with _open(packages) as file, ThreadPoolExecutor(1) as ahead:

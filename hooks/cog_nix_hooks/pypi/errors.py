@@ -47,6 +47,23 @@ class PackageError(LockError):
         return package == self.package or any(re.search(rf"\b{package}\b", line) for line in self.said)
 
 
+class LockFileError(LockError):
+    """A project's own file with requirements, or what uv wrote, cannot be read."""
+
+    def __init__(self, file: str, reason: object, *, hint: str) -> None:
+        super().__init__(f"{file} cannot be read: {reason}", hint=hint)
+        self.file = file
+
+
+class MissingExtraError(LockError):
+    """A ``pyproject.toml`` lacks an extra or a group that cog-nix.toml names."""
+
+    def __init__(self, file: str, kind: str, name: str, *, hint: str) -> None:
+        what = f"{kind} {name!r}, which [python] {kind}s in cog-nix.toml names"
+        super().__init__(f"{file} has no {what}", hint=hint)
+        self.file, self.name = file, name
+
+
 class SourceError(PackageError):
     """The source of a package cannot be used.
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 from packaging.utils import canonicalize_name
 
-from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.system.jsonvalue import size_of
+from cog_nix_hooks.pypi.errors import LockFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,16 +78,14 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
         root: the project.
 
     Raises:
-        LockError: the file cannot be read, or PEP 751 does not allow what is in it.
+        LockFileError: the file cannot be read, or PEP 751 does not allow what is in it.
     """
     folders = _Folders(path.parent, root.resolve())
     try:
         lock = Pylock.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
         return tuple(_package(entry, folders) for entry in lock.packages)
     except (OSError, ValueError, TypeError, RecursionError, PylockValidationError) as error:
-        raise LockError(
-            f"What uv resolved cannot be read ({path.name}): {error}", hint="Update uv, or tell its authors."
-        ) from error
+        raise LockFileError(path.name, error, hint="Update uv, or tell its authors.") from error
 
 
 def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:

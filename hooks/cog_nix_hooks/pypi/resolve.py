@@ -100,7 +100,7 @@ def _with_backend(
     """
     lines, request = resolver.lines, resolver.request
     failure = ""
-    if not standin.is_settled(backend, request):
+    if not standin.is_remembered(backend, request):
         failure = resolver.torch_index_failure(backend)
         if failure and backend.pinned:
             raise standin.refused(backend, request, failure)
@@ -258,7 +258,7 @@ class _Resolver:
             if sha256 is None or size is None:
                 sha256, size = self.context.fetcher.take(url)
         except FetchError as error:
-            raise LockError(f"{self.request.asked_in}: {error.message}", hint=error.hint) from error
+            raise PackageError(f"{self.request.asked_in}: {error.message}", hint=error.hint) from error
         return Artifact(file.filename, url, sha256, size)
 
     def _source_tree(self, package: Package) -> Tree:

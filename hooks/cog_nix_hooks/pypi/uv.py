@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import LockError
 from cog_nix.system import processes, scratch
 from cog_nix.system.processes import redact
+from cog_nix_hooks.pypi.errors import PackageError
 from cog_nix_hooks.pypi.indexes import uv_files
 from cog_nix_hooks.pypi.output import Output
 
@@ -172,12 +172,12 @@ def platform(glibc: str) -> str:
     """Return uv's name of the platform for a C library (PEP 600).
 
     Raises:
-        LockError: uv knows no platform that old.
+        PackageError: uv knows no platform that old.
     """
     major, _, minor = glibc.partition(".")
     fitting = [known for known in _GLIBC_MINORS if known <= int(minor)] if major == "2" else []
     if not fitting:
-        raise LockError(
+        raise PackageError(
             f"there are no wheels for glibc {glibc}", hint="Use a base suite with glibc 2.17 or later."
         )
     return f"x86_64-manylinux_2_{fitting[-1]}"
