@@ -14,14 +14,14 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import IO, TYPE_CHECKING, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
 from .tables import CHUNK, open_table
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 _FORMAT = 2
@@ -50,12 +50,6 @@ _FORMS = {
     "SHA256": re.compile("[0-9a-fA-F]{1,64}"),
 }
 """What is counted, compared or put into a path later (Debian Policy 5.6)."""
-_VALUES: Mapping[str, Callable[[str], str | int]] = {
-    "Essential": lambda text: text == "yes",
-    "Installed-Size": lambda text: int(text or 0),
-    "Size": int,
-}
-"""What is not kept as it is written."""
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
 
 
@@ -180,6 +174,15 @@ class Catalogue:
             self._named[name] = tuple(ordered)
         return self._named[name]
 
+    def beside(self, names: Iterable[str], present: Collection[str]) -> list[Package]:
+        """Return the highest version of each package that conflicts with none of those present."""
+        found = (versions[0] for name in names if (versions := self.named(name)))
+        return [
+            package
+            for package in found
+            if not any(relation.name in present for relation in package.rejects if not relation.operator)
+        ]
+
     @property
     def releases(self) -> tuple[str, ...]:
         """What the releases of all indexes are called."""
@@ -251,17 +254,17 @@ def _fill(packages: Path, table: sqlite3.Connection) -> None:
     for number, row in enumerate(_rows(packages), start=1):
         table.execute(f"INSERT INTO packages VALUES ({', '.join('?' * len(_FIELDS))})", row)  # noqa: S608
         if provides := row[_FIELDS.index("Provides")]:
-            provided = [(each.name, number) for each in parse_relations(str(provides))]
+            provided = [(each.name, number) for each in parse_relations(provides)]
             table.executemany("INSERT INTO provided VALUES (?, ?)", provided)
     table.execute("CREATE INDEX by_name ON packages (package)")
     table.execute("CREATE INDEX by_provided ON provided (name)")
 
 
-def _rows(packages: Path) -> Iterator[list[str | int]]:
+def _rows(packages: Path) -> Iterator[list[Any]]:
     """Yield the fields of each stanza as :class:`Package` has them."""
     for block in _blocks(packages):
         for stanza in block.split("\n\n"):
-            fields = dict(_FIELD.findall(stanza))
+            fields: dict[str, Any] = dict(_FIELD.findall(stanza))
             if fields:
                 missing = {"Package", "Version", "Filename", "Size", "SHA256"} - fields.keys()
                 if missing:
@@ -269,7 +272,11 @@ def _rows(packages: Path) -> Iterator[list[str | int]]:
                 for field, form in _FORMS.items():
                     if (value := fields.get(field)) and not form.fullmatch(value):
                         raise ValueError(f"{fields['Package']!r}: {value!r} is not a {field}")
-                yield [_VALUES.get(field, str)(fields.get(field, "")) for field in _FIELDS]
+                fields["Essential"] = fields.get("Essential") == "yes"
+                fields["Size"], fields["Installed-Size"] = (
+                    int(fields.get(field) or 0) for field in ("Size", "Installed-Size")
+                )
+                yield [fields.get(field, "") for field in _FIELDS]
 
 
 def _blocks(packages: Path) -> Iterator[str]:

@@ -13,8 +13,8 @@ Where a choice runs into a dead end, the search goes back to the latest choice t
 (conflict-directed backjumping): each chosen package remembers, as bits of a number, which open choices led to
 it. So a contradiction that no choice can mend is found at once, however many choices were made before.
 
-A general resolver for versions of named things (resolvelib) was tried on paper: alternatives, virtual
-packages and negative dependencies each need invented names there, and its errors would speak of those.
+A general resolver for versions of named things (resolvelib) takes some hundred times as long, and its errors
+would speak of the names that alternatives, virtual packages and conflicts need there (docs/design/dependencies.md).
 """
 
 from __future__ import annotations
