@@ -14,7 +14,7 @@ Where a choice runs into a dead end, the search goes back to the latest choice t
 it. So a contradiction that no choice can mend is found at once, however many choices were made before.
 
 A general resolver for versions of named things (resolvelib) takes some hundred times as long, and its errors
-would speak of the names that alternatives, virtual packages and conflicts need there (docs/design/dependencies.md).
+would speak of names invented for alternatives and conflicts (docs/design/dependencies.md).
 """
 
 from __future__ import annotations

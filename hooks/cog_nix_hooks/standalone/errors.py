@@ -25,8 +25,8 @@ class UnknownPythonError(LockError):
 
     def __init__(self, version: str, uv: str, near: Sequence[str]) -> None:
         super().__init__(
-            f"There is no Python {version} that cog-nix could take: neither Debian nor uv {uv} in its list has"
-            " it.",
+            f"There is no Python {version} that cog-nix could take: neither Debian nor the list of uv {uv}"
+            " has it.",
             hint=f"Near it are {', '.join(near) or 'none'}. "
             "A newer uv may know more:  pip install --upgrade uv\n"
             "For a build of your own, name a list with it in UV_PYTHON_DOWNLOADS_JSON_URL.",
