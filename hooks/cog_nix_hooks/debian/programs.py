@@ -189,7 +189,7 @@ def _flush(tree: Path) -> None:
 
 @contextmanager
 def _alone(programs: Path) -> Iterator[None]:
-    """Keep other processes from making folders meanwhile."""
+    """Keep other processes from making folders at the same time."""
     programs.mkdir(parents=True, exist_ok=True)
     with (programs / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -199,9 +199,9 @@ class Solver:
 
     def _propagate(self, state: _State) -> None:
         """Choose what has no alternative left, until all that is open leaves a choice."""
-        settled = False
-        while not settled:
-            settled = True
+        done = False
+        while not done:
+            done = True
             waiting, state.open = state.open, []
             for need in waiting:
                 options = self._options_of(need)
@@ -216,7 +216,7 @@ class Solver:
                     raise DeadEndError(need, met, dict(state.chosen))
                 if len(possible) == 1:
                     _choose(state, need, possible[0], _blame(state, need, met))
-                    settled = False
+                    done = False
                 else:
                     state.open.append(need)
 

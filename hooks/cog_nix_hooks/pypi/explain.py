@@ -39,7 +39,7 @@ def explain(
         exclude_newer: the date that limits the search, if any.
         direct: URLs that requirements name.
     """
-    found = Output(redact(stderr).replace("`-`", asked_in))
+    found = Output.parse(redact(stderr).replace("`-`", asked_in))
     if found.no_room:
         said = "\n".join([_shown(found.statements), *(f"  {line}" for line in room.told())])
         return PackageError(
@@ -55,7 +55,7 @@ def explain(
         return _file_unreachable(found, asked_in) if is_file else _unreachable(found)
     return _source_failure(found, asked_in) or PackageError(
         f"uv cannot resolve the requirements in {asked_in}:\n{_shown(found.statements)}",
-        hint=_NO_FILE if found.lacks_wheel else "Correct the requirements.",
+        hint=_NO_FILE if found.lacks_wheel else "Fix the requirements.",
         said=found.statements,
     )
 

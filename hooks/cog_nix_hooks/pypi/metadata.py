@@ -58,8 +58,8 @@ class Metadata:
         found = error.output
         if found.repository_failed:
             raise error
-        if found.other_name and found.other_name[0] in self._guessed:
-            given, real = found.other_name
+        real, given = found.other_name or ("", "")
+        if given in self._guessed:
             return self._renamed(question, given, canonicalize_name(real))
         if found.unbuilt_package:
             name, version = found.unbuilt_package
@@ -100,7 +100,7 @@ class Metadata:
         self._failures[stated.name] = error
         return replace(question, metadata=(*question.metadata, stated))
 
-    def settled(self, question: Question, packages: Sequence[Package]) -> Question:
+    def completed(self, question: Question, packages: Sequence[Package]) -> Question:
         """Return the question with what the sources say instead of what was assumed; itself if nothing was.
 
         Raises:

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 _PREFIX = re.compile(r"^\s*(?:error:|cause:|Caused by:|[\u00d7├╰─▶│]+)\s*")
 _FETCHED = re.compile(
@@ -36,19 +35,74 @@ _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 
 @dataclass(frozen=True)
 class Output:
-    """The stderr of a uv that failed.
-
-    Args:
-        text: all of it, credentials taken out.
-    """
+    """The stderr of a uv that failed: all of it, and what it comes to."""
 
     text: str
+    statements: tuple[str, ...]
+    """Its lines without ornaments, warnings left out."""
+    no_sandbox: bool
+    """Whether there are no user namespaces to build in."""
+    no_room: bool
+    """Whether a disk is full; the kernel says the same where there may be no more namespaces."""
+    unsatisfiable: bool
+    """Whether no versions go together."""
+    refused: tuple[str, str] | None
+    """The URL of an index that asks for credentials, and its answer."""
+    is_refusal: bool
+    """Whether a server asks for credentials."""
+    unfetched: str
+    """The URL that could not be fetched; "" for none."""
+    untrusted: bool
+    """Whether a certificate is not trusted."""
+    unknown_package: str
+    """The package that no index has; "" for none."""
+    lacks_wheel: bool
+    """Whether there are only sources where wheels are needed."""
+    lacks_git: bool
+    repository_failed: bool
+    """Whether git itself failed."""
+    git_failed: bool
+    """Whether a git repository cannot be read."""
+    unbuilt: str
+    """What could not be built, as uv calls it; "" for nothing."""
+    unbuilt_package: tuple[str, str] | None
+    """Name and version of what could not be built; the version is "" for a URL's or a path's."""
+    backend_failed: bool
+    environment_failed: frozenset[str]
+    """What could not be done with what a build requires: ``resolve`` it, or ``install`` it."""
+    other_name: tuple[str, str] | None
+    """The name that a source has, and the one that it was given."""
+    raised: str
+    """The exception that a build ended with."""
 
-    @cached_property
-    def statements(self) -> tuple[str, ...]:
-        """Its lines without ornaments, warnings left out."""
-        lines = [line for line in self.text.splitlines() if line.strip() and not line.startswith("warning:")]
-        return tuple(_PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines)
+    @classmethod
+    def parse(cls, text: str) -> Output:
+        """Read what uv said, credentials taken out."""
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("warning:")]
+        no_sandbox = _NO_NAMESPACES.search(text) is not None
+        raised = _first(_RAISED, text, last=True)
+        return cls(
+            text=text,
+            statements=tuple(_PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines),
+            no_sandbox=no_sandbox,
+            no_room=os.strerror(errno.ENOSPC) in text and not no_sandbox,
+            unsatisfiable="No solution found" in text,
+            refused=_pair(_REFUSED, text),
+            is_refusal=re.search(r"\b(401|403)\b", text) is not None,
+            unfetched=_first(_FETCHED, text),
+            untrusted="certificate" in text.lower(),
+            unknown_package=_first(_NOT_FOUND, text),
+            lacks_wheel=_NO_WHEEL.search(text) is not None,
+            lacks_git="git executable not found" in text.lower(),
+            repository_failed="Git operation failed" in text,
+            git_failed=_GIT.search(text) is not None,
+            unbuilt=_first(_BUILT, text),
+            unbuilt_package=_pair(_NAMED_BUILD, text),
+            backend_failed="The build backend returned an error" in text,
+            environment_failed=frozenset(_ENVIRONMENT.findall(text)),
+            other_name=_pair(_OTHER_NAME, text),
+            raised=raised.strip() or "its build failed",
+        )
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -61,38 +115,6 @@ class Output:
         return self.statements[-1] if self.statements else "no answer"
 
     @property
-    def no_room(self) -> bool:
-        """Whether a disk is full; the kernel says the same where there may be no more namespaces."""
-        return os.strerror(errno.ENOSPC) in self.text and not self.no_sandbox
-
-    @property
-    def unsatisfiable(self) -> bool:
-        """Whether no versions go together."""
-        return "No solution found" in self.text
-
-    @property
-    def refused(self) -> tuple[str, str] | None:
-        """The URL of an index that asks for credentials, and its answer."""
-        found = _REFUSED.search(self.text)
-        return (found["url"], found["answer"]) if found else None
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether a server asks for credentials."""
-        return re.search(r"\b(401|403)\b", self.text) is not None
-
-    @property
-    def unfetched(self) -> str:
-        """The URL that could not be fetched; "" for none."""
-        found = _FETCHED.search(self.text)
-        return found[1] if found else ""
-
-    @property
-    def untrusted(self) -> bool:
-        """Whether a certificate is not trusted."""
-        return "certificate" in self.text.lower()
-
-    @property
     def index_failure(self) -> str:
         """Why an index of PyTorch's does not serve torch; "" where it does."""
         if "invalid value" in self.text:
@@ -102,67 +124,12 @@ class Output:
         lines = self.text.strip().splitlines() or ["no answer"]
         return lines[-1].strip().removeprefix("cause: ")
 
-    @property
-    def unknown_package(self) -> str:
-        """The package that no index has; "" for none."""
-        found = _NOT_FOUND.search(self.text)
-        return found[1] if found else ""
 
-    @property
-    def lacks_wheel(self) -> bool:
-        """Whether there are only sources where wheels are needed."""
-        return _NO_WHEEL.search(self.text) is not None
+def _first(pattern: re.Pattern[str], text: str, *, last: bool = False) -> str:
+    found = list(pattern.finditer(text))
+    return found[-1 if last else 0][1] if found else ""
 
-    @property
-    def lacks_git(self) -> bool:
-        """Whether git is not installed."""
-        return "git executable not found" in self.text.lower()
 
-    @property
-    def repository_failed(self) -> bool:
-        """Whether git itself failed."""
-        return "Git operation failed" in self.text
-
-    @property
-    def git_failed(self) -> bool:
-        """Whether a git repository cannot be read."""
-        return _GIT.search(self.text) is not None
-
-    @property
-    def no_sandbox(self) -> bool:
-        """Whether there are no user namespaces to build in."""
-        return _NO_NAMESPACES.search(self.text) is not None
-
-    @property
-    def unbuilt(self) -> str:
-        """What could not be built, as uv calls it; "" for nothing."""
-        found = _BUILT.search(self.text)
-        return found[1] if found else ""
-
-    @property
-    def unbuilt_package(self) -> tuple[str, str] | None:
-        """Name and version of what could not be built; the version is "" for a URL's or a path's."""
-        found = _NAMED_BUILD.search(self.text)
-        return (found["name"], found["version"] or "") if found else None
-
-    @property
-    def backend_failed(self) -> bool:
-        """Whether a build backend failed."""
-        return "The build backend returned an error" in self.text
-
-    @property
-    def environment_failed(self) -> frozenset[str]:
-        """What could not be done with what a build requires: ``resolve`` it, or ``install`` it."""
-        return frozenset(_ENVIRONMENT.findall(self.text))
-
-    @property
-    def other_name(self) -> tuple[str, str] | None:
-        """The name that a source was given, and the one that it has."""
-        found = _OTHER_NAME.search(self.text)
-        return (found["given"], found["real"]) if found else None
-
-    @property
-    def raised(self) -> str:
-        """The exception that a build ended with."""
-        found = _RAISED.findall(self.text)
-        return str(found[-1]).strip() if found else "its build failed"
+def _pair(pattern: re.Pattern[str], text: str) -> tuple[str, str] | None:
+    found = pattern.search(text)
+    return (found[1], found[2] or "") if found else None

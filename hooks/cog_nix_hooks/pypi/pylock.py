@@ -12,19 +12,26 @@ from typing import TYPE_CHECKING
 from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 from packaging.utils import canonicalize_name
 
-from cog_nix.fetch import urls
+from cog_nix.fetch import git, urls
+from cog_nix.lock.model import Source
 from cog_nix.system.jsonvalue import size_of
-from cog_nix_hooks.pypi.errors import LockFileError
+from cog_nix_hooks.pypi.errors import LockFileError, PackageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from packaging.markers import Marker
     from packaging.pylock import Package as LockedPackage
-    from packaging.pylock import PackageSdist, PackageVcs, PackageWheel
+    from packaging.pylock import PackageSdist, PackageWheel
+
+    from cog_nix.lock.model import Artifact
 
 _REQUIRED_BY = re.compile(r"\s+# via (?P<parents>.+)$")
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:===?|@)")
+_PROJECT = "/src"
+"""Where the image has the project."""
+_SHORT = 12
+"""Digits of a commit that a file name shows."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,49 @@ class Package:
     """Where in the archive or the repository the project is."""
     direct: bool = False
     """Whether it was named by a URL or a path."""
+
+    @property
+    def source(self) -> Source | None:
+        """The kind of its source, if it has any; what building that takes is found out later."""
+        if self.checkout:
+            return Source("git", subdirectory=self.subdirectory, revision=self.checkout.revision)
+        if self.archive:
+            return Source("archive", subdirectory=self.subdirectory)
+        return Source("sdist") if self.sdist else None
+
+    @property
+    def source_file(self) -> File:
+        """Its source archive; that of a commit is still to be made.
+
+        Raises:
+            PackageError: it is a folder.
+        """
+        if self.checkout:
+            commit, name = self.checkout.commit, f"{self.name}-{self.checkout.commit[:_SHORT]}.tar"
+            return File(name, f"git+{git.public(self.checkout.url)}@{commit}", None, None)
+        if found := self.archive or self.sdist:
+            return found
+        raise PackageError(
+            f"{self.name} is the folder {self.folder}; requirements are installed before the project"
+            " is in the image, as with cog",
+            hint="Name an archive of it (./dist/NAME-1.0.tar.gz).",
+            package=self.name,
+        )
+
+    def origin(self, artifact: Artifact) -> str:
+        """Return what ``pip freeze`` shows behind ``NAME @`` for a direct reference (PEP 610); "" for others.
+
+        Args:
+            artifact: its file; one in the project is shown where the image has it.
+        """
+        if not self.direct:
+            return ""
+        url = artifact.url
+        if url.startswith("./"):
+            url = f"file://{_PROJECT}/{url.removeprefix('./')}"
+        fragments = [] if self.checkout else [f"sha256={artifact.sha256}"]
+        fragments += [f"subdirectory={self.subdirectory}"] if self.subdirectory else []
+        return f"{url}#{'&'.join(fragments)}" if fragments else url
 
 
 def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
@@ -148,12 +198,12 @@ def _package(entry: LockedPackage, folders: _Folders) -> Package:
         wheels=tuple(wheels),
         sdist=folders.file(entry.sdist) if entry.sdist else None,
         archive=archive,
-        checkout=_checkout(entry.vcs) if entry.vcs else None,
+        checkout=Checkout(
+            entry.vcs.url or entry.vcs.path or "", entry.vcs.commit_id, entry.vcs.requested_revision or ""
+        )
+        if entry.vcs
+        else None,
         folder=entry.directory.path if entry.directory else "",
         subdirectory=(source and source.subdirectory) or "",
         direct=source is not None,
     )
-
-
-def _checkout(vcs: PackageVcs) -> Checkout:
-    return Checkout(vcs.url or vcs.path or "", vcs.commit_id, vcs.requested_revision or "")

@@ -17,7 +17,6 @@ from cog_nix_hooks.pypi import (
     backends,
     builds,
     commits,
-    places,
     projects,
     standin,
     tensorflow,
@@ -178,10 +177,10 @@ class _Resolver:
                         question = metadata.after_failure(question, error)
                         continue
                     packages = list(read_pylock(pylock, question.project_root))
-                    settled = metadata.settled(question, packages)
-                    if settled is question:
+                    completed = metadata.completed(question, packages)
+                    if completed is question:
                         break
-                    question = settled
+                    question = completed
                 packages = [package for package in packages if self.target.answers(package.marker)]
                 if self.depth:
                     return packages, {}  # nobody asks who requires what in a build
@@ -218,13 +217,13 @@ class _Resolver:
         best = None if self._from_source(package) else self.target.best(list(files))
         if best:
             artifact = self._artifact(files[best])
-            origin = places.origin(package, artifact)
+            origin = package.origin(artifact)
             return Wheel(package.name, package.version, artifact, requires, origin=origin)
-        source = places.source(package)
+        source = package.source
         if source is None and not package.folder:
             raise self._nothing_fits(package)
-        artifact = self._artifact(places.file(package))
-        origin = places.origin(package, artifact)
+        artifact = self._artifact(package.source_file)
+        origin = package.origin(artifact)
         if source and artifact.url in self.asked:
             source = replace(source, revision=self.asked[artifact.url])
         return Wheel(package.name, package.version, artifact, requires, source, origin)
@@ -263,7 +262,7 @@ class _Resolver:
 
     def _source_tree(self, package: Package) -> Tree:
         """Read what a package's source says about it."""
-        return self._tree(self._artifact(places.file(package)), package.subdirectory)
+        return self._tree(self._artifact(package.source_file), package.subdirectory)
 
     def _tree(self, artifact: Artifact, subdirectory: str) -> Tree:
         key = f"{artifact.sha256}/{subdirectory}"

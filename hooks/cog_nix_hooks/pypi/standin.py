@@ -26,7 +26,7 @@ def reason(backend: Backend) -> str:
 
 
 def is_remembered(backend: Backend, request: PythonRequest) -> bool:
-    """Return whether the former lock had PyPI's build in this one's place, and that is to stay."""
+    """Return whether the previous lock had PyPI's build in this one's place, and that is to stay."""
     return not backend.pinned and request.reasons.get("torch") == reason(backend)
 
 

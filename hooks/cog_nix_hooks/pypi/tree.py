@@ -191,7 +191,9 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
     except (ValueError, RecursionError) as error:
         hint = "Name another version of it."
-        raise SourceError(what, f"has a pyproject.toml that cannot be read: {error}", hint=hint) from error
+        raise SourceError(
+            what, f"is broken: its pyproject.toml cannot be read: {error}", hint=hint
+        ) from error
     return Tree(texts, pyproject, compiled)
 
 

@@ -68,7 +68,7 @@ class UvError(Exception):
     @property
     def output(self) -> Output:
         """What it said, as values."""
-        return Output(self.stderr)
+        return Output.parse(self.stderr)
 
 
 def compile_pylock(
