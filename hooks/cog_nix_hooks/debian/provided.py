@@ -126,11 +126,7 @@ def _read(part: Callable[[int, int], bytes]) -> Provided:
     end = _CONTROL + _HEADER + size + size % 2 + _HEADER
     front = front[:end] if end <= len(front) else front + part(len(front), end - len(front))
     with DebFile(fileobj=io.BytesIO(front)) as package:
-        return Provided(tuple(_names(package)), seals.front(front))
-
-
-def _names(package: DebFile) -> list[str]:
-    return sorted(_from_files(package) | _from_shlibs(package))
+        return Provided(tuple(sorted(_from_files(package) | _from_shlibs(package))), seals.front(front))
 
 
 def _from_files(package: DebFile) -> set[str]:

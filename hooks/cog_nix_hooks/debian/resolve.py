@@ -47,7 +47,9 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
         solver = Solver(suite.catalogue, {})
         everything = {name: package for group in added for name, package in group.items()}
         groups = {
-            label: tuple(_deb(package, everything, solver) for package in group.values())
+            label: tuple(
+                as_locked(package, _pulled_in(package, everything, solver)) for package in group.values()
+            )
             for (label, _), group in zip(request.groups, added, strict=True)
         }
         taken = {
@@ -98,10 +100,6 @@ def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple
     if label == BUILD_GROUP:
         return (*BUILD_PACKAGES, *packages)
     return packages
-
-
-def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
-    return as_locked(package, _pulled_in(package, everything, solver))
 
 
 def as_locked(package: Package, depends: tuple[str, ...] = ()) -> Deb:
