@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from cog_nix.programs.calls import CALLS, Call
 from cog_nix.programs.mentions import may_start
 from cog_nix.programs.platforms import is_true
-from cog_nix.programs.shell import started_in
+from cog_nix.programs.shell import started, started_in
 from cog_nix.programs.texts import Scope, Texts
-from cog_nix.programs.words import UNKNOWN, Script, started
+from cog_nix.programs.words import UNKNOWN, Script
 from cog_nix.signature.newer import parse
 
 if TYPE_CHECKING:

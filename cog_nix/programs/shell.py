@@ -1,15 +1,18 @@
-"""Commands in shell text (POSIX.1-2017, Shell Command Language), as far as they are written out."""
+"""What commands start, as words or as shell text (POSIX.1-2017, Shell Command Language).
+
+A program, and what that starts in turn (``timeout 5 ffmpeg``, ``sh -c``), as far as it is written out.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from cog_nix.programs.words import UNKNOWN, Script, started
+from cog_nix.programs.words import UNKNOWN, Script, program
 from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _OPENING = frozenset({"!", "{", "do", "elif", "else", "if", "then", "until", "while"})
 """Words behind which a command begins (2.4, Reserved Words)."""
@@ -18,25 +21,30 @@ _BUILT_IN = frozenset(
     {
         *(".", ":", "alias", "bg", "break", "builtin", "cd", "continue", "declare", "eval", "exit", "export"),
         *("false", "fg", "getopts", "jobs", "let", "local", "popd", "pushd", "read", "readonly", "return"),
-        *(
-            "set",
-            "shift",
-            "shopt",
-            "source",
-            "times",
-            "trap",
-            "true",
-            "typeset",
-            "ulimit",
-            "umask",
-            "unalias",
-        ),
-        *("unset", "wait"),
+        *("set", "shift", "shopt", "source", "times", "trap", "true", "typeset", "ulimit", "umask"),
+        *("unalias", "unset", "wait"),
     }
 )
 """What a shell does itself, with words that start nothing."""
 _ITSELF = frozenset({"command", "exec", "hash", "time", "type"})
 """What it does itself, with words that name programs."""
+_SHELLS = frozenset({"bash", "dash", "sh", "zsh"})
+_LOOK_UP = frozenset({"command", "hash", "type", "which"})
+_VALUED: dict[str, str] = {
+    "env": "CSu",
+    "ionice": "cn",
+    "nice": "n",
+    "nohup": "",
+    "setsid": "",
+    "stdbuf": "eio",
+    "sudo": "CgpTu",
+    "time": "fo",
+    "timeout": "ks",
+    "exec": "a",
+    "xargs": "EIILPdns",
+    "xvfb-run": "efnps",
+}
+"""Programs that start another one, with their short options that take a value."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _OPERATOR = re.compile(r"&&|\|\||;;|\|&|[;|&()\n]")
 _REDIRECTION = re.compile(r"\d*(?:<<<|>>|>\||[<>]&|<>|&>>|&>|[<>])")
@@ -79,6 +87,61 @@ def started_in(text: str, depth: int = 0) -> Iterator[tuple[int, str | Script]]:
                 yield command[0].line, one
     for line, nested in lexer.nested:
         yield from ((line + inner - 1, one) for inner, one in started_in(nested, depth + 1))
+
+
+def started(words: Sequence[str], *, anywhere: bool = True) -> Iterator[str | Script]:
+    """Yield what a command starts.
+
+    Args:
+        words: of the command, with :data:`UNKNOWN` for what is not known.
+        anywhere: whether the program is looked for in ``PATH``; otherwise only a path names one.
+    """
+    if not words:
+        return
+    first, rest = words[0], words[1:]
+    if first.endswith(".sh") and UNKNOWN not in first:
+        yield Script(first)
+        return
+    name = program(first, anywhere=anywhere)
+    if not name:
+        return
+    yield name
+    if name in _SHELLS:
+        yield from _of_shell(rest)
+    elif name in _LOOK_UP:
+        yield from (found for word in rest if not word.startswith("-") and (found := program(word)))
+    elif name in _VALUED:
+        yield from started(_behind_options(name, rest))
+
+
+def _of_shell(words: Sequence[str]) -> Iterator[str | Script]:
+    for position, word in enumerate(words):
+        if re.fullmatch(r"-[a-z]*c", word):
+            if position + 1 < len(words):
+                yield from (found for _, found in started_in(words[position + 1]))
+            return
+        if not word.startswith(("-", "+")):
+            if word.endswith(".sh") and UNKNOWN not in word:
+                yield Script(word)
+            return
+
+
+def _behind_options(name: str, words: Sequence[str]) -> Sequence[str]:
+    """Return the words behind a program's options, where the next program begins."""
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word.startswith("--"):
+            position += 1
+            if word == "--":
+                break
+        elif word.startswith("-") and len(word) > 1:
+            position += 1 + (len(word) == len("-x") and word[1] in _VALUED[name])
+        elif name in {"env", "sudo"} and _ASSIGNMENT.match(word):
+            position += 1
+        else:
+            break
+    return words[position + (name == "timeout") :]
 
 
 def words_of(text: str) -> list[str]:

@@ -253,16 +253,24 @@ def _kept(folder: Path, data: bytes) -> Path:
 # --- Python's packages
 
 _PYLOCK = {
+    "lock-version": "1.0",
+    "created-by": "uv",
     "packages": [
         {
             "name": "numpy",
             "version": "1",
-            "wheels": [{"url": "https://h.example.org/n.whl", "size": 1, "hashes": {"sha256": "a"}}],
+            "wheels": [
+                {
+                    "url": "https://h.example.org/numpy-1-py3-none-any.whl",
+                    "size": 1,
+                    "hashes": {"sha256": "a"},
+                }
+            ],
         },
         {"name": "b", "vcs": {"type": "git", "url": "https://h.example.org/b", "commit-id": "c"}},
-        {"name": "c", "archive": {"path": "./c.tar.gz"}},
+        {"name": "c", "archive": {"path": "./c.tar.gz", "hashes": {"sha256": "a"}}},
         {"name": "d", "directory": {"path": "d"}},
-    ]
+    ],
 }
 
 
@@ -296,7 +304,9 @@ PYTHON = (
     Parser(
         "pylock.toml text",
         ("hooks/cog_nix_hooks/pypi/pylock",),
-        texts('[[packages]]\nname = "a"\nversion = "1"\n'),
+        texts(
+            'lock-version = "1.0"\ncreated-by = "uv"\n[[packages]]\nname = "a"\ndirectory = {path = "a"}\n'
+        ),
         in_file("pylock.toml", lambda path: pylock.read_pylock(path, path.parent)),
     ),
     Parser(

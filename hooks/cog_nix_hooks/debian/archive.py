@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +17,18 @@ from urllib.request import url2pathname
 
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
+from cog_nix.fetch.failures import StatusError
 from cog_nix.lock.model import Artifact, Index
 
+from .errors import HOW_TO_SET, MirrorError, ReleaseError
 from .newest import newest, place
 from .packages import Catalogue, open_index
 from .relations import ARCHITECTURE
 from .release import IndexFile, Release, find_keyring, read_release
-from .sources import HOW_TO_SET, Archive, find_archive
+from .sources import find_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from cog_nix.plugins.spec import Context
 
@@ -63,12 +64,8 @@ class _Pocket:
         By hash, it is found even while the mirror is being updated.
         """
         path, _, name = self.file.path.rpartition("/")
-        url = (
-            f"{self.folder}/{path}/by-hash/SHA256/{self.file.sha256}"
-            if by_hash
-            else f"{self.folder}/{path}/{name}"
-        )
-        return Artifact(name, url, self.file.sha256, self.file.size)
+        file = f"by-hash/SHA256/{self.file.sha256}" if by_hash else name
+        return Artifact(name, f"{self.folder}/{path}/{file}", self.file.sha256, self.file.size)
 
     @property
     def index(self) -> Index:
@@ -91,19 +88,12 @@ class OpenSuite:
         self.catalogue.__exit__(*exc)
 
 
-def open_suite(
-    suite: str,
-    context: Context,
-    environment: Mapping[str, str] | None = None,
-    *,
-    component: str = COMPONENT,
-) -> OpenSuite:
+def open_suite(suite: str, context: Context, *, component: str = COMPONENT) -> OpenSuite:
     """Fetch, verify and open a suite's indexes.
 
     Args:
         suite: Debian's name for it, ``trixie``.
         context: settings and services.
-        environment: variables of the process; None: the real ones.
         component: area of the archive (Debian Policy 2.2); of another than main, the suite itself is all that
             is looked at.
 
@@ -111,15 +101,11 @@ def open_suite(
         LockError: there is no mirror, keyring or suite, or a signature is wrong.
         FetchError: an index cannot be fetched, or has another hash than the signed one.
     """
-    variables = os.environ if environment is None else environment
-    archive = find_archive(context.settings.debian, variables)
-    keyring = find_keyring(variables)
-    pockets = [_main_pocket(archive, suite, context, keyring, component)]
-    pockets += [
-        _extra_pocket(archive.security if kind == "security" else archive.main, suite, kind, context, keyring)
-        for kind in (_additions(suite, context) if component == COMPONENT else ())
-    ]
-    paths = _fetch(pockets, context)
+    reader = _Reader(context)
+    pockets = [reader.suite(suite, component)]
+    if component == COMPONENT:
+        pockets += [reader.addition(suite, kind) for kind in reader.additions(suite)]
+    paths = reader.fetch(pockets)
     cache = context.cache_dir / "debian"
     indexes = tuple(
         open_index(path, sha256=pocket.file.sha256, uri=pocket.uri, cache_dir=cache)
@@ -129,17 +115,16 @@ def open_suite(
     return OpenSuite(Catalogue(suite, indexes, names), tuple(pocket.index for pocket in pockets))
 
 
-def check_mirror(suite: str, context: Context, environment: Mapping[str, str] | None = None) -> str:
+def check_mirror(suite: str, context: Context) -> str:
     """Fetch a suite's Release file and check its signature; return who named the mirror.
 
     Raises:
         LockError: there is no mirror, keyring or suite, or a signature is wrong.
         FetchError: the mirror does not answer.
     """
-    variables = os.environ if environment is None else environment
-    archive = find_archive(context.settings.debian, variables)
-    _main_pocket(archive, suite, context, find_keyring(variables))
-    return archive.origin
+    reader = _Reader(context)
+    reader.suite(suite)
+    return reader.archive.origin
 
 
 @dataclass(frozen=True)
@@ -153,9 +138,7 @@ class ContentsFile:
     """Whether it is the one that the Release file names. Otherwise it is no more than a hint."""
 
 
-def fetch_contents(
-    suite: str, context: Context, environment: Mapping[str, str] | None = None
-) -> ContentsFile | None:
+def fetch_contents(suite: str, context: Context) -> ContentsFile | None:
     """Fetch a suite's Contents index.
 
     Mirrors bring it up to date apart from the other indexes, and some stay behind for weeks. Then what they
@@ -164,7 +147,6 @@ def fetch_contents(
     Args:
         suite: Debian's name for it.
         context: settings and services.
-        environment: variables of the process; None: the real ones.
 
     Returns:
         The index; None when the mirror has none (a partial one).
@@ -173,9 +155,7 @@ def fetch_contents(
         LockError: there is no mirror, keyring or suite, or a signature is wrong.
         FetchError: the mirror does not answer.
     """
-    variables = os.environ if environment is None else environment
-    archive = find_archive(context.settings.debian, variables)
-    pocket = _main_pocket(archive, suite, context, find_keyring(variables))
+    pocket = _Reader(context).suite(suite)
     file = pocket.release.files.get(f"{COMPONENT}/Contents-{ARCHITECTURE}.gz")
     if file is None:
         return None
@@ -186,96 +166,132 @@ def fetch_contents(
             return ContentsFile(found[file.sha256], file.sha256, signed=True)
     try:
         data = context.fetcher.text(pocket.artifact(by_hash=False).url, max_age=_CONTENTS_MAX_AGE)
-    except FetchError as error:
+    except StatusError as error:
         # A partial mirror may carry Debian's Release file without all that it names.
-        if is_refusal(error):
+        if error.gone:
             return None
         raise
     sha256 = hashlib.sha256(data).hexdigest()
     return ContentsFile(data, sha256, signed=sha256 == file.sha256)
 
 
-def _main_pocket(
-    archive: Archive, suite: str, context: Context, keyring: Path, component: str = COMPONENT
-) -> _Pocket:
-    try:
-        return _read_pocket(archive.main, suite, context, keyring, component)
-    except FetchError as error:
-        if _is_absent(error, archive.main, suite):
-            raise LockError(
-                f"{archive.main} ({archive.origin}) has no suite {suite!r}.", hint=HOW_TO_SET
-            ) from error
-        raise LockError(
-            f"The Debian mirror {archive.main} ({archive.origin}) cannot be read: {error.message}",
-            hint=f"Is the network up? {HOW_TO_SET}",
-        ) from error
+class _Reader:
+    """Reads the archive's suites.
 
+    Args:
+        context: settings and services.
 
-def _additions(suite: str, context: Context) -> tuple[str, ...]:
-    """Return the kinds of suites that come on top of a suite; what goes into sid goes there at once."""
-    if suite in _WITHOUT_ADDITIONS:
-        return ()
-    wanted = context.settings.debian.additions
-    if "security" not in wanted:
-        context.reporter.warn(f"{suite} comes without its security updates ([debian] additions).")
-    return wanted
+    Raises:
+        LockError: there is no mirror or keyring.
+    """
 
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._settings = context.settings.debian
+        self.archive = find_archive(self._settings, os.environ)
+        self._keyring = find_keyring(os.environ)
 
-def _extra_pocket(uri: str, suite: str, kind: str, context: Context, keyring: Path) -> _Pocket:
-    """Read an addition to a suite."""
-    name = f"{suite}-{kind}"
-    try:
-        return _read_pocket(uri, name, context, keyring)
-    except FetchError as error:
-        setting = "security_mirror" if kind == "security" else "mirror"
-        if _is_absent(error, uri, name):
-            left = [f'"{one}"' for one in context.settings.debian.additions if one != kind]
-            raise LockError(
-                f"{uri} has no {name}, which has {_WHAT[kind]} of {suite}.",
-                hint=f"Set [debian] {setting} in cog-nix.toml to a mirror that has it. "
-                f"To do without, set additions = [{', '.join(left)}] there.",
-            ) from error
-        raise LockError(
-            f"{name} cannot be read from {uri}: {error.message}",
-            hint=f"Set [debian] {setting} in cog-nix.toml to a mirror that has it. {HOW_TO_SET}",
-        ) from error
+    def suite(self, suite: str, component: str = COMPONENT) -> _Pocket:
+        """Read a suite."""
+        main = f"{self.archive.main} ({self.archive.origin})"
+        try:
+            return self._read(self.archive.main, suite, component)
+        except FetchError as error:
+            if _is_absent(error, self.archive.main, suite):
+                problem, hint = f"{main} has no suite {suite!r}.", HOW_TO_SET
+            else:
+                problem = f"The Debian mirror {main} cannot be read: {error.message}"
+                hint = f"Is the network up? {HOW_TO_SET}"
+            raise MirrorError(self.archive.main, suite, problem, hint=hint) from error
 
+    def additions(self, suite: str) -> tuple[str, ...]:
+        """Return the kinds of suites that come on top of a suite; what goes into sid goes there at once."""
+        if suite in _WITHOUT_ADDITIONS:
+            return ()
+        if "security" not in self._settings.additions:
+            self._context.reporter.warn(f"{suite} comes without its security updates ([debian] additions).")
+        return self._settings.additions
 
-def _read_pocket(
-    uri: str, suite: str, context: Context, keyring: Path, component: str = COMPONENT
-) -> _Pocket:
-    url = f"{uri}/dists/{suite}/InRelease"
-    try:
-        release, passed_over = _newest_release(url, suite, context, keyring)
-    except LockError:  # damaged on its way, or a page to log in at: what is in the cache is no better
-        release, passed_over = _newest_release(url, suite, context, keyring)
-    if passed_over:
-        context.reporter.info(
-            f"{url} is of {_said(passed_over)}: staying with the one of {_said(release)}, seen here before."
-        )
-    file = release.packages(component, ARCHITECTURE)
-    if file is None:
-        raise LockError(f"{url} names no Packages file for {component} on {ARCHITECTURE}.", hint=HOW_TO_SET)
-    return _Pocket(uri, suite, release, file, component, passed_over)
+    def addition(self, suite: str, kind: str) -> _Pocket:
+        """Read an addition to a suite."""
+        name = f"{suite}-{kind}"
+        uri = self.archive.security if kind == "security" else self.archive.main
+        try:
+            return self._read(uri, name)
+        except FetchError as error:
+            setting = "security_mirror" if kind == "security" else "mirror"
+            hint = f"Set [debian] {setting} in cog-nix.toml to a mirror that has it."
+            if _is_absent(error, uri, name):
+                problem = f"{uri} has no {name}, which has {_WHAT[kind]} of {suite}."
+                left = ", ".join(f'"{one}"' for one in self._settings.additions if one != kind)
+                hint += f" To do without, set additions = [{left}] there."
+            else:
+                problem = f"{name} cannot be read from {uri}: {error.message}"
+                hint += f" {HOW_TO_SET}"
+            raise MirrorError(uri, name, problem, hint=hint) from error
+
+    def _read(self, uri: str, suite: str, component: str = COMPONENT) -> _Pocket:
+        url = f"{uri}/dists/{suite}/InRelease"
+        try:
+            release, passed_over = self._newest(url, suite)
+        except LockError:  # damaged on its way, or a page to log in at: what is in the cache is no better
+            release, passed_over = self._newest(url, suite)
+        if passed_over:
+            kept = f"staying with the one of {_said(release)}, seen here before."
+            self._context.reporter.info(f"{url} is of {_said(passed_over)}: {kept}")
+        file = release.packages(component, ARCHITECTURE)
+        if file is None:
+            problem = f"names no Packages file for {component} on {ARCHITECTURE}."
+            raise ReleaseError(url, problem, hint=HOW_TO_SET)
+        return _Pocket(uri, suite, release, file, component, passed_over)
+
+    def _newest(self, url: str, suite: str) -> tuple[Release, Release | None]:
+        """Fetch a Release file and check its signature; the cache keeps only what passes."""
+
+        def read(data: bytes) -> Release:
+            check = self._settings.check_valid_until
+            return read_release(data, url=url, asked=suite, keyring=self._keyring, check_valid_until=check)
+
+        came = self._context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
+        try:
+            return newest(url, came, read, self._context.cache_dir)
+        except LockError:
+            self._context.fetcher.forget(url)
+            raise
+
+    def fetch(self, pockets: list[_Pocket]) -> list[Path]:
+        """Fetch the indexes, by hash where the archive has them so.
+
+        A partial mirror may carry Debian's Release file without the by-hash folders; apt falls back as well.
+        """
+        if any(pocket.release.by_hash for pocket in pockets):
+            with suppress(FetchError):
+                return self._files([pocket.artifact(by_hash=pocket.release.by_hash) for pocket in pockets])
+        try:
+            return self._files([pocket.artifact(by_hash=False) for pocket in pockets])
+        except FetchError as error:
+            raise next(self._behind(pockets, error), error) from error
+
+    def _files(self, wanted: list[Artifact]) -> list[Path]:
+        found = self._context.fetcher.artifacts(wanted)
+        return [found[artifact.sha256] for artifact in wanted]
+
+    def _behind(self, pockets: list[_Pocket], error: FetchError) -> Iterator[ReleaseError]:
+        """Yield an error for each mirror that was newer before and has no more what it had."""
+        for pocket in pockets:
+            if pocket.passed_over:
+                url = f"{pocket.folder}/InRelease"
+                yield ReleaseError(
+                    url,
+                    f"is of {_said(pocket.passed_over)}, and was of {_said(pocket.release)} before: the "
+                    f"mirror is behind, or someone keeps updates back.\n  {error.message}",
+                    hint="Use another mirror, or run this again later. If the mirror was put back on "
+                    f"purpose, remove {place(url, self._context.cache_dir)}",
+                )
 
 
 def _said(release: Release) -> str:
     return f"{release.date:%Y-%m-%d %H:%M} UTC"
-
-
-def _newest_release(url: str, suite: str, context: Context, keyring: Path) -> tuple[Release, Release | None]:
-    """Fetch a Release file and check its signature; the cache keeps only what passes."""
-
-    def read(data: bytes) -> Release:
-        check = context.settings.debian.check_valid_until
-        return read_release(data, url=url, asked=suite, keyring=keyring, check_valid_until=check)
-
-    came = context.fetcher.text(url, max_age=_RELEASE_MAX_AGE)
-    try:
-        return newest(url, came, read, context.cache_dir)
-    except LockError:
-        context.fetcher.forget(url)
-        raise
 
 
 def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
@@ -284,44 +300,4 @@ def _is_absent(error: FetchError, uri: str, suite: str) -> bool:
     if parts.scheme == "file":
         base = Path(url2pathname(parts.path))
         return base.parent.is_dir() and not (base / "dists" / suite / "InRelease").exists()
-    return is_refusal(error)
-
-
-def is_refusal(error: FetchError) -> bool:
-    """Tell whether the mirror said clearly that it has no such file."""
-    status = getattr(error, "status", None)
-    return (
-        status in (404, 410)
-        if status is not None
-        else bool(re.search(r"answered (404|410)\b", error.message))
-    )
-
-
-def _fetch(pockets: list[_Pocket], context: Context) -> list[Path]:
-    wanted = [pocket.artifact(by_hash=pocket.release.by_hash) for pocket in pockets]
-    try:
-        found = context.fetcher.artifacts(wanted)
-    except FetchError as error:
-        if not any(pocket.release.by_hash for pocket in pockets):
-            raise next(_behind(pockets, error, context), error) from error
-        # A partial mirror may carry Debian's Release file without the by-hash folders; apt falls back as
-        # well.
-        wanted = [pocket.artifact(by_hash=False) for pocket in pockets]
-        try:
-            found = context.fetcher.artifacts(wanted)
-        except FetchError as again:
-            raise next(_behind(pockets, again, context), again) from again
-    return [found[artifact.sha256] for artifact in wanted]
-
-
-def _behind(pockets: list[_Pocket], error: FetchError, context: Context) -> Iterator[LockError]:
-    """Yield an error for each mirror that was newer before and has no more what it had."""
-    for pocket in pockets:
-        if pocket.passed_over:
-            url = f"{pocket.folder}/InRelease"
-            yield LockError(
-                f"{url} is of {_said(pocket.passed_over)}, and was of {_said(pocket.release)} before: the "
-                f"mirror is behind, or someone keeps updates back.\n  {error.message}",
-                hint="Use another mirror, or run this again later. If the mirror was put back on purpose, "
-                f"remove {place(url, context.cache_dir)}",
-            )
+    return isinstance(error, StatusError) and error.gone

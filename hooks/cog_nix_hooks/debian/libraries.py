@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
@@ -10,12 +11,13 @@ from cog_nix.plugins.spec import FoundLibrary, LibraryNeed, LibraryResolution
 
 from .archive import fetch_contents, open_suite
 from .companions import COMPILED, LINKED, LOADED, STARTED, is_from_host, is_optional
-from .contents import BrokenIndexError, open_contents
+from .contents import open_contents
+from .errors import BrokenIndexError
 from .provided import provided
 from .resolve import as_locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cog_nix.lock.model import Deb
     from cog_nix.plugins.spec import Context, LibraryRequest
@@ -49,7 +51,7 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
     if index is None:
         return LibraryResolution(tuple(started), (), seals)
     with index[0] as contents, open_suite(request.suite, context) as suite:
-        confirm = None if index[1] else _Confirmation(context)
+        confirm = None if index[1] else partial(_has, context)
         chooser = _Chooser(contents, suite.catalogue, request.present, confirm)
         found = [*chooser.look_up(linked), *chooser.look_up(loaded)]
         known = {each.need.soname for each in found} | chooser.there
@@ -83,6 +85,8 @@ def open_index(
             index.source, sha256=index.sha256, cache_dir=context.cache_dir / "debian", signed=index.signed
         )
     except (FetchError, BrokenIndexError) as error:
+        if isinstance(error, BrokenIndexError) and error.signed:
+            raise
         context.reporter.warn(f"The Contents index of {suite} cannot be had: {error.message}\n{advice}")
         return None
     if not index.signed:
@@ -93,27 +97,17 @@ def open_index(
     return contents, index.signed
 
 
-class _Confirmation:
-    """Looks into packages, where the index that names them may be anybody's.
+def _has(context: Context, package: Package, soname: str) -> bool:
+    """Look into a package for a library, where the index that names it may be anybody's.
 
-    Args:
-        context: fetches them; they are the archive's own, by the signed index of packages.
+    Raises:
+        LockError: the package cannot be read.
+        FetchError: it cannot be fetched.
     """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    def has(self, package: Package, soname: str) -> bool:
-        """Tell whether a package has a library.
-
-        Raises:
-            LockError: the package cannot be read.
-            FetchError: it cannot be fetched.
-        """
-        deb = as_locked(package)
-        self._context.fetcher.artifacts([deb.artifact])  # the whole of it, which nobody else checks
-        found = provided([deb], self._context.fetcher, self._context.cache_dir / "debian")
-        return soname in found[deb.package].names
+    deb = as_locked(package)
+    context.fetcher.artifacts([deb.artifact])  # the whole of it, which nobody else checks
+    found = provided([deb], context.fetcher, context.cache_dir / "debian")
+    return soname in found[deb.package].names
 
 
 def _counts(need: LibraryNeed) -> bool:
@@ -156,7 +150,7 @@ class _Chooser:
         contents: which packages have it.
         catalogue: what there is.
         present: what is in the image.
-        confirmation: looks whether a package has what the index says; None: the index is the archive's.
+        has: looks whether a package has what the index says; None: the index is the archive's.
     """
 
     def __init__(
@@ -164,13 +158,13 @@ class _Chooser:
         contents: Contents,
         catalogue: Catalogue,
         present: Sequence[Deb],
-        confirmation: _Confirmation | None = None,
+        has: Callable[[Package, str], bool] | None = None,
     ) -> None:
         self._contents = contents
         self._catalogue = catalogue
-        self._confirmation = confirmation
-        self._present = {deb.package for deb in present}
+        self._has = has
         self._known: dict[str, str] = {}
+        self._present = {deb.package for deb in present}
         self.there: set[str] = set()
         """Libraries of packages that are in the image, under names that these do not declare."""
 
@@ -187,20 +181,14 @@ class _Chooser:
         if self._present.intersection(names):
             self.there.add(soname)
             return ""
-        packages = [found[0] for name in names if (found := self._catalogue.named(name))]
-        possible = [package for package in packages if not self._conflicts(package)]
-        ranked = sorted(possible, key=lambda package: self._rank(package, soname))
-        return next((package.name for package in ranked if self._has(package, soname)), "")
+        possible = self._catalogue.beside(names, self._present)
+        ranked = sorted(possible, key=lambda package: _rank(package, soname))
+        return next((one.name for one in ranked if self._has is None or self._has(one, soname)), "")
 
-    def _has(self, package: Package, soname: str) -> bool:
-        return self._confirmation is None or self._confirmation.has(package, soname)
 
-    def _conflicts(self, package: Package) -> bool:
-        return any(relation.name in self._present for relation in package.rejects if not relation.operator)
-
-    def _rank(self, package: Package, soname: str) -> tuple[int, int, int, str]:
-        """Order: the package named after the library (Policy 8.1), the fewest dependencies, the smallest."""
-        named = _PUNCTUATION.sub("", package.name.removesuffix("t64"))
-        plain = _PUNCTUATION.sub("", soname.lower().replace(".so", ""))
-        fits = 0 if named == plain else 1 if plain.startswith(named) else 2
-        return fits, len(package.depends), package.installed_size, package.name
+def _rank(package: Package, soname: str) -> tuple[int, int, int, str]:
+    """Order: the package named after the library (Policy 8.1), the fewest dependencies, the smallest."""
+    named = _PUNCTUATION.sub("", package.name.removesuffix("t64"))
+    plain = _PUNCTUATION.sub("", soname.lower().replace(".so", ""))
+    fits = 0 if named == plain else 1 if plain.startswith(named) else 2
+    return fits, len(package.depends), package.installed_size, package.name

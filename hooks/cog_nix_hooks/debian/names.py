@@ -12,8 +12,7 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import LockError
-
+from .errors import PackageNamesError
 from .relations import Clause, Relation
 from .renamed import NOT_NEEDED, RENAMED, advice
 from .wanted import Wanted, WantedError, words
@@ -57,13 +56,10 @@ class Names:
         """Raise when a name was wrong.
 
         Raises:
-            LockError: names all of them.
+            PackageNamesError: names all of them.
         """
         if self._problems:
-            raise LockError(
-                "\n".join(self._problems),
-                hint="Correct these names under build.system_packages. `apt-cache search WORD` finds others.",
-            )
+            raise PackageNamesError(self._problems)
 
     def place(self, name: str) -> str:
         """Return a package's name with where it was asked for: ``ffmpeg (cog.yaml:7)``."""

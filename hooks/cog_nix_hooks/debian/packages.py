@@ -10,29 +10,21 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import os
 import re
-import sqlite3
-import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import IO, TYPE_CHECKING, Self, cast
-
-from cog_nix.errors import LockError
-from cog_nix.system import scratch
+from functools import cached_property, partial
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
+from .tables import CHUNK, open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import sqlite3
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-_FORMAT = 1
-_CHUNK = 4_000_000
-_KEEP_SECONDS = 30 * 24 * 3600
+_FORMAT = 2
 _FIELDS = (
     "Package",
     "Version",
@@ -111,24 +103,16 @@ class PackagesIndex:
     """One Packages index.
 
     Args:
-        database: what :func:`open_index` made.
+        table: what :func:`open_index` opened.
         uri: base URL of the archive.
     """
 
-    def __init__(self, database: Path, uri: str) -> None:
-        self.uri = uri
-        self._database = database
-
-    @cached_property
-    def _table(self) -> sqlite3.Connection:
-        # Nobody writes to a finished file, so SQLite need not lock it.
-        return sqlite3.connect(f"{self._database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    def __init__(self, table: sqlite3.Connection, uri: str) -> None:
+        self._table, self._uri = table, uri
 
     def close(self) -> None:
         """Close the file."""
-        if "_table" in self.__dict__:
-            self._table.close()
-            del self._table
+        self._table.close()
 
     def named(self, name: str) -> list[Package]:
         """Return the packages of a name (a suite may hold several versions)."""
@@ -140,7 +124,7 @@ class PackagesIndex:
 
     def essential(self) -> list[Package]:
         """Return the packages with ``Essential: yes`` (Policy 3.8)."""
-        return self._select("WHERE essential = 'yes'", ())
+        return self._select("WHERE essential", ())
 
     def names(self) -> list[str]:
         """Return every package name, real and provided."""
@@ -148,29 +132,8 @@ class PackagesIndex:
         return [row[0] for row in self._table.execute(query)]
 
     def _select(self, condition: str, values: tuple[str, ...]) -> list[Package]:
-        rows = self._table.execute(f"SELECT * FROM packages {condition} ORDER BY rowid", values)  # noqa: S608
-        return [self._package(row) for row in rows]
-
-    def _package(self, row: tuple[str, ...]) -> Package:
-        name, version, architecture, essential, priority, installed, filename, size, sha256 = row[:9]
-        pre_depends, depends, provides, conflicts, breaks = row[9:]
-        return Package(
-            name,
-            version,
-            architecture,
-            essential == "yes",
-            priority,
-            int(installed or 0),
-            filename,
-            int(size),
-            sha256,
-            pre_depends,
-            depends,
-            provides,
-            conflicts,
-            breaks,
-            self.uri,
-        )
+        query = f"SELECT *, ? FROM packages {condition} ORDER BY rowid"  # noqa: S608 - our own
+        return [Package(*row) for row in self._table.execute(query, (self._uri, *values))]
 
 
 class Catalogue:
@@ -210,6 +173,15 @@ class Catalogue:
             )
             self._named[name] = tuple(ordered)
         return self._named[name]
+
+    def beside(self, names: Iterable[str], present: Collection[str]) -> list[Package]:
+        """Return the highest version of each package that conflicts with none of those present."""
+        found = (versions[0] for name in names if (versions := self.named(name)))
+        return [
+            package
+            for package in found
+            if not any(relation.name in present for relation in package.rejects if not relation.operator)
+        ]
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -264,88 +236,60 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
         cache_dir: where the table is kept.
 
     Raises:
-        LockError: the file cannot be read as a Packages index.
+        BrokenIndexError: the file cannot be read as a Packages index.
+        TableError: the table cannot be written.
     """
-    database = cache_dir / f"packages-{_FORMAT}-{sha256}.sqlite"
-    if not database.exists():
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        _forget_old_tables(cache_dir)
-        try:
-            with scratch.folder("new", cache_dir) as folder:  # SQLite writes a journal beside it
-                new = folder / database.name
-                _write_table(packages, new)
-                _flush(new)
-                new.replace(database)
-        except sqlite3.OperationalError as error:
-            raise LockError(
-                f"{cache_dir}: the table of packages cannot be written: {error}",
-                hint="Free some space, or name another folder in COG_NIX_CACHE_DIR, and run this again.",
-            ) from error
-        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, KeyError) as error:
-            raise LockError(
-                f"{uri}: the Packages index cannot be read: {error}",
-                hint="The archive's index is broken. Try another mirror: [debian] mirror in cog-nix.toml.",
-            ) from error
-    return PackagesIndex(database, uri)
+    table = open_table(
+        cache_dir / f"packages-{_FORMAT}-{sha256}.sqlite",
+        partial(_fill, packages),
+        index=f"{uri}: the Packages index",
+    )
+    return PackagesIndex(table, uri)
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _forget_old_tables(cache_dir: Path) -> None:
-    """Remove tables of indexes that the archive has long replaced; they are made anew in seconds."""
-    for table in cache_dir.glob("packages-*.sqlite"):
-        with suppress(OSError):
-            if time.time() - table.stat().st_mtime > _KEEP_SECONDS:
-                table.unlink()
-
-
-def _write_table(packages: Path, database: Path) -> None:
+def _fill(packages: Path, table: sqlite3.Connection) -> None:
     columns = ", ".join(field.lower().replace("-", "_") for field in _FIELDS)
-    with closing(sqlite3.connect(database)) as table, table:
-        # The file becomes visible only when complete, so a journal would only cost time.
-        table.execute("PRAGMA journal_mode = OFF")
-        table.execute("PRAGMA synchronous = OFF")
-        table.execute(f"CREATE TABLE packages ({columns})")
-        table.execute("CREATE TABLE provided (name, package)")
-        for number, row in enumerate(_rows(packages), start=1):
-            table.execute(f"INSERT INTO packages VALUES ({', '.join('?' * len(_FIELDS))})", row)  # noqa: S608
-            if row[_FIELDS.index("Provides")]:
-                provided = parse_relations(row[_FIELDS.index("Provides")])
-                table.executemany(
-                    "INSERT INTO provided VALUES (?, ?)", [(each.name, number) for each in provided]
-                )
-        table.execute("CREATE INDEX by_name ON packages (package)")
-        table.execute("CREATE INDEX by_provided ON provided (name)")
+    table.execute(f"CREATE TABLE packages ({columns})")
+    table.execute("CREATE TABLE provided (name, package)")
+    for number, row in enumerate(_rows(packages), start=1):
+        table.execute(f"INSERT INTO packages VALUES ({', '.join('?' * len(_FIELDS))})", row)  # noqa: S608
+        if provides := row[_FIELDS.index("Provides")]:
+            provided = [(each.name, number) for each in parse_relations(provides)]
+            table.executemany("INSERT INTO provided VALUES (?, ?)", provided)
+    table.execute("CREATE INDEX by_name ON packages (package)")
+    table.execute("CREATE INDEX by_provided ON provided (name)")
 
 
-def _rows(packages: Path) -> Iterator[list[str]]:
+def _rows(packages: Path) -> Iterator[list[Any]]:
+    """Yield the fields of each stanza as :class:`Package` has them."""
     for block in _blocks(packages):
         for stanza in block.split("\n\n"):
-            fields = dict(_FIELD.findall(stanza))
+            fields: dict[str, Any] = dict(_FIELD.findall(stanza))
             if fields:
                 missing = {"Package", "Version", "Filename", "Size", "SHA256"} - fields.keys()
                 if missing:
                     raise KeyError(f"a stanza lacks {', '.join(sorted(missing))}")
                 for field, form in _FORMS.items():
                     if (value := fields.get(field)) and not form.fullmatch(value):
-                        raise ValueError(f"{fields['Package']!r}: {value!r} is no {field}")
+                        raise ValueError(f"{fields['Package']!r}: {value!r} is not a {field}")
+                fields["Essential"] = fields.get("Essential") == "yes"
+                fields["Size"], fields["Installed-Size"] = (
+                    int(fields.get(field) or 0) for field in ("Size", "Installed-Size")
+                )
                 yield [fields.get(field, "") for field in _FIELDS]
 
 
 def _blocks(packages: Path) -> Iterator[str]:
     """Yield the text in pieces of whole stanzas.
 
-    The next piece is decompressed in a thread meanwhile: liblzma works without the interpreter's lock, and
-    halves the time on two cores.
+    The next piece is decompressed in a thread in the background: liblzma works without the interpreter's
+    lock, which halves the time on two cores.
     """
     rest = b""
     with _open(packages) as file, ThreadPoolExecutor(1) as ahead:
-        upcoming = ahead.submit(file.read, _CHUNK)
+        upcoming = ahead.submit(file.read, CHUNK)
         while chunk := upcoming.result():
-            upcoming = ahead.submit(file.read, _CHUNK)
+            upcoming = ahead.submit(file.read, CHUNK)
             whole, _, rest = (rest + chunk).rpartition(b"\n\n")
             yield whole.decode()
     yield rest.decode()

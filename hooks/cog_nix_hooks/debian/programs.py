@@ -106,7 +106,8 @@ def make(name: str, found: Pins, context: Context) -> Path:
 
 def _fetched(name: str, found: Pins, context: Context) -> tuple[list[Path], Pins]:
     """Download the packages, or what has replaced those that the mirror has dropped; return what it was."""
-    from .archive import is_refusal  # noqa: PLC0415 - only the first time gets here
+    from cog_nix.fetch.failures import StatusError  # noqa: PLC0415 - only the first time gets here
+
     from .sources import find_archive  # noqa: PLC0415
 
     title, package = TITLES[name]
@@ -116,7 +117,7 @@ def _fetched(name: str, found: Pins, context: Context) -> tuple[list[Path], Pins
     try:
         files = context.fetcher.artifacts(artifacts)
     except FetchError as error:
-        newer = pins.renew(context) if is_refusal(error) else found
+        newer = pins.renew(context) if isinstance(error, StatusError) and error.gone else found
         if newer.programs == found.programs:
             raise
         context.reporter.info(f"The archive has dropped a pinned package of {title}: taking what it has now.")
@@ -188,7 +189,7 @@ def _flush(tree: Path) -> None:
 
 @contextmanager
 def _alone(programs: Path) -> Iterator[None]:
-    """Keep other processes from making folders meanwhile."""
+    """Keep other processes from making folders at the same time."""
     programs.mkdir(parents=True, exist_ok=True)
     with (programs / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from debian.arfile import ArError
 from debian.debfile import DebError, DebFile
 
-from cog_nix.errors import LockError
 from cog_nix.fetch.ranges import NoPartsError
 from cog_nix.lock import seals
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
+
+from .errors import UnreadablePackageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +69,7 @@ def provided(debs: Iterable[Deb], fetcher: Fetcher, cache: Path) -> dict[str, Pr
         cache: folder for results.
 
     Raises:
-        LockError: a package cannot be read.
+        UnreadablePackageError: a package cannot be read.
         FetchError: one cannot be fetched.
     """
     by_sha256 = {deb.artifact.sha256: deb.artifact for deb in debs}
@@ -99,7 +100,7 @@ def _from_file(path: Path) -> Provided:
         with path.open("rb") as file:
             return _read(lambda start, size: file.read(size) if file.seek(start) >= 0 else b"")
     except _UNREADABLE as error:
-        raise LockError(f"{path}: this package cannot be read: {error}", hint="Lock again.") from error
+        raise UnreadablePackageError(path, error) from error
 
 
 def _from_parts(parts: Parts) -> Provided:
@@ -125,11 +126,7 @@ def _read(part: Callable[[int, int], bytes]) -> Provided:
     end = _CONTROL + _HEADER + size + size % 2 + _HEADER
     front = front[:end] if end <= len(front) else front + part(len(front), end - len(front))
     with DebFile(fileobj=io.BytesIO(front)) as package:
-        return Provided(tuple(_names(package)), seals.front(front))
-
-
-def _names(package: DebFile) -> list[str]:
-    return sorted(_from_files(package) | _from_shlibs(package))
+        return Provided(tuple(sorted(_from_files(package) | _from_shlibs(package))), seals.front(front))
 
 
 def _from_files(package: DebFile) -> set[str]:

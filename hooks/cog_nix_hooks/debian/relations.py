@@ -54,8 +54,7 @@ def version_of(text: str) -> BaseVersion:
 
 def upstream_version(text: str) -> str:
     """Return the upstream part of a version: ``3.13.5`` of ``1:3.13.5-2+deb13u1``."""
-    without_epoch = text.partition(":")[2] or text
-    return without_epoch.rpartition("-")[0] or without_epoch
+    return version_of(text).upstream_version or ""
 
 
 @dataclass(frozen=True)

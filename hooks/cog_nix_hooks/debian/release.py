@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import LockError
+from .errors import GET_KEYRING, TRY_ANOTHER, KeyringError, ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,13 +25,6 @@ _KEYRINGS = (
 )
 SHIPPED = Path(__file__).with_name("archive-keys.pgp")
 """The same file of the package debian-archive-keyring 2025.1: the keys of Debian 11, 12 and 13."""
-_GET_KEYRING = (
-    "Install Debian's archive keys (apt-get install debian-archive-keyring), or set COG_NIX_DEBIAN_KEYRING "
-    "to a file that holds the keys of your mirror."
-)
-_TRY_ANOTHER = (
-    "Use another mirror: [debian] mirror in cog-nix.toml, or COG_NIX_DEBIAN_MIRROR in the environment."
-)
 _CLOCK_TOLERANCE = timedelta(days=1)
 _FIELD = re.compile(r"^([^\s:]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
@@ -69,11 +62,11 @@ def find_keyring(environment: Mapping[str, str], keyrings: Sequence[Path] = _KEY
     """Find the file with Debian's archive keys: a named one, this machine's, or the one that comes along.
 
     Raises:
-        LockError: the one that is named is not there.
+        KeyringError: the one that is named is not there.
     """
     if chosen := environment.get(KEYRING_VARIABLE):
         if not Path(chosen).is_file():
-            raise LockError(f"{KEYRING_VARIABLE} names a file that is not there: {chosen}", hint=_GET_KEYRING)
+            raise KeyringError(KEYRING_VARIABLE, f"names a file that is not there: {chosen}")
         return Path(chosen)
     return next((keyring for keyring in keyrings if keyring.is_file()), SHIPPED)
 
@@ -98,18 +91,17 @@ def read_release(
         check_valid_until: whether Valid-Until counts; a snapshot's is over.
 
     Raises:
-        LockError: no key of the keyring signed it, it is for another suite, or it is out of date.
+        ReleaseError: no key of the keyring signed it, it is for another suite, or it is out of date.
+        KeyringError: the keyring cannot be read.
     """
     fields = dict(_FIELD.findall(_verified(data, url, keyring).decode("utf-8", "replace")))
     try:
         release = _parse(fields)
     except (KeyError, ValueError, TypeError, OverflowError, IndexError) as error:
-        raise LockError(f"{url}: the Release file cannot be read: {error}", hint=_TRY_ANOTHER) from error
+        raise ReleaseError(url, f"is a Release file that cannot be read: {error}") from error
     if asked not in (release.suite, release.codename):
-        raise LockError(
-            f"{url} is the Release file of {release.codename or release.suite}, not of {asked}.",
-            hint=_TRY_ANOTHER,
-        )
+        other = release.codename or release.suite
+        raise ReleaseError(url, f"is the Release file of {other}, not of {asked}.")
     _check_time(release, url, now or datetime.now(UTC), check_valid_until=check_valid_until)
     return release
 
@@ -123,7 +115,7 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
         if keyring in _KEYRINGS:  # an old system's lacks the keys of a newer Debian
             certificates = [*certificates, *_certificates(SHIPPED.read_bytes())]
     except (OSError, RuntimeError) as error:
-        raise LockError(f"{keyring}: not a keyring: {_first_line(error)}", hint=_GET_KEYRING) from error
+        raise KeyringError(keyring, f"is not a keyring: {_first_line(error)}") from error
 
     def trusted(_key_ids: Sequence[str]) -> list[Any]:
         return certificates
@@ -131,12 +123,13 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
     try:
         verified = pysequoia.verify(bytes=data, store=trusted)
     except RuntimeError as error:
-        raise LockError(
-            f"{url}: no valid signature by a key in {keyring}: {_first_line(error)}",
-            hint=f"If the mirror is genuine, the keyring may be too old. {_GET_KEYRING}",
+        raise ReleaseError(
+            url,
+            f"has no valid signature by a key in {keyring}: {_first_line(error)}",
+            hint=f"If the mirror is genuine, the keyring may be too old. {GET_KEYRING}",
         ) from error
     if not verified.valid_sigs or verified.bytes is None:
-        raise LockError(f"{url}: no valid signature by a key in {keyring}", hint=_GET_KEYRING)
+        raise ReleaseError(url, f"has no valid signature by a key in {keyring}", hint=GET_KEYRING)
     return bytes(verified.bytes)
 
 
@@ -178,14 +171,16 @@ def _moment(text: str) -> datetime:
 
 def _check_time(release: Release, url: str, now: datetime, *, check_valid_until: bool) -> None:
     if check_valid_until and release.valid_until and release.valid_until < now:
-        raise LockError(
-            f"{url} expired on {release.valid_until:%Y-%m-%d %H:%M} UTC: the mirror is behind, or someone "
+        raise ReleaseError(
+            url,
+            f"expired on {release.valid_until:%Y-%m-%d %H:%M} UTC: the mirror is behind, or someone "
             "keeps updates back.",
-            hint=f"Check this machine's clock ({now:%Y-%m-%d %H:%M} UTC), then: {_TRY_ANOTHER} "
+            hint=f"Check this machine's clock ({now:%Y-%m-%d %H:%M} UTC), then: {TRY_ANOTHER} "
             "For a snapshot, which stays as it was, set check_valid_until = false there.",
         )
     if release.date > now + _CLOCK_TOLERANCE:
-        raise LockError(
-            f"{url} is dated {release.date:%Y-%m-%d %H:%M} UTC, which has not come yet.",
+        raise ReleaseError(
+            url,
+            f"is dated {release.date:%Y-%m-%d %H:%M} UTC, which has not come yet.",
             hint=f"Set this machine's clock; it says {now:%Y-%m-%d %H:%M} UTC.",
         )

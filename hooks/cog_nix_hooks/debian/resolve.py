@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cog_nix.errors import LockError
 from cog_nix.lock.model import Artifact, Deb
 from cog_nix.plugins.spec import SystemResolution
 
 from .archive import open_suite
 from .base import BASE_GROUP, BUILD_GROUP, BUILD_PACKAGES, base_packages
+from .errors import BrokenIndexError, ConflictError, MissingPackageError
 from .explain import explain
 from .names import Names
 from .relations import RelationError, upstream_version
@@ -47,7 +47,9 @@ def resolve(request: SystemRequest, context: Context) -> SystemResolution:
         solver = Solver(suite.catalogue, {})
         everything = {name: package for group in added for name, package in group.items()}
         groups = {
-            label: tuple(_deb(package, everything, solver) for package in group.values())
+            label: tuple(
+                as_locked(package, _pulled_in(package, everything, solver)) for package in group.values()
+            )
             for (label, _), group in zip(request.groups, added, strict=True)
         }
         taken = {
@@ -73,10 +75,7 @@ def _alone(request: SystemRequest, context: Context) -> SystemResolution:
 def _one(name: str, request: SystemRequest, catalogue: Catalogue) -> Deb:
     versions = catalogue.named(name)
     if not versions:
-        raise LockError(
-            f"Debian {request.suite} has no package {name} in {request.component}.",
-            hint="A mirror may lack a component: name one that has it in [debian] mirror of cog-nix.toml.",
-        )
+        raise MissingPackageError(request.suite, name, request.component)
     pinned = (one for one in versions if one.version == request.pins.get(name))
     return as_locked(next(pinned, versions[0]))
 
@@ -90,15 +89,9 @@ def _solve(
     try:
         return Solver(catalogue, request.pins).solve(wanted)
     except DeadEndError as error:
-        raise LockError(
-            explain(error, catalogue, names.place),
-            hint="Remove or replace one of the packages named above under build.system_packages.",
-        ) from error
+        raise ConflictError(error, explain(error, catalogue, names.place)) from error
     except RelationError as error:
-        raise LockError(
-            f"The index of Debian {request.suite} is broken: {error}",
-            hint="Try another mirror: [debian] mirror in cog-nix.toml.",
-        ) from error
+        raise BrokenIndexError(f"The index of Debian {request.suite}", f"is broken: {error}") from error
 
 
 def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
@@ -108,10 +101,6 @@ def _names(label: str, packages: tuple[str, ...], catalogue: Catalogue) -> tuple
     if label == BUILD_GROUP:
         return (*BUILD_PACKAGES, *packages)
     return packages
-
-
-def _deb(package: Package, everything: Mapping[str, Package], solver: Solver) -> Deb:
-    return as_locked(package, _pulled_in(package, everything, solver))
 
 
 def as_locked(package: Package, depends: tuple[str, ...] = ()) -> Deb:

@@ -13,8 +13,8 @@ Where a choice runs into a dead end, the search goes back to the latest choice t
 (conflict-directed backjumping): each chosen package remembers, as bits of a number, which open choices led to
 it. So a contradiction that no choice can mend is found at once, however many choices were made before.
 
-A general resolver for versions of named things (resolvelib) was tried on paper: alternatives, virtual
-packages and negative dependencies each need invented names there, and its errors would speak of those.
+A general resolver for versions of named things (resolvelib) takes some hundred times as long, and its errors
+would speak of names invented for alternatives and conflicts (docs/design/dependencies.md).
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ class Solver:
 
     def _propagate(self, state: _State) -> None:
         """Choose what has no alternative left, until all that is open leaves a choice."""
-        settled = False
-        while not settled:
-            settled = True
+        done = False
+        while not done:
+            done = True
             waiting, state.open = state.open, []
             for need in waiting:
                 options = self._options_of(need)
@@ -216,7 +216,7 @@ class Solver:
                     raise DeadEndError(need, met, dict(state.chosen))
                 if len(possible) == 1:
                     _choose(state, need, possible[0], _blame(state, need, met))
-                    settled = False
+                    done = False
                 else:
                     state.open.append(need)
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
-from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import text_of
+
+from .errors import MirrorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,16 +31,12 @@ if TYPE_CHECKING:
 
 MIRROR_VARIABLE = "COG_NIX_DEBIAN_MIRROR"
 SECURITY_VARIABLE = "COG_NIX_DEBIAN_SECURITY_MIRROR"
-HOW_TO_SET = (
-    "Set [debian] mirror in cog-nix.toml, or COG_NIX_DEBIAN_MIRROR in the environment, to the base URL of a "
-    "Debian mirror (the folder that holds dists/ and pool/)."
-)
-
 DEFAULTS = Path(__file__).with_name("mirrors.json")
 _APT = Path("/etc/apt")
 _CODENAMES = ("bullseye", "bookworm", "trixie", "forky", "sid")
 _ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SECURITY_SUFFIX = "-security"
+_NO = {"no", "false", "0", "off", "without", "disable"}
 _ONE_LINE = re.compile(
     r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$"
 )
@@ -96,7 +93,7 @@ def find_archive(
         defaults: a file that names mirrors where nothing else does.
 
     Raises:
-        LockError: nothing names a mirror, or one is named with credentials.
+        MirrorError: nothing names a mirror, or one is named with credentials.
     """
     if settings.mirror:
         return _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
@@ -111,15 +108,16 @@ def find_archive(
         return _configured(mains[0], found, "this machine's apt sources")
     if default := _default(defaults):
         return default
-    raise LockError(
-        f"No Debian mirror is known: apt's sources on this machine ({apt}) name none.", hint=HOW_TO_SET
-    )
+    problem = f"No Debian mirror is known: apt's sources on this machine ({apt}) name none."
+    raise MirrorError("", "", problem)
 
 
 def _configured(main: str, security: str | None, origin: str) -> Archive:
     if any("@" in urls.split(one).netloc for one in (main, security or "")):
         # The lock names its mirrors, and is for everybody to read.
-        raise LockError(
+        raise MirrorError(
+            urls.without_credentials(main),
+            "",
             f"A Debian mirror is named with a user or a password ({origin}), which would get into the lock.",
             hint="Name it without, and put them into ~/.netrc.",
         )
@@ -188,15 +186,7 @@ def _read_deb822(text: str) -> Iterator[_Source]:
     from debian.deb822 import Deb822  # noqa: PLC0415
 
     for entry in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False):
-        disabled = entry.get("Enabled", "yes").strip().lower() in (
-            "no",
-            "false",
-            "0",
-            "off",
-            "without",
-            "disable",
-        )
-        if disabled or "deb" not in entry.get("Types", "").split():
+        if entry.get("Enabled", "yes").strip().lower() in _NO or "deb" not in entry.get("Types", "").split():
             continue
         suites = tuple(entry.get("Suites", "").split())
         components = tuple(entry.get("Components", "").split())

@@ -60,7 +60,8 @@ class _Chooser:
 
     def known(self, program: str) -> str:
         """Return the package of a program that is known; "" where it is there, or the suite has none."""
-        return self._first(PACKAGES[program], self._named(PACKAGES[program]))
+        names = PACKAGES[program]
+        return self._first(names, self._catalogue.beside(names, self._present))
 
     def look_up(self, program: str, contents: Contents, *, signed: bool) -> str:
         """Return the package that an index names; "" where it is there, or none is sure.
@@ -72,16 +73,10 @@ class _Chooser:
                 name.
         """
         names = [name for name in contents.packages_of_program(program) if not _NOT_FOR_RUNNING.search(name)]
-        packages = [one for one in self._named(names) if signed or one.name == program]
+        found = self._catalogue.beside(names, self._present)
+        packages = [one for one in found if signed or one.name == program]
         ranked = sorted(packages, key=lambda one: (one.name != program, len(one.depends), one.installed_size))
         return self._first(names, ranked)
 
-    def _named(self, names: Sequence[str]) -> list[Package]:
-        found = [versions[0] for name in names if (versions := self._catalogue.named(name))]
-        return [package for package in found if not self._conflicts(package)]
-
     def _first(self, names: Iterable[str], packages: Sequence[Package]) -> str:
         return "" if self._present.intersection(names) or not packages else packages[0].name
-
-    def _conflicts(self, package: Package) -> bool:
-        return any(relation.name in self._present for relation in package.rejects if not relation.operator)

@@ -78,7 +78,7 @@ def _reason(word: str) -> str:
     if word.endswith(".deb") or word.startswith((".", "/")):
         return f"{word!r} is a file; only packages of the Debian archive can be locked."
     if word.endswith("^"):
-        return f"{word!r} is a task, which is no package: name the packages that you need of it."
+        return f"{word!r} is a task, not a package: name the packages that you need of it."
     if _PATTERN.search(word):
         return f"{word!r} is a pattern, which would mean other packages tomorrow: name the packages."
     return f"{word!r} is not a Debian package name."

@@ -1,11 +1,11 @@
 """Resolves Python requirements with uv, to wheels and to sources that wheels are built from.
 
 The story is in :mod:`.resolve`; what each module knows: requirement lines (:mod:`.lines`), the machine's
-indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`) and output (:mod:`.pylock`), the
-image's tags and markers (:mod:`.target`), where packages come from (:mod:`.places`), which
-commits stay (:mod:`.commits`), what a source says
-(:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked (:mod:`.metadata`),
-how to put uv's failures (:mod:`.explain`), and what to tell the doctor (:mod:`.checks`).
+indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`), what it writes (:mod:`.pylock`) and
+says (:mod:`.output`), the image's tags and markers (:mod:`.target`), which commits stay (:mod:`.commits`),
+what a source says (:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked
+(:mod:`.metadata`), how to put failures (:mod:`.errors`, :mod:`.explain`), and what to tell the doctor
+(:mod:`.checks`).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.namespaces import sandbox
+from cog_nix.namespaces.host import python_paths
 from cog_nix.store.library import nix_library
 from cog_nix.system.files import write_atomically
 
@@ -41,7 +42,7 @@ def python(cache_dir: Path, environ: Mapping[str, str]) -> str:
     base = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
     told = {
         "python": base,
-        "prefixes": sorted({sys.base_prefix, sys.base_exec_prefix}),
+        "shown": python_paths(),
         "sandbox": sandbox.__file__,
         "builders": str(nix_library() / "builders"),
         "call": str(here / "backend_call.py"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cog_nix.errors import CogNixError
 from cog_nix.plugins.spec import Finding
+from cog_nix.system import scratch
 from cog_nix_hooks.pypi import uv
 from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import uv_environment
@@ -28,7 +29,7 @@ def diagnose() -> Finding:
         lines = parse((_PACKAGE,), "cog-nix doctor", os.environ)
         env = {"UV_HTTP_TIMEOUT": _PATIENCE, **uv_environment(lines, os.environ)}
         question = uv.Question(lines, _PYTHON, _GLIBC, Path.cwd(), env, sys.executable, builds=False)
-        with uv.scratch() as folder:
+        with scratch.folder("uv") as folder:
             found = uv.newest(question, _PACKAGE, folder)
     except uv.UvError as error:
         said = explain(error.stderr, asked_in="the doctor's question", python_version=_PYTHON)

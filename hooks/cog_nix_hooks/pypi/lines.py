@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.system.processes import redact
+from cog_nix_hooks.pypi.errors import RequirementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,7 +95,7 @@ def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None
         environ: for ``${NAME}``.
 
     Raises:
-        LockError: an option is unknown or lacks its value, or a requirement cannot be installed.
+        RequirementError: an option is unknown or lacks its value, or a requirement cannot be installed.
     """
     requirements: list[str] = []
     options: list[tuple[str, str]] = []
@@ -197,8 +197,8 @@ def _words(text: str, line: str, asked_in: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise LockError(
-            f"{asked_in}: cannot read {redact(line)!r}: {error}", hint="Correct the quotes in this line."
+        raise RequirementError(
+            asked_in, line, f"cannot be read: {error}", hint="Fix the quotes in this line."
         ) from error
 
 
@@ -212,14 +212,15 @@ def _options(words: list[str], line: str, asked_in: str) -> list[tuple[str, str]
         elif name in _VALUED:
             value = value if equals else next(rest, "")
             if not value:
-                raise LockError(
-                    f"{asked_in}: {name} needs a value: {redact(line)!r}", hint="Complete the line."
-                )
+                problem = f"is incomplete: {name} needs a value"
+                raise RequirementError(asked_in, line, problem, hint="Complete the line.")
             found.append((_VALUED[name], value))
         else:
             known = ", ".join(sorted(name for name in (*_VALUED, *_FLAGS) if name.startswith("--")))
-            raise LockError(
-                f"{asked_in}: unknown option {redact(word)!r} in {redact(line)!r}",
+            raise RequirementError(
+                asked_in,
+                line,
+                f"has an unknown option {redact(word)!r}",
                 hint=f"Remove it. The options of a requirements file that cog-nix knows: {known}.",
             )
     return found
@@ -229,7 +230,7 @@ def _direct(requirement: str, asked_in: str) -> str:
     """Bring what names its source into the form that uv takes; refuse what no image can be made from.
 
     Raises:
-        LockError: an editable folder, a version control system that is not git, or a protocol that is gone.
+        RequirementError: an editable folder, version control that is not git, or a protocol that is gone.
     """
     if requirement.startswith(_PASSED_ON):
         return requirement
@@ -237,23 +238,28 @@ def _direct(requirement: str, asked_in: str) -> str:
     repository = _REPOSITORY.search(plain)
     if repository is None:
         if plain != requirement:
-            raise LockError(
-                f"{asked_in}: {redact(requirement)!r} asks for a folder in place, which no image has:"
-                " requirements are installed before the project is there",
+            raise RequirementError(
+                asked_in,
+                requirement,
+                "asks for a folder in place, which no image has: requirements are installed before the"
+                " project is there",
                 hint="Name an archive of it (./dist/NAME-1.0.tar.gz), or put its folder on the path with"
                 " environment: [PYTHONPATH=/src/FOLDER].",
             )
         return requirement
     if repository["kind"].lower() != "git":
-        raise LockError(
-            f"{asked_in}: {redact(requirement)!r} is in a {repository['kind'].lower()} repository, and"
-            " cog-nix reads git ones only",
+        raise RequirementError(
+            asked_in,
+            requirement,
+            f"is in a {repository['kind'].lower()} repository, and cog-nix reads git ones only",
             hint="Name a release of it, or the URL of an archive.",
         )
     protocol = _GIT_PROTOCOL.search(plain)
     if protocol:
-        raise LockError(
-            f"{asked_in}: {redact(requirement)!r}: {protocol['host']} does not answer git:// any more",
+        raise RequirementError(
+            asked_in,
+            requirement,
+            f"cannot be fetched: {protocol['host']} does not answer git:// any more",
             hint=f"Write {redact(plain.replace('git+git://', 'git+https://', 1))}",
         )
     return _named_by_egg(plain)

@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.pypi.tree import Tree
     from cog_nix_hooks.pypi.uv import Question, UvError
 
-_FAILED = re.compile(
-    r"Failed to (?:download and )?build `(?P<name>[A-Za-z0-9._-]+)(?:==(?P<version>[^`\s]+)| @ [^`]*)`"
-)
-_BACKEND_FAILED = re.compile(r"The build backend returned an error|Failed to resolve requirements from")
-_OTHER_NAME = re.compile(r"name `(?P<real>[^`]+)` does not match given name `(?P<given>[^`]+)`")
-_REASON = re.compile(r"^\s*((?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*)$", re.MULTILINE)
 _UNKNOWN = "0"
 _MOST = 30
 """Packages of one project that may fail like this; a bound to the trying."""
@@ -61,19 +55,19 @@ class Metadata:
         """
         if not question.builds:
             return replace(question, builds=True)
-        if "Git operation failed" in error.stderr:
+        found = error.output
+        if found.repository_failed:
             raise error
-        other = _OTHER_NAME.search(error.stderr)
-        if other and other["given"] in self._guessed:
-            return self._renamed(question, other["given"], canonicalize_name(other["real"]))
-        failed = _FAILED.search(error.stderr)
-        if failed:
-            stated = Stated(canonicalize_name(failed["name"]), failed["version"] or _UNKNOWN, ())
-            if any(one.name == stated.name and one.version == stated.version for one in question.metadata):
-                raise error
-            return self._provisional(question, [stated], error)
+        real, given = found.other_name or ("", "")
+        if given in self._guessed:
+            return self._renamed(question, given, canonicalize_name(real))
+        if found.unbuilt_package:
+            name, version = found.unbuilt_package
+            return self._provisional(
+                question, Stated(canonicalize_name(name), version or _UNKNOWN, ()), error
+            )
         named = self._named(question)
-        if named is question or not _BACKEND_FAILED.search(error.stderr):
+        if named is question or not (found.backend_failed or "resolve" in found.environment_failed):
             raise error
         return named  # to learn which one fails
 
@@ -99,13 +93,14 @@ class Metadata:
         )
         return replace(question, lines=replace(question.lines, requirements=tuple(renamed)))
 
-    def _provisional(self, question: Question, stated: list[Stated], error: UvError) -> Question:
-        if len(question.metadata) + len(stated) > _MOST:
+    def _provisional(self, question: Question, stated: Stated, error: UvError) -> Question:
+        known = {(one.name, one.version) for one in question.metadata}
+        if (stated.name, stated.version) in known or len(question.metadata) >= _MOST:
             raise error
-        self._failures |= {one.name: error for one in stated}
-        return replace(question, metadata=(*question.metadata, *stated))
+        self._failures[stated.name] = error
+        return replace(question, metadata=(*question.metadata, stated))
 
-    def settled(self, question: Question, packages: Sequence[Package]) -> Question:
+    def completed(self, question: Question, packages: Sequence[Package]) -> Question:
         """Return the question with what the sources say instead of what was assumed; itself if nothing was.
 
         Raises:
@@ -125,7 +120,8 @@ class Metadata:
         name = (tree.name if package.name in self._guessed else "") or package.name
         version = package.version if package.version != _UNKNOWN else tree.version or _UNKNOWN
         self.reporter.info(
-            f"{name}: cannot be asked here what it requires ({_reason(error)}); going by what its source says"
+            f"{name}: cannot be asked here what it requires ({error.output.raised});"
+            " going by what its source says"
         )
         rest = tuple(
             one
@@ -153,8 +149,3 @@ def _guess(url: str) -> str:
     name = urls.filename_of(url.partition("@")[0] if url.startswith("git+") else url)
     found = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*?[A-Za-z0-9])??(?=-\d|\.git$|\.zip$|\.tar|\.tgz$|$)", name)
     return canonicalize_name(found[0]) if found else "source"
-
-
-def _reason(error: UvError) -> str:
-    found = _REASON.findall(error.stderr)
-    return str(found[-1]).strip() if found else "its build failed"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from cog_nix.config import python_project
-from cog_nix.errors import LockError
+from cog_nix.system import scratch
 from cog_nix.system.regular import read_bytes
 from cog_nix_hooks.pypi import uv
+from cog_nix_hooks.pypi.errors import LockFileError, MissingExtraError
 from cog_nix_hooks.pypi.lines import requirement_name
 from cog_nix_hooks.pypi.pylock import read_pylock
 
@@ -56,7 +57,7 @@ def named(lines: Lines, extras: tuple[str, ...], groups: tuple[str, ...] | None,
         root: the project.
 
     Raises:
-        LockError: an extra or a group that is not there.
+        MissingExtraError: an extra or a group that is not there.
     """
     files = [line.removeprefix(_FILE) for line in lines.requirements if _is_project(line)]
     if not files:
@@ -100,7 +101,7 @@ def locked(
     if python_project.is_pylock(lock):
         packages, requirers = read_pylock(path, request.project_root), _requirers(_load(path).get("packages"))
     else:
-        with uv.scratch() as folder:
+        with scratch.folder("uv") as folder:
             packages = read_pylock(uv.export_pylock(question, path.parent, folder, log), request.project_root)
         requirers = _requirers(_load(path).get("package"))
     known = Locked(tuple(one for one in packages if target.answers(one.marker)), requirers)
@@ -122,12 +123,12 @@ def _load(path: Path) -> dict[str, Any]:
     """Return a TOML file's content.
 
     Raises:
-        LockError: it is none.
+        LockFileError: it cannot be read.
     """
     try:
         return tomllib.loads(read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n"))
     except (OSError, ValueError, RecursionError) as error:
-        raise LockError(f"{path.name} cannot be read: {error}", hint="Correct the file.") from error
+        raise LockFileError(path.name, error, hint="Fix the file.") from error
 
 
 def _table(value: object) -> dict[str, Any]:
@@ -161,8 +162,10 @@ def _check(table: Mapping[str, Any], file: str, extras: Iterable[str], groups: I
         names = {canonicalize_name(name) for name in there}
         for name in wanted:
             if canonicalize_name(name) not in names:
-                raise LockError(
-                    f"{file} has no {kind} {name!r}, which [python] {kind}s in cog-nix.toml names",
+                raise MissingExtraError(
+                    file,
+                    kind,
+                    name,
                     hint=f"Name one of: {', '.join(sorted(names))}."
                     if names
                     else f"Remove it: there is no {kind}.",

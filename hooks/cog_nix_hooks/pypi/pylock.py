@@ -7,19 +7,31 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 from packaging.utils import canonicalize_name
 
-from cog_nix.errors import LockError
-from cog_nix.fetch import urls
-from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.fetch import git, urls
+from cog_nix.lock.model import Source
+from cog_nix.system.jsonvalue import size_of
+from cog_nix_hooks.pypi.errors import LockFileError, PackageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from packaging.markers import Marker
+    from packaging.pylock import Package as LockedPackage
+    from packaging.pylock import PackageSdist, PackageWheel
+
+    from cog_nix.lock.model import Artifact
+
 _REQUIRED_BY = re.compile(r"\s+# via (?P<parents>.+)$")
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:===?|@)")
+_PROJECT = "/src"
+"""Where the image has the project."""
+_SHORT = 12
+"""Digits of a commit that a file name shows."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class Package:
 
     name: str
     version: str
-    marker: str
+    marker: Marker | None
     wheels: tuple[File, ...] = ()
     sdist: File | None = None
     """A source distribution of the index."""
@@ -64,6 +76,49 @@ class Package:
     direct: bool = False
     """Whether it was named by a URL or a path."""
 
+    @property
+    def source(self) -> Source | None:
+        """The kind of its source, if it has any; what building that takes is found out later."""
+        if self.checkout:
+            return Source("git", subdirectory=self.subdirectory, revision=self.checkout.revision)
+        if self.archive:
+            return Source("archive", subdirectory=self.subdirectory)
+        return Source("sdist") if self.sdist else None
+
+    @property
+    def source_file(self) -> File:
+        """Its source archive; that of a commit is still to be made.
+
+        Raises:
+            PackageError: it is a folder.
+        """
+        if self.checkout:
+            commit, name = self.checkout.commit, f"{self.name}-{self.checkout.commit[:_SHORT]}.tar"
+            return File(name, f"git+{git.public(self.checkout.url)}@{commit}", None, None)
+        if found := self.archive or self.sdist:
+            return found
+        raise PackageError(
+            f"{self.name} is the folder {self.folder}; requirements are installed before the project"
+            " is in the image, as with cog",
+            hint="Name an archive of it (./dist/NAME-1.0.tar.gz).",
+            package=self.name,
+        )
+
+    def origin(self, artifact: Artifact) -> str:
+        """Return what ``pip freeze`` shows behind ``NAME @`` for a direct reference (PEP 610); "" for others.
+
+        Args:
+            artifact: its file; one in the project is shown where the image has it.
+        """
+        if not self.direct:
+            return ""
+        url = artifact.url
+        if url.startswith("./"):
+            url = f"file://{_PROJECT}/{url.removeprefix('./')}"
+        fragments = [] if self.checkout else [f"sha256={artifact.sha256}"]
+        fragments += [f"subdirectory={self.subdirectory}"] if self.subdirectory else []
+        return f"{url}#{'&'.join(fragments)}" if fragments else url
+
 
 def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
     """Return the packages of a pylock.toml.
@@ -73,16 +128,14 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
         root: the project.
 
     Raises:
-        LockError: it is none.
+        LockFileError: the file cannot be read, or PEP 751 does not allow what is in it.
     """
-    places = _Places(path.parent, root.resolve())
+    folders = _Folders(path.parent, root.resolve())
     try:
-        known = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(_package(mapping_of(entry), places) for entry in list_of(known.get("packages", [])))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LockError(
-            f"What uv resolved cannot be read ({path.name}): {error}", hint="Update uv, or tell its authors."
-        ) from error
+        lock = Pylock.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tuple(_package(entry, folders) for entry in lock.packages)
+    except (OSError, ValueError, TypeError, RecursionError, PylockValidationError) as error:
+        raise LockFileError(path.name, error, hint="Update uv, or tell its authors.") from error
 
 
 def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:
@@ -112,55 +165,45 @@ def _name_of(line: str, names: Mapping[str, str]) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Places:
-    folder: Path
+class _Folders:
+    lock: Path
     """Where the lock file is."""
     root: Path
     """Where the project is."""
 
-    def url(self, known: Mapping[str, Any]) -> str:
-        """Return a file's URL. PEP 751: a path is relative to the lock file; one of url and path is there."""
-        url = str(known.get("url") or "").partition("#")[0]
-        if url and urls.split(url).scheme != "file":
-            return url
-        path = urls.local_path(url) if url else self.folder / text_of(known["path"])
-        # Without following links: what is linked into the project is in the project.
-        path = Path(os.path.normpath(path.absolute()))
-        return f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
+    def file(self, known: PackageWheel | PackageSdist | PackageArchive) -> File:
+        """Return a file with its URL. PEP 751: a path is relative to the lock file."""
+        url = (known.url or "").partition("#")[0]
+        if not url or urls.split(url).scheme == "file":
+            path = urls.local_path(url) if url else self.lock / (known.path or "")
+            # Without following links: what is linked into the project is in the project.
+            path = Path(os.path.normpath(path.absolute()))
+            url = f"./{path.relative_to(self.root)}" if path.is_relative_to(self.root) else path.as_uri()
+        name = urls.filename_of(url) if isinstance(known, PackageArchive) else known.filename
+        return File(
+            name, url, known.hashes.get("sha256"), None if known.size is None else size_of(known.size)
+        )
 
 
-def _package(entry: Mapping[str, Any], places: _Places) -> Package:
-    archive = _file(entry["archive"], places) if "archive" in entry else None
-    wheels = [_file(known, places) for known in list_of(entry.get("wheels", []))]
+def _package(entry: LockedPackage, folders: _Folders) -> Package:
+    archive = folders.file(entry.archive) if entry.archive else None
+    wheels = [folders.file(wheel) for wheel in entry.wheels or ()]
     if archive and archive.filename.endswith(".whl"):
         wheels, archive = [archive], None
-    vcs, directory = (mapping_of(entry.get(name) or {}) for name in ("vcs", "directory"))
-    source = vcs or directory or mapping_of(entry.get("archive") or {})
+    source = entry.vcs or entry.directory or entry.archive
     return Package(
-        name=canonicalize_name(text_of(entry["name"])),
-        version=str(entry.get("version", "")),
-        marker=text_of(entry.get("marker", "")),
-        wheels=tuple(file for file in wheels if file.filename.endswith(".whl")),
-        sdist=_file(entry["sdist"], places) if "sdist" in entry else None,
+        name=entry.name,
+        version=str(entry.version or ""),
+        marker=entry.marker,
+        wheels=tuple(wheels),
+        sdist=folders.file(entry.sdist) if entry.sdist else None,
         archive=archive,
-        checkout=_checkout(vcs) if vcs else None,
-        folder=str(directory.get("path", "")) if directory else "",
-        subdirectory=str(source.get("subdirectory", "")),
-        direct=bool(source),
-    )
-
-
-def _checkout(vcs: Mapping[str, Any]) -> Checkout:
-    return Checkout(str(vcs["url"]), str(vcs["commit-id"]), str(vcs.get("requested-revision", "")))
-
-
-def _file(found: object, places: _Places) -> File:
-    known = mapping_of(found)
-    url, size = places.url(known), known.get("size")
-    sha256 = mapping_of(known.get("hashes", {})).get("sha256")
-    return File(
-        filename=text_of(known.get("name") or urls.filename_of(url)),
-        url=url,
-        sha256=None if sha256 is None else text_of(sha256),
-        size=None if size is None else size_of(size),
+        checkout=Checkout(
+            entry.vcs.url or entry.vcs.path or "", entry.vcs.commit_id, entry.vcs.requested_revision or ""
+        )
+        if entry.vcs
+        else None,
+        folder=entry.directory.path if entry.directory else "",
+        subdirectory=(source and source.subdirectory) or "",
+        direct=source is not None,
     )

@@ -12,18 +12,19 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.plugins.spec import PythonResolution
+from cog_nix.system import scratch
 from cog_nix_hooks.pypi import (
     backends,
     builds,
     commits,
-    places,
     projects,
     standin,
     tensorflow,
     torch,
     uv,
 )
-from cog_nix_hooks.pypi.explain import explain, last_statement
+from cog_nix_hooks.pypi.errors import PackageError, cause_of
+from cog_nix_hooks.pypi.explain import explain
 from cog_nix_hooks.pypi.indexes import authorised, credentialed_urls, uv_environment
 from cog_nix_hooks.pypi.lines import Lines, covers, parse, url_of
 from cog_nix_hooks.pypi.metadata import Metadata
@@ -60,9 +61,9 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     resolver = _Resolver(request, context, lines, asked)
     try:
         found = _resolve(resolver)
-    except LockError as error:
-        if advice := torch.advice(error.message, lines, resolver.target):
-            raise LockError(error.message, hint=f"{error.hint or ''} {advice}".strip()) from error
+    except PackageError as error:
+        if advice := torch.advice(error, lines, resolver.target):
+            error.hint = f"{error.hint} {advice}".strip()
         raise
     for wheel in found.wheels:
         _check_secrets(wheel, lines)
@@ -98,7 +99,7 @@ def _with_backend(
     """
     lines, request = resolver.lines, resolver.request
     failure = ""
-    if not standin.is_settled(backend, request):
+    if not standin.is_remembered(backend, request):
         failure = resolver.torch_index_failure(backend)
         if failure and backend.pinned:
             raise standin.refused(backend, request, failure)
@@ -109,7 +110,7 @@ def _with_backend(
             except LockError as error:
                 if backend.pinned:
                     raise
-                failure = last_statement(error.message)
+                failure = cause_of(error)
     found = found or resolver.wheels(lines, torch.preferences(request.pins, None))
     if failure:
         resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
@@ -168,7 +169,7 @@ class _Resolver:
         log = self.context.reporter.log
         try:
             question, locked = projects.locked(question, self.request, self.target, log)
-            with uv.scratch() as folder:
+            with scratch.folder("uv") as folder:
                 while True:
                     try:
                         pylock = uv.compile_pylock(question, pins, folder, log)
@@ -176,10 +177,10 @@ class _Resolver:
                         question = metadata.after_failure(question, error)
                         continue
                     packages = list(read_pylock(pylock, question.project_root))
-                    settled = metadata.settled(question, packages)
-                    if settled is question:
+                    completed = metadata.completed(question, packages)
+                    if completed is question:
                         break
-                    question = settled
+                    question = completed
                 packages = [package for package in packages if self.target.answers(package.marker)]
                 if self.depth:
                     return packages, {}  # nobody asks who requires what in a build
@@ -196,7 +197,6 @@ class _Resolver:
                 asked_in=self.request.asked_in,
                 python_version=self.request.python_version,
                 exclude_newer=question.exclude_newer,
-                secrets=question.lines.secrets,
                 direct=filter(None, map(url_of, question.lines.requirements)),
             ) from error
 
@@ -217,13 +217,13 @@ class _Resolver:
         best = None if self._from_source(package) else self.target.best(list(files))
         if best:
             artifact = self._artifact(files[best])
-            origin = places.origin(package, artifact)
+            origin = package.origin(artifact)
             return Wheel(package.name, package.version, artifact, requires, origin=origin)
-        source = places.source(package)
+        source = package.source
         if source is None and not package.folder:
             raise self._nothing_fits(package)
-        artifact = self._artifact(places.file(package))
-        origin = places.origin(package, artifact)
+        artifact = self._artifact(package.source_file)
+        origin = package.origin(artifact)
         if source and artifact.url in self.asked:
             source = replace(source, revision=self.asked[artifact.url])
         return Wheel(package.name, package.version, artifact, requires, source, origin)
@@ -240,10 +240,11 @@ class _Resolver:
         sdist = package.sdist if package.sdist and package.sdist.sha256 in allowed else None
         if package.direct or wheels or sdist:
             return replace(package, wheels=wheels, sdist=sdist)
-        raise LockError(
+        raise PackageError(
             f"{self.request.asked_in}: no file of {package.name} {package.version} has a hash that the"
             " requirements allow",
             hint="Write the hashes of this version, or pin the version that they belong to.",
+            package=package.name,
         )
 
     def _artifact(self, file: File) -> Artifact:
@@ -256,12 +257,12 @@ class _Resolver:
             if sha256 is None or size is None:
                 sha256, size = self.context.fetcher.take(url)
         except FetchError as error:
-            raise LockError(f"{self.request.asked_in}: {error.message}", hint=error.hint) from error
+            raise PackageError(f"{self.request.asked_in}: {error.message}", hint=error.hint) from error
         return Artifact(file.filename, url, sha256, size)
 
     def _source_tree(self, package: Package) -> Tree:
         """Read what a package's source says about it."""
-        return self._tree(self._artifact(places.file(package)), package.subdirectory)
+        return self._tree(self._artifact(package.source_file), package.subdirectory)
 
     def _tree(self, artifact: Artifact, subdirectory: str) -> Tree:
         key = f"{artifact.sha256}/{subdirectory}"
@@ -274,10 +275,11 @@ class _Resolver:
         """Add what building a source takes; return it and the Debian packages that it needs."""
         assert wheel.source is not None  # noqa: S101 - for the type checker
         if self.depth == _DEEPEST:
-            raise LockError(
+            raise PackageError(
                 f"{wheel.name} {wheel.version} has to be built from source in order to build others, which"
                 f" goes on for more than {_DEEPEST} levels",
                 hint="Name versions that have wheels.",
+                package=wheel.name,
             )
         settings = self.context.settings.python
         plan = builds.plan(
@@ -298,9 +300,11 @@ class _Resolver:
         try:
             found = self._build_environment(plan.requires, pins)
         except LockError as error:
-            raise LockError(
+            raise PackageError(
                 f"what building {wheel.name} {wheel.version} takes cannot be resolved:\n{error.message}",
                 hint=error.hint,
+                package=wheel.name,
+                said=[cause_of(error)],
             ) from error
         source = replace(
             wheel.source,
@@ -328,14 +332,15 @@ class _Resolver:
             self._environments[key] = inner.wheels(lines, pins)
         return self._environments[key]
 
-    def _nothing_fits(self, package: Package) -> LockError:
+    def _nothing_fits(self, package: Package) -> PackageError:
         what = f"{package.name} {package.version}".strip()
         asked_in = self.request.asked_in
         have = ", ".join(sorted(file.filename for file in package.wheels)[:5])
-        return LockError(
+        return PackageError(
             f"{asked_in}: no wheel of {what} fits Python {self.request.python_version} with glibc"
             f" {self.request.glibc} on x86_64, and there is no source; there are {have}",
             hint="Choose another version of it, or another python_version.",
+            package=package.name,
         )
 
 
@@ -347,8 +352,9 @@ def _check_secrets(wheel: Wheel, lines: Lines) -> None:
     """
     written = f"{wheel.artifact.url} {wheel.artifact.filename} {wheel.origin}"
     if any(secret in written for secret in lines.secrets):
-        raise LockError(
+        raise PackageError(
             f"the URL of {wheel.name} carries the value of an environment variable, which would get into the"
             " lock and the image",
             hint="Put credentials where a URL has them (https://${USER}:${TOKEN}@host/…) or into ~/.netrc.",
+            package=wheel.name,
         )

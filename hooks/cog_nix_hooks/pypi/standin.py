@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.config import torch as facts
-from cog_nix.errors import LockError
+from cog_nix_hooks.pypi.errors import PackageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ def reason(backend: Backend) -> str:
     return f"PyPI's build stands in for {backend.what} ({backend.why}), which could not be had"
 
 
-def is_settled(backend: Backend, request: PythonRequest) -> bool:
-    """Return whether the former lock had PyPI's build in this one's place, and that is to stay."""
+def is_remembered(backend: Backend, request: PythonRequest) -> bool:
+    """Return whether the previous lock had PyPI's build in this one's place, and that is to stay."""
     return not backend.pinned and request.reasons.get("torch") == reason(backend)
 
 
@@ -55,15 +55,16 @@ def warning(backend: Backend, wheels: Sequence[Wheel], failure: str) -> str:
     )
 
 
-def refused(backend: Backend, request: PythonRequest, failure: str) -> LockError:
+def refused(backend: Backend, request: PythonRequest, failure: str) -> PackageError:
     """Return the error for an index that a pin names and that does not answer."""
     hint = "Check the network; behind a proxy set HTTPS_PROXY. Where PyTorch's indexes are mirrored, name the"
     hint += " mirror among the requirements (--extra-index-url URL)."
     if backend.default:
         hint += f" Without +{backend.name} PyPI's build is taken, which has CUDA {backend.default}."
     place = request.place(backend.why.partition("==")[0])
-    return LockError(
+    return PackageError(
         f"{place}: {backend.why} is in PyTorch's index {backend.name} alone, and that does not"
         f" answer: {failure}",
         hint=hint,
+        package=backend.why.partition("==")[0],
     )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from packaging.markers import Marker
 
 _OLDEST_GLIBC = 5
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -59,13 +60,9 @@ class Target:
         number, suffix = build or (-1, "")
         return (min(ranks), (-number, suffix)) if ranks else None
 
-    def answers(self, marker: str) -> bool:
-        """Whether a marker holds in the image (PyPA dependency specifiers).
-
-        Raises:
-            InvalidMarker: it is none.
-        """
-        if not marker:
+    def answers(self, marker: Marker | None) -> bool:
+        """Whether a marker holds in the image (PyPA dependency specifiers)."""
+        if marker is None:
             return True
         full = self.python_version
         environment = {
@@ -82,7 +79,7 @@ class Target:
             "sys_platform": "linux",
             "extra": "",
         }
-        return Marker(marker).evaluate(environment)
+        return marker.evaluate(environment)
 
 
 def _platforms(glibc_minor: int) -> Iterator[str]:
@@ -91,6 +88,3 @@ def _platforms(glibc_minor: int) -> Iterator[str]:
         if minor in _LEGACY:
             yield f"{_LEGACY[minor]}_x86_64"
     yield "linux_x86_64"
-
-
-__all__ = ["InvalidMarker", "Target"]

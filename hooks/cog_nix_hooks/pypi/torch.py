@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from cog_nix.config import torch as facts
-from cog_nix.errors import LockError
+from cog_nix_hooks.pypi.errors import PackageError
 from cog_nix_hooks.pypi.lines import requirement_of
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def choose(lines: Lines, request: PythonRequest, target: Target) -> Choice:
         target: the image, for markers.
 
     Raises:
-        LockError: versions that are pinned have no build that goes together.
+        PackageError: versions that are pinned have no build that goes together.
     """
     if has_own_index(lines):
         return Choice()  # who names an index knows what is in it
@@ -150,11 +150,11 @@ def for_required(lines: Lines, request: PythonRequest, versions: Mapping[str, st
     return Backend("cpu", "gpu: false", default=known.default if known else "")
 
 
-def advice(message: str, lines: Lines, target: Target) -> str:
-    """Return what goes with a pinned torch, when a message is about a companion of it; "" for all else."""
+def advice(error: PackageError, lines: Lines, target: Target) -> str:
+    """Return what goes with a pinned torch, when an error is about a companion of it; "" for all else."""
     pinned = _named(lines, target).versions.get("torch")
     known = facts.release(pinned) if pinned else None
-    about = [name for name in _COMPANIONS if re.search(rf"\b{name}\b", message)]
+    about = filter(error.is_about, _COMPANIONS)
     fitting = [f"{name}=={known.companions(name)[-1]}" for name in about if known and known.companions(name)]
     return f"Beside torch {known.version}: {' and '.join(fitting)}." if known and fitting else ""
 
@@ -181,7 +181,7 @@ def _named(lines: Lines, target: Target) -> _Named:
         if requirement is None:
             continue  # an option, or uv will say what is wrong with it
         name = canonicalize_name(requirement.name)
-        if name not in FAMILY or requirement.url or not target.answers(str(requirement.marker or "")):
+        if name not in FAMILY or requirement.url or not target.answers(requirement.marker):
             continue
         exact = [
             one.version
@@ -197,16 +197,17 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
     """Refuse a torch without wheels for the Python, and companions that were made for another torch.
 
     Raises:
-        LockError: with the versions that do go together.
+        PackageError: with the versions that do go together.
     """
     python = ".".join(request.python_version.split(".")[:2])
     for name, version in named.versions.items():
         known = facts.release_of(name, version) if version else None
         if known and not known.fits(python):
-            raise LockError(
+            raise PackageError(
                 f"{request.place(name)}: {name} {version} has no wheels for Python {python}: there are some"
                 f" for {_span(known.pythons)}",
                 hint=_other_python(name, python, known),
+                package=name,
             )
     pinned = named.versions.get("torch")
     torch = facts.release(pinned) if pinned else None
@@ -215,10 +216,11 @@ def _check_together(named: _Named, request: PythonRequest) -> None:
         other = facts.release_of(name, version) if version else None
         fitting = torch.companions(name) if torch else ()
         if torch and version and other and other != torch and fitting and not _is_open(name, version):
-            raise LockError(
+            raise PackageError(
                 f"{request.place(name)}: {name} {version} is made for torch {other.version}, and torch"
                 f" {torch.version} is asked for",
                 hint=f"Beside torch {torch.version}: {name}=={fitting[-1]}.",
+                package=name,
             )
 
 
@@ -244,15 +246,16 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     """Return the local version that pins name; "" when there is none, or it is none of PyTorch's.
 
     Raises:
-        LockError: they name different ones, or one that this release was not built for.
+        PackageError: they name different ones, or one that this release was not built for.
     """
     found = named.locals_()
     if len(set(found.values())) > 1:
         pins = " and ".join(f"{name}=={named.versions[name]}" for name in found)
         place = request.place(next(iter(found)))
-        raise LockError(
+        raise PackageError(
             f"{place}: {pins} are built for different CUDA releases and do not work together",
             hint=f"Write the same local version behind both: +{next(iter(found.values()))}.",
+            package=next(iter(found)),
         )
     local = next(iter(found.values()), "")
     if not _BACKEND.fullmatch(local):
@@ -260,10 +263,11 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
     known, cuda = named.release(), facts.cuda_of(local)
     if known and known.cudas and cuda and cuda not in known.cudas:
         name = next(iter(found))
-        raise LockError(
+        raise PackageError(
             f"{request.place(name)}: {name} {named.versions[name]} does not exist: torch {known.version} has"
             f" builds for CUDA {_listed(known.cudas)} and for the CPU",
             hint=_other_build(cuda, known),
+            package=name,
         )
     return local
 

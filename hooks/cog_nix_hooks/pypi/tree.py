@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from cog_nix.elf.wheelfile import UNREADABLE
-from cog_nix.errors import LockError
+from cog_nix_hooks.pypi.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -174,21 +174,26 @@ def read_tree(archive: Path, subdirectory: str, what: str) -> Tree:
         what: how messages call it.
 
     Raises:
-        LockError: it is no archive, or holds no project.
+        SourceError: it is not an archive, or holds no project.
     """
     try:
         texts, compiled = _texts(archive, PurePosixPath(subdirectory))
     except _UNREADABLE as error:
-        raise LockError(f"{what} is no source archive: {error}", hint="Name a .tar.gz or .zip.") from error
+        hint = "Name a .tar.gz or .zip."
+        raise SourceError(what, f"is not a source archive: {error}", hint=hint) from error
     if not texts.keys() & {"pyproject.toml", "setup.py", "setup.cfg"}:
-        raise LockError(
-            f"{what} holds no Python project: there is neither pyproject.toml nor setup.py at its top",
+        raise SourceError(
+            what,
+            "holds no Python project: there is neither pyproject.toml nor setup.py at its top",
             hint="If it is deeper in there, append #subdirectory=FOLDER to its URL.",
         )
     try:
         pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
     except (ValueError, RecursionError) as error:
-        raise LockError(f"{what}: its pyproject.toml cannot be read: {error}") from error
+        hint = "Name another version of it."
+        raise SourceError(
+            what, f"is broken: its pyproject.toml cannot be read: {error}", hint=hint
+        ) from error
     return Tree(texts, pyproject, compiled)
 
 

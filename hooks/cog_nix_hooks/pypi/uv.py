@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import LockError
-from cog_nix.system import processes
-from cog_nix.system import scratch as temporary
+from cog_nix.system import processes, scratch
 from cog_nix.system.processes import redact
+from cog_nix_hooks.pypi.errors import PackageError
 from cog_nix_hooks.pypi.indexes import uv_files
+from cog_nix_hooks.pypi.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """The C libraries that uv knows a platform for (``x86_64-manylinux_2_N``)."""
-
-_SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
-"""uv has read an index's page. Where access is refused or a page is missing, it finds no torch."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +58,17 @@ class UvError(Exception):
     """uv failed.
 
     Args:
-        stderr: what it said; may hold credentials.
+        stderr: what it said, credentials taken out.
     """
 
     def __init__(self, stderr: str) -> None:
         super().__init__(stderr)
         self.stderr = stderr
+
+    @property
+    def output(self) -> Output:
+        """What it said, as values."""
+        return Output.parse(self.stderr)
 
 
 def compile_pylock(
@@ -91,7 +91,7 @@ def compile_pylock(
     )
     if packages:
         output.write_text(f'lock-version = "1.0"\ncreated-by = "cog-nix"\n{packages}', encoding="utf-8")
-    _compile(question, ("--format", "pylock.toml", "--output-file", str(output)), log)
+    _compile(question, ("--format", "pylock.toml", "--output-file", str(output)), folder, log)
     return output
 
 
@@ -108,7 +108,7 @@ def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path)
     lines = "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
     output.write_text(lines, encoding="utf-8")
     options = ("--annotation-style", "line", "--no-header", "--output-file", str(output))
-    _compile(question, options, lambda _: None)
+    _compile(question, options, folder)
     return output.read_text(encoding="utf-8")
 
 
@@ -124,26 +124,15 @@ def export_pylock(question: Question, project: Path, folder: Path, log: Callable
     Raises:
         UvError: uv failed.
     """
-    import uv  # noqa: PLC0415 - only locking needs it
-
     output = folder / "pylock.toml"
     lines = question.lines
     command = [
-        *(uv.find_uv_bin(), "export", "--frozen", "--format", "pylock.toml", "--output-file", str(output)),
+        *("export", "--frozen", "--format", "pylock.toml", "--output-file", str(output)),
         *("--no-emit-workspace", "--no-default-groups", "--python", sys.executable),
         *(word for extra in lines.extras for word in ("--extra", extra)),
         *(word for group in lines.groups for word in ("--group", group)),
     ]
-    finished = processes.run(
-        command,
-        env={**question.env, "UV_PYTHON_DOWNLOADS": "never"},
-        cwd=project,
-        check=False,
-        secrets=lines.secrets,
-        on_stderr=log,
-    )
-    if finished.returncode != 0:
-        raise UvError(finished.stderr)
+    _run(question, command, project, log)
     return output
 
 
@@ -155,7 +144,7 @@ def newest(question: Question, package: str, folder: Path) -> str:
     """
     output = folder / "requirements.txt"
     options = ("--no-deps", "--no-annotate", "--no-header", "--refresh-package", package)
-    _compile(question, (*options, "--output-file", str(output)), lambda _: None)
+    _compile(question, (*options, "--output-file", str(output)), folder)
     return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
 
 
@@ -172,106 +161,85 @@ def torch_index_failure(question: Question) -> str:
     env = {"UV_HTTP_RETRIES": "1", **question.env, **impatient}
     probe = replace(question, lines=replace(question.lines, requirements=("torch",)), env=env, metadata=())
     try:
-        _compile(probe, ("--no-deps", "--quiet"), lambda _: None)
+        with scratch.folder("uv") as folder:
+            _compile(probe, ("--no-deps", "--quiet"), folder)
     except UvError as error:
-        text = redact(error.stderr, question.lines.secrets)
-        if "invalid value" in text:
-            return "this uv does not know it"
-        if _SERVED.search(text):
-            return ""  # it answered; what is in it does not fit, which the resolution will tell
-        lines = text.strip().splitlines() or ["no answer"]
-        return lines[-1].strip().removeprefix("cause: ")
+        return error.output.index_failure
     return ""
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Yield a folder for uv's outputs, and remove it."""
-    with temporary.folder("uv") as folder:
-        yield folder
 
 
 def platform(glibc: str) -> str:
     """Return uv's name of the platform for a C library (PEP 600).
 
     Raises:
-        LockError: uv knows no platform that old.
+        PackageError: uv knows no platform that old.
     """
     major, _, minor = glibc.partition(".")
     fitting = [known for known in _GLIBC_MINORS if known <= int(minor)] if major == "2" else []
     if not fitting:
-        raise LockError(
+        raise PackageError(
             f"there are no wheels for glibc {glibc}", hint="Use a base suite with glibc 2.17 or later."
         )
     return f"x86_64-manylinux_2_{fitting[-1]}"
 
 
-def _compile(question: Question, options: tuple[str, ...], log: Callable[[str], None]) -> None:
+def _compile(
+    question: Question, options: tuple[str, ...], folder: Path, log: Callable[[str], None] = lambda _: None
+) -> None:
+    lines = question.lines
+    command = [
+        *("pip", "compile", "-", *lines.projects, *options, *_files(question, folder)),
+        *(word for extra in lines.extras if lines.projects for word in ("--extra", extra)),
+        *(word for at in lines.projects for group in lines.groups for word in ("--group", f"{at}:{group}")),
+        *("--python", question.python, "--python-version", question.python_version),
+        *("--python-platform", platform(question.glibc)),
+        *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
+        *(("--no-build",) if not question.builds else ()),
+        *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
+        *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),
+        *(word for place in lines.find_links for word in ("--find-links", place)),
+        *(("--no-index",) if lines.no_index else ()),
+        *(("--prerelease", "allow") if lines.pre else ()),
+        *(("--exclude-newer", question.exclude_newer) if question.exclude_newer else ()),
+    ]
+    _run(question, command, question.project_root, log, stdin="\n".join(lines.requirements) + "\n")
+
+
+def _run(
+    question: Question, command: list[str], cwd: Path, log: Callable[[str], None], stdin: str = ""
+) -> None:
     import uv  # noqa: PLC0415 - only locking needs it
 
-    lines = question.lines
-    with _configuration(question) as configuration, _constraints(question.fixed) as constraints:
-        command = [
-            *(uv.find_uv_bin(), "pip", "compile", "-", *lines.projects, *options),
-            *(*configuration, *constraints),
-            *(word for extra in lines.extras if lines.projects for word in ("--extra", extra)),
-            *(
-                word
-                for path in lines.projects
-                for group in lines.groups
-                for word in ("--group", f"{path}:{group}")
-            ),
-            *("--python", question.python, "--python-version", question.python_version),
-            *("--python-platform", platform(question.glibc)),
-            *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
-            *(("--no-build",) if not question.builds else ()),
-            *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
-            *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),
-            *(word for place in lines.find_links for word in ("--find-links", place)),
-            *(("--no-index",) if lines.no_index else ()),
-            *(("--prerelease", "allow") if lines.pre else ()),
-            *(("--exclude-newer", question.exclude_newer) if question.exclude_newer else ()),
-        ]
-        finished = processes.run(
-            command,
-            env=question.env,
-            cwd=question.project_root,
-            stdin="\n".join(lines.requirements) + "\n",
-            check=False,
-            secrets=lines.secrets,
-            on_stderr=log,
-        )
+    secrets = question.lines.secrets
+    finished = processes.run(
+        [uv.find_uv_bin(), *command],
+        env=question.env,
+        cwd=cwd,
+        stdin=stdin,
+        check=False,
+        secrets=secrets,
+        on_stderr=log,
+    )
     if finished.returncode != 0:
-        raise UvError(finished.stderr)
+        raise UvError(redact(finished.stderr, secrets))
 
 
-@contextmanager
-def _constraints(fixed: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """Yield the option that keeps packages at versions (pip, "Constraints Files")."""
-    if not fixed:
-        yield ()
-        return
-    with scratch() as folder:
+def _files(question: Question, folder: Path) -> Iterator[str]:
+    """Write what uv takes from files alone; yield the options that name them."""
+    if question.fixed:  # pip, "Constraints Files"
         file = folder / "constraints.txt"
-        file.write_text("".join(f"{name}=={version}\n" for name, version in sorted(fixed.items())), "utf-8")
-        yield ("--constraint", str(file))
-
-
-@contextmanager
-def _configuration(question: Question) -> Iterator[tuple[str, ...]]:
-    """Yield the option that hands stated metadata to uv: it takes them from a configuration file only."""
-    if not question.metadata:
-        yield ()
-        return
-    with scratch() as folder, (folder / "uv.toml").open("w", encoding="utf-8") as file:
+        pairs = sorted(question.fixed.items())
+        file.write_text("".join(f"{name}=={version}\n" for name, version in pairs), "utf-8")
+        yield from ("--constraint", str(file))
+    if question.metadata:
         # A file that is named takes the place of the user's own, so what that says comes first.
         own = next(filter(Path.is_file, reversed(list(uv_files(question.env)))), None)
-        file.write(f"{own.read_text(encoding='utf-8')}\n" if own else "")
-        for stated in question.metadata:
-            # JSON's strings and lists of strings are TOML's.
-            file.write(
-                f"[[dependency-metadata]]\nname = {json.dumps(stated.name)}\n"
-                f"version = {json.dumps(stated.version)}\nrequires-dist = {json.dumps(stated.requires)}\n"
-            )
-        file.flush()
-        yield ("--config-file", file.name)
+        # JSON's strings and lists of strings are TOML's.
+        stated = "".join(
+            f"[[dependency-metadata]]\nname = {json.dumps(one.name)}\n"
+            f"version = {json.dumps(one.version)}\nrequires-dist = {json.dumps(one.requires)}\n"
+            for one in question.metadata
+        )
+        file = folder / "uv.toml"
+        file.write_text((f"{own.read_text(encoding='utf-8')}\n" if own else "") + stated, encoding="utf-8")
+        yield from ("--config-file", str(file))

@@ -25,10 +25,6 @@ _QUERY = "get_interpreter_info"
 """What uv's script that asks a Python who it is imports."""
 _LITERAL = re.compile(r'b?"/(?:[^"\\\n]|\\.)*"')
 """A path in a script of uv's: a string, or bytes that it decodes."""
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_STORE = "/nix/store"
-"""Where the system's programs are on NixOS."""
-_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives")
 _NAMES = ("sys_executable", "sys_base_executable")
 
 
@@ -119,12 +115,8 @@ def call(told: dict[str, Any], program: str, arguments: list[str]) -> int:
             (folder / part).mkdir(mode=0o700)
         staging = Staging(folder / "build/tree", environment, source, "\n".join(arguments))
         staging.use(told["python"], environment)
-        wanted = [*_SYSTEM, *_SYSTEM_FILES, *told["prefixes"]]
-        if os.path.realpath("/bin/sh").startswith(_STORE):
-            wanted.append(_STORE)
-        shown = {path: path for path in wanted if os.path.lexists(path)}
         question = {
-            "system": sorted(shown),
+            "system": told["shown"],
             "common": str(staging.common),
             "environment": str(environment),
             "source": str(source),
@@ -132,7 +124,11 @@ def call(told: dict[str, Any], program: str, arguments: list[str]) -> int:
         }
         (folder / "build/call.json").write_text(json.dumps(question))
         sandboxed = {
-            "shown": {**shown, "/builders": told["builders"], "/backend_call.py": told["call"]},
+            "shown": {
+                **{path: path for path in told["shown"]},
+                "/builders": told["builders"],
+                "/backend_call.py": told["call"],
+            },
             "folder": name,
             "command": [told["python"], "-I", "-B", "/backend_call.py"],
             "environment": {},

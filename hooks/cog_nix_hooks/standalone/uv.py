@@ -12,11 +12,11 @@ import re
 import tarfile
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import LockError
 from cog_nix.fetch import urls
 from cog_nix.system import jsonvalue, processes, scratch
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix_hooks.standalone.choice import Build
+from cog_nix_hooks.standalone.errors import PythonListError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,32 +52,21 @@ def builds(env: Mapping[str, str]) -> list[Build]:
     """Return every build that could be a project's interpreter, newest first as uv lists them.
 
     Raises:
-        LockError: uv cannot tell.
+        PythonListError: uv cannot tell.
     """
     listed = _run(
         env, "list", "--all-versions", "--all-platforms", "--only-downloads", "--output-format", "json"
     )
     if listed.returncode:
-        raise LockError(
-            f"uv cannot list the Pythons that it knows: {processes.redact(listed.stderr.strip())}",
-            hint="Check UV_PYTHON_DOWNLOADS_JSON_URL and uv.toml.",
-        )
+        said = processes.redact(listed.stderr.strip())
+        raise PythonListError(f"uv cannot list the Pythons that it knows: {said}")
     try:
         found = list(map(mapping_of, list_of(jsonvalue.loads(listed.stdout))))
         fitting = [one for one in found if all(one.get(key) == value for key, value in _PLATFORM.items())]
         known = [Build(*(text_of(one[key]) for key in ("key", "version", "url"))) for one in fitting]
     except (ValueError, KeyError, TypeError) as error:
-        raise LockError(
-            f"uv's list of Pythons cannot be read: {error}", hint="Check UV_PYTHON_DOWNLOADS_JSON_URL."
-        ) from error
+        raise PythonListError(f"uv's list of Pythons cannot be read: {error}") from error
     return [one for one in known if urls.filename_of(one.url).endswith(_ARCHIVE)]
-
-
-def version() -> str:
-    """Return uv's own version."""
-    from importlib.metadata import version as installed  # noqa: PLC0415 - only for a message
-
-    return installed("uv")
 
 
 def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
@@ -90,7 +79,7 @@ def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
         mirrored = {**env, _MIRROR: (folder / "mirror").as_uri(), "UV_HTTP_RETRIES": "0"}
         try:
             there = next((one for one in builds(mirrored) if one.key == build.key), None)
-        except LockError:
+        except PythonListError:
             return None  # a list of the user's own, whose builds no mirror stands in for
         if there is None or not there.url.startswith((folder / "mirror").as_uri()):
             return None

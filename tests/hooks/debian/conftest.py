@@ -19,6 +19,7 @@ import pytest
 
 from cog_nix.config.model import DebianSettings, Settings
 from cog_nix.errors import FetchError
+from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.debian.packages import Catalogue, open_index
@@ -182,7 +183,7 @@ class PlainFetcher:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             error.close()
-            raise FetchError(f"cannot fetch {url}: 127.0.0.1 answered {error.code} {error.reason}") from error
+            raise StatusError(url, error.code, str(error.reason)) from error
         except OSError as error:
             raise FetchError(f"cannot fetch {url}: {error}") from error
 

@@ -57,7 +57,7 @@ def opened(tmp_path: Path, data: bytes) -> PackagesIndex:
 def test_an_index_is_read(
     tmp_path: Path, pack: Callable[[bytes], bytes], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "_CHUNK", chunk)
+    monkeypatch.setattr(packages, "CHUNK", chunk)
     index = opened(tmp_path, pack(STANZAS))
     [package] = index.named("a")
     assert (package.version, package.architecture, package.essential) == ("1:2.0-1", "amd64", True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import Settings
-from cog_nix.errors import FetchError
 from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.system.paths import cache_dir
@@ -111,8 +111,7 @@ class _Refuses:
     """A mirror that has none of the packages."""
 
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
-        error = FetchError(f"{wanted[0].url}: the server answered 404")
-        raise error
+        raise StatusError(wanted[0].url, 404)
 
     def take(self, url: str) -> tuple[str, int]:
         raise NotImplementedError(url)

@@ -177,7 +177,7 @@ def troubled(index: Index, project: Path) -> Index:
         pytest.param(("app", "lib<2"), "app depend on lib>=2 and you require app", "Loosen", id="conflict"),
         pytest.param(("lib==7",), "there is no version of lib==7", "Loosen", id="no-such-version"),
         pytest.param(("libb",), "libb was not found", "spelling of libb", id="no-such-name"),
-        pytest.param(("source",), "cannot be read|no source archive", "", id="broken-source"),
+        pytest.param(("source",), "cannot be read|not a source archive", "", id="broken-source"),
         pytest.param(("--only-binary=:all:", "source"), "no usable wheels", "has a wheel", id="no-wheel"),
         pytest.param(("binary",), "cp310", "python_version", id="for-other-pythons"),
         pytest.param(("lib ==",), "parse requirement in cog.yaml", "Correct", id="not-a-requirement"),

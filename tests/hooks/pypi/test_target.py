@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from packaging.markers import Marker
 
 from cog_nix_hooks.pypi.explain import explain, shorten
 from cog_nix_hooks.pypi.target import Target
@@ -57,7 +58,7 @@ def test_old_pythons_have_a_flag_in_their_abi() -> None:
     ],
 )
 def test_markers(marker: str, expected: bool) -> None:  # noqa: FBT001
-    assert Target("3.13.5", "2.36").answers(marker) is expected
+    assert Target("3.13.5", "2.36").answers(Marker(marker) if marker else None) is expected
 
 
 def test_a_long_explanation_loses_its_middle() -> None:

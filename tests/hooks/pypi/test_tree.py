@@ -98,7 +98,7 @@ def test_a_project_may_lie_deeper(tmp_path: Path, kind: str, top: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"<html>not found</html>", "no source archive", id="a-page"),
+        pytest.param(b"<html>not found</html>", "not a source archive", id="a-page"),
         pytest.param(sdist("a-1", {"README": ""}), "holds no Python project", id="something-else"),
         pytest.param(sdist("a-1", {"pyproject.toml": "= 1"}), r"pyproject\.toml cannot be read", id="toml"),
     ],

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,7 @@ def test_an_unknown_version_is_refused_with_the_nearest(known: Mirror, context_f
     with pytest.raises(LockError) as caught:
         standalone.provide_interpreter("3.12.7", None, context_for())
     assert "There is no Python 3.12.7" in caught.value.message
-    assert f"uv {uv.version()}" in caught.value.message
+    assert f"uv {metadata.version('uv')}" in caught.value.message
     assert "Near it are 3.12.9, 3.12.1." in caught.value.hint
     assert "pip install --upgrade uv" in caught.value.hint
     assert known.listed
