@@ -76,7 +76,7 @@ def build(session: Session, options: _Options) -> None:
         tell_built(session.reporter, built.tag, built.image.size, began, _where(built))
     if session.fast_path_key and not session.plugins.broken and not _is_heard(session):
         root = str(find_project(Path.cwd(), options.config_file).root)
-        outcome = Outcome(built.kept, root, loads, built.has_result_link, held)
+        outcome = Outcome(built.kept, root, held, loaded=loads, linked=built.has_result_link)
         outcome.remember(session.fast_path_key)
 
 

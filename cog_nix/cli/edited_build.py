@@ -101,7 +101,8 @@ def build(edit: Edit, began: float) -> Outcome | None:
         where = "./result" if edit.linked else image.path
         tell_built(reporter, answer["tag"], image.size, began, where)
     recorder.join()
-    return Outcome(recorder.kept_as, edit.kept["root"], runtime is not None, edit.linked, held)
+    loaded = runtime is not None
+    return Outcome(recorder.kept_as, edit.kept["root"], held, loaded=loaded, linked=edit.linked)
 
 
 def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:

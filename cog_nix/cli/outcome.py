@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.build import unchanged
 from cog_nix.cli.terminal import amount
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
 
 
-class Outcome(NamedTuple):
-    """What a build did."""
+class Outcome:
+    """What a build did. No dataclass or named tuple: making one takes longer than the rest of this module.
 
-    build: str | None
-    """The name of what is kept of it; None: nothing is."""
-    root: str
-    """The project; in another folder nothing is kept."""
-    loaded: bool
-    """Whether a runtime was given the image."""
-    linked: bool
-    """Whether ``./result`` leads to it."""
-    held: Callable[[], Held | None]
-    """Tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept."""
+    Args:
+        build: the name of what is kept of it; None: nothing is.
+        root: the project; in another folder nothing is kept.
+        held: tells where the runtime holds it; None with ``loaded``: it does not say, so nothing is kept.
+        loaded: whether a runtime was given the image.
+        linked: whether ``./result`` leads to it.
+    """
+
+    def __init__(
+        self, build: str | None, root: str, held: Callable[[], Held | None], *, loaded: bool, linked: bool
+    ) -> None:
+        self.build, self.root, self.held = build, root, held
+        self.loaded, self.linked = loaded, linked
 
     def remember(self, name: str) -> None:
         """Keep what a command line did under its name."""
