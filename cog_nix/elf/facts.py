@@ -56,6 +56,10 @@ class Depth(enum.Enum):
     """And the names of libraries that stand in files as text."""
 
 
+_DYNAMIC_FILE = ("path", "needed", "search")
+"""What a program or library is in JSON: a list."""
+
+
 class LargeFile(msgspec.Struct, frozen=True, array_like=True):
     """A file that may be somewhere else as well; a list in JSON."""
 
@@ -144,7 +148,7 @@ class Known:
         """Return it as JSON has it."""
         data: dict[str, Any] = msgspec.to_builtins(self)
         if self.scan:
-            data["scan"]["linked"] = data["scan"].pop("files")
+            data["scan"]["linked"] = [list(one.values()) for one in data["scan"].pop("files")]
         return {key: value for key, value in data.items() if value is not None and value is not False}
 
     @classmethod
@@ -155,7 +159,8 @@ class Known:
             KeyError, TypeError, ValueError: it is something else.
         """
         if "scan" in data:
-            data = {**data, "scan": {**data["scan"], "files": data["scan"]["linked"]}}
+            files = [dict(zip(_DYNAMIC_FILE, one, strict=True)) for one in data["scan"]["linked"]]
+            data = {**data, "scan": {**data["scan"], "files": files}}
         return msgspec.convert(data, cls)
 
 

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,8 +21,9 @@ _NO_PROGRAM = re.compile(
 _MUSL = "libc.musl"
 
 
-class DynamicFile(msgspec.Struct, frozen=True, array_like=True):
-    """A program or library that the loader has to complete; a list in JSON."""
+@dataclass(frozen=True)
+class DynamicFile:
+    """A program or library that the loader has to complete."""
 
     path: str
     """Where it lies; for a wheel below ``site-packages``, for a layer below ``/``."""

@@ -6,10 +6,8 @@ A URL says where to look; the sha256 is what counts, so any mirror serves.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cog_nix.lock.reasons import Reason
+from cog_nix.lock.reasons import Reason  # noqa: TC001 - msgspec reads the annotations
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.testing import CliRunner
@@ -11,11 +11,8 @@ from cog_nix.cli.commands import COMMANDS, CommandGroup
 from cog_nix.cli.session import Session
 from cog_nix.plugins import manager as plugins
 
-if TYPE_CHECKING:
-    from click.testing import Result
 
-
-def invoke_command(*arguments: str, **options: Any) -> Result:
+def invoke_command(*arguments: str, **options: Any) -> Any:
     """Run a command line; errors are the result's exception."""
     app = typer.Typer(cls=CommandGroup, add_completion=False)
     app.callback()(lambda: None)
