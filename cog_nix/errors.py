@@ -4,9 +4,12 @@
 
     CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
+    │   └── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
     ├── SignatureError         the predictor's source says something Cog does not support
+    │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
     ├── LockError              resolving failed, or the lock does not fit the project
     │   ├── StaleLockError         the project asks for something else than what is locked
+    │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
     ├── UnwritableError        a file cannot be written: path, errno (system)
     ├── ProcessError           a program failed: its command, status and output (system)
@@ -38,6 +41,10 @@
         │   └── SpecificationError     a file is no specification: path, all problems
         ├── MissingDeviceDriverError   there is no driver for GPUs that are asked for
         │   └── MissingFilesError      specifications name files that are not here
+        ├── ContainerStartError    a container was not started: what was said (runtime)
+        │   ├── NoProgramError         the image has no such program: its name
+        │   └── PortInUseError         a port to be published is taken
+        ├── StillRunningError      a container did not end: seconds
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
         ├── NotReadyError          the model took too long: seconds

@@ -14,7 +14,7 @@ SHARED_MEMORY = 6 << 30
 """Bytes of ``/dev/shm``, as upstream gives: PyTorch's data loaders exceed Docker's 64 MB."""
 
 
-class NotStartedError(RuntimeFailure):
+class ContainerStartError(RuntimeFailure):
     """A container was not started.
 
     Args:
@@ -27,7 +27,7 @@ class NotStartedError(RuntimeFailure):
         self.said = said
 
 
-class NoProgramError(NotStartedError):
+class NoProgramError(ContainerStartError):
     """The image does not have the program that was to run."""
 
     def __init__(self, program: str, said: str) -> None:
@@ -36,7 +36,7 @@ class NoProgramError(NotStartedError):
         self.program = program
 
 
-class PortInUseError(NotStartedError):
+class PortInUseError(ContainerStartError):
     """Something listens on a port of this machine that was to be published."""
 
     def __init__(self, said: str) -> None:

@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -126,17 +127,26 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "not in it",
     ),
     "link above": (tar_of({**DOCKER, "layer.tar": link("layer.tar", "../../etc/passwd")}), "not in it"),
-    "link to itself": (tar_of({**DOCKER, "layer.tar": link("layer.tar", "layer.tar")}), "no plain file"),
+    "link to itself": (
+        tar_of({**DOCKER, "layer.tar": link("layer.tar", "layer.tar")}),
+        "not a regular file",
+    ),
     "hard link to itself": (
         tar_of({**DOCKER, "layer.tar": link("layer.tar", "layer.tar", tarfile.LNKTYPE)}),
-        "no plain file",
+        "not a regular file",
     ),
     "hard link outside": (
         tar_of({**DOCKER, "layer.tar": link("layer.tar", "/etc/passwd", tarfile.LNKTYPE)}),
         "not in it",
     ),
-    "device": (tar_of({**DOCKER, "layer.tar": link("layer.tar", "", tarfile.CHRTYPE)}), "no plain file"),
-    "FIFO": (tar_of({**DOCKER, "config.json": link("config.json", "", tarfile.FIFOTYPE)}), "no plain file"),
+    "device": (
+        tar_of({**DOCKER, "layer.tar": link("layer.tar", "", tarfile.CHRTYPE)}),
+        "is not a regular file",
+    ),
+    "FIFO": (
+        tar_of({**DOCKER, "config.json": link("config.json", "", tarfile.FIFOTYPE)}),
+        "is not a regular file",
+    ),
     "name twice": (tar_of({**DOCKER, "./layer.tar": _OTHER}), "more than once"),
     "cut off": (tar_of(DOCKER)[:6000], "unexpected end of data"),
     "compressed and cut off": (gzip.compress(tar_of(DOCKER))[:-200], "Compressed file ended"),
@@ -153,7 +163,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "digest that is a path": (
         tar_of({**DOCKER, "config.json": b'{"rootfs": {"diff_ids": ["sha256:../../x"]}}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "another layer": (
         tar_of({**layout(), f"blobs/sha256/{digest_of(LAYER)[7:]}": _OTHER}),
@@ -165,11 +175,11 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "size that lies": (
         tar_of(layout(config=CONFIG, changed=1) | {"index.json": b'{"manifests": [{"digest": 1}]}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "blob above": (
         tar_of({**layout(), "index.json": b'{"manifests": [{"digest": "sha256:../../../etc/passwd"}]}'}),
-        "is no digest",
+        "is not a digest",
     ),
     "nothing": (b"", "neither"),
     "zeros": (bytes(10240), "it has no"),
@@ -209,7 +219,7 @@ def test_a_folder_leads_nowhere_else(tmp_path: Path, kind: str) -> None:
             os.mkfifo(blob)
         case _:
             blob.symlink_to("/dev/zero")
-    with pytest.raises(ImageError, match=r"leads out of the folder|is no file"):
+    with pytest.raises(ImageError, match=r"leads out of the folder|is not a file"):
         written(root)
 
 
@@ -422,7 +432,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(load.shutil, "copyfileobj", full)
+    monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(ImageError, match="No space left"):
         load._kept(io.BytesIO(b"x"), tmp_path)
 

@@ -139,7 +139,7 @@ def test_where_nothing_serves_the_cause_and_its_remedy_are_told(
     where["plugins"] = plugins("It is switched off.")
     with pytest.raises(NixError) as caught:
         choose(Place(**where), lambda: HERE)
-    assert str(caught.value) == (
+    assert caught.value.shown() == (
         "The kernel says no.\n"
         "Without them Nix can run in a container, and there is nothing to run one:\n"
         "  able: It is switched off.\n\n"

@@ -230,16 +230,20 @@ def example_plugin(monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
     return loaded
 
 
-def lock_with(*packages: str) -> SimpleNamespace:
+CONFIG: Any = None
+"""Not looked at."""
+
+
+def lock_with(*packages: str) -> Any:
     artifact = Artifact("x.deb", "https://mirror.example.org/x.deb", "0" * 64, 1)
     return SimpleNamespace(system=tuple(Deb(name, "1", "amd64", artifact) for name in packages))
 
 
 def test_the_plugin_of_the_how_to_works(example_plugin: plugins.Plugins) -> None:
-    labels = example_plugin.image_labels(None, lock_with("figlet"))
+    labels = example_plugin.image_labels(CONFIG, lock_with("figlet"))
     assert labels == [{"org.example.licences": "1 system packages checked"}]
 
 
 def test_the_plugin_of_the_how_to_refuses(example_plugin: plugins.Plugins) -> None:
     with pytest.raises(LockError, match="ffmpeg may not be shipped"):
-        example_plugin.image_labels(None, lock_with("figlet", "ffmpeg"))
+        example_plugin.image_labels(CONFIG, lock_with("figlet", "ffmpeg"))

@@ -24,8 +24,9 @@ from cog_nix.elf import folder as elf_folder
 from cog_nix.elf import ldcache
 from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
+from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.retry import RetryPolicy
-from cog_nix.fetch.transport import TransientError, Transport
+from cog_nix.fetch.transport import Transport
 from cog_nix.image import archive_program
 from cog_nix.image import description as image
 from cog_nix.image.archives import Output

@@ -73,6 +73,10 @@ class _Extra:
         return {str(config): str(colour)}
 
 
+_UNUSED: Any = None
+"""What nobody here looks at."""
+
+
 def _no_such_module() -> Any:
     return importlib.import_module("no_such_module_of_a_plugin")
 
@@ -82,7 +86,7 @@ def _labels(loaded: plugins.Plugins) -> list[dict[str, str]]:
 
 
 def _ask_for_labels(loaded: plugins.Plugins) -> list[Mapping[str, str]]:
-    return loaded.image_labels(None, None)  # type: ignore[arg-type] - nobody here looks at them
+    return loaded.image_labels(_UNUSED, _UNUSED)
 
 
 def test_built_in_plugins_are_there_and_fit() -> None:
@@ -103,7 +107,7 @@ def test_an_installed_plugin_is_asked_before_the_built_in_ones() -> None:
             return f"mine for {name}"
 
     loaded = _load(_EntryPoint("mine", First))
-    asked = loaded.provide_runtime("docker", SilentReporter())
+    asked: object = loaded.provide_runtime("docker", SilentReporter())
     assert asked == "mine for docker"
 
 
@@ -184,7 +188,7 @@ def test_a_plugin_of_many_modules_is_blamed_by_name() -> None:
 def test_a_plugins_own_message_to_the_user_passes() -> None:
     loaded = _load(_EntryPoint("strict", _Complains))
     with pytest.raises(ConfigError, match="not on a Friday"):
-        loaded.before_build(None, None)  # type: ignore[arg-type] - as above
+        loaded.before_build(_UNUSED, _UNUSED)
 
 
 def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -111,7 +111,8 @@ def test_a_lock_is_stale_when_the_answer_changes(
 
 def test_its_packages_come_once_behind_the_projects_own() -> None:
     project = Project(Path(), Path("cog.yaml"))
-    tools = Tools(load(), Context(Settings(), None, SilentReporter(), Path()))  # type: ignore[arg-type] - unused
+    unused: Any = None
+    tools = Tools(load(), Context(Settings(), unused, SilentReporter(), Path()))
 
     def asked(answer: bool | None) -> tuple[tuple[str, ...], set[str]]:  # noqa: FBT001 - as above
         request = completed(Request(project, CONFIG, _settings(answer)), None, tools.plugins, Policy())

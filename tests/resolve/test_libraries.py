@@ -14,7 +14,7 @@ def _scan(path: str, *needed: str, libraries: tuple[str, ...] = (), search: tupl
 
 
 def test_a_wheel_has_what_it_brings() -> None:
-    scans = {
+    scans: dict[str | int, Scan] = {
         "a": _scan("a/_c.so", "libx-1a2b.so.1", "libsoname.so.2", _GL, libraries=("a.libs/libx-1a2b.so.1",))
     }
     scans["a"] = Scan(scans["a"].files, scans["a"].libraries, ("libsoname.so.2",))
@@ -22,7 +22,7 @@ def test_a_wheel_has_what_it_brings() -> None:
 
 
 def test_a_wheel_has_what_its_dependencies_bring() -> None:
-    scans = {
+    scans: dict[str | int, Scan] = {
         "torch": _scan("torch/_c.so", "libcublas.so.12", "libhost.so.1"),
         "nvidia-cublas-cu12": Scan(libraries=("nvidia/cublas/lib/libcublas.so.12",)),
         "helper": Scan(),
@@ -33,7 +33,7 @@ def test_a_wheel_has_what_its_dependencies_bring() -> None:
 
 
 def test_a_run_path_reaches_into_other_wheels() -> None:
-    scans = {
+    scans: dict[str | int, Scan] = {
         "a": _scan("a/_c.so", "libx.so.1", "liby.so.1", search=("$ORIGIN/../b/lib",)),
         "b": Scan(libraries=("b/lib/libx.so.1", "b/other/liby.so.1")),
     }
@@ -41,7 +41,7 @@ def test_a_run_path_reaches_into_other_wheels() -> None:
 
 
 def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
-    scans = {
+    scans: dict[str | int, Scan] = {
         "a": _scan("a/_c.so", "libmine.so"),
         PROJECT: _scan("libmine.so", "libx.so.1", _GL),
         "b": Scan(libraries=("b/libx.so.1",)),
@@ -53,7 +53,7 @@ def test_the_project_may_use_all_wheels_and_no_wheel_the_project() -> None:
 
 
 def test_what_commands_made_may_use_all_wheels_and_the_interpreter() -> None:
-    scans = {
+    scans: dict[str | int, Scan] = {
         1: _scan("opt/tool", "libx.so.1", "libpython3.13.so.1.0", _GL),
         "b": Scan(libraries=("b/libx.so.1",)),
     }

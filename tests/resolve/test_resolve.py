@@ -983,8 +983,9 @@ def test_what_results_link_to_is_looked_for_beside_the_rest(house: _House) -> No
     project = Project(house.cache / "project", house.cache / "project/cog.yaml")
     config = Config(build=Build(run=(RunCommand("make tool"),)))
     locked = house.lock(config)
-    results = {1: Scan((DynamicFile("tool", ("libGL.so.1", "libc.so.6")),))}
-    tools = Tools(house.plugins, Context(Settings(), house.fetcher, house.reporter, house.cache))
+    results: dict[str | int, Scan] = {1: Scan((DynamicFile("tool", ("libGL.so.1", "libc.so.6")),))}
+    fetcher: Any = house.fetcher
+    tools = Tools(house.plugins, Context(Settings(), fetcher, house.reporter, house.cache))
     request = Request(project, config, Settings(), previous=locked, results=results)
     assert results_lack(request, tools, locked, results)
     assert not results_lack(request, tools, locked, {1: Scan()})

@@ -47,7 +47,8 @@ def invoke(
 
     def run(*arguments: str, **options: Any) -> Result:
         fake_runtime.images["model"]["run.cog.openapi_schema"] = json.dumps(model.openapi)
-        return invoke_command(*arguments, **options)
+        result: Result = invoke_command(*arguments, **options)
+        return result
 
     return run
 

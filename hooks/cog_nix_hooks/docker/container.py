@@ -23,8 +23,8 @@ from cog_nix.runtime.container import (
     LOOPBACK,
     SHARED_MEMORY,
     BaseContainer,
+    ContainerStartError,
     NoProgramError,
-    NotStartedError,
     PortInUseError,
     StillRunningError,
 )
@@ -346,4 +346,4 @@ def _failure(error: docker.errors.DockerException, request: ContainerRequest) ->
     if refusal.cause is Cause.PORT_IN_USE:
         return PortInUseError(refusal.said)
     hint = f"Build or pull {request.image} first." if refusal.cause is Cause.NO_IMAGE else ""
-    return NotStartedError(refusal.said, hint=_ELSEWHERE if refusal.cause is Cause.NO_FOLDER else hint)
+    return ContainerStartError(refusal.said, hint=_ELSEWHERE if refusal.cause is Cause.NO_FOLDER else hint)

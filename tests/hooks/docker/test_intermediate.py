@@ -122,7 +122,8 @@ def test_docker_holds_the_image_and_none_of_those_that_it_grew_from(
     runtime.load(image.path, [store.tag], SilentReporter())
     client = docker.APIClient(version="auto")
     try:
-        assert client.inspect_image(store.tag)["RootFS"]["Layers"] == list(image.diff_ids)
+        held = client.inspect_image(store.tag)  # type: ignore[no-untyped-call]
+        assert held["RootFS"]["Layers"] == list(image.diff_ids)
         assert not {one["Id"] for one in client.images(all=True)} & set(growing)
     finally:
         client.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.model import Build, Config, Settings
 from cog_nix.fetch import CachingFetcher
@@ -125,5 +126,8 @@ def attempt(project: Project, index: Index, url: str, root: Path, *, hostile: bo
         offered.extend(one.requirement for one in found if one.requirement not in offered)
         return found
 
-    extended, _ = python_libraries.extend(request, own, resolve, look, reporter)
+    plugins = SimpleNamespace(resolve_python_packages=lambda request, _: resolve(request))
+    tools = SimpleNamespace(plugins=plugins, context=None, reporter=reporter)
+    search: Any = SimpleNamespace(tools=tools, python_packages=look)
+    extended, _ = python_libraries.extend(request, own, search)
     return Tried(own, extended, offered, reporter.warnings)
