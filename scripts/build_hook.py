@@ -7,12 +7,12 @@ building machine used: its apt's sources, or ``COG_NIX_DEBIAN_MIRROR`` and ``COG
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -33,17 +33,14 @@ class CustomBuildHook(BuildHookInterface):
             found = sources.find_archive(_NO_SETTINGS, os.environ, defaults=Path(os.devnull))
             named = {"mirror": found.main, "security_mirror": found.security}
             (root / _FOLDER / "mirrors.json").write_text(json.dumps(named, indent=1) + "\n")
-        except (sources.LockError, OSError) as error:
+        except (sources.MirrorError, OSError) as error:
             self.app.display_warning(f"No default mirror is written: {error}")
 
 
 def _sources(root: Path) -> Any:
     """Load the module that knows apt's sources; the rest of its package needs more than a build has."""
     sys.path.insert(0, str(root))
-    spec = importlib.util.spec_from_file_location("cog_nix_sources", root / _FOLDER / "sources.py")
-    assert spec  # noqa: S101 - for the type checker
-    assert spec.loader  # noqa: S101 - as above
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    package = ModuleType("cog_nix_sources")
+    package.__path__ = [str(root / _FOLDER)]
+    sys.modules[package.__name__] = package
+    return importlib.import_module(f"{package.__name__}.sources")
