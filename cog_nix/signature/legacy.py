@@ -184,7 +184,8 @@ class _Writer:
     def _record(self, record: Record, title: str) -> Json:
         properties = Ordered({field.name: self._field(field) for field in record.fields})
         required = [field.name for field in record.fields if self._is_required(field)]
-        return _object(title, properties) | ({"required": required} if required else {})
+        described = {"description": record.description} if record.description else {}
+        return _object(title, properties) | described | ({"required": required} if required else {})
 
     def _is_required(self, field: Field) -> bool:
         if self.knows_null or not field.type.nullable:

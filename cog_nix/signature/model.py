@@ -97,6 +97,8 @@ class Record:
     fields: tuple[Field, ...]
     nullable: bool = False
     name: str = ""
+    description: str = ""
+    """The class's docstring."""
 
 
 @frozen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cog_nix.signature.annotations import Generic, Named, Union, optional
 from cog_nix.signature.input_types import OPAQUE, marked_opaque, optional_by_import, primitive
 from cog_nix.signature.model import UNSET, Array, Field, Mapping, Record, Scalar, Stream
+from cog_nix.signature.records import docstring_of
 from cog_nix.signature.refusal import RefusalError, unresolved_import, unsupported
 from cog_nix.signature.syntax import located
 from cog_nix.system.values import frozen, replace
@@ -142,7 +143,9 @@ class OutputTypes:
         for written in fields:
             with located(written.source, written.node):
                 resolved[written.name] = self._field(written, within | {name})
-        return Record(tuple(resolved.values()), name=name.rpartition(".")[2])
+        return Record(
+            tuple(resolved.values()), name=name.rpartition(".")[2], description=docstring_of(fields)
+        )
 
     def _field(self, written: RecordField, within: frozenset[str]) -> Field:
         try:

@@ -155,6 +155,15 @@ class Reader:
                     _alias(name, origin, self.loaded[path], records)
 
 
+def docstring_of(fields: Fields) -> str:
+    """Return the docstring of the class that has these fields; "" without one, or without any field."""
+    for field in fields[:1]:
+        for node in classes(field.source.tree.body):
+            if field.node in node.body:
+                return ast.get_docstring(node) or ""
+    return ""
+
+
 def _alias(
     name: str,
     origin: Origin,
