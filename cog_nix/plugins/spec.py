@@ -756,7 +756,11 @@ class Spec:
 
     @hookspec
     def register_commands(self, app: typer.Typer) -> None:
-        """Runs when the command line starts: add subcommands to ``app``."""
+        """Runs when the command line starts: add subcommands to ``app``.
+
+        A command with a ``typer.Context`` finds in its ``obj`` the plugins, the reporter and the chosen runtime
+        (:class:`cog_nix.cli.session.Session`).
+        """
 
     @hookspec
     def diagnose(self, context: Context) -> Iterable[Finding] | None:
