@@ -758,8 +758,8 @@ class Spec:
     def register_commands(self, app: typer.Typer) -> None:
         """Runs when the command line starts: add subcommands to ``app``.
 
-        A command with a ``typer.Context`` finds in its ``obj`` the plugins, the reporter and the chosen runtime
-        (:class:`cog_nix.cli.session.Session`).
+        A command with a ``typer.Context`` finds in its ``obj`` the plugins, the reporter and the runtime that
+        was chosen (:class:`cog_nix.cli.session.Session`).
         """
 
     @hookspec
