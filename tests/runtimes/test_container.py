@@ -18,6 +18,7 @@ from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle import rootfs, seccomp
+from cog_nix_hooks.bundle.container import BundleContainer
 from cog_nix_hooks.bundle.process import describe
 from cog_nix_hooks.bundle.programs import ENGINES
 from cog_nix_hooks.bundle.runtime import BundleRuntime
@@ -316,3 +317,19 @@ def test_a_command_beside_the_main_process_has_its_rights(runtime: BundleRuntime
         assert container.run(["sh", "-c", "kill -TERM $$"])[0] == 128 + signal.SIGTERM
     with pytest.raises(RuntimeFailure, match="does not run"):
         container.run(["true"])
+
+
+def test_what_is_just_being_started_is_killed_with_who_starts_it() -> None:
+    """A child of ``unshare`` that has not asked yet for a signal at its parent's death would stay."""
+    starter = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; wait"], stdout=subprocess.PIPE)
+    with starter:
+        assert starter.stdout
+        child = int(starter.stdout.readline())
+        container = BundleContainer.__new__(BundleContainer)
+        container._process = starter
+        container._kill()
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists() or ") Z " in Path(f"/proc/{child}/stat").read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail("it is still there")

@@ -192,12 +192,20 @@ class BundleContainer(BaseContainer):
                     os.kill(main, signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_STOP_SECONDS)
-            self._process.kill()
+            self._kill()
             self._process.wait()
             if self._log:
                 self._log.finish()
         finally:
             self._resources.close()
+
+    def _kill(self) -> None:
+        """Kill ``unshare`` and its child, which may not have asked for a signal at its parent's death yet."""
+        self._process.send_signal(signal.SIGSTOP)
+        for child in _children(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._process.kill()
 
     def _running_main(self) -> int:
         if (main := self._main(_START_SECONDS)) is None:
