@@ -24,7 +24,10 @@ def require(runtime: Runtime) -> None:
         RuntimeFailure: it cannot be used, and why.
     """
     if why := runtime.available():
-        raise RuntimeFailure(why, hint="Choose another one with --runtime, or see: cog-nix doctor")
+        raise RuntimeFailure(
+            why,
+            hint=f"Install or start {runtime.name}, make sure you may use it, or choose another --runtime.",
+        )
 
 
 @contextmanager

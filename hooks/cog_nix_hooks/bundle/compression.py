@@ -32,19 +32,22 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
         ImageError: it is broken, or there is no program for it.
     """
     whole = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
-    start = whole.peek(len(_ZSTD))
-    if start.startswith(_ZSTD):
-        with _zstd(whole) as out:
-            yield out
-    elif start.startswith(_GZIP):
-        from isal import igzip, igzip_lib  # noqa: PLC0415 - images that Nix built are not compressed
+    try:
+        start = whole.peek(len(_ZSTD))
+        if start.startswith(_ZSTD):
+            with _zstd(whole) as out:
+                yield out
+        elif start.startswith(_GZIP):
+            from isal import igzip, igzip_lib  # noqa: PLC0415 - images that Nix built are not compressed
 
-        try:
-            yield cast("IO[bytes]", igzip.IGzipFile(fileobj=whole))  # type: ignore[no-untyped-call]
-        except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc] # its stub
-            raise _broken(str(error)) from error
-    else:
-        yield whole
+            try:
+                yield cast("IO[bytes]", igzip.IGzipFile(fileobj=whole))  # type: ignore[no-untyped-call]
+            except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc] # its stub
+                raise _broken(str(error)) from error
+        else:
+            yield whole
+    finally:
+        whole.detach()  # the stream is whose it was
 
 
 @contextmanager
