@@ -148,6 +148,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _State.working:
         _State.noted_since = _State.noted_since or time.monotonic()
         if _is_uninterrupted(frame) and time.monotonic() - _State.noted_since < _UNINTERRUPTED_SECONDS:
+            _State.caught = number  # whatever fails until then may be a consequence already
             signal.signal(signal.SIGALRM, lambda _, frame: _handle(number, frame))
             signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
             return

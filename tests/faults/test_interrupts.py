@@ -206,6 +206,18 @@ time.sleep(60)
     assert _interrupted(body).stdout == "whole\n"
 
 
+def test_what_fails_before_it_is_interrupted_is_a_consequence_too() -> None:
+    """A program that got the same signal has ended, and whoever waits for it is just being made."""
+    body = """
+class Thing:
+    def __init__(self):
+        end()
+        raise OSError("the program has ended")
+Thing()
+"""
+    _interrupted(body)
+
+
 def test_a_signal_that_comes_with_the_end_changes_nothing() -> None:
     code = _WORK.format(body="class Thing:\n        def __init__(self): end()\n    Thing()")
     finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
