@@ -95,7 +95,9 @@ def make_hostile(project: Path, facts: str) -> None:
     (downloads / sha256[:2]).mkdir(exist_ok=True)
     (downloads / sha256[:2] / sha256).write_bytes(data)
     artifact = replace(deb.artifact, sha256=sha256, size=len(data))
-    lock_format.write(replace(lock, system=(replace(deb, artifact=artifact),)), path)
+    # What was seen of the real one in parts is not said of this one.
+    seals = tuple(pair for pair in lock.facts if pair[0] != f"deb:{deb.package}")
+    lock_format.write(replace(lock, system=(replace(deb, artifact=artifact),), facts=seals), path)
     shutil.rmtree(tree)
     made.unlink()
 
