@@ -759,7 +759,7 @@ class Spec:
         """Runs when the command line starts: add subcommands to ``app``.
 
         A command with a ``typer.Context`` finds in its ``obj`` the plugins, the reporter and the runtime that
-        was chosen (:class:`cog_nix.cli.session.Session`).
+        was chosen (``cog_nix.cli.session.Session``).
         """
 
     @hookspec
