@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cog_nix import __version__
 from cog_nix.errors import CogNixError
-from cog_nix.namespaces import why_no_namespaces
+from cog_nix.namespaces import mounts_as_root, why_no_namespaces
 from cog_nix.namespaces.causes import Obstacle
 from cog_nix.system import jsonvalue
 from cog_nix.system.boot import circumstances
 from cog_nix.system.files import write_atomically
-from cog_nix_hooks.bundle import privileges, probe, rootfs
+from cog_nix_hooks.bundle import probe, rootfs
 from cog_nix_hooks.bundle.layers import private
 from cog_nix_hooks.bundle.programs import ENGINES, program
 from cog_nix_hooks.bundle.rootfs import Isolation
@@ -186,7 +186,7 @@ def _exposed(path: str) -> str:
 
 def _circumstances(named: str | None) -> str:
     """Return what an answer holds for."""
-    seen: list[object] = [__version__, named, privileges.mounts_as_root()]
+    seen: list[object] = [__version__, named, mounts_as_root()]
     with suppress(OSError):
         seen.append(str(_MOUNTS.readlink()))
     return json.dumps([*seen, *circumstances((named, *map(program, (*ENGINES, *_NEEDED))))])

@@ -11,7 +11,7 @@ from cog_nix.cdi import place
 from cog_nix.cdi.find import find_devices
 from cog_nix.cdi.model import Edits, Placement
 from cog_nix.cdi.oci import apply
-from cog_nix_hooks.bundle import privileges
+from cog_nix.namespaces import mounts_as_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def equipped(engine: str, folder: Path, devices: Edits, command: Sequence[str]) 
                 stream.write(os.fsencode(word) + b"\0")
     else:
         path = folder / "config.json"
-        config = apply(json.loads(path.read_text()), devices, rootless=not privileges.mounts_as_root())
+        config = apply(json.loads(path.read_text()), devices, rootless=not mounts_as_root())
         path.write_text(json.dumps(config))
     if devices.placement == Placement():
         return list(command)

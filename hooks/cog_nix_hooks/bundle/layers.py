@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
+from cog_nix.namespaces import mounts_as_root
 from cog_nix.system import scratch
 from cog_nix.system.processes import spawn
-from cog_nix_hooks.bundle import privileges
 from cog_nix_hooks.bundle.compression import decompressed
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
     command = [program, "--extract", "--file=-", f"--directory={folder}", "--preserve-permissions"]
     # Devices need root; /dev is the runtime's anyway.
     command += ["--numeric-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"]
-    if privileges.mounts_as_root():
+    if mounts_as_root():
         command += ["--same-owner", "--xattrs", "--xattrs-include=security.capability"]
     else:
         command += ["--no-same-owner"]
@@ -166,7 +166,7 @@ def private(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder with all in it, also where an image or overlayfs took its owner's permissions away."""
-    if not privileges.mounts_as_root():
+    if not mounts_as_root():
         folder.chmod(0o700)
         for parent, names, _ in os.walk(folder):
             for path in (Path(parent, name) for name in names):

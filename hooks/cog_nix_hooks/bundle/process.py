@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.namespaces import mounts_as_root
 from cog_nix.runtime.container import LOOPBACK, NoProgramError, PortInUseError
-from cog_nix_hooks.bundle import privileges
 from cog_nix_hooks.bundle.path_lookup import has_program
 from cog_nix_hooks.bundle.users import User, find_user
 
@@ -71,7 +71,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         env.setdefault("TERM", "xterm")
     env.update(request.env)
     port = _tell_where(args, env, request, (address, port))
-    if not privileges.mounts_as_root() and (user.uid, user.gid) != (0, 0):
+    if not mounts_as_root() and (user.uid, user.gid) != (0, 0):
         raise RuntimeFailure(
             f"The image {request.image} runs as the user {user.uid}, which only root can become.",
             hint="Run it as root, or with --runtime docker.",

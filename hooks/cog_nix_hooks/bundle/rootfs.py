@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
-from cog_nix_hooks.bundle import fstab, privileges, sysfs
+from cog_nix.namespaces import mounts_as_root
+from cog_nix_hooks.bundle import fstab, sysfs
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE, remove
 from cog_nix_hooks.bundle.programs import program
@@ -70,7 +71,7 @@ class Isolation:
         """
         command = [self.setpriv, "--pdeathsig", "KILL", "sh", "-c", _STILL_OWNED, str(os.getpid())]
         command += [self.unshare, "--mount", "--pid", "--fork", "--kill-child"]
-        return command if privileges.mounts_as_root() else [*command, "--user", "--map-root-user"]
+        return command if mounts_as_root() else [*command, "--user", "--map-root-user"]
 
 
 def failure(isolation: Isolation) -> str | None:
