@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import closing, suppress
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -106,9 +107,14 @@ class DockerRuntime:
 
     def listening_address(self) -> str:
         """Return this machine's address on Docker's default bridge, any address if it has none here."""
-        with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
-            networks = client.networks(names=["bridge"])
-        entries = (entry for network in networks for entry in (network.get("IPAM") or {}).get("Config") or ())
+        try:
+            with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
+                network = client.inspect_network("bridge")
+        except DaemonError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            network = {}
+        entries = (network.get("IPAM") or {}).get("Config") or ()
         return next((str(entry["Gateway"]) for entry in entries if "Gateway" in entry), ALL_ADDRESSES)
 
     def _held_image(self, reference: str) -> ImageInfo:
