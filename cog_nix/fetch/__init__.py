@@ -159,7 +159,7 @@ class CachingFetcher:
         """Drop the copy of a text that is not what it should be."""
         self._texts.forget(url)
 
-    def fetch(self, url: str) -> tuple[str, int]:
+    def take(self, url: str) -> tuple[str, int]:
         """Fetch a file whose hash nobody knows; return its sha256 and size. The cache holds it then.
 
         Args:
@@ -179,9 +179,6 @@ class CachingFetcher:
                 return self._store.adopt(sink)
         except OSError as error:
             raise CacheError(folder, error) from error
-
-    take = fetch
-    """The old name."""
 
     def _copy(self, url: str, sink: BinaryIO) -> None:
         with Transport(self._credentials) as transport:
@@ -212,7 +209,7 @@ class CachingFetcher:
     def _archive(self, artifact: Artifact) -> Path:
         """Make the archive of a commit anew, and see that it is the one that was locked."""
         self._reporter.step(f"Fetching {urls.shown(artifact.url)}")
-        sha256, size = self.fetch(artifact.url)
+        sha256, size = self.take(artifact.url)
         if sha256 != artifact.sha256:
             raise WrongFileError(
                 artifact,
