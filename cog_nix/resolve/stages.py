@@ -16,11 +16,10 @@ from cog_nix.resolve.packages import lock_packages
 from cog_nix.resolve.toolkit import resolve_toolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cog_nix.elf.scan import Scan
-    from cog_nix.lock.model import Deb, Lock
-    from cog_nix.resolve.foundation import Foundation
+    from cog_nix.lock.model import Lock
     from cog_nix.resolve.needs import Owner
     from cog_nix.resolve.request import Request, Tools
 
@@ -68,16 +67,11 @@ def resolve(request: Request, tools: Tools) -> Lock:
             python_additions=bringing,
             additions=added,
         )
-    lock = _with_runs(assemble(parts, tools), request)
-    there = [
-        deb for group in ("base", "python", "system", "libraries") for deb in whole.groups.get(group, ())
-    ]
-    linked = _linked(found, search, lock, there)
-    if not linked.reasons:
-        return lock
-    linked.tell(tools.reporter, told)
-    debs = system.add_linked(found, added, linked)
-    return _with_runs(assemble(replace(parts, linked=linked, linked_debs=debs), tools), request)
+    linked = _linked(parts, tools, search)
+    if linked.reasons:
+        linked.tell(tools.reporter, told)
+        parts = replace(parts, linked=linked, linked_debs=system.add_linked(found, added, linked))
+    return _with_runs(assemble(parts, tools), request)
 
 
 def results_lack(request: Request, tools: Tools, lock: Lock, results: Mapping[Owner, Scan]) -> bool:
@@ -96,23 +90,26 @@ def results_lack(request: Request, tools: Tools, lock: Lock, results: Mapping[Ow
     return bool(search.libraries(lock.suite, lock.wheels, lock.installed, results).reasons)
 
 
-def _linked(found: Foundation, search: DependencySearch, lock: Lock, present: Sequence[Deb]) -> Additions:
+def _linked(parts: Parts, tools: Tools, search: DependencySearch) -> Additions:
     """Return packages with libraries that results of commands and source builds link to."""
-    if found.request.results is None:
-        return _linked_before(found.request, lock)
-    return search.libraries(found.suite, lock.wheels, present, found.request.results)
+    results, groups = parts.request.results, parts.system.groups
+    if results is None:
+        return _linked_before(parts, tools)
+    present = [deb for group in ("base", "python", "system", "libraries") for deb in groups.get(group, ())]
+    return search.libraries(parts.found.suite, parts.python.wheels, present, results)
 
 
-def _linked_before(request: Request, lock: Lock) -> Additions:
+def _linked_before(parts: Parts, tools: Tools) -> Additions:
     """Return what the previous lock has for source builds and results that are as they were."""
-    previous = request.previous
-    if previous is None:
-        return Additions()
-    built = {Origin(wheel.name, wheel.version) for wheel in lock.wheels if wheel.source}
-    # What a command of before linked to says nothing of the command that took its place.
-    ran_anew = range(len(lock.runs) + 1, len(previous.runs) + 1)
-    same = {Origin(command=number + 1) for number in range(request.commands) if number + 1 not in ran_anew}
-    return Additions(tuple(reason for reason in previous.reasons if reason.origin in built | same))
+    request, previous = parts.request, parts.request.previous
+    reasons = previous.reasons if previous else ()
+    same = {Origin(wheel.name, wheel.version) for wheel in parts.python.wheels if wheel.source}
+    if previous and any(reason.origin.command for reason in reasons):
+        # What a command of before linked to says nothing of the command that took its place.
+        kept = len(_with_runs(assemble(parts, tools), request).runs)
+        ran_anew = range(kept + 1, len(previous.runs) + 1)
+        same |= {Origin(command=one) for one in range(1, request.commands + 1) if one not in ran_anew}
+    return Additions(tuple(reason for reason in reasons if reason.origin in same))
 
 
 def _with_runs(lock: Lock, request: Request) -> Lock:
