@@ -22,8 +22,9 @@
   included ? null,
   # Those of them that configuration is read from; null: any may be one.
   configured ? null,
-  # Large files of the project, as { "relative/path" = 1; } with the folders above them: a layer of their own.
-  weights ? { },
+  # Layers of files that stay in the project, as [ { name, path } ], path a folder that describes one; `included`
+  # has none of them.
+  weights ? [ ],
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
   core ? ../cog_nix,
   # Labels that only whoever builds knows: revision, version, annotations.
@@ -92,7 +93,7 @@ let
     else
       [ ]
   ) (builtins.concatMap (layer: layer.members) locked.layers);
-  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi folder; });
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
   group = import ./layers/group.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;

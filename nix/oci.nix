@@ -14,7 +14,14 @@ derive {
   spec = {
     inherit (description) tag;
     image = "${image}";
-    # The project's own layer changes at every edit and is small: it gets no derivation of its own.
-    blobs = map (layer: if layer.path == null then null else blob layer) description.layers;
+    # The project's own layer changes at every edit and is small: it gets no derivation of its own. Neither do layers
+    # whose files are outside of the store: registries get them as they are.
+    blobs = map (
+      layer:
+      if layer.path == null || layer.outside or false then
+        null
+      else
+        blob { inherit (layer) name path; }
+    ) description.layers;
   };
 }

@@ -12,7 +12,6 @@ from cog_nix.config.python_project import is_project
 from cog_nix.errors import ConfigError
 from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
-from cog_nix.project.large import large_files, with_folders
 from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
@@ -20,7 +19,10 @@ from cog_nix.weights import lock as weights_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pathlib import Path
+
     from cog_nix.config.model import Config, Project
+    from cog_nix.project.large import Group
 
 
 def nix_arguments(
@@ -31,10 +33,20 @@ def nix_arguments(
     openapi: str,
     *,
     included: Mapping[str, int],
+    outside: Sequence[tuple[Group, Path]] = (),
 ) -> dict[str, Any]:
-    """Return the arguments of ``nix/build.nix``."""
-    read = read_in_builds(project, config)
-    large = set(large_files(project.root, included)).difference(read)
+    """Return the arguments of ``nix/build.nix``.
+
+    Args:
+        project: whose.
+        config: what it says.
+        labels: of the image, as far as they are known.
+        tag: its name.
+        openapi: a document that was handed in; "": none was.
+        included: what is taken of the project (:func:`selected`).
+        outside: what of that stays out of the store, and the folder that describes it.
+    """
+    apart = {path for group, _ in outside for path in group.files}
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
@@ -42,8 +54,8 @@ def nix_arguments(
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
         "configured": _with_parents(_configured_by(project, config)),
-        "included": {path: 1 for path in included if path not in large} if large else dict(included),
-        **({"weights": with_folders(sorted(large))} if large else {}),
+        "included": {path: 1 for path in included if path not in apart},
+        **({"weights": [{"name": one.name, "path": str(path)} for one, path in outside]} if outside else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,

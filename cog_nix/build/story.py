@@ -12,6 +12,7 @@ from cog_nix.build.again import Found, Memory, entry, missing_weights, went_by
 from cog_nix.build.configuration import load
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
+from cog_nix.build.outside import outside_of_store
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
 from cog_nix.build.provide import provided
 from cog_nix.build.result import NAME as RESULT
@@ -88,7 +89,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
-    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
+    outside = outside_of_store(project, config, included, services)
+    arguments = nix_arguments(
+        project, config, known, tag, api.handed_in, included=included, outside=outside
+    )
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
     if services.while_building:

@@ -26,6 +26,7 @@ from cog_nix.project.large import is_large
 from cog_nix.store import ahead, events
 from cog_nix.system.processes import run
 from cog_nix.system.regular import read_bytes
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ def build(edit: Edit, began: float) -> Outcome | None:
         CogNixError: the same; the usual way tells.
     """
     entry: Entry | None = edit.answer["entry"]
-    if entry is None or edit.answer["oci"] or not _same_size_classes(edit.kept):
+    if entry is None or edit.answer["oci"] or not _is_for_nix(edit):
         return None
     session = Session(plugins.load(), runtime_name=edit.runtime or AUTO)
     reporter, reference = session.reporter, with_tag(edit.answer["tag"])
@@ -114,7 +115,7 @@ def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bo
         path
         for path, status in kept["files"].items()
         if path.endswith(".py")
-        and unchanged.status(f"{root}/{path}") != status
+        and status_of(f"{root}/{path}") != status
         and _mentions(Path(root, path))
     ]
     if not changed:
@@ -132,14 +133,14 @@ def _mentions(path: Path) -> bool:
         return False
 
 
-def _same_size_classes(kept: Mapping[str, Any]) -> bool:
-    """Tell whether files have not become large or small, which makes them part of another layer."""
-    root = kept["root"]
-    now = {path: unchanged.status(f"{root}/{path}") for path in kept["files"]}
-    return all(
-        status is not None and is_large(*status[2:4]) == is_large(*kept["files"][path][2:4])
-        for path, status in now.items()
-    )
+def _is_for_nix(edit: Edit) -> bool:
+    """Tell whether Nix sees all that has changed: no file of a layer that stays out of the store, now or before."""
+    root, seen = edit.kept["root"], edit.answer["spec"]["included"]
+    for path, before in edit.kept["files"].items():
+        now = status_of(f"{root}/{path}")
+        if now != before and (now is None or path not in seen or is_large(*now[2:4])):
+            return False
+    return True
 
 
 def _prepared_runtime(session: Session, reference: str) -> Runtime:

@@ -1,18 +1,55 @@
-"""The project's large files, weights above all: a layer of their own, which no edit of the source touches."""
+"""The project's files that stay out of the store: large ones, weights above all, and crowds of small ones.
+
+They are layers of their own, which no edit of the source touches (docs/design/large-files.md). Which file belongs to
+which layer follows from its path and size and how many there are, so whoever builds a project gets the same image.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from collections import defaultdict
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 LEAST = 10 << 20
 """Bytes from which on a file is large: what upstream's ``--separate-weights`` goes by."""
+MOST_LAYERS = 32
+"""Layers of large files; Docker takes 127 layers, and an image has 60 others at most (``layers.budget``)."""
+CROWD = 1000
+"""Small files below a folder at the project's root from which on they are a layer."""
+MOST_CROWDS = 8
+_CODE = ".py"
+"""What is read to find out about a model, and what is edited."""
+
+
+class Group(NamedTuple):
+    """Files of a project that are one layer."""
+
+    name: str
+    """The layer's."""
+    files: tuple[str, ...]
+    """Relative to the project, in the order in which they stand in the layer."""
+    folders: tuple[str, ...]
+    """Those that are in it: all above these files; in a crowd empty ones as well."""
+
+
+def groups(root: Path, paths: Iterable[str], read: Collection[str] = ()) -> list[Group]:
+    """Return what stays out of the store, from the bottom of the image to the top.
+
+    Args:
+        root: the project.
+        paths: what is taken of it, folders included, relative to it.
+        read: those that a build reads; they stay where it sees them.
+    """
+    modes = {path: (info.st_mode, info.st_size) for path, info in _statuses(root, paths) if path not in read}
+    large = [path for path, found in modes.items() if is_large(*found)]
+    return [*_large(large), *_crowds({path: mode for path, (mode, _) in modes.items()}, set(large))]
 
 
 def large_files(root: Path, paths: Iterable[str]) -> Iterator[str]:
@@ -22,13 +59,7 @@ def large_files(root: Path, paths: Iterable[str]) -> Iterator[str]:
         root: the project.
         paths: relative to it.
     """
-    for path in paths:
-        try:
-            info = os.lstat(f"{root}/{path}")
-        except OSError:
-            continue  # it went while we looked; whoever reads it tells
-        if is_large(info.st_mode, info.st_size):
-            yield path
+    return (path for path, info in _statuses(root, paths) if is_large(info.st_mode, info.st_size))
 
 
 def is_large(mode: int, size: int) -> bool:
@@ -36,10 +67,50 @@ def is_large(mode: int, size: int) -> bool:
     return stat.S_ISREG(mode) and size >= LEAST
 
 
-def with_folders(paths: Iterable[str]) -> dict[str, int]:
-    """Return paths and the folders above them as ``nix/default.nix`` takes a selection of files."""
-    found: dict[str, int] = {}
+def _statuses(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
     for path in paths:
-        above = [str(folder) for folder in PurePosixPath(path).parents]
-        found |= dict.fromkeys([*above, path], 1)
-    return found
+        try:
+            yield path, os.lstat(f"{root}/{path}")
+        except OSError:
+            continue  # it went while we looked; whoever reads it tells
+
+
+def _large(paths: Collection[str]) -> list[Group]:
+    """Return a layer for each large file; where these are too many, their paths decide which share one."""
+    shared: dict[int, list[str]] = defaultdict(list)
+    for number, path in enumerate(_ordered(paths)):
+        shared[number if len(paths) <= MOST_LAYERS else _bucket(path)].append(path)
+    return [Group("weights", tuple(files), _above(files)) for _, files in sorted(shared.items())]
+
+
+def _bucket(path: str) -> int:
+    """Return a number that another file's coming or going does not change."""
+    return hashlib.sha256(path.encode()).digest()[0] % MOST_LAYERS
+
+
+def _crowds(modes: Mapping[str, int], large: Collection[str]) -> list[Group]:
+    """Return a layer for each folder at the root with very many files."""
+    below: dict[str, list[str]] = defaultdict(list)
+    folders: dict[str, list[str]] = defaultdict(list)
+    for path, mode in modes.items():
+        top, slash, _ = path.partition("/")
+        if stat.S_ISDIR(mode):
+            folders[top].append(path)
+        elif slash and stat.S_ISREG(mode) and path not in large and not path.endswith(_CODE):
+            below[top].append(path)
+    crowded = sorted(sorted(below), key=lambda top: -len(below[top]))[:MOST_CROWDS]
+    return [
+        Group("files", _ordered(below[top]), _ordered(folders[top]))
+        for top in sorted(crowded)
+        if len(below[top]) >= CROWD
+    ]
+
+
+def _above(paths: Iterable[str]) -> tuple[str, ...]:
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents} - {"."}
+    return _ordered(folders)
+
+
+def _ordered(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return paths as they stand in a tar: folder by folder (``nix/builders/archive.py``)."""
+    return tuple(sorted(paths, key=lambda path: path.split("/")))

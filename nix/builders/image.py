@@ -133,7 +133,15 @@ def read_project(folder: Path) -> tuple[dict[str, Any], str]:
 def read_layer(name: str, path: Path) -> stream.Layer:
     """Read a layer's description."""
     found = json.loads((path / "fragment.json").read_text())
-    return {"name": name, "diff_id": found["diff_id"], "size": found["size"], "parts": found["parts"]}
+    parts = [_absolute(part, path) for part in found["parts"]]
+    return {"name": name, "diff_id": found["diff_id"], "size": found["size"], "parts": parts}
+
+
+def _absolute(part: stream.Part | stream.Files, path: Path) -> stream.Part | stream.Files:
+    """Complete a path in a description that was written before the store had it (cog_nix/image/file_layers.py)."""
+    if "files" in part:
+        return {"files": str(path), "size": part["size"]}
+    return {**part, "path": str(path / part["path"])}
 
 
 _SCRIPT = (
@@ -142,8 +150,9 @@ _SCRIPT = (
  as a Docker archive to stdout: ./result | docker load
 self=$(readlink -f -- "$0")
 store=${{self%/*}}
+case $0 in */*) beside=${{0%/*}} ;; *) beside=. ;; esac
 exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/usr/lib/x86_64-linux-gnu" \\
-  "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" "$@"
+  "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" --beside "$beside" "$@"
 """
 )
 

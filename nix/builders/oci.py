@@ -5,8 +5,10 @@ Spec::
     {"image": store path, "tag": "cog-hello:latest", "blobs": [store path or null, …]}
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
-is small and changes at every edit, so it is compressed here. Besides the layout (image-spec, image-layout.md)
-the output has ``image``, a link to the image. All links are relative, so they hold wherever the store is.
+is small and changes at every edit, so it is compressed here. Layers whose files are not in the store are named
+only: whoever takes the layout to somewhere reads them where they are. Besides the layout (image-spec,
+image-layout.md) the output has ``image``, a link to the image. All links are relative, so they hold wherever the
+store is.
 """
 
 from __future__ import annotations
@@ -64,6 +66,11 @@ class Layout:
             link.symlink_to(Path("../../..", folder.name, "blob"))
         return _layer(found)
 
+    @staticmethod
+    def named(layer: stream.Layer) -> Descriptor:
+        """Describe a layer that stays where it is, as it is."""
+        return {"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer["diff_id"], "size": layer["size"]}
+
     def compressed(self, layer: stream.Layer) -> Descriptor:
         """Compress a layer into the layout."""
         temporary = self.root / "blob"
@@ -97,7 +104,11 @@ def write(image: stream.Image, blobs: list[Path | None], out: Path, tag: str) ->
     layout = Layout(out)
     config = layout.text("config.v1", image["config"])
     layers = [
-        layout.compressed(layer) if folder is None else layout.referenced(folder)
+        layout.referenced(folder)
+        if folder
+        else layout.named(layer)
+        if stream.is_outside(layer)
+        else layout.compressed(layer)
         for layer, folder in zip(image["layers"], blobs, strict=True)
     ]
     manifest = {

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
-from cog_nix.image.delta import is_described, layer_pieces, read
+from cog_nix.image.delta import is_described, layer_pieces
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
+from cog_nix.image.pieces import read
 from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue

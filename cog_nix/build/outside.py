@@ -1,0 +1,42 @@
+"""What of a project stays out of the Nix store, described for it: large files, and crowds of small ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cog_nix.build import unchanged
+from cog_nix.build.nix_arguments import read_in_builds
+from cog_nix.project.large import groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cog_nix.build.services import Services
+    from cog_nix.config.model import Config, Project
+    from cog_nix.project.large import Group
+
+
+def outside_of_store(
+    project: Project, config: Config, included: Iterable[str], services: Services
+) -> list[tuple[Group, Path]]:
+    """Return what stays outside, from the bottom of the image to the top, each with a folder that describes it.
+
+    Args:
+        project: whose.
+        config: names files that builds read; these go into the store.
+        included: what is taken of it.
+        services: its cache knows what was hashed before.
+
+    Raises:
+        ImageError: a file cannot be read, or changes while it is.
+    """
+    found = groups(project.root, included, frozenset(read_in_builds(project, config)))
+    if not found:
+        return []
+    from cog_nix.image.file_layers import Hashing  # noqa: PLC0415 - most projects have no such files
+
+    began = unchanged.clock(str(project.state_dir))
+    device = project.state_dir.stat().st_dev if began is not None else 0
+    hashing = Hashing(project.root, services.cache, began, device, services.reporter)
+    return list(zip(found, hashing.layers(found), strict=True))
