@@ -18,7 +18,6 @@ from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
     from pathlib import Path
 
     from cog_nix.config.model import Config, Project

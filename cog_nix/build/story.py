@@ -12,8 +12,8 @@ from cog_nix.build.again import Found, Memory, entry, missing_weights, went_by
 from cog_nix.build.configuration import load
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
-from cog_nix.build.outside import outside_of_store
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
+from cog_nix.build.outside import outside_of_store
 from cog_nix.build.provide import provided
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
@@ -90,9 +90,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     outside = outside_of_store(project, config, included, services)
-    arguments = nix_arguments(
-        project, config, known, tag, api.handed_in, included=included, outside=outside
-    )
+    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included, outside=outside)
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
     if services.while_building:

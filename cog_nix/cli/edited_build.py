@@ -114,9 +114,7 @@ def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bo
     changed = [
         path
         for path, status in kept["files"].items()
-        if path.endswith(".py")
-        and status_of(f"{root}/{path}") != status
-        and _mentions(Path(root, path))
+        if path.endswith(".py") and status_of(f"{root}/{path}") != status and _mentions(Path(root, path))
     ]
     if not changed:
         return False

@@ -10,20 +10,19 @@ the image alone. So its digest, by which containerd's store names an image, is k
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.image.description import ProjectFiles, blob_file
-from cog_nix.image.pieces import BLOCK, END, ranges
+from cog_nix.image.description import blob_file
+from cog_nix.image.layer_bytes import LayerBytes
+from cog_nix.image.pieces import BLOCK, END
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from cog_nix.image.description import ImageDescription, LayerDescription
+    from cog_nix.image.description import ImageDescription
     from cog_nix.image.pieces import Piece
 
 _OCI = "application/vnd.oci.image"
@@ -137,38 +136,9 @@ def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[
         if layer.diff_id not in written:
             written.add(layer.diff_id)
             yield header(names[layer.diff_id], layer.size)
-            yield from layer_pieces(layer, image.path.parent)
+            yield from LayerBytes(layer, image.path.parent).pieces()
             if padding := -layer.size % BLOCK:
                 yield bytes(padding)
-
-
-def layer_pieces(layer: LayerDescription, store: Path) -> Iterator[Piece]:
-    """Yield a layer's tar.
-
-    Args:
-        layer: one that has parts.
-        store: the folder that holds the store paths, ``/nix/store`` or where that really is.
-
-    Raises:
-        OSError: the store cannot be read.
-        ImageError: a file of the project's is not what it was.
-    """
-    current, opened = "", io.FileIO("/dev/null")
-    try:
-        for part in layer.parts:
-            if isinstance(part, ProjectFiles):
-                from cog_nix.image.project_files import located  # noqa: PLC0415 - most images have none
-
-                folder = store / Path(part.path).relative_to("/nix/store")
-                yield from located(layer.diff_id, folder).pieces()
-                continue
-            if part.path != current:
-                opened.close()
-                current, opened = part.path, io.FileIO(store / Path(part.path).relative_to("/nix/store"))
-            yield from ranges(opened, part.offset, part.size)
-    finally:
-        opened.close()
-    yield END
 
 
 def members(files: Mapping[str, bytes]) -> bytes:

@@ -11,6 +11,7 @@ from cog_nix.errors import ImageError
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
 CHUNK = 1 << 23
 """Bytes of a file that are sent at once."""
@@ -61,7 +62,7 @@ def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
         yield piece if isinstance(piece, bytes) else piece.read()
 
 
-def write(pieces: Iterable[Piece], sink: io.BufferedWriter) -> int:
+def write(pieces: Iterable[Piece], sink: BinaryIO) -> int:
     """Write pieces to a file or pipe; return how many bytes that was.
 
     Raises:

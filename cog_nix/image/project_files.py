@@ -17,12 +17,13 @@ import hashlib
 import io
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cog_nix.errors import ImageError
-from cog_nix.image.pieces import BLOCK, CHUNK, FileRange, ranges
+from cog_nix.image.pieces import BLOCK, CHUNK, FileRange, cut, ranges
 from cog_nix.system import jsonvalue
 from cog_nix.system.paths import cache_dir
 from cog_nix.system.status import Status, of, status
@@ -124,19 +125,39 @@ class Located:
     """Of the layer in the store."""
     files: tuple[tuple[Entry, Place], ...]
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self, start: int = 0) -> Iterator[Piece]:
         """Yield the layer's tar but for its folders and its end.
+
+        Args:
+            start: bytes of it to leave out; files that lie before are not looked at.
 
         Raises:
             OSError: a file cannot be read.
             FileChangedError: one has changed, also while it was read.
         """
+        first, before = self._first(start)
+        return cut(self._from(first), start - before, sys.maxsize)
+
+    def _first(self, start: int) -> tuple[int, int]:
+        """Return the number of the file that a byte belongs to, and how many bytes are before its header."""
+        before = 0
+        for number, (entry, _) in enumerate(self.files):
+            size = self._header_size(number) + entry.size + -entry.size % BLOCK
+            if before + size > start:
+                return number, before
+            before += size
+        return len(self.files), before
+
+    def _header_size(self, number: int) -> int:
+        begin = self.files[number - 1][0].header_end if number else 0
+        return self.files[number][0].header_end - begin
+
+    def _from(self, first: int) -> Iterator[Piece]:
         waiting = bytearray()
         with (self.folder / "headers.tar").open("rb") as headers:
-            at = 0
-            for entry, place in self.files:
-                waiting += headers.read(entry.header_end - at)
-                at = entry.header_end
+            headers.seek(self.files[first - 1][0].header_end if first else 0)
+            for number, (entry, place) in enumerate(self.files[first:], first):
+                waiting += headers.read(self._header_size(number))
                 if entry.size <= _SMALL:
                     waiting += _content(entry, place)
                 else:

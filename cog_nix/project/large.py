@@ -52,16 +52,6 @@ def groups(root: Path, paths: Iterable[str], read: Collection[str] = ()) -> list
     return [*_large(large), *_crowds({path: mode for path, (mode, _) in modes.items()}, set(large))]
 
 
-def large_files(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Yield those of a project's paths that are large files; links are none.
-
-    Args:
-        root: the project.
-        paths: relative to it.
-    """
-    return (path for path, info in _statuses(root, paths) if is_large(info.st_mode, info.st_size))
-
-
 def is_large(mode: int, size: int) -> bool:
     """Tell whether a file of this mode and size (bytes) is one."""
     return stat.S_ISREG(mode) and size >= LEAST

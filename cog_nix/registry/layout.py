@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
 from cog_nix.image.description import blob_file
+from cog_nix.image.layer_bytes import outside_of
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
@@ -23,6 +24,8 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_DOCKER_PLAIN_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+"""What containerd, Podman and Docker know a layer by that is not compressed."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,13 @@ def read(root: Path) -> Layout:
         manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
-        blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
+        outside = {
+            one.layer.diff_id: Blob(one.layer.diff_id, one.layer.size, root / "image", one)
+            for one in outside_of(root)
+        }
+        blobs = tuple(
+            outside.get(digest) or Blob(digest, size, _path(root, digest)) for digest, size in named.items()
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
@@ -76,9 +85,13 @@ def docker_manifest(manifest: dict[str, Any]) -> Manifest:
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": {**manifest["config"], "mediaType": _DOCKER_CONFIG},
-        "layers": [{**one, "mediaType": _DOCKER_LAYER} for one in manifest["layers"]],
+        "layers": [{**one, "mediaType": _docker_layer(one["mediaType"])} for one in manifest["layers"]],
     }
     return Manifest(DOCKER_MANIFEST, _compact(data))
+
+
+def _docker_layer(kind: str) -> str:
+    return _DOCKER_LAYER if kind.endswith("+gzip") else _DOCKER_PLAIN_LAYER
 
 
 def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manifest:

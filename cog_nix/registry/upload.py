@@ -8,6 +8,7 @@ cut where the registry still has the beginning.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 from contextlib import suppress
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.transport import whole_number
+from cog_nix.image.pieces import cut, ranges, read
 from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, OK, absolute
 from cog_nix.registry.failures import NOT_FOUND
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from cog_nix.image.layer_bytes import LayerBytes
     from cog_nix.registry.client import Repository
 
 Outcome = Literal["there", "mounted", "uploaded"]
@@ -50,21 +53,34 @@ class Blob:
     """``sha256:…``."""
     size: int
     path: Path
+    """Its file; of a layer the image's program."""
+    layer: LayerBytes | None = None
+    """A layer that is sent as it is, from where its files are; None: the file is sent."""
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield a range of its bytes.
+
+        Raises:
+            ImageError: files of the project have changed.
+        """
+        if self.layer:
+            yield from read(cut(self.layer.pieces(start), 0, end - start))
+            return
+        with io.FileIO(self.path) as file:
+            yield from read(ranges(file, start, end - start))
 
 
 class _Slice:
-    """Bytes of a file, in pieces; can be read again, as redirects need it."""
+    """Bytes of a blob, in pieces; can be read again, as redirects need it."""
 
-    def __init__(self, path: Path, start: int, end: int, sent: Callable[[int], None]) -> None:
-        self._path, self._start, self._end, self._sent = path, start, end, sent
+    def __init__(self, blob: Blob, start: int, end: int, sent: Callable[[int], None]) -> None:
+        self._blob, self._start, self._end, self._sent = blob, start, end, sent
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self._end - self._start
-        with self._path.open("rb") as stream:
-            stream.seek(self._start)
-            while left and (piece := stream.read(min(_PIECE, left))):
-                yield piece
-                left -= len(piece)
+        for data in self._blob.read(self._start, self._end):
+            for begin in range(0, len(data), _PIECE):
+                piece = memoryview(data)[begin : begin + _PIECE]
+                yield bytes(piece)
                 self._sent(len(piece))
 
 
@@ -195,7 +211,7 @@ class Upload:
             "Content-Length": str(end - start),
             "Content-Range": f"{start}-{end - 1}",
         }
-        body = _Slice(self._blob.path, start, end, self._count)
+        body = _Slice(self._blob, start, end, self._count)
         answer = self._repository.request(
             "PATCH", self._location, expected=(ACCEPTED, NO_CONTENT, CREATED), headers=headers, body=body
         )
@@ -208,7 +224,7 @@ class Upload:
         joiner = "&" if "?" in self._location else "?"
         url = f"{self._location}{joiner}{urlencode({'digest': self._blob.digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        body = _Slice(self._blob.path, 0, size, self._count) if size else None
+        body = _Slice(self._blob, 0, size, self._count) if size else None
         self._repository.request("PUT", url, expected=(CREATED, NO_CONTENT), headers=headers, body=body)
         self._move_to(self._blob.size)
 

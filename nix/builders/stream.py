@@ -169,7 +169,9 @@ def write(
     manifest = [
         {"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}
     ]
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
+    with tarfile.open(
+        fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK, copybufsize=_CHUNK
+    ) as tar:
         written: set[str] = set()
         for layer in image["layers"]:
             if layer["diff_id"] not in skip | written:
@@ -240,7 +242,9 @@ def main() -> int:
     try:
         with os.fdopen(sys.stdout.fileno(), "wb", buffering=_CHUNK, closefd=False) as sink:
             roots = [*([options.beside, options.beside.parent] if options.beside else []), Path.cwd()]
-            write(image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip), roots)
+            write(
+                image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip), roots
+            )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stderr.write("The reader went away before the whole image was written.\n")

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
-from cog_nix.image.delta import is_described, layer_pieces
+from cog_nix.image.delta import is_described
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
+from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.pieces import read
 from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
@@ -165,7 +166,7 @@ class ImageStore:
         """Unpack layers from the store, as many at once as there are processors."""
 
         def unpack(layer: LayerDescription) -> None:
-            tar = read(layer_pieces(layer, built.path.parent))
+            tar = read(LayerBytes(layer, built.path.parent).pieces())
             self.layers.unpack_chunks(tar, [layer.diff_id], bar.advance)
 
         # The largest first: one that starts last would run on alone.
