@@ -28,7 +28,8 @@ class LayerBytes:
 
     def __init__(self, layer: LayerDescription, store: Path) -> None:
         self.layer, self._store = layer, store
-        self._located = cache(self._locate)
+        self.located = cache(self._locate)
+        """Returns the files of the project that it has, found; None where it has none."""
 
     def pieces(self, start: int = 0) -> Iterator[Piece]:
         """Yield the tar from a byte on.
@@ -46,7 +47,9 @@ class LayerBytes:
                 if skipped == part.size:
                     continue
                 if isinstance(part, ProjectFiles):
-                    yield from self._located(part).pieces(skipped)
+                    located = self.located()
+                    assert located is not None  # noqa: S101 - for the type checker: this part is one
+                    yield from located.pieces(skipped)
                     continue
                 if part.path != current:
                     opened.close()
@@ -59,7 +62,10 @@ class LayerBytes:
     def _real(self, path: str) -> Path:
         return self._store / Path(path).relative_to("/nix/store")
 
-    def _locate(self, part: ProjectFiles) -> Located:
+    def _locate(self) -> Located | None:
+        part = next((one for one in self.layer.parts if isinstance(one, ProjectFiles)), None)
+        if part is None:
+            return None
         from cog_nix.image.project_files import located  # noqa: PLC0415 - most images have no such files
 
         return located(self.layer.diff_id, self._real(part.path))

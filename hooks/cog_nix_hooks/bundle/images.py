@@ -104,9 +104,10 @@ class ImageStore:
         image = self.find(reference)
         if image is None:
             return None
-        files = (self._tag_file(reference), self._image_file(image.id))
+        files = [str(self._tag_file(reference)), str(self._image_file(image.id))]
+        files += (one.source for diff_id in image.diff_ids for one in self.layers.bound(diff_id))
         layers = map(self.layers.folder, image.diff_ids)
-        return Held(image.id, read=tuple(map(str, files)), present=tuple(map(str, layers)))
+        return Held(image.id, read=tuple(files), present=tuple(map(str, layers)))
 
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.
@@ -166,8 +167,11 @@ class ImageStore:
         """Unpack layers from the store, as many at once as there are processors."""
 
         def unpack(layer: LayerDescription) -> None:
-            tar = read(LayerBytes(layer, built.path.parent).pieces())
-            self.layers.unpack_chunks(tar, [layer.diff_id], bar.advance)
+            content = LayerBytes(layer, built.path.parent)
+            if self.layers.bind(content):
+                bar.advance(layer.size)
+            else:
+                self.layers.unpack_chunks(read(content.pieces()), [layer.diff_id], bar.advance)
 
         # The largest first: one that starts last would run on alone.
         tasks = [partial(unpack, layer) for layer in sorted(missing, key=lambda layer: -layer.size)]
