@@ -27,7 +27,9 @@
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
-    │   └── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── FileChangedError       a file of the project is not what the image has: path, when
+    │   └── FilesGoneError         files of the project that an image has are nowhere: root, paths
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
     │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
     │   ├── LoginError             credentials are missing or not enough

@@ -130,15 +130,21 @@ def read_project(folder: Path) -> tuple[dict[str, Any], str]:
     return described, (folder / "openapi_schema.json").read_text()
 
 
-def read_layer(name: str, path: Path) -> stream.Layer:
-    """Read a layer's description."""
+def read_layer(name: str, path: Path, known_as: Path | None = None) -> stream.Layer:
+    """Read a layer's description.
+
+    Args:
+        name: what people call it.
+        path: the fragment.
+        known_as: its path in the store, where that is another one.
+    """
     found = json.loads((path / "fragment.json").read_text())
-    parts = [_absolute(part, path) for part in found["parts"]]
+    parts = [_absolute(part, known_as or path) for part in found["parts"]]
     return {"name": name, "diff_id": found["diff_id"], "size": found["size"], "parts": parts}
 
 
 def _absolute(part: stream.Part | stream.Files, path: Path) -> stream.Part | stream.Files:
-    """Complete a path in a description that was written before the store had it (cog_nix/image/file_layers.py)."""
+    """Complete a path that was written before the store had its folder (cog_nix/image/file_layers.py)."""
     if "files" in part:
         return {"files": str(path), "size": part["size"]}
     return {**part, "path": str(path / part["path"])}

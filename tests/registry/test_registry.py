@@ -8,13 +8,20 @@ import shutil
 import socket
 import socketserver
 import subprocess
+import tarfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import blob
+import oci
 import pytest
+import stream
 
 from cog_nix.errors import RegistryError
+from cog_nix.image import archive_program, archives
+from cog_nix.image.project_files import FilesGoneError
 from cog_nix.registry import layout
 from cog_nix.registry.auth import may_be_plain
 from cog_nix.registry.credentials import Credentials
@@ -22,11 +29,12 @@ from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from tests.image.outside import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from cog_nix.image.description import ImageDescription
     from cog_nix.registry.push import Pushed
 
 USER, PASSWORD = "ali", "open sesame"
@@ -155,6 +163,78 @@ def test_a_cut_on_the_way(
     assert pushed.total("uploaded")[0] == 2
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+
+
+@pytest.fixture
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ImageDescription]:
+    """An OCI layout of an image, as Nix writes it, one of whose layers has a project's files; and the image."""
+    monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
+    store, project = tmp_path / "store", tmp_path / "project"
+    project.mkdir()
+    (project / "a.bin").write_bytes(LARGE)
+    (project / "b.bin").write_bytes(LARGE[::-1])
+    image = described(project, store, below=({"lib": b"lib"},))
+    described_ = stream.read(image.path)
+    (store / "blob").mkdir()
+    made = blob.write(described_["layers"][0], store / "blob/blob", store)
+    (store / "blob/blob.json").write_text(json.dumps(made))
+    oci.write(described_, [store / "blob", None], store / "layout", "me:v1")
+    (store / "layout/image").symlink_to(Path("..", image.path.name))
+    return store / "layout", image
+
+
+def test_files_of_the_project_are_sent_from_there(
+    registry: str, in_project: tuple[Path, ImageDescription], tmp_path: Path
+) -> None:
+    root, image = in_project
+    pushed = _push(root, f"{registry}/me/files:v1", tmp_path)
+    assert pushed.total("uploaded")[0] == 3
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+    manifest = json.loads((copied / "manifest.json").read_text())
+    kinds = [one["mediaType"].removeprefix("application/vnd.docker.image.") for one in manifest["layers"]]
+    assert kinds == ["rootfs.diff.tar.gzip", "rootfs.diff.tar"]
+    assert manifest["layers"][1]["digest"] == image.diff_ids[1], "a plain tar's digest is its diff id"
+    with tarfile.open(copied / image.diff_ids[1][7:]) as tar:
+        assert tar.extractfile("src/b.bin").read() == LARGE[::-1]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("chunk", ["", str(1 << 20)], ids=["whole", "in chunks"])
+def test_files_of_the_project_after_a_cut(
+    cut_once: tuple[str, list[int]],
+    in_project: tuple[Path, ImageDescription],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: str,
+) -> None:
+    monkeypatch.setenv("COG_PUSH_DEFAULT_CHUNK_SIZE", chunk)
+    monkeypatch.setenv("COG_PUSH_MULTIPART_THRESHOLD", chunk)
+    host, cuts = cut_once
+    pushed = _push(in_project[0], f"{host}/me/files-{chunk or 'whole'}:v1", tmp_path)
+    assert cuts
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+
+
+def test_a_file_that_changed_is_not_pushed(
+    registry: str, in_project: tuple[Path, ImageDescription], tmp_path: Path
+) -> None:
+    (tmp_path / "project/a.bin").write_bytes(bytes(len(LARGE)))
+    with pytest.raises(FilesGoneError, match=r"has a\.bin of"):
+        _push(in_project[0], f"{registry}/me/changed:v1", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
+def test_files_of_the_project_are_in_archives(
+    in_project: tuple[Path, ImageDescription], tmp_path: Path, kind: archives.Kind
+) -> None:
+    root, image = in_project
+    archives.write(archives.Output(kind, tmp_path / "written"), image.path, root, ["me:v1"])
+    found = _skopeo("inspect", "--config", f"{kind}:{tmp_path / 'written'}")
+    assert found["rootfs"]["diff_ids"] == list(image.diff_ids)
+    _skopeo("copy", "-q", f"{kind}:{tmp_path / 'written'}", f"dir:{tmp_path / 'copied'}")
+    with archive_program.opened(tmp_path / "written") as archive:
+        assert archive.diff_ids == image.diff_ids
 
 
 def test_with_a_password(locked_registry: str, make_layout: Callable[..., Path], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cog_nix.image.delta import is_described
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.pieces import read
+from cog_nix.image.project_files import FileChangedError
 from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue
@@ -98,6 +99,18 @@ class ImageStore:
         image_id = reference if reference.startswith(_ID) else self._named(reference)
         image = self._read(image_id) if image_id else None
         return image if image and all(map(self.layers.has, image.diff_ids)) else None
+
+    def check(self, reference: str) -> None:
+        """Refuse an image that is here but for files of its project, which have changed.
+
+        Raises:
+            FileChangedError: the first of them.
+        """
+        image_id = self._named(reference)
+        image = self._read(image_id) if image_id else None
+        for one in (one for diff_id in (image.diff_ids if image else ()) for one in self.layers.bound(diff_id)):
+            if not one.is_there:
+                raise FileChangedError(one.source)
 
     def held(self, reference: str) -> Held | None:
         """Return what tells that an image is still here under its name; None when it is not."""

@@ -14,7 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -138,12 +138,19 @@ class LayerStore:
                 )
             keep_whiteouts(beside)
             if not self.has(digest):
+                self._make_way(digest)
                 beside.rename(self.folder(digest))
         except OSError as error:
             raise _not_unpacked(layers, error) from error
         finally:
             scratch.release(beside)
         return digest
+
+    def _make_way(self, diff_id: str) -> None:
+        """Put a layer aside whose files have changed since: a container may still use what it has."""
+        with suppress(FileNotFoundError):
+            self.folder(diff_id).rename(self.root / "layers" / f"changed-{os.urandom(6).hex()}")
+        self._record(diff_id).unlink(missing_ok=True)
 
     def keep_only(self, diff_ids: Collection[str]) -> None:
         """Remove all other layers, unless a container runs: it may be using them."""
