@@ -216,7 +216,7 @@ def test_a_layout_in_a_tar_is_the_same_each_time(layout: Path, tmp_path: Path) -
 
 
 def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
-    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": bytes(9_000_000)})
+    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
     with next((tmp_path / "store").glob("*-layer11/files.tar")).open("r+b") as stream:
         stream.truncate(1_000_000)
     (tmp_path / "image.tar").write_text("before")
@@ -227,7 +227,7 @@ def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_what_the_image_writes(tmp_path: Path) -> None:
-    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": bytes(9_000_000)})
+    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
     archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, ["a:b"])
 
     def members(data: bytes) -> dict[str, bytes]:

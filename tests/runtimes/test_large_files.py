@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +14,11 @@ from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.project.large import LEAST
 from cog_nix.report import SilentReporter
 from tests.image.outside import described
+from tests.runtimes.test_streams import converse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cog_nix.image.description import ImageDescription
     from cog_nix.plugins.spec import Container, Runtime
@@ -58,8 +59,8 @@ def programs(*names: str) -> dict[str, bytes]:
     return of(*names)
 
 
-def request(script: str) -> ContainerRequest:
-    return ContainerRequest(image=IMAGE, command=("sh", "-c", script))
+def request(script: str, *, interactive: bool = False) -> ContainerRequest:
+    return ContainerRequest(IMAGE, command=("sh", "-c", script), interactive=interactive)
 
 
 def test_they_are_bound_and_not_copied(
@@ -116,7 +117,9 @@ def test_a_project_that_was_moved_is_bound_anew(
     assert runtime.image_id(IMAGE) is None
     described(moved, tmp_path / "store")
     runtime.load(image.path, [IMAGE], SilentReporter())
-    assert finished(runtime.start(request("cat /src/model/a.bin | head -c 11")))[1] == CONTENT.decode()
+    assert (
+        finished(runtime.start(request("cat /src/model/a.bin | head -c 11")))[1].strip() == CONTENT.decode()
+    )
 
 
 @pytest.mark.root
@@ -140,9 +143,8 @@ def test_daemons_get_them_once(
         (project / "model/b.bin").write_bytes(bytes(LEAST))
         second = build()
         assert anywhere.load(second.path, [IMAGE], SilentReporter()) != image.id
-        container = anywhere.start(request(SCRIPT))
-        with container:
-            container.wait(20)
-            assert container.logs().startswith("the weights")
+        status, said, _ = converse(anywhere, request(SCRIPT, interactive=True), None)
+        assert status == 0
+        assert said.startswith(CONTENT)
     finally:
         subprocess.run(["docker", "rmi", "-f", IMAGE], check=False, capture_output=True)

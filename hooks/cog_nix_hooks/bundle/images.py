@@ -108,7 +108,9 @@ class ImageStore:
         """
         image_id = self._named(reference)
         image = self._read(image_id) if image_id else None
-        for one in (one for diff_id in (image.diff_ids if image else ()) for one in self.layers.bound(diff_id)):
+        for one in (
+            one for diff_id in (image.diff_ids if image else ()) for one in self.layers.bound(diff_id)
+        ):
             if not one.is_there:
                 raise FileChangedError(one.source)
 

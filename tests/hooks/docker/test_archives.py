@@ -13,8 +13,8 @@ import pytest
 
 from cog_nix.errors import ImageError
 from cog_nix.image.delta import OciImage, docker_archive, is_described
-from cog_nix.image.pieces import FileRange, read
 from cog_nix.image.description import ImageDescription
+from cog_nix.image.pieces import FileRange, read
 from tests.hooks.docker.conftest import Store
 from tests.hooks.docker.described import DescribedStore, layer
 

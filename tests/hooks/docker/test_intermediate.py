@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cog_nix.image.pieces import Piece
     from cog_nix.image.description import ImageDescription
+    from cog_nix.image.pieces import Piece
     from cog_nix_hooks.docker.runtime import DockerRuntime
     from tests.hooks.docker.conftest import Store
 

@@ -1,0 +1,115 @@
+"""Projects that are large: gigabytes of weights, or very many files. How large is said behind the row's name.
+
+``python -m benchmarks.run large:6 sparse:100 many:50000 push-large:10`` (GB, GB, files, GB). By name only: they write as
+many bytes, and read them.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks import push
+from benchmarks.measure import Project, Row, project, run, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TAG = "cog-nix-benchmark-large:latest"
+_GB = 1_000_000_000
+_CHUNK = 10_000_000
+_IN_FOLDER = 100
+_NO_CHANGE, _EDIT = 0.25, 0.5
+_MANY_NO_CHANGE, _MANY_EDIT = 0.5, 1.5
+_SPARSE_MB = 150
+"""What is aimed at: seconds, and MB of memory."""
+_LIKE_A_DISK = 0.8
+
+
+def large(gigabytes: int = 2) -> tuple[Row, ...]:
+    """Build a project with a file of so many GB: for the first time, again, and after edits."""
+    with project("hello-world") as copy:
+        _fill(copy, gigabytes)
+        read = timed(1, lambda _: run(["sha256sum", "weights.bin"], copy.folder))
+        return _rows(
+            copy, f"large:{gigabytes}", (read[0], "sha256sum of the file"), (read[0], _NO_CHANGE, _EDIT)
+        )
+
+
+def many(files: int = 50_000) -> tuple[Row, ...]:
+    """Build a project with so many small files."""
+    with project("hello-world") as copy:
+        for number in range(files):
+            path = copy.folder / f"data/{number // _IN_FOLDER:04}/{number}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f'{{"number": {number}}}\n' * 40)
+        return _rows(copy, f"many:{files}", None, (60, _MANY_NO_CHANGE, _MANY_EDIT))
+
+
+def sparse(gigabytes: int = 100) -> Row:
+    """Tell the most memory that a build of a sparse file of so many GB takes."""
+    with project("hello-world") as copy:
+        (copy.folder / "weights.bin").touch()
+        os.truncate(copy.folder / "weights.bin", gigabytes * _GB)
+        copy.cog_nix("build", "--no-load")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+    return Row(f"sparse:{gigabytes}", "MB", (used,), _SPARSE_MB)
+
+
+def push_large(gigabytes: int = 2) -> Row:
+    """Push a file of so many GB to a registry on this machine."""
+    with project("hello-world") as copy, push.registry() as host:
+        _fill(copy, gigabytes)
+        copy.cog_nix("build", "--no-load")
+        read = timed(1, lambda _: run(["sha256sum", "weights.bin"], copy.folder))[0]
+        values = timed(1, lambda _: copy.cog_nix("push", f"{host}/me/model:v1"))
+    name = f"push-large:{gigabytes}"
+    return Row(name, "s", values, read / _LIKE_A_DISK, read, "sha256sum of the file")
+
+
+def _rows(
+    copy: Project, name: str, compared: tuple[float, str] | None, targets: tuple[float, float, float]
+) -> tuple[Row, ...]:
+    flags = ("build", "--no-load", "-t", _TAG)
+    time.sleep(4)  # a file that is too new is not trusted
+    first = timed(1, lambda _: copy.cog_nix(*flags))
+    for _ in range(2):
+        copy.cog_nix(*flags)
+
+    def edit(_: int) -> None:
+        copy.edit()
+        copy.cog_nix(*flags)
+
+    again, edits = timed(5, lambda _: copy.cog_nix(*flags)), timed(5, edit)
+    baseline, what = compared or (None, "")
+    return (
+        Row(f"{name} first", "s", first, targets[0], baseline, what),
+        Row(f"{name} no-change", "s", again, targets[1]),
+        Row(f"{name} edit", "s", edits, targets[2]),
+    )
+
+
+def _fill(copy: Project, gigabytes: int) -> None:
+    """Write a file that does not compress, as weights do not."""
+    with (copy.folder / "weights.bin").open("wb") as stream:
+        for _ in range(gigabytes * _GB // _CHUNK):
+            stream.write(os.urandom(_CHUNK))
+
+
+BY_SIZE: dict[str, Callable[[int], Row | tuple[Row, ...]]] = {
+    "large": large,
+    "many": many,
+    "sparse": sparse,
+    "push-large": push_large,
+}
+"""Those that are told a size: ``NAME:SIZE``."""
+
+
+def sized(name: str) -> Callable[[], Row | tuple[Row, ...]] | None:
+    """Return the benchmark of ``NAME:SIZE``; None: there is none."""
+    kind, _, size = name.partition(":")
+    if kind not in BY_SIZE or not size.isdecimal():
+        return None
+    return lambda: BY_SIZE[kind](int(size))
