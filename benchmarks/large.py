@@ -1,7 +1,7 @@
 """Projects that are large: gigabytes of weights, or very many files. How large is said behind the row's name.
 
-``python -m benchmarks.run large:6 sparse:100 many:50000 push-large:10`` (GB, GB, files, GB). By name only: they write as
-many bytes, and read them.
+``python -m benchmarks.run large:6 sparse:100 many:50000 push-large:10`` (GB, GB, files, GB). By name only:
+they write as many bytes, and read them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def outside_of_store(
     project: Project, config: Config, included: Iterable[str], services: Services
 ) -> list[tuple[Group, Path]]:
-    """Return what stays outside, from the bottom of the image to the top, each with a folder that describes it.
+    """Return what stays outside, from the bottom of the image to the top, and a folder that describes each.
 
     Args:
         project: whose.

@@ -132,7 +132,7 @@ def _mentions(path: Path) -> bool:
 
 
 def _is_for_nix(edit: Edit) -> bool:
-    """Tell whether Nix sees all that has changed: no file of a layer that stays out of the store, now or before."""
+    """Tell whether Nix sees all that has changed: no file that stays out of the store, now or before."""
     root, seen = edit.kept["root"], edit.answer["spec"]["included"]
     for path, before in edit.kept["files"].items():
         now = status_of(f"{root}/{path}")

@@ -1,7 +1,7 @@
 """Describes the layers whose files stay in the project: each file is read once, to hash it, and never copied.
 
-What came of it is kept in the cache under the files' statuses, so that nothing is read again as long as these are the
-same. :mod:`cog_nix.image.project_files` reads what is written here.
+What came of it is kept in the cache under the files' statuses, so that nothing is read again as long as these
+are the same. :mod:`cog_nix.image.project_files` reads what is written here.
 """
 
 from __future__ import annotations

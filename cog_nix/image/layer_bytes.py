@@ -75,7 +75,7 @@ def outside_of(layout: Path) -> list[LayerBytes]:
     """Return the layers that a layout of Nix's names and does not have: their files are the project's.
 
     Args:
-        layout: an OCI image layout with a link to the image beside it (``nix/builders/oci.py``), or another one.
+        layout: an OCI image layout, with a link to the image beside it where Nix made it.
 
     Raises:
         ImageError: the image cannot be read.

@@ -7,8 +7,9 @@ The store has a folder for each such layer (:mod:`cog_nix.image.file_layers` mak
     headers.tar       what stands before each file in the tar, one after the other
     files.tsv         a line for each file: where its header ends, its size, its sha256, its path as JSON
 
-The files themselves are looked for where they were when the image was built, then in this folder, then in the store of
-weights. A file whose status is still the one that it was hashed with is the same; any other has to have its hash.
+The files themselves are looked for where they were when the image was built, then in this folder, then in the
+store of weights. A file whose status is still the one that it was hashed with is the same; any other has to
+have its hash.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class FilesGoneError(ImageError):
 
     def __init__(self, root: str, paths: Sequence[str]) -> None:
         super().__init__(
-            hint="Put them back, or build the image again. Large files of a project are not copied into the Nix "
-            "store: an image refers to them (see docs/design/large-files.md)."
+            hint="Put them back, or build the image again. Large files of a project are not copied into the "
+            "Nix store: an image refers to them (see docs/design/large-files.md)."
         )
         self.root, self.paths = root, tuple(paths)
 

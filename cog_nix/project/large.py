@@ -1,7 +1,8 @@
 """The project's files that stay out of the store: large ones, weights above all, and crowds of small ones.
 
-They are layers of their own, which no edit of the source touches (docs/design/large-files.md). Which file belongs to
-which layer follows from its path and size and how many there are, so whoever builds a project gets the same image.
+They are layers of their own, which no edit of the source touches (docs/design/large-files.md). Which file
+belongs to which layer follows from its path and size and how many there are, so whoever builds a project gets
+the same image.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What tells whether a file is the same without reading it, as Git's index does.
 
-The kernel alone sets a file's time of change (``st_ctim``), at every write, rename and change of mode. So an equal
-status is an equal file, unless it changed so shortly before it was looked at that it could change again within the
-same tick of the clock. See docs/design/unchanged.md.
+The kernel alone sets a file's time of change (``st_ctim``), at every write, rename and change of mode. So an
+equal status is an equal file, unless it changed so shortly before it was looked at that it could change again
+within the same tick of the clock. See docs/design/unchanged.md.
 """
 
 from __future__ import annotations

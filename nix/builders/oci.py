@@ -5,10 +5,10 @@ Spec::
     {"image": store path, "tag": "cog-hello:latest", "blobs": [store path or null, …]}
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
-is small and changes at every edit, so it is compressed here. Layers whose files are not in the store are named
-only: whoever takes the layout to somewhere reads them where they are. Besides the layout (image-spec,
-image-layout.md) the output has ``image``, a link to the image. All links are relative, so they hold wherever the
-store is.
+is small and changes at every edit, so it is compressed here. Layers whose files are not in the store are
+named only: whoever takes the layout to somewhere reads them where they are. Besides the layout (image-spec,
+image-layout.md) the output has ``image``, a link to the image. All links are relative, so they hold wherever
+the store is.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def ranges(diff_id: str, folder: Path, roots: Sequence[Path]) -> list[Part]:
         where = next(_places(path, length, sha256, tried), None)
         if where is None:
             raise EOFError(
-                f"it has the project's {path} ({length} bytes), which is not in {', '.join(tried)}. "
-                "Start ./result in the project, with that file in its place; or build the image again."
+                f"it has the project's {path} ({length} bytes), which is not in {', '.join(tried)}."
+                " Start ./result in the project, with that file in its place; or build the image again."
             )
         found.append({"path": str(folder / "headers.tar"), "offset": begin, "size": int(end) - begin})
         begin = int(end)

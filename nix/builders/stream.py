@@ -5,9 +5,10 @@ The image that Nix builds is a small executable that runs this module with the i
     result [--tag NAME:TAG]… [--skip DIFF_ID]… | docker load
     result --inspect
 
-``--skip`` leaves the bytes of a layer out: a daemon that holds it already does not ask for them. Files of a project
-that are not in the store (docs/design/large-files.md) are looked for in the folder that the program, or a link to it,
-is started from, in this one, where they were when the image was built, and in the store of weights.
+``--skip`` leaves the bytes of a layer out: a daemon that holds it already does not ask for them. Files of a
+project that are not in the store (docs/design/large-files.md) are looked for in the folder that the program,
+or a link to it, is started from, in this one, where they were when the image was built, and in the store of
+weights.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class _Concatenation(io.RawIOBase):
         while not self._left and self._parts:
             part = self._parts.pop()
             self._current.close()
-            self._current = Path(part["path"]).open("rb", buffering=0)
+            self._current = io.FileIO(part["path"])
             self._current.seek(part["offset"])
             self._left = part["size"]
         if self._left:
@@ -150,6 +151,7 @@ def write(
     sink: IO[bytes],
     tags: list[str],
     skip: frozenset[str] = frozenset(),
+    *,
     roots: Sequence[Path] = (),
 ) -> None:
     """Write the archive.
@@ -242,9 +244,8 @@ def main() -> int:
     try:
         with os.fdopen(sys.stdout.fileno(), "wb", buffering=_CHUNK, closefd=False) as sink:
             roots = [*([options.beside, options.beside.parent] if options.beside else []), Path.cwd()]
-            write(
-                image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip), roots
-            )
+            tags = options.tag or [image["tag"]]
+            write(image, executable.parent, sink, tags, frozenset(options.skip), roots=roots)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stderr.write("The reader went away before the whole image was written.\n")

@@ -1,4 +1,4 @@
-"""The executable image of a project whose files are not in the store: it finds them, and notices what has changed."""
+"""The executable image of a project whose files are not in the store: it finds them, and sees changes."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def test_what_was_pushed_is_what_skopeo_finds(
     assert pushed.image == f"{registry}/me/model@{found['Digest']}"
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
-    for blob in layout.read(root).blobs:
-        assert (copied / blob.digest.removeprefix("sha256:")).read_bytes() == blob.path.read_bytes()
+    for one in layout.read(root).blobs:
+        assert (copied / one.digest.removeprefix("sha256:")).read_bytes() == one.path.read_bytes()
     raw = _skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{target}")
     assert raw["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
     assert {one["mediaType"] for one in raw["layers"]} == {
@@ -167,7 +167,7 @@ def test_a_cut_on_the_way(
 
 @pytest.fixture
 def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ImageDescription]:
-    """An OCI layout of an image, as Nix writes it, one of whose layers has a project's files; and the image."""
+    """An OCI layout as Nix writes it, one of whose layers has a project's files; and the image."""
     monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
     store, project = tmp_path / "store", tmp_path / "project"
     project.mkdir()

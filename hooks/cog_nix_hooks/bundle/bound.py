@@ -1,8 +1,9 @@
 """Large files of a project in unpacked layers: never copied, however large.
 
-Where the file system can share blocks (FICLONE, ioctl_ficlonerange(2): btrfs, XFS), a layer has a clone of each. Elsewhere
-it has an empty file in its place, and a container is shown the project's own there, read-only. Which that is and its
-status are written down: when the file changes the image has lost it, and is not here any more.
+Where the file system can share blocks (FICLONE, ioctl_ficlonerange(2): btrfs, XFS), a layer has a clone of
+each. Elsewhere it has an empty file in its place, and a container is shown the project's own there, to read.
+Which that is and its status are written down: when the file changes the image has lost it, and is not here
+any more.
 """
 
 from __future__ import annotations

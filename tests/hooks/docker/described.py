@@ -35,7 +35,7 @@ class DescribedStore:
     root: Path
 
     def build(self, *layers: dict[str, bytes] | Path, **config: Any) -> ImageDescription:
-        """Write an image with one layer for each mapping of paths to contents, or folder that describes one."""
+        """Write an image with one layer for each mapping of paths to contents or folder that describes it."""
         described = [
             self._outside(layer) if isinstance(layer, Path) else self._layer(f"layer{number}", layer)
             for number, layer in enumerate(layers)
