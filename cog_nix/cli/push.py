@@ -110,7 +110,7 @@ def push_built(
         known = credentials.find(REPLICATE)
     try:
         return push_layout(
-            layout.read(built.oci),
+            layout.read(built.oci, reporter),
             destination,
             known,
             cache=cache_dir(),

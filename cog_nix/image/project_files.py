@@ -14,12 +14,15 @@ have its hash.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
 import json
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,13 +144,17 @@ class Located:
 
     def _first(self, start: int) -> tuple[int, int]:
         """Return the number of the file that a byte belongs to, and how many bytes are before its header."""
-        before = 0
-        for number, (entry, _) in enumerate(self.files):
-            size = self._header_size(number) + entry.size + -entry.size % BLOCK
-            if before + size > start:
-                return number, before
-            before += size
-        return len(self.files), before
+        number = bisect.bisect_right(self._ends, start)
+        return number, self._ends[number - 1] if number else 0
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where each file ends in the tar, its padding included."""
+        sizes = (
+            self._header_size(number) + entry.size + -entry.size % BLOCK
+            for number, (entry, _) in enumerate(self.files)
+        )
+        return list(accumulate(sizes))
 
     def _header_size(self, number: int) -> int:
         begin = self.files[number - 1][0].header_end if number else 0

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import ImageError
 from cog_nix.image.description import blob_file
 from cog_nix.image.layer_bytes import outside_of
+from cog_nix.registry import gzipped
 from cog_nix.registry.upload import Blob
+from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.image.layer_bytes import LayerBytes
+    from cog_nix.report import Reporter
+
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _DOCKER_PLAIN_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
@@ -51,11 +57,12 @@ class Layout:
     """Layers from bottom to top, each once, and the configuration."""
 
 
-def read(root: Path) -> Layout:
+def read(root: Path, reporter: Reporter | None = None) -> Layout:
     """Read the image of a layout.
 
     Args:
         root: the folder.
+        reporter: shows the bytes of what has to be compressed first; None: nobody looks.
 
     Raises:
         ImageError: it is no layout of one image.
@@ -63,12 +70,15 @@ def read(root: Path) -> Layout:
     try:
         (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
         manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        outside = {}
+        for layer in outside_of(root):
+            descriptor, outside_blob = _outside(layer, root / "image", reporter or SilentReporter())
+            outside[outside_blob.digest] = outside_blob
+            manifest["layers"] = [
+                descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
+            ]
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
-        outside = {
-            one.layer.diff_id: Blob(one.layer.diff_id, one.layer.size, root / "image", one)
-            for one in outside_of(root)
-        }
         blobs = tuple(
             outside.get(digest) or Blob(digest, size, _path(root, digest)) for digest, size in named.items()
         )
@@ -114,6 +124,17 @@ def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manife
 def digest_of(data: bytes) -> str:
     """Return ``sha256:…`` of some bytes (image-spec, descriptor.md, "Digests")."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _outside(layer: LayerBytes, program: Path, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
+    """Return how a manifest names a layer whose files are not in the store, and its blob."""
+    digest, size, kind = layer.layer.diff_id, layer.layer.size, _OCI_LAYER
+    blob = Blob(digest, size, program, layer)
+    if gzipped.pays(layer):
+        found = gzipped.compress(layer, reporter)
+        blob = Blob(found.digest, found.size, program, gzipped.GzippedLayer(layer, found))
+        kind += "+gzip"
+    return {"mediaType": kind, "digest": blob.digest, "size": blob.size}, blob
 
 
 def _path(root: Path, digest: str) -> Path:

@@ -13,7 +13,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode
 
 from cog_nix.errors import RegistryError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from cog_nix.image.layer_bytes import LayerBytes
+    from cog_nix.image.pieces import Piece
     from cog_nix.registry.client import Repository
 
 Outcome = Literal["there", "mounted", "uploaded"]
@@ -45,6 +45,13 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _SMALLER = 4
 
 
+class Readable(Protocol):
+    """What is made while it is sent."""
+
+    def pieces(self, start: int = 0) -> Iterator[Piece]:
+        """Yield it from a byte on."""
+
+
 @dataclass(frozen=True)
 class Blob:
     """Content that a manifest names."""
@@ -54,8 +61,8 @@ class Blob:
     size: int
     path: Path
     """Its file; of a layer the image's program."""
-    layer: LayerBytes | None = None
-    """A layer that is sent as it is, from where its files are; None: the file is sent."""
+    layer: Readable | None = None
+    """A layer that is sent from where its files are; None: the file is sent."""
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Yield a range of its bytes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import random
 import shutil
@@ -51,7 +53,7 @@ def _skopeo(*arguments: str) -> Any:
 def _push(root: Path, target: str, cache: Path, known: Credentials | None = None) -> Pushed:
     reference = Reference.parse(target)
     return push(
-        layout.read(root),
+        layout.read(root, SilentReporter()),
         Destination(target, reference),
         known or Credentials(),
         cache=cache,
@@ -72,7 +74,7 @@ def test_what_was_pushed_is_what_skopeo_finds(
     assert pushed.image == f"{registry}/me/model@{found['Digest']}"
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
-    for one in layout.read(root).blobs:
+    for one in layout.read(root, SilentReporter()).blobs:
         assert (copied / one.digest.removeprefix("sha256:")).read_bytes() == one.path.read_bytes()
     raw = _skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{target}")
     assert raw["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
@@ -166,27 +168,33 @@ def test_a_cut_on_the_way(
 
 
 @pytest.fixture
-def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ImageDescription]:
-    """An OCI layout as Nix writes it, one of whose layers has a project's files; and the image."""
+def in_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[bytes], tuple[Path, ImageDescription]]:
+    """Return a function that makes an OCI layout as Nix does, of an image with a project's files, and the image."""
     monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
-    store, project = tmp_path / "store", tmp_path / "project"
-    project.mkdir()
-    (project / "a.bin").write_bytes(LARGE)
-    (project / "b.bin").write_bytes(LARGE[::-1])
-    image = described(project, store, below=({"lib": b"lib"},))
-    described_ = stream.read(image.path)
-    (store / "blob").mkdir()
-    made = blob.write(described_["layers"][0], store / "blob/blob", store)
-    (store / "blob/blob.json").write_text(json.dumps(made))
-    oci.write(described_, [store / "blob", None], store / "layout", "me:v1")
-    (store / "layout/image").symlink_to(Path("..", image.path.name))
-    return store / "layout", image
+
+    def make(content: bytes) -> tuple[Path, ImageDescription]:
+        store, project = tmp_path / "store", tmp_path / "project"
+        project.mkdir()
+        (project / "a.bin").write_bytes(content)
+        (project / "b.bin").write_bytes(content[::-1])
+        image = described(project, store, below=({"lib": b"lib"},))
+        read = stream.read(image.path)
+        (store / "blob").mkdir()
+        made = blob.write(read["layers"][0], store / "blob/blob", store)
+        (store / "blob/blob.json").write_text(json.dumps(made))
+        oci.write(read, [store / "blob", None], store / "layout", "me:v1")
+        (store / "layout/image").symlink_to(Path("..", image.path.name))
+        return store / "layout", image
+
+    return make
 
 
 def test_files_of_the_project_are_sent_from_there(
-    registry: str, in_project: tuple[Path, ImageDescription], tmp_path: Path
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
 ) -> None:
-    root, image = in_project
+    root, image = in_project(LARGE)
     pushed = _push(root, f"{registry}/me/files:v1", tmp_path)
     assert pushed.total("uploaded")[0] == 3
     copied = tmp_path / "copied"
@@ -199,10 +207,40 @@ def test_files_of_the_project_are_sent_from_there(
         assert tar.extractfile("src/b.bin").read() == LARGE[::-1]  # type: ignore[union-attr]
 
 
+def test_what_compresses_is_sent_compressed(
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+) -> None:
+    some = random.Random(5)  # noqa: S311 - any numbers
+    text = b"".join(b'{"x": %d}\n' % some.randrange(10**9) for _ in range(1_500_000))
+    root, image = in_project(text)
+    target = f"{registry}/me/text:v1"
+    first, again = (_push(root, target, tmp_path) for _ in range(2))
+    assert first.image == again.image
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{target}", f"dir:{copied}")
+    layer = json.loads((copied / "manifest.json").read_text())["layers"][1]
+    assert layer["mediaType"] == "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    data = gzip.decompress((copied / layer["digest"][7:]).read_bytes())
+    assert f"sha256:{hashlib.sha256(data).hexdigest()}" == image.diff_ids[1]
+    assert layer["size"] < 0.6 * len(data)
+
+
+def test_a_compressed_layer_is_made_from_any_byte_on(
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+) -> None:
+    root, _ = in_project(b"many words " * 2_000_000)
+    blob_ = layout.read(root, SilentReporter()).blobs[1]
+    whole = b"".join(blob_.read(0, blob_.size))
+    assert f"sha256:{hashlib.sha256(whole).hexdigest()}" == blob_.digest
+    assert len(whole) == blob_.size
+    for start in (1, blob_.size // 3, blob_.size // 2, blob_.size - 1, blob_.size):
+        assert b"".join(blob_.read(start, blob_.size)) == whole[start:]
+
+
 @pytest.mark.parametrize("chunk", ["", str(1 << 20)], ids=["whole", "in chunks"])
 def test_files_of_the_project_after_a_cut(
     cut_once: tuple[str, list[int]],
-    in_project: tuple[Path, ImageDescription],
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     chunk: str,
@@ -210,25 +248,26 @@ def test_files_of_the_project_after_a_cut(
     monkeypatch.setenv("COG_PUSH_DEFAULT_CHUNK_SIZE", chunk)
     monkeypatch.setenv("COG_PUSH_MULTIPART_THRESHOLD", chunk)
     host, cuts = cut_once
-    pushed = _push(in_project[0], f"{host}/me/files-{chunk or 'whole'}:v1", tmp_path)
+    pushed = _push(in_project(LARGE)[0], f"{host}/me/files-{chunk or 'whole'}:v1", tmp_path)
     assert cuts
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
 
 
 def test_a_file_that_changed_is_not_pushed(
-    registry: str, in_project: tuple[Path, ImageDescription], tmp_path: Path
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
 ) -> None:
+    root, _ = in_project(LARGE)
     (tmp_path / "project/a.bin").write_bytes(bytes(len(LARGE)))
     with pytest.raises(FilesGoneError, match=r"has a\.bin of"):
-        _push(in_project[0], f"{registry}/me/changed:v1", tmp_path)
+        _push(root, f"{registry}/me/changed:v1", tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
 def test_files_of_the_project_are_in_archives(
-    in_project: tuple[Path, ImageDescription], tmp_path: Path, kind: archives.Kind
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path, kind: archives.Kind
 ) -> None:
-    root, image = in_project
+    root, image = in_project(LARGE)
     archives.write(archives.Output(kind, tmp_path / "written"), image.path, root, ["me:v1"])
     found = _skopeo("inspect", "--config", f"{kind}:{tmp_path / 'written'}")
     assert found["rootfs"]["diff_ids"] == list(image.diff_ids)
