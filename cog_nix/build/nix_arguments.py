@@ -12,6 +12,7 @@ from cog_nix.config.python_project import is_project
 from cog_nix.errors import ConfigError
 from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
+from cog_nix.project.large import CROWDED
 from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
@@ -45,7 +46,6 @@ def nix_arguments(
         included: what is taken of the project (:func:`selected`).
         outside: what of that stays out of the store, and the folder that describes it.
     """
-    apart = {path for group, _ in outside for path in group.files}
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
@@ -53,7 +53,7 @@ def nix_arguments(
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
         "configured": _with_parents(_configured_by(project, config)),
-        "included": {path: 1 for path in included if path not in apart},
+        "included": _inside(included, [group for group, _ in outside]),
         **({"weights": [{"name": one.name, "path": str(path)} for one, path in outside]} if outside else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
@@ -61,6 +61,17 @@ def nix_arguments(
         "certificate": certificate.read(os.environ),
         "environment": [list(pair) for pair in config.environment],
     }
+
+
+def _inside(included: Mapping[str, int], outside: Sequence[Group]) -> dict[str, int]:
+    """Return what Nix is to look at: nothing that stays outside, nor folders that have nothing else."""
+    apart = {path for group in outside for path in group.files}
+    crowded = {folder for group in outside if group.name == CROWDED for folder in group.folders}
+    left = [path for path in included if path not in apart]
+    if not crowded:
+        return dict.fromkeys(left, 1)
+    needed = {str(above) for path in left if path not in crowded for above in PurePosixPath(path).parents}
+    return {path: 1 for path in left if path not in crowded or path in needed}
 
 
 def selected(

@@ -35,6 +35,7 @@ from cog_nix.image.project_files import (
     recalled,
     remembered,
 )
+from cog_nix.project.large import LARGE
 from cog_nix.system import scratch
 from cog_nix.system.files import UnwritableError, link_atomically, write_atomically
 from cog_nix.system.status import Status, of, unchanged_for_long
@@ -147,13 +148,24 @@ class _Layer:
                 layer.mkdir(parents=True)
                 diff_id = self._write(layer, advance)
                 found = Found(diff_id, str(self._hashing.root), tuple(self._statuses), self._are_certain)
-                (work / FOUND).write_bytes(remembered(found))
-                shutil.rmtree(self.folder, ignore_errors=True)
-                with suppress(FileExistsError):  # another process was quicker
-                    work.rename(self.folder)
+                self._put(work, found)
             self._note(diff_id)
         except OSError as error:
             raise UnwritableError(self.folder, error) from error
+
+    def _put(self, work: Path, found: Found) -> None:
+        """Put a description where it belongs; the same one stays, for Nix may be reading it."""
+        known = recalled(self.folder)
+        if known is None or known.diff_id != found.diff_id:
+            (work / FOUND).write_bytes(remembered(found))
+            shutil.rmtree(self.folder, ignore_errors=True)
+            try:
+                work.rename(self.folder)
+            except OSError:
+                if recalled(self.folder) is None:  # otherwise another process was quicker
+                    raise
+        else:
+            write_atomically(self.folder / FOUND, remembered(found))
 
     @property
     def _are_certain(self) -> bool:
@@ -167,7 +179,7 @@ class _Layer:
         (layer / "directories.tar").write_bytes(directories)
         whole.update(directories)
         headers, content = 0, 0
-        each = self.group.name == "weights"
+        each = self.group.name == LARGE
         with (
             (layer / "headers.tar").open("wb") as sink,
             (layer / "files.tsv").open("w", encoding="utf-8") as listing,

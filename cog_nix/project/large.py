@@ -25,6 +25,8 @@ MOST_LAYERS = 32
 CROWD = 1000
 """Small files below a folder at the project's root from which on they are a layer."""
 MOST_CROWDS = 8
+LARGE, CROWDED = "weights", "files"
+"""Names of the layers."""
 _CODE = ".py"
 """What is read to find out about a model, and what is edited."""
 
@@ -71,7 +73,7 @@ def _large(paths: Collection[str]) -> list[Group]:
     shared: dict[int, list[str]] = defaultdict(list)
     for number, path in enumerate(_ordered(paths)):
         shared[number if len(paths) <= MOST_LAYERS else _bucket(path)].append(path)
-    return [Group("weights", tuple(files), _above(files)) for _, files in sorted(shared.items())]
+    return [Group(LARGE, tuple(files), _above(files)) for _, files in sorted(shared.items())]
 
 
 def _bucket(path: str) -> int:
@@ -91,7 +93,7 @@ def _crowds(modes: Mapping[str, int], large: Collection[str]) -> list[Group]:
             below[top].append(path)
     crowded = sorted(sorted(below), key=lambda top: -len(below[top]))[:MOST_CROWDS]
     return [
-        Group("files", _ordered(below[top]), _ordered(folders[top]))
+        Group(CROWDED, _ordered(below[top]), _ordered(folders[top]))
         for top in sorted(crowded)
         if len(below[top]) >= CROWD
     ]

@@ -1,8 +1,8 @@
 """Layers of a project's files as registries get them: compressed where that pays, and never written down.
 
 A blob is a series of gzip members (RFC 1952, section 2.2) of 8 MB of tar each, as the blobs that Nix makes
-(``nix/builders/blob.py``). Its digest has to be known before it is sent, so it is made twice: once to hash it, and
-once on its way. The sizes of the members are remembered, so that an upload goes on in the middle.
+(``nix/builders/blob.py``). Its digest has to be known before it is sent, so it is made twice: once to hash
+it, and once on its way. The sizes of the members are remembered, so that an upload goes on in the middle.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BLOCK = 8 << 20
 _LEVEL = 2
 _PAYS = 0.8
-"""What is compressed to less than so much of its size; weights of 16 bits come to 0.85 and take their time."""
+"""What is compressed to less than so much of its size; weights of 16 bits are not, and would take long."""
 _SAMPLES, _SAMPLE = 32, 64 << 10
 _MEMORY = "gzip.json"
 

@@ -19,7 +19,7 @@ import os
 import sys
 import tarfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, Protocol, TypedDict, final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ MARK = "\n__IMAGE__\n"
 _CHUNK = 1 << 20
 
 
+@final
 class Part(TypedDict):
     """A range of bytes of a file in the store."""
 
@@ -39,6 +40,7 @@ class Part(TypedDict):
     size: int
 
 
+@final
 class Files(TypedDict):
     """Files of the project, each behind its header: a folder in the store lists them, and bytes of all."""
 
@@ -171,9 +173,7 @@ def write(
     manifest = [
         {"Config": config_name, "RepoTags": tags, "Layers": [layer_file(layer) for layer in image["layers"]]}
     ]
-    with tarfile.open(
-        fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK, copybufsize=_CHUNK
-    ) as tar:
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
         written: set[str] = set()
         for layer in image["layers"]:
             if layer["diff_id"] not in skip | written:
@@ -194,7 +194,11 @@ def write(
             _member(tar, name, io.BytesIO(data), len(data))
 
 
-def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+class _Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def _member(tar: tarfile.TarFile, name: str, stream: _Readable, size: int) -> None:
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = 0o644

@@ -171,7 +171,7 @@ def test_a_cut_on_the_way(
 def in_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[bytes], tuple[Path, ImageDescription]]:
-    """Return a function that makes an OCI layout as Nix does, of an image with a project's files, and the image."""
+    """Return a function that makes an image with a project's files, and an OCI layout of it as Nix does."""
     monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
 
     def make(content: bytes) -> tuple[Path, ImageDescription]:

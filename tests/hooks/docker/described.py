@@ -67,7 +67,7 @@ class DescribedStore:
         tar = layer_tar(files).rstrip(b"\0")
         tar += bytes(-len(tar) % 512)
         digest = hashlib.sha256(tar + stream.END).hexdigest()
-        parts: list[stream.Part] = []
+        parts: list[stream.Part | stream.Files] = []
         for number, data in enumerate((tar[:512], tar[512:])):
             folder = self.root / f"{digest[:32]}-{name}{number}"
             folder.mkdir(parents=True, exist_ok=True)
