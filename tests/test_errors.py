@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import cog_nix
@@ -11,6 +13,9 @@ from cog_nix import errors
 
 _BRANCH = re.compile(r"^ {4}(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?= |$)", re.MULTILINE)
 _WIDTH = 4
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = Path(__file__).with_name("ready_made_errors.json")
+"""How many sentences without a class of their own each file still has; a number here only gets smaller."""
 
 
 def drawn() -> dict[str, str]:
@@ -52,3 +57,45 @@ def test_a_hint_is_no_part_of_the_sentence() -> None:
     error.add_note("  seen at noon")
     assert (str(error), error.message) == ("It does not fit.", "It does not fit.\n  seen at noon")
     assert error.shown() == "It does not fit.\n  seen at noon\n\nLock again."
+
+
+def _named(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def ready_made() -> dict[str, int]:
+    """Count, by file, where an error whose class writes no sentence is given one."""
+    trees = {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in (ROOT / "cog_nix", ROOT / "hooks")
+        for path in folder.rglob("*.py")
+    }
+    classes = {
+        node.name: node
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def takes_sentence(name: str) -> bool:
+        if name == "CogNixError" or name not in classes:
+            return name == "CogNixError"
+        writes = any(isinstance(one, ast.FunctionDef) and one.name == "__str__" for one in classes[name].body)
+        return not writes and any(takes_sentence(_named(base)) for base in classes[name].bases)
+
+    found = Counter(
+        file
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and takes_sentence(_named(node.func))
+        if isinstance(node.args[0], ast.Constant | ast.JoinedStr | ast.BinOp)
+    )
+    return dict(sorted(found.items()))
+
+
+def test_no_more_sentences_are_ready_made() -> None:
+    kept: dict[str, int] = json.loads(KEPT.read_text(encoding="utf-8"))
+    more = {file: found for file, found in ready_made().items() if found > kept.get(file, 0)}
+    assert not more, (
+        f"{more}: give these errors a class that holds what happened, and writes its sentence in __str__"
+    )

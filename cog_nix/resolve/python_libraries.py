@@ -121,7 +121,7 @@ def _tell(reporter: Reporter, refused: Sequence[FoundRequirement]) -> None:
     if refused:
         lines = ", ".join(one.requirement for one in refused)
         why = "; ".join(dict.fromkeys(one.because for one in refused))
-        reporter.warn(f"Left out, since it does not fit beside what the project asks for: {lines} ({why})")
+        reporter.warn(f"Left out, because it conflicts with what the project asks for: {lines} ({why})")
 
 
 def _reasons(added: Mapping[str, str], new: Sequence[Wheel]) -> Additions:

@@ -111,6 +111,6 @@ def test_an_old_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = PodmanRuntime()
     runtime.__dict__.update(endpoint=Endpoint("tcp://podman.example.org:1"))
     with pytest.raises(
-        MissingDeviceDriverError, match=r"Podman 4.9.3 at tcp://podman.example.org:1 gives no GPUs"
+        MissingDeviceDriverError, match=r"Podman 4.9.3 at tcp://podman.example.org:1 cannot give GPUs"
     ):
         runtime.start(ContainerRequest("x", gpus="all"))

@@ -133,7 +133,8 @@ def test_check_tells_true_from_one(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot be read"), ("{", "is no JSON"), ("\xff", "is no JSON")]
+    ("content", "said"),
+    [(None, ": cannot be read: No such file"), ("{", "is not JSON"), ("\xff", "is not JSON")],
 )
 def test_check_of_a_file_that_is_none(project: Path, content: str | None, said: str) -> None:
     if content is not None:

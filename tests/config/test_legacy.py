@@ -74,8 +74,8 @@ def test_a_python_version_file_is_no_way_round_it(tmp_path: Path) -> None:
         ('run: "predict.py:Predictor"\n', ['does not know "run"', "Write: predict: predict.py:Predictor"]),
         ("concurrency:\n  max: 4\n", ["concurrency requires Python 3.11"]),
         ("observability:\n  traces:\n    enabled: true\n", ["does not trace", "Remove observability"]),
-        ('  sdk_version: "0.23.1"\n', ["cog 0.23.1 is no SDK for Python 3.8", 'sdk_version: "0.16.12"']),
-        ('  sdk_version: "0.9.0"\n', ["cog 0.9.0 is no SDK for Python 3.8"]),
+        ('  sdk_version: "0.23.1"\n', ["cog 0.23.1 does not support Python 3.8", 'sdk_version: "0.16.12"']),
+        ('  sdk_version: "0.9.0"\n', ["cog 0.9.0 does not support Python 3.8"]),
     ],
 )
 def test_what_their_sdk_cannot_do_is_refused(root: Path, more: str, told: list[str]) -> None:

@@ -209,7 +209,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda data: data["layers"].insert(0, data["layers"].pop()),
         "the topmost is not the source",
     ),
-    "layer's name": (put("layers", 0, 0, value="../x"), r"layers\[0\]: '../x' is no layer"),
+    "layer's name": (put("layers", 0, 0, value="../x"), r"layers\[0\]: '../x' is not a layer"),
     "executable": (
         put("interpreter", "executable", value="/tmp/evil"),
         "interpreter.executable: '/tmp/evil' is not",
@@ -235,8 +235,8 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         r"wheels\[2\].artifact.filename",
     ),
     "file name too long": (artifact(filename=f"numpy-2.0-{'x' * 300}.whl"), r"wheels\[2\].artifact.filename"),
-    "another wheel": (artifact(filename="numpi-2.0-py3-none-any.whl"), "is no wheel of numpy 2.0"),
-    "another version": (artifact(filename="numpy-2.1-py3-none-any.whl"), "is no wheel of numpy 2.0"),
+    "another wheel": (artifact(filename="numpi-2.0-py3-none-any.whl"), "is not a wheel of numpy 2.0"),
+    "another version": (artifact(filename="numpy-2.1-py3-none-any.whl"), "is not a wheel of numpy 2.0"),
     "URL of a file": (artifact(url="file:///etc/shadow"), r"wheels\[2\].artifact.url"),
     "URL of a device": (artifact(url="file:///dev/zero"), r"wheels\[2\].artifact.url"),
     "URL with a password": (

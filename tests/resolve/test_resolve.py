@@ -382,8 +382,7 @@ def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
     assert (told(lock), [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
     (warning,) = house.reporter.warnings
     assert warning == (
-        "Left out, since it does not fit beside what the project asks for: nvidia-blas (ct names"
-        " libblas.so.12)"
+        "Left out, because it conflicts with what the project asks for: nvidia-blas (ct names libblas.so.12)"
     )
 
 
@@ -939,7 +938,7 @@ def test_a_program_that_does_not_fit_is_left_out_with_a_warning(house: _House, t
     assert [deb.package for deb in lock.libraries] == ["sox-package"]
     assert [deb.version for deb in lock.base if deb.package == "libc6"] == ["2.41-12"]
     assert house.reporter.warnings == [
-        "predict.py:2 starts jq, and its package jq-package does not fit beside the others: left out."
+        "predict.py:2 starts jq, and its package jq-package conflicts with the others: left out."
     ]
 
 

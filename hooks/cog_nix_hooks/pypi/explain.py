@@ -73,7 +73,7 @@ def _source_failure(found: Output, asked_in: str) -> PackageError | None:
         return _unconfined(found, asked_in)
     elif found.unbuilt or found.backend_failed or "install" in found.environment_failed:
         message = (
-            f"{asked_in}: {found.unbuilt or 'a source'} does not tell what it requires, and finding out by"
+            f"{asked_in}: {found.unbuilt or 'a source'} does not say what it requires, and finding out by"
             f" running its build on this machine failed:\n{_shown(found.statements)}"
         )
         hint = "Name a version that has a wheel for this Python, or correct its build."
@@ -87,7 +87,7 @@ def _unconfined(found: Output, asked_in: str) -> PackageError:
     from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - only this failure needs it
 
     why = why_no_namespaces()
-    what = f"{asked_in}: {found.unbuilt or 'a source'} does not tell what it requires, and its build"
+    what = f"{asked_in}: {found.unbuilt or 'a source'} does not say what it requires, and its build"
     return PackageError(
         f"{what} cannot be asked in a sandbox here.\n{why.message if why else _shown(found.statements)}",
         hint=f"{why.remedy if why else 'Use a version that has a wheel.'}\n"

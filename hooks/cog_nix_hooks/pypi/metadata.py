@@ -121,7 +121,7 @@ class Metadata:
         version = package.version if package.version != _UNKNOWN else tree.version or _UNKNOWN
         self.reporter.info(
             f"{name}: cannot be asked here what it requires ({error.output.raised});"
-            " going by what its source says"
+            " using what its source says"
         )
         rest = tuple(
             one

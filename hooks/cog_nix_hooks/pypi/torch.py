@@ -254,7 +254,7 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
         place = request.place(next(iter(found)))
         raise PackageError(
             f"{place}: {pins} are built for different CUDA releases and do not work together",
-            hint=f"Write the same local version behind both: +{next(iter(found.values()))}.",
+            hint=f"Write the same local version after both: +{next(iter(found.values()))}.",
             package=next(iter(found)),
         )
     local = next(iter(found.values()), "")

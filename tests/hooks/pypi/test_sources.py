@@ -149,7 +149,7 @@ def test_a_setup_that_imports_what_it_does_not_ask_for(
 def test_a_source_that_tells_nothing_is_explained(stocked: Index, resolve: Resolve) -> None:
     setup = "import absent\nfrom setuptools import setup\nsetup(install_requires=absent.of())\n"
     stocked.add_source("silent", "1.0", {"setup.py": setup})
-    with pytest.raises(LockError, match=r"silent==1\.0 does not tell what it requires") as caught:
+    with pytest.raises(LockError, match=r"silent==1\.0 does not say what it requires") as caught:
         resolve(stocked.line, "silent")
     assert "wheel" in caught.value.hint
 

@@ -129,7 +129,7 @@ def test_the_table_is_complete() -> None:
             ("torch==2.0.1+cu118", "torchvision==0.15.2+cu117"),
             {"gpu": True},
             "torch==2.0.1+cu118 and torchvision==0.15.2+cu117 are built for different CUDA releases",
-            "Write the same local version behind both: +cu118.",
+            "Write the same local version after both: +cu118.",
             id="two-local-versions",
         ),
         pytest.param(
