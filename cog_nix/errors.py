@@ -44,7 +44,8 @@
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   └── NotPulledError         a reference stands for no image that can be had
-    ├── PluginError            a plugin broke or nobody answered a hook
+    ├── PluginError            a plugin broke
+    │   └── NobodyAnsweredError    no plugin does what is asked for: the task (plugins)
     └── RuntimeFailure         a container did not start, or the model failed
         ├── CdiError               a device specification is wrong or lacks something (cdi)
         │   ├── SpecificationError     a file is not a specification: path, all problems

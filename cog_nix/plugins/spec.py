@@ -148,6 +148,19 @@ class SystemResolution:
 
 
 @dataclass(frozen=True)
+class SeedFacts:
+    """Of which packages the Python is made that runs inside builds."""
+
+    suite: str
+    python: str
+    """Its minor version."""
+    packages: tuple[str, ...]
+    """The first has the version of the interpreter."""
+    unused: frozenset[str] = frozenset()
+    """Dependencies that bring no library or Python module."""
+
+
+@dataclass(frozen=True)
 class SystemFacts:
     """What is known of the packages that images are based on."""
 
@@ -159,6 +172,8 @@ class SystemFacts:
     """The package with the C library."""
     cog_base: tuple[str, ...] = ()
     """What Cog's own base image has."""
+    seed: SeedFacts | None = None
+    """None: images cannot be locked with these packages."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from cog_nix.config.model import (
     Traces,
 )
 from cog_nix.elf.scan import DynamicFile, Scan
-from cog_nix.errors import LockError
+from cog_nix.errors import LockError, PluginError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Artifact, Index, Interpreter, Run, Seed, Toolkit
 from cog_nix.lock.pins import Pins
@@ -294,9 +294,9 @@ def house(
     """Return a resolver with plugins, services and ears of its own; no seed is unpacked."""
 
     @contextmanager
-    def begun(debs: Any, wheels: Any, fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
-        fetcher.artifacts(artifacts_of(lock_seed.used(debs), wheels))
-        yield lambda: Seed("3.13", lock_seed.used(debs), tuple(wheels), "sha256-AAAA")
+    def begun(wanted: Seed, fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
+        fetcher.artifacts(artifacts_of(wanted.debs, wanted.wheels))
+        yield lambda: replace(wanted, nar_sha256="sha256-AAAA")
 
     monkeypatch.setattr(lock_seed, "begun", begun)
     manager = pluggy.PluginManager(PROJECT_NAME)
@@ -410,7 +410,7 @@ def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, versio
     assert lock.wheels == tuple(wheel for wheel in without.wheels if wheel.name != "nvidia-fft")
     request = house.resolvers.python[2]  # after the project's, and cog-nix's own tools
     assert request.fixed == {wheel.name: wheel.version for wheel in lock.wheels}
-    assert any("Left out, since it does not fit" in warning for warning in house.reporter.warnings)
+    assert any("Left out, because it conflicts" in warning for warning in house.reporter.warnings)
 
 
 def test_names_of_what_lies_beside_a_file_are_no_needs(house: _House) -> None:
@@ -695,7 +695,7 @@ def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _Hou
 
 
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
-    with pytest.raises(LockError, match="No plugin resolves packages of the suite potato"):
+    with pytest.raises(PluginError, match="No plugin resolves packages of the suite potato"):
         house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
 
 
