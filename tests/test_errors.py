@@ -6,9 +6,9 @@ import ast
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
-import cog_nix
 from cog_nix import errors
 
 _BRANCH = re.compile(r"^ {4}(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?= |$)", re.MULTILINE)
@@ -30,11 +30,19 @@ def drawn() -> dict[str, str]:
     return parents
 
 
+@cache
+def parsed(folder: str) -> dict[str, tuple[ast.AST, ...]]:
+    """Return all nodes of each file of Python in a folder."""
+    return {
+        path.relative_to(ROOT).as_posix(): tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
 def actual() -> dict[str, str]:
     """Return the parent of each error of the core; those that are private to a module are passed over."""
-    files = Path(cog_nix.__path__[0]).rglob("*.py")
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
-    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    files = parsed("cog_nix").values()
+    classes = [node for nodes in files for node in nodes if isinstance(node, ast.ClassDef)]
     bases = {one.name: [base.id for base in one.bases if isinstance(base, ast.Name)] for one in classes}
 
     def parent(name: str) -> str | None:
@@ -65,18 +73,10 @@ def _named(node: ast.expr) -> str:
 
 def ready_made() -> dict[str, int]:
     """Count, by file, where an error whose class writes no sentence is given one."""
-    trees = {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for folder in (ROOT / "cog_nix", ROOT / "hooks")
-        for path in folder.rglob("*.py")
-    }
-    classes = {
-        node.name: node
-        for tree in trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    files = {**parsed("cog_nix"), **parsed("hooks")}
+    classes = {one.name: one for nodes in files.values() for one in nodes if isinstance(one, ast.ClassDef)}
 
+    @cache
     def takes_sentence(name: str) -> bool:
         if name == "CogNixError" or name not in classes:
             return name == "CogNixError"
@@ -85,8 +85,8 @@ def ready_made() -> dict[str, int]:
 
     found = Counter(
         file
-        for file, tree in trees.items()
-        for node in ast.walk(tree)
+        for file, nodes in files.items()
+        for node in nodes
         if isinstance(node, ast.Call) and node.args and takes_sentence(_named(node.func))
         if isinstance(node.args[0], ast.Constant | ast.JoinedStr | ast.BinOp)
     )

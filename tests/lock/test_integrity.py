@@ -86,7 +86,7 @@ def test_digests_cannot_be_left_out(lock: Callable[..., Lock]) -> None:
 def test_a_key_that_is_there_twice_is_damage(lock: Callable[..., Lock]) -> None:
     """Readers see the first, and JSON's parsers take the last."""
     text = lock_format.dump(lock()).replace('"suite":', '"suite": "sid", "suite":')
-    with pytest.raises(LockError, match="'suite' is there twice"):
+    with pytest.raises(LockError, match="'suite' appears twice"):
         lock_format.load(text, "x.lock")
 
 
@@ -241,9 +241,9 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "URL of a device": (artifact(url="file:///dev/zero"), r"wheels\[2\].artifact.url"),
     "URL with a password": (
         artifact(url="https://me:secret@example.org/numpy.whl"),
-        "has no user or password",
+        "must not have a user or password",
     ),
-    "URL with a user": (artifact(url="https://me@example.org/numpy.whl"), "has no user or password"),
+    "URL with a user": (artifact(url="https://me@example.org/numpy.whl"), "must not have a user or password"),
     "URL of another kind": (artifact(url="git+ext::sh -c evil"), r"wheels\[2\].artifact.url"),
     "URL that is an option": (
         artifact(url="git+--upload-pack=evil@" + "0" * 40),
@@ -263,7 +263,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "architecture": (put("system", 0, "architecture", value="../x"), r"system\[0\].architecture"),
     "another package's file": (
         put("system", 0, "artifact", "filename", value="x_1_amd64.deb"),
-        "no file of ffmpeg",
+        "not a file of ffmpeg",
     ),
     "package in two groups": (lambda data: data["system"].append(data["base"][0]), "'bash' is there 2 times"),
     "subdirectory": (

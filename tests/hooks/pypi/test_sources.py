@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Resolve = Callable[..., dict[str, Wheel]]
 
-pytestmark = pytest.mark.usefixtures("plain_machine")
+pytestmark = [pytest.mark.usefixtures("plain_machine"), pytest.mark.slow]  # runs uv for each test
 
 _BROKEN_SETUP = """\
 import torch

@@ -48,6 +48,7 @@ def versions(found: dict[str, Wheel]) -> dict[str, str]:
     return {name: wheel.version for name, wheel in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_table_of_builds(release: str, pytorch: PyTorch, resolve: Resolve) -> None:
     known = facts.release(release)

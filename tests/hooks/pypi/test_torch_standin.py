@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., PythonResolution]
 
+pytestmark = pytest.mark.slow  # runs uv for each test
+
 
 @dataclass
 class Listener(SilentReporter):
