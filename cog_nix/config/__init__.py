@@ -103,7 +103,7 @@ def validate(
         ConfigError: tells everything that is wrong.
     """
     from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
-    from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415
+    from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415 - as above
 
     whole = settled(document, root)
     problems = [

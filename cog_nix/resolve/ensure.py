@@ -126,7 +126,7 @@ def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
 
 def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
     from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
-    from cog_nix.resolve import programs  # noqa: PLC0415
+    from cog_nix.resolve import programs  # noqa: PLC0415 - as above
 
     if request.settings.debian.programs:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
