@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from cog_nix_hooks.pypi.target import Target
 from cog_nix_hooks.pypi.tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.plugins.spec import Context, PythonRequest
@@ -170,13 +171,13 @@ class _Resolver:
         try:
             question, locked = projects.locked(question, self.request, self.target, log)
             with scratch.folder("uv") as folder:
+                packages: list[Package] = []
                 while True:
                     try:
-                        pylock = uv.compile_pylock(question, pins, folder, log)
+                        packages = _compiled(question, pins, folder, log, packages)
                     except uv.UvError as error:
                         question = metadata.after_failure(question, error)
                         continue
-                    packages = list(read_pylock(pylock, question.project_root))
                     completed = metadata.completed(question, packages)
                     if completed is question:
                         break
@@ -342,6 +343,30 @@ class _Resolver:
             hint="Choose another version of it, or another python_version.",
             package=package.name,
         )
+
+
+def _compiled(
+    question: uv.Question,
+    pins: Mapping[str, str],
+    folder: Path,
+    log: Callable[[str], None],
+    former: Sequence[Package],
+) -> list[Package]:
+    """Resolve to packages.
+
+    What a former try came to is all in uv's cache, as the index has it now. Whatever else is there may be of
+    another day, so an answer that has more packages does not count.
+
+    Raises:
+        UvError: uv failed.
+    """
+    if former:
+        with suppress(uv.UvError):
+            again = uv.compile_pylock(question, pins, folder, log, offline=True)
+            packages = list(read_pylock(again, question.project_root))
+            if {package.name for package in packages} <= {package.name for package in former}:
+                return packages
+    return list(read_pylock(uv.compile_pylock(question, pins, folder, log), question.project_root))
 
 
 def _check_secrets(wheel: Wheel, lines: Lines) -> None:
