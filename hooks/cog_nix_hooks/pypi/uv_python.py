@@ -102,8 +102,8 @@ class Staging:
 def _project(source: Path) -> Path:
     """Return the checkout that a source is a folder of, or itself.
 
-    uv has an empty ``.git`` above the archives that it unpacked, where Git's search for a checkout ends. It is
-    no checkout: all that this user ever built lies below it.
+    uv has an empty ``.git`` above the archives that it unpacked, where Git's search for a checkout ends.
+    That is not a checkout: all that this user ever built lies below it.
     """
     nearest = next((one for one in (source, *source.parents) if (one / ".git").exists()), None)
     if nearest is None:
