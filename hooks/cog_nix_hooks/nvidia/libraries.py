@@ -76,9 +76,7 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
             by_owner.pop(wheel.name, None)
             found += extras
     plans = [
-        plan
-        for owner, needs in sorted(by_owner.items())
-        if (plan := search.plan(needs, linked_by(owner)))
+        plan for owner, needs in sorted(by_owner.items()) if (plan := search.plan(needs, linked_by(owner)))
     ]
     # One package stands for a release. What is needed of another CUDA comes by its parts' names.
     toolkit = search.toolkit or next((plan.family.major for plan in plans if plan.has_release), "")

@@ -74,6 +74,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
 def _resolve(resolver: _Resolver) -> PythonResolution:
     """Resolve with the builds of PyTorch that the project asks for."""
     lines, request = resolver.lines, resolver.request
+    if index := torch.named(lines, resolver.target):
+        return _with_named(resolver, index)
     choice = torch.choose(lines, request, resolver.target)
     for warning in () if request.fixed else choice.warnings:  # said the first time
         resolver.context.reporter.warn(warning)
@@ -101,7 +103,7 @@ def _with_backend(
     lines, request = resolver.lines, resolver.request
     failure = ""
     if not standin.is_remembered(backend, request):
-        failure = resolver.torch_index_failure(backend)
+        failure = replace(resolver, backend=backend.name).torch_index_failure()
         if failure and backend.pinned:
             raise standin.refused(backend, request, failure)
         if not failure:
@@ -116,6 +118,25 @@ def _with_backend(
     if failure:
         resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
     return replace(found, reasons={**found.reasons, "torch": standin.reason(backend)})
+
+
+def _with_named(resolver: _Resolver, index: Backend) -> PythonResolution:
+    """Resolve with an index of PyTorch's that a line names; where it does not answer, without it.
+
+    Args:
+        resolver: of the project.
+        index: the one.
+    """
+    request, failure = resolver.request, ""
+    if not standin.is_remembered(index, request):
+        failure = resolver.torch_index_failure()
+        if not failure:
+            return resolver.wheels(resolver.lines, request.pins)
+    lines = torch.matched(replace(resolver.lines, extra=()), resolver.target)
+    found = replace(resolver, lines=lines).wheels(lines, torch.preferences(request.pins, None))
+    if failure:
+        resolver.context.reporter.warn(standin.warning(index, found.wheels, failure))
+    return replace(found, reasons={**found.reasons, "torch": standin.reason(index)})
 
 
 @dataclass
@@ -159,9 +180,9 @@ class _Resolver:
             torch_backend=self.backend,
         )
 
-    def torch_index_failure(self, backend: Backend) -> str:
-        """Return why an index of PyTorch's cannot be had, "" when it can."""
-        return uv.torch_index_failure(replace(self, backend=backend.name)._question(self.lines))  # noqa: SLF001 - its own
+    def torch_index_failure(self) -> str:
+        """Return why its index of PyTorch's cannot be had, or the one that lines name; "" when it can."""
+        return uv.torch_index_failure(self._question(self.lines))
 
     def _packages(
         self, question: uv.Question, pins: Mapping[str, str]
@@ -199,6 +220,7 @@ class _Resolver:
                 python_version=self.request.python_version,
                 exclude_newer=question.exclude_newer,
                 direct=filter(None, map(url_of, question.lines.requirements)),
+                places=question.lines.places,
             ) from error
 
     @cached_property

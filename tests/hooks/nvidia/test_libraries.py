@@ -253,7 +253,9 @@ def test_a_release_that_is_there_is_left_to_the_resolver(case: _Case) -> None:
 
 def test_parts_by_name_stand_in_for_an_extra_that_asks_for_another_release(case: _Case) -> None:
     case.wheel("nvidia-cublas-cu12", "12.9.3.13").wheel("cupy", "14.2", *_CUPY)
-    case.links("cupy", "libcusolver.so.11", "libcutensor.so.2").names("cupy", "libnvrtc.so.12", "libnccl.so.2")
+    case.links("cupy", "libcusolver.so.11", "libcutensor.so.2").names(
+        "cupy", "libnvrtc.so.12", "libnccl.so.2"
+    )
     (extra,) = case.found()
     assert extra.requirement == "cupy[ctk]"
     assert {one.requirement: one.because for one in extra.otherwise} == {

@@ -268,9 +268,21 @@ def test_a_commit_is_fetched_anew_and_checked(stocked: Index, resolve: Resolve, 
 
 
 def test_a_git_repository_that_cannot_be_read_is_explained(index: Index, resolve: Resolve) -> None:
-    with pytest.raises(LockError, match="a git repository cannot be read") as caught:
+    with pytest.raises(LockError) as caught:
         resolve(index.line, f"lib @ git+{index.url.replace('//', '//user:hunter2@')}/git/absent")
+    (line,) = caught.value.message.splitlines()
+    assert f"the git repository {index.url}/git/absent cannot be read: repository" in line
     assert "hunter2" not in caught.value.shown()
+
+
+def test_a_git_repository_on_a_host_that_is_down_is_explained(index: Index, resolve: Resolve) -> None:
+    with pytest.raises(LockError) as caught:
+        resolve(index.line, "lib @ git+http://127.0.0.1:9/lib", asked_in="requirements.txt")
+    (line,) = caught.value.message.splitlines()
+    assert line.startswith(
+        "requirements.txt: the git repository http://127.0.0.1:9/lib cannot be read: Failed to connect to"
+    )
+    assert "HTTPS_PROXY" in caught.value.hint
 
 
 @pytest.mark.parametrize("way", ["in-the-line", "from-the-environment", "netrc"])
