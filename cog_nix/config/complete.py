@@ -48,7 +48,9 @@ def complete(document: Document, root: Path) -> Config:
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
     if build.get("gpu"):
         try:
-            versions = derive(cuda, cudnn, [line.text for line in lines])
+            versions = derive(
+                cuda, cudnn, [line.text for line in lines], build.get("python_version", DEFAULT_PYTHON)
+            )
         except GpuError as error:
             problem = Problem(document.line("build", error.subject), error.text, error.fix)
             raise config_error(document.name, document.text, [problem]) from error

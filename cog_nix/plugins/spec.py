@@ -286,6 +286,8 @@ class FoundRequirement:
     """A requirement line; may be an extra of a package that is there already: ``a-package[cuda]``."""
     because: str
     """A sentence for the lock."""
+    otherwise: tuple[FoundRequirement, ...] = ()
+    """What brings the libraries as well, to be tried where this does not fit beside the project's own."""
 
 
 @dataclass(frozen=True)

@@ -399,6 +399,22 @@ def test_what_fits_is_added_though_another_does_not(house: _House) -> None:
     assert house.reporter.warnings[0].endswith(": nvidia-blas (ct names libblas.so.12)")
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_stands_in_for_something_that_does_not_fit_is_added(house: _House, *, alone: bool) -> None:
+    _cuda_wheel(house, "ct", *(() if alone else ("libfft.so.11",)), text=b"\0libblas.so.12\0")
+    instead = FoundRequirement("nvidia-blas", "ct names libblas.so.12")
+    house.resolvers.brings = {
+        "libblas.so.12": FoundRequirement("toolkit[blas]", "its extra does", (instead,)),
+        "libfft.so.11": FoundRequirement("nvidia-fft", "ct needs libfft.so.11"),
+    }
+    house.resolvers.refused = "toolkit[blas]"
+    lock = house.lock(_gpu("ct"))
+    added = ["nvidia-blas"] if alone else ["nvidia-blas", "nvidia-fft"]
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", *added, "pip"]
+    assert dict(told(lock))["nvidia-blas"] == "ct names libblas.so.12"
+    assert not any("Left out" in warning for warning in house.reporter.warnings)
+
+
 @pytest.mark.parametrize("version", ["0.9", "gone"])
 def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, version: str) -> None:
     _cuda_wheel(house, "ct", "libfft.so.11")

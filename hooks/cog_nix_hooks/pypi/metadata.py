@@ -123,6 +123,9 @@ class Metadata:
             f"{name}: cannot be asked here what it requires ({error.output.raised});"
             " using what its source says"
         )
+        stated = Stated(name, version, dependencies)
+        if stated in question.metadata:
+            return question  # it requires nothing, as was assumed
         rest = tuple(
             one
             for one in question.metadata
@@ -130,7 +133,7 @@ class Metadata:
         )
         if name != package.name:
             question = self._renamed(question, package.name, name)
-        return replace(question, metadata=(*rest, Stated(name, version, dependencies)))
+        return replace(question, metadata=(*rest, stated))
 
 
 def _reference(line: str, root: Path) -> str:
