@@ -112,7 +112,7 @@ Call = tuple[str, ...]
 
 
 def library_calls(packages: Iterable[Iterable[str]]) -> list[Call]:
-    """Return how maintainer scripts will ask for the modules of Debian's interpreters, as far as one can tell.
+    """Return how maintainer scripts should ask for the modules of Debian's interpreters.
 
     Args:
         packages: the paths of each package in its order, merged, no leading slash.
@@ -136,7 +136,7 @@ class Compiler(Postponed):
         shown: a folder that :attr:`binds` shows inside.
         inside: where it shows it.
         environment: of what is run.
-        expected: what is begun before it is asked for; where it is not asked for in the end, nothing of it stays.
+        expected: what is begun before it is asked for; nothing of it stays where that does not come.
     """
 
     name = "compile"
@@ -182,7 +182,7 @@ class Compiler(Postponed):
         return forks.all_done([pid for call in calls for pid in self._start_compiling(call)])
 
     def _start_compiling(self, call: Call) -> list[int]:
-        """Start to compile those of a call's files that stay; return the process, if there is one to wait for."""
+        """Start to compile those of a call's files that stay; return the processes to wait for."""
         program, script, *_ = call
         files = self._wanted(call)
         return [self._start([program, "-B", "-E", "-S", script, *files])] if files else []

@@ -215,10 +215,10 @@ def direct_url(origin: str) -> bytes:
 
 
 def compiled_modules(name: str, paths: Iterable[str]) -> list[str]:
-    """Return those modules of a distribution that get bytecode; Python compiles others when they are imported.
+    """Return those modules of a distribution that get bytecode; Python compiles others at import.
 
-    pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image. A package's
-    own tests are not run where it is used, and are nearly half of SymPy's bytecode and two thirds of NumPy's.
+    pip runs once in a container's life, if ever; its bytecode would be a twentieth of a small image. Nobody
+    runs a package's own tests in a model, and they are half of SymPy's bytecode and two thirds of NumPy's.
 
     Args:
         name: of the distribution.
@@ -245,7 +245,8 @@ def main(spec: dict[str, Any]) -> None:
         origin=spec.get("origin", ""),
         large=large,
     )
-    files = compiled_modules(distribution["name"], (os.path.relpath(path, root) for path in root.rglob("*.py")))
+    modules = (os.path.relpath(path, root) for path in root.rglob("*.py"))
+    files = compiled_modules(distribution["name"], modules)
     python_tree.compile_all(Path(spec["tree"]), spec["python"], root, "/", files)
     with foreign.reading(wheel.name, "wheel", members.DAMAGED):  # its large members are inflated now
         archive.write_fragment(inputs.output(), archive.from_tree(root), distribution["name"], late)

@@ -124,12 +124,12 @@ def test_nothing_stays_of_what_was_expected_and_not_asked_for(
 def test_the_library_is_asked_for_by_package_as_its_scripts_do() -> None:
     listed = [
         ["usr/bin/python3.13", "etc/python3.13/sitecustomize.py"],
-        ["usr/lib/python3.13/ast.py", "usr/lib/python3.13/encodings/cp437.py", "usr/lib/python3.13/LICENSE.txt"],
+        ["usr/lib/python3.13/ast.py", "usr/lib/python3.13/encodings/hz.py", "usr/lib/python3.13/LICENSE.txt"],
         ["usr/lib/python3.13/asyncio/base.py", "usr/lib/python3/dist-packages/other.py"],
     ]
     program, script = "/usr/bin/python3.13", "/usr/lib/python3.13/py_compile.py"
     assert postponed.library_calls(listed) == [
-        (program, script, "/usr/lib/python3.13/ast.py", "/usr/lib/python3.13/encodings/cp437.py"),
+        (program, script, "/usr/lib/python3.13/ast.py", "/usr/lib/python3.13/encodings/hz.py"),
         (program, script, "/usr/lib/python3.13/asyncio/base.py"),
     ]
 
