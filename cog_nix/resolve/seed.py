@@ -102,7 +102,7 @@ def begun(wanted: Seed, fetcher: Fetcher, cache_dir: Path, nix: Nix | None) -> I
             finish()
             found = replace(wanted, nar_sha256=nar_hash(tree))
             if nix:
-                nix.add_tree(tree)
+                nix.adopt_tree(tree, found.nar_sha256)
             _keep(tree, _kept(cache_dir, found))
             write_atomically(remembered, found.nar_sha256.encode())
             return found
@@ -135,7 +135,7 @@ def _is_there(wanted: Seed, nix: Nix, cache_dir: Path) -> bool:
     if not nix.invalid([store_path]):
         return True
     kept = _kept(cache_dir, wanted)
-    if kept.is_dir() and nix.add_tree(kept) == store_path:
+    if kept.is_dir() and nix.adopt_tree(kept, wanted.nar_sha256):
         kept.parent.touch()
         return True
     return False
@@ -194,8 +194,8 @@ def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, cache_dir: Path) -> Seed:
         return seed
     with _unpacking(seed, fetcher, cache_dir, nix) as (tree, finish):
         finish()
-        store_path = tree_path(seed.nar_sha256, store_name(seed.python))
-        found = seed if nix.add_tree(tree) == store_path else replace(seed, nar_sha256=nar_hash(tree))
+        found = replace(seed, nar_sha256=nar_hash(tree))
+        nix.adopt_tree(tree, found.nar_sha256)
         _keep(tree, _kept(cache_dir, found))
     return found
 
