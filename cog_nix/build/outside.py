@@ -29,7 +29,8 @@ def outside_of_store(
         services: its cache knows what was hashed before.
 
     Raises:
-        ImageError: a file cannot be read, or changes while it is.
+        UnreadableFileError: a file cannot be read.
+        FileChangedError: one changes while it is.
     """
     found = groups(project.root, included, frozenset(read_in_builds(project, config)))
     if not found:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ImageError
+from cog_nix.errors import UnreadableFileError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.image.pieces import BLOCK, END
 from cog_nix.image.project_files import (
@@ -78,7 +78,8 @@ class Hashing:
         """Return a folder for each layer that describes it, for the Nix store.
 
         Raises:
-            ImageError: a file cannot be read, or changes meanwhile.
+            UnreadableFileError: a file cannot be read.
+            FileChangedError: one changes meanwhile.
             UnwritableError: the cache cannot be written.
         """
         wanted = [_Layer(self, group, _statuses(self.root, group.files)) for group in groups]
@@ -220,15 +221,13 @@ def _contents(path: Path, expected: Status) -> Iterator[memoryview]:
     """Yield a file's bytes; what is a hole in it is not read.
 
     Raises:
-        ImageError: it cannot be read.
+        UnreadableFileError: it cannot be read.
         FileChangedError: it is not what it was, at the beginning or the end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise ImageError(
-            f"{path} cannot be read: {error.strerror}", hint="Give yourself access to it, or ignore it."
-        ) from error
+        raise UnreadableFileError(path, error, hint="Give yourself access to it, or ignore it.") from error
     try:
         _same(descriptor, path, expected)
         size = expected[3]
