@@ -1,7 +1,7 @@
 """Projects that are large: gigabytes of weights, or very many files. How large is said behind the row's name.
 
-``python -m benchmarks.run large:6 sparse:100 many:50000 push-large:10`` (GB, GB, files, GB). By name only:
-they write as many bytes, and read them.
+``python -m benchmarks.run large:6 sparse:100 many:50000 push-large:10 cold-start:2`` (GB, GB, files, GB, GB).
+By name only: they write as many bytes, and read them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks import push
-from benchmarks.measure import Project, Row, project, run, timed
+from benchmarks.cold_start import cold_start
+from benchmarks.measure import GB, Project, Row, fill, project, run, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TAG = "cog-nix-benchmark-large:latest"
-_GB = 1_000_000_000
-_CHUNK = 10_000_000
 _IN_FOLDER = 100
 _NO_CHANGE, _EDIT = 0.25, 0.5
 _MANY_NO_CHANGE, _MANY_EDIT = 0.5, 1.5
@@ -31,7 +30,7 @@ _LIKE_A_DISK = 0.8
 def large(gigabytes: int = 2) -> tuple[Row, ...]:
     """Build a project with a file of so many GB: for the first time, again, and after edits."""
     with project("hello-world") as copy:
-        _fill(copy, gigabytes)
+        fill(copy.folder / "weights.bin", gigabytes * GB)
         read = timed(1, lambda _: run(["sha256sum", "weights.bin"], copy.folder))
         return _rows(
             copy, f"large:{gigabytes}", (read[0], "sha256sum of the file"), (read[0], _NO_CHANGE, _EDIT)
@@ -52,7 +51,7 @@ def sparse(gigabytes: int = 100) -> Row:
     """Tell the most memory that a build of a sparse file of so many GB takes."""
     with project("hello-world") as copy:
         (copy.folder / "weights.bin").touch()
-        os.truncate(copy.folder / "weights.bin", gigabytes * _GB)
+        os.truncate(copy.folder / "weights.bin", gigabytes * GB)
         copy.cog_nix("build", "--no-load")
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     return Row(f"sparse:{gigabytes}", "MB", (used,), _SPARSE_MB)
@@ -61,7 +60,7 @@ def sparse(gigabytes: int = 100) -> Row:
 def push_large(gigabytes: int = 2) -> Row:
     """Push a file of so many GB to a registry on this machine."""
     with project("hello-world") as copy, push.registry() as host:
-        _fill(copy, gigabytes)
+        fill(copy.folder / "weights.bin", gigabytes * GB)
         copy.cog_nix("build", "--no-load")
         read = timed(1, lambda _: run(["sha256sum", "weights.bin"], copy.folder))[0]
         values = timed(1, lambda _: copy.cog_nix("push", f"{host}/me/model:v1"))
@@ -91,18 +90,12 @@ def _rows(
     )
 
 
-def _fill(copy: Project, gigabytes: int) -> None:
-    """Write a file that does not compress, as weights do not."""
-    with (copy.folder / "weights.bin").open("wb") as stream:
-        for _ in range(gigabytes * _GB // _CHUNK):
-            stream.write(os.urandom(_CHUNK))
-
-
 BY_SIZE: dict[str, Callable[[int], Row | tuple[Row, ...]]] = {
     "large": large,
     "many": many,
     "sparse": sparse,
     "push-large": push_large,
+    "cold-start": cold_start,
 }
 """Those that are told a size: ``NAME:SIZE``."""
 
