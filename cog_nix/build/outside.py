@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def outside_of_store(
-    project: Project, config: Config, included: Iterable[str], services: Services
+    project: Project, config: Config, included: Iterable[str], services: Services, *, budget: int
 ) -> list[tuple[Group, Path]]:
     """Return what stays outside, from the bottom of the image to the top, and a folder that describes each.
 
@@ -27,12 +27,13 @@ def outside_of_store(
         config: names files that builds read; these go into the store.
         included: what is taken of it.
         services: its cache knows what was hashed before.
+        budget: layers that the rest of the image may have.
 
     Raises:
         UnreadableFileError: a file cannot be read.
         FileChangedError: one changes while it is.
     """
-    found = groups(project.root, included, frozenset(read_in_builds(project, config)))
+    found = groups(project.root, included, frozenset(read_in_builds(project, config)), budget=budget)
     if not found:
         return []
     from cog_nix.image.file_layers import Hashing  # noqa: PLC0415 - most projects have no such files

@@ -89,7 +89,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
-    outside = outside_of_store(project, config, included, services)
+    outside = outside_of_store(project, config, included, services, budget=settings.layers.budget)
     arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included, outside=outside)
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 LEAST = 10 << 20
 """Bytes from which on a file is large: what upstream's ``--separate-weights`` goes by."""
 MOST_LAYERS = 32
-"""Layers of large files; Docker takes 127 layers, and an image has 60 others at most (``layers.budget``)."""
+"""Layers of large files, where there is room for them."""
 CROWD = 1000
 """Small files below a folder at the project's root from which on they are a layer."""
 MOST_CROWDS = 8
+_DOCKERS = 127
+"""Layers that Docker takes."""
+_SPARE = 5
+"""Of those: the project's own, what an overlay adds, and images that are built on top."""
 LARGE, CROWDED = "weights", "files"
 """Names of the layers."""
 _CODE = ".py"
@@ -42,17 +46,21 @@ class Group(NamedTuple):
     """Those that are in it: all above these files; in a crowd empty ones as well."""
 
 
-def groups(root: Path, paths: Iterable[str], read: Collection[str] = ()) -> list[Group]:
+def groups(root: Path, paths: Iterable[str], read: Collection[str] = (), *, budget: int = 60) -> list[Group]:
     """Return what stays out of the store, from the bottom of the image to the top.
 
     Args:
         root: the project.
         paths: what is taken of it, folders included, relative to it.
         read: those that a build reads; they stay where it sees them.
+        budget: layers that the rest of the image may have (``layers.budget`` of cog-nix.toml).
     """
+    room = max(_DOCKERS - _SPARE - budget, 1)
+    most_crowds = min(MOST_CROWDS, room // 4)
     modes = {path: (info.st_mode, info.st_size) for path, info in _statuses(root, paths) if path not in read}
     large = [path for path, found in modes.items() if is_large(*found)]
-    return [*_large(large), *_crowds({path: mode for path, (mode, _) in modes.items()}, set(large))]
+    crowds = _crowds({path: mode for path, (mode, _) in modes.items()}, set(large), most_crowds)
+    return [*_large(large, min(MOST_LAYERS, room - most_crowds)), *crowds]
 
 
 def is_large(mode: int, size: int) -> bool:
@@ -68,21 +76,21 @@ def _statuses(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, os.stat_r
             continue  # it went while we looked; whoever reads it tells
 
 
-def _large(paths: Collection[str]) -> list[Group]:
+def _large(paths: Collection[str], most: int) -> list[Group]:
     """Return a layer for each large file; where these are too many, their paths decide which share one."""
     shared: dict[int, list[str]] = defaultdict(list)
     for number, path in enumerate(_ordered(paths)):
-        shared[number if len(paths) <= MOST_LAYERS else _bucket(path)].append(path)
+        shared[number if len(paths) <= most else _bucket(path, most)].append(path)
     return [Group(LARGE, tuple(files), _above(files)) for _, files in sorted(shared.items())]
 
 
-def _bucket(path: str) -> int:
+def _bucket(path: str, most: int) -> int:
     """Return a number that another file's coming or going does not change."""
-    return hashlib.sha256(path.encode()).digest()[0] % MOST_LAYERS
+    return hashlib.sha256(path.encode()).digest()[0] % most
 
 
-def _crowds(modes: Mapping[str, int], large: Collection[str]) -> list[Group]:
-    """Return a layer for each folder at the root with very many files."""
+def _crowds(modes: Mapping[str, int], large: Collection[str], most: int) -> list[Group]:
+    """Return a layer for each folder at the root with very many files, or for the fullest of these."""
     below: dict[str, list[str]] = defaultdict(list)
     folders: dict[str, list[str]] = defaultdict(list)
     for path, mode in modes.items():
@@ -91,7 +99,7 @@ def _crowds(modes: Mapping[str, int], large: Collection[str]) -> list[Group]:
             folders[top].append(path)
         elif slash and stat.S_ISREG(mode) and path not in large and not path.endswith(_CODE):
             below[top].append(path)
-    crowded = sorted(sorted(below), key=lambda top: -len(below[top]))[:MOST_CROWDS]
+    crowded = sorted(sorted(below), key=lambda top: -len(below[top]))[:most]
     return [
         Group(CROWDED, _ordered(below[top]), _ordered(folders[top]))
         for top in sorted(crowded)

@@ -34,7 +34,7 @@ def arguments(tmp_path: Path) -> Callable[[], dict[str, Any]]:
         project = Project(root, root / "cog.yaml")
         config = load_config(project)
         included = selected(project, config)
-        outside = outside_of_store(project, config, included, services)
+        outside = outside_of_store(project, config, included, services, budget=60)
         return nix_arguments(project, config, {}, "tag", "", included=included, outside=outside)
 
     return arguments

@@ -53,6 +53,20 @@ def test_a_file_that_comes_moves_no_other_to_another_layer(tmp_path: Path) -> No
     assert len(shared(before) - shared(after)) == 1, "the layer that it is in"
 
 
+def test_an_image_has_no_more_layers_than_docker_takes(tmp_path: Path) -> None:
+    large(tmp_path, *(f"shard-{number:03}" for number in range(200)))
+    for folder in range(10):
+        (tmp_path / f"{folder}").mkdir()
+    crowds = [f"{number % 10}/{number}" for number in range(10 * CROWD)]
+    for path in crowds:
+        (tmp_path / path).touch()
+    paths = walked(tmp_path)
+    for budget in (8, 60, 100, 120):
+        found = groups(tmp_path, paths, budget=budget)
+        assert sum(len(group.files) for group in found if group.name == "weights") == 200
+        assert budget + len(found) + 1 < 127
+
+
 def test_the_order_is_that_of_a_tar(tmp_path: Path) -> None:
     large(tmp_path, "a-b/1", "a/2", "a.c")
     assert [group.files for group in groups(tmp_path, walked(tmp_path))] == [("a/2",), ("a-b/1",), ("a.c",)]
