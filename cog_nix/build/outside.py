@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.build import unchanged
 from cog_nix.build.nix_arguments import read_in_builds
-from cog_nix.project.large import groups
+from cog_nix.project.large import groups, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,12 +33,13 @@ def outside_of_store(
         UnreadableFileError: a file cannot be read.
         FileChangedError: one changes while it is.
     """
-    found = groups(project.root, included, frozenset(read_in_builds(project, config)), budget=budget)
+    began = unchanged.clock(str(project.state_dir))
+    known = statuses(project.root, included)
+    found = groups(known, frozenset(read_in_builds(project, config)), budget=budget)
     if not found:
         return []
     from cog_nix.image.file_layers import Hashing  # noqa: PLC0415 - most projects have no such files
 
-    began = unchanged.clock(str(project.state_dir))
     device = project.state_dir.stat().st_dev if began is not None else 0
     hashing = Hashing(project.root, services.cache, began, device, services.reporter)
-    return list(zip(found, hashing.layers(found), strict=True))
+    return list(zip(found, hashing.layers(found, known), strict=True))

@@ -202,6 +202,7 @@ def renewed(
     kept: Mapping[str, Any],
     began: int,
     *,
+    files: Mapping[str, Status | None],
     sources: Iterable[str],
     links: Mapping[str, str],
     present: Iterable[str],
@@ -213,6 +214,7 @@ def renewed(
     Args:
         kept: what :func:`read` returned, and :func:`same_question` approved of.
         began: what :func:`clock` said before that.
+        files: what those that it went by are now, looked at after that.
         sources: as for :meth:`Watch.seal`; so are the others.
         links: symbolic links that must lead where they lead now.
         present: paths that must be there.
@@ -222,7 +224,6 @@ def renewed(
     """
     root = kept["root"]
     device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
-    files = {path: status(f"{root}/{path}") for path in kept["files"]}
     read = {path: status(f"{root}/{path}", follow=True) for path in sources}
     certain = all(files.values()) and all(
         unchanged_for_long(found, began, device) for found in (*files.values(), *read.values())
@@ -319,7 +320,8 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         of_project.make_folder(Path(folder))
         of_project.make_way(Path(folder) / name, stat.S_ISREG)
         with open(beside, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            json.dump({**kept, "format": _FORMAT, "answer": answer}, stream)
+            # Not json.dump, which does it in Python: there may be very many files.
+            stream.write(json.dumps({**kept, "format": _FORMAT, "answer": answer}))
         os.replace(beside, f"{folder}/{name}")  # noqa: PTH105 - text
         _forget_old(folder)
 

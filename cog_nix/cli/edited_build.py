@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cog_nix.build.again import Entry
     from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
+    from cog_nix.system.status import Status
 
 AUTO = plugins.AUTO
 
@@ -50,6 +52,17 @@ class Edit:
     """Which runtime has to have the image; None: none."""
     linked: bool
     """Whether ``./result`` leads to it."""
+
+    @cached_property
+    def statuses(self) -> dict[str, Status | None]:
+        """What the files that it went by are now: looked at once, after Nix was started."""
+        root = self.kept["root"]
+        return {path: status_of(f"{root}/{path}") for path in self.kept["files"]}
+
+    @cached_property
+    def changed(self) -> list[str]:
+        """Those that are something else."""
+        return [path for path, before in self.kept["files"].items() if self.statuses[path] != before]
 
     @property
     def answer(self) -> Mapping[str, Any]:
@@ -80,7 +93,7 @@ def build(edit: Edit, began: float) -> Outcome | None:
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
-    if _starts_new_programs(edit.kept, entry["programs"]):
+    if _starts_new_programs(edit, entry["programs"]):
         return None
     changed = {
         "openapi": described.document(entry["version"]),
@@ -106,21 +119,17 @@ def build(edit: Edit, began: float) -> Outcome | None:
     return Outcome(recorder.kept_as, edit.kept["root"], held, loaded=loaded, linked=edit.linked)
 
 
-def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+def _starts_new_programs(edit: Edit, known: list[str] | None) -> bool:
     """Tell whether an edit may have brought a program that the lock was made without."""
     if known is None:
         return False
-    root = kept["root"]
-    changed = [
-        path
-        for path, status in kept["files"].items()
-        if path.endswith(".py") and status_of(f"{root}/{path}") != status and _mentions(Path(root, path))
-    ]
+    root = Path(edit.kept["root"])
+    changed = [path for path in edit.changed if path.endswith(".py") and _mentions(root / path)]
     if not changed:
         return False
     from cog_nix.programs.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
 
-    return not started_in_changed(Path(root), changed, kept["files"]) <= set(known)
+    return not started_in_changed(root, changed, edit.kept["files"]) <= set(known)
 
 
 def _mentions(path: Path) -> bool:
@@ -133,12 +142,9 @@ def _mentions(path: Path) -> bool:
 
 def _is_for_nix(edit: Edit) -> bool:
     """Tell whether Nix sees all that has changed: no file that stays out of the store, now or before."""
-    root, seen = edit.kept["root"], edit.answer["spec"]["included"]
-    for path, before in edit.kept["files"].items():
-        now = status_of(f"{root}/{path}")
-        if now != before and (now is None or path not in seen or is_large(*now[2:4])):
-            return False
-    return True
+    seen = edit.answer["spec"]["included"]
+    now = {path: edit.statuses[path] for path in edit.changed}
+    return all(one and path in seen and not is_large(*one[2:4]) for path, one in now.items())
 
 
 def _prepared_runtime(session: Session, reference: str) -> Runtime:
@@ -179,7 +185,10 @@ class _Recorder(threading.Thread):
         if began is None or links is None:
             return
         present = [self._answer["image"]]
-        kept = unchanged.renewed(self._edit.kept, began, sources=self._sources, links=links, present=present)
+        edit, sources = self._edit, self._sources
+        kept = unchanged.renewed(
+            edit.kept, began, files=edit.statuses, sources=sources, links=links, present=present
+        )
         if kept:
             unchanged.remember(f"{kept['root']}/.cog", self._edit.name, kept, self._answer)
             self.kept_as = self._edit.name

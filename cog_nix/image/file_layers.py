@@ -41,7 +41,7 @@ from cog_nix.system.files import UnwritableError, link_atomically, write_atomica
 from cog_nix.system.status import Status, of, unchanged_for_long
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cog_nix.project.large import Group
     from cog_nix.report import Reporter
@@ -74,15 +74,19 @@ class Hashing:
     device: int
     reporter: Reporter
 
-    def layers(self, groups: Sequence[Group]) -> list[Path]:
+    def layers(self, groups: Sequence[Group], statuses: Mapping[str, Status]) -> list[Path]:
         """Return a folder for each layer that describes it, for the Nix store.
+
+        Args:
+            groups: which.
+            statuses: of their files, after :attr:`began`.
 
         Raises:
             UnreadableFileError: a file cannot be read.
             FileChangedError: one changes meanwhile.
             UnwritableError: the cache cannot be written.
         """
-        wanted = [_Layer(self, group, _statuses(self.root, group.files)) for group in groups]
+        wanted = [_Layer(self, group, [statuses[path] for path in group.files]) for group in groups]
         missing = [layer for layer in wanted if not layer.is_known]
         if missing:
             total = sum(layer.size for layer in missing)
@@ -96,13 +100,6 @@ class Hashing:
                 run_all(tasks, os.cpu_count() or 1, threading.Event())
             _forget_old(self.cache / FOLDER)
         return [layer.folder / LAYER for layer in wanted]
-
-
-def _statuses(root: Path, files: Sequence[str]) -> list[Status]:
-    try:
-        return [of(os.lstat(f"{root}/{path}")) for path in files]
-    except OSError as error:
-        raise FileChangedError(str(error.filename), when="while it was looked at") from error
 
 
 class _Layer:
@@ -226,6 +223,8 @@ def _contents(path: Path, expected: Status) -> Iterator[memoryview]:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise FileChangedError(str(path), when="while it was looked at") from error
     except OSError as error:
         raise UnreadableFileError(path, error, hint="Give yourself access to it, or ignore it.") from error
     try:

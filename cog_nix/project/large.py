@@ -8,15 +8,18 @@ the same image.
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from cog_nix.system.status import status
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
+
+    from cog_nix.system.status import Status
 
 LEAST = 10 << 20
 """Bytes from which on a file is large: what upstream's ``--separate-weights`` goes by."""
@@ -46,34 +49,32 @@ class Group(NamedTuple):
     """Those that are in it: all above these files; in a crowd empty ones as well."""
 
 
-def groups(root: Path, paths: Iterable[str], read: Collection[str] = (), *, budget: int = 60) -> list[Group]:
+def statuses(root: Path, paths: Iterable[str]) -> dict[str, Status]:
+    """Return the status of each path, relative to the project, that is there."""
+    found = {path: status(f"{root}/{path}") for path in paths}
+    # One that went while we looked is told of by whoever reads it.
+    return {path: one for path, one in found.items() if one}
+
+
+def groups(found: Mapping[str, Status], read: Collection[str] = (), *, budget: int = 60) -> list[Group]:
     """Return what stays out of the store, from the bottom of the image to the top.
 
     Args:
-        root: the project.
-        paths: what is taken of it, folders included, relative to it.
+        found: what is taken of the project, folders included, relative to it.
         read: those that a build reads; they stay where it sees them.
         budget: layers that the rest of the image may have (``layers.budget`` of cog-nix.toml).
     """
     room = max(_DOCKERS - _SPARE - budget, 1)
     most_crowds = min(MOST_CROWDS, room // 4)
-    modes = {path: (info.st_mode, info.st_size) for path, info in _statuses(root, paths) if path not in read}
-    large = [path for path, found in modes.items() if is_large(*found)]
-    crowds = _crowds({path: mode for path, (mode, _) in modes.items()}, set(large), most_crowds)
+    modes = {path: one[2] for path, one in found.items() if path not in read}
+    large = [path for path, mode in modes.items() if is_large(mode, found[path][3])]
+    crowds = _crowds(modes, set(large), most_crowds)
     return [*_large(large, min(MOST_LAYERS, room - most_crowds)), *crowds]
 
 
 def is_large(mode: int, size: int) -> bool:
     """Tell whether a file of this mode and size (bytes) is one."""
     return stat.S_ISREG(mode) and size >= LEAST
-
-
-def _statuses(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
-    for path in paths:
-        try:
-            yield path, os.lstat(f"{root}/{path}")
-        except OSError:
-            continue  # it went while we looked; whoever reads it tells
 
 
 def _large(paths: Collection[str], most: int) -> list[Group]:

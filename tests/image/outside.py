@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.image.file_layers import Hashing
-from cog_nix.project.large import Group
+from cog_nix.project.large import Group, statuses
 from cog_nix.report import SilentReporter
 from tests.hooks.docker.described import DescribedStore
 
@@ -35,9 +35,15 @@ def hashing(root: Path, began: int | None = LATER) -> Hashing:
     return Hashing(root, cache, began, root.stat().st_dev, SilentReporter())
 
 
+def layers(root: Path, name: str = "weights", began: int | None = LATER) -> list[Path]:
+    """Return a folder that describes all that is in another as one layer."""
+    found = group(root, name)
+    return hashing(root, began).layers([found], statuses(root, found.files))
+
+
 def described(
     root: Path, store: Path, name: str = "weights", below: tuple[dict[str, bytes], ...] = (), **config: Any
 ) -> ImageDescription:
     """Return an image of all that is in a folder, as one layer above others."""
-    (folder,) = hashing(root).layers([group(root, name)])
+    (folder,) = layers(root, name)
     return DescribedStore(store).build(*below, folder, **config)

@@ -19,7 +19,7 @@ from cog_nix.image import file_layers, project_files
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.pieces import cut, read
 from cog_nix.image.project_files import FileChangedError, FilesGoneError
-from tests.image.outside import described, group, hashing
+from tests.image.outside import described, layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,22 +92,20 @@ def test_it_is_read_from_any_byte_on(project: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_read_again_as_long_as_it_is_the_same(project: Path, read_files: list[str]) -> None:
-    first = hashing(project).layers([group(project)])
+    first = layers(project)
     assert len(read_files) == len(FILES)
-    assert hashing(project).layers([group(project)]) == first
+    assert layers(project) == first
     assert len(read_files) == len(FILES)
     path = project / "run.sh"
     before = path.stat()
     path.write_bytes(b"#!/bin/ls\n")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert hashing(project).layers([group(project)]) != first, (
-        "its size and time of modification are the same"
-    )
+    assert layers(project) != first, "its size and time of modification are the same"
 
 
 def test_a_file_that_changed_just_before_is_read_again(project: Path, read_files: list[str]) -> None:
     for began in (None, project.stat().st_ctime_ns):
-        hashing(project, began).layers([group(project)])
+        layers(project, began=began)
     assert len(read_files) == 2 * len(FILES)
 
 
@@ -151,7 +149,7 @@ def test_a_file_that_changes_while_it_is_hashed(project: Path, monkeypatch: pyte
 
     monkeypatch.setattr(file_layers, "_contents", changing)
     with pytest.raises(FileChangedError, match=r"a\.bin has changed while it was read") as caught:
-        hashing(project).layers([group(project)])
+        layers(project)
     assert caught.value.hint
     assert not list(Path(os.environ["COG_NIX_CACHE_DIR"], "file-layers").glob("*/found.json"))
 
@@ -214,7 +212,7 @@ def test_the_oldest_are_forgotten(project: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(file_layers, "_KEPT", 2)
     for number in range(4):
         (project / "run.sh").write_text(str(number))
-        (layer,) = hashing(project).layers([group(project)])
+        (layer,) = layers(project)
     kept = Path(os.environ["COG_NIX_CACHE_DIR"], "file-layers")
     assert len(list(kept.glob("*/found.json"))) == 2
     assert len(list((kept / "by-digest").iterdir())) == 2
