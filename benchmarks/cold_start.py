@@ -100,8 +100,11 @@ def _containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
 @contextmanager
 def _podman() -> Iterator[tuple[Callable[[str], object], Path | None]]:
     """Yield a function that pulls an image into an empty store."""
-    with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder:
-        own = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run"]
+    with (
+        tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder,
+        tempfile.TemporaryDirectory(prefix="cn-", dir="/tmp") as short,  # at most 50 characters
+    ):
+        own = ["podman", "--root", f"{folder}/root", "--runroot", short]
         try:
             yield lambda image: run([*own, "pull", "--tls-verify=false", image], Path(folder)), None
         finally:

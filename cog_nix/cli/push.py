@@ -17,7 +17,7 @@ import typer
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions
 from cog_nix.cli.terminal import amount
-from cog_nix.config import load
+from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
 from cog_nix.project.find import find_project
 from cog_nix.registry.destination import REPLICATE, resolve
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
+    from cog_nix.config.model import Compression
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
@@ -66,13 +67,14 @@ def push(session: Session, options: _Options) -> None:
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
+    compression = load_settings(project).push.compression
     weights = weights_lock.of_config(project.root, config)
     destination = resolve(config, options.target, os.environ)
     session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
-    pushed = push_built(built, destination, weights, session.reporter)
+    pushed = push_built(built, destination, weights, session.reporter, compression)
     _tell(pushed, destination, session.reporter)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
@@ -88,9 +90,20 @@ def _warm_up() -> None:
 
 
 def push_built(
-    built: Built, destination: Destination, weights: Sequence[LockedWeight], reporter: Reporter
+    built: Built,
+    destination: Destination,
+    weights: Sequence[LockedWeight],
+    reporter: Reporter,
+    compression: Compression = "gzip",
 ) -> Pushed:
     """Push an image that was built with its blobs.
+
+    Args:
+        built: the image.
+        destination: where to.
+        weights: that the registry has to have already.
+        reporter: tells what goes on.
+        compression: of large files of the project, where it pays.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
@@ -110,7 +123,7 @@ def push_built(
         known = credentials.find(REPLICATE)
     try:
         return push_layout(
-            layout.read(built.oci, reporter),
+            layout.read(built.oci, reporter, compression),
             destination,
             known,
             cache=cache_dir(),

@@ -11,6 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,17 @@ class GpuSettings:
     """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
+Compression = Literal["gzip", "zstd"]
+
+
+@dataclass(frozen=True)
+class PushSettings:
+    """The ``[push]`` table of cog-nix.toml."""
+
+    compression: Compression = "gzip"
+    """How large files of the project are compressed for registries, where that pays."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
@@ -204,6 +216,7 @@ class Settings:
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
+    push: PushSettings = field(default_factory=PushSettings)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from cog_nix.config.model import (
     GpuSettings,
     LayerSettings,
     NixSettings,
+    PushSettings,
     PythonSettings,
     Settings,
 )
@@ -29,7 +30,9 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
+_Table = TypeVar(
+    "_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings, PushSettings
+)
 
 
 def load_settings(project: Project) -> Settings:
@@ -63,6 +66,7 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        push=_table(PushSettings, "push", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -193,6 +197,7 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "compression": _text('compression = "zstd"', '"gzip" or "zstd"', "gzip|zstd"),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 

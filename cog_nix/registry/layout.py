@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import ImageError
 from cog_nix.image.description import blob_file
 from cog_nix.image.layer_bytes import outside_of
-from cog_nix.registry import gzipped
+from cog_nix.registry import compressed
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.config.model import Compression
     from cog_nix.image.layer_bytes import LayerBytes
     from cog_nix.report import Reporter
 
@@ -52,16 +53,18 @@ class Layout:
     """An image that is there as blobs."""
 
     manifest: Manifest
-    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes."""
+    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes.
+    OCI's where a layer is compressed with Zstandard, for which Docker's has no name."""
     blobs: tuple[Blob, ...]
     """Layers from bottom to top, each once, and the configuration."""
 
 
-def read(root: Path, reporter: Reporter | None = None) -> Layout:
+def read(root: Path, reporter: Reporter | None = None, compression: Compression = "gzip") -> Layout:
     """Read the image of a layout.
 
     Args:
         root: the folder.
+        compression: for layers whose files are not in the store, where it pays.
         reporter: shows the bytes of what has to be compressed first; None: nobody looks.
 
     Raises:
@@ -72,7 +75,9 @@ def read(root: Path, reporter: Reporter | None = None) -> Layout:
         manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
         outside = {}
         for layer in outside_of(root):
-            descriptor, outside_blob = _outside(layer, root / "image", reporter or SilentReporter())
+            descriptor, outside_blob = _outside(
+                layer, root / "image", compression, reporter or SilentReporter()
+            )
             outside[outside_blob.digest] = outside_blob
             manifest["layers"] = [
                 descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
@@ -86,6 +91,8 @@ def read(root: Path, reporter: Reporter | None = None) -> Layout:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
+    if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):
+        return Layout(Manifest(OCI_MANIFEST, _compact(manifest)), blobs)
     return Layout(docker_manifest(manifest), blobs)
 
 
@@ -126,14 +133,17 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _outside(layer: LayerBytes, program: Path, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
+def _outside(
+    layer: LayerBytes, program: Path, compression: Compression, reporter: Reporter
+) -> tuple[dict[str, Any], Blob]:
     """Return how a manifest names a layer whose files are not in the store, and its blob."""
     digest, size, kind = layer.layer.diff_id, layer.layer.size, _OCI_LAYER
     blob = Blob(digest, size, program, layer)
-    if gzipped.pays(layer):
-        found = gzipped.compress(layer, reporter)
-        blob = Blob(found.digest, found.size, program, gzipped.GzippedLayer(layer, found))
-        kind += "+gzip"
+    how = compressed.codec(compression)
+    if compressed.pays(layer, how):
+        found = compressed.compress(layer, how, reporter)
+        blob = Blob(found.digest, found.size, program, compressed.CompressedLayer(layer, found, how))
+        kind += f"+{compression}"
     return {"mediaType": kind, "digest": blob.digest, "size": blob.size}, blob
 
 

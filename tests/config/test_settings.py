@@ -12,6 +12,7 @@ from cog_nix.config.model import (
     GpuSettings,
     LayerSettings,
     Project,
+    PushSettings,
     PythonSettings,
     Settings,
 )
@@ -46,6 +47,8 @@ heavy_bytes = 1_000
 budget = 20
 [gpu]
 toolkit = "12.4"
+[push]
+compression = "zstd"
 """
     assert settings(tmp_path, text) == Settings(
         DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
@@ -57,6 +60,7 @@ toolkit = "12.4"
         ),
         LayerSettings(1000, 20),
         gpu=GpuSettings("12.4"),
+        push=PushSettings("zstd"),
     )
 
 
@@ -100,7 +104,9 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             id="table",
         ),
         pytest.param(
-            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python."], id="top-level"
+            "x = 1\n",
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, push, python."],
+            id="top-level",
         ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",
@@ -137,6 +143,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),
+        pytest.param("[push]\ncompression = 'xz'\n", ['push.compression must be "gzip" or "zstd"'], id="xz"),
         pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),
         pytest.param("[layers\n", ["cog-nix.toml:1: this is not TOML", "1 | [layers"], id="syntax"),
         pytest.param(f"a = {'9' * 5000}", ["this is not TOML: Exceeds the limit"], id="digits"),

@@ -31,11 +31,14 @@ from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.system.zstandard import zstd
+from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.image.outside import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cog_nix.config.model import Compression
     from cog_nix.image.description import ImageDescription
     from cog_nix.registry.push import Pushed
 
@@ -50,10 +53,17 @@ def _skopeo(*arguments: str) -> Any:
     return json.loads(ran.stdout) if ran.stdout else None
 
 
-def _push(root: Path, target: str, cache: Path, known: Credentials | None = None) -> Pushed:
+def _push(
+    root: Path,
+    target: str,
+    cache: Path,
+    known: Credentials | None = None,
+    *,
+    compression: Compression = "gzip",
+) -> Pushed:
     reference = Reference.parse(target)
     return push(
-        layout.read(root, SilentReporter()),
+        layout.read(root, SilentReporter(), compression),
         Destination(target, reference),
         known or Credentials(),
         cache=cache,
@@ -207,34 +217,61 @@ def test_files_of_the_project_are_sent_from_there(
         assert tar.extractfile("src/b.bin").read() == LARGE[::-1]  # type: ignore[union-attr]
 
 
+_KINDS = {
+    "gzip": ("application/vnd.docker.image.rootfs.diff.tar.gzip", gzip.decompress),
+    "zstd": ("application/vnd.oci.image.layer.v1.tar+zstd", zstd.decompress),
+}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_what_compresses_is_sent_compressed(
-    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+    registry: str,
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+    tmp_path: Path,
+    compression: Compression,
 ) -> None:
     some = random.Random(5)  # noqa: S311 - any numbers
     text = b"".join(b'{"x": %d}\n' % some.randrange(10**9) for _ in range(1_500_000))
     root, image = in_project(text)
-    target = f"{registry}/me/text:v1"
-    first, again = (_push(root, target, tmp_path) for _ in range(2))
+    target = f"{registry}/me/text-{compression}:v1"
+    first, again = (_push(root, target, tmp_path, compression=compression) for _ in range(2))
     assert first.image == again.image
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{target}", f"dir:{copied}")
     layer = json.loads((copied / "manifest.json").read_text())["layers"][1]
-    assert layer["mediaType"] == "application/vnd.docker.image.rootfs.diff.tar.gzip"
-    data = gzip.decompress((copied / layer["digest"][7:]).read_bytes())
+    kind, decompress = _KINDS[compression]
+    assert layer["mediaType"] == kind
+    data = decompress((copied / layer["digest"][7:]).read_bytes())
     assert f"sha256:{hashlib.sha256(data).hexdigest()}" == image.diff_ids[1]
     assert layer["size"] < 0.6 * len(data)
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_a_compressed_layer_is_made_from_any_byte_on(
-    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]], compression: Compression
 ) -> None:
     root, _ = in_project(b"many words " * 2_000_000)
-    blob_ = layout.read(root, SilentReporter()).blobs[1]
+    blob_ = layout.read(root, SilentReporter(), compression).blobs[1]
     whole = b"".join(blob_.read(0, blob_.size))
     assert f"sha256:{hashlib.sha256(whole).hexdigest()}" == blob_.digest
     assert len(whole) == blob_.size
     for start in (1, blob_.size // 3, blob_.size // 2, blob_.size - 1, blob_.size):
         assert b"".join(blob_.read(start, blob_.size)) == whole[start:]
+
+
+def test_what_is_compressed_with_zstandard_is_pulled(
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+) -> None:
+    """By Podman; by the runtime without a daemon as well."""
+    root, image = in_project(b"many words " * 2_000_000)
+    target = f"{registry}/me/words:v1"
+    _push(root, target, tmp_path, compression="zstd")
+    bundle = BundleRuntime(tmp_path / "bundle")
+    bundle.pull(target, SilentReporter())
+    layer = bundle._store.layers.folder(image.diff_ids[1])
+    assert (layer / "src/a.bin").read_bytes() == b"many words " * 2_000_000
+    copied = f"containers-storage:[vfs@{tmp_path}/storage+{tmp_path}/run]me/words:v1"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{target}", copied)
 
 
 @pytest.mark.parametrize("chunk", ["", str(1 << 20)], ids=["whole", "in chunks"])
