@@ -6,6 +6,7 @@ replaced as tokens, so comments, strings and layout stay.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import tokenize
@@ -28,22 +29,33 @@ _REFERENCE = re.compile(
 _KEY = re.compile(r"^predict[ \t]*:", re.MULTILINE)
 _RUN_KEY = re.compile(r"^run[ \t]*:", re.MULTILINE)
 _NAMES = {"Predictor": "Runner", "BasePredictor": "BaseRunner"}
-_CHECK = "names"
+CHECK = "Deprecated predict interface names"
+_BY_HAND = "Manual migration required: "
+_CANNOT = "cannot migrate predict.py"
 
 
-def finding(project: Project) -> Finding | None:
-    """Return what there is to change, with what changes it where that is safe."""
+def findings(project: Project) -> list[Finding]:
+    """Return what there is to change; one change mends it all, and says why where it cannot."""
     text = _read(project.config_path)
     name = project.config_path.name
     if not _KEY.search(text):
-        return None
-    message = f'{name}: "predict" is deprecated; use "run"'
+        return []
+    fix = functools.cache(partial(apply, project))
+    found = partial(Finding, CHECK, "warning", fix=fix, group="Config")
+    message = "predict in cog.yaml is deprecated; use run with run.py:Runner"
+    told = [found(message, "Run cog-nix doctor --fix to migrate predict: to run:", file=name)]
+    if _REFERENCE.search(text) and _has_old_names(project.root / "predict.py"):
+        message = "predict.py uses deprecated Predictor/BasePredictor/predict() names"
+        remedy = "Run cog-nix doctor --fix to migrate to Runner/BaseRunner/run()"
+        told.append(found(message, remedy, file="predict.py"))
+    return told
+
+
+def _has_old_names(path: Path) -> bool:
     try:
-        migrated(project)
-    except CogNixError as error:
-        return Finding(_CHECK, "warning", message, f"{error.message} Change it by hand.")
-    remedy = "cog-nix doctor --fix makes predict.py:Predictor run.py:Runner."
-    return Finding(_CHECK, "warning", message, remedy, partial(apply, project))
+        return re.search(r"^class Predictor\b", _read(path), re.MULTILINE) is not None
+    except CogNixError:
+        return False
 
 
 def migrated(project: Project) -> tuple[str, str]:
@@ -54,11 +66,13 @@ def migrated(project: Project) -> tuple[str, str]:
     """
     config = _read(project.config_path)
     if _RUN_KEY.search(config):
-        raise CogNixError('"run" is set as well.')
+        raise CogNixError("automatic migration cannot run when run is already set")
     if not _REFERENCE.search(config):
-        raise CogNixError("Only predict.py:Predictor can be changed by itself.")
+        raise CogNixError(f"{_BY_HAND}automatic migration only supports predict.py:Predictor")
     if (project.root / "run.py").exists():
-        raise CogNixError("There is a run.py already.")
+        raise CogNixError(f"{_CANNOT} to run.py because run.py already exists")
+    if not (project.root / "predict.py").exists():
+        raise CogNixError(f"{_CANNOT} to run.py because predict.py was not found")
     source = _read(project.root / "predict.py")
     return _REFERENCE.sub('run: "run.py:Runner"', config), renamed(source)
 
@@ -73,14 +87,17 @@ def renamed(source: str) -> str:
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError) as error:
-        raise CogNixError(f"predict.py is not Python: {error}.") from error
+        raise CogNixError(f"{_CANNOT}: it is not Python: {error}") from error
     names = [token for token in tokens if token.type == tokenize.NAME]
     words = {token.string for token in names}
-    if "Predictor" not in words or words & {"Runner", "BaseRunner"}:
-        raise CogNixError("predict.py has no class Predictor, or has the new names already.")
+    if "Predictor" not in words:
+        reason = "no legacy Predictor/BasePredictor/predict() names were found"
+        raise CogNixError(f"{_CANNOT} because {reason}")
+    if taken := words & {"Runner", "BaseRunner"}:
+        raise CogNixError(f"{_BY_HAND}predict.py has the name {min(taken)} already")
     before = {id(after): token.string for token, after in pairwise(tokens)}
     if any(token.string == "run" and before.get(id(token)) == "def" for token in names):
-        raise CogNixError("predict.py has a function run already.")
+        raise CogNixError(f"{_BY_HAND}predict.py has a function run already")
     for token in reversed(names):
         new = _NAMES.get(token.string)
         if token.string == "predict" and before.get(id(token)) == "def" and token.start[1] > len("def "):
