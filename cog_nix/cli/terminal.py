@@ -90,7 +90,7 @@ class _Line:
             count = f" {self._done}" if self._done else ""
             return f"  {self._text}{count}: {self._detail}"[:100]
         rate = f"{amount(self._done / max(now - self._began, 0.001))}/s"
-        if not self._total:
+        if not self._total or self._done > self._total:  # a server's word; a part that came twice
             return f"  {self._text}: {amount(self._done)}  {rate}"
         filled = min(_WIDTH, _WIDTH * self._done // self._total)
         bar = "#" * filled + "-" * (_WIDTH - filled)
