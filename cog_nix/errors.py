@@ -35,6 +35,7 @@
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   └── NotPulledError         a reference stands for no image that can be had
+    ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── PluginError            a plugin broke or nobody answered a hook
     └── RuntimeFailure         a container did not start, or the model failed
         ├── CdiError               a device specification is wrong or lacks something (cdi)

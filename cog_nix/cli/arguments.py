@@ -17,7 +17,7 @@ _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
-    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help")),
+    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--no-open", "--help")),
     **dict.fromkeys(("--verbose", "--quiet")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
@@ -28,7 +28,16 @@ _TAKE_VALUES = frozenset(
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
         *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
-        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
+        *(
+            "-p",
+            "--port",
+            "--publish",
+            "--host",
+            "--upload-url",
+            "--playground-port",
+            "--target",
+            "--webhook-host",
+        ),
     )
 )
 """Options whose value is the next argument, whatever that looks like."""
