@@ -10,11 +10,12 @@ import functools
 import io
 import re
 import tokenize
+from enum import Enum
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import CogNixError
+from cog_nix.errors import CogNixError, UnreadableFileError
 from cog_nix.plugins.spec import Finding
 from cog_nix.system.files import write_atomically
 
@@ -30,8 +31,37 @@ _KEY = re.compile(r"^predict[ \t]*:", re.MULTILINE)
 _RUN_KEY = re.compile(r"^run[ \t]*:", re.MULTILINE)
 _NAMES = {"Predictor": "Runner", "BasePredictor": "BaseRunner"}
 CHECK = "Deprecated predict interface names"
-_BY_HAND = "Manual migration required: "
-_CANNOT = "cannot migrate predict.py"
+
+
+class Obstacle(Enum):
+    """What stands in the way of a migration: upstream's sentences, ``{}`` for the detail."""
+
+    RUN_IS_SET = "automatic migration cannot run when run is already set"
+    OTHER_REFERENCE = "Manual migration required: automatic migration only supports predict.py:Predictor"
+    RUN_EXISTS = "cannot migrate predict.py to run.py because run.py already exists"
+    NO_PREDICT = "cannot migrate predict.py to run.py because predict.py was not found"
+    NOT_PYTHON = "cannot migrate predict.py: it is not Python: {}"
+    NO_OLD_NAMES = (
+        "cannot migrate predict.py because no legacy Predictor/BasePredictor/predict() names were found"
+    )
+    TAKEN_NAME = "Manual migration required: predict.py has the name {} already"
+    RUN_FUNCTION = "Manual migration required: predict.py has a function run already"
+
+
+class MigrationError(CogNixError):
+    """A project that has to be moved to the newer names by hand.
+
+    Args:
+        obstacle: what stands in the way.
+        detail: a name, or what Python says of the file.
+    """
+
+    def __init__(self, obstacle: Obstacle, detail: str = "") -> None:
+        super().__init__()
+        self.obstacle, self.detail = obstacle, detail
+
+    def __str__(self) -> str:
+        return self.obstacle.value.format(self.detail)
 
 
 def findings(project: Project) -> list[Finding]:
@@ -62,17 +92,17 @@ def migrated(project: Project) -> tuple[str, str]:
     """Return the new texts of cog.yaml and of run.py.
 
     Raises:
-        CogNixError: it is not the shape that can be changed without asking.
+        MigrationError: it is not the shape that can be changed without asking.
     """
     config = _read(project.config_path)
     if _RUN_KEY.search(config):
-        raise CogNixError("automatic migration cannot run when run is already set")
+        raise MigrationError(Obstacle.RUN_IS_SET)
     if not _REFERENCE.search(config):
-        raise CogNixError(f"{_BY_HAND}automatic migration only supports predict.py:Predictor")
+        raise MigrationError(Obstacle.OTHER_REFERENCE)
     if (project.root / "run.py").exists():
-        raise CogNixError(f"{_CANNOT} to run.py because run.py already exists")
+        raise MigrationError(Obstacle.RUN_EXISTS)
     if not (project.root / "predict.py").exists():
-        raise CogNixError(f"{_CANNOT} to run.py because predict.py was not found")
+        raise MigrationError(Obstacle.NO_PREDICT)
     source = _read(project.root / "predict.py")
     return _REFERENCE.sub('run: "run.py:Runner"', config), renamed(source)
 
@@ -81,23 +111,22 @@ def renamed(source: str) -> str:
     """Return a predictor's source with the new names.
 
     Raises:
-        CogNixError: it has no class Predictor, has the new names already, or is no Python.
+        MigrationError: it has no class Predictor, has the new names already, or is not Python.
     """
     lines = io.StringIO(source).readlines()  # the tokenizer's lines; str has more kinds of line ends
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError) as error:
-        raise CogNixError(f"{_CANNOT}: it is not Python: {error}") from error
+        raise MigrationError(Obstacle.NOT_PYTHON, str(error)) from error
     names = [token for token in tokens if token.type == tokenize.NAME]
     words = {token.string for token in names}
     if "Predictor" not in words:
-        reason = "no legacy Predictor/BasePredictor/predict() names were found"
-        raise CogNixError(f"{_CANNOT} because {reason}")
+        raise MigrationError(Obstacle.NO_OLD_NAMES)
     if taken := words & {"Runner", "BaseRunner"}:
-        raise CogNixError(f"{_BY_HAND}predict.py has the name {min(taken)} already")
+        raise MigrationError(Obstacle.TAKEN_NAME, min(taken))
     before = {id(after): token.string for token, after in pairwise(tokens)}
     if any(token.string == "run" and before.get(id(token)) == "def" for token in names):
-        raise CogNixError(f"{_BY_HAND}predict.py has a function run already")
+        raise MigrationError(Obstacle.RUN_FUNCTION)
     for token in reversed(names):
         new = _NAMES.get(token.string)
         if token.string == "predict" and before.get(id(token)) == "def" and token.start[1] > len("def "):
@@ -128,4 +157,4 @@ def _read(path: Path) -> str:
         with path.open(encoding="utf-8", newline="") as stream:
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise CogNixError(f"{path.name} cannot be read: {error}.") from error
+        raise UnreadableFileError(path.name, error) from error

@@ -173,13 +173,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _webhook(self, token: str) -> None:
         hub, slots = self.server.hub, self.server.slots
-        size = int(self.headers.get("Content-Length") or 0)
+        length = self.headers.get("Content-Length") or "0"
+        size = int(length) if length.isdecimal() else None
         if self.command != "POST":
             self._refuse(405, "method not allowed", Allow="POST")
         elif not token or "/" in token or len(token) > _LONGEST_TOKEN:
             self._refuse(404, "missing token")
         elif not hub.has_listeners(token):
             self._refuse(503, "no browser is ready to receive this webhook")
+        elif size is None:
+            self._refuse(400, "invalid content length")
         elif size > _LARGEST_WEBHOOK or "chunked" in self.headers.get("Transfer-Encoding", ""):
             self._refuse(413, "webhook body too large")
         elif not slots.acquire(blocking=False):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
 import sys
-import urllib.request
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from cog_nix.cli import exec as exec_command
@@ -49,7 +48,7 @@ def test_ports(text: str, port: tuple[str, int, int]) -> None:
         ("[::1]80", "expected ':' after ']'"),
         ("[]:80", "host cannot be empty"),
         (":80", "host cannot be empty"),
-        ("web", "is no number"),
+        ("web", "is not a number"),
         ("0", "port must be between 1 and 65535"),
         ("65536", "port must be between 1 and 65535"),
     ],
@@ -77,7 +76,7 @@ def test_where_it_is_served(host: str, shown: str, reached: str) -> None:
     ("arguments", "said"),
     [
         (["exec", "-p", "web", "ls"], 'invalid port "web"'),
-        (["serve", "--host", "everywhere"], "--host everywhere: this is no IP address."),
+        (["serve", "--host", "everywhere"], "--host everywhere: this is not an IP address."),
         (["exec", "--dockerfile", "x", "ls"], "cog-nix builds without a Dockerfile"),
     ],
     ids=["port", "host", "dockerfile"],
@@ -110,8 +109,7 @@ def test_a_playground_listens_before_anything_is_built(
 
     def served(*_: object) -> int:
         [url] = re.findall(r"^Playground at (\S+)/$", capfd.readouterr().err, re.MULTILINE)
-        with urllib.request.urlopen(f"{url}/config", timeout=10) as answer:
-            seen.append(json.load(answer)["target"])
+        seen.append(httpx.get(f"{url}/config", trust_env=False).json()["target"])
         return 0
 
     monkeypatch.setattr(serve, "_run", served)

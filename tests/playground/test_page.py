@@ -49,7 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += ["serve", "-p", str(port), "--playground", "--playground-port", "0"]
     server = subprocess.Popen(
         command,
-        cwd=copy_project(HERE / "talker", tmp_path_factory.mktemp("served") / "cog-nix-test-talker"),
+        cwd=copy_project(HERE / "projects/talker", tmp_path_factory.mktemp("served") / "cog-nix-test-talker"),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))},
         stderr=subprocess.PIPE,
         text=True,
@@ -270,7 +270,7 @@ def test_a_training(page: Any, trainer: str) -> None:
 def trainer() -> Iterator[str]:
     """Yield the URL of what answers as a training server: with a picture of one pixel."""
     answers = {
-        "/openapi.json": document(HERE / "talker", "run.py:Runner", "train.py:train", "0.23.1"),
+        "/openapi.json": document(HERE / "projects/talker", "run.py:Runner", "train.py:train", "0.23.1"),
         "/health-check": '{"status": "READY"}',
         "/trainings": json.dumps({"status": "succeeded", "output": PIXEL}),
     }

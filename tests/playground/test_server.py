@@ -21,13 +21,13 @@ from cog_nix.playground.access import is_loopback_host, may_ask
 from cog_nix.playground.events import Hub, as_event
 
 if TYPE_CHECKING:
-    from playground.conftest import Model
+    from .conftest import Model
 
 BIG = 10 * 1024 * 1024
 
 
 def ask(
-    playground: Playground, method: str, path: str, body: bytes = b"", **headers: str
+    playground: Playground, method: str, path: str, body: bytes = b"", /, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of an answer; ``_`` in a header's name stands for ``-``."""
     connection = http.client.HTTPConnection("127.0.0.1", playground.port, timeout=20)
