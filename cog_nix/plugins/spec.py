@@ -415,7 +415,7 @@ class Finding:
     remedy: str = ""
     """What to do about it, a command where there is one."""
     fix: Callable[[], None] | None = None
-    """Mends it, where that needs no decision; a :exc:`~cog_nix.errors.CogNixError` says why it could not."""
+    """Mends it, where that needs no decision; a ``CogNixError`` says why it could not."""
     group: Literal["Config", "Python", "Environment"] = "Environment"
     """The heading that it stands under, as in Cog's own doctor."""
     file: str = ""
