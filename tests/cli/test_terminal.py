@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 from contextlib import suppress
 
 import pytest
@@ -92,3 +93,30 @@ def test_more_than_the_whole_is_not_told_as_part_of_it(
         shown = capfd.readouterr().err
     assert "20.5 kB" in shown
     assert " of " not in shown
+
+
+def test_what_is_left(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 10.0, 20.0, 400.0, 400.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    reporter = TerminalReporter()
+    reporter.progress("tty")
+    with reporter.bytes_bar("Loading", 1000) as bar:
+        bar.advance(100)
+        bar.advance(100)
+        bar.expect(4000)
+        bar.advance(800)
+    shown = capfd.readouterr().err.split("\r\x1b[K")
+    assert [line.rpartition("  ")[2] for line in shown[1:4]] == [
+        "1 min 30 s left",
+        "1 min 20 s left",
+        "20 min 0 s left",
+    ]
+
+
+def test_steps_of_all(capfd: pytest.CaptureFixture[str]) -> None:
+    reporter = TerminalReporter()
+    reporter.progress("tty")
+    with reporter.steps_bar("Building", None) as bar:
+        bar.expect(12)
+        bar.advance(3)
+    assert "  Building 3 of 12: " in capfd.readouterr().err
