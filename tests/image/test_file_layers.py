@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +137,17 @@ def test_holes_are_hashed_and_not_read(project: Path, tmp_path: Path) -> None:
     entries = {one.path: one for one in project_files.entries(next((tmp_path / "store").glob("*-files")))}
     with path.open("rb") as opened:
         assert entries["sparse"].sha256 == hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def test_names_of_one_file_are_files_of_the_image(project: Path, tmp_path: Path) -> None:
+    (project / "another name").hardlink_to(project / "model/a.bin")
+    image = described(project, tmp_path / "store")
+    with tarfile.open(fileobj=io.BytesIO(tar(image))) as opened:
+        for name in ("another name", "model/a.bin"):
+            assert opened.getmember(f"src/{name}").isreg()
+            found = opened.extractfile(f"src/{name}")
+            assert found
+            assert found.read() == FILES["model/a.bin"]
 
 
 def test_a_file_that_changes_while_it_is_hashed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,16 @@ from cog_nix.image.project_files import FileChangedError
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.project.large import LEAST
 from cog_nix.report import SilentReporter
+from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.image.outside import described
 from tests.runtimes.test_streams import converse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cog_nix.image.description import ImageDescription
     from cog_nix.plugins.spec import Container, Runtime
-    from cog_nix_hooks.bundle.runtime import BundleRuntime
 
 IMAGE = "cog-nix-test-large-files:latest"
 CONTENT = b"the weights"
@@ -80,6 +81,54 @@ def test_they_are_bound_and_not_copied(
     assert said.rstrip().endswith("kept")
     assert status == 0
     assert (tmp_path / "project folder/model/a.bin").read_bytes()[:11] == CONTENT
+
+
+@pytest.fixture
+def cloning(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system whose files can share blocks."""
+    assert shutil.which("mkfs.btrfs"), (
+        "Debian's package btrfs-progs is missing: scripts/setup test installs it"
+    )
+    folder, device = tmp_path / "btrfs", tmp_path / "device"
+    folder.mkdir()
+    device.touch()
+    os.truncate(device, 256 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", device], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", device, folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def _used(folder: Path) -> int:
+    """Return the bytes that a file system holds."""
+    os.sync()
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+@pytest.mark.root
+def test_they_share_blocks_where_the_file_system_can(
+    cloning: Path, monkeypatch: pytest.MonkeyPatch, base: dict[str, bytes]
+) -> None:
+    monkeypatch.setenv("COG_NIX_CACHE_DIR", str(cloning / "cache"))
+    project = cloning / "project"
+    project.mkdir()
+    content = os.urandom(4 * LEAST)
+    (project / "a.bin").write_bytes(content)
+    image = described(project, cloning / "store", below=(base,))
+    before = _used(cloning)
+    runtime = BundleRuntime(cloning / "bundle")
+    runtime.load(image.path, [IMAGE], SilentReporter())
+    grown = _used(cloning) - before
+    unpacked = runtime._store.layers.folder(image.diff_ids[-1]) / "src/a.bin"
+    assert unpacked.read_bytes() == content
+    tools = sum(map(len, base.values()))
+    assert (before - os.statvfs(cloning).f_bfree) * os.statvfs(cloning).f_bsize < 2 * tools + len(
+        content
+    ) // 2
+    (project / "a.bin").write_bytes(bytes(len(content)))
+    assert unpacked.read_bytes() == content, "a clone keeps what it was"
+    assert runtime.image_id(IMAGE) == image.id
 
 
 def test_an_image_whose_files_changed_is_gone_until_it_is_built_again(
