@@ -96,7 +96,7 @@ def cloning(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mkfs.btrfs", "-q", device], check=True, capture_output=True)
     subprocess.run(["mount", "-o", "loop", device, folder], check=True)
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(["umount", "--lazy", folder], check=True)  # threads of the runtime may end later
 
 
 def _used(folder: Path) -> int:
@@ -122,10 +122,7 @@ def test_they_share_blocks_where_the_file_system_can(
     grown = _used(cloning) - before
     unpacked = runtime._store.layers.folder(image.diff_ids[-1]) / "src/a.bin"
     assert unpacked.read_bytes() == content
-    tools = sum(map(len, base.values()))
-    assert (before - os.statvfs(cloning).f_bfree) * os.statvfs(cloning).f_bsize < 2 * tools + len(
-        content
-    ) // 2
+    assert grown < 2 * sum(map(len, base.values())) + len(content) // 2
     (project / "a.bin").write_bytes(bytes(len(content)))
     assert unpacked.read_bytes() == content, "a clone keeps what it was"
     assert runtime.image_id(IMAGE) == image.id
