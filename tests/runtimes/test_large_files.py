@@ -96,7 +96,7 @@ def cloning(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mkfs.btrfs", "-q", device], check=True, capture_output=True)
     subprocess.run(["mount", "-o", "loop", device, folder], check=True)
     yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)  # threads of the runtime may end later
+    subprocess.run(["umount", "--lazy", folder], check=True)  # somebody may look at it
 
 
 def _used(folder: Path) -> int:
