@@ -12,6 +12,7 @@ from cog_nix.config.model import (
     GpuSettings,
     LayerSettings,
     NixSettings,
+    OriginSettings,
     PythonSettings,
     Settings,
 )
@@ -29,7 +30,10 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
+_URL = r"(https?|file)://\S+"
+_Table = TypeVar(
+    "_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings, OriginSettings
+)
 
 
 def load_settings(project: Project) -> Settings:
@@ -64,6 +68,7 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        origins=_table(OriginSettings, "origins", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -109,7 +114,7 @@ def _text(example: str, must: str, pattern: str) -> _Setting:
 
 
 def _url(example: str) -> _Setting:
-    return _text(example, "a URL that begins with http://, https:// or file://", r"(https?|file)://\S+")
+    return _text(example, "a URL that begins with http://, https:// or file://", _URL)
 
 
 def _switch(example: str) -> _Setting:
@@ -156,6 +161,13 @@ _SUITES = DebianSettings.additions
 _SETTINGS = {
     "mirror": _url('mirror = "https://mirror.example.org/debian"'),
     "security_mirror": _url('security_mirror = "https://mirror.example.org/debian-security"'),
+    "snapshot": _url('snapshot = "https://snapshot.example.org/archive"'),
+    "archives": _Setting(
+        'archives = ["https://archive.example.org/models"]',
+        "a list of URLs that begin with http://, https:// or file://",
+        lambda value: _is_names(value) and all(re.fullmatch(_URL, url.strip(), re.ASCII) for url in value),
+        lambda value: tuple(url.strip() for url in value),
+    ),
     "suite": _text('suite = "trixie"', "the name of a Debian suite", "[a-z][a-z0-9-]*"),
     "cog_base": _switch("cog_base = true"),
     "additions": _Setting(

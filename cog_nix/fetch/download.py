@@ -170,17 +170,23 @@ def download_all(
     Raises:
         FetchError: the first that failed.
     """
+    advance = counter(bar)
+    # The largest first: a big file that starts last would run on alone.
+    wanted = sorted(artifacts, key=lambda artifact: -artifact.size)
+    downloads = [Download(one, store, transport, policy, cancelled, advance) for one in wanted]
+    paths = run_all([download.run for download in downloads], workers, cancelled)
+    return {artifact.sha256: path for artifact, path in zip(wanted, paths, strict=True)}
+
+
+def counter(bar: Bar) -> Callable[[int], None]:
+    """Return what adds bytes to a bar from any thread."""
     lock = threading.Lock()
 
     def advance(amount: int) -> None:
         with lock:
             bar.advance(amount)
 
-    # The largest first: a big file that starts last would run on alone.
-    wanted = sorted(artifacts, key=lambda artifact: -artifact.size)
-    downloads = [Download(one, store, transport, policy, cancelled, advance) for one in wanted]
-    paths = run_all([download.run for download in downloads], workers, cancelled)
-    return {artifact.sha256: path for artifact, path in zip(wanted, paths, strict=True)}
+    return advance
 
 
 def _continues(response: Response, offset: int) -> bool:

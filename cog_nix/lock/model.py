@@ -96,6 +96,8 @@ class Seed:
     wheels: tuple[Wheel, ...]
     nar_sha256: str
     """SRI hash (``sha256-…``) of the unpacked tree's NAR."""
+    found_in: tuple[Index, ...] = ()
+    """The indexes that its packages were taken from: a seed stays while the project's packages move on."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ class Toolkit:
     """Names of further variables that source builds take from the project when they see it."""
     commands: bool = False
     """Whether commands see it; source builds do whose source compiles for GPUs."""
+    found_in: tuple[Index, ...] = ()
+    """The indexes that its packages were taken from, which may be of another suite than the project's."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,12 @@ class Lock:
     def installed(self) -> tuple[Deb, ...]:
         """All packages that an image may have: those of builds and the seed's are left out."""
         return (*self.base, *self.essential, *self.python, *self.system, *self.libraries, *self.linked)
+
+    @property
+    def all_indexes(self) -> tuple[Index, ...]:
+        """The Debian indexes that anything was taken from: the project's, the seed's, the toolkit's."""
+        toolkit = self.toolkit.found_in if self.toolkit else ()
+        return tuple(dict.fromkeys((*self.indexes, *self.seed.found_in, *toolkit)))
 
     @property
     def debs(self) -> tuple[Deb, ...]:

@@ -20,7 +20,7 @@ from cog_nix.lock.seals import PACKAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cog_nix.lock.model import Artifact, Deb, Interpreter, Lock, Source, Wheel
+    from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Source, Wheel
 
 _SHOWN = 5
 _LONGEST_NAME = 255
@@ -37,6 +37,7 @@ SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _URL = re.compile(r"(?:https?|file|git\+https?|git\+ssh|git\+file)://[^\s\x00-\x1f'\"\\]+")
 _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = frozenset({"sdist", "archive", "git", "folder"})
 
@@ -133,9 +134,10 @@ def _of_texts(lock: Lock) -> Iterator[Problem]:
     """Look at what is neither a package nor a layer."""
     if not _DEBIAN_NAME.fullmatch(lock.suite):
         yield "suite", _no("name of a suite", lock.suite)
-    for number, index in enumerate(lock.indexes):
-        yield from _of_url(f"indexes[{number}].uri", index.uri)
-        yield from _of_sha256(f"indexes[{number}].sha256", index.sha256)
+    yield from _of_indexes("indexes", lock.indexes)
+    yield from _of_indexes("seed.found_in", lock.seed.found_in)
+    if lock.toolkit:
+        yield from _of_indexes("toolkit.found_in", lock.toolkit.found_in)
     if not _MINOR.fullmatch(lock.seed.python):
         yield "seed.python", _no("minor version of Python", lock.seed.python)
     if not SRI.fullmatch(lock.seed.nar_sha256):
@@ -145,6 +147,14 @@ def _of_texts(lock: Lock) -> Iterator[Problem]:
         for number, (key, value) in enumerate(pairs):
             if not key or "=" in key or _CONTROL.search(key) or "\0" in value:
                 yield f"{field}[{number}]", _no("name and value", key)
+
+
+def _of_indexes(field: str, indexes: Sequence[Index]) -> Iterator[Problem]:
+    for number, index in enumerate(indexes):
+        yield from _of_url(f"{field}[{number}].uri", index.uri)
+        yield from _of_sha256(f"{field}[{number}].sha256", index.sha256)
+        if not _DATE.fullmatch(index.date):
+            yield f"{field}[{number}].date", _no("date", index.date)
 
 
 def _of_runs(lock: Lock) -> Iterator[Problem]:

@@ -78,7 +78,7 @@ def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
     )
     wheels = tools.plugins.resolve_python_packages(request, context).wheels
     with begun(system.groups["seed"], wheels, context.fetcher, context.cache_dir, tools.nix) as made:
-        yield made
+        yield lambda: replace(made(), found_in=tuple(system.indexes))
 
 
 @contextmanager
