@@ -27,6 +27,7 @@ STOREYS = (
     ("store",),
     ("image",),
     ("registry",),
+    ("archive",),
     ("plugins", "spec"),
     ("container",),
     ("runtime",),

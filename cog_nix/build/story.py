@@ -70,6 +70,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
+    if services.archive:
+        from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
+
+        bring(project, config, services.archive, services, nix)
     if options.offline:
         from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 

@@ -27,7 +27,7 @@ _TAKE_VALUES = frozenset(
     (
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
-        *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
+        *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus", "--from"),
         *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
     )
 )
@@ -40,7 +40,7 @@ _WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
 """Commands whose first argument ends their options: what follows belongs to the program that is run."""
 
 
-_JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor"})
+_JSON_IS_A_SWITCH = frozenset({"archive", "push", "check", "doctor"})
 """Commands that write JSON; the others read it."""
 
 

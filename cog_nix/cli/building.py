@@ -26,6 +26,7 @@ from cog_nix.system.state import remember
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cog_nix.archive.model import Archive
     from cog_nix.cli.options import ImageOptions
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Runtime
@@ -64,6 +65,8 @@ def build_image(
     config_file: str,
     options: story.BuildOptions,
     while_building: Callable[[], object] | None = None,
+    *,
+    archive: Archive | None = None,
 ) -> story.Built:
     """Build the project here; nothing is loaded anywhere.
 
@@ -72,9 +75,12 @@ def build_image(
         config_file: its name.
         options: what the user decided.
         while_building: see :class:`cog_nix.build.services.Services`.
+        archive: the same.
     """
     project = find_project(Path.cwd(), config_file)
-    services = story.Services(session.plugins, session.reporter, whole=True, while_building=while_building)
+    services = story.Services(
+        session.plugins, session.reporter, whole=True, while_building=while_building, archive=archive
+    )
     return story.build(project, options, services)
 
 

@@ -136,6 +136,7 @@ COMMANDS: Mapping[str, Command] = {
   cog-nix build -f gpu.yaml          another configuration
   cog-nix build --update-lock        after a change of what is asked for
   cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
+  cog-nix build --from model.tar     what the lock names comes from an archive
 """,
     ),
     "lock": Command("lock:lock", "Resolve everything the image is made from and write cog-nix.lock."),
@@ -181,6 +182,18 @@ The project's folder is mounted at /src. stdin is passed on; on a terminal the c
         context={"allow_interspersed_args": False},
     ),
     "train": Command("predict:train", "Run a training (deprecated).", hidden=True),
+    "archive": Command(
+        "archive:archive",
+        """Keep everything that the lock is built from: the files, the builders, what commands left.
+
+Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
+
+\b
+  cog-nix archive ~/archive                           a folder, which projects may share
+  cog-nix archive model.tar                           one file
+  cog-nix archive oci:registry.example.org/model:v2   beside the image, in its registry
+""",
+    ),
     "push": Command("push:push", "Build the model and push it to a registry, without a Docker daemon."),
     "login": Command("login:login", "Log in to a container registry."),
     "load": Command(

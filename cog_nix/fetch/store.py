@@ -26,7 +26,7 @@ from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import BufferedRandom
     from pathlib import Path
     from typing import BinaryIO
@@ -118,6 +118,31 @@ class Store:
             linked.replace(final)
         sync_folder(final.parent)
         return sha256, size
+
+    def put(self, sha256: str, pieces: Iterable[bytes]) -> bool:
+        """Enter a file whose bytes come from elsewhere; return whether they are those of this hash.
+
+        Nothing is there otherwise. A file of that name is replaced.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        final, digest = self.path(sha256), hashlib.sha256()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.beside(final) as new:
+            with new.open("xb", buffering=0) as stream:
+                for piece in pieces:
+                    digest.update(piece)
+                    view = memoryview(piece)
+                    while view:  # a raw file may take less than it was given
+                        view = view[stream.write(view) :]
+                os.fsync(stream.fileno())
+            if digest.hexdigest() != sha256:
+                return False
+            new.chmod(0o644)
+            new.replace(final)
+        sync_folder(final.parent)
+        return True
 
     def discard(self, artifact: Artifact) -> None:
         """Remove the part of an artifact; the caller holds its lock."""

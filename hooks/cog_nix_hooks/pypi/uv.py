@@ -167,7 +167,7 @@ def indexes(env: Mapping[str, str]) -> tuple[str, ...]:
         raise UvError(redact(said.stderr))
     named = [line.split(maxsplit=1) for line in said.stdout.splitlines() if line.startswith("--")]
     of_kind = {kind: [words[1] for words in named if words[0] == kind] for kind, *_ in named}
-    return tuple(of_kind.get("--extra-index-url", ()) + of_kind.get("--index-url", []))
+    return (*of_kind.get("--extra-index-url", ()), *of_kind.get("--index-url", ()))
 
 
 def torch_index_failure(question: Question) -> str:
