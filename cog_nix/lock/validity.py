@@ -37,7 +37,7 @@ SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _URL = re.compile(r"(?:https?|file|git\+https?|git\+ssh|git\+file)://[^\s\x00-\x1f'\"\\]+")
 _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
-_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = frozenset({"sdist", "archive", "git", "folder"})
 

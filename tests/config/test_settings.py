@@ -11,6 +11,7 @@ from cog_nix.config.model import (
     DebianSettings,
     GpuSettings,
     LayerSettings,
+    OriginSettings,
     Project,
     PythonSettings,
     Settings,
@@ -36,6 +37,7 @@ def test_everything(tmp_path: Path) -> None:
 mirror = "https://mirror.example.org/debian"
 security_mirror = "file:///srv/debian-security"
 suite = "trixie"
+snapshot = "https://snapshot.example.org/archive"
 [python]
 exclude_newer = 2026-01-31T00:00:00Z
 mirror = "file:///srv/pythons"
@@ -46,9 +48,16 @@ heavy_bytes = 1_000
 budget = 20
 [gpu]
 toolkit = "12.4"
+[origins]
+archives = [" https://archive.example.org/models", "file:///srv/models"]
 """
     assert settings(tmp_path, text) == Settings(
-        DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
+        DebianSettings(
+            "https://mirror.example.org/debian",
+            "file:///srv/debian-security",
+            "trixie",
+            snapshot="https://snapshot.example.org/archive",
+        ),
         PythonSettings(
             "2026-01-31T00:00:00Z",
             "file:///srv/pythons",
@@ -57,6 +66,7 @@ toolkit = "12.4"
         ),
         LayerSettings(1000, 20),
         gpu=GpuSettings("12.4"),
+        origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
     )
 
 
@@ -100,7 +110,9 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             id="table",
         ),
         pytest.param(
-            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python."], id="top-level"
+            "x = 1\n",
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, python."],
+            id="top-level",
         ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",
@@ -134,6 +146,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             ["cog-nix.toml:2: debian.cog_base must be true or false"],
             id="switch",
         ),
+        pytest.param("[origins]\narchives = ['/srv/models']\n", ["must be a list of URLs"], id="archives"),
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),

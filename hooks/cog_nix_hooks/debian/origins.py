@@ -88,7 +88,10 @@ def _newest(indexes: Sequence[Index], base: str) -> str | None:
 def _of_snapshot(snapshot: str, path: str, dates: Iterator[str], *, security: bool) -> Iterator[Alternative]:
     name = f"debian{_SECURITY}" if security else "debian"
     for date in dates:
-        moment = datetime.fromisoformat(date).astimezone(UTC)
+        try:
+            moment = datetime.fromisoformat(date).replace(tzinfo=UTC)
+        except ValueError:  # the 31st of February
+            continue
         for one in (moment, moment + _LATER):
             url = f"{snapshot}/{name}/{one:%Y%m%dT%H%M%SZ}{_POOL}{path}"
             yield Alternative(url, f"the archive as of {one:%Y-%m-%d}", gentle=True)
