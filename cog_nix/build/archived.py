@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.archive.model import Header
 from cog_nix.build.offline import absent_files, absent_results
-from cog_nix.errors import LockError
+from cog_nix.errors import FlagError, LockError
 from cog_nix.fetch.store import Store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.format import artifacts_of, built_from
@@ -22,7 +22,7 @@ from cog_nix.store.paths import file_path, store_name, tree_path
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.archive.model import Archive
@@ -34,6 +34,21 @@ if TYPE_CHECKING:
     from cog_nix.store.nix import Nix
 
 _SHOWN = 10
+
+
+class ResultsNotHereError(LockError):
+    """What commands left is not here, so that it cannot be archived.
+
+    Args:
+        said: names each.
+    """
+
+    def __init__(self, said: Iterable[str]) -> None:
+        super().__init__(hint="Make it with:  cog-nix build")
+        self.said = tuple(said)
+
+    def __str__(self) -> str:
+        return "\n".join(["This is not here to be kept:", *(f"  {line}" for line in self.said)])
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,8 @@ def keep(project: Project, loaded: Loaded, settings: Settings, services: Service
         archive: grows by what it lacks.
 
     Raises:
-        LockError: there is no lock that fits, or the result of a command is not here.
+        LockError: there is no lock that fits.
+        ResultsNotHereError: the result of a command is not here.
         FetchError: a file cannot be had, or the archive cannot be written.
     """
     nix = services.nix(project, settings)
@@ -72,8 +88,7 @@ def keep(project: Project, loaded: Loaded, settings: Settings, services: Service
     resolver = services.resolver(tools)
     lock = ensure_lock(Request(project, loaded.config, settings), Policy(), services.plugins, resolver)
     if absent := absent_results(lock, loaded.config, nix):
-        lines = "\n".join(f"  {line}" for line in absent.values())
-        raise LockError(f"This is not here to be kept:\n{lines}", hint="Make it with:  cog-nix build")
+        raise ResultsNotHereError(absent.values())
     context = services.context(settings, project, loaded.config.build.requirements)
     programs = services.plugins.describe_programs("nix", context)
     locked = [*built_from(lock), *artifacts_of(lock.seed.debs, lock.seed.wheels)]
@@ -100,14 +115,16 @@ def bring(project: Project, config: Config, archive: Archive, services: Services
         nix: the store takes the results of commands.
 
     Raises:
-        LockError: there is no lock.
+        FlagError: there is no lock.
+        LockError: it cannot be read.
         FetchError: the archive cannot be read.
         RegistryError: its registry refuses, or cannot be reached.
     """
     lock = lock_format.read(project.lock_path)
     if lock is None:
-        raise LockError(
-            f"--from: an archive has what a lock names, and there is no {project.lock_path.name}.",
+        raise FlagError(
+            "--from",
+            f"an archive has what a lock names, and there is no {project.lock_path.name}",
             hint=f"Bring {project.lock_path.name} here: it belongs to the project's sources.",
         )
     wanted = absent_files(lock, nix, services.cache)

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
-from cog_nix.fetch.failures import CacheError, UnreachableError, UnusableUrlError, WrongFileError
+from cog_nix.fetch.failures import (
+    CacheError,
+    NotHereError,
+    UnreachableError,
+    UnusableUrlError,
+    WrongFileError,
+)
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.ranges import NoPartsError, Parts
 from cog_nix.fetch.retry import RetryPolicy, retry
@@ -222,10 +228,7 @@ class CachingFetcher:
             found |= {sha256: self._store.path(sha256) for sha256 in supplied}
             wanted = {sha256: one for sha256, one in wanted.items() if sha256 not in found}
         if wanted and self._offline:
-            raise FetchError(
-                f"This machine lacks {next(iter(wanted.values())).filename}, and nothing may be fetched.",
-                hint="Run it once with a network; what comes is kept in the cache.",
-            )
+            raise NotHereError(next(iter(wanted.values())))
         return {**found, **(self._search(list(wanted.values())) if wanted else {})}
 
     def _search(self, missing: list[Artifact]) -> dict[str, Path]:

@@ -136,6 +136,17 @@ class WrongFileError(FetchError):
         )
 
 
+class NotHereError(FetchError):
+    """A file is not here, and nothing may be fetched."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        super().__init__(hint="Run it once with a network; what comes is kept in the cache.")
+        self.artifact = artifact
+
+    def __str__(self) -> str:
+        return f"This machine lacks {self.artifact.filename}, and nothing may be fetched."
+
+
 class CacheError(FetchError):
     """Downloads cannot be written."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import RegistryError
 from cog_nix.registry.client import OK
 from cog_nix.registry.failures import NOT_FOUND, UnusableAnswerError
 from cog_nix.registry.layout import OCI_INDEX, OCI_MANIFEST, Manifest
@@ -77,8 +76,9 @@ def attach(repository: Repository, manifest: Manifest, subject: str, artifact_ty
         put_manifest(repository, Manifest(OCI_INDEX, data), _tag(subject))
         if ours in _under_tag(repository, subject):
             return
-    raise RegistryError(
-        f"{repository.reference.name}:{_tag(subject)} is written by others all the time.",
+    raise UnusableAnswerError(
+        repository.reference.registry,
+        f"does not keep {repository.reference.name}:{_tag(subject)}: others write it all the time",
         hint="Run this again when they are done.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from cog_nix.archive.folder import FolderArchive
 from cog_nix.archive.model import NAME, Header
 from cog_nix.archive.tarball import FileArchive
 from cog_nix.config.model import OriginSettings
-from cog_nix.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnusableArchiveError, match="No space left") as caught:
         FileArchive(root, reporter, new=True).add([file("b.deb", b"second")], Header())
     assert "as it was" in caught.value.hint

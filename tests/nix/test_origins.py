@@ -1,6 +1,6 @@
 """A lock whose every URL is dead is built all the same: from the cache, a snapshot, an archive, a registry.
 
-Each build is the real one, in a store that nothing else has written to, without any server but one on loopback.
+Each build is the real one, in a store that nothing else has written to, with no server but one on loopback.
 """
 
 from __future__ import annotations

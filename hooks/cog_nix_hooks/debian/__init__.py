@@ -34,7 +34,7 @@ def provide_interpreter(
     python_version: str, pinned: Interpreter | None, context: Context
 ) -> InterpreterChoice | None:
     """Offer Debian's own Python for the versions that a suite has."""
-    from .interpreter import offer_interpreter  # noqa: PLC0415
+    from .interpreter import offer_interpreter
 
     return offer_interpreter(python_version, pinned, context)
 
@@ -42,7 +42,7 @@ def provide_interpreter(
 @hookimpl
 def describe_system() -> SystemFacts:
     """Tell which packages every image has, and those of Cog's base image."""
-    from .essential import FACTS  # noqa: PLC0415
+    from .essential import FACTS
 
     return FACTS
 
@@ -50,8 +50,8 @@ def describe_system() -> SystemFacts:
 @hookimpl
 def resolve_system_packages(request: SystemRequest, context: Context) -> SystemResolution | None:
     """Resolve in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .resolve import resolve  # noqa: PLC0415
-    from .sources import is_debian  # noqa: PLC0415
+    from .resolve import resolve
+    from .sources import is_debian
 
     return resolve(request, context) if is_debian(request.suite) else None
 
@@ -59,8 +59,8 @@ def resolve_system_packages(request: SystemRequest, context: Context) -> SystemR
 @hookimpl
 def find_libraries(request: LibraryRequest, context: Context) -> LibraryResolution | None:
     """Look libraries up in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .libraries import find_libraries as find  # noqa: PLC0415
-    from .sources import is_debian  # noqa: PLC0415
+    from .libraries import find_libraries as find
+    from .sources import is_debian
 
     return find(request, context) if is_debian(request.suite) else None
 
@@ -68,8 +68,8 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
 @hookimpl
 def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str] | None:
     """Look programs up in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .sources import is_debian  # noqa: PLC0415
-    from .started import find_programs as find  # noqa: PLC0415
+    from .sources import is_debian
+    from .started import find_programs as find
 
     return find(request, context) if is_debian(request.suite) else None
 
@@ -77,7 +77,7 @@ def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str
 @hookimpl
 def provide_programs(name: Literal["nix", "container"], context: Context) -> Path | None:
     """Offer Debian's own, unpacked in the cache."""
-    from .programs import provide  # noqa: PLC0415
+    from .programs import provide
 
     return provide(name, context)
 
@@ -85,7 +85,7 @@ def provide_programs(name: Literal["nix", "container"], context: Context) -> Pat
 @hookimpl
 def describe_programs(name: Literal["nix", "container"], context: Context) -> ProgramFiles | None:
     """Tell which packages Debian's own are unpacked from."""
-    from .programs import describe  # noqa: PLC0415
+    from .programs import describe
 
     return describe(name, context)
 
@@ -93,7 +93,7 @@ def describe_programs(name: Literal["nix", "container"], context: Context) -> Pr
 @hookimpl
 def recall_programs(name: Literal["nix", "container"], record: str, context: Context) -> bool | None:
     """Take the packages of an archive for cog-nix's own programs, unless others are unpacked."""
-    from .programs import recall  # noqa: PLC0415
+    from .programs import recall
 
     return recall(name, record, context)
 
@@ -103,7 +103,7 @@ def origins_of(
     files: Sequence[Artifact], lock: Lock | None, context: Context
 ) -> Mapping[str, Sequence[Alternative]]:
     """Name other mirrors, and the archive as it was when the lock was made."""
-    from .origins import origins_of as find  # noqa: PLC0415
+    from .origins import origins_of as find
 
     return find(files, lock, context)
 
@@ -111,6 +111,6 @@ def origins_of(
 @hookimpl
 def diagnose(context: Context) -> Iterable[Finding]:
     """Tell whether the archive can be reached, and what was fetched of cog-nix's own programs."""
-    from .checks import diagnose as look  # noqa: PLC0415
+    from .checks import diagnose as look
 
     return look(context)

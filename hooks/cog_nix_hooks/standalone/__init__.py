@@ -24,7 +24,7 @@ def provide_interpreter(
     python_version: str, pinned: Interpreter | None, context: Context
 ) -> InterpreterChoice | None:
     """Offer the build that is pinned, or the newest that fits."""
-    from cog_nix_hooks.standalone.offer import offer_interpreter  # noqa: PLC0415 - only locking needs it
+    from cog_nix_hooks.standalone.offer import offer_interpreter  # only locking needs it
 
     return offer_interpreter(python_version, pinned, context)
 
@@ -32,6 +32,6 @@ def provide_interpreter(
 @hookimpl
 def origins_of(files: Sequence[Artifact], context: Context) -> Mapping[str, Sequence[Alternative]]:
     """Name the mirror of CPython builds that is configured now."""
-    from cog_nix_hooks.standalone.origins import origins_of as find  # noqa: PLC0415 - rarely needed
+    from cog_nix_hooks.standalone.origins import origins_of as find
 
     return find(files, context)

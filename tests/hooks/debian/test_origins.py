@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,8 +49,8 @@ def _no_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     found, snapshot = sources.find_archives, sources.find_snapshot
     apt, defaults = tmp_path / "apt", tmp_path / "mirrors.json"
-    monkeypatch.setattr(origins, "find_archives", lambda *given: found(*given, apt, defaults))
-    monkeypatch.setattr(origins, "find_snapshot", lambda *given: snapshot(*given, defaults))
+    monkeypatch.setattr(origins, "find_archives", partial(found, apt=apt, defaults=defaults))
+    monkeypatch.setattr(origins, "find_snapshot", partial(snapshot, defaults=defaults))
 
 
 def places(url: str, lock: Lock | None, **settings: Any) -> list[tuple[str, bool]]:
