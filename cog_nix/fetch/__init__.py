@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -30,11 +29,9 @@ from cog_nix.fetch.search import Search
 from cog_nix.fetch.store import Store
 from cog_nix.fetch.texts import TextCache
 from cog_nix.fetch.transport import Transport, whole_number
-from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from io import BufferedRandom
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -189,17 +186,15 @@ class CachingFetcher:
         Raises:
             FetchError: it cannot be reached, or is refused.
         """
-        folder = self._store.root
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _new_file(folder) as sink:
+            with self._store.new() as sink:
                 if git.is_git(url):
                     git.write_archive(url, sink, self._credentials)
                 else:
                     self._copy(self._located(url), sink)
                 return self._store.adopt(sink)
         except OSError as error:
-            raise CacheError(folder, error) from error
+            raise CacheError(self._store.root, error) from error
 
     def _copy(self, url: str, sink: BinaryIO) -> None:
         with Transport(self._credentials) as transport:
@@ -302,10 +297,3 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
             return digest.hexdigest(), size
 
         return retry(read, policy, functools.partial(UnreachableError, url))
-
-
-@contextmanager
-def _new_file(folder: Path) -> Iterator[BufferedRandom]:
-    """Yield a file that is removed afterwards; its ``name`` is its path."""
-    with scratch.beside(folder / "file") as new, new.open("x+b") as stream:
-        yield stream

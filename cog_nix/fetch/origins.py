@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 """Files that a message names."""
+_GONE = (404, 410)
 ANEW = "cog-nix lock --upgrade"
 """Takes what there is today instead of what was locked."""
 
@@ -41,6 +42,8 @@ class Alternative:
     """What it is, for messages: ``the mirror of this machine's apt sources``."""
     gentle: bool = False
     """Whether it is a service that many share: one request at a time, and all the patience it asks for."""
+    of_commit: bool = False
+    """Whether the files of a commit are there, of which its archive is made (:mod:`cog_nix.fetch.commits`)."""
 
 
 Elsewhere = Callable[[Sequence["Artifact"]], Mapping[str, Sequence[Alternative]]]
@@ -101,12 +104,22 @@ class NowhereError(FetchError):
         return "\n".join(lines)
 
     def _advice(self) -> str:
+        own = [attempts[0].failure for attempts in self.tried.values()]
         if self.offline:
-            return next(iter(self.tried.values()))[0].failure.hint
+            return own[0].hint
+        if barred := [failure for failure in own if not _is_gone(failure)]:
+            return barred[0].hint
         return (
             "If somebody has an archive of what this lock names:  cog-nix build --from ARCHIVE\n"
             f"To lock what there is today instead:  {ANEW}"
         )
+
+
+def _is_gone(failure: FetchError) -> bool:
+    """Whether a file is where it was no more; other failures have a remedy of their own."""
+    if isinstance(failure, StatusError):
+        return failure.status in _GONE
+    return isinstance(failure, UnreachableError | WrongFileError)
 
 
 def _said(failure: FetchError) -> str:

@@ -13,13 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import FetchError
-from cog_nix.fetch import urls
+from cog_nix.fetch import commits, git, urls
 from cog_nix.fetch.download import Download, counter
-from cog_nix.fetch.failures import CacheError, TransientError, UnreachableError
+from cog_nix.fetch.failures import CacheError, TransientError, UnreachableError, WrongFileError
 from cog_nix.fetch.origins import Alternative, Attempt, NowhereError
 from cog_nix.fetch.parallel import run_all
-from cog_nix.fetch.retry import Cancelled
+from cog_nix.fetch.retry import Cancelled, retry
 from cog_nix.fetch.transport import Transport
+from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
+_OTHERS = "A submodule or an attribute (export-ignore, export-subst) makes them differ: git has to fetch it."
 _GENTLE_ATTEMPTS = 8
 _GENTLE_WAIT = 120.0
 """Seconds that a shared service may make us wait."""
@@ -99,6 +101,9 @@ class Search:
 
     def places(self, artifact: Artifact) -> Iterator[Alternative]:
         """Yield where a file may be beside its own URL."""
+        if git.is_git(artifact.url):
+            for url in commits.archives(artifact.url):
+                yield Alternative(url, "the commit's files", of_commit=True)
         with self._asking:
             found = self.elsewhere([artifact]).get(artifact.sha256, ())
         known = {artifact.url}
@@ -133,6 +138,27 @@ class Search:
             yield
         finally:
             lock.release()
+
+    def remade(self, artifact: Artifact, transport: Transport, policy: RetryPolicy) -> Path:
+        """Make the archive of a commit of the files that a server gives of it; bring it into the store."""
+        url = artifact.url
+        try:
+            with scratch.folder("commit") as folder, self.store.new() as sink:
+                packed = folder / "packed"
+
+                def read() -> None:
+                    with transport.open(url) as response, packed.open("wb") as stream:
+                        stream.writelines(response.chunks)
+
+                retry(read, policy, partial(UnreachableError, url), cancelled=self._cancelled)
+                commits.rewrite(url, packed, folder / "unpacked", sink, artifact.size)
+                sha256, size = self.store.adopt(sink)
+        except OSError as error:
+            raise CacheError(self.store.root, error) from error
+        if sha256 != artifact.sha256:
+            got = f"sha256 {sha256}, {size} bytes"
+            raise WrongFileError(artifact, "the commit's files are others there", got, hint=_OTHERS)
+        return self.store.path(sha256)
 
     def download(
         self, artifact: Artifact, transport: Transport, policy: RetryPolicy, advance: Callable[[int], None]
@@ -178,6 +204,8 @@ class _Line:
         try:
             if known := search.silent(place.url):
                 return Attempt(place.title, place.url, known)
+            if place.of_commit:
+                return search.remade(wanted, self.usual, policy)
             if not place.gentle:
                 return search.download(wanted, self.usual, policy, self.advance)
             patient = replace(policy, attempts=max(policy.attempts, _GENTLE_ATTEMPTS))

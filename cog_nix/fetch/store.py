@@ -100,6 +100,17 @@ class Store:
         sync_folder(final.parent)
         return final
 
+    @contextmanager
+    def new(self) -> Iterator[BufferedRandom]:
+        """Yield a file for :meth:`adopt`, which is removed afterwards.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with scratch.beside(self.root / "file") as new, new.open("x+b") as stream:
+            yield stream
+
     def adopt(self, new: BufferedRandom) -> tuple[str, int]:
         """Give a file that was written beside the others its name; return its sha256 and size.
 
