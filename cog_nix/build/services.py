@@ -57,7 +57,7 @@ class Services:
         from cog_nix.plugins.spec import Context
 
         def elsewhere(files: Sequence[Artifact]) -> Mapping[str, Sequence[Alternative]]:
-            return self._elsewhere(files, project, context)
+            return self._elsewhere(files, project, requirements, context)
 
         fetcher = CachingFetcher(
             self.cache,
@@ -72,7 +72,11 @@ class Services:
         return context
 
     def _elsewhere(
-        self, files: Sequence[Artifact], project: Project | None, context: Context
+        self,
+        files: Sequence[Artifact],
+        project: Project | None,
+        requirements: Sequence[str],
+        context: Context,
     ) -> Mapping[str, Sequence[Alternative]]:
         """Name other places for files: what plugins know of, then archives that are asked by URL."""
         from cog_nix.archive import place
@@ -81,7 +85,7 @@ class Services:
         lock = None
         with suppress(LockError):  # told by whoever needs one
             lock = lock_format.read(project.lock_path) if project else None
-        answers = self.plugins.origins_of(files, lock, context)
+        answers = self.plugins.origins_of(files, lock, requirements, context)
         last = place.alternatives(files, context.settings.origins, os.environ)
         return {
             file.sha256: [place for answer in (*answers, last) for place in answer.get(file.sha256, ())]

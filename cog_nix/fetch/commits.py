@@ -60,11 +60,9 @@ def rewrite(url: str, packed: Path, unpacked: Path, sink: BinaryIO, size: int) -
     try:
         _unpack(url, packed, unpacked, size + _SLACK)
         with tarfile.open(unpacked, "r:") as source:
-            files = [one for one in source if one.isreg() or one.issym()]
+            files = {_inside(one.name): one for one in source if one.isreg() or one.issym()}
             with git.new_tar(sink) as target:
-                for name, one in sorted(
-                    ((_inside(one.name), one) for one in files), key=lambda it: _key(it[0])
-                ):
+                for name, one in sorted(files.items(), key=lambda item: _key(item[0])):
                     content = source.extractfile(one) if one.isreg() else None
                     git.add(target, name, one.mode, one.linkname if one.issym() else content, one.size)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError) as error:

@@ -43,7 +43,7 @@ class Alternative:
     gentle: bool = False
     """Whether it is a service that many share: one request at a time, and all the patience it asks for."""
     of_commit: bool = False
-    """Whether the files of a commit are there, of which its archive is made (:mod:`cog_nix.fetch.commits`)."""
+    """Whether a commit's files are there, of which its archive is made (:mod:`cog_nix.fetch.commits`)."""
 
 
 Elsewhere = Callable[[Sequence["Artifact"]], Mapping[str, Sequence[Alternative]]]

@@ -794,7 +794,7 @@ class Spec:
 
     @hookspec
     def origins_of(
-        self, files: Sequence[Artifact], lock: Lock | None, context: Context
+        self, files: Sequence[Artifact], lock: Lock | None, requirements: Sequence[str], context: Context
     ) -> Mapping[str, Sequence[Alternative]] | None:
         """Runs when a file cannot be had from its URL: name other places where it may be.
 
@@ -804,6 +804,7 @@ class Spec:
         Args:
             files: which; those that this plugin knows nothing of are left out of the answer.
             lock: that of the project, which knows from when its indexes are; None where there is none.
+            requirements: lines of its requirements file, which may name indexes.
             context: settings and services.
 
         Returns:

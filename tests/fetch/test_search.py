@@ -113,6 +113,16 @@ def test_without_a_network_nothing_else_is_advised(cache: Path, dead_url: str) -
     assert "--upgrade" not in caught.value.hint
 
 
+def test_a_server_that_wants_credentials_is_told_of_first(site: Site, cache: Path) -> None:
+    artifact = gone(site.artifact("a.whl", CONTENT), site)
+    site.moods["/gone/a.whl"] = ["401"]
+    with pytest.raises(NowhereError) as caught:
+        fetcher(cache, Elsewhere(f"{site.url}/nothing")).artifacts([artifact])
+    assert "answered 401" in str(caught.value)
+    assert "~/.netrc" in caught.value.hint
+    assert "--upgrade" not in caught.value.hint
+
+
 def test_a_single_place_that_refuses_says_so_itself(site: Site, cache: Path) -> None:
     artifact = gone(site.artifact("a.deb", CONTENT), site)
     with pytest.raises(FetchError, match="answered 404") as caught:

@@ -44,11 +44,13 @@ def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
 
 
 @hookimpl
-def origins_of(files: Sequence[Artifact], context: Context) -> Mapping[str, Sequence[Alternative]]:
-    """Look files up by their hash in the indexes of this machine."""
+def origins_of(
+    files: Sequence[Artifact], requirements: Sequence[str], context: Context
+) -> Mapping[str, Sequence[Alternative]]:
+    """Look files up by their hash in the indexes of the project and of this machine."""
     from cog_nix_hooks.pypi.origins import origins_of as find
 
-    return find(files, context)
+    return find(files, requirements, context)
 
 
 @hookimpl

@@ -1,7 +1,8 @@
-"""Where else a distribution may be: the indexes of this machine know files by their hash (PEP 503, PEP 691).
+"""Where else a distribution may be: indexes know files by their hash (PEP 503, PEP 691).
 
 A lock remembers URLs; the files behind them move when an index does, or are kept by a mirror that has URLs of
-its own. Each index is asked for the project's page, and a file with the same sha256 is the same file.
+its own. Each index of the project and of this machine is asked for the package's page, and a file with the
+same sha256 is the same file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
+from weakref import WeakKeyDictionary
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -21,6 +23,7 @@ from packaging.utils import (
 
 from cog_nix.errors import CogNixError
 from cog_nix.fetch import urls
+from cog_nix.fetch.failures import UnreachableError
 from cog_nix.fetch.origins import Alternative
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
@@ -32,20 +35,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cog_nix.lock.model import Artifact
-    from cog_nix.plugins.spec import Context
+    from cog_nix.plugins.spec import Context, Fetcher
 
 _MAX_AGE = 600.0
 """Seconds for which a project's page is good enough: several files may be of one project."""
+_silent: WeakKeyDictionary[Fetcher, set[str]] = WeakKeyDictionary()
+"""Indexes that did not answer: nobody waits for them again."""
 
 
-def origins_of(files: Sequence[Artifact], context: Context) -> Mapping[str, Sequence[Alternative]]:
+def origins_of(
+    files: Sequence[Artifact], requirements: Sequence[str], context: Context
+) -> Mapping[str, Sequence[Alternative]]:
     """Look distributions up in the indexes; leave out what is none, and what no index has.
 
     Args:
         files: which.
+        requirements: lines of the project, which may name indexes.
         context: fetches pages.
     """
-    known = _indexes(tuple(sorted(os.environ.items())))
+    known = _indexes(tuple(requirements), tuple(sorted(os.environ.items())))
     found: dict[str, list[Alternative]] = {}
     for file in files:
         if name := _project(file.filename):
@@ -68,11 +76,11 @@ def _project(filename: str) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _indexes(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """Return the indexes of this machine, the extra ones first, as uv asks them."""
+def _indexes(requirements: tuple[str, ...], environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Return the indexes of the project and of this machine, the extra ones first, as uv asks them."""
     environ = dict(environment)
     try:
-        return indexes(uv_environment(parse((), "a lock", environ), environ))
+        return indexes(uv_environment(parse(requirements, "requirements", environ), environ))
     except (UvError, CogNixError):  # a configuration that cannot be used: of which locking tells
         return ()
 
@@ -80,10 +88,15 @@ def _indexes(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
 def _listed(sha256: str, name: str, index: str, context: Context) -> str:
     """Return the URL that an index has for a file of this hash; "" where it has none, or does not answer."""
     page = f"{index.rstrip('/')}/{name}/"
+    silent = _silent.setdefault(context.fetcher, set())
+    if index in silent:
+        return ""
     try:
         body = context.fetcher.text(page, max_age=_MAX_AGE)
     except CogNixError as error:
         context.reporter.log(error.message)
+        if isinstance(error, UnreachableError):
+            silent.add(index)
         return ""
     return next((urljoin(page, url) for url, known in _files(body) if known == sha256), "")
 

@@ -58,7 +58,7 @@ def places(url: str, lock: Lock | None, **settings: Any) -> list[tuple[str, bool
     artifact = Artifact(url.rpartition("/")[2], url, "a" * 64, 3)
     fetcher: Any = None
     context = Context(Settings(debian=DebianSettings(**settings)), fetcher, SilentReporter(), fetcher)
-    found = load({"COG_NIX_PLUGINS": "0"}).origins_of([artifact], lock, context)
+    found = load({"COG_NIX_PLUGINS": "0"}).origins_of([artifact], lock, (), context)
     return [(one.url, one.gentle) for answer in found for one in answer.get("a" * 64, ())]
 
 

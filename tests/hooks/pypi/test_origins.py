@@ -9,6 +9,7 @@ import pytest
 
 from cog_nix.config.model import Settings
 from cog_nix.errors import FetchError
+from cog_nix.fetch.failures import UnreachableError
 from cog_nix.lock.model import Artifact
 from cog_nix.plugins.manager import load
 from cog_nix.plugins.spec import Context
@@ -49,10 +50,10 @@ class Pages:
         return self.pages[url].encode()
 
 
-def places(filename: str, pages: Any, tmp_path: Path) -> list[str]:
+def places(filename: str, pages: Any, tmp_path: Path, *requirements: str) -> list[str]:
     artifact = Artifact(filename, f"https://gone.example.org/{filename}", HASH, 3)
     context = Context(Settings(), pages, SilentReporter(), tmp_path)
-    found = load({"COG_NIX_PLUGINS": "0"}).origins_of([artifact], None, context)
+    found = load({"COG_NIX_PLUGINS": "0"}).origins_of([artifact], None, requirements, context)
     return [one.url for answer in found for one in answer.get(HASH, ())]
 
 
@@ -69,6 +70,24 @@ def test_each_index_is_asked_for_the_hash(filename: str, tmp_path: Path) -> None
     )
     assert places(filename, pages, tmp_path) == ["https://first.example.org/files/moved%2B1.whl"]
     assert pages.asked == list(pages.pages)
+
+
+def test_an_index_that_the_project_names_is_asked(tmp_path: Path) -> None:
+    page = "https://named.example.org/whl/some-package/"
+    pages = Pages({page: f'<a href="it.whl#sha256={HASH}">it</a>'})
+    lines = ("--extra-index-url https://named.example.org/whl", "Some.Package==1.0")
+    assert places(WHEEL, pages, tmp_path, *lines) == [f"{page}it.whl"]
+
+
+def test_an_index_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
+    class Dead(Pages):
+        def text(self, url: str, *, max_age: float = 0) -> bytes:  # noqa: ARG002 - the protocol's
+            self.asked.append(url)
+            raise UnreachableError(url, "timed out", 1)
+
+    pages = Dead({})
+    assert [places(name, pages, tmp_path) for name in (WHEEL, SDIST, WHEEL)] == [[], [], []]
+    assert len(pages.asked) == 2  # of two indexes
 
 
 def test_an_index_in_json_is_read_as_well(tmp_path: Path) -> None:
