@@ -50,6 +50,10 @@ class _Parameter:
     def is_argument(self) -> bool:
         return not self.names[0].startswith("-")
 
+    @property
+    def is_required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
 
 def command_line() -> str:
     """Return the page about the command line."""
@@ -150,7 +154,11 @@ def _names(declared: Any) -> list[str]:
 
 
 def _usage(name: str, parameters: list[_Parameter]) -> list[str]:
-    words = [f"[{one.names[0]}]{'…' if one.many else ''}" for one in parameters if one.is_argument]
+    words = [
+        f"{one.names[0] if one.is_required else f'[{one.names[0]}]'}{'…' if one.many else ''}"
+        for one in parameters
+        if one.is_argument
+    ]
     return ["```text", " ".join(["cog-nix", name, "[OPTIONS]", *words]), "```"]
 
 
@@ -167,7 +175,7 @@ def _row(parameter: _Parameter) -> str:
 
 
 def _default(parameter: _Parameter) -> str:
-    if parameter.default is None:
+    if parameter.default in (None, inspect.Parameter.empty):
         return ""
     if parameter.kind is bool:
         switch = len(parameter.names) > 1 and parameter.names[1].startswith("--no-")
