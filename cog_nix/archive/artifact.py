@@ -109,6 +109,18 @@ class RegistryArchive:
         """Whether it has a file of this hash."""
         return sha256 in self._held
 
+    def damaged(self, files: Sequence[Artifact]) -> list[str]:
+        """Return those that the registry has lost: it checks what it has itself."""
+        held = [one.sha256 for one in files if self.holds(one.sha256)]
+        with self._repository("pull") as repository:
+
+            def is_there(sha256: str) -> bool:
+                answer = repository.send("HEAD", f"blobs/sha256:{sha256}", (OK, NOT_FOUND))
+                return answer.status_code == OK
+
+            there = run_all([functools.partial(is_there, one) for one in held], workers(), self._cancelled)
+        return [sha256 for sha256, found in zip(held, there, strict=True) if not found]
+
     def supply(self, wanted: Sequence[Artifact], store: Store) -> Collection[str]:
         """Fetch those files into the cache that are held."""
         held = [artifact for artifact in wanted if self.holds(artifact.sha256)]

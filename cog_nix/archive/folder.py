@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, pieces
+from cog_nix.archive.model import NAME, Header, damage, find_damage, pieces
 from cog_nix.fetch.store import Store
 from cog_nix.system.files import write_atomically
 
@@ -51,6 +51,11 @@ class FolderArchive:
         """Whether it has a file of this hash."""
         return self._store.path(sha256).is_file()
 
+    def damaged(self, files: Sequence[Artifact]) -> list[str]:
+        """Read those files that are held; return the hashes of those that are damaged."""
+        held = [one for one in files if self.holds(one.sha256)]
+        return find_damage(self.title, held, lambda sha256: pieces(self._store.path(sha256)), self._reporter)
+
     def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
         """Copy those files into the cache that are held."""
         held = [artifact for artifact in wanted if self.holds(artifact.sha256)]
@@ -84,7 +89,7 @@ class FolderArchive:
         except OSError as error:
             raise UnusableArchiveError(self.title, str(error)) from error
         if not good:
-            self._reporter.warn(f"{artifact.filename} is damaged in {self.title}: sha256 {artifact.sha256}")
+            self._reporter.warn(damage(artifact, self.title))
         return good
 
     def _read(self, *, new: bool) -> Header:
@@ -93,11 +98,9 @@ class FolderArchive:
         except FileNotFoundError:
             if new and self._is_ours_to_make():
                 return Header()
-            raise UnusableArchiveError(
-                self.title,
-                f"it has no {NAME}",
-                hint="Name a folder that `cog-nix archive` made, or one that is empty or still to be made.",
-            ) from None
+            other = ", or one that is empty or still to be made" if new else ""
+            hint = f"Name a folder that `cog-nix archive` made{other}."
+            raise UnusableArchiveError(self.title, f"it has no {NAME}", hint=hint) from None
         except OSError as error:
             raise UnusableArchiveError(self.title, str(error.strerror)) from error
 

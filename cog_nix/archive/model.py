@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
@@ -11,11 +12,12 @@ from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import mapping_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.fetch.store import Store
     from cog_nix.lock.model import Artifact
+    from cog_nix.report import Reporter
 
 NAME = "archive.json"
 """Name of the file that makes a folder an archive."""
@@ -76,6 +78,14 @@ class Archive(Protocol):
     def holds(self, sha256: str) -> bool:
         """Whether it has a file of this hash."""
 
+    def damaged(self, files: Sequence[Artifact]) -> Collection[str]:
+        """Read those files that are held; return the hashes of those that are not what they should be.
+
+        Raises:
+            UnusableArchiveError: it cannot be read.
+            RegistryError: its registry refuses, or cannot be reached.
+        """
+
     def supply(self, wanted: Sequence[Artifact], store: Store) -> Collection[str]:
         """Bring those files into the cache that are held, as :class:`cog_nix.fetch.origins.Supplier` does.
 
@@ -87,7 +97,7 @@ class Archive(Protocol):
         """
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> None:
-        """Add files that are not held, and take over what is said of them.
+        """Add files that are not held or are damaged, and take over what is said of them.
 
         Raises:
             UnusableArchiveError: it cannot be written; it is as it was.
@@ -100,3 +110,38 @@ def pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as stream:
         while piece := stream.read(_CHUNK):
             yield piece
+
+
+def find_damage(
+    title: str, files: Sequence[Artifact], read: Callable[[str], Iterable[bytes]], reporter: Reporter
+) -> list[str]:
+    """Read files; return the hashes of those that are not what they should be.
+
+    Args:
+        title: of the archive.
+        files: which.
+        read: returns the bytes of one, by its hash.
+        reporter: shows how far it is.
+
+    Raises:
+        UnusableArchiveError: one cannot be read.
+    """
+    found = []
+    try:
+        with reporter.bytes_bar(f"Reading {title}", sum(one.size for one in files)) as bar:
+            for one in files:
+                digest = hashlib.sha256()
+                for piece in read(one.sha256):
+                    digest.update(piece)
+                if digest.hexdigest() != one.sha256:
+                    found.append(one.sha256)
+                bar.advance(one.size)
+    except OSError as error:
+        raise UnusableArchiveError(title, error.strerror or str(error)) from error
+    return found
+
+
+def damage(artifact: Artifact, title: str) -> str:
+    """Return what is said of a damaged file of an archive."""
+    cure = f"cog-nix archive --check {title}"
+    return f"{artifact.filename} is damaged in {title}: sha256 {artifact.sha256}. `{cure}` replaces it"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VARIABLE = "COG_NIX_ARCHIVES"
 """URLs of archives, separated by spaces, that are asked after those of cog-nix.toml."""
 _REGISTRY = "oci:"
+_WEB = ("http://", "https://")
 _FILE = ".tar"
 
 
@@ -40,19 +41,28 @@ def find(word: str, cache: Path, reporter: Reporter) -> Archive:
         ConfigError: it is no reference.
         RegistryError: the registry refuses, or cannot be reached.
     """
-    path = Path(word)
-    if word.startswith(_REGISTRY) or (not path.exists() and is_host(word.partition("/")[0]) and "/" in word):
+    path = Path(word).resolve()
+    if word.startswith(_WEB):
+        hint = f"Archives behind URLs are asked last:  {VARIABLE}={word} cog-nix build"
+        raise UnusableArchiveError(word, "it is a URL", hint=hint)
+    if word.startswith(_REGISTRY) or (not path.exists() and _is_reference(word)):
         reference = Reference.parse(word.removeprefix(_REGISTRY))
         return RegistryArchive(reference, credentials.find(reference.registry), reporter, cache=cache)
     if path.is_dir():
-        return FolderArchive(path.absolute(), reporter)
+        return FolderArchive(path, reporter)
     if path.exists():
-        return FileArchive(path.absolute(), reporter)
+        return FileArchive(path, reporter)
     raise UnusableArchiveError(
         word,
         "there is nothing of that name",
         hint="Name a folder or a file that `cog-nix archive` made, or an image: oci:REGISTRY/IMAGE:TAG",
     )
+
+
+def _is_reference(word: str) -> bool:
+    """Whether a word that is no path here names a registry."""
+    host, slash, _ = word.partition("/")
+    return bool(slash) and is_host(host) and not host.startswith((".", "~"))
 
 
 def destination(word: str, cache: Path, reporter: Reporter) -> Archive:
@@ -74,7 +84,10 @@ def destination(word: str, cache: Path, reporter: Reporter) -> Archive:
             raise UnusableArchiveError(word, "it names a digest", hint="Name a tag.")
         known = credentials.find(reference.registry)
         return RegistryArchive(reference, known, reporter, cache=cache, new=True)
-    path = Path(word).absolute()
+    if word.startswith(_WEB):
+        hint = "Write a folder, and let a web server have it."
+        raise UnusableArchiveError(word, "it is a URL", hint=hint)
+    path = Path(word).resolve()
     if path.is_file() or (word.endswith(_FILE) and not path.is_dir()):
         return FileArchive(path, reporter, new=True)
     return FolderArchive(path, reporter, new=True)

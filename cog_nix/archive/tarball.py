@@ -13,7 +13,7 @@ import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, pieces
+from cog_nix.archive.model import NAME, Header, damage, find_damage, pieces
 from cog_nix.system.files import replacing
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class FileArchive:
         """Whether it has a file of this hash."""
         return sha256 in self._members
 
+    def damaged(self, files: Sequence[Artifact]) -> list[str]:
+        """Read those files that are held; return the hashes of those that are damaged."""
+        held = [one for one in files if self.holds(one.sha256)]
+        return find_damage(self.title, held, self._pieces, self._reporter)
+
     def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
         """Copy those files into the cache that are held."""
         held = [artifact for artifact in wanted if self.holds(artifact.sha256)]
@@ -66,8 +71,7 @@ class FileArchive:
                     if store.put(artifact.sha256, self._pieces(artifact.sha256)):
                         found.append(artifact.sha256)
                     else:
-                        what = f"{artifact.filename} is damaged in {self.title}: sha256 {artifact.sha256}"
-                        self._reporter.warn(what)
+                        self._reporter.warn(damage(artifact, self.title))
                     bar.advance(artifact.size)
         except OSError as error:
             raise UnusableArchiveError(self.title, str(error)) from error
@@ -117,8 +121,11 @@ class FileArchive:
                     if one.isreg() and (named := _MEMBER.fullmatch(one.name))
                 }
                 self._check_end(stream)
-        except (OSError, tarfile.TarError) as error:
-            raise UnusableArchiveError(self.title, str(error)) from error
+        except tarfile.TarError as error:
+            hint = "Name a file that `cog-nix archive` made."
+            raise UnusableArchiveError(self.title, f"it is no tar: {error}", hint=hint) from error
+        except OSError as error:
+            raise UnusableArchiveError(self.title, error.strerror or str(error)) from error
 
     def _check_end(self, stream: BinaryIO) -> None:
         """Refuse a file that was cut off."""

@@ -22,7 +22,7 @@ from cog_nix.store.paths import file_path, store_name, tree_path
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.archive.model import Archive
@@ -58,7 +58,9 @@ class Kept:
     files: tuple[Artifact, ...]
     """Everything that a build of the lock takes, each once: files, results of commands, programs."""
     added: frozenset[str]
-    """Hashes of those that it did not have before."""
+    """Hashes of those that it did not have before, or had damaged."""
+    damaged: frozenset[str] = frozenset()
+    """Hashes of those that were damaged, where that was looked for."""
     lacking: tuple[str, ...] = ()
     """What a build takes and no archive has."""
 
@@ -68,7 +70,15 @@ class Kept:
         return sum(one.size for one in self.files if one.sha256 in self.added)
 
 
-def keep(project: Project, loaded: Loaded, settings: Settings, services: Services, archive: Archive) -> Kept:
+def keep(
+    project: Project,
+    loaded: Loaded,
+    settings: Settings,
+    services: Services,
+    archive: Archive,
+    *,
+    check: bool = False,
+) -> Kept:
     """Make an archive hold everything that a project's lock is built from.
 
     Args:
@@ -77,6 +87,7 @@ def keep(project: Project, loaded: Loaded, settings: Settings, services: Service
         settings: cog-nix.toml.
         services: plugins, narration, cache.
         archive: grows by what it lacks.
+        check: whether what it has is read, and what is damaged comes anew.
 
     Raises:
         LockError: there is no lock that fits.
@@ -93,15 +104,19 @@ def keep(project: Project, loaded: Loaded, settings: Settings, services: Service
     programs = services.plugins.describe_programs("nix", context)
     locked = [*built_from(lock), *artifacts_of(lock.seed.debs, lock.seed.wheels)]
     wanted = {one.sha256: one for one in (*locked, *(programs.files if programs else ()))}
-    missing = [one for sha256, one in wanted.items() if not archive.holds(sha256)]
+    damaged = frozenset[str]()
+    if check:
+        recorded = [_archived(run, number) for number, run in enumerate(lock.runs)]
+        damaged = frozenset(archive.damaged([*wanted.values(), *recorded]))
+    missing = [one for sha256, one in wanted.items() if sha256 in damaged or not archive.holds(sha256)]
     with ExitStack() as stack:
         folder = stack.enter_context(scratch.folder("results", _made(services.cache)))
-        results = _dumped(lock.runs, archive, nix, folder)
+        results = _dumped(lock.runs, archive, damaged, nix, folder)
         new = [*_located(missing, nix, context), *((one, path) for one, path in results if path)]
         archive.add(new, Header({"nix": programs.record} if programs else {}))
     files = (*wanted.values(), *(one for one, _ in results))
     lacking = tuple(f"the Nix package {one.reference}" for one in lock.packages)
-    return Kept(files, frozenset(one.sha256 for one, _ in new), lacking)
+    return Kept(files, frozenset(one.sha256 for one, _ in new), damaged, lacking)
 
 
 def bring(project: Project, config: Config, archive: Archive, services: Services, nix: Nix) -> None:
@@ -157,13 +172,13 @@ def _archived(run: Run, number: int, size: int = 0) -> Artifact:
 
 
 def _dumped(
-    runs: Sequence[Run], archive: Archive, nix: Nix, folder: Path
+    runs: Sequence[Run], archive: Archive, damaged: Collection[str], nix: Nix, folder: Path
 ) -> list[tuple[Artifact, Path | None]]:
-    """Write the results of commands that an archive lacks to files; return them, and the others without."""
+    """Write results of commands that an archive lacks to files; return them, and the others without."""
     found: list[tuple[Artifact, Path | None]] = []
     for number, run in enumerate(runs):
         one = _archived(run, number)
-        if archive.holds(one.sha256):
+        if one.sha256 not in damaged and archive.holds(one.sha256):
             found.append((one, None))
             continue
         path = folder / one.filename

@@ -29,11 +29,16 @@ class _Options(ProjectOptions):
     destination: Annotated[
         str,
         typer.Argument(
+            metavar="DESTINATION",
             show_default=False,
             help="A folder, a file whose name ends with .tar, or oci:REGISTRY/IMAGE:TAG. One that is there "
             "grows by what it lacks.",
         ),
     ]
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read what it has of this lock, and replace what is damaged."),
+    ] = False
     as_json: Annotated[bool, typer.Option("--json", help="Output what the archive has as JSON.")] = False
 
 
@@ -43,9 +48,11 @@ def archive(session: Session, options: _Options) -> None:
     loaded, settings = story.load(project, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
     target = place.destination(options.destination, cache_dir(), session.reporter)
-    kept = archived.keep(project, loaded, settings, services, target)
+    kept = archived.keep(project, loaded, settings, services, target, check=options.check)
     for one in kept.lacking:
         session.reporter.warn(f"{one} is in no archive: it comes from where it is named")
+    if options.check and not kept.damaged:
+        session.reporter.info("All that was there is as it should be.")
     session.reporter.info(summary(target.title, kept))
     if options.as_json:
         typer.echo(json.dumps(document(target, kept)))
@@ -54,7 +61,9 @@ def archive(session: Session, options: _Options) -> None:
 def summary(title: str, kept: archived.Kept) -> str:
     """Return what an archive has, and what came to it, in a line; then how to build from it."""
     count = len(kept.files)
-    if kept.added:
+    if kept.damaged:
+        grown = f"{len(kept.added)} of them new or mended ({amount(kept.added_bytes)})"
+    elif kept.added:
         grown = f"{len(kept.added)} of them new ({amount(kept.added_bytes)})"
     else:
         grown = "all of them were there"
@@ -67,7 +76,10 @@ def document(target: Archive, kept: archived.Kept) -> dict[str, Any]:
     return {
         "version": 1,
         "archive": target.title,
-        "files": [{**one, "new": one["sha256"] in kept.added} for one in files],
+        "files": [
+            {**one, "new": one["sha256"] in kept.added, "damaged": one["sha256"] in kept.damaged}
+            for one in files
+        ],
         "programs": sorted(target.header.programs),
         "lacking": list(kept.lacking),
     }

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 """Files that a message names."""
+_DETAILED = 3
+"""Files of which it says what was tried: with so many, the others are like them."""
 _GONE = (404, 410)
 ANEW = "cog-nix lock --upgrade"
 """Takes what there is today instead of what was locked."""
@@ -97,8 +99,9 @@ class NowhereError(FetchError):
         count = len(self.tried)
         files = f"{count} files" if count > 1 else next(iter(self.tried)).filename
         lines = [f"cannot fetch {files}; asked for, in this order:"]
-        for artifact, attempts in list(self.tried.items())[:_SHOWN]:
-            lines += [f"  {artifact.filename}  sha256 {artifact.sha256}", *(f"    {one}" for one in attempts)]
+        for number, (artifact, attempts) in enumerate(list(self.tried.items())[:_SHOWN]):
+            lines.append(f"  {artifact.filename}  sha256 {artifact.sha256}")
+            lines += [f"    {one}" for one in attempts] if number < _DETAILED else []
         if count > _SHOWN:
             lines.append(f"  and {count - _SHOWN} more")
         return "\n".join(lines)

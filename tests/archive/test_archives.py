@@ -89,6 +89,21 @@ def test_a_file_that_is_not_what_is_locked_is_refused(written: Any, read: Any, f
         read()
 
 
+@pytest.mark.parametrize("name", ["./nothing.here", "../nothing", "~/nothing", "/nothing.here/it"])
+def test_a_path_is_no_registry(name: str, cache: Path, reporter: Listener) -> None:
+    with pytest.raises(UnusableArchiveError, match="nothing of that name"):
+        place.find(name, cache, reporter)
+
+
+def test_a_url_is_told_where_it_belongs(cache: Path, reporter: Listener) -> None:
+    url = "https://archive.example.org/models"
+    with pytest.raises(UnusableArchiveError) as caught:
+        place.find(url, cache, reporter)
+    assert f"COG_NIX_ARCHIVES={url}" in caught.value.hint
+    with pytest.raises(UnusableArchiveError, match="URL"):
+        place.destination(url, cache, reporter)
+
+
 def test_what_is_not_there_is_named(read: Any, word: Word) -> None:
     with pytest.raises(UnusableArchiveError) as caught:
         read()

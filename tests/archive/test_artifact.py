@@ -150,6 +150,9 @@ def test_a_file_that_the_registry_lost_is_named(
         "changed.deb is damaged",
         "lost.deb is gone",
     ]
+    assert found.damaged([good[0], lost[0]]) == [lost[0].sha256]
+    place.destination(word, cache, reporter).add([lost], Header())
+    assert faulty.blobs["inputs", f"sha256:{lost[0].sha256}"] == b"lost"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,13 @@ def test_a_damaged_file_is_named_and_not_given(
     where.write_bytes(where.read_bytes().replace(b"badbad", b"bedbad", 1))
     assert made(root, reporter).supply([good[0], bad[0]], downloads) == [good[0].sha256]
     assert [text for text in reporter.warned if "bad.deb is damaged" in text and str(root) in text]
+    assert f"cog-nix archive --check {root}" in reporter.warned[0]
     assert not downloads.path(bad[0].sha256).exists()
+    unknown = file("unknown.deb", b"unknown")[0]
+    assert made(root, reporter).damaged([good[0], bad[0], unknown]) == [bad[0].sha256]
+    made(root, reporter, new=True).add([bad], Header())
+    assert made(root, reporter).damaged([good[0], bad[0]]) == []
+    assert len(made(root, reporter).supply([good[0], bad[0]], downloads)) == 2
 
 
 def test_a_damaged_member_is_not_carried_on(root: Path, file: Any, reporter: Listener) -> None:

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.archive.model import pieces
+from cog_nix.fetch import CachingFetcher
 from cog_nix.fetch.store import Store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import integrity
+from cog_nix.report import SilentReporter
 from cog_nix.system.paths import cache_dir
 from tests.registry.conftest import registry, start_registry  # noqa: F401 - fixtures
 
@@ -67,6 +69,10 @@ def dead(folder: Path, copy: Callable[..., Path], make_build: Callable[..., Any]
     config.write_text(config.read_text().replace("build:\n", "build:\n  run:\n    - echo kept > /opt/kept\n"))
     make_build(project, folder / "dead-store").run("lock")
     path = project / "cog-nix.lock"
+    locked = lock_format.read(path)
+    assert locked is not None
+    seed = lock_format.artifacts_of(locked.seed.debs, locked.seed.wheels)
+    CachingFetcher(cache_dir(), SilentReporter()).artifacts([*lock_format.built_from(locked), *seed])
     text = re.sub(r'"https?://[^/"]+', f'"{_DEAD}', path.read_text())
     data = json.loads(text)
     data[integrity.KEY] = integrity.digests(data)
