@@ -127,7 +127,8 @@ class RegistryArchive:
         if not held:
             return ()
         sizes = [self._held[artifact.sha256].size for artifact in held]
-        title = f"Fetching {len(held)} files from {self._reference}"
+        files = f"{len(held)} files" if len(held) > 1 else held[0].filename
+        title = f"Fetching {files} from {self._reference}"
         with self._repository("pull") as repository, self._reporter.bytes_bar(title, sum(sizes)) as bar:
             located = [
                 replace(artifact, url=repository.url(f"blobs/sha256:{artifact.sha256}"), size=size)
@@ -156,11 +157,11 @@ class RegistryArchive:
             return False
         return True
 
-    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> None:
-        """Upload files that are not held, and name them all in one manifest."""
+    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
+        """Upload files that are not held; name them all in one manifest; return the bytes that were sent."""
         merged = self.header.with_programs(header.programs)
         if not files and merged == self.header and self._manifests == 1:
-            return
+            return 0
         held = {**self._held, **{a.sha256: _Held(a.filename, path.stat().st_size) for a, path in files}}
         memory = Memory(self._cache, self._reference.registry)
         with scratch.folder("archive") as folder:
@@ -171,13 +172,15 @@ class RegistryArchive:
             sources = {one.digest: memory.sources(one.digest, self._reference.repository) for one in blobs}
             others = sorted({name for found in sources.values() for name in found})
             with self._repository("push", tuple(others)) as repository:
-                upload_all(repository, blobs, sources, self._reporter, self._cancelled)
+                outcomes = upload_all(repository, blobs, sources, self._reporter, self._cancelled)
                 self._put(repository, held, own)
         try:
             memory.add(self._reference, [blob.digest for blob in blobs])
         except CogNixError as error:
             self._reporter.log(error.message)
         self._held, self.header, self._manifests = held, merged, 1
+        sent = zip(blobs[1:], outcomes[1:], strict=True)
+        return sum(blob.size for blob, outcome in sent if outcome == "uploaded")
 
     def _put(self, repository: Repository, held: Mapping[str, _Held], config: Blob) -> None:
         document = {

@@ -67,8 +67,8 @@ class FolderArchive:
                 bar.advance(artifact.size)
         return found
 
-    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> None:
-        """Copy files that are not held."""
+    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
+        """Copy files that are not held; return their bytes."""
         total = sum(path.stat().st_size for _, path in files)
         try:
             with self._alone(), self._reporter.bytes_bar(f"Copying to {self.title}", total) as bar:
@@ -82,6 +82,7 @@ class FolderArchive:
         except OSError as error:
             hint = "Free some space or fix the permissions; what was copied is kept."
             raise UnusableArchiveError(self.title, str(error.strerror), hint=hint) from error
+        return total
 
     def _copied(self, artifact: Artifact, source: Store, target: Store) -> bool:
         try:

@@ -96,8 +96,11 @@ class Archive(Protocol):
             RegistryError: its registry refuses, or cannot be reached.
         """
 
-    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> None:
+    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Add files that are not held or are damaged, and take over what is said of them.
+
+        Returns:
+            Bytes of files that had to be written. A registry may have had them for others.
 
         Raises:
             UnusableArchiveError: it cannot be written; it is as it was.

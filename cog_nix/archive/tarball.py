@@ -77,11 +77,11 @@ class FileArchive:
             raise UnusableArchiveError(self.title, str(error)) from error
         return found
 
-    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> None:
-        """Write the file anew, with these files as well."""
+    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
+        """Write the file anew, with these files as well; return their bytes."""
         merged = self.header.with_programs(header.programs)
         if not files and merged == self.header and self._members:
-            return
+            return 0
         new = {artifact.sha256: (path.stat().st_size, path) for artifact, path in files}
         sizes = {sha256: size for sha256, (_, size) in self._members.items()}
         sizes |= {sha256: size for sha256, (size, _) in new.items()}
@@ -105,6 +105,7 @@ class FileArchive:
             hint = "Free some space or fix the permissions; the file is as it was."
             raise UnusableArchiveError(self.title, str(error.strerror or error), hint=hint) from error
         self._read()
+        return sum(size for size, _ in new.values())
 
     def _read(self) -> None:
         """Find where in the file everything is."""

@@ -59,6 +59,8 @@ class Kept:
     """Everything that a build of the lock takes, each once: files, results of commands, programs."""
     added: frozenset[str]
     """Hashes of those that it did not have before, or had damaged."""
+    written: int
+    """Bytes that had to be written for these. A registry may have had them for others."""
     damaged: frozenset[str] = frozenset()
     """Hashes of those that were damaged, where that was looked for."""
     lacking: tuple[str, ...] = ()
@@ -113,10 +115,10 @@ def keep(
         folder = stack.enter_context(scratch.folder("results", _made(services.cache)))
         results = _dumped(lock.runs, archive, damaged, nix, folder)
         new = [*_located(missing, nix, context), *((one, path) for one, path in results if path)]
-        archive.add(new, Header({"nix": programs.record} if programs else {}))
+        written = archive.add(new, Header({"nix": programs.record} if programs else {}))
     files = (*wanted.values(), *(one for one, _ in results))
     lacking = tuple(f"the Nix package {one.reference}" for one in lock.packages)
-    return Kept(files, frozenset(one.sha256 for one, _ in new), damaged, lacking)
+    return Kept(files, frozenset(one.sha256 for one, _ in new), written, damaged, lacking)
 
 
 def bring(project: Project, config: Config, archive: Archive, services: Services, nix: Nix) -> None:

@@ -61,10 +61,12 @@ def archive(session: Session, options: _Options) -> None:
 def summary(title: str, kept: archived.Kept) -> str:
     """Return what an archive has, and what came to it, in a line; then how to build from it."""
     count = len(kept.files)
-    if kept.damaged:
-        grown = f"{len(kept.added)} of them new or mended ({amount(kept.added_bytes)})"
-    elif kept.added:
-        grown = f"{len(kept.added)} of them new ({amount(kept.added_bytes)})"
+    if kept.added:
+        how = "new or mended" if kept.damaged else "new"
+        size = amount(kept.added_bytes)
+        if kept.written < kept.added_bytes:
+            size += f", {amount(kept.written)} to be sent"
+        grown = f"{len(kept.added)} of them {how} ({size})"
     else:
         grown = "all of them were there"
     return f"{title} has {count} files, {grown}.\nBuild from it with:  cog-nix build --from {title}"

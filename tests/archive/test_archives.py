@@ -62,7 +62,7 @@ def test_it_grows_by_what_it_lacks(written: Any, read: Any, file: Any, downloads
     again = written()
     assert again.holds(one[0].sha256)
     one[1].unlink()  # needed no more
-    again.add([other], Header({"container": "new"}))
+    assert again.add([other], Header({"container": "new"})) == len(b"second")
     found = read()
     assert found.header == Header({"container": "new", "nix": "old"})
     assert len(found.supply([one[0], other[0]], downloads)) == 2

@@ -20,7 +20,7 @@ WHEEL = Artifact("b.whl", "https://index.example.org/b.whl", "b" * 64, 500)
 
 
 def test_a_line_says_what_came_and_the_next_how_to_use_it() -> None:
-    kept = Kept((DEB, WHEEL), frozenset([DEB.sha256]))
+    kept = Kept((DEB, WHEEL), frozenset([DEB.sha256]), 1_000_000)
     assert summary("/models", kept).splitlines() == [
         "/models has 2 files, 1 of them new (1.0 MB).",
         "Build from it with:  cog-nix build --from /models",
@@ -28,11 +28,16 @@ def test_a_line_says_what_came_and_the_next_how_to_use_it() -> None:
 
 
 def test_a_second_time_nothing_comes() -> None:
-    assert "2 files, all of them were there" in summary("/models", Kept((DEB, WHEEL), frozenset()))
+    assert "2 files, all of them were there" in summary("/models", Kept((DEB, WHEEL), frozenset(), 0))
+
+
+def test_what_the_registry_had_for_others_is_not_sent() -> None:
+    kept = Kept((DEB, WHEEL), frozenset([DEB.sha256, WHEEL.sha256]), 500)
+    assert "2 of them new (1.0 MB, 500 B to be sent)" in summary("oci:it", kept)
 
 
 def test_what_was_damaged_is_no_news_alone() -> None:
-    kept = Kept((DEB, WHEEL), frozenset([WHEEL.sha256]), damaged=frozenset([WHEEL.sha256]))
+    kept = Kept((DEB, WHEEL), frozenset([WHEEL.sha256]), 500, damaged=frozenset([WHEEL.sha256]))
     assert "1 of them new or mended (500 B)" in summary("/models", kept)
 
 
@@ -40,7 +45,7 @@ def test_the_list_names_files_by_their_hashes_alone(tmp_path: Path) -> None:
     target = FolderArchive(tmp_path / "models", SilentReporter(), new=True)
     target.add([], Header({"nix": "record"}))
     damaged = frozenset([WHEEL.sha256])
-    known = document(target, Kept((DEB, WHEEL), damaged, damaged, ("the Nix package ./tool.nix",)))
+    known = document(target, Kept((DEB, WHEEL), damaged, 500, damaged, ("the Nix package ./tool.nix",)))
     assert json.loads(json.dumps(known)) == {
         "version": 1,
         "archive": str(tmp_path / "models"),
