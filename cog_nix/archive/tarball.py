@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MEMBER = re.compile(r"sha256/[0-9a-f]{2}/([0-9a-f]{64})")
 _CHUNK = 1 << 20
+_END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class FileArchive:
@@ -109,6 +110,7 @@ class FileArchive:
 
     def _read(self) -> None:
         """Find where in the file everything is."""
+        begun = False
         try:
             with self._path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
                 first = tar.next()
@@ -116,6 +118,7 @@ class FileArchive:
                 if text is None:
                     raise UnusableArchiveError(self.title, f"it does not begin with {NAME}")
                 self.header = Header.parse(text.read(), self.title)
+                begun = True
                 self._members = {
                     named[1]: (one.offset_data, one.size)
                     for one in tar
@@ -123,16 +126,22 @@ class FileArchive:
                 }
                 self._check_end(stream)
         except tarfile.TarError as error:
+            if begun:
+                raise self._cut_off() from error
             hint = "Name a file that `cog-nix archive` made."
             raise UnusableArchiveError(self.title, f"it is no tar: {error}", hint=hint) from error
         except OSError as error:
             raise UnusableArchiveError(self.title, error.strerror or str(error)) from error
 
     def _check_end(self, stream: BinaryIO) -> None:
-        """Refuse a file that was cut off."""
-        end = max((offset + size for offset, size in self._members.values()), default=0)
-        if stream.seek(0, io.SEEK_END) < end:
-            raise UnusableArchiveError(self.title, "its end is missing", hint="Copy it here again.")
+        """Refuse a file that was cut off: a tar ends with two blocks of zeros (POSIX.1, pax)."""
+        end = stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, end - len(_END)))
+        if stream.read() != _END or any(offset + size > end for offset, size in self._members.values()):
+            raise self._cut_off()
+
+    def _cut_off(self) -> UnusableArchiveError:
+        return UnusableArchiveError(self.title, "its end is missing", hint="Copy it here again.")
 
     def _pieces(self, sha256: str) -> Iterator[bytes]:
         offset, left = self._members[sha256]

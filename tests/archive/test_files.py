@@ -105,11 +105,22 @@ def test_a_write_that_fails_leaves_the_old_file(
     assert {one.name for one in root.parent.iterdir()} <= {root.name, "files", "cache"}
 
 
-def test_a_file_that_was_cut_off_is_refused(root: Path, file: Any, reporter: Listener) -> None:
-    FileArchive(root, reporter, new=True).add([file("a.deb", b"first" * 10_000)], Header())
+@pytest.mark.parametrize("left", [512 + 512, 2_000, 20_000, 51_700, 53_248])
+def test_a_file_that_was_cut_off_is_refused(root: Path, file: Any, reporter: Listener, left: int) -> None:
+    """In the middle, in a header, or between two members."""
+    files = [file("a.deb", b"first" * 10_000), file("b.deb", b"second" * 10_000)]
+    FileArchive(root, reporter, new=True).add(files, Header())
     whole = root.read_bytes()
-    root.write_bytes(whole[:20_000])
-    with pytest.raises(UnusableArchiveError):
+    assert left < len(whole) - 10_240
+    root.write_bytes(whole[:left])
+    with pytest.raises(UnusableArchiveError, match="its end is missing") as caught:
+        FileArchive(root, reporter)
+    assert "again" in caught.value.hint
+
+
+def test_something_else_is_no_archive(root: Path, reporter: Listener) -> None:
+    root.write_bytes(b"something else" * 1000)
+    with pytest.raises(UnusableArchiveError, match="it is no tar"):
         FileArchive(root, reporter)
 
 

@@ -143,16 +143,29 @@ def test_a_registry_alone_is_enough(
     assert build.path().name == dead.image
 
 
-def test_a_snapshot_and_an_index_alone_are_enough(dead: Dead, elsewhere: Callable[..., Any]) -> None:
-    """What the command left is in no index: it runs again, and gives the same."""
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param(
+            {"COG_NIX_DEBIAN_SNAPSHOT": "/archive", "UV_DEFAULT_INDEX": "/simple/"}, id="snapshot-and-index"
+        ),
+        pytest.param(
+            {"COG_NIX_DEBIAN_MIRROR": "/mirror", "UV_DEFAULT_INDEX": "/simple/"}, id="mirror-and-index"
+        ),
+        pytest.param({"COG_NIX_ARCHIVES": "/models"}, id="archive-of-a-web-server"),
+    ],
+)
+def test_other_servers_alone_are_enough(
+    dead: Dead, elsewhere: Callable[..., Any], variables: dict[str, str]
+) -> None:
+    """What the command left is on none of them: it runs again, and gives the same."""
     with _serving(dead) as site:
-        build = elsewhere(
-            COG_NIX_DEBIAN_SNAPSHOT=f"{site.url}/archive", UV_DEFAULT_INDEX=f"{site.url}/simple/"
-        )
+        build = elsewhere(**{name: f"{site.url}{path}" for name, path in variables.items()})
         build.run("build", "--no-load", "-t", "kept")
     assert build.path().name == dead.image
-    assert site.most == 1  # a service that many share is asked for one file at a time
-    assert site.limited  # and was waited for
+    if "COG_NIX_DEBIAN_SNAPSHOT" in variables:
+        assert site.most == 1  # a service that many share is asked for one file at a time
+        assert site.limited  # and was waited for
 
 
 def test_what_was_tried_is_told(dead: Dead, elsewhere: Callable[..., Any]) -> None:
@@ -223,8 +236,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.site.now -= 1
         elif found := re.fullmatch(r"/simple/([^/]+)/", self.path):
             self.page(found[1])
-        elif found := re.fullmatch(r"/moved/([^/]+)", self.path):
-            self.send_file(found[1])
+        elif found := re.fullmatch(r"/moved/([^/]+)|/mirror(?:-security)?/pool/.*/([^/]+)", self.path):
+            self.send_file(found[1] or found[2])
+        elif found := re.fullmatch(r"/models/sha256/../([0-9a-f]{64})", self.path):
+            self.send_file(next((n for n, one in self.site.files.items() if one.sha256 == found[1]), ""))
         else:
             self.answer(404)
 
@@ -247,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, "\n".join(links).encode())
 
     def send_file(self, name: str) -> None:
-        if name in self.site.files:
+        if name in self.site.files and name not in self.site.lost:
             self.answer(200, _downloaded(self.site.files[name]).read_bytes())
         else:
             self.answer(404)
