@@ -42,6 +42,8 @@ class Services:
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
     archive: Archive | None = None
     """What is asked for files before anything else is."""
+    trusts_archive: bool = False
+    """Whether programs that it has may run, though nothing is known of them."""
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
@@ -114,6 +116,7 @@ class Services:
             offline=offline,
             suppliers=(self.archive,) if self.archive else (),
             record=self.archive.header.programs.get("nix", "") if self.archive else "",
+            trusted=self.trusts_archive,
         )
         context = functools.partial(self.context, settings, project)
         # A flake beside it belongs to all that Git keeps.

@@ -50,6 +50,13 @@ class _Options(ImageOptions):
             "oci:REGISTRY/IMAGE:TAG.",
         ),
     ] = None
+    trust_archive: Annotated[
+        bool,
+        typer.Option(
+            "--trust-archive",
+            help="Where this machine has no Nix, run the archive's, though nothing but you vouches for it.",
+        ),
+    ] = False
     load_image: Annotated[
         bool, typer.Option("--load/--no-load", help="Load the image into Docker, or another --runtime.")
     ] = True
@@ -85,6 +92,7 @@ def build(session: Session, options: _Options) -> None:
         asked,
         session.import_runtime if loads else None,
         archive=_archive(session, options.source),
+        trusts_archive=options.trust_archive,
     )
     if wanted:
         _write(session, built, wanted, began)

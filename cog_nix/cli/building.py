@@ -67,6 +67,7 @@ def build_image(
     while_building: Callable[[], object] | None = None,
     *,
     archive: Archive | None = None,
+    trusts_archive: bool = False,
 ) -> story.Built:
     """Build the project here; nothing is loaded anywhere.
 
@@ -76,10 +77,16 @@ def build_image(
         options: what the user decided.
         while_building: see :class:`cog_nix.build.services.Services`.
         archive: the same.
+        trusts_archive: the same.
     """
     project = find_project(Path.cwd(), config_file)
     services = story.Services(
-        session.plugins, session.reporter, whole=True, while_building=while_building, archive=archive
+        session.plugins,
+        session.reporter,
+        whole=True,
+        while_building=while_building,
+        archive=archive,
+        trusts_archive=trusts_archive,
     )
     return story.build(project, options, services)
 

@@ -30,6 +30,7 @@ def bring(
     offline: bool = False,
     suppliers: Sequence[Supplier] = (),
     record: str = "",
+    trusted: bool = False,
 ) -> Path | None:
     """Return a folder of programs, which are fetched the first time; None when no plugin has them.
 
@@ -41,6 +42,7 @@ def bring(
         offline: whether nothing may be fetched.
         suppliers: hold files, and are asked first; also then.
         record: says which files these have (the hook ``recall_programs``); "": nothing.
+        trusted: whether the user trusts who wrote that.
 
     Raises:
         FetchError: they cannot be downloaded, or must not be.
@@ -52,8 +54,11 @@ def bring(
     fetcher = _LaterFetcher(cache, reporter, suppliers, offline=offline)
     context = Context(settings or Settings(), cast("Fetcher", fetcher), reporter, cache)
     plugins = plugins or load()
-    if record:
-        plugins.recall_programs(name, record, context)
+    if record and plugins.recall_programs(name, record, trusted, context) is False:
+        reporter.warn(
+            "the Nix in the archive is left alone: this cog-nix does not know it by its hashes, and it would "
+            "run as you. If you trust who made the archive:  --trust-archive"
+        )
     return plugins.provide_programs(name, context)
 
 

@@ -779,17 +779,24 @@ class Spec:
 
     @hookspec(firstresult=True)
     def recall_programs(
-        self, name: Literal["nix", "container"], record: str, context: Context
+        self,
+        name: Literal["nix", "container"],
+        record: str,
+        trusted: bool,  # noqa: FBT001 - hooks have no others
+        context: Context,
     ) -> bool | None:
         """Runs before ``provide_programs`` where an archive is built from: go by the files that it has.
 
+        These programs run as the user, so files that the plugin does not know must be trusted by the user.
+
         Args:
             name: as for ``provide_programs``.
-            record: what ``describe_programs`` returned when the archive was made.
+            record: what ``describe_programs`` returned when the archive was made, or whatever was put there.
+            trusted: whether the user trusts who made the archive.
             context: settings and services.
 
         Returns:
-            Whether its files will be asked for, or None to leave it to the next plugin.
+            False where they are not gone by since nobody trusts them; None to leave it to the next plugin.
         """
 
     @hookspec

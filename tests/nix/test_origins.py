@@ -120,7 +120,11 @@ def test_an_archive_alone_is_enough(
     assert {one["sha256"] for one in told["files"]} > {one.sha256 for one in dead.files().values()}
     assert (told["programs"], told["lacking"]) == (["nix"], [])
     build = elsewhere(PATH=str(_without_nix(tmp_path)))
-    build.run("build", "--no-load", "--offline", "-t", "kept", "--from", str(archive))
+    options = ("--no-load", "--offline", "-t", "kept", "--from", str(archive))
+    refused = build.run("build", *options, check=False)
+    assert refused.returncode == 1
+    assert "--trust-archive" in refused.stderr  # a checkout knows no Nix by its hashes
+    build.run("build", *options, "--trust-archive")
     assert build.path().name == dead.image
 
 

@@ -91,11 +91,16 @@ def describe_programs(name: Literal["nix", "container"], context: Context) -> Pr
 
 
 @hookimpl
-def recall_programs(name: Literal["nix", "container"], record: str, context: Context) -> bool | None:
+def recall_programs(
+    name: Literal["nix", "container"],
+    record: str,
+    trusted: bool,  # noqa: FBT001 - hooks have no others
+    context: Context,
+) -> bool | None:
     """Take the packages of an archive for cog-nix's own programs, unless others are unpacked."""
     from .programs import recall
 
-    return recall(name, record, context)
+    return recall(name, record, context, trusted=trusted)
 
 
 @hookimpl

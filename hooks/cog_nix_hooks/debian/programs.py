@@ -95,24 +95,29 @@ def describe(name: str, context: Context) -> ProgramFiles | None:
     return ProgramFiles(files, json.dumps(found.plain(), sort_keys=True))
 
 
-def recall(name: str, record: str, context: Context) -> bool | None:
+def recall(name: str, record: str, context: Context, *, trusted: bool) -> bool | None:
     """Go by the packages of a record, unless those of now are unpacked here.
 
+    Nothing vouches for a record: its packages are run when they are those of our pins, or on the user's word.
+
     Returns:
-        Whether the record counts; None on other machines, or where it is none.
+        Whether it does no harm to go on; None on other machines, or where the record is none.
     """
     if not _is_for_here(name):
         return None
     now = pins.current(context.cache_dir)
     if now and folder(name, now, context.cache_dir).is_dir():
-        return False
+        return True
     try:
         found = pins.Pins.parse(jsonvalue.loads(record), released=False)
+        packages = found.programs[name]
     except (ValueError, KeyError, TypeError):
         return None
-    if now is None or now.programs != found.programs:
+    if now and now.programs.get(name) == packages:
+        return True
+    if trusted:
         pins.take(found, context.cache_dir)
-    return True
+    return trusted
 
 
 def _is_for_here(name: str) -> bool:
