@@ -35,6 +35,7 @@ FOREIGN = re.compile(
 OWN = {
     "cog_nix/image/archive_files": "its files are read through cog_nix/image/archive_program",
     "cog_nix/image/archives": "writes",
+    "cog_nix/build/archived": "hashes of the lock, which are checked there",
     "cog_nix/check/case": "our own cases",
     "cog_nix/cli/predict": "labels of images that were built, and any answer will do",
     "cog_nix/cli/schema": "compares JSON, whatever it is",
