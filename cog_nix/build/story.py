@@ -22,6 +22,7 @@ from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
+from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.system.state import make_way_for_link
@@ -70,15 +71,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
-    if services.archive:
-        from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
-
-        bring(project, config, services.archive, services, nix)
-    if options.offline:
-        from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
-
-        check_offline(request, options.policy, services, nix)
+    _supply(request, options, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
+    for line in local_wheels(lock.wheels, project.root):
+        services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(
@@ -119,6 +115,18 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         by = replace(by, entry=entry(config, api, version, lock, unknown))
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
+
+
+def _supply(request: Request, options: BuildOptions, services: Services, nix: Nix) -> None:
+    """Bring what an archive has, where one was named; see that all is here, where nothing may be fetched."""
+    if services.archive:
+        from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
+
+        bring(request.project, request.config, services.archive, services, nix)
+    if options.offline:
+        from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
+
+        check_offline(request, options.policy, services, nix)
 
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:
