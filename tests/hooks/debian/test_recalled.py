@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.config.model import Settings
+from cog_nix.config.model import DebianSettings, Settings
 from cog_nix.plugins.manager import load
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
@@ -38,6 +39,20 @@ def recalled(record: str, context: Context, *, trusted: bool) -> bool | None:
 
 def record(sha256: str) -> str:
     return json.dumps(made(sha256).plain())
+
+
+def test_what_is_described_is_what_is_recalled(context: Context, tmp_path: Path) -> None:
+    settings = Settings(debian=DebianSettings(mirror="http://mirror.example.org/debian"))
+    context = replace(context, settings=settings)
+    pins.take(made(OURS), context.cache_dir)
+    told = load({"COG_NIX_PLUGINS": "0"}).describe_programs("nix", context)
+    assert told is not None
+    assert [(one.url, one.sha256) for one in told.files] == [
+        ("http://mirror.example.org/debian/pool/main/n/nix/nix-bin_2.26.3_amd64.deb", OURS)
+    ]
+    elsewhere = replace(context, cache_dir=tmp_path / "elsewhere")
+    assert recalled(told.record, elsewhere, trusted=True)
+    assert pins.current(elsewhere.cache_dir) == made(OURS)
 
 
 def test_a_stranger_s_packages_are_left_alone(context: Context) -> None:
