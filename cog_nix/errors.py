@@ -4,13 +4,16 @@
 
     CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
-    │   └── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
+    │   └── NoFilesError           patterns leave no file of a source: weight, patterns
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
     ├── LockError              resolving failed, or the lock does not fit the project
     │   ├── StaleLockError         the project asks for something else than what is locked
     │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
+    ├── OtherContentError      what was to be stored is another file: digest, size (weights)
     ├── UnwritableError        a file cannot be written: path, errno (system)
     ├── ProcessError           a program failed: its command, status and output (system)
     │   └── NotStartedError        it could not be started: reason, folder
@@ -34,7 +37,8 @@
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
-    │   └── NotPulledError         a reference stands for no image that can be had
+    │   ├── NotPulledError         a reference stands for no image that can be had
+    │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── PluginError            a plugin broke or nobody answered a hook
     └── RuntimeFailure         a container did not start, or the model failed
         ├── CdiError               a device specification is wrong or lacks something (cdi)
@@ -44,6 +48,7 @@
         ├── ContainerStartError    a container was not started: what was said (runtime)
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
+        ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log

@@ -27,6 +27,7 @@ STOREYS = (
     ("store",),
     ("image",),
     ("registry",),
+    ("managed",),
     ("plugins", "spec"),
     ("container",),
     ("runtime",),

@@ -17,7 +17,7 @@ _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
-    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help")),
+    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help", "--dry-run")),
     **dict.fromkeys(("--verbose", "--quiet")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
@@ -40,7 +40,7 @@ _WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
 """Commands whose first argument ends their options: what follows belongs to the program that is run."""
 
 
-_JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor"})
+_JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor", "weights"})
 """Commands that write JSON; the others read it."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,18 @@ from cog_nix.run_commands.secrets import guard, parse
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.system import scratch
 from cog_nix.system.state import remember
+from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from cog_nix.cli.options import ImageOptions
     from cog_nix.cli.session import Session
+    from cog_nix.config.model import Project
     from cog_nix.plugins.spec import Runtime
+    from cog_nix.weights.model import LockedWeight
+    from cog_nix.weights.mounts import Mounts
 
 _EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}}
 
@@ -42,6 +47,18 @@ class LoadedImage:
     has_gpu: bool
     root: Path
     """Of its project."""
+    weights: tuple[LockedWeight, ...] = ()
+    """What has to be mounted: its managed weights."""
+
+    def mounted(self) -> AbstractContextManager[Mounts]:
+        """Make what a container of it mounts of its weights; remove it afterwards.
+
+        Raises:
+            MissingWeightsError: files of them are not here.
+        """
+        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
+
+        return mounts.mounted(self.weights, store.default_store()) if self.weights else nullcontext(())
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -103,6 +120,7 @@ def build_and_load(
         CogNixError: it cannot be built or loaded.
     """
     project = find_project(Path.cwd(), config_file)
+    weights = _managed_weights(project)
     options = story.BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
     with ExitStack() as stack:
         try:
@@ -122,7 +140,22 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
-    return LoadedImage(tag, built.openapi, built.gpu, project.root)
+    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights)
+
+
+def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:
+    """Return the project's managed weights; that files of them are missing is told before anything is built.
+
+    Raises:
+        ConfigError: weights.lock does not fit cog.yaml.
+        MissingWeightsError: files of them are not here.
+    """
+    weights = weights_lock.of_config(project.root, load_config(project))
+    if weights:
+        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
+
+        mounts.require(weights, store.default_store())
+    return weights
 
 
 def document_of_environment() -> Path | None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
 _NO_MODEL = """\
@@ -104,10 +104,7 @@ def push_built(
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
-    known = credentials.find(registry)
-    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
-        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
-        known = credentials.find(REPLICATE)
+    known = credentials.of_registry(registry)
     try:
         return push_layout(
             layout.read(built.oci),

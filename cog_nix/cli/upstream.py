@@ -1,4 +1,4 @@
-"""What is left to upstream's ``cog``: ``weights``, ``playground``, and what the shim is asked for besides."""
+"""What is left to upstream's ``cog``: ``playground``, and what the shim is asked for besides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.cli.session import Session
 
-LEFT = frozenset({"weights", "playground"})
+LEFT = frozenset({"playground"})
 _DOCKERFILE = "--dockerfile"
 
 
@@ -26,11 +26,6 @@ class _Options:
     """What upstream's program is called with."""
 
     rest: Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", show_default=False)] = None
-
-
-def weights(_session: Session, options: _Options) -> None:
-    """Manage the files of weights."""
-    raise typer.Exit(hand_over(["weights", *(options.rest or ())]))
 
 
 def playground(_session: Session, options: _Options) -> None:

@@ -17,8 +17,7 @@ from cog_nix.errors import ConfigError
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.regular import read_bytes
-from cog_nix.weights.model import LockedFile, LockedLayer, LockedSource, LockedWeight, WeightsLock
-from cog_nix.weights.store import DIGEST
+from cog_nix.weights.model import DIGEST, LockedFile, LockedLayer, LockedSource, LockedWeight, WeightsLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +30,12 @@ VERSION = 1
 _HINT = "Run `cog-nix weights import`, which writes weights.lock."
 
 
-def read(root: Path) -> WeightsLock:
+def read(root: Path) -> tuple[LockedWeight, ...]:
+    """Return the weights of a project's lock; see :func:`read_lock`."""
+    return read_lock(root).weights
+
+
+def read_lock(root: Path) -> WeightsLock:
     """Read the lock of a project.
 
     Args:
@@ -59,13 +63,13 @@ def read(root: Path) -> WeightsLock:
     return WeightsLock(weights, envelope)
 
 
-def read_or_none(root: Path) -> WeightsLock:
+def read_or_empty(root: Path) -> WeightsLock:
     """Read the lock of a project; an empty one where there is none yet.
 
     Raises:
         ConfigError: it is damaged, of another version, or names something twice.
     """
-    return read(root) if (root / NAME).exists() else WeightsLock()
+    return read_lock(root) if (root / NAME).exists() else WeightsLock()
 
 
 def format_lock(lock: WeightsLock) -> bytes:
@@ -86,7 +90,7 @@ def check(root: Path, config: Config) -> None:
     """
     if not config.weights:
         return
-    locked = {weight.name: weight for weight in read_or_none(root).weights}
+    locked = {weight.name: weight for weight in read_or_empty(root).weights}
     lines = [f'  - "{name}": {what}' for name, what in drift(config.weights, locked)]
     if lines:
         raise ConfigError("\n".join([f"{NAME} is out of sync with cog.yaml:", *lines]), hint=_HINT)
@@ -101,7 +105,7 @@ def of_config(root: Path, config: Config) -> tuple[LockedWeight, ...]:
     if not config.weights:
         return ()
     check(root, config)
-    locked = {weight.name: weight for weight in read(root).weights}
+    locked = {weight.name: weight for weight in read(root)}
     return tuple(locked[weight.name] for weight in config.weights)
 
 
@@ -117,7 +121,9 @@ def _indented(data: Any) -> str:
 
 def _weight(entry: dict[str, Any]) -> LockedWeight:
     return LockedWeight(
-        *(text_of(entry.get(key, "")) for key in ("name", "target", "setDigest")),
+        text_of(entry.get("name", "")),
+        text_of(entry.get("target", "")),
+        text_of(entry.get("setDigest", "")),
         tuple(map(_source, entry.get("sources") or ())),
         text_of(entry.get("digest") or ""),
         size_of(entry.get("size") or 0),

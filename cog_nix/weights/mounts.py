@@ -1,4 +1,4 @@
-"""What a container gets of weights: folders of hard links into the store, or file by file where there are none.
+"""What a container gets of weights: folders of hard links into the store, or file by file without such links.
 
 The folders stand beside the store, so they are on its file system whatever the project is on.
 """
@@ -43,12 +43,22 @@ class MissingWeightsError(RuntimeFailure):
 
 
 def missing(weights: Sequence[LockedWeight], store: WeightsStore) -> dict[str, list[LockedFile]]:
-    """Return the files that a store lacks, by the name of their weight; weights that lack none are left out."""
+    """Return the files that a store lacks, by the name of their weight, where it lacks any."""
     found = {
         weight.name: [file for file in weight.files if not store.held(file.digest, file.size)]
         for weight in weights
     }
     return {name: files for name, files in found.items() if files}
+
+
+def require(weights: Sequence[LockedWeight], store: WeightsStore) -> None:
+    """Refuse to go on without all files of weights.
+
+    Raises:
+        MissingWeightsError: the store lacks some.
+    """
+    if lacking := missing(weights, store):
+        raise MissingWeightsError(lacking)
 
 
 @contextmanager
@@ -58,8 +68,7 @@ def mounted(weights: Sequence[LockedWeight], store: WeightsStore) -> Iterator[Mo
     Raises:
         MissingWeightsError: the store lacks files; nothing is fetched.
     """
-    if lacking := missing(weights, store):
-        raise MissingWeightsError(lacking)
+    require(weights, store)
     with ExitStack() as stack:
         yield tuple(one for weight in weights for one in _mounts(weight, store, stack))
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +95,6 @@ def _bundles(files: Iterator[File]) -> Iterator[tuple[File, ...]]:
 
 
 def _media_type(file: File) -> str:
-    ending = posixpath.splitext(posixpath.basename(file.path))[1].lower()
-    # Go's filepath.Ext finds an ending in ".bin" as well.
-    ending = ending or (posixpath.basename(file.path).lower() if file.path.rpartition("/")[2].startswith(".") else "")
-    return TAR if ending in _NUMBERS else TAR_GZIP
+    """Go by the last ending of a name; for Go, ``.bin`` has one as well."""
+    _, dot, ending = file.path.rpartition("/")[2].rpartition(".")
+    return TAR if f"{dot}{ending}".lower() in _NUMBERS else TAR_GZIP

@@ -11,19 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cog_nix.errors import CogNixError
 from cog_nix.system.files import UnwritableError, replacing
+from cog_nix.weights.model import DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _NO_HOME = "This user has no home folder, in HOME or in /etc/passwd, for weights."
+
+
+class Hash(Protocol):
+    """What a file is hashed with."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the sha256 of all."""
 
 
 class OtherContentError(CogNixError):
@@ -71,20 +80,21 @@ class WeightsStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def put(self, digest: str, size: int, chunks: Iterable[bytes]) -> Path:
+    def put(self, digest: str, size: int, chunks: Iterable[bytes], found: Hash | None = None) -> Path:
         """Store a file, unless it is other than it should be.
 
         Args:
             digest: ``sha256:…`` that it has to have.
             size: bytes that it has to have.
             chunks: its contents.
+            found: what to hash it with, where more than the hash is wanted.
 
         Raises:
             OtherContentError: it is another file; nothing is stored.
             UnwritableError: the store cannot be written to.
         """
         path = self.path(digest)
-        found = hashlib.sha256()
+        found = found or hashlib.sha256()
         written = 0
         try:
             with replacing(path) as stream:

@@ -76,7 +76,7 @@ def _record(key: str, value: str) -> bytes:
 def _field(name: str) -> bytes:
     """Return a name as the old field has it; readers take one that ends in a slash for a folder."""
     text = _ascii(name)
-    return text[:_NAME].rstrip(b"/") if len(text) > _NAME and text[_NAME - 1 : _NAME] == b"/" else text[:_NAME]
+    return text if len(text) <= _NAME else text[:_NAME].rstrip(b"/")
 
 
 def _ascii(text: str) -> bytes:
@@ -94,7 +94,7 @@ def _block(name: bytes, kind: bytes, mode: int, size: int, devices: bytes) -> by
         b" " * 8,
         kind,
         bytes(100),
-        b"ustar\0" b"00",
+        b"ustar\00000",
         bytes(64),
         devices,
         bytes(167),
