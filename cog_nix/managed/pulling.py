@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import FetchError, RegistryError
+from cog_nix.errors import RegistryError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.failures import TransientError, WrongFileError
 from cog_nix.fetch.parallel import run_all
@@ -25,11 +25,12 @@ from cog_nix.managed.source import WORKERS
 from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.weights import tar
 from cog_nix.weights.blob import PIECE, head_of
+from cog_nix.weights.manifest import OCI_MANIFEST
 from cog_nix.weights.model import TAR, TAR_GZIP
 from cog_nix.weights.store import OtherContentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from cog_nix.managed.source import Surroundings
     from cog_nix.registry.client import Repository
@@ -105,7 +106,7 @@ def pull(repository: Repository, weight: LockedWeight, around: Surroundings) -> 
 
 
 def _require_manifest(repository: Repository, weight: LockedWeight) -> None:
-    accepted = {"Accept": "*/*"}
+    accepted = {"Accept": OCI_MANIFEST}
     answer = repository.send("HEAD", f"manifests/{weight.digest}", (OK, NOT_FOUND), accepted)
     if not weight.digest or answer.status_code == NOT_FOUND:
         raise _wrong(
@@ -167,7 +168,7 @@ class _Inner:
         asked = (headers or {}).get("Range", "bytes=0-")
         start = int(asked.removeprefix("bytes=").removesuffix("-"))
         head, size = len(self.heads[url]), self.sizes[url]
-        wanted = {"Range": f"bytes={head + start}-{head + size - 1}"} if size > start else {}
+        wanted = {"Range": f"bytes={head + start}-"}
         with self.repository.open(url, wanted) as answer:
             if answer.status not in {OK, PARTIAL}:
                 raise TransientError(f"the registry answered {answer.status} to a range")
@@ -184,8 +185,6 @@ def _part(chunks: Iterator[bytes], skip: int, size: int) -> Iterator[bytes]:
         size -= len(piece)
         if piece:
             yield piece
-        if not size:
-            return
 
 
 @dataclass(frozen=True)
@@ -277,18 +276,3 @@ def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _wrong(repository: Repository, weight: LockedWeight, reason: str) -> NotInRegistryError:
     hint = "Run `cog-nix weights import`, which brings them there, or name the repository in COG_MODEL_REPO."
     return NotInRegistryError(weight.name, repository.reference.name, reason, hint=hint)
-
-
-def select(weights: Sequence[LockedWeight], names: Sequence[str]) -> list[LockedWeight]:
-    """Return the weights of these names, all of them for none.
-
-    Raises:
-        FetchError: there is no such weight.
-    """
-    unknown = [name for name in names if name not in {one.name for one in weights}]
-    if unknown:
-        raise FetchError(
-            f"unknown weight(s): {', '.join(unknown)}",
-            hint=f"Known are {', '.join(one.name for one in weights)}.",
-        )
-    return [one for one in weights if not names or one.name in names]

@@ -13,11 +13,12 @@ files are chosen here and there.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _AT_THE_TOP = re.compile(r"[^/+]/.*\*\.")
 _TOKENS = re.compile(r"/\*\*/|\*\*/|/\*\*|\*|\[[^\]]+\]|[^*]", re.DOTALL)
@@ -32,7 +33,8 @@ def chosen(path: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _compiled(pattern: str) -> Callable[[str], object]:
+    """Return what tells whether a path is one of a pattern's."""
     pattern = pattern.strip(" ")
     if not pattern or pattern.startswith("#"):
         return lambda _path: None
@@ -40,11 +42,17 @@ def _compiled(pattern: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
         pattern = f"/{pattern}"
     if pattern.startswith("/**/"):
         pattern = pattern[1:]
-    below = "(?:|.*)" if pattern.endswith("/") else "(?:|/.*)"
-    anchored = pattern.startswith("/")
-    body = pattern.removeprefix("/") if not pattern.startswith("/**") else pattern
-    expression = "".join(
-        _MEANING.get(token) or (token if token.startswith("[") and len(token) > 1 else re.escape(token))
-        for token in _TOKENS.findall(body)
-    )
-    return re.compile(("/?" if anchored else "(?:|.*/)") + expression + below, re.DOTALL).fullmatch
+    tokens = _TOKENS.findall(pattern)
+    at_the_top = tokens[0] == "/"
+    below = "(?:|.*)" if tokens[-1] == "/" else "(?:|/.*)"
+    expression = "".join(map(_expression, tokens[1 if at_the_top else 0 :]))
+    return re.compile(("/?" if at_the_top else "(?:|.*/)") + expression + below, re.DOTALL).fullmatch
+
+
+def _expression(token: str) -> str:
+    if token in _MEANING:
+        return _MEANING[token]
+    if len(token) > 1:
+        with suppress(re.error):  # a range that is none: ``[z-a]``
+            return re.compile(token).pattern
+    return re.escape(token)
