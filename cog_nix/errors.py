@@ -5,6 +5,7 @@
     CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
     │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
     │   └── NoFilesError           patterns leave no file of a source: weight, patterns
     ├── SignatureError         the predictor's source says something Cog does not support

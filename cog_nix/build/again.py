@@ -269,6 +269,7 @@ def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[
 def missing_weights(config: Config) -> list[str]:
     """Return a warning for each weight whose files are not in the image."""
     return [
-        f"the files of weight {weight.name} are not in the image: mount {weight.target}"
+        f"the files of weight {weight.name} are not in the image: run, serve and exec mount them at "
+        f"{weight.target}, and so has to whoever runs it elsewhere"
         for weight in config.weights
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
+from cog_nix.lock import format as lock_format
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
 from cog_nix.run_commands.ensure import check, ensure_runs
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from cog_nix.config.model import Config, Project
+    from cog_nix.config.model import Config, Project, Settings
     from cog_nix.lock.model import Lock
     from cog_nix.report import Reporter
     from cog_nix.store.nix import Nix
@@ -75,6 +77,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
+    lock = with_files(project, settings, lock, services, offline=options.offline)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(
@@ -115,6 +118,28 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         by = replace(by, entry=entry(config, api, version, lock, unknown))
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
+
+
+def with_files(
+    project: Project, settings: Settings, lock: Lock, services: Services, *, offline: bool
+) -> Lock:
+    """Have the files in their places that cog-nix.toml names by URL; return the lock with what they are.
+
+    Raises:
+        CogNixError: one cannot be had, or is another one than it was.
+    """
+    if not settings.weights.files and not lock.files:
+        return lock
+    from cog_nix.managed import referenced, source  # noqa: PLC0415 - few projects have such files
+    from cog_nix.weights.store import default_store  # noqa: PLC0415 - as above
+
+    around = source.Surroundings(default_store(), services.reporter, os.environ)
+    files = referenced.ensure(project, settings.weights.files, lock.files, around, offline=offline)
+    if files == lock.files:
+        return lock
+    lock = replace(lock, files=files)
+    lock_format.write(lock, project.lock_path)
+    return lock
 
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:

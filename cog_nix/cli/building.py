@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,8 @@ class LoadedImage:
     """Of its project."""
     weights: tuple[LockedWeight, ...] = ()
     """What has to be mounted: its managed weights."""
+    files: tuple[tuple[str, str], ...] = ()
+    """And files by reference: the digest, and where."""
 
     def mounted(self) -> AbstractContextManager[Mounts]:
         """Make what a container of it mounts of its weights; remove it afterwards.
@@ -56,9 +59,11 @@ class LoadedImage:
         Raises:
             MissingWeightsError: files of them are not here.
         """
-        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
+        if not (self.weights or self.files):
+            return nullcontext(())
+        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have any
 
-        return mounts.mounted(self.weights, store.default_store()) if self.weights else nullcontext(())
+        return mounts.mounted(self.weights, store.default_store(), self.files)
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -140,7 +145,19 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
-    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights)
+    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights, _mounted_files(project))
+
+
+def _mounted_files(project: Project) -> tuple[tuple[str, str], ...]:
+    """Return the files by reference that are mounted; a build has seen to it that they are here."""
+    mounted = {file.path for file in load_settings(project).weights.files if file.mount}
+    if not mounted:
+        return ()
+    lock = lock_format.read(project.lock_path)
+    locked = lock.files if lock else ()
+    return tuple(
+        (f"sha256:{one.sha256}", posixpath.join("/src", one.path)) for one in locked if one.path in mounted
+    )
 
 
 def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:

@@ -196,6 +196,27 @@ class GpuSettings:
 
 
 @dataclass(frozen=True)
+class WeightFile:
+    """A file by reference: one of ``files`` in the ``[weights]`` table of cog-nix.toml."""
+
+    path: str
+    """Where it goes: relative to the project, or, where it is mounted, absolute in the container."""
+    url: str
+    """``http(s)://…`` or ``hf://org/repo[@revision]/path``."""
+    sha256: str | None = None
+    """Of its contents; None: as it was when it was first fetched."""
+    mount: bool = False
+    """Whether it is mounted when the model runs here, and not in the image."""
+
+
+@dataclass(frozen=True)
+class WeightsSettings:
+    """The ``[weights]`` table of cog-nix.toml."""
+
+    files: tuple[WeightFile, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -204,6 +225,7 @@ class Settings:
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
 
 
 @dataclass(frozen=True)

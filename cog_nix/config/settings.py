@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import posixpath
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,8 @@ from cog_nix.config.model import (
     NixSettings,
     PythonSettings,
     Settings,
+    WeightFile,
+    WeightsSettings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
@@ -29,7 +32,9 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
+_Table = TypeVar(
+    "_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings, WeightsSettings
+)
 
 
 def load_settings(project: Project) -> Settings:
@@ -64,6 +69,7 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -151,6 +157,34 @@ def _date(value: str | dt.date) -> str:
     return value if isinstance(value, str) else value.isoformat()
 
 
+def _are_weight_files(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(map(_is_weight_file, value))
+        and len({posixpath.normpath(one["path"]) for one in value}) == len(value)
+    )
+
+
+def _is_weight_file(value: Any) -> bool:
+    """Tell whether it is a table of what :class:`WeightFile` has, with values of the right kind."""
+    known = {field.name for field in dataclasses.fields(WeightFile)}
+    if not isinstance(value, dict) or not {"path", "url"} <= value.keys() <= known:
+        return False
+    path, url, sha256, mount = (value.get(key) for key in ("path", "url", "sha256", "mount"))
+    return bool(
+        isinstance(path, str)
+        and _PATH.fullmatch(path)
+        and not {".", ".."} & set(path.split("/"))
+        and isinstance(url, str)
+        and _WEIGHT_URL.fullmatch(url)
+        and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
+        and mount in {None, True, False}
+        and (mount or not path.startswith("/"))
+    )
+
+
+_PATH = re.compile(r"/?[^/\0]+(?:/[^/\0]+)*")
+_WEIGHT_URL = re.compile(r"https?://[^\s@/]+/\S*[^\s/]|hf://[^\s/@]+/[^\s/@]+(?:@[^\s/]+)?/\S*[^\s/]")
 _SUITES = DebianSettings.additions
 
 _SETTINGS = {
@@ -194,6 +228,13 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "files": _Setting(
+        'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
+        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) without "
+        "credentials, and perhaps sha256 and mount; an absolute path takes mount = true",
+        _are_weight_files,
+        lambda value: tuple(WeightFile(**one) for one in value),
+    ),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 

@@ -60,6 +60,8 @@ class HubSource:
 
     uri: str
     around: Surroundings
+    pinned: str = ""
+    """A commit that the revision stands for, whatever it stands for now; "": it is asked for."""
 
     def inventory(self, known: LockedWeight | None) -> Inventory:  # noqa: ARG002 - see complete
         """Return the files of the repository; digests of small files are left to :meth:`complete`.
@@ -117,6 +119,8 @@ class HubSource:
     @cached_property
     def commit(self) -> str:
         """The commit that the revision stands for now."""
+        if self.pinned:
+            return self.pinned
         with self._opener() as opener:
             url = self._url("api/models", self.repository, "revision", self._parts[1])
             found = self._json(opener, url)[0]

@@ -13,7 +13,7 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.weights.model import LockedFile, LockedWeight
@@ -62,15 +62,23 @@ def require(weights: Sequence[LockedWeight], store: WeightsStore) -> None:
 
 
 @contextmanager
-def mounted(weights: Sequence[LockedWeight], store: WeightsStore) -> Iterator[Mounts]:
+def mounted(
+    weights: Sequence[LockedWeight], store: WeightsStore, files: Iterable[tuple[str, str]] = ()
+) -> Iterator[Mounts]:
     """Make what containers mount of weights; remove it afterwards.
+
+    Args:
+        weights: whose files are mounted.
+        store: has them.
+        files: digests of single files besides, and where they go.
 
     Raises:
         MissingWeightsError: the store lacks files; nothing is fetched.
     """
     require(weights, store)
     with ExitStack() as stack:
-        yield tuple(one for weight in weights for one in _mounts(weight, store, stack))
+        folders = [one for weight in weights for one in _mounts(weight, store, stack)]
+        yield (*folders, *((store.path(digest), target) for digest, target in files))
 
 
 def _mounts(weight: LockedWeight, store: WeightsStore, stack: ExitStack) -> Mounts:

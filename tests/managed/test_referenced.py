@@ -1,0 +1,164 @@
+"""Files that cog-nix.toml names by URL: at first sight, later, changed, edited, offline."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.config.model import Project, WeightFile
+from cog_nix.errors import FetchError
+from cog_nix.managed.referenced import ChangedFileError, ensure
+from cog_nix.managed.source import SourceError
+from tests.managed.hub import COMMIT
+from tests.managed.test_sources import CONTENT, server  # noqa: F401 - a fixture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cog_nix.lock.model import ReferencedFile
+    from cog_nix.managed.source import Surroundings
+    from tests.managed.hub import Hub
+    from tests.managed.test_sources import Server
+
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def have(
+    root: Path,
+    around: Surroundings,
+    file: WeightFile,
+    locked: tuple[ReferencedFile, ...] = (),
+    *,
+    offline: bool = False,
+) -> ReferencedFile:
+    project = Project(root, root / "cog.yaml")
+    around.cancelled.clear()
+    (found,) = ensure(project, [file], locked, around, offline=offline)
+    return found
+
+
+@pytest.fixture
+def file(server: Server) -> WeightFile:  # noqa: F811 - the fixture
+    """Return a file that the server has."""
+    return WeightFile("checkpoints/model.bin", server.url)
+
+
+def test_first_sight(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:  # noqa: F811
+    found = have(project, around, file)
+    assert (found.sha256, found.size) == (SHA256, len(CONTENT))
+    place = project / "checkpoints/model.bin"
+    assert place.read_bytes() == CONTENT
+    assert not place.samefile(around.store.path(f"sha256:{SHA256}")), "an edit would change the store"
+    server.log.clear()
+    assert have(project, around, file, (found,), offline=True) == found
+    place.unlink()
+    assert have(project, around, file, (found,), offline=True) == found, "the store has it"
+    assert place.read_bytes() == CONTENT
+    assert not server.log
+
+
+def test_another_file_behind_the_url(
+    project: Path,
+    around: Surroundings,
+    server: Server,
+    file: WeightFile,  # noqa: F811
+) -> None:
+    found = have(project, around, file)
+    (project / file.path).unlink()
+    around.store.path(f"sha256:{SHA256}").unlink()
+    server.content = CONTENT[::-1]
+    other = hashlib.sha256(server.content).hexdigest()
+    with pytest.raises(ChangedFileError) as caught:
+        have(project, around, file, (found,))
+    assert (caught.value.expected, caught.value.got) == (SHA256, other)
+    assert "cog-nix.lock has the first" in caught.value.hint
+    assert f'write sha256 = "{other}"' in caught.value.hint
+    assert not (project / file.path).exists()
+    meant = replace(file, sha256=other)
+    again = have(project, around, meant, (found,))
+    assert again.sha256 == other
+    with pytest.raises(ChangedFileError, match="has changed") as caught:
+        have(project, around, replace(file, sha256="0" * 64, path="x"))
+    assert "cog-nix.toml has the first" in caught.value.hint
+
+
+def test_a_replaced_one_takes_its_place(
+    project: Path,
+    around: Surroundings,
+    server: Server,
+    file: WeightFile,  # noqa: F811
+) -> None:
+    found = have(project, around, file)
+    server.content = b"new"
+    meant = replace(file, sha256=hashlib.sha256(b"new").hexdigest())
+    have(project, around, meant, (found,))
+    assert (project / file.path).read_bytes() == b"new"
+
+
+def test_what_somebody_has_put_there_stays(project: Path, around: Surroundings, file: WeightFile) -> None:
+    place = project / file.path
+    place.parent.mkdir()
+    place.write_bytes(b"mine")
+    with pytest.raises(ChangedFileError) as caught:
+        have(project, around, file)
+    assert place.read_bytes() == b"mine"
+    assert caught.value.hint.startswith("Remove checkpoints/model.bin")
+    place.unlink()
+    found = have(project, around, file)
+    place.write_bytes(b"edited")
+    with pytest.raises(ChangedFileError):
+        have(project, around, file, (found,))
+    assert place.read_bytes() == b"edited"
+
+
+def test_offline(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:  # noqa: F811
+    with pytest.raises(FetchError, match="nothing may be fetched") as caught:
+        have(project, around, file, offline=True)
+    assert "Build once with the network" in caught.value.hint
+    assert not server.log
+
+
+def test_a_mounted_one_stays_in_the_store(
+    project: Path,
+    around: Surroundings,
+    server: Server,
+    file: WeightFile,  # noqa: F811
+) -> None:
+    mounted = replace(file, mount=True, path="/opt/model.bin")
+    found = have(project, around, mounted)
+    assert around.store.held(f"sha256:{SHA256}", len(CONTENT))
+    assert not list(project.iterdir())
+    server.log.clear()
+    assert have(project, around, mounted, (found,)) == found
+    assert not server.log
+
+
+def test_a_known_sha256_needs_no_server(
+    project: Path,
+    around: Surroundings,
+    server: Server,
+    file: WeightFile,  # noqa: F811
+) -> None:
+    have(project, around, file)
+    server.log.clear()
+    have(project, around, replace(file, path="again.bin", sha256=SHA256), offline=True)
+    assert (project / "again.bin").read_bytes() == CONTENT
+    assert not server.log
+
+
+def test_a_file_of_a_hub_keeps_its_commit(project: Path, around: Surroundings, hub: Hub) -> None:
+    digest = hub.add("unet/model.safetensors", CONTENT, lfs=True)
+    file = WeightFile("unet.safetensors", "hf://org/repo@main/unet/model.safetensors")
+    found = have(project, around, file)
+    assert (f"sha256:{found.sha256}", found.commit) == (digest, COMMIT)
+    hub.revisions["moved"] = COMMIT
+    hub.revisions["main"] = "8" * 40
+    (project / file.path).unlink()
+    around.store.path(digest).unlink()
+    assert have(project, around, file, (found,)) == found
+    assert hub.count(f"/resolve/{COMMIT}/") == 2
+    with pytest.raises(SourceError, match="the repository has no such file"):
+        have(project, around, replace(file, url="hf://org/repo/gone"))
