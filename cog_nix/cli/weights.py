@@ -17,7 +17,7 @@ import typer
 
 from cog_nix.cli.options import ProjectOptions
 from cog_nix.config import load_config
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.managed import importing, pulling
 from cog_nix.managed.planning import plan
 from cog_nix.managed.publishing import publish
@@ -53,6 +53,45 @@ class Action(StrEnum):
     do_import = "import"
     pull = "pull"
     status = "status"
+
+
+class UnknownWeightError(ConfigError):
+    """A weight is named that the configuration does not have.
+
+    Args:
+        name: the weight.
+        file: the configuration.
+        known: the names that it has.
+    """
+
+    def __init__(self, name: str, file: str, known: tuple[str, ...]) -> None:
+        super().__init__(hint=f"It has {', '.join(known)}.")
+        self.name, self.file, self.known = name, file, known
+
+    def __str__(self) -> str:
+        return f'weight "{self.name}" not found in {self.file}'
+
+
+class NoWeightsError(ConfigError):
+    """A project has no managed weights."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(hint="Managed weights stand under `weights:`.")
+        self.file = file
+
+    def __str__(self) -> str:
+        return f"no weights defined in {self.file}"
+
+
+class UnreadyWeightsError(ConfigError):
+    """The registry does not have all weights as cog.yaml has them."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(hint="Run `cog-nix weights import`.")
+        self.names = names
+
+    def __str__(self) -> str:
+        return f"not all weights are ready: {', '.join(self.names)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +140,7 @@ class _Work:
         known = {weight.name: weight for weight in self.config.weights}
         for name in self.names:
             if name not in known:
-                raise ConfigError(
-                    f'weight "{name}" not found in {self.project.config_path.name}',
-                    hint=f"It has {', '.join(known)}.",
-                )
+                raise UnknownWeightError(name, self.project.config_path.name, tuple(known))
         return [weight for weight in self.config.weights if not self.names or weight.name in self.names]
 
 
@@ -119,10 +155,7 @@ def weights(session: Session, options: _Options) -> None:
     project = find_project(Path.cwd(), options.config_file)
     config = load_config(project)
     if not config.weights:
-        raise ConfigError(
-            f"no weights defined in {project.config_path.name}",
-            hint="Managed weights stand under `weights:`.",
-        )
+        raise NoWeightsError(project.config_path.name)
     around = Surroundings(default_store(), session.reporter, os.environ)
     work = _Work(session, project, config, around, tuple(options.names or ()))
     if options.action is Action.do_import:
@@ -144,9 +177,9 @@ def _check_meaning(options: _Options) -> None:
         ("--json", options.as_json, Action.status),
     ):
         if given and options.action is not action:
-            raise ConfigError(f"{flag} is an option of `weights {action}`", hint=f"Leave out {flag}.")
+            raise FlagError(flag, f"is an option of `weights {action}`", hint=f"Leave out {flag}.")
     if options.action is Action.status and options.names:
-        raise ConfigError("`weights status` takes no names", hint="It tells of all weights.")
+        raise FlagError("weights status", "takes no names", options.names[0], hint="It tells of all weights.")
 
 
 def _import(work: _Work, *, dry_run: bool) -> None:
@@ -231,8 +264,8 @@ def _status(work: _Work, *, as_json: bool) -> None:
         typer.echo(json.dumps({"weights": [document(one) for one in found]}, indent=2, ensure_ascii=False))
     else:
         typer.echo(table(found, layers=work.session.reporter.verbose))
-    if any(one.state != "ready" for one in found):
-        raise ConfigError("not all weights are ready", hint="Run `cog-nix weights import`.")
+    if unready := tuple(one.name for one in found if one.state != "ready"):
+        raise UnreadyWeightsError(unready)
 
 
 def _connected(work: _Work, stack: ExitStack) -> Repository:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import CogNixError, ConfigError
+from cog_nix.errors import ConfigError
 from cog_nix.registry.destination import REPLICATE
 from cog_nix.registry.reference import DOCKER_HUB
 from cog_nix.system import jsonvalue

@@ -58,7 +58,7 @@ def read_lock(root: Path) -> WeightsLock:
         weights = tuple(_weight(mapping_of(entry)) for entry in list_of(data["weights"]))
         envelope = text_of(data.get("envelopeFormat") or "")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{NAME} is not a lock of weights: {error}", hint=_HINT) from error
+        raise ConfigError(f"{NAME} is not a lock of weights: {error!r}", hint=_HINT) from error
     _check_unique(weights)
     return WeightsLock(weights, envelope)
 
