@@ -10,8 +10,12 @@
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
     │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
+    │   ├── TakenPlaceError        a file of weights and one of the project have one place (build)
     │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
     │   ├── NoFilesError           patterns leave no file of a source: weight, patterns
+    │   ├── NoWeightsError         a project has no managed weights: its cog.yaml (cli)
+    │   ├── UnknownWeightError     no such weight: its name, those that there are (cli)
+    │   ├── UnreadyWeightsError    the registry lacks weights: their names (cli)
     │   └── VariableError          a variable that says where to push to: name, value, problem (registry)
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
@@ -31,6 +35,7 @@
     │   ├── UntrustedError         the certificate of a server is not trusted: URL
     │   ├── UnusableUrlError       a URL that cannot be asked for, or leads nowhere
     │   ├── WrongFileError         what came is another file: artifact, hash and size
+    │   ├── NotFetchedError        a file is not here and nothing may be fetched: path, URL (managed)
     │   └── CacheError             the cache cannot be written: folder, errno
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)

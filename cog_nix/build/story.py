@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import config as cog_config
-from cog_nix.build.again import Found, Memory, entry, missing_weights, went_by
+from cog_nix.build.again import Found, Memory, entry, went_by
 from cog_nix.build.configuration import load
+from cog_nix.build.files import check_places, missing_weights, placed_weights, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
@@ -21,7 +21,6 @@ from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
-from cog_nix.lock import format as lock_format
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
 from cog_nix.run_commands.ensure import check, ensure_runs
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.config.model import Config, Project
     from cog_nix.lock.model import Lock
     from cog_nix.report import Reporter
     from cog_nix.store.nix import Nix
@@ -66,7 +65,9 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if hooked and (found := memory.recall()):
         return again(project, options, services, replace(found, warnings=()))
     api = read_api(project, config, options.openapi)
-    pitfalls = (*missing_weights(config), *api.pitfalls)
+    placed = placed_weights(project, config) if options.weights_inside else []
+    missing = missing_weights(config) if not options.weights_inside else []
+    pitfalls = (*missing, *api.pitfalls)
     for pitfall in pitfalls:
         services.reporter.warn(pitfall)
     nix = services.nix(project, settings, offline=options.offline)
@@ -77,7 +78,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
-    lock = with_files(project, settings, lock, services, offline=options.offline)
+    lock = with_files(request, lock, services.reporter, offline=options.offline, nix=nix)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(
@@ -92,7 +93,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
-    arguments["oci"] = options.oci
+    arguments |= {"oci": options.oci, **({"placed": placed} if placed else {})}
+    check_places(placed, lock.files, included)
     services.reporter.step(f"Building {tag}")
     if services.while_building:
         threading.Thread(target=services.while_building, daemon=True).start()
@@ -115,31 +117,9 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     )
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
         by = went_by(project, options, config, api, (nix, arguments))
-        by = replace(by, entry=entry(config, api, version, lock, unknown))
+        by = replace(by, entry=entry(config, api, version, lock, unknown=unknown, pitfalls=missing))
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
-
-
-def with_files(
-    project: Project, settings: Settings, lock: Lock, services: Services, *, offline: bool
-) -> Lock:
-    """Have the files in their places that cog-nix.toml names by URL; return the lock with what they are.
-
-    Raises:
-        CogNixError: one cannot be had, or is another one than it was.
-    """
-    if not settings.weights.files and not lock.files:
-        return lock
-    from cog_nix.managed import referenced, source  # noqa: PLC0415 - few projects have such files
-    from cog_nix.weights.store import default_store  # noqa: PLC0415 - as above
-
-    around = source.Surroundings(default_store(), services.reporter, os.environ)
-    files = referenced.ensure(project, settings.weights.files, lock.files, around, offline=offline)
-    if files == lock.files:
-        return lock
-    lock = replace(lock, files=files)
-    lock_format.write(lock, project.lock_path)
-    return lock
 
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from cog_nix.cli.options import ImageOptions
     from cog_nix.cli.session import Session
     from cog_nix.config.model import Project
+    from cog_nix.lock.model import ReferencedFile
     from cog_nix.plugins.spec import Runtime
     from cog_nix.weights.model import LockedWeight
     from cog_nix.weights.mounts import Mounts
@@ -50,8 +50,8 @@ class LoadedImage:
     """Of its project."""
     weights: tuple[LockedWeight, ...] = ()
     """What has to be mounted: its managed weights."""
-    files: tuple[tuple[str, str], ...] = ()
-    """And files by reference: the digest, and where."""
+    files: tuple[ReferencedFile, ...] = ()
+    """And files by reference."""
 
     def mounted(self) -> AbstractContextManager[Mounts]:
         """Make what a container of it mounts of its weights; remove it afterwards.
@@ -61,9 +61,11 @@ class LoadedImage:
         """
         if not (self.weights or self.files):
             return nullcontext(())
-        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have any
+        from cog_nix.managed import referenced  # noqa: PLC0415 - few models have any
+        from cog_nix.weights import mounts, store  # noqa: PLC0415 - as above
 
-        return mounts.mounted(self.weights, store.default_store(), self.files)
+        kept = store.default_store()
+        return mounts.mounted(self.weights, kept, referenced.mounted(self.files, kept))
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -77,6 +79,7 @@ def options_of(options: ImageOptions) -> story.BuildOptions:
     return story.BuildOptions(
         policy=Policy(update=options.update_lock, cog_base=options.use_cog_base_image),
         openapi=options.openapi_schema,
+        weights_inside=options.weights == "inside",
         runs=RunOptions(secrets=secrets, again=options.no_cache, accept=options.update_lock),
     )
 
@@ -145,19 +148,9 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
-    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights, _mounted_files(project))
-
-
-def _mounted_files(project: Project) -> tuple[tuple[str, str], ...]:
-    """Return the files by reference that are mounted; a build has seen to it that they are here."""
-    mounted = {file.path for file in load_settings(project).weights.files if file.mount}
-    if not mounted:
-        return ()
     lock = lock_format.read(project.lock_path)
-    locked = lock.files if lock else ()
-    return tuple(
-        (f"sha256:{one.sha256}", posixpath.join("/src", one.path)) for one in locked if one.path in mounted
-    )
+    files = tuple(file for file in lock.files if file.mount) if lock else ()
+    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights, files)
 
 
 def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:

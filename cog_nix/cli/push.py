@@ -72,7 +72,8 @@ def push(session: Session, options: _Options) -> None:
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
-    pushed = push_built(built, destination, weights, session.reporter)
+    beside = () if asked.weights_inside else weights
+    pushed = push_built(built, destination, beside, session.reporter)
     _tell(pushed, destination, session.reporter)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))

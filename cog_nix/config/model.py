@@ -200,7 +200,7 @@ class WeightFile:
     """A file by reference: one of ``files`` in the ``[weights]`` table of cog-nix.toml."""
 
     path: str
-    """Where it goes: relative to the project, or, where it is mounted, absolute in the container."""
+    """Where it goes: relative to the project's folder, or absolute in the image."""
     url: str
     """``http(s)://…`` or ``hf://org/repo[@revision]/path``."""
     sha256: str | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import posixpath
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cog_nix.config.model import (
@@ -157,11 +157,10 @@ def _date(value: str | dt.date) -> str:
 
 
 def _are_weight_files(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(map(_is_weight_file, value))
-        and len({posixpath.normpath(one["path"]) for one in value}) == len(value)
-    )
+    if not (isinstance(value, list) and all(map(_is_weight_file, value))):
+        return False
+    places = [PurePosixPath("/src", one["path"]) for one in value]
+    return len({*places}) == len(places) and not any({*places} & {*place.parents} for place in places)
 
 
 def _is_weight_file(value: Any) -> bool:
@@ -177,8 +176,7 @@ def _is_weight_file(value: Any) -> bool:
         and isinstance(url, str)
         and _WEIGHT_URL.fullmatch(url)
         and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
-        and mount in {None, True, False}
-        and (mount or not path.startswith("/"))
+        and isinstance(mount, bool | None)
     )
 
 
@@ -229,8 +227,8 @@ _SETTINGS = {
     "compiler": _switch("compiler = false"),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
-        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) without "
-        "credentials, and perhaps sha256 and mount; an absolute path takes mount = true",
+        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "
+        "without credentials, and perhaps sha256 and mount",
         _are_weight_files,
         lambda value: tuple(WeightFile(**one) for one in value),
     ),

@@ -170,6 +170,8 @@ class ReferencedFile:
     """Bytes."""
     commit: str = ""
     """What the revision of a hub's repository stood for."""
+    mount: bool = False
+    """Whether it is mounted, and not in the image."""
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ class FolderSource:
         where = f"{error.filename}: " if error.filename else ""
         raise self._failure(f"{where}{error.strerror or error}", "Make it readable.") from error
 
-    def _failure(self, reason: str, hint: str = "Correct its `source` in cog.yaml.") -> SourceError:
-        return SourceError(self.uri, reason, hint=hint)
+    def _failure(self, reason: str, hint: str = "") -> SourceError:
+        return SourceError(self.uri, reason, hint=hint or f"Correct its {self.around.key}.")
 
 
 def _file(listed: Listed) -> File:

@@ -120,7 +120,7 @@ def source_of(uri: str, project: Path, around: Surroundings) -> Source:
         return UrlSource(uri, around)
     if scheme == "file":
         return FolderSource(uri, project, around)
-    raise SourceError(uri, "this is not a source", hint="Correct its `source` in cog.yaml.")
+    raise SourceError(uri, "this is not a source", hint=f"Correct its {around.key}.")
 
 
 def _chosen(name: str, source: LockedSource, inventory: Inventory) -> list[Listed]:

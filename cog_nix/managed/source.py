@@ -68,6 +68,8 @@ class Surroundings:
     """``HF_ENDPOINT``, ``HF_TOKEN`` and others."""
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    key: str = "`source` in cog.yaml"
+    """What to correct where a source is wrong."""
 
 
 class Source(Protocol):

@@ -105,5 +105,5 @@ class UrlSource:
             yield
         except StatusError as error:
             what = f"{error.host} answered {error.status} {error.phrase}".rstrip()
-            hint = "Correct its `source` in cog.yaml." if error.gone else error.hint
+            hint = f"Correct its {self.around.key}." if error.gone else error.hint
             raise SourceError(self.uri, what, hint=hint) from error

@@ -13,7 +13,7 @@ from cog_nix.errors import RuntimeFailure
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.weights.model import LockedFile, LockedWeight
@@ -62,15 +62,13 @@ def require(weights: Sequence[LockedWeight], store: WeightsStore) -> None:
 
 
 @contextmanager
-def mounted(
-    weights: Sequence[LockedWeight], store: WeightsStore, files: Iterable[tuple[str, str]] = ()
-) -> Iterator[Mounts]:
+def mounted(weights: Sequence[LockedWeight], store: WeightsStore, files: Mounts = ()) -> Iterator[Mounts]:
     """Make what containers mount of weights; remove it afterwards.
 
     Args:
         weights: whose files are mounted.
         store: has them.
-        files: digests of single files besides, and where they go.
+        files: what is mounted besides.
 
     Raises:
         MissingWeightsError: the store lacks files; nothing is fetched.
@@ -78,7 +76,7 @@ def mounted(
     require(weights, store)
     with ExitStack() as stack:
         folders = [one for weight in weights for one in _mounts(weight, store, stack)]
-        yield (*folders, *((store.path(digest), target) for digest, target in files))
+        yield (*folders, *files)
 
 
 def _mounts(weight: LockedWeight, store: WeightsStore, stack: ExitStack) -> Mounts:

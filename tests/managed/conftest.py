@@ -14,6 +14,7 @@ from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.weights.store import WeightsStore
+from tests.managed import website
 from tests.managed.hub import Hub, serving
 from tests.registry.conftest import Faulty, faulty, registry, start_registry  # noqa: F401 - fixtures
 
@@ -30,6 +31,14 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     folder = tmp_path / "hub"
     folder.mkdir()
     with serving(Hub(folder)) as found:
+        yield found
+
+
+@pytest.fixture
+def server() -> Iterator[website.Server]:
+    """Return a server that serves."""
+    found = website.Server()
+    with website.serving(found):
         yield found
 
 

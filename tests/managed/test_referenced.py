@@ -13,7 +13,7 @@ from cog_nix.errors import FetchError
 from cog_nix.managed.referenced import ChangedFileError, ensure
 from cog_nix.managed.source import SourceError
 from tests.managed.hub import COMMIT
-from tests.managed.test_sources import CONTENT, server  # noqa: F401 - a fixture
+from tests.managed.website import CONTENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import ReferencedFile
     from cog_nix.managed.source import Surroundings
     from tests.managed.hub import Hub
-    from tests.managed.test_sources import Server
+    from tests.managed.website import Server
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -41,12 +41,12 @@ def have(
 
 
 @pytest.fixture
-def file(server: Server) -> WeightFile:  # noqa: F811 - the fixture
+def file(server: Server) -> WeightFile:
     """Return a file that the server has."""
     return WeightFile("checkpoints/model.bin", server.url)
 
 
-def test_first_sight(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:  # noqa: F811
+def test_first_sight(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:
     found = have(project, around, file)
     assert (found.sha256, found.size) == (SHA256, len(CONTENT))
     place = project / "checkpoints/model.bin"
@@ -64,7 +64,7 @@ def test_another_file_behind_the_url(
     project: Path,
     around: Surroundings,
     server: Server,
-    file: WeightFile,  # noqa: F811
+    file: WeightFile,
 ) -> None:
     found = have(project, around, file)
     (project / file.path).unlink()
@@ -89,7 +89,7 @@ def test_a_replaced_one_takes_its_place(
     project: Path,
     around: Surroundings,
     server: Server,
-    file: WeightFile,  # noqa: F811
+    file: WeightFile,
 ) -> None:
     found = have(project, around, file)
     server.content = b"new"
@@ -114,7 +114,7 @@ def test_what_somebody_has_put_there_stays(project: Path, around: Surroundings, 
     assert place.read_bytes() == b"edited"
 
 
-def test_offline(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:  # noqa: F811
+def test_offline(project: Path, around: Surroundings, server: Server, file: WeightFile) -> None:
     with pytest.raises(FetchError, match="nothing may be fetched") as caught:
         have(project, around, file, offline=True)
     assert "Build once with the network" in caught.value.hint
@@ -125,7 +125,7 @@ def test_a_mounted_one_stays_in_the_store(
     project: Path,
     around: Surroundings,
     server: Server,
-    file: WeightFile,  # noqa: F811
+    file: WeightFile,
 ) -> None:
     mounted = replace(file, mount=True, path="/opt/model.bin")
     found = have(project, around, mounted)
@@ -140,7 +140,7 @@ def test_a_known_sha256_needs_no_server(
     project: Path,
     around: Surroundings,
     server: Server,
-    file: WeightFile,  # noqa: F811
+    file: WeightFile,
 ) -> None:
     have(project, around, file)
     server.log.clear()
