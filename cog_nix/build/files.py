@@ -128,7 +128,7 @@ def check_places(
 def missing_weights(config: Config) -> list[str]:
     """Return a warning for each weight whose files are not in the image."""
     return [
-        f"the files of weight {weight.name} are not in the image: run, serve and exec mount them at "
-        f"{weight.target}, and so has to whoever runs it elsewhere"
+        f"the files of weight {weight.name} are not in the image: run, train, serve and exec mount them at "
+        f"{weight.target}, and so does whoever runs it elsewhere (`--weights inside` puts them into it)"
         for weight in config.weights
     ]

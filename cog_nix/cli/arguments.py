@@ -28,7 +28,7 @@ _TAKE_VALUES = frozenset(
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
         *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
-        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
+        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port", "--weights"),
     )
 )
 """Options whose value is the next argument, whatever that looks like."""

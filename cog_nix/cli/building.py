@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,7 @@ from cog_nix.system.state import remember
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
 
     from cog_nix.cli.options import ImageOptions
     from cog_nix.cli.session import Session
@@ -46,26 +45,38 @@ class LoadedImage:
     reference: str
     openapi: str
     has_gpu: bool
-    root: Path
-    """Of its project."""
+    project: Project
     weights: tuple[LockedWeight, ...] = ()
     """What has to be mounted: its managed weights."""
     files: tuple[ReferencedFile, ...] = ()
     """And files by reference."""
 
-    def mounted(self) -> AbstractContextManager[Mounts]:
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
+
+    @contextmanager
+    def mounted(self, *, in_project: bool) -> Iterator[Mounts]:
         """Make what a container of it mounts of its weights; remove it afterwards.
+
+        Args:
+            in_project: whether the container has the project's folder mounted, so that mounts are in that.
 
         Raises:
             MissingWeightsError: files of them are not here.
         """
         if not (self.weights or self.files):
-            return nullcontext(())
+            yield ()
+            return
         from cog_nix.managed import referenced  # noqa: PLC0415 - few models have any
-        from cog_nix.weights import mounts, store  # noqa: PLC0415 - as above
+        from cog_nix.weights import mountpoints, mounts, store  # noqa: PLC0415 - as above
 
         kept = store.default_store()
-        return mounts.mounted(self.weights, kept, referenced.mounted(self.files, kept))
+        with mounts.mounted(self.weights, kept, referenced.mounted(self.files, kept)) as found:
+            inside = [target for _, target in found] if in_project else []
+            with mountpoints.tidied(self.root, self.project.state_dir, inside):
+                yield found
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -150,7 +161,7 @@ def build_and_load(
     runtime.load(built.image.path, [tag], session.reporter)
     lock = lock_format.read(project.lock_path)
     files = tuple(file for file in lock.files if file.mount) if lock else ()
-    return LoadedImage(tag, built.openapi, built.gpu, project.root, weights, files)
+    return LoadedImage(tag, built.openapi, built.gpu, project, weights, files)
 
 
 def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:

@@ -64,7 +64,7 @@ def execute(session: Session, options: _Options) -> None:
     tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()
     if runtime.shares_network:
         _warn_of_open_ports(session, runtime.name, words, publishes=bool(ports))
-    with image.mounted() as weights:
+    with image.mounted(in_project=True) as weights:
         request = request_for(
             image,
             tuple(words),

@@ -148,7 +148,7 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
         inputs = prepare_inputs(given, model.schema, train=train)
     reporter.info(starting_in(runtime))
     with (
-        model.image.mounted() if model.image else nullcontext(()) as weights,
+        model.image.mounted(in_project=train) if model.image else nullcontext(()) as weights,
         running_model(
             runtime,
             replace(_request(options, model, debug=reporter.verbose, train=train), read_only=weights),

@@ -69,7 +69,7 @@ def serve(session: Session, options: _Options) -> None:
     command = (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
     session.reporter.info(running_in(runtime, " ".join(command)))
     session.reporter.info(f"\nServing at {serving_at(host, port)}\n")
-    with image.mounted() as weights, spawn(beside) if beside else nullcontext() as process:
+    with image.mounted(in_project=True) as weights, spawn(beside) if beside else nullcontext() as process:
         request = request_for(
             image,
             command,

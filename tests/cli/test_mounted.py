@@ -14,6 +14,7 @@ from cog_nix.cli import exec as exec_command
 from cog_nix.cli import serve
 from cog_nix.cli.app import run
 from cog_nix.cli.building import LoadedImage
+from cog_nix.config.model import Project
 from cog_nix.errors import CogNixError
 from cog_nix.system import shim
 from conftest import ROOT
@@ -104,7 +105,7 @@ def test_the_playground_is_upstreams(
     (tmp_path / "cog").chmod(0o755)
     docker = SimpleNamespace(name="docker", title="Docker", shares_network=False)
     monkeypatch.setattr(serve, "usable_runtime", lambda _: docker)
-    image = LoadedImage("model", "{}", has_gpu=False, root=tmp_path)
+    image = LoadedImage("model", "{}", has_gpu=False, project=Project(tmp_path, tmp_path / "cog.yaml"))
     monkeypatch.setattr(serve, "build_and_load", lambda *_, **__: image)
 
     def served(*_: object) -> int:

@@ -100,7 +100,9 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             id="table",
         ),
         pytest.param(
-            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python."], id="top-level"
+            "x = 1\n",
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python, weights."],
+            id="top-level",
         ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",
