@@ -1,11 +1,11 @@
 """Leaves nothing in a project of what runtimes put there to mount weights on.
 
-``serve``, ``exec`` and ``train`` mount the project over ``/src``, and weights in it. Docker and others make an
-empty folder or file where something is to be mounted: here, in the project, where the next image would have it.
+``serve``, ``exec`` and ``train`` mount the project over ``/src``, and weights in it. Docker and others make
+an empty folder or file where something is to be mounted: here, in the project, whose next image would have it.
 
 What was not there before stands in a file in ``.cog``, which everyone who runs such a container has locked
-(flock(2)). Whoever is the last removes it, or the first to come after one that was killed. Removing it earlier
-would unmount it in the other containers (rename(2) and rmdir(2) detach mounts of other namespaces).
+(flock(2)). Whoever is the last removes it, or the first to come after one that was killed. Removing it
+earlier would unmount it in the other containers, as rmdir(2) and unlink(2) do in other namespaces.
 """
 
 from __future__ import annotations
