@@ -1,7 +1,7 @@
 """Leaves nothing in a project of what runtimes put there to mount weights on.
 
 ``serve``, ``exec`` and ``train`` mount the project over ``/src``, and weights in it. Docker and others make
-an empty folder or file where something is to be mounted: here, in the project, whose next image would have it.
+an empty folder or file where something is to be mounted: in the project, whose next image would have it.
 
 What was not there before stands in a file in ``.cog``, which everyone who runs such a container has locked
 (flock(2)). Whoever is the last removes it, or the first to come after one that was killed. Removing it
