@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cog_nix.config.model import (
@@ -19,6 +18,7 @@ from cog_nix.config.model import (
     WeightsSettings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
+from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.regular import read_bytes
@@ -159,8 +159,7 @@ def _date(value: str | dt.date) -> str:
 def _are_weight_files(value: Any) -> bool:
     if not (isinstance(value, list) and all(map(_is_weight_file, value))):
         return False
-    places = [PurePosixPath("/src", one["path"]) for one in value]
-    return len({*places}) == len(places) and not any({*places} & {*place.parents} for place in places)
+    return not overlap([one["path"] for one in value])
 
 
 def _is_weight_file(value: Any) -> bool:
@@ -171,17 +170,14 @@ def _is_weight_file(value: Any) -> bool:
     path, url, sha256, mount = (value.get(key) for key in ("path", "url", "sha256", "mount"))
     return bool(
         isinstance(path, str)
-        and _PATH.fullmatch(path)
-        and not {".", ".."} & set(path.split("/"))
+        and is_place(path)
         and isinstance(url, str)
-        and _WEIGHT_URL.fullmatch(url)
+        and is_url(url)
         and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
         and isinstance(mount, bool | None)
     )
 
 
-_PATH = re.compile(r"/?[^/\0]+(?:/[^/\0]+)*")
-_WEIGHT_URL = re.compile(r"https?://[^\s@/]+/\S*[^\s/]|hf://[^\s/@]+/[^\s/@]+(?:@[^\s/]+)?/\S*[^\s/]")
 _SUITES = DebianSettings.additions
 
 _SETTINGS = {

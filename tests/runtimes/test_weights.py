@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -24,6 +23,7 @@ from tests.registry.conftest import registry, start_registry  # noqa: F401 - fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
 
@@ -101,9 +101,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator
     }, "nothing stays of what weights were mounted on"
 
 
-def expected(**writable: bool) -> dict[str, list[object]]:
+def expected() -> dict[str, Any]:
     """What the model sees; root writes to what is in the image or the project."""
-    files = {"/src/vae.bin": True, "/opt/clip.bin": True, "/opt/mounted.bin": False} | writable
+    files = {"/src/vae.bin": True, "/opt/clip.bin": True, "/opt/mounted.bin": False}
     return UNET | {path: [SIZE, can] for path, can in files.items()}
 
 
