@@ -212,9 +212,7 @@ class ImageOptions(BuildOptions):
         WeightsPlace,
         typer.Option(
             "--weights",
-            show_default=False,
-            help="Where the files of `weights:` go: beside the image, as Cog has it, or inside, as layers. "
-            "[default: beside]",
+            help="Where the files of `weights:` go: beside the image, as Cog has it, or inside, as layers.",
         ),
     ] = WeightsPlace.beside
     dockerfile: Dockerfile = None
