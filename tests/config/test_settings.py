@@ -121,9 +121,7 @@ URL = 'url = "https://example.org/a"'
     ],
 )
 def test_wrong_files_by_reference(tmp_path: Path, written: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"toml:2: weights\.files must be a list of tables"
-    ) as caught:
+    with pytest.raises(ConfigError, match=r"toml:2: weights\.files must be a list of tables") as caught:
         settings(tmp_path, f"[weights]\nfiles = [{written}]\n")
     assert "For example: files = [{" in caught.value.shown()
 
