@@ -10,6 +10,7 @@
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
     │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
+    │   ├── LeftOutError           a file by reference is ignored by the project: path (build)
     │   ├── TakenPlaceError        a file of weights and one of the project have one place (build)
     │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
     │   ├── NoFilesError           patterns leave no file of a source: weight, patterns

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.weights import lock as weights_lock
@@ -40,6 +40,21 @@ class TakenPlaceError(ConfigError):
 
     def __str__(self) -> str:
         return f"{self.path} would be in the image twice: as a file of weights, and as one of the project"
+
+
+class LeftOutError(ConfigError):
+    """A file by reference has its place where the image takes nothing from.
+
+    Args:
+        path: in the project.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(hint="Let .dockerignore have it, or give it an absolute path in cog-nix.toml.")
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}, which cog-nix.toml has by its URL, would not be in the image: it is ignored"
 
 
 def with_files(
@@ -88,12 +103,12 @@ def placed_weights(project: Project, config: Config) -> list[dict[str, Any]]:
     """Return the files of managed weights as ``nix/layers/files.nix`` takes them.
 
     Raises:
-        ConfigError: weights.lock does not fit cog.yaml.
+        ConfigError: there are no weights, or weights.lock does not fit cog.yaml.
         MissingWeightsError: files of them are not here.
     """
     weights = weights_lock.of_config(project.root, config)
     if not weights:
-        return []
+        raise FlagError("--weights", "there are no weights in cog.yaml", "inside", hint="Leave it out.")
     from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
 
     kept = store.default_store()
@@ -113,11 +128,15 @@ def placed_weights(project: Project, config: Config) -> list[dict[str, Any]]:
 def check_places(
     placed: Sequence[dict[str, Any]], files: Sequence[ReferencedFile], included: Collection[str]
 ) -> None:
-    """Refuse files of weights where the project has some of its own in the image.
+    """Refuse files of weights where the project has some of its own in the image, or has nothing in it.
 
     Raises:
         TakenPlaceError: there is one.
+        LeftOutError: one would not be in the image.
     """
+    for one in files:
+        if not one.mount and not one.path.startswith("/") and one.path not in included:
+            raise LeftOutError(one.path)
     places = [one["to"] for one in placed]
     places += [one.path for one in files if not one.mount and one.path.startswith("/")]
     for place in sorted(map(PurePosixPath, places)):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from cog_nix.build.files import TakenPlaceError, check_places
+from cog_nix.build.files import LeftOutError, TakenPlaceError, check_places, placed_weights
+from cog_nix.config.model import Config, Project
+from cog_nix.errors import FlagError
 from cog_nix.lock.model import ReferencedFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INCLUDED = {"unet", "unet/config.json", "run.py"}
 
@@ -22,6 +29,20 @@ def test_places_of_their_own() -> None:
     check_places(placed("/src/unet/model.bin"), referenced("/opt/run.py"), INCLUDED)
     check_places([], referenced("run.py"), INCLUDED)  # which is the file itself
     check_places([], referenced("/src/run.py", mount=True), INCLUDED)
+
+
+def test_a_place_that_is_ignored() -> None:
+    with pytest.raises(
+        LeftOutError, match="model.bin, which cog-nix.toml has by its URL, would not be"
+    ) as caught:
+        check_places([], referenced("model.bin"), INCLUDED)
+    assert ".dockerignore" in caught.value.hint
+    check_places([], referenced("model.bin", mount=True), INCLUDED)
+
+
+def test_inside_needs_weights(tmp_path: Path) -> None:
+    with pytest.raises(FlagError, match="--weights inside: there are no weights"):
+        placed_weights(Project(tmp_path, tmp_path / "cog.yaml"), Config())
 
 
 def test_a_place_that_the_project_has_taken() -> None:
