@@ -99,6 +99,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator
     assert {path.name for path in folder.iterdir()} <= {
         *("cog.yaml", "cog-nix.toml", "cog-nix.lock", "weights.lock", "run.py", "vae.bin", "result", ".cog"),
         "__pycache__",  # of a command
+    }, "nothing stays of what weights were mounted on"
 
 
 def expected() -> dict[str, Any]:
