@@ -8,13 +8,14 @@ import json
 import tarfile
 from typing import TYPE_CHECKING
 
-import archive
 import files
 import folder
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import archive
 
 SIZES = {"/opt/m/small.json": 5, "/opt/m/large.bin": (1 << 20) + 7, "/src/block.bin": 1 << 20, "/top": 0}
 
