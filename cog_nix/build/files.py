@@ -99,6 +99,15 @@ def with_files(
     return lock
 
 
+def weights_of(project: Project, config: Config, *, inside: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the files of managed weights that go into the image, and what is said of those that do not.
+
+    Raises:
+        CogNixError: there are none that could go into it, or their files are not here.
+    """
+    return (placed_weights(project, config), []) if inside else ([], missing_weights(config))
+
+
 def placed_weights(project: Project, config: Config) -> list[dict[str, Any]]:
     """Return the files of managed weights as ``nix/layers/files.nix`` takes them.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix import config as cog_config
 from cog_nix.build.again import Found, Memory, entry, went_by
 from cog_nix.build.configuration import load
-from cog_nix.build.files import check_places, missing_weights, placed_weights, with_files
+from cog_nix.build.files import check_places, weights_of, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
@@ -23,6 +23,7 @@ from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
+from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.system.state import make_way_for_link
@@ -65,8 +66,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if hooked and (found := memory.recall()):
         return again(project, options, services, replace(found, warnings=()))
     api = read_api(project, config, options.openapi)
-    placed = placed_weights(project, config) if options.weights_inside else []
-    missing = missing_weights(config) if not options.weights_inside else []
+    placed, missing = weights_of(project, config, inside=options.weights_inside)
     pitfalls = (*missing, *api.pitfalls)
     for pitfall in pitfalls:
         services.reporter.warn(pitfall)
@@ -79,6 +79,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
     lock = with_files(request, lock, services.reporter, offline=options.offline, nix=nix)
+    for line in local_wheels(lock.wheels, project.root):
+        services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(

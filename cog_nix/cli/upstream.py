@@ -1,12 +1,9 @@
-"""What is left to upstream's ``cog``: ``playground``, and what the shim is asked for besides."""
+"""What is left to upstream's ``cog``: what its shim is asked for that cog-nix does not do."""
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cog_nix.cli import interrupts
 from cog_nix.system.processes import spawn
@@ -15,22 +12,7 @@ from cog_nix.system.shim import require_upstream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cog_nix.cli.session import Session
-
-LEFT = frozenset({"playground"})
 _DOCKERFILE = "--dockerfile"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What upstream's program is called with."""
-
-    rest: Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", show_default=False)] = None
-
-
-def playground(_session: Session, options: _Options) -> None:
-    """Open a page for talking to a model."""
-    raise typer.Exit(hand_over(["playground", *(options.rest or ())]))
 
 
 def needs_upstream(arguments: Sequence[str]) -> bool:

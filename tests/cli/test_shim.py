@@ -120,12 +120,10 @@ def test_what_upstream_is_found(folders: tuple[Path, Path], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "out"),
     [
-        pytest.param(
-            ["playground", "a", "-v", "--x=1"], 5, "playground\na\n-v\n--x=1\nin\n", id="left-to-it"
-        ),
+        pytest.param(["debug", "a", "-v", "--x=1"], 5, "debug\na\n-v\n--x=1\nin\n", id="left-to-it"),
         pytest.param(["brand-new", "a b"], 5, "brand-new\na b\nin\n", id="unknown"),
         pytest.param(["build", "--dockerfile", "D"], 5, "build\n--dockerfile\nD\nin\n", id="dockerfile"),
-        pytest.param(["--debug", "playground"], 5, "--debug\nplayground\nin\n", id="options-first"),
+        pytest.param(["--debug", "base-image"], 5, "--debug\nbase-image\nin\n", id="options-first"),
         pytest.param(["config", "--compact"], 0, None, id="native"),
     ],
 )
@@ -146,7 +144,7 @@ def test_what_goes_where(
 def test_without_upstream_it_says_what_is_missing(folders: tuple[Path, Path], tmp_path: Path) -> None:
     shim.install(folders[0])
     (folders[1] / "cog").unlink()
-    for command in ("playground", "brand-new"):
+    for command in ("brand-new",):
         done = call(command, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
         assert f"`{command}` is left to Replicate's cog, and there is none on the PATH." in done.stderr
@@ -179,8 +177,6 @@ def test_a_mistyped_command_of_cog_nix_is_no_command_of_cog(
 ) -> None:
     assert run(["bild"]) == 2
     assert "bild" in capfd.readouterr().err
-    assert run(["playground", "now"]) == 5
-    assert capfd.readouterr().out == "playground\nnow\n"
 
 
 @pytest.mark.parametrize(
