@@ -101,9 +101,13 @@ def ensure(
     around = replace(around, key="`url` in cog-nix.toml")
     free = frozenset(moving)
     known = {(one.path, one.url): one for one in locked if one.path not in free}
+    elsewhere = {one.url: one for one in known.values()}
+    paths = {one.path for one in locked}
     found = []
     for file in sorted(wanted, key=lambda one: one.path):
         before = known.get((file.path, file.url))
+        if file.path not in paths:  # it had another place, or has a second one now
+            before = elsewhere.get(file.url)
         if before and file.sha256 and before.sha256 != file.sha256:
             before = None  # whoever writes another one means it
         placed = tuple(one.sha256 for one in locked if one.path == file.path)

@@ -196,3 +196,15 @@ def test_a_wrong_url_names_its_key(project: Path, around: Surroundings, file: We
     with pytest.raises(SourceError) as caught:
         have(project, around, replace(file, url=file.url.replace("/folder/", "/other/")))
     assert caught.value.hint == "Correct its `url` in cog-nix.toml."
+
+
+def test_another_place_is_no_other_file(
+    project: Path, around: Surroundings, server: Server, file: WeightFile
+) -> None:
+    found = have(project, around, file)
+    server.content = b"new"
+    server.log.clear()
+    moved = have(project, around, replace(file, path="moved.bin"), (found,))
+    assert (moved.path, moved.sha256) == ("moved.bin", SHA256)
+    assert (project / "moved.bin").read_bytes() == CONTENT
+    assert not server.log
