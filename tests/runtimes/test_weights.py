@@ -96,6 +96,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator
         cog_nix("lock", cwd=folder)
     shutil.rmtree(source)
     yield folder
+    for program in filter(shutil.which, ("docker", "podman")):  # the registry's port is another one each time
+        subprocess.run([program, "rmi", f"{registry}/cog-nix-test/weights"], capture_output=True, check=False)
     assert {path.name for path in folder.iterdir()} <= {
         *("cog.yaml", "cog-nix.toml", "cog-nix.lock", "weights.lock", "run.py", "vae.bin", "result", ".cog"),
         "__pycache__",  # of a command
