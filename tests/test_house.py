@@ -28,6 +28,7 @@ STOREYS = (
     ("image",),
     ("registry",),
     ("archive",),
+    ("managed",),
     ("plugins", "spec"),
     ("container",),
     ("runtime",),

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.build.configuration import asked_in, python_asked_in
-from cog_nix.errors import LockError, NixError
+from cog_nix.errors import CogNixError, LockError, NixError
 from cog_nix.plugins import bring as programs
 from cog_nix.store import nix as nix_store
 from cog_nix.system.paths import cache_dir
+from cog_nix.weights.store import default_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,7 +122,7 @@ class Services:
         context = functools.partial(self.context, settings, project)
         # A flake beside it belongs to all that Git keeps.
         tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
-        folders = [project.root, *([tree] if tree else [])]
+        folders = [project.root, *([tree] if tree else []), *_weights()]
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
         return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
 
@@ -163,3 +164,11 @@ class Services:
         except NixError:
             return None
         return None if found.within else found
+
+
+def _weights() -> list[Path]:
+    """Return the store of weights, where there is one."""
+    with suppress(CogNixError):  # whoever needs one is told
+        found = default_store().files
+        return [found] if found.is_dir() else []
+    return []

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Function = Callable[..., None]
 
-_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-
 
 @dataclass(frozen=True)
 class Command:
@@ -250,7 +248,15 @@ What cog-nix does not do goes to Replicate's cog, where there is one.
 """,
     ),
     "weights": Command(
-        "upstream:weights", "Manage the files of weights, with Replicate's cog.", context=_PASSED_ON
+        "weights:weights",
+        """Manage the files of `weights:` in cog.yaml: import, pull, status.
+
+\b
+  cog-nix weights import             from their sources into weights.lock and the model's registry
+  cog-nix weights import --dry-run   what that would do
+  cog-nix weights pull               from the registry to this machine, for run, serve and exec
+  cog-nix weights status             does the registry have them? exits with 1 unless it has
+""",
     ),
     "playground": Command(
         "playground:playground",

@@ -206,6 +206,27 @@ class OriginSettings:
 
 
 @dataclass(frozen=True)
+class WeightFile:
+    """A file by reference: one of ``files`` in the ``[weights]`` table of cog-nix.toml."""
+
+    path: str
+    """Where it goes: relative to the project's folder, or absolute in the image."""
+    url: str
+    """``http(s)://…`` or ``hf://org/repo[@revision]/path``."""
+    sha256: str | None = None
+    """Of its contents; None: as it was when it was first fetched."""
+    mount: bool = False
+    """Whether it is mounted when the model runs here, and not in the image."""
+
+
+@dataclass(frozen=True)
+class WeightsSettings:
+    """The ``[weights]`` table of cog-nix.toml."""
+
+    files: tuple[WeightFile, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -215,6 +236,7 @@ class Settings:
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,11 @@ from cog_nix.config.model import (
     OriginSettings,
     PythonSettings,
     Settings,
+    WeightFile,
+    WeightsSettings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
+from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.regular import read_bytes
@@ -32,7 +35,14 @@ _MOST_LAYERS = 120
 
 _URL = r"(https?|file)://\S+"
 _Table = TypeVar(
-    "_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings, OriginSettings
+    "_Table",
+    DebianSettings,
+    PythonSettings,
+    LayerSettings,
+    NixSettings,
+    GpuSettings,
+    OriginSettings,
+    WeightsSettings,
 )
 
 
@@ -68,6 +78,7 @@ def load_settings(project: Project) -> Settings:
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
+        weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -155,6 +166,28 @@ def _date(value: str | dt.date) -> str:
     return value if isinstance(value, str) else value.isoformat()
 
 
+def _are_weight_files(value: Any) -> bool:
+    if not (isinstance(value, list) and all(map(_is_weight_file, value))):
+        return False
+    return not overlap([one["path"] for one in value])
+
+
+def _is_weight_file(value: Any) -> bool:
+    """Tell whether it is a table of what :class:`WeightFile` has, with values of the right kind."""
+    known = {field.name for field in dataclasses.fields(WeightFile)}
+    if not isinstance(value, dict) or not {"path", "url"} <= value.keys() <= known:
+        return False
+    path, url, sha256, mount = (value.get(key) for key in ("path", "url", "sha256", "mount"))
+    return bool(
+        isinstance(path, str)
+        and is_place(path)
+        and isinstance(url, str)
+        and is_url(url)
+        and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
+        and isinstance(mount, bool | None)
+    )
+
+
 _SUITES = DebianSettings.additions
 
 _SETTINGS = {
@@ -205,6 +238,13 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "files": _Setting(
+        'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
+        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "
+        "without credentials, and perhaps sha256 and mount",
+        _are_weight_files,
+        lambda value: tuple(WeightFile(**one) for one in value),
+    ),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 

@@ -117,9 +117,10 @@ class Transport:
     def _open_http(self, url: str, headers: Mapping[str, str], method: str) -> Iterator[Response]:
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
-        auth = (
-            urls.credentials_in(url) or self.credentials.get(urls.origin(url)) or urls.netrc_credentials(url)
-        )
+        auth = None
+        if "Authorization" not in headers:  # who names it knows better
+            auth = urls.credentials_in(url) or self.credentials.get(urls.origin(url))
+            auth = auth or urls.netrc_credentials(url)
         plain = urls.without_credentials(url)
         with (
             translated(partial(UnusableUrlError, url), partial(UntrustedError, url)),

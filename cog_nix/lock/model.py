@@ -162,6 +162,23 @@ class Toolkit:
 
 
 @dataclass(frozen=True)
+class ReferencedFile:
+    """A file that cog-nix.toml names by its URL."""
+
+    path: str
+    """As it stands there."""
+    url: str
+    """As it stands there; another one is another file."""
+    sha256: str
+    size: int
+    """Bytes."""
+    commit: str = ""
+    """What the revision of a hub's repository stood for."""
+    mount: bool = False
+    """Whether it is mounted, and not in the image."""
+
+
+@dataclass(frozen=True)
 class Lock:
     """A whole cog-nix.lock."""
 
@@ -211,6 +228,8 @@ class Lock:
     """Image labels that plugins add."""
     toolkit: Toolkit | None = None
     """The compiler for GPUs that builds see; None: no build needs one."""
+    files: tuple[ReferencedFile, ...] = ()
+    """Files by reference, as they were when they were first fetched; by path."""
 
     @property
     def installed(self) -> tuple[Deb, ...]:

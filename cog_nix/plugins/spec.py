@@ -392,6 +392,8 @@ class ContainerRequest:
     """Overrides the image's Cmd."""
     mounts: tuple[tuple[Path, str], ...] = ()
     """``(host path, container path)``."""
+    read_only: tuple[tuple[Path, str], ...] = ()
+    """The same, of folders and files that the container may not write to."""
     port: int | None = None
     """Host port on loopback for the container's port 5000; None: a free one. Without effect when
     ``interactive`` or ``publish`` is set."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.layout import Layout, Manifest
     from cog_nix.registry.upload import Blob, Outcome
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _WORKERS = 5
 """As many uploads at a time as upstream has."""

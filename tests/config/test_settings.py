@@ -15,6 +15,7 @@ from cog_nix.config.model import (
     Project,
     PythonSettings,
     Settings,
+    WeightFile,
 )
 from cog_nix.errors import ConfigError
 
@@ -96,6 +97,45 @@ def test_what_builds_need_is_checked(tmp_path: Path, written: str, expected: str
     assert "For example" in caught.value.shown()
 
 
+def test_files_by_reference(tmp_path: Path) -> None:
+    text = """
+[weights]
+files = [
+  { path = "unet.pth", url = "https://example.org/unet.pth?download=1", sha256 = "%s" },
+  { path = "/opt/vae.pth", url = "hf://org/repo@main/vae/model.pth", mount = true },
+]
+"""
+    assert settings(tmp_path, text % ("0" * 64)).weights.files == (
+        WeightFile("unet.pth", "https://example.org/unet.pth?download=1", "0" * 64),
+        WeightFile("/opt/vae.pth", "hf://org/repo@main/vae/model.pth", mount=True),
+    )
+
+
+URL = 'url = "https://example.org/a"'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{ path = "a" }',
+        f'{{ path = "../a", {URL} }}',
+        f'{{ path = "a/", {URL} }}',
+        f'{{ path = "a", {URL}, sha256 = "short" }}',
+        f'{{ path = "a", {URL}, mounted = true }}',
+        f'{{ path = "a", {URL}, mount = 1 }}',
+        '{ path = "a", url = "https://me:secret@example.org/a" }',
+        '{ path = "a", url = "https://example.org/" }',
+        '{ path = "a", url = "hf://org/repo" }',
+        f'{{ path = "a", {URL} }}, {{ path = "/src/a", {URL} }}',
+        f'{{ path = "a", {URL} }}, {{ path = "a/b", {URL} }}',
+    ],
+)
+def test_wrong_files_by_reference(tmp_path: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match=r"toml:2: weights\.files must be a list of tables") as caught:
+        settings(tmp_path, f"[weights]\nfiles = [{written}]\n")
+    assert "For example: files = [{" in caught.value.shown()
+
+
 @pytest.mark.parametrize("written", ['"2026-01-31"', "2026-01-31"], ids=["text", "date"])
 def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
     assert settings(tmp_path, f"[python]\nexclude_newer = {written}\n").python.exclude_newer == "2026-01-31"
@@ -111,7 +151,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "x = 1\n",
-            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, python."],
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, python, weights."],
             id="top-level",
         ),
         pytest.param(

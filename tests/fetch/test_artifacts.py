@@ -343,7 +343,7 @@ def test_a_full_disk_is_said_and_what_came_is_kept(
 ) -> None:
     artifact = site.artifact("big.whl", CONTENT)
     written: list[bytes] = []
-    really_write = download._write
+    really_write = download.write_all
 
     def write(stream: object, chunk: bytes) -> None:
         if written:
@@ -352,7 +352,7 @@ def test_a_full_disk_is_said_and_what_came_is_kept(
         really_write(stream, chunk)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_write", write)
+        patch.setattr(download, "write_all", write)
         with pytest.raises(FetchError, match="no space left"):
             fetcher.artifacts([artifact])
     assert part(artifact).read_bytes() == written[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,19 @@ from hypothesis import strategies as st
 
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Source, Toolkit, Wheel
+from cog_nix.lock import validity
+from cog_nix.lock.model import (
+    Artifact,
+    Deb,
+    Index,
+    Interpreter,
+    Lock,
+    ReferencedFile,
+    Seed,
+    Source,
+    Toolkit,
+    Wheel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +120,34 @@ def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _places(one, (*above, index))
+
+
+FILE = ReferencedFile("unet.pth", "hf://org/repo@main/unet.pth", "0" * 64, 5, "1" * 40)
+
+
+def test_files_by_reference_read_back(lock: Callable[..., Lock]) -> None:
+    files = (replace(FILE, path="/opt/a", commit="", mount=True), FILE)
+    held = lock_format.dump(replace(lock(), files=files))
+    assert lock_format.load(held, "cog-nix.lock").files == files
+    assert '"files"' not in lock_format.dump(lock())
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        ([replace(FILE, path="../unet.pth")], "files[0].path"),
+        ([replace(FILE, url="file:///etc/passwd")], "files[0].url"),
+        ([replace(FILE, sha256="0")], "files[0].sha256"),
+        ([replace(FILE, commit="../main")], "files[0].commit"),
+        ([FILE, replace(FILE, path="/src/unet.pth")], "files: "),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_files_by_reference_that_no_lock_has(
+    lock: Callable[..., Lock], files: list[ReferencedFile], field: str
+) -> None:
+    with pytest.raises(LockError, match=re.escape(field)):
+        validity.check(replace(lock(), files=tuple(files)), "cog-nix.lock")
 
 
 @pytest.mark.parametrize("put", [None, 7, "text", {}, [[]], True], ids=repr)
