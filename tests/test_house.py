@@ -35,6 +35,7 @@ STOREYS = (
     ("run_commands",),
     ("resolve",),
     ("build",),
+    ("compare",),
     ("doctor", "check", "playground"),
     ("cli", "__main__"),
 )

@@ -262,3 +262,15 @@ def check_tag(tag: str | None) -> None:
             tag,
             hint="Between letters and digits may be one dot, one or two underscores, or dashes.",
         )
+
+
+def annotation(text: str) -> tuple[str, str]:
+    """Split a label of an image, ``name=value``.
+
+    Raises:
+        FlagError: it is none.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise FlagError("--annotation", "expected name=value", text)
+    return name, value

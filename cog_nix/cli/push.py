@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions
+from cog_nix.cli.options import ImageOptions, annotation
 from cog_nix.cli.terminal import amount
 from cog_nix.config import load
 from cog_nix.errors import CogNixError, RegistryError
@@ -51,6 +51,10 @@ class _Options(ImageOptions):
         str | None,
         typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
     ] = None
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option("--annotation", help="A label for the image, name=value. May be repeated."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
 
 
@@ -62,7 +66,7 @@ def push(session: Session, options: _Options) -> None:
         RegistryError: the registry refuses, or cannot be reached.
     """
     options.apply(session)
-    asked = options_of(options)
+    asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config

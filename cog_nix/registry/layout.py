@@ -58,8 +58,8 @@ def read(root: Path) -> Layout:
         ImageError: it is no layout of one image.
     """
     try:
-        (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
-        manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        (digest,) = pointers(root)
+        manifest = jsonvalue.loads(_path(root, digest).read_bytes())
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
         blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
@@ -68,6 +68,16 @@ def read(root: Path) -> Layout:
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
     return Layout(docker_manifest(manifest), blobs)
+
+
+def pointers(root: Path) -> list[str]:
+    """Return the digests of the manifests that a layout's index names.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it has no index.
+    """
+    found = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
+    return [text_of(mapping_of(one)["digest"]) for one in found]
 
 
 def docker_manifest(manifest: dict[str, Any]) -> Manifest:
