@@ -25,6 +25,8 @@
   # Layers of files that stay in the project, as [ { name, path } ], path a folder that describes one; `included`
   # has none of them.
   weights ? [ ],
+  # Files that are put somewhere in the image, as [ { file, sha256, size, to } ]: where they are, and where they go.
+  placed ? [ ],
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
   core ? ../cog_nix,
   # Labels that only whoever builds knows: revision, version, annotations.
@@ -95,6 +97,7 @@ let
   ) (builtins.concatMap (layer: layer.members) locked.layers);
   source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
   group = import ./layers/group.nix args;
+  files = import ./layers/files.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
     packages = map (
@@ -110,7 +113,7 @@ let
             package.flake;
       }
     ) locked.packages;
-    layers = map (group fragments) locked.layers ++ source.weights;
+    layers = map (group fragments) locked.layers ++ files placed ++ source.weights;
     closures = import ./layers/closures.nix args;
     inherit folder;
   };

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions
+from cog_nix.cli.options import ImageOptions, annotation
 from cog_nix.cli.terminal import amount
 from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
 _NO_MODEL = """\
@@ -52,6 +52,10 @@ class _Options(ImageOptions):
         str | None,
         typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
     ] = None
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option("--annotation", help="A label for the image, name=value. May be repeated."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
 
 
@@ -63,7 +67,7 @@ def push(session: Session, options: _Options) -> None:
         RegistryError: the registry refuses, or cannot be reached.
     """
     options.apply(session)
-    asked = options_of(options)
+    asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
@@ -74,7 +78,8 @@ def push(session: Session, options: _Options) -> None:
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
-    pushed = push_built(built, destination, weights, session.reporter, compression)
+    beside = () if asked.weights_inside else weights
+    pushed = push_built(built, destination, beside, session.reporter, compression)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
@@ -117,10 +122,7 @@ def push_built(
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
-    known = credentials.find(registry)
-    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
-        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
-        known = credentials.find(REPLICATE)
+    known = credentials.of_registry(registry)
     try:
         return push_layout(
             layout.read(built.oci, reporter, compression),

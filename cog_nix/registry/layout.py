@@ -71,14 +71,12 @@ def read(root: Path, reporter: Reporter | None = None, compression: Compression 
         ImageError: it is no layout of one image.
     """
     try:
-        (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
-        manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        (pointer,) = pointers(root)
+        manifest = jsonvalue.loads(_path(root, pointer).read_bytes())
         outside = {}
         for layer in outside_of(root):
-            descriptor, outside_blob = _outside(
-                layer, root / "image", compression, reporter or SilentReporter()
-            )
-            outside[outside_blob.digest] = outside_blob
+            descriptor, blob = _outside(layer, compression, reporter or SilentReporter())
+            outside[blob.digest] = blob
             manifest["layers"] = [
                 descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
             ]
@@ -94,6 +92,16 @@ def read(root: Path, reporter: Reporter | None = None, compression: Compression 
     if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):
         return Layout(Manifest(OCI_MANIFEST, _compact(manifest)), blobs)
     return Layout(docker_manifest(manifest), blobs)
+
+
+def pointers(root: Path) -> list[str]:
+    """Return the digests of the manifests that a layout's index names.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it has no index.
+    """
+    found = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
+    return [text_of(mapping_of(one)["digest"]) for one in found]
 
 
 def docker_manifest(manifest: dict[str, Any]) -> Manifest:
@@ -133,16 +141,14 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _outside(
-    layer: LayerBytes, program: Path, compression: Compression, reporter: Reporter
-) -> tuple[dict[str, Any], Blob]:
+def _outside(layer: LayerBytes, compression: Compression, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
     """Return how a manifest names a layer whose files are not in the store, and its blob."""
     digest, size, kind = layer.layer.diff_id, layer.layer.size, _OCI_LAYER
-    blob = Blob(digest, size, program, layer)
+    blob = Blob(digest, size, layer)
     how = compressed.codec(compression)
     if compressed.pays(layer, how):
         found = compressed.compress(layer, how, reporter)
-        blob = Blob(found.digest, found.size, program, compressed.CompressedLayer(layer, found, how))
+        blob = Blob(found.digest, found.size, compressed.CompressedLayer(layer, found, how))
         kind += f"+{compression}"
     return {"mediaType": kind, "digest": blob.digest, "size": blob.size}, blob
 

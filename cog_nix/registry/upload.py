@@ -13,6 +13,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode
 
@@ -25,7 +26,6 @@ from cog_nix.registry.failures import NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     import httpx
 
@@ -59,22 +59,23 @@ class Blob:
     digest: str
     """``sha256:…``."""
     size: int
-    path: Path
-    """Its file; of a layer the image's program."""
-    layer: Readable | None = None
-    """A layer that is sent from where its files are; None: the file is sent."""
+    content: bytes | Path | Readable
+    """Something small, a file, or what is made as often as it is read."""
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Yield a range of its bytes.
 
         Raises:
+            OSError: a file cannot be read.
             ImageError: files of the project have changed.
         """
-        if self.layer:
-            yield from read(cut(self.layer.pieces(start), 0, end - start))
-            return
-        with io.FileIO(self.path) as file:
-            yield from read(ranges(file, start, end - start))
+        if isinstance(self.content, bytes):
+            yield self.content[start:end]
+        elif isinstance(self.content, Path):
+            with io.FileIO(self.content) as file:
+                yield from read(ranges(file, start, end - start))
+        else:
+            yield from read(cut(self.content.pieces(start), 0, end - start))
 
 
 class _Slice:

@@ -20,12 +20,28 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
 
 
+class BrokenLayerError(ImageError):
+    """A layer cannot be decompressed, or is no tar.
+
+    Args:
+        reason: what was found.
+        hint: what to do next.
+    """
+
+    def __init__(self, reason: str, *, hint: str = "Pull or build the image again.") -> None:
+        super().__init__(hint=hint)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"A layer cannot be read: {self.reason}"
+
+
 @contextmanager
 def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     """Yield what is in a stream, decompressed; the stream need not seek.
 
     Raises:
-        ImageError: it is broken.
+        BrokenLayerError: it is broken.
     """
     whole = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
     try:
@@ -36,19 +52,15 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             try:
                 yield cast("IO[bytes]", zstd.ZstdFile(whole))
             except (EOFError, zstd.ZstdError) as error:
-                raise _broken(str(error)) from error
+                raise BrokenLayerError(str(error)) from error
         elif start.startswith(_GZIP):
             from isal import igzip, igzip_lib  # noqa: PLC0415 - images that Nix built are not compressed
 
             try:
                 yield cast("IO[bytes]", igzip.IGzipFile(fileobj=whole))  # type: ignore[no-untyped-call]
             except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc] # its stub
-                raise _broken(str(error)) from error
+                raise BrokenLayerError(str(error)) from error
         else:
             yield whole
     finally:
         whole.detach()  # the stream is whose it was
-
-
-def _broken(said: str) -> ImageError:
-    return ImageError(f"A layer cannot be decompressed: {said}", hint="Pull or build the image again.")
