@@ -12,7 +12,7 @@ from cog_nix.config.python_project import is_project
 from cog_nix.errors import ConfigError
 from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
-from cog_nix.project.large import CROWDED
+from cog_nix.project.large import CROWDED, LEAST
 from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
@@ -34,6 +34,7 @@ def nix_arguments(
     *,
     included: Mapping[str, int],
     outside: Sequence[tuple[Group, Path]] = (),
+    placed: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``.
 
@@ -44,8 +45,10 @@ def nix_arguments(
         tag: its name.
         openapi: a document that was handed in; "": none was.
         included: what is taken of the project (:func:`selected`).
-        outside: what of that stays out of the store, and the folder that describes it.
+        outside: what stays out of the store, and the folder that describes it.
+        placed: files that go somewhere in the image; of these, large ones are outside.
     """
+    small = [one for one in placed if one["size"] < LEAST]
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
@@ -55,6 +58,7 @@ def nix_arguments(
         "configured": _with_parents(_configured_by(project, config)),
         "included": _inside(included, [group for group, _ in outside]),
         **({"weights": [{"name": one.name, "path": str(path)} for one, path in outside]} if outside else {}),
+        **({"placed": small} if small else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,

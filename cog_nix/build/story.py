@@ -93,9 +93,11 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     check_places(placed, lock.files, included)
-    outside = outside_of_store(project, config, included, services, budget=settings.layers.budget)
-    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included, outside=outside)
-    arguments |= {"oci": options.oci, **({"placed": placed} if placed else {})}
+    outside = outside_of_store(request, lock, included, services, placed)
+    arguments = nix_arguments(
+        project, config, known, tag, api.handed_in, included=included, outside=outside, placed=placed
+    )
+    arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
     if services.while_building:
         threading.Thread(target=services.while_building, daemon=True).start()

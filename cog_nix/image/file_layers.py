@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cog_nix.errors import UnreadableFileError
+from cog_nix.errors import ImageError, UnreadableFileError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.image.pieces import BLOCK, END
 from cog_nix.image.project_files import (
@@ -32,13 +32,14 @@ from cog_nix.image.project_files import (
     Entry,
     FileChangedError,
     Found,
+    Held,
     recalled,
     remembered,
 )
 from cog_nix.project.large import LARGE
 from cog_nix.system import scratch
 from cog_nix.system.files import UnwritableError, link_atomically, write_atomically
-from cog_nix.system.status import Status, of, unchanged_for_long
+from cog_nix.system.status import Status, of, status, unchanged_for_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,6 +55,21 @@ _PREFIX = "src"
 _CHUNK = 4 << 20
 _KEPT = 256
 """So many layers are remembered; the oldest are forgotten."""
+
+
+class DamagedFileError(ImageError):
+    """The store of weights has not the file that a name there stands for.
+
+    Args:
+        file: which.
+    """
+
+    def __init__(self, file: Held) -> None:
+        super().__init__(hint=f"Fetch it again:  rm -f {file.path} && cog-nix weights pull")
+        self.file = file
+
+    def __str__(self) -> str:
+        return f"{self.file.path} is not the file of {self.file.size} bytes that its name says."
 
 
 @dataclass(frozen=True)
@@ -74,19 +90,27 @@ class Hashing:
     device: int
     reporter: Reporter
 
-    def layers(self, groups: Sequence[Group], statuses: Mapping[str, Status]) -> list[Path]:
+    def layers(
+        self, groups: Sequence[Group], statuses: Mapping[str, Status], held: Mapping[str, Held] | None = None
+    ) -> list[Path]:
         """Return a folder for each layer that describes it, for the Nix store.
 
         Args:
             groups: which.
             statuses: of their files, after :attr:`began`.
+            held: those that are not the project's, by their paths in the image.
 
         Raises:
             UnreadableFileError: a file cannot be read.
             FileChangedError: one changes meanwhile.
+            DamagedFileError: the store of weights has another one.
             UnwritableError: the cache cannot be written.
         """
-        wanted = [_Layer(self, group, [statuses[path] for path in group.files]) for group in groups]
+        held = held or {}
+        wanted = [
+            _Layer(self, group, [_source(self.root, path, statuses, held) for path in group.files])
+            for group in groups
+        ]
         missing = [layer for layer in wanted if not layer.is_known]
         if missing:
             total = sum(layer.size for layer in missing)
@@ -102,13 +126,33 @@ class Hashing:
         return [layer.folder / LAYER for layer in wanted]
 
 
+class _Source(NamedTuple):
+    """Where a file of a layer is read."""
+
+    path: Path
+    status: Status
+    sha256: str = ""
+    """What it has to have, and is remembered by; "": its status is."""
+
+
+def _source(root: Path, path: str, statuses: Mapping[str, Status], held: Mapping[str, Held]) -> _Source:
+    if path not in held:
+        return _Source(root / path, statuses[path])
+    found = held[path]
+    there = status(found.path, follow=True)
+    if there is None or there[3] != found.size:
+        raise DamagedFileError(found)
+    return _Source(Path(found.path), there, found.sha256)
+
+
 class _Layer:
     """One layer on its way."""
 
-    def __init__(self, hashing: Hashing, group: Group, statuses: list[Status]) -> None:
-        self.group, self._hashing, self._statuses = group, hashing, statuses
-        self.size = sum(one[3] for one in statuses)
-        question = [FORMAT, group.name, group.folders, group.files, statuses]
+    def __init__(self, hashing: Hashing, group: Group, sources: list[_Source]) -> None:
+        self.group, self._hashing, self._sources = group, hashing, sources
+        self.size = sum(one.status[3] for one in sources)
+        known = [one.sha256 or one.status for one in sources]
+        question = [FORMAT, group.name, group.folders, group.files, known]
         key = hashlib.sha256(json.dumps(question).encode()).hexdigest()
         self.folder = hashing.cache / FOLDER / key[:40]
 
@@ -127,12 +171,25 @@ class _Layer:
         return True
 
     def _note(self, diff_id: str) -> None:
-        """Make a layer's digest lead to its files."""
+        """Make a layer's digest lead to its files, unless it leads to the same ones elsewhere.
+
+        A second project of these files may be here for a moment only, as one that is built to compare it.
+        """
         target = Path("..", self.folder.name)
         link = self._link(diff_id)
-        if not link.is_symlink() or link.readlink() != target:
+        if not link.is_symlink() or (link.readlink() != target and not self._leads_to_files(link)):
             link.parent.mkdir(exist_ok=True)
             link_atomically(target, link)
+
+    def _leads_to_files(self, link: Path) -> bool:
+        found = recalled(link)
+        if found is None or len(found.statuses) != len(self._sources):
+            return False
+        # A file gets another time of change by a further name of it as well.
+        return all(
+            (there := status(f"{found.root}/{path}")) is not None and there[:-1] == known[:-1]
+            for path, known in zip(self.group.files, found.statuses, strict=True)
+        )
 
     def _link(self, diff_id: str) -> Path:
         return self._hashing.cache / FOLDER / BY_DIGEST / diff_id.removeprefix("sha256:")
@@ -145,7 +202,8 @@ class _Layer:
                 layer = work / LAYER
                 layer.mkdir(parents=True)
                 diff_id = self._write(layer, advance)
-                found = Found(diff_id, str(self._hashing.root), tuple(self._statuses), self._are_certain)
+                statuses = tuple(one.status for one in self._sources)
+                found = Found(diff_id, str(self._hashing.root), statuses, self._are_certain)
                 self._put(work, found)
             self._note(diff_id)
         except OSError as error:
@@ -168,12 +226,18 @@ class _Layer:
     @property
     def _are_certain(self) -> bool:
         began, device = self._hashing.began, self._hashing.device
-        return began is not None and all(unchanged_for_long(one, began, device) for one in self._statuses)
+        return all(
+            one.sha256 or (began is not None and unchanged_for_long(one.status, began, device))
+            for one in self._sources
+        )
 
     def _write(self, layer: Path, advance: Callable[[int], None]) -> str:
         """Write the description to a folder; return the layer's digest."""
         whole = hashlib.sha256()
-        directories = b"".join(map(_folder, [_PREFIX, *(f"{_PREFIX}/{one}" for one in self.group.folders)]))
+        folders = list(map(_in_image, self.group.folders))
+        if any(not path.startswith("/") for path in self.group.files):
+            folders.insert(0, _PREFIX)
+        directories = b"".join(map(_folder, folders))
         (layer / "directories.tar").write_bytes(directories)
         whole.update(directories)
         headers, content = 0, 0
@@ -183,21 +247,25 @@ class _Layer:
             (layer / "files.tsv").open("w", encoding="utf-8") as listing,
             ThreadPoolExecutor(1) as pool,
         ):
-            for path, status in zip(self.group.files, self._statuses, strict=True):
-                header = _file(f"{_PREFIX}/{path}", status)
+            for path, source in zip(self.group.files, self._sources, strict=True):
+                size = source.status[3]
+                header = _file(_in_image(path), source)
                 headers += sink.write(header)
                 whole.update(header)
                 own = hashlib.sha256() if each else None
-                for piece in _contents(self._hashing.root / path, status):
+                for piece in _contents(source.path, source.status):
                     beside = pool.submit(own.update, piece) if own else None
                     whole.update(piece)
                     if beside:
                         beside.result()
                     advance(len(piece))
-                padding = -status[3] % BLOCK
+                padding = -size % BLOCK
                 whole.update(bytes(padding))
-                content += status[3] + padding
-                listing.write(Entry(headers, status[3], own.hexdigest() if own else UNKNOWN, path).line())
+                content += size + padding
+                sha256 = own.hexdigest() if own else UNKNOWN
+                if source.sha256 and sha256 != source.sha256:
+                    raise DamagedFileError(Held(str(source.path), source.sha256, size))
+                listing.write(Entry(headers, size, sha256, path).line())
         whole.update(END)
         diff_id = f"sha256:{whole.hexdigest()}"
         # Paths in the store are not known yet: nix/builders/image.py completes them.
@@ -269,9 +337,15 @@ def _folder(path: str) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
-def _file(path: str, status: Status) -> bytes:
-    info = _info(path, 0o755 if status[2] & stat.S_IXUSR else 0o644)
-    info.size = status[3]
+def _in_image(path: str) -> str:
+    """Return where a path of a group is in the image, as a tar has it."""
+    return path[1:] if path.startswith("/") else f"{_PREFIX}/{path}"
+
+
+def _file(path: str, source: _Source) -> bytes:
+    executable = not source.sha256 and source.status[2] & stat.S_IXUSR
+    info = _info(path, 0o755 if executable else 0o644)
+    info.size = source.status[3]
     return info.tobuf(tarfile.PAX_FORMAT)
 
 

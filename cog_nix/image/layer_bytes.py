@@ -83,6 +83,10 @@ def outside_of(layout: Path) -> list[LayerBytes]:
     link = layout / "image"
     if not link.is_symlink():
         return []
-    program = layout.parent / link.readlink().name
-    layers = {one.diff_id: one for one in ImageDescription.read(program).layers if one.is_outside}
-    return [LayerBytes(one, program.parent) for one in layers.values()]
+    return layers_outside(ImageDescription.read(layout.parent / link.readlink().name))
+
+
+def layers_outside(image: ImageDescription) -> list[LayerBytes]:
+    """Return the layers of an image, each once, whose files are not in the store."""
+    layers = {one.diff_id: one for one in image.layers if one.is_outside}
+    return [LayerBytes(one, image.path.parent) for one in layers.values()]

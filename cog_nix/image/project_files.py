@@ -69,9 +69,10 @@ class FilesGoneError(ImageError):
     """
 
     def __init__(self, root: str, paths: Sequence[str]) -> None:
+        fetched = "`cog-nix weights pull` fetches them. Large files" if paths[0].startswith("/") else ""
         super().__init__(
-            hint="Put them back, or build the image again. Large files of a project are not copied into the "
-            "Nix store: an image refers to them (see docs/design/large-files.md)."
+            hint=f"{fetched or 'Put them back, or build the image again. Large files of a project'} are not "
+            "copied into the Nix store: an image refers to them (see docs/design/large-files.md)."
         )
         self.root, self.paths = root, tuple(paths)
 
@@ -90,7 +91,7 @@ class Entry(NamedTuple):
     sha256: str
     """Hexadecimal; :data:`UNKNOWN`."""
     path: str
-    """Relative to the project."""
+    """Relative to the project; absolute in the image where the file is one of the store of weights."""
 
     def line(self) -> str:
         """Return it as ``files.tsv`` has it."""
@@ -111,6 +112,15 @@ def entries(folder: Path) -> list[Entry]:
     """
     text = (folder / "files.tsv").read_text(encoding="utf-8")
     return [Entry.parse(line) for line in text.splitlines()]
+
+
+class Held(NamedTuple):
+    """A file that the store of weights has."""
+
+    path: str
+    sha256: str
+    """Hexadecimal."""
+    size: int
 
 
 class Place(NamedTuple):
@@ -241,8 +251,8 @@ def located(diff_id: str, folder: Path, cache: Path | None = None) -> Located:
 
 def _place(entry: Entry, roots: Mapping[str, None], known: Status | None) -> Place | None:
     """Return where a file is: unchanged at the first of the roots, or with its content anywhere."""
-    paths = [f"{root}/{entry.path}" for root in roots]
-    if known and status(paths[0]) == known:
+    paths = [] if entry.path.startswith("/") else [f"{root}/{entry.path}" for root in roots]
+    if paths and known and status(paths[0]) == known:
         return Place(paths[0], known)
     if entry.sha256 == UNKNOWN:
         return None

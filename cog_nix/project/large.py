@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cog_nix.system.status import status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.system.status import Status
@@ -28,6 +28,8 @@ MOST_LAYERS = 32
 CROWD = 1000
 """Small files below a folder at the project's root from which on they are a layer."""
 MOST_CROWDS = 8
+MOST_PLACED = 16
+"""Layers of large files that are put into an image from elsewhere."""
 _DOCKERS = 127
 """Layers that Docker takes."""
 _SPARE = 5
@@ -44,7 +46,8 @@ class Group(NamedTuple):
     name: str
     """The layer's."""
     files: tuple[str, ...]
-    """Relative to the project, in the order in which they stand in the layer."""
+    """Relative to the project, in the order in which they stand in the layer; those that are not the
+    project's are absolute in the image."""
     folders: tuple[str, ...]
     """Those that are in it: all above these files; in a crowd empty ones as well."""
 
@@ -56,20 +59,41 @@ def statuses(root: Path, paths: Iterable[str]) -> dict[str, Status]:
     return {path: one for path, one in found.items() if one}
 
 
-def groups(found: Mapping[str, Status], read: Collection[str] = (), *, budget: int = 60) -> list[Group]:
+def groups(
+    found: Mapping[str, Status],
+    read: Collection[str] = (),
+    *,
+    budget: int = 60,
+    placed: Collection[str] = (),
+) -> list[Group]:
     """Return what stays out of the store, from the bottom of the image to the top.
 
     Args:
         found: what is taken of the project, folders included, relative to it.
         read: those that a build reads; they stay where it sees them.
         budget: layers that the rest of the image may have (``layers.budget`` of cog-nix.toml).
+        placed: large files from elsewhere, absolute in the image.
     """
-    room = max(_DOCKERS - _SPARE - budget, 1)
+    room = _DOCKERS - _SPARE - budget
+    held = _large(placed, max(min(MOST_PLACED, room // 2), 1))
+    room = max(room - len(held), 1)
     most_crowds = min(MOST_CROWDS, room // 4)
     modes = {path: one[2] for path, one in found.items() if path not in read}
     large = [path for path, mode in modes.items() if is_large(mode, found[path][3])]
     crowds = _crowds(modes, set(large), most_crowds)
-    return [*_large(large, min(MOST_LAYERS, room - most_crowds)), *crowds]
+    return [*held, *_large(large, min(MOST_LAYERS, room - most_crowds)), *crowds]
+
+
+def layers_in_store(sizes: Sequence[int], others: int) -> int:
+    """Return how many layers ``nix/layers/files.nix`` makes of files that the store has.
+
+    Args:
+        sizes: of the files, bytes.
+        others: layers that the lock names.
+    """
+    large = sum(size >= LEAST for size in sizes)
+    most = max(min(MOST_PLACED, (_DOCKERS - _SPARE - others) // 2 - 1), 1)
+    return min(large, most) + (large < len(sizes))
 
 
 def is_large(mode: int, size: int) -> bool:
@@ -109,7 +133,7 @@ def _crowds(modes: Mapping[str, int], large: Collection[str], most: int) -> list
 
 
 def _above(paths: Iterable[str]) -> tuple[str, ...]:
-    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents} - {"."}
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents} - {".", "/"}
     return _ordered(folders)
 
 

@@ -59,13 +59,19 @@ class Layout:
     """Layers from bottom to top, each once, and the configuration."""
 
 
-def read(root: Path, reporter: Reporter | None = None, compression: Compression = "gzip") -> Layout:
+def read(
+    root: Path,
+    reporter: Reporter | None = None,
+    compression: Compression = "gzip",
+    outside: Sequence[LayerBytes] | None = None,
+) -> Layout:
     """Read the image of a layout.
 
     Args:
         root: the folder.
         compression: for layers whose files are not in the store, where it pays.
         reporter: shows the bytes of what has to be compressed first; None: nobody looks.
+        outside: these layers; None: those that Nix's layout names and does not have.
 
     Raises:
         ImageError: it is no layout of one image.
@@ -73,17 +79,17 @@ def read(root: Path, reporter: Reporter | None = None, compression: Compression 
     try:
         (pointer,) = pointers(root)
         manifest = jsonvalue.loads(_path(root, pointer).read_bytes())
-        outside = {}
-        for layer in outside_of(root):
+        found = {}
+        for layer in outside_of(root) if outside is None else outside:
             descriptor, blob = _outside(layer, compression, reporter or SilentReporter())
-            outside[blob.digest] = blob
+            found[blob.digest] = blob
             manifest["layers"] = [
                 descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
             ]
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
         blobs = tuple(
-            outside.get(digest) or Blob(digest, size, _path(root, digest)) for digest, size in named.items()
+            found.get(digest) or Blob(digest, size, _path(root, digest)) for digest, size in named.items()
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(

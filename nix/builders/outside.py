@@ -67,6 +67,11 @@ def ranges(diff_id: str, folder: Path, roots: Sequence[Path]) -> list[Part]:
         end, size, sha256, name = line.split("\t")
         path, length = json.loads(name), int(size)
         where = next(_places(path, length, sha256, tried), None)
+        if where is None and path.startswith("/"):
+            raise EOFError(
+                f"it has {path} ({length} bytes) of managed weights, which is not in {_weights()}."
+                " `cog-nix weights pull` fetches it."
+            )
         if where is None:
             raise EOFError(
                 f"it has the project's {path} ({length} bytes), which is not in {', '.join(tried)}."
@@ -81,7 +86,7 @@ def ranges(diff_id: str, folder: Path, roots: Sequence[Path]) -> list[Part]:
 
 
 def _places(path: str, size: int, sha256: str, roots: Sequence[str]) -> Iterator[str]:
-    candidates = [f"{root}/{path}" for root in roots]
+    candidates = [] if path.startswith("/") else [f"{root}/{path}" for root in roots]
     if sha256 != _UNKNOWN:
         candidates.append(f"{_weights()}/files/sha256/{sha256[:2]}/{sha256}")
     for one in candidates:

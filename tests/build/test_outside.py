@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,30 +14,43 @@ from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.outside import outside_of_store
 from cog_nix.build.services import Services
 from cog_nix.config import load_config
-from cog_nix.config.model import Project
+from cog_nix.config.model import LayerSettings, Project, Settings
+from cog_nix.image.file_layers import DamagedFileError
+from cog_nix.lock.model import ReferencedFile
 from cog_nix.plugins import manager
-from cog_nix.project.large import CROWD, LEAST
+from cog_nix.project.large import CROWD, LEAST, layers_in_store
 from cog_nix.report import SilentReporter
+from cog_nix.resolve.request import Request
+from tests.lock.conftest import make_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @pytest.fixture
-def arguments(tmp_path: Path) -> Callable[[], dict[str, Any]]:
-    """Return a function that returns what Nix is told of the project in ``tmp_path/project``."""
+def arguments(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Return a function that returns what Nix is told of the project in ``tmp_path/project``.
+
+    It takes files that are put into the image, the layers' budget, and files that the lock names.
+    """
     root = tmp_path / "project"
     root.mkdir()
     (root / "cog.yaml").write_text('build:\n  python_version: "3.13"\npredict: run.py:Runner\n')
     (root / "run.py").touch()
     services = Services(manager.load(), SilentReporter(), tmp_path / "cache")
 
-    def arguments() -> dict[str, Any]:
+    def arguments(
+        placed: Sequence[dict[str, Any]] = (), budget: int = 60, files: tuple[ReferencedFile, ...] = ()
+    ) -> dict[str, Any]:
         project = Project(root, root / "cog.yaml")
         config = load_config(project)
         included = selected(project, config)
-        outside = outside_of_store(project, config, included, services, budget=60)
-        return nix_arguments(project, config, {}, "tag", "", included=included, outside=outside)
+        request = Request(project, config, Settings(layers=LayerSettings(budget=budget)))
+        lock = make_lock(layers=(("layer", ("source",)),) * budget, files=files)
+        outside = outside_of_store(request, lock, included, services, placed)
+        return nix_arguments(
+            project, config, {}, "tag", "", included=included, outside=outside, placed=placed
+        )
 
     return arguments
 
@@ -80,3 +95,53 @@ def test_a_large_file_that_a_build_reads_stays_where_it_sees_it(
     told = arguments()
     assert "weights" not in told
     assert ".dockerignore" in told["included"]
+
+
+def held(folder: Path, to: str, size: int = LEAST) -> dict[str, Any]:
+    """Return a file of the store of weights, and where it goes."""
+    content = to.encode().ljust(size, b"\0")
+    path = folder / hashlib.sha256(to.encode()).hexdigest()
+    path.write_bytes(content)
+    return {"file": str(path), "sha256": hashlib.sha256(content).hexdigest(), "size": size, "to": to}
+
+
+def test_large_files_of_weights_stay_in_their_store(
+    arguments: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    large, small = held(tmp_path, "/opt/unet/a.bin"), held(tmp_path, "/opt/unet/config.json", 10)
+    told = arguments([large, small])
+    assert told["placed"] == [small]
+    (layer,) = (Path(one["path"]) for one in told["weights"])
+    assert json.loads((layer / "fragment.json").read_text())["size"] > LEAST
+    assert f'{large["sha256"]}\t"/opt/unet/a.bin"' in (layer / "files.tsv").read_text()
+    before = (layer / "files.tsv").stat()
+    os.link(large["file"], tmp_path / "as a container gets it")
+    assert arguments([large, small]) == told
+    assert (layer / "files.tsv").stat() == before, "its name says what it is: it was not read again"
+
+
+def test_a_damaged_file_of_weights_is_told(arguments: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    large = held(tmp_path, "/opt/a.bin")
+    Path(large["file"]).write_bytes(bytes(LEAST))
+    with pytest.raises(DamagedFileError, match="is not the file of") as caught:
+        arguments([large])
+    assert "cog-nix weights pull" in caught.value.hint
+    os.truncate(large["file"], 7)
+    with pytest.raises(DamagedFileError):
+        arguments([large])
+
+
+@pytest.mark.parametrize("budget", [8, 60, 100, 120])
+def test_all_kinds_of_large_files_leave_room_for_docker(
+    arguments: Callable[..., dict[str, Any]], tmp_path: Path, budget: int
+) -> None:
+    for number in range(40):
+        (tmp_path / f"project/{number}.bin").touch()
+        os.truncate(tmp_path / f"project/{number}.bin", LEAST)
+    placed = [held(tmp_path, f"/opt/{number}.bin") for number in range(18)]
+    placed.append(held(tmp_path, "/opt/small", 1))
+    files = tuple(ReferencedFile(f"/m/{n}", "https://example.org/a", "0" * 64, LEAST) for n in range(20))
+    outside = len(arguments(placed, budget, files)["weights"])
+    most = layers_in_store([LEAST] * 20 + [1], budget)
+    assert outside >= 2, "at least one of each kind"
+    assert budget + most + outside <= 127 - 2
