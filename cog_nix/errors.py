@@ -34,6 +34,7 @@
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
+    │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
     │   └── NotPulledError         a reference stands for no image that can be had
     ├── PluginError            a plugin broke or nobody answered a hook
     └── RuntimeFailure         a container did not start, or the model failed

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from cog_nix.build.configuration import asked_in, python_asked_in
 from cog_nix.errors import NixError
 from cog_nix.plugins import bring as programs
+from cog_nix.store import caches
 from cog_nix.store import nix as nix_store
+from cog_nix.store.caches import Caches
 from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Services:
     cache: Path = field(default_factory=cache_dir)
     whole: bool = False
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
+    caches: Caches = Caches()
+    """What the command line has of binary caches and builders."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
 
@@ -81,7 +85,23 @@ class Services:
         tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
         folders = [project.root, *([tree] if tree else [])]
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
-        return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+        found = choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+        return replace(found, caches=self._caches(project, settings, offline=offline))
+
+    def _caches(self, project: Project, settings: Settings, *, offline: bool) -> Caches:
+        """Return the binary caches and builders that count; tell of those that do not (yet)."""
+        if offline:
+            return Caches()
+        found, untrusted = caches.effective(settings.nix, os.environ)
+        if untrusted:
+            self.reporter.warn(
+                f"{project.settings_path.name} names caches or builders that you have not said to trust, so "
+                "they are not used: `cog-nix cache trust` shows them and lets them count"
+            )
+        found = self.caches + found
+        for url in found.of_other_systems():
+            self.reporter.warn(f"the builder {url} is not for {caches.SYSTEM}, so it builds nothing here")
+        return found
 
     def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
         """Return the system package that has a program, for advice; "" where none is known."""

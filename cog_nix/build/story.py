@@ -13,17 +13,20 @@ from cog_nix.build.configuration import load
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
-from cog_nix.build.provide import provided
+from cog_nix.build.provide import is_provided, provided
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
 from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
+from cog_nix.build.shared import alone, has_results, shared
+from cog_nix.build.thin import thin_layout
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
+from cog_nix.store.questions import plan
 from cog_nix.system.state import make_way_for_link
 from cog_nix.weights import lock as weights_lock
 
@@ -76,6 +79,15 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
     context = functools.partial(services.context, settings, project, config.build.requirements)
+    tag = options.tag or config.image or config.model or default_tag(project.root.name)
+    included = selected(project, config, memory.walked)
+    unknown = _unknown_programs(request, lock, included, services.reporter)
+    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
+    if not services.plugins.implements("after_build") and (
+        layout := thin_layout(project, options, lock, arguments, nix, context, services.reporter)
+    ):
+        document = api.document(sdk_version(lock))
+        return Built(_image_of(layout, nix), tag, document, config.build.gpu, layout)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(
         ensure_runs,
@@ -84,21 +96,22 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         reporter=services.reporter,
         package_of=functools.partial(services.package_of, project, settings, lock.suite),
     )
-    lock = steadily(lock, lambda: run(project, config, lock))
-    tag = options.tag or config.image or config.model or default_tag(project.root.name)
-    included = selected(project, config, memory.walked)
-    unknown = _unknown_programs(request, lock, included, services.reporter)
-    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
+    if nix.caches.substituters and has_results(lock, nix):
+        lock = run(project, config, lock)
+    else:
+        lock = steadily(lock, lambda: run(project, config, lock))
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
     if services.while_building:
         threading.Thread(target=services.while_building, daemon=True).start()
 
     def make(lock: Lock) -> BuiltImage:
-        realised = functools.partial(
-            realise, project, options, lock, arguments, nix=nix, reporter=services.reporter
-        )
-        return BuiltImage(lock, *steadily(lock, realised))
+        realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
+        if nix.caches.substituters and not is_provided(project, lock, nix):
+            asked = functools.partial(plan, nix, nix_library() / "build.nix", arguments)
+            if found := shared(project, lock, nix, context, asked, realised):
+                return BuiltImage(lock, *found)
+        return BuiltImage(lock, *steadily(lock, functools.partial(realised, alone(nix))))
 
     built = make(lock)
     if not options.offline:
@@ -169,8 +182,8 @@ def realise(
     options: BuildOptions,
     lock: Lock,
     spec: Mapping[str, Any],
-    *,
     nix: Nix,
+    *,
     reporter: Reporter,
 ) -> tuple[ImageDescription, Path | None]:
     """Let Nix make the image; return it, and the OCI layout where one was asked for.
@@ -186,7 +199,12 @@ def realise(
     if not options.oci:
         return ImageDescription.read(nix.real(store_path)), None
     oci = nix.real(store_path)
-    return ImageDescription.read(nix.real(str((oci / "image").readlink()))), oci
+    return _image_of(oci, nix), oci
+
+
+def _image_of(layout: Path, nix: Nix) -> ImageDescription:
+    """Return the image that an OCI layout was made of."""
+    return ImageDescription.read(nix.real(str((layout / "image").readlink())))
 
 
 def _link(project: Project, image: ImageDescription, reporter: Reporter) -> bool:

@@ -17,11 +17,15 @@ import typer
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions
 from cog_nix.cli.terminal import amount
-from cog_nix.config import load
+from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
 from cog_nix.project.find import find_project
+from cog_nix.registry import layout
 from cog_nix.registry.destination import REPLICATE, resolve
+from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.replicate import model_page
+from cog_nix.store import caches
+from cog_nix.system.keys import PublicKeys, SecretKey
 from cog_nix.system.paths import cache_dir
 from cog_nix.weights import lock as weights_lock
 
@@ -30,11 +34,15 @@ if TYPE_CHECKING:
 
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
+    from cog_nix.config.model import Project
+    from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
+    from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
     from cog_nix.weights.lock import LockedWeight
 
+SECRET_KEY = "COG_NIX_SECRET_KEY_FILE"
 _NOT_FOUND = 404
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
@@ -71,11 +79,54 @@ def push(session: Session, options: _Options) -> None:
     session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
-    built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
-    pushed = push_built(built, destination, weights, session.reporter)
+    asked = replace(asked, tag=tag, oci=True)
+    held = _held(project, destination, session.reporter)
+    built = build_image(session, options.config_file, replace(asked, held=held and held.known), _warm_up)
+    try:
+        pushed = push_built(built, destination, weights, session.reporter)
+    except MissingBlobsError as error:
+        session.reporter.warn(f"{error} The image is built whole.")
+        built = build_image(session, options.config_file, asked, _warm_up)
+        pushed = push_built(built, destination, weights, session.reporter)
+    if held:
+        held.add(layout.known(built.oci))
     _tell(pushed, destination, session.reporter)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
+
+
+def _held(project: Project, destination: Destination, reporter: Reporter) -> HeldLayers | None:
+    """Return the record of what the repository holds; None where none is kept.
+
+    Raises:
+        ConfigError: the key that is to sign it cannot be used.
+    """
+    if destination.image.registry == REPLICATE:  # takes every tag for a version of the model
+        return None
+    from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
+
+    counted, _ = caches.effective(load_settings(project).nix, os.environ)
+    file = os.environ.get(SECRET_KEY)
+    return HeldLayers(
+        destination.image,
+        _credentials(destination),
+        cache_dir(),
+        reporter,
+        PublicKeys(counted.trusted_public_keys),
+        SecretKey.read(Path(file).expanduser()) if file else None,
+    )
+
+
+def _credentials(destination: Destination) -> Credentials:
+    """Return what a destination's registry is shown."""
+    from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
+
+    registry = destination.image.registry
+    known = credentials.find(registry)
+    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
+        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
+        known = credentials.find(REPLICATE)
+    return known
 
 
 def _warm_up() -> None:
@@ -96,7 +147,6 @@ def push_built(
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see _warm_up.
-    from cog_nix.registry import credentials, layout  # noqa: PLC0415
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
@@ -104,19 +154,17 @@ def push_built(
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
-    known = credentials.find(registry)
-    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
-        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
-        known = credentials.find(REPLICATE)
     try:
         return push_layout(
             layout.read(built.oci),
             destination,
-            known,
+            _credentials(destination),
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,
         )
+    except MissingBlobsError:
+        raise
     except RegistryError as error:
         if registry == REPLICATE and error.status == _NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _BUILD, _BUILDS = 105, 104
 _LOG_LINE, _PROGRESS = 101, 105
 _ERROR_LEVEL = 0
+_TOLD = (_ERROR_LEVEL, 1)
+"""Errors and warnings (``Verbosity``)."""
+_OF_OTHERS = re.compile(
+    r"cannot build on|substituter|binary cache|unable to download|signature", re.IGNORECASE
+)
+"""What messages about binary caches and builders have in them: a build goes on without these."""
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours, and bytes that would upset a terminal (which a builder that cannot be started sends)."""
 _KEPT_LINES = 400
@@ -40,6 +46,7 @@ class Log:
         self._lines: dict[str, list[str]] = {}
         self._activity: set[int] = set()
         self._errors: list[str] = []
+        self._warnings: dict[str, None] = {}
         self._done = 0
 
     def feed(self, line: str) -> None:
@@ -61,8 +68,12 @@ class Log:
             self._builds.pop(event["id"], None)
         elif action == "result":
             self._result(event)
-        elif action == "msg" and event.get("level") == _ERROR_LEVEL:
-            self._errors.append(CONTROL.sub("", event.get("raw_msg") or event["msg"]))
+        elif action == "msg" and event.get("level") in _TOLD:
+            text = CONTROL.sub("", event.get("raw_msg") or event["msg"])
+            if _OF_OTHERS.search(text):
+                self._warnings[text.strip()] = None
+            if event["level"] == _ERROR_LEVEL:
+                self._errors.append(text)
 
     def _start(self, event: dict[str, Any]) -> None:
         if event["type"] == _BUILDS:
@@ -89,6 +100,10 @@ class Log:
     def errors(self) -> str:
         """Return Nix's own error messages."""
         return "\n".join(self._errors)
+
+    def warnings(self) -> list[str]:
+        """Return what Nix says of binary caches and builders that it did without."""
+        return list(self._warnings)
 
     def failed_name(self) -> str | None:
         """Return the name of the derivation that failed, when a builder did."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.store import adopt, ahead, choice, events, failures, users
+from cog_nix.store.caches import Caches
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
 from cog_nix.system import scratch
 from cog_nix.system.paths import cache_dir
@@ -39,6 +40,7 @@ looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _STATE = "/nix/var/nix"
+_NO_PATHS = ("--option", "sandbox-paths", "")
 _ADDING = threading.Lock()
 """Held by the thread whose Nix adds something: two that open a new store at once get in each other's way."""
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
@@ -69,6 +71,8 @@ class Nix:
     """Options that say who builders are, where no daemon decides it."""
     within: Within | None = None
     """The container that its programs run in; None: they run here."""
+    caches: Caches = Caches()
+    """Binary caches that builds may take from, and machines that they may use."""
 
     @property
     def store_dir(self) -> Path:
@@ -108,13 +112,19 @@ class Nix:
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
-        options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
-        return [self.program(program), *options, *self._options(), *arguments]
+        return self._command(program, *Caches().options(), *_NO_PATHS, *arguments)
+
+    def building(self, program: str, *arguments: str) -> list[str]:
+        """Return a command line for what may come from binary caches, or be built elsewhere."""
+        return self._command(program, *self.caches.options(), *_NO_PATHS, *arguments)
 
     def foreign(self, program: str, *arguments: str) -> list[str]:
         """Return a command line for what others wrote: binary caches and flakes as the user has them."""
-        options = ["--extra-experimental-features", "nix-command flakes"]
-        return [self.program(program), *options, *self._options(), *arguments]
+        features = ["--extra-experimental-features", "nix-command flakes"]
+        return self._command(program, *features, *self.caches.options(extra=True), *arguments)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [self.program(program), *self._options(), *arguments]
 
     def _options(self) -> list[str]:
         options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
@@ -195,6 +205,18 @@ class Nix:
             return gone
         return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
+    def obtain(self, store_paths: Sequence[str]) -> bool:
+        """Take store paths from binary caches; return whether the store then holds all of them.
+
+        Only what goes by its content, or is signed by a trusted key, is taken.
+        """
+        missing = self.invalid(store_paths) if store_paths else []
+        if not missing or not self.caches.substituters:
+            return not missing
+        command = self.building("nix-store", "--realise", "--keep-going", *missing)
+        run(command, env={**os.environ, **self.caches.environment()}, check=False)
+        return not self.invalid(missing)
+
     def flake_metadata(self, reference: str, folder: Path) -> str:
         """Return what a flake is at this moment, as JSON.
 
@@ -244,7 +266,7 @@ class Nix:
     def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
         """Return the command line of :meth:`build`, without the file of its values."""
         root = ["--out-link", str(link)] if link else ["--no-out-link"]
-        make = self.foreign if foreign else self.command
+        make = self.foreign if foreign else self.building
         return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
 
     def _realise(
@@ -274,16 +296,18 @@ class Nix:
                 finished, log = self._watched(command, reporter, file)
         return finished, log
 
-    @staticmethod
     def _watched(
+        self,
         command: Sequence[str],
         reporter: Reporter,
         values: ahead.Values | None = None,
         started: Process | None = None,
     ) -> tuple[Finished, events.Log]:
-        env = values.environment() if values else None
+        env = {**values.environment(), **self.caches.environment()} if values else None
         with events.watch(reporter) as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
+        for warning in log.warnings():
+            reporter.warn(warning)
         return finished, log
 
 

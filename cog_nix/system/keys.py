@@ -1,0 +1,92 @@
+"""Keys as Nix has them for binary caches: ``NAME:`` and base 64 of an Ed25519 key (Nix manual, "Signing").
+
+The secret form is the seed with the public key behind it (RFC 8032, 5.1.5), in a file of ``nix key
+generate-secret`` or ``nix-store --generate-binary-cache-key``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_SEED, _PUBLIC = 32, 32
+
+
+@dataclass(frozen=True)
+class SecretKey:
+    """What signs."""
+
+    name: str
+    seed: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> SecretKey:
+        """Read a file; what it says is not shown.
+
+        Raises:
+            ConfigError: it cannot be read, or is no key.
+        """
+        hint = "Make one with:  cog-nix cache key NAME FILE"
+        try:
+            name, _, text = path.read_text(encoding="ascii").strip().partition(":")
+            data = base64.b64decode(text, validate=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The secret key {path} cannot be read: {error.strerror}.", hint=hint
+            ) from error
+        except ValueError as error:
+            raise ConfigError(f"{path} is not a secret key of Nix's.", hint=hint) from error
+        if not name or len(data) != _SEED + _PUBLIC:
+            raise ConfigError(f"{path} is not a secret key of Nix's.", hint=hint)
+        return cls(name, data[:_SEED])
+
+    def sign(self, text: str) -> str:
+        """Return the signature of a text: ``NAME:…``."""
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - rarely needed
+
+        signature = ed25519.Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
+        return f"{self.name}:{base64.b64encode(signature).decode()}"
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """Whose signatures count.
+
+    Args:
+        keys: ``NAME:KEY`` each, as ``trusted-public-keys`` has them.
+    """
+
+    keys: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is any; without, nothing needs to be signed."""
+        return bool(self.keys)
+
+    def have_signed(self, text: str, signatures: Iterable[str]) -> bool:
+        """Tell whether one of them signed a text."""
+        return any(self._signed(text, signature) for signature in signatures)
+
+    def _signed(self, text: str, signature: str) -> bool:
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - rarely needed
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+
+        name, _, said = signature.partition(":")
+        for key in self.keys:
+            owner, _, public = key.partition(":")
+            if owner != name:
+                continue
+            try:
+                verifier = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(public))
+                verifier.verify(base64.b64decode(said, validate=True), text.encode())
+            except (InvalidSignature, ValueError, binascii.Error):
+                continue
+            return True
+        return False
