@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.report import Bar, Reporter
 
-_BUILD, _BUILDS = 105, 104
+_BUILD, _BUILDS, _COPY = 105, 104, 100
 _LOG_LINE, _PROGRESS = 101, 105
 _ERROR_LEVEL = 0
 _TOLD = (_ERROR_LEVEL, 1)
@@ -48,6 +48,8 @@ class Log:
         self._errors: list[str] = []
         self._warnings: dict[str, None] = {}
         self._done = 0
+        self.copied = 0
+        """How many store paths went from one store to another."""
 
     def feed(self, line: str) -> None:
         """Take one line of stderr."""
@@ -78,6 +80,9 @@ class Log:
     def _start(self, event: dict[str, Any]) -> None:
         if event["type"] == _BUILDS:
             self._activity.add(event["id"])
+        elif event["type"] == _COPY:
+            self.copied += 1
+            self._reporter.log(f"copying {event['fields'][0]}")
         elif event["type"] == _BUILD:
             name = readable(event["fields"][0])
             self._builds[event["id"]] = name

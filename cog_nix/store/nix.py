@@ -123,6 +123,15 @@ class Nix:
         features = ["--extra-experimental-features", "nix-command flakes"]
         return self._command(program, *features, *self.caches.options(extra=True), *arguments)
 
+    def subcommand(self, *arguments: str) -> list[str]:
+        """Return a command line of ``nix``, which takes a command's name first and all options after it."""
+        features = ["--extra-experimental-features", "nix-command"]
+        return [self.program("nix"), *arguments, *features, *self._options()]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for commands that reach other machines."""
+        return {**os.environ, **self.caches.environment()}
+
     def _command(self, program: str, *arguments: str) -> list[str]:
         return [self.program(program), *self._options(), *arguments]
 
@@ -214,8 +223,16 @@ class Nix:
         if not missing or not self.caches.substituters:
             return not missing
         command = self.building("nix-store", "--realise", "--keep-going", *missing)
-        run(command, env={**os.environ, **self.caches.environment()}, check=False)
+        run(command, env=self.environment(), check=False)
         return not self.invalid(missing)
+
+    def closure(self, store_paths: Sequence[str]) -> list[str]:
+        """Return store paths with all that they refer to.
+
+        Raises:
+            NixError: the store does not hold one of them.
+        """
+        return self._run("nix-store", "--query", "--requisites", *store_paths).split()
 
     def flake_metadata(self, reference: str, folder: Path) -> str:
         """Return what a flake is at this moment, as JSON.

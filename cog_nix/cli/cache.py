@@ -1,0 +1,196 @@
+"""``cog-nix cache``: share what is built with other machines.
+
+stdout gets a public key (``key``), the server's URL (``serve``) and nothing otherwise; narration goes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cog_nix.build import pull as of_project
+from cog_nix.build.services import Services
+from cog_nix.build.story import BuildOptions
+from cog_nix.cli.building import build_image
+from cog_nix.cli.options import ProjectOptions
+from cog_nix.cli.push import SECRET_KEY
+from cog_nix.config import load_settings
+from cog_nix.errors import ConfigError, NixError
+from cog_nix.project.find import find_project
+from cog_nix.store import caches, exchange
+from cog_nix.store import nix as nix_store
+from cog_nix.store.paths import STORE_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cog_nix.cli.session import Session
+
+_SHOWN = 5
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    push = "push"
+    pull = "pull"
+    serve = "serve"
+    key = "key"
+    trust = "trust"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options(ProjectOptions):
+    action: Annotated[Action, typer.Argument(help="push, pull, serve, key or trust.")]
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WHERE]...",
+            show_default=False,
+            help="push URL; pull [URL]; serve FOLDER; key NAME FILE.",
+        ),
+    ] = None
+    secret_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--secret-key",
+            envvar=SECRET_KEY,
+            show_default=False,
+            help="push: the file of the key that signs what is pushed.",
+        ),
+    ] = None
+    downloads: Annotated[
+        bool,
+        typer.Option("--downloads", help="push: bring what the lock names as well: packages and wheels."),
+    ] = False
+    compressed: Annotated[
+        bool,
+        typer.Option("--compressed", help="push: bring the layers in the form that registries hold, too."),
+    ] = False
+    host: Annotated[str, typer.Option("--host", help="serve: the address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option("--port", "-p", help="serve: the port; 0: any that is free.")] = 8394
+
+
+def cache(session: Session, options: _Options) -> None:
+    """Do it.
+
+    Raises:
+        CogNixError: it cannot be done.
+    """
+    {
+        Action.push: _push,
+        Action.pull: _pull,
+        Action.serve: _serve,
+        Action.key: _key,
+        Action.trust: _trust,
+    }[options.action](session, options)
+
+
+def _push(session: Session, options: _Options) -> None:
+    (url,) = _taken(options, 1, 1, "URL")
+    exchange.target_url(url, options.secret_key)  # told before anything is built
+    key = options.secret_key.expanduser().absolute() if options.secret_key else None
+    if key and not key.is_file():
+        raise ConfigError(
+            f"The secret key {key} is not there.", hint="Make one:  cog-nix cache key NAME FILE"
+        )
+    project = find_project(Path.cwd(), options.config_file)
+    built = build_image(session, options.config_file, BuildOptions(oci=options.compressed))
+    nix = Services(session.plugins, session.reporter).nix(project, load_settings(project))
+    paths = of_project.shareable(project, built, nix, downloads=options.downloads)
+    session.reporter.step(f"Pushing to {url}")
+    done = exchange.push(nix, paths, url, key, session.reporter)
+    session.reporter.info(f"Pushed {done.copied} of {done.paths} store paths; the others were there")
+    if not key:
+        session.reporter.warn(
+            "nothing was signed, so others take it only from a cache that they trust as a whole: "
+            "`cog-nix cache key` makes a key, --secret-key names it"
+        )
+
+
+def _pull(session: Session, options: _Options) -> None:
+    (url,) = (*_taken(options, 0, 1, "[URL]"), "")[:1]
+    project = find_project(Path.cwd(), options.config_file)
+    services = Services(session.plugins, session.reporter, whole=True)
+    nix = services.nix(project, load_settings(project))
+    if not url and not nix.caches.substituters:
+        raise ConfigError(
+            "There is no cache to pull from.",
+            hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]',
+        )
+    wanted = of_project.wanted(project, services, nix)
+    missing = exchange.pull(nix, wanted, url)
+    session.reporter.info(f"{len(wanted) - len(missing)} of {len(wanted)} store paths are here")
+    if missing:
+        shown = [path.removeprefix(f"{STORE_DIR}/") for path in missing]
+        more = [f"and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+        lines = "\n".join(f"  {one}" for one in [*shown[:_SHOWN], *more])
+        raise NixError(
+            f"The cache does not have these, or nobody who is trusted has signed them:\n{lines}",
+            hint="cog-nix build makes them here. Whose signatures count: [nix] trusted_public_keys, or "
+            f"{caches.VARIABLES['trusted_public_keys']}.",
+        )
+
+
+def _serve(session: Session, options: _Options) -> None:
+    (folder,) = _taken(options, 1, 1, "FOLDER")
+    with exchange.server(Path(folder), options.host, options.port) as server:
+        host, port = server.server_address[:2]
+        typer.echo(f"http://{host}:{port}")
+        session.reporter.info(f"Serving {folder} until Ctrl-C")
+        server.serve_forever()
+
+
+def _key(session: Session, options: _Options) -> None:
+    name, file = _taken(options, 2, 2, "NAME FILE")
+    secret = Path(file).expanduser().absolute()
+    inside = next((one for one in secret.parents if (one / options.config_file).is_file()), None)
+    if inside:
+        raise ConfigError(
+            f"{secret} lies in the project {inside}, and would be part of its image.",
+            hint="Keep keys elsewhere, for example in ~/.config/cog-nix.",
+        )
+    nix = nix_store.discover(reporter=session.reporter)
+    typer.echo(exchange.new_key(nix, name, secret))
+    session.reporter.info(
+        f"{secret} signs: keep it secret. What stands above goes into [nix] trusted_public_keys of "
+        "cog-nix.toml, where others take from the cache."
+    )
+
+
+def _trust(session: Session, options: _Options) -> None:
+    _taken(options, 0, 0, "")
+    project = find_project(Path.cwd(), options.config_file)
+    named = caches.of_project(load_settings(project).nix)
+    new = named - caches.trusted(os.environ)
+    if not new:
+        session.reporter.info(
+            f"{project.settings_path.name} names nothing that you do not trust already"
+            if named
+            else f"{project.settings_path.name} names neither caches nor builders"
+        )
+        return
+    file = caches.trust(new, os.environ)
+    for line in caches.shown(new):
+        session.reporter.info(f"  {line}")
+    session.reporter.info(f"These count for you from now on, in every project ({file})")
+
+
+def _taken(options: _Options, least: int, most: int, usage: str) -> Sequence[str]:
+    """Return the arguments of an action.
+
+    Raises:
+        ConfigError: there are too few, or too many.
+    """
+    given = options.arguments or []
+    if not least <= len(given) <= most:
+        raise ConfigError(
+            f"cog-nix cache {options.action} takes {len(given)} arguments otherwise.",
+            hint=f"cog-nix cache {options.action} {usage}".rstrip(),
+        )
+    return given

@@ -1,0 +1,184 @@
+"""Copies store paths to other stores and binary caches, with Nix's own machinery, and takes them from there."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from cog_nix.errors import ConfigError, NixError
+from cog_nix.store import events, failures
+from cog_nix.system.processes import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.report import Reporter
+    from cog_nix.store.nix import Nix
+
+_CACHES = frozenset({"file", "http", "https", "s3"})
+"""Schemes of binary caches: files that are compressed and signed as they are written."""
+_STORES = frozenset({"ssh", "ssh-ng"})
+_DEFAULTS = {"compression": "zstd", "parallel-compression": "true"}
+"""xz, Nix's own, is a fifth smaller and takes twenty times as long; what is made of wheels is compressed code."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy did."""
+
+    paths: int
+    """How many store paths were to be there."""
+    copied: int
+    """How many were not."""
+
+
+def push(nix: Nix, store_paths: Sequence[str], url: str, key: Path | None, reporter: Reporter) -> Copied:
+    """Bring store paths, with all that they refer to, to a binary cache or to another store.
+
+    Args:
+        nix: whose store has them.
+        store_paths: what to bring.
+        url: of the cache or the store.
+        key: file of the secret key that signs; None: nothing is signed. Nix reads it; it is not copied.
+        reporter: shows what goes over.
+
+    Raises:
+        ConfigError: the URL is not one of a store.
+        NixError: it cannot be brought there. What came stays, each path whole or not at all.
+    """
+    target = target_url(url, key)
+    closure = nix.closure(store_paths)
+    if key and urlsplit(url).scheme in _STORES:
+        _done(nix.subcommand("store", "sign", "--key-file", str(key), *closure), nix)
+    command = nix.subcommand("copy", "--to", target, "--log-format", "internal-json", "-v", *store_paths)
+    with events.watch(reporter) as log:
+        finished = run(command, env=nix.environment(), check=False, on_stderr=log.feed)
+    if finished.returncode:
+        raise explained(url, log.errors())
+    return Copied(len(closure), log.copied)
+
+
+def target_url(url: str, key: Path | None) -> str:
+    """Return the URL that Nix is given.
+
+    Args:
+        url: as the user has it; its own parameters count.
+        key: file of the secret key.
+
+    Raises:
+        ConfigError: it is not one of a store.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _CACHES | _STORES:
+        raise ConfigError(
+            f"{url} is not a URL of a binary cache or a store.",
+            hint="For example: file:///srv/cache, https://…, s3://BUCKET?region=…, ssh-ng://HOST",
+        )
+    if parts.scheme in _STORES:
+        return url
+    own = dict(parse_qsl(parts.query, keep_blank_values=True))
+    signed = {"secret-key": str(key)} if key else {}
+    query = urlencode({**_DEFAULTS, **signed, **own}, quote_via=quote, safe="/:")
+    return parts._replace(query=query).geturl()
+
+
+def pull(nix: Nix, store_paths: Sequence[str], url: str) -> list[str]:
+    """Take store paths from a binary cache or a store; return those that it does not have.
+
+    Args:
+        nix: whose store gets them; its trusted keys count.
+        store_paths: what is wanted.
+        url: where from; "": where builds take from.
+    """
+    if url:
+        caches = replace(nix.caches, substituters=(url,))
+        nix = replace(nix, caches=caches)
+    nix.obtain(store_paths)
+    return nix.invalid(store_paths)
+
+
+def new_key(nix: Nix, name: str, file: Path) -> str:
+    """Make a key that signs; return its public half, ``NAME:KEY``.
+
+    Args:
+        nix: makes it.
+        name: of the key, by convention the cache's host with a number.
+        file: where the secret half goes, readable by this user alone.
+
+    Raises:
+        ConfigError: the file is there already.
+        NixError: it cannot be written.
+    """
+    if file.exists():
+        raise ConfigError(
+            f"{file} is there already.", hint="A key that is used is not replaced: name another file."
+        )
+    if ":" in name or not name.strip():
+        raise ConfigError(f"{name!r} is not a name of a key.", hint="For example: cache.example.org-1")
+    public = file.with_name(f"{file.name}.pub")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _done(nix.command("nix-store", "--generate-binary-cache-key", name, str(file), str(public)), nix)
+    file.chmod(0o600)
+    return public.read_text(encoding="ascii").strip()
+
+
+def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
+    """Return a server that serves a binary cache in a folder, read-only.
+
+    Args:
+        folder: what ``file://`` names.
+        host: address to listen on.
+        port: 0: any that is free.
+
+    Raises:
+        ConfigError: the folder is no binary cache, or the address cannot be had.
+    """
+    if not (folder / "nix-cache-info").is_file():
+        raise ConfigError(
+            f"{folder} is not a binary cache: it has no nix-cache-info.",
+            hint=f"Fill it first:  cog-nix cache push file://{folder.absolute()}",
+        )
+    handler = functools.partial(_Quiet, directory=str(folder))
+    try:
+        return ThreadingHTTPServer((host, port), handler)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.", hint="Name another --port."
+        ) from error
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files; folders have no listing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each request."""
+
+    def list_directory(self, path: object) -> None:  # type: ignore[override]
+        """Refuse: names of store paths are nobody's business who does not know them."""
+        del path
+        self.send_error(404)
+
+
+def explained(url: str, said: str) -> NixError:
+    """Return the error for a copy that failed."""
+    scheme = urlsplit(url).scheme
+    if "don't know how to open Nix store" in said or "unsupported" in said:
+        return NixError(
+            f"This Nix cannot open {url}.",
+            hint=f"Debian's Nix is built without {scheme}: use the Nix of nixos.org (COG_NIX_NIX names it), or "
+            "push to a folder (file://) and copy that.",
+        )
+    return failures.explain(said)
+
+
+def _done(command: Sequence[str], nix: Nix) -> str:
+    finished = run(command, env=nix.environment(), check=False)
+    if finished.returncode:
+        raise failures.explain(finished.stderr)
+    return finished.stdout
