@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix.build.provide import add, digest, paths_of
@@ -19,10 +19,26 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Project
     from cog_nix.lock.model import Lock
     from cog_nix.plugins.spec import Context
+    from cog_nix.report import Reporter
     from cog_nix.store.nix import Nix
     from cog_nix.store.questions import Plan
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A build that takes from binary caches."""
+
+    project: Project
+    """Where it is remembered what was asked."""
+    lock: Lock
+    """What is needed."""
+    nix: Nix
+    """The store, with its caches."""
+    context: Callable[[], Context]
+    """Makes the services; called only when something has to be downloaded."""
+    reporter: Reporter
 
 
 def provide_part(lock: Lock, plan: Plan, nix: Nix, context: Callable[[], Context]) -> bool:
@@ -35,7 +51,7 @@ def provide_part(lock: Lock, plan: Plan, nix: Nix, context: Callable[[], Context
         context: makes the services; called only when something is missing.
 
     Returns:
-        Whether that is all. It is not where this version of cog-nix makes another seed of the lock's packages.
+        Whether that is all. It is not where this version of cog-nix makes another seed of the lock.
 
     Raises:
         FetchError: something cannot be downloaded.
@@ -51,29 +67,21 @@ def provide_part(lock: Lock, plan: Plan, nix: Nix, context: Callable[[], Context
     return not seedless or seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir) == lock.seed
 
 
-def has_results(lock: Lock, nix: Nix) -> bool:
+def has_results(lock: Lock, nix: Nix, reporter: Reporter) -> bool:
     """Tell whether the store has the recorded results of all commands, or gets them from a binary cache."""
-    return nix.obtain([tree_path(run.nar_sha256, STORE_NAME) for run in lock.runs])
+    return nix.obtain([tree_path(run.nar_sha256, STORE_NAME) for run in lock.runs], reporter)
 
 
-def shared(
-    project: Project,
-    lock: Lock,
-    nix: Nix,
-    context: Callable[[], Context],
-    plan: Callable[[], Plan],
-    step: Callable[[Nix], T],
-) -> T | None:
+def shared(place: Place, plan: Callable[[Nix], Plan], step: Callable[[Nix], T]) -> T | None:
     """Do what takes from binary caches, with what these lack put into the store.
 
-    What the caches have is asked once: as long as nothing else is to be built, Nix finds out for itself.
+    What they have comes first, then the rest is made without them: a cache that is down, half filled or signed by
+    nobody who is trusted costs what it does not bring, and nothing else. It is asked once; as long as all is there
+    that came, Nix has it.
 
     Args:
-        project: where it is remembered.
-        lock: what is needed.
-        nix: the store, with its caches.
-        context: as for :func:`provide_part`.
-        plan: says what would be done.
+        place: whose build, and where.
+        plan: says what a Nix would do.
         step: what to do.
 
     Returns:
@@ -82,22 +90,33 @@ def shared(
     Raises:
         CogNixError: it fails, and would without any cache.
     """
-    mark = project.state_dir / "shared"
+    nix, lock = place.nix, place.lock
+    mark = place.project.state_dir / "shared"
     asked = digest(nix, [*nix.caches.substituters, *paths_of(lock)])
-    if recall(mark) != asked and not provide_part(lock, plan(), nix, context):
-        return None
-    try:
-        made = step(nix)
-    except NixFailedError as error:
-        mark.unlink(missing_ok=True)
-        if error.name and store_name(error.name) not in _downloads(lock):
-            raise
-        context().reporter.warn(
-            f"What the binary caches have could not be used, so it is made here: {error.said.strip()}"
-        )
-        return None
-    remember(mark, asked)
-    return made
+    for remembered in (recall(mark) == asked, False):
+        if not remembered and not _obtained(place, plan):
+            return None
+        try:
+            made = step(alone(nix))
+        except NixFailedError as error:
+            # Nix went for a download by itself: what came has been collected since.
+            if not remembered or not error.name or store_name(error.name) not in _downloads(lock):
+                raise
+            continue
+        remember(mark, asked)
+        return made
+    return None
+
+
+def _obtained(place: Place, plan: Callable[[Nix], Plan]) -> bool:
+    """Take what caches have, and put into the store what making the rest needs; return whether that is all."""
+    nix, reporter = place.nix, place.reporter
+    planned = plan(nix)
+    if planned.fetches:
+        reporter.step(f"Taking {len(planned.fetches)} store paths from binary caches")
+        if not nix.obtain(planned.fetches, reporter):
+            planned = plan(alone(nix))
+    return provide_part(place.lock, planned, nix, place.context)
 
 
 def alone(nix: Nix) -> Nix:
@@ -106,5 +125,5 @@ def alone(nix: Nix) -> Nix:
 
 
 def _downloads(lock: Lock) -> set[str]:
-    """Return the names of what cog-nix puts into the store; Nix fails at them where a cache promised too much."""
+    """Return the names of what cog-nix puts into the store."""
     return {store_name(one.filename) for one in built_from(lock)} | {seed.store_name(lock.seed.python)}

@@ -18,7 +18,7 @@ from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
 from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
-from cog_nix.build.shared import alone, has_results, shared
+from cog_nix.build.shared import Place, alone, has_results, shared
 from cog_nix.build.thin import thin_layout
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
@@ -96,7 +96,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         reporter=services.reporter,
         package_of=functools.partial(services.package_of, project, settings, lock.suite),
     )
-    if nix.caches.substituters and has_results(lock, nix):
+    if nix.caches.substituters and has_results(lock, nix, services.reporter):
         lock = run(project, config, lock)
     else:
         lock = steadily(lock, lambda: run(project, config, lock))
@@ -108,8 +108,9 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     def make(lock: Lock) -> BuiltImage:
         realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
         if nix.caches.substituters and not is_provided(project, lock, nix):
-            asked = functools.partial(plan, nix, nix_library() / "build.nix", arguments)
-            if found := shared(project, lock, nix, context, asked, realised):
+            place = Place(project, lock, nix, context, services.reporter)
+            asked = functools.partial(plan, expression=nix_library() / "build.nix", spec=arguments)
+            if found := shared(place, asked, realised):
                 return BuiltImage(lock, *found)
         return BuiltImage(lock, *steadily(lock, functools.partial(realised, alone(nix))))
 

@@ -121,10 +121,11 @@ def _pull(session: Session, options: _Options) -> None:
     if not url and not nix.caches.substituters:
         raise ConfigError(
             "There is no cache to pull from.",
-            hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]',
+            hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]\n'
+            "What that names already counts after:  cog-nix cache trust",
         )
     wanted = of_project.wanted(project, services, nix)
-    missing = exchange.pull(nix, wanted, url)
+    missing = exchange.pull(nix, wanted, url, session.reporter)
     session.reporter.info(f"{len(wanted) - len(missing)} of {len(wanted)} store paths are here")
     if missing:
         shown = [path.removeprefix(f"{STORE_DIR}/") for path in missing]

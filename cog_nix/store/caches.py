@@ -83,7 +83,6 @@ class Caches:
             f"{extra}substituters": " ".join(self.substituters),
             f"{extra}trusted-public-keys": " ".join(self.trusted_public_keys),
             "substitute": "true",
-            "fallback": "true",
             "connect-timeout": str(_CONNECT_SECONDS),
             "download-attempts": str(_ATTEMPTS),
             "narinfo-cache-negative-ttl": str(_FORGET_SECONDS),

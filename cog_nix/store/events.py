@@ -22,13 +22,15 @@ _LOG_LINE, _PROGRESS = 101, 105
 _ERROR_LEVEL = 0
 _TOLD = (_ERROR_LEVEL, 1)
 """Errors and warnings (``Verbosity``)."""
+_PREFIX = re.compile(r"^(?:(?:warning|error): )+")
 _OF_OTHERS = re.compile(
-    r"cannot build on|substituter|binary cache|unable to download|signature", re.IGNORECASE
+    r"cannot build on|substitut|binary cache|unable to (?:down|up)load|signature|public key", re.IGNORECASE
 )
 """What messages about binary caches and builders have in them: a build goes on without these."""
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours, and bytes that would upset a terminal (which a builder that cannot be started sends)."""
 _KEPT_LINES = 400
+_SHOWN = 3
 
 
 def readable(drv_path: str) -> str:
@@ -72,8 +74,8 @@ class Log:
             self._result(event)
         elif action == "msg" and event.get("level") in _TOLD:
             text = CONTROL.sub("", event.get("raw_msg") or event["msg"])
-            if _OF_OTHERS.search(text):
-                self._warnings[text.strip()] = None
+            if _OF_OTHERS.search(text) and not text.endswith(" ms"):  # it is tried again
+                self._warnings[_PREFIX.sub("", text.strip())] = None
             if event["level"] == _ERROR_LEVEL:
                 self._errors.append(text)
 
@@ -108,7 +110,9 @@ class Log:
 
     def warnings(self) -> list[str]:
         """Return what Nix says of binary caches and builders that it did without."""
-        return list(self._warnings)
+        told = list(self._warnings)
+        more = [f"and {len(told) - _SHOWN} more of this kind"] if len(told) > _SHOWN else []
+        return [*told[:_SHOWN], *more]
 
     def failed_name(self) -> str | None:
         """Return the name of the derivation that failed, when a builder did."""

@@ -86,19 +86,18 @@ def target_url(url: str, key: Path | None) -> str:
     return parts._replace(query=query).geturl()
 
 
-def pull(nix: Nix, store_paths: Sequence[str], url: str) -> list[str]:
+def pull(nix: Nix, store_paths: Sequence[str], url: str, reporter: Reporter) -> list[str]:
     """Take store paths from a binary cache or a store; return those that it does not have.
 
     Args:
         nix: whose store gets them; its trusted keys count.
         store_paths: what is wanted.
         url: where from; "": where builds take from.
+        reporter: is told why one does not come.
     """
     if url:
-        caches = replace(nix.caches, substituters=(url,))
-        nix = replace(nix, caches=caches)
-    nix.obtain(store_paths)
-    return nix.invalid(store_paths)
+        nix = replace(nix, caches=replace(nix.caches, substituters=(url,)))
+    return [] if nix.obtain(store_paths, reporter) else nix.invalid(store_paths)
 
 
 def new_key(nix: Nix, name: str, file: Path) -> str:

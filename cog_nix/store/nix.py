@@ -214,17 +214,21 @@ class Nix:
             return gone
         return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
-    def obtain(self, store_paths: Sequence[str]) -> bool:
+    def obtain(self, store_paths: Sequence[str], reporter: Reporter) -> bool:
         """Take store paths from binary caches; return whether the store then holds all of them.
 
         Only what goes by its content, or is signed by a trusted key, is taken.
+
+        Args:
+            store_paths: which.
+            reporter: is told why one does not come.
         """
         missing = self.invalid(store_paths) if store_paths else []
         if not missing or not self.caches.substituters:
             return not missing
-        command = self.building("nix-store", "--realise", "--keep-going", *missing)
-        run(command, env=self.environment(), check=False)
-        return not self.invalid(missing)
+        logged = ["--keep-going", "--log-format", "internal-json", "-v"]
+        finished, _ = self._watched(self.building("nix-store", "--realise", *logged, *missing), reporter)
+        return finished.returncode == 0 or not self.invalid(missing)
 
     def closure(self, store_paths: Sequence[str]) -> list[str]:
         """Return store paths with all that they refer to.
@@ -320,7 +324,7 @@ class Nix:
         values: ahead.Values | None = None,
         started: Process | None = None,
     ) -> tuple[Finished, events.Log]:
-        env = {**values.environment(), **self.caches.environment()} if values else None
+        env = {**(values.environment() if values else os.environ), **self.caches.environment()}
         with events.watch(reporter) as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         for warning in log.warnings():
