@@ -37,8 +37,6 @@ class Services:
     cache: Path = field(default_factory=cache_dir)
     whole: bool = False
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
-    caches: Caches = Caches()
-    """What the command line has of binary caches and builders."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
 
@@ -98,7 +96,6 @@ class Services:
                 f"{project.settings_path.name} names caches or builders that you have not said to trust, so "
                 "they are not used: `cog-nix cache trust` shows them and lets them count"
             )
-        found = self.caches + found
         for url in found.of_other_systems():
             self.reporter.warn(f"the builder {url} is not for {caches.SYSTEM}, so it builds nothing here")
         return found

@@ -122,8 +122,9 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixF
         sentence += "\nBefore that it printed:" if before else ""
         return failed(sentence, hint=_missing_files("\n".join(log)), shown=before)
     if name:
-        sentence = f"Building {name} failed. The last it printed:"
-        return failed(sentence, hint="Run again with -v to see the whole log.", shown=last)
+        # A builder on another machine may have printed nothing, because it was not started.
+        sentence = f"Building {name} failed. {'The last it printed:' if last else 'Nix says:'}"
+        return failed(sentence, hint="Run again with -v to see the whole log.", shown=shown)
     hint = "Run again with -v to see what it was doing."
     return failed("Nix failed:", hint=hint, shown=said.splitlines())
 
