@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from cog_nix.build.configuration import load
@@ -88,4 +87,4 @@ def _blobs(layout: Path) -> Iterator[str]:
     """Yield the names of the store paths that a layout's blobs lie in."""
     for path in (layout / "blobs/sha256").iterdir():
         if path.is_symlink():
-            yield os.readlink(path).split("/")[-2]
+            yield path.readlink().parts[-2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cog_nix.build.provide import add, digest, paths_of
+from cog_nix.build.provide import add, digest, is_provided, paths_of, provided
 from cog_nix.lock.format import built_from
 from cog_nix.resolve import seed
 from cog_nix.run_commands.ensure import STORE_NAME
@@ -67,17 +67,47 @@ def provide_part(lock: Lock, plan: Plan, nix: Nix, context: Callable[[], Context
     return not seedless or seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir) == lock.seed
 
 
-def has_results(lock: Lock, nix: Nix, reporter: Reporter) -> bool:
-    """Tell whether the store has the recorded results of all commands, or gets them from a binary cache."""
-    return nix.obtain([tree_path(run.nar_sha256, STORE_NAME) for run in lock.runs], reporter)
+def with_results(place: Place, step: Callable[[], T]) -> T:
+    """Do what has the results of commands in the store, or makes them there.
+
+    Args:
+        place: whose build, and where.
+        step: what to do; it needs all that the lock names where a command has to run.
+
+    Raises:
+        CogNixError: it fails.
+    """
+    nix, results = place.nix, [tree_path(run.nar_sha256, STORE_NAME) for run in place.lock.runs]
+    if nix.caches.substituters and nix.obtain(results, place.reporter):
+        return step()
+    return provided(place.project, nix, place.context, place.lock, step)
+
+
+def with_inputs(place: Place, plan: Callable[[Nix], Plan], step: Callable[[Nix], T]) -> T:
+    """Do what needs the things that a lock names, or what caches made of them.
+
+    Args:
+        place: whose build, and where.
+        plan: says what a Nix would do.
+        step: what to do.
+
+    Raises:
+        CogNixError: it fails, and not for want of them.
+    """
+    nix = place.nix
+    if nix.caches.substituters and not is_provided(place.project, place.lock, nix):
+        made = shared(place, plan, step)
+        if made is not None:
+            return made
+    return provided(place.project, nix, place.context, place.lock, lambda: step(alone(nix)))
 
 
 def shared(place: Place, plan: Callable[[Nix], Plan], step: Callable[[Nix], T]) -> T | None:
     """Do what takes from binary caches, with what these lack put into the store.
 
-    What they have comes first, then the rest is made without them: a cache that is down, half filled or signed by
-    nobody who is trusted costs what it does not bring, and nothing else. It is asked once; as long as all is there
-    that came, Nix has it.
+    What they have comes first, then the rest is made without them: a cache that is down, half filled or
+    signed by nobody who is trusted costs what it does not bring, and nothing else. It is asked once; as long
+    as all is there that came, Nix has it.
 
     Args:
         place: whose build, and where.
@@ -109,7 +139,7 @@ def shared(place: Place, plan: Callable[[Nix], Plan], step: Callable[[Nix], T]) 
 
 
 def _obtained(place: Place, plan: Callable[[Nix], Plan]) -> bool:
-    """Take what caches have, and put into the store what making the rest needs; return whether that is all."""
+    """Take what caches have, and put into the store what the rest needs; return whether that is all."""
     nix, reporter = place.nix, place.reporter
     planned = plan(nix)
     if planned.fetches:

@@ -13,12 +13,11 @@ from cog_nix.build.configuration import load
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
-from cog_nix.build.provide import is_provided, provided
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
 from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
-from cog_nix.build.shared import Place, alone, has_results, shared
+from cog_nix.build.shared import Place, with_inputs, with_results
 from cog_nix.build.thin import thin_layout
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
@@ -79,16 +78,14 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
     context = functools.partial(services.context, settings, project, config.build.requirements)
+    place = Place(project, lock, nix, context, services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
-    if not services.plugins.implements("after_build") and (
-        layout := thin_layout(project, options, lock, arguments, nix, context, services.reporter)
-    ):
-        document = api.document(sdk_version(lock))
-        return Built(_image_of(layout, nix), tag, document, config.build.gpu, layout)
-    steadily = functools.partial(provided, project, nix, context)
+    if options.held and (layout := thin_layout(place, options, arguments, services.plugins)):
+        image, document = _image_of(layout, nix), api.document(sdk_version(lock))
+        return Built(image, tag, document, config.build.gpu, layout)
     run = functools.partial(
         ensure_runs,
         nix=nix,
@@ -96,10 +93,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         reporter=services.reporter,
         package_of=functools.partial(services.package_of, project, settings, lock.suite),
     )
-    if nix.caches.substituters and has_results(lock, nix, services.reporter):
-        lock = run(project, config, lock)
-    else:
-        lock = steadily(lock, lambda: run(project, config, lock))
+    lock = with_results(place, lambda: run(project, config, lock))
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
     if services.while_building:
@@ -107,12 +101,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
     def make(lock: Lock) -> BuiltImage:
         realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
-        if nix.caches.substituters and not is_provided(project, lock, nix):
-            place = Place(project, lock, nix, context, services.reporter)
-            asked = functools.partial(plan, expression=nix_library() / "build.nix", spec=arguments)
-            if found := shared(place, asked, realised):
-                return BuiltImage(lock, *found)
-        return BuiltImage(lock, *steadily(lock, functools.partial(realised, alone(nix))))
+        asked = functools.partial(plan, expression=nix_library() / "build.nix", spec=arguments)
+        return BuiltImage(lock, *with_inputs(replace(place, lock=lock), asked, realised))
 
     built = make(lock)
     if not options.offline:

@@ -1,7 +1,7 @@
 """Building an image for a registry that holds its layers: these are neither fetched nor made.
 
-Evaluation alone says by which store path each layer goes (:mod:`cog_nix.image.known`). Where the registry was told
-what they came to, the project's own layer, the configuration and the manifest are all that is made.
+Evaluation alone says by which store path each layer goes (:mod:`cog_nix.image.known`). Where the registry was
+told what they came to, the project's own layer, the configuration and the manifest are all that is made.
 """
 
 from __future__ import annotations
@@ -19,36 +19,25 @@ from cog_nix.store.questions import evaluate, plan
 from cog_nix.system.state import make_way_for_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cog_nix.build.options import BuildOptions
-    from cog_nix.config.model import Project
-    from cog_nix.lock.model import Lock
-    from cog_nix.plugins.spec import Context
-    from cog_nix.report import Reporter
+    from cog_nix.build.shared import Place
+    from cog_nix.plugins.manager import Plugins
     from cog_nix.store.nix import Nix
 
 
 def thin_layout(
-    project: Project,
-    options: BuildOptions,
-    lock: Lock,
-    arguments: Mapping[str, Any],
-    nix: Nix,
-    context: Callable[[], Context],
-    reporter: Reporter,
+    place: Place, options: BuildOptions, arguments: Mapping[str, Any], plugins: Plugins
 ) -> Path | None:
     """Build an OCI layout without the blobs that the registry holds.
 
     Args:
-        project: what is built.
+        place: whose build, and where.
         options: say what is known (:attr:`cog_nix.build.options.BuildOptions.held`).
-        lock: of the project.
         arguments: of ``nix/build.nix``.
-        nix: the store.
-        context: makes the services.
-        reporter: shows what is built.
+        plugins: one that hears of images gets whole ones.
 
     Returns:
         None where an image has to be built whole, or is here already.
@@ -56,9 +45,10 @@ def thin_layout(
     Raises:
         CogNixError: the project's own layer cannot be built.
     """
-    if options.held is None or lock.packages or (project.root / OVERLAY).exists():
+    project, lock, nix = place.project, place.lock, place.nix
+    if lock.packages or (project.root / OVERLAY).exists() or plugins.implements("after_build"):
         return None
-    if is_provided(project, lock, nix):
+    if options.held is None or is_provided(project, lock, nix):
         return None
     expression = nix_library() / "build.nix"
     keys = keys_of(nix, arguments)
@@ -69,17 +59,17 @@ def thin_layout(
     # What a command left behind has to be there for whatever is laid on top of it.
     if not known.layers or keys.frozen not in known.frozen or (lacking and lock.runs):
         return None
-    reporter.info(
-        f"The registry holds {len(keys.layers) - len(lacking)} of {len(keys.layers)} layers that this machine "
-        "lacks: they are not built here"
+    held = len(keys.layers) - len(lacking)
+    place.reporter.info(
+        f"The registry holds {held} of {len(keys.layers)} layers, which are neither fetched nor built here"
     )
     spec = {**arguments, "oci": True, "known": known.document()}
-    if not provide_part(lock, plan(nix, expression, spec), nix, context):
+    if not provide_part(lock, plan(nix, expression, spec), nix, place.context):
         return None
     root = gc_root(project, options)
     if root:
         make_way_for_link(root)
-    return nix.real(nix.build(expression, spec, root, reporter))
+    return nix.real(nix.build(expression, spec, root, place.reporter))
 
 
 def keys_of(nix: Nix, arguments: Mapping[str, Any]) -> Keys:

@@ -1,6 +1,7 @@
 """``cog-nix cache``: share what is built with other machines.
 
-stdout gets a public key (``key``), the server's URL (``serve``) and nothing otherwise; narration goes to stderr.
+stdout gets a public key (``key``) or the server's URL (``serve``), and nothing otherwise; narration goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cog_nix.build.services import Services
 from cog_nix.build.story import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.options import ProjectOptions
-from cog_nix.cli.push import SECRET_KEY
+from cog_nix.cli.push import KEY_FILE
 from cog_nix.config import load_settings
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.project.find import find_project
@@ -59,7 +60,7 @@ class _Options(ProjectOptions):
         Path | None,
         typer.Option(
             "--secret-key",
-            envvar=SECRET_KEY,
+            envvar=KEY_FILE,
             show_default=False,
             help="push: the file of the key that signs what is pushed.",
         ),

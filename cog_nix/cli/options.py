@@ -135,7 +135,7 @@ class BuildOptions(LockOptions):
             "--builders",
             envvar=VARIABLES["builders"],
             show_default=False,
-            help="Machines that build, as Nix's `builders` has them: ssh-ng://HOST SYSTEM KEY JOBS, with ; between.",
+            help="Machines that build, as Nix's `builders` has them: ssh-ng://HOST SYSTEM KEY JOBS; ….",
         ),
     ] = None
 

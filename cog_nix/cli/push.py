@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
     from cog_nix.weights.lock import LockedWeight
 
-SECRET_KEY = "COG_NIX_SECRET_KEY_FILE"
+KEY_FILE = "COG_NIX_SECRET_KEY_FILE"
 _NOT_FOUND = 404
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
@@ -106,7 +106,7 @@ def _held(project: Project, destination: Destination, reporter: Reporter) -> Hel
     from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
 
     counted, _ = caches.effective(load_settings(project).nix, os.environ)
-    file = os.environ.get(SECRET_KEY)
+    file = os.environ.get(KEY_FILE)
     return HeldLayers(
         destination.image,
         _credentials(destination),

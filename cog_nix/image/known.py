@@ -1,8 +1,8 @@
 """What is known of layers without having them: what each came to when it was made, by its store path.
 
-A layer's store path follows from all that it is made of (``nix/known.nix``), so it is known before anything is
-built or fetched. Whoever built it once can say what came of it; that is all that an image's configuration and
-manifest need.
+A layer's store path follows from all that it is made of (``nix/known.nix``), so it is known before anything
+is built or fetched. Whoever built it once can say what came of it; that is all that an image's configuration
+and manifest need.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
-"""What a repository's layers came to, kept in the repository: who has none of them can push an edit all the same.
+"""What a repository's layers came to, kept beside them: who has none of them can push an edit all the same.
 
 An OCI artifact under the tag :data:`TAG`, with one JSON document::
 
-    {"version": 1, "layers": {KEY: {"diff_id": …, "size": …, "digest": …, "compressed": …, "signatures": […]}},
+    {"version": 1,
+     "layers": {KEY: {"diff_id": …, "size": …, "digest": …, "compressed": …, "signatures": […]}},
      "frozen": {KEY: {"text": …, "signatures": […]}}}
 
-Keys are those of :mod:`cog_nix.image.known`. Each push adds what is new, the latest first; what was long not pushed
-falls off. Two pushes at once may lose each other's additions, which costs whoever needs them a whole build.
+Keys are those of :mod:`cog_nix.image.known`. Each push adds what is new, the latest first; what was long not
+pushed falls off. Two pushes at once may lose each other's additions, which costs whoever needs them a whole
+build.
 
-Whoever can write to the repository can write this too, and can replace the image itself. Where keys are trusted
-(:class:`cog_nix.system.keys.PublicKeys`), only what one of them signed counts.
+Whoever can write to the repository can write this too, and can replace the image itself. Where keys are
+trusted (:class:`cog_nix.system.keys.PublicKeys`), only what one of them signed counts.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class HeldLayers:
     credentials: Credentials
     cache: Path
     reporter: Reporter
-    trusted: PublicKeys = PublicKeys()
+    trusted: PublicKeys = field(default_factory=PublicKeys)
     secret: SecretKey | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -124,14 +126,9 @@ class HeldLayers:
         if answer.status_code == NOT_FOUND:
             return Record()
         try:
-            (layer,) = list_of(jsonvalue.loads(answer.content)["layers"])
-            digest = text_of(layer["digest"])
-            if layer["mediaType"] != TYPE or jsonvalue.size_of(layer["size"]) > _LARGEST:
-                raise ValueError(f"its layer is not {TYPE}")
+            digest = _blob_of(jsonvalue.loads(answer.content))
             content = repository.send("GET", f"blobs/{digest}", (OK,)).content
-            if digest_of(content) != digest:
-                raise ValueError(f"what came as {digest} is {digest_of(content)}")
-            return Record.parse(jsonvalue.loads(content))
+            return Record.parse(jsonvalue.loads(_checked(content, digest)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self.reporter.log(f"{self.reference.name}:{TAG} is not a record of layers: {error}")
             return Record()
@@ -244,6 +241,31 @@ def layer_text(key: str, layer: KnownLayer) -> str:
 def frozen_text(key: str, text: str) -> str:
     """Return what is signed of the distributions in an image."""
     return f"cog-nix distributions 1;{key};{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _blob_of(manifest: Any) -> str:
+    """Return the digest of the document that an artifact's manifest names.
+
+    Raises:
+        ValueError: it is not that of a record.
+        TypeError: the same.
+        KeyError: the same.
+    """
+    (layer,) = list_of(mapping_of(manifest)["layers"])
+    if layer["mediaType"] != TYPE or jsonvalue.size_of(layer["size"]) > _LARGEST:
+        raise ValueError(f"its layer is not {TYPE}")
+    return text_of(layer["digest"])
+
+
+def _checked(content: bytes, digest: str) -> bytes:
+    """Return content that has a digest.
+
+    Raises:
+        ValueError: it has another one.
+    """
+    if digest_of(content) != digest:
+        raise ValueError(f"what came as {digest} is {digest_of(content)}")
+    return content
 
 
 def _without(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Binary caches that outputs may come from, and other machines that build: whose word counts for what is built.
+"""Binary caches that outputs may come from, and other machines that build: whose word counts.
 
-Who answers for a binary cache's key, or for a machine that builds, answers for every path that comes from there:
-such a path lies in a store that other projects and users share. So a project's ``cog-nix.toml`` may name them,
-and they count once this user has said so (``cog-nix cache trust``); the environment is the user's own.
+Who answers for a binary cache's key, or for a machine that builds, answers for every path that comes from
+there: such a path lies in a store that other projects and users share. So a project's ``cog-nix.toml`` may
+name them, and they count once this user has said so (``cog-nix cache trust``); the environment is the user's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VARIABLES = {
     "trusted_public_keys": "COG_NIX_TRUSTED_PUBLIC_KEYS",
     "builders": "COG_NIX_BUILDERS",
 }
-"""The environment's word for each; values have white space between them, builders a semicolon or a new line."""
+"""The environment's name for each; between values is white space, between builders a semicolon."""
 _CONNECT_SECONDS = 10
 _ATTEMPTS = 2
 _FORGET_SECONDS = 60

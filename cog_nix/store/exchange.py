@@ -1,4 +1,4 @@
-"""Copies store paths to other stores and binary caches, with Nix's own machinery, and takes them from there."""
+"""Copies store paths to other stores and binary caches and takes them from there, as Nix does it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.store import events, failures
+from cog_nix.store.bucket import reachable
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _CACHES = frozenset({"file", "http", "https", "s3"})
 """Schemes of binary caches: files that are compressed and signed as they are written."""
 _STORES = frozenset({"ssh", "ssh-ng"})
 _DEFAULTS = {"compression": "zstd", "parallel-compression": "true"}
-"""xz, Nix's own, is a fifth smaller and takes twenty times as long; what is made of wheels is compressed code."""
+"""xz, Nix's own default, is smaller and takes many times as long (docs/design/caches.md)."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ def push(nix: Nix, store_paths: Sequence[str], url: str, key: Path | None, repor
         ConfigError: the URL is not one of a store.
         NixError: it cannot be brought there. What came stays, each path whole or not at all.
     """
-    target = target_url(url, key)
+    target_url(url, key)
     closure = nix.closure(store_paths)
     if key and urlsplit(url).scheme in _STORES:
         _done(nix.subcommand("store", "sign", "--key-file", str(key), *closure), nix)
-    command = nix.subcommand("copy", "--to", target, "--log-format", "internal-json", "-v", *store_paths)
-    with events.watch(reporter) as log:
+    logged = ["--log-format", "internal-json", "-v"]
+    with reachable(url) as real, events.watch(reporter) as log:
+        command = nix.subcommand("copy", "--to", target_url(real, key), *logged, *store_paths)
         finished = run(command, env=nix.environment(), check=False, on_stderr=log.feed)
     if finished.returncode:
         raise explained(url, log.errors())
@@ -170,8 +172,8 @@ def explained(url: str, said: str) -> NixError:
     if "don't know how to open Nix store" in said or "unsupported" in said:
         return NixError(
             f"This Nix cannot open {url}.",
-            hint=f"Debian's Nix is built without {scheme}: use the Nix of nixos.org (COG_NIX_NIX names it), or "
-            "push to a folder (file://) and copy that.",
+            hint=f"Debian's Nix is built without {scheme}: use the Nix of nixos.org (COG_NIX_NIX names it), "
+            "or push to a folder (file://) and copy that.",
         )
     return failures.explain(said)
 

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -71,7 +71,7 @@ class Nix:
     """Options that say who builders are, where no daemon decides it."""
     within: Within | None = None
     """The container that its programs run in; None: they run here."""
-    caches: Caches = Caches()
+    caches: Caches = field(default_factory=Caches)
     """Binary caches that builds may take from, and machines that they may use."""
 
     @property
@@ -226,8 +226,12 @@ class Nix:
         missing = self.invalid(store_paths) if store_paths else []
         if not missing or not self.caches.substituters:
             return not missing
+        from cog_nix.store.bucket import opened  # noqa: PLC0415 - most builds have no cache
+
         logged = ["--keep-going", "--log-format", "internal-json", "-v"]
-        finished, _ = self._watched(self.building("nix-store", "--realise", *logged, *missing), reporter)
+        with opened(self.caches) as caches:
+            nix = replace(self, caches=caches)
+            finished, _ = self._watched(nix.building("nix-store", "--realise", *logged, *missing), reporter)
         return finished.returncode == 0 or not self.invalid(missing)
 
     def closure(self, store_paths: Sequence[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import NixError
 from cog_nix.store import ahead, failures
+from cog_nix.store.bucket import opened
 from cog_nix.store.events import readable
 from cog_nix.system import jsonvalue
 from cog_nix.system.processes import run
@@ -61,13 +62,12 @@ def plan(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Plan:
     Raises:
         NixError: the expression cannot be evaluated.
     """
-    command = nix.building("nix-build", str(expression), "--no-out-link", "--dry-run")
-    with ahead.Values(spec) as file:
-        finished = run(
-            [*command, *file.arguments()],
-            env={**file.environment(), **nix.caches.environment()},
-            check=False,
+    with ahead.Values(spec) as file, opened(nix.caches) as caches:
+        command = replace(nix, caches=caches).building(
+            "nix-build", str(expression), "--no-out-link", "--dry-run"
         )
+        env = {**file.environment(), **nix.caches.environment()}
+        finished = run([*command, *file.arguments()], env=env, check=False)
     if finished.returncode:
         raise failures.explain(finished.stderr)
     listed = _LISTED.findall(finished.stderr)

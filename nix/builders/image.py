@@ -3,13 +3,14 @@
 Spec::
 
     {"name": "cog-hello", "tag": "cog-hello:latest",
-     "layers": [{"name": …, "path": …} or {"name": …, "diff_id": …, "size": …}], "distributions": [store path, …], "results": [store path, …],
+     "layers": [{"name": …, "path": …} or {"name": …, "diff_id": …, "size": …}],
+     "distributions": [store path, …], "results": [store path, …],
      "project": spec of :mod:`source`, "seed": store path,
      "python": "3.13", "labels": {…}, "lock": {…}}
 
-The layer whose path is null is the project itself, which is the output ``source``. One that has a digest and no
-path is held by a registry and not here; ``frozen`` then says what ``pip freeze`` prints. The output ``out`` is an
-executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
+The layer whose path is null is the project itself, which is the output ``source``. One that has a digest and
+no path is held by a registry and not here; ``frozen`` then says what ``pip freeze`` prints. The output ``out`` is
+an executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
 image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so it works
 from any store folder.
 """

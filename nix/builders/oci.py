@@ -7,9 +7,11 @@ Spec::
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
 is small and changes at every edit, so it is compressed here. One that a registry holds already is named in
-the manifest and left out. Besides the layout (image-spec, image-layout.md) the output has ``image``, a link to
-the image, and ``known.json``, which tells what each layer came to, by its key. All links are relative, so they
-hold wherever the store is.
+the manifest and left out.
+
+Besides the layout (image-spec, image-layout.md) the output has ``image``, a link to the image, and
+``known.json``, which tells what each layer came to, by its key. All links are relative, so they hold wherever
+the store is.
 """
 
 from __future__ import annotations
