@@ -19,13 +19,13 @@ from cog_nix.build.services import Services
 from cog_nix.build.story import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.options import ProjectOptions
-from cog_nix.cli.push import KEY_FILE
 from cog_nix.config import load_settings
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.project.find import find_project
 from cog_nix.store import caches, exchange
 from cog_nix.store import nix as nix_store
 from cog_nix.store.paths import STORE_DIR
+from cog_nix.system.keys import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class _Options(ProjectOptions):
         Path | None,
         typer.Option(
             "--secret-key",
-            envvar=KEY_FILE,
+            envvar=KEY_VARIABLE,
             show_default=False,
             help="push: the file of the key that signs what is pushed.",
         ),

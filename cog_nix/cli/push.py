@@ -25,7 +25,7 @@ from cog_nix.registry.destination import REPLICATE, resolve
 from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.replicate import model_page
 from cog_nix.store import caches
-from cog_nix.system.keys import PublicKeys, SecretKey
+from cog_nix.system.keys import KEY_VARIABLE, PublicKeys, SecretKey
 from cog_nix.system.paths import cache_dir
 from cog_nix.weights import lock as weights_lock
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
     from cog_nix.weights.lock import LockedWeight
 
-KEY_FILE = "COG_NIX_SECRET_KEY_FILE"
 _NOT_FOUND = 404
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
@@ -106,7 +105,7 @@ def _held(project: Project, destination: Destination, reporter: Reporter) -> Hel
     from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
 
     counted, _ = caches.effective(load_settings(project).nix, os.environ)
-    file = os.environ.get(KEY_FILE)
+    file = os.environ.get(KEY_VARIABLE)
     return HeldLayers(
         destination.image,
         _credentials(destination),

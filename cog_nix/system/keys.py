@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+KEY_VARIABLE = "COG_NIX_SECRET_KEY_FILE"
+"""Names the file of the key that signs what is pushed."""
 _SEED, _PUBLIC = 32, 32
 
 
