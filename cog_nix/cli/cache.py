@@ -142,8 +142,7 @@ def _pull(session: Session, options: _Options) -> None:
 def _serve(session: Session, options: _Options) -> None:
     (folder,) = _taken(options, 1, 1, "FOLDER")
     with exchange.server(Path(folder), options.host, options.port) as server:
-        host, port = server.server_address[:2]
-        typer.echo(f"http://{host}:{port}")
+        typer.echo(f"http://{options.host}:{server.server_address[1]}")
         session.reporter.info(f"Serving {folder} until Ctrl-C")
         server.serve_forever()
 

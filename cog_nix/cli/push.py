@@ -5,6 +5,7 @@ stdout gets the result with ``--json`` and nothing otherwise; narration goes to 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -20,13 +21,13 @@ from cog_nix.cli.terminal import amount
 from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
 from cog_nix.project.find import find_project
-from cog_nix.registry import layout
 from cog_nix.registry.destination import REPLICATE, resolve
 from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.replicate import model_page
 from cog_nix.store import caches
-from cog_nix.system.keys import KEY_VARIABLE, PublicKeys, SecretKey
+from cog_nix.system.keys import PublicKeys, SecretKey
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.state import recall, remember
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
     from cog_nix.config.model import Project
+    from cog_nix.image.known import Keys, Known
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from cog_nix.weights.lock import LockedWeight
 
 _NOT_FOUND = 404
+_OF_AN_EDIT = 2
+"""Blobs that are new after an edit: the project's layer and the configuration."""
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
 Go to replicate.com and create a new model before pushing.
@@ -79,41 +83,67 @@ def push(session: Session, options: _Options) -> None:
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     asked = replace(asked, tag=tag, oci=True)
-    held = _held(project, destination, session.reporter)
-    built = build_image(session, options.config_file, replace(asked, held=held and held.known), _warm_up)
+    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ))
+    thin = replace(asked, held=record.known) if record.is_kept else asked
+    built = build_image(session, options.config_file, thin, _warm_up)
     try:
         pushed = push_built(built, destination, weights, session.reporter)
     except MissingBlobsError as error:
         session.reporter.warn(f"{error} The image is built whole.")
         built = build_image(session, options.config_file, asked, _warm_up)
         pushed = push_built(built, destination, weights, session.reporter)
-    if held:
-        held.add(layout.known(built.oci))
+    record.add(built, pushed)
     _tell(pushed, destination, session.reporter)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
 
 
-def _held(project: Project, destination: Destination, reporter: Reporter) -> HeldLayers | None:
-    """Return the record of what the repository holds; None where none is kept.
+@dataclass(frozen=True)
+class _Record:
+    """What the repository holds, as it was told of it (:mod:`cog_nix.registry.held`)."""
 
-    Raises:
-        ConfigError: the key that is to sign it cannot be used.
-    """
-    if destination.image.registry == REPLICATE:  # takes every tag for a version of the model
-        return None
-    from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
+    project: Project
+    destination: Destination
+    reporter: Reporter
+    secret: SecretKey | None
 
-    counted, _ = caches.effective(load_settings(project).nix, os.environ)
-    file = os.environ.get(KEY_VARIABLE)
-    return HeldLayers(
-        destination.image,
-        _credentials(destination),
-        cache_dir(),
-        reporter,
-        PublicKeys(counted.trusted_public_keys),
-        SecretKey.read(Path(file).expanduser()) if file else None,
-    )
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is one: Replicate's registry takes every tag for a version of the model."""
+        return self.destination.image.registry != REPLICATE
+
+    def known(self, keys: Keys) -> Known:
+        """Return what is known of an image's layers."""
+        return self._held().known(keys)
+
+    def add(self, built: Built, pushed: Pushed) -> None:
+        """Record what was pushed, unless that was done before and no layer but the project's is new."""
+        if not self.is_kept or built.oci is None:
+            return
+        from cog_nix.registry import layout  # noqa: PLC0415 - see _warm_up
+
+        mark = self.project.state_dir / "held"
+        known = layout.known(built.oci)
+        signer = self.secret.name if self.secret else ""
+        said = json.dumps([self.destination.image.name, signer, known.document()])
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        if recall(mark) == digest and pushed.total("uploaded")[0] <= _OF_AN_EDIT:
+            return
+        self._held().add(known)
+        remember(mark, digest)
+
+    def _held(self) -> HeldLayers:
+        from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
+
+        counted, _ = caches.effective(load_settings(self.project).nix, os.environ)
+        return HeldLayers(
+            self.destination.image,
+            _credentials(self.destination),
+            cache_dir(),
+            self.reporter,
+            PublicKeys(counted.trusted_public_keys),
+            self.secret,
+        )
 
 
 def _credentials(destination: Destination) -> Credentials:
@@ -146,6 +176,7 @@ def push_built(
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see _warm_up.
+    from cog_nix.registry import layout  # noqa: PLC0415
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for

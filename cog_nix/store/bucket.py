@@ -160,13 +160,14 @@ def reachable(url: str) -> Iterator[str]:
         return
     bucket = Bucket.parse(url, os.environ)
     with new_client(timeout=60, connections=32, direct=_HERE) as client:
-        handler = type("Handler", (_Handler,), {"bucket": bucket, "client": client})
+        handler: type[_Handler] = type("Handler", (_Handler,), {"bucket": bucket, "client": client})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
+        port = handler.port = int(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.shutdown()
             server.server_close()
@@ -178,6 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     bucket: Bucket
     client: httpx.Client
+    port: int
 
     def log_message(self, *_: object) -> None:
         """Say nothing of each request."""
@@ -185,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         import httpx  # noqa: PLC0415 - most builds have no bucket
 
-        if owner_of(self.client_address[1], self.server.server_address[1]) not in {os.geteuid(), 0}:
+        if owner_of(self.client_address[1], self.port) not in (os.geteuid(), 0):
             self.send_error(403)
             return
         url = self.bucket.url(urlsplit(self.path).path)

@@ -160,7 +160,7 @@ class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing of each request."""
 
-    def list_directory(self, path: object) -> None:  # type: ignore[override]
+    def list_directory(self, path: object) -> None:
         """Refuse: names of store paths are nobody's business who does not know them."""
         del path
         self.send_error(404)

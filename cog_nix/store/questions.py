@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import NixError
 from cog_nix.store import ahead, failures
-from cog_nix.store.bucket import opened
 from cog_nix.store.events import readable
 from cog_nix.system import jsonvalue
 from cog_nix.system.processes import run
@@ -62,6 +61,8 @@ def plan(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Plan:
     Raises:
         NixError: the expression cannot be evaluated.
     """
+    from cog_nix.store.bucket import opened  # noqa: PLC0415 - most builds have no cache
+
     with ahead.Values(spec) as file, opened(nix.caches) as caches:
         command = replace(nix, caches=caches).building(
             "nix-build", str(expression), "--no-out-link", "--dry-run"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
 KEY_VARIABLE = "COG_NIX_SECRET_KEY_FILE"
 """Names the file of the key that signs what is pushed."""
@@ -49,6 +49,16 @@ class SecretKey:
         if not name or len(data) != _SEED + _PUBLIC:
             raise ConfigError(f"{path} is not a secret key of Nix's.", hint=hint)
         return cls(name, data[:_SEED])
+
+    @classmethod
+    def named(cls, environment: Mapping[str, str]) -> SecretKey | None:
+        """Return the key that the environment names; None: it names none.
+
+        Raises:
+            ConfigError: it cannot be read, or is no key.
+        """
+        file = environment.get(KEY_VARIABLE)
+        return cls.read(Path(file).expanduser()) if file else None
 
     def sign(self, text: str) -> str:
         """Return the signature of a text: ``NAME:…``."""

@@ -9,10 +9,11 @@ Spec::
      "python": "3.13", "labels": {…}, "lock": {…}}
 
 The layer whose path is null is the project itself, which is the output ``source``. One that has a digest and
-no path is held by a registry and not here; ``frozen`` then says what ``pip freeze`` prints. The output ``out`` is
-an executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
-image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so it works
-from any store folder.
+no path is held by a registry and not here; ``frozen`` then says what ``pip freeze`` prints.
+
+The output ``out`` is an executable shell script that runs :mod:`stream` on itself through the seed: behind
+the script stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside
+itself, so it works from any store folder.
 """
 
 from __future__ import annotations
@@ -147,7 +148,12 @@ def read_layer(layer: dict[str, Any], source: Path) -> stream.Layer:
     if "diff_id" in layer:
         return {"name": layer["name"], "diff_id": layer["diff_id"], "size": layer["size"], "parts": []}
     found = json.loads((Path(layer["path"] or source) / "fragment.json").read_text())
-    return {"name": layer["name"], **{key: found[key] for key in ("diff_id", "size", "parts")}}
+    return {
+        "name": layer["name"],
+        "diff_id": found["diff_id"],
+        "size": found["size"],
+        "parts": found["parts"],
+    }
 
 
 _SCRIPT = (
