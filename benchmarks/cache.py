@@ -1,4 +1,4 @@
-"""What a machine without anything takes: to build from a binary cache, and to push an edit without the layers."""
+"""What an empty machine takes: to build from a binary cache, to push an edit without the layers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def _nothing() -> Iterator[dict[str, str]]:
 
 def _measured(name: str, copy: Project, target: float, *arguments: str, **env: str) -> tuple[Row, Row]:
     """Run a command on machines without anything; return its seconds, and what it fetched."""
-    seconds, fetched = [], []
+    seconds: list[float] = []
+    fetched: list[float] = []
     for _ in range(_TIMES):
         shutil.rmtree(copy.folder / ".cog", ignore_errors=True)
         with _nothing() as empty, counting_proxy() as proxy:
@@ -62,7 +63,7 @@ def from_cache() -> tuple[Row, ...]:
             serve, env={**copy.env}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         try:
-            assert server.stdout is not None  # noqa: S101 - for the type checker
+            assert server.stdout is not None
             named = {
                 "COG_NIX_SUBSTITUTERS": server.stdout.readline().strip(),
                 "COG_NIX_TRUSTED_PUBLIC_KEYS": public,

@@ -4,11 +4,12 @@
 
     python -m benchmarks.run [NAME…]
 
-Without names all are run but ``fetched``, ``thin-push`` and ``from-cache``, which measure the network, ``import-torch``, which needs 12 GB of
-disk, ``first-answer``, which needs root and debootstrap, those of large images, and those of containerd's
-store, which install a system with another Docker. Each works on a copy of examples/hello-world (the first of
-these of examples/torch-demo) and removes what it made. Downloads are cached before anything is timed, so no
-network is measured but by these and ``first-answer``. The comparison, where there is one, is the least
+Without names all are run but ``fetched``, ``thin-push`` and ``from-cache``, which measure the network,
+``import-torch``, which needs 12 GB of disk, ``first-answer``, which needs root and debootstrap, those of
+large images, and those of containerd's store, which install a system with another Docker. Each works on a
+copy of examples/hello-world (the first of these of examples/torch-demo) and removes what it made. Downloads
+are cached before anything is timed, so no network is measured but by those that are said to do so and by
+``first-answer``. The comparison, where there is one, is the least
 that a Dockerfile could do on this machine: everything but the model's source is in the base image already,
 and the Dockerfile copies the source onto it. It says nothing about installing packages.
 """

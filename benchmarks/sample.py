@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.measure import ROOT, Row
 
 _CORPUS = ROOT / "tests/hooks/pypi/corpus.json.xz"
-"""What ``cog.yaml`` files of public repositories ask for; tests/hooks/pypi/corpus.py says what is left out."""
+"""What ``cog.yaml`` files of public repositories ask for; tests/hooks/pypi/corpus.py says what is missing."""
 _EVERY = 4
 _PYTHONS = ("3.11", "3.13")
 """Debian has them; other versions come from where not every machine gets."""

@@ -4,10 +4,17 @@
 
     CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
-    │   └── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── FlagError              a flag's value is wrong: flag, value, problem
+    │   ├── UnreadableFileError    a file of the project or of the configuration: path, reason
+    │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
+    │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
+    │   └── VariableError          a variable that says where to push to: name, value, problem (registry)
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
     ├── LockError              resolving failed, or the lock does not fit the project
+    │   ├── NotLockedError         the lock does not have a package: its name (lock)
+    │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── StaleLockError         the project asks for something else than what is locked
     │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
@@ -27,7 +34,9 @@
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
-    │   └── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── ImageNotHeldError      a runtime does not have an image: runtime, reference
+    │   └── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
     │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
     │   ├── LoginError             credentials are missing or not enough
@@ -36,20 +45,30 @@
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
     │   └── NotPulledError         a reference stands for no image that can be had
-    ├── PluginError            a plugin broke or nobody answered a hook
+    ├── PluginError            a plugin broke
+    │   └── NobodyAnsweredError    no plugin does what is asked for: the task (plugins)
     └── RuntimeFailure         a container did not start, or the model failed
         ├── CdiError               a device specification is wrong or lacks something (cdi)
-        │   └── SpecificationError     a file is no specification: path, all problems
+        │   ├── SpecificationError     a file is not a specification: path, all problems
+        │   ├── UnknownDeviceError     a device or GPU is not here: names, those that are
+        │   ├── AmbiguousDeviceError   two files describe a device: its name, paths
+        │   ├── TooFewGpusError        numbers: asked for, here
+        │   ├── DeviceFileError        a device's file is missing or something else: path, reason
+        │   └── UnknownHookError       a hook cannot be run here: name, what it runs
         ├── MissingDeviceDriverError   there is no driver for GPUs that are asked for
         │   └── MissingFilesError      specifications name files that are not here
         ├── ContainerStartError    a container was not started: what was said (runtime)
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
         ├── StillRunningError      a container did not end: seconds
+        ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
         ├── NotReadyError          the model took too long: seconds
         ├── InvalidInputsError     inputs do not fit the model's schema: all problems
+        ├── UnreadableInputError   one input, or all as JSON, cannot be read: its name, problem
+        ├── UnusableSchemaError    the model's OpenAPI document lacks what is needed: problem
+        ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
 
 Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
@@ -88,6 +107,42 @@ class ConfigError(CogNixError):
     """cog.yaml, cog-nix.toml or a file that they name is wrong."""
 
 
+class FlagError(ConfigError):
+    """A flag of the command line has a value that cannot be used.
+
+    Args:
+        flag: as it is typed: ``--secret``.
+        problem: what is wrong with it.
+        value: as it was given; empty: the flag itself is the problem.
+        hint: what to do next.
+    """
+
+    def __init__(self, flag: str, problem: str, value: str = "", *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.flag, self.problem, self.value = flag, problem, value
+
+    def __str__(self) -> str:
+        return f"{self.flag}{self.value and ' '}{self.value}: {self.problem}"
+
+
+class UnreadableFileError(ConfigError):
+    """A file cannot be read.
+
+    Args:
+        name: its path, as messages show it.
+        error: what reading it raised.
+        hint: what to do next.
+    """
+
+    def __init__(self, name: object, error: Exception, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.name = str(name)
+        self.reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+    def __str__(self) -> str:
+        return f"{self.name}: cannot be read: {self.reason}"
+
+
 class SignatureError(CogNixError):
     """The predictor's source says something that Cog does not support."""
 
@@ -98,6 +153,17 @@ class LockError(CogNixError):
 
 class StaleLockError(LockError):
     """The project asks for something else than what is locked."""
+
+
+class NotLockedError(LockError):
+    """A package is asked for that the lock does not have."""
+
+    def __init__(self, name: str, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name} is not in the lock."
 
 
 class FetchError(CogNixError):

@@ -76,21 +76,32 @@ let
         name = "builders-with-core";
       }
     );
+  # Where the modules are that some builders import.
+  modulesOf =
+    builders:
+    let
+      files = map (
+        builder:
+        modules.${builder}
+          or (throw ''modules.json has no builder "${builder}". Run "make docs" after adding one.'')
+      ) builders;
+      all = kind: builtins.concatMap (one: one.${kind}) files;
+      own = pick "builders" ./builders (all "builders");
+      # Parts of the cog_nix package, importable as such.
+      shared = pick "cog_nix" core (all "cog_nix");
+    in
+    if all "cog_nix" == [ ] then own else compiled own shared;
+
+  # The second imports nearly all that the first does, and the first builds of all wait while modules are compiled.
+  together = [ "configuration" "image" ];
+  common = modulesOf together;
 in
 builder:
-let
-  files =
-    modules.${builder}
-      or (throw ''modules.json has no builder "${builder}". Run "make docs" after adding one.'');
-  own = pick "builders" ./builders files.builders;
-  # Parts of the cog_nix package, importable as such.
-  shared = pick "cog_nix" core files.cog_nix;
-in
 run builder [
   "-m"
   "start"
   builder
 ]
 // {
-  PYTHONPATH = "${if files.cog_nix == [ ] then own else compiled own shared}:${seed}/site";
+  PYTHONPATH = "${if builtins.elem builder together then common else modulesOf [ builder ]}:${seed}/site";
 }

@@ -48,7 +48,7 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
         state = "is missing" if lock is None else f"does not fit {project.config_path.name} any more"
         raise LockError(
             f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",
-            hint="Run cog-nix lock where there is one, and bring its lock here.",
+            hint="Run cog-nix lock on a machine that has one, and copy the lock here.",
         )
     missing = [*_files(lock, nix, services.cache), *_commands(lock, request.config, nix)]
     if missing:
@@ -56,7 +56,7 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
         lines = "\n".join(f"  {line}" for line in shown)
         raise FetchError(
             f"--offline: this machine lacks what {project.lock_path.name} names:\n{lines}",
-            hint="Run cog-nix build once with the network; after that it goes without.",
+            hint="Run cog-nix build once with the network; after that it does not need it.",
         )
 
 

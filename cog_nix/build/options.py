@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import FlagError
 from cog_nix.project import git
 from cog_nix.resolve.ensure import Policy
 from cog_nix.run_commands.ensure import RunOptions
@@ -69,8 +69,10 @@ def labels(project: Project, options: BuildOptions) -> dict[str, str]:
     """
     ours = sorted(name for name in options.labels if name.startswith(OWN_LABELS))
     if ours:
-        raise ConfigError(
-            f"--annotation {ours[0]}: labels that begin with {OWN_LABELS} are cog-nix's own.",
+        raise FlagError(
+            "--annotation",
+            f"labels that begin with {OWN_LABELS} are cog-nix's own.",
+            ours[0],
             hint="Choose another name.",
         )
     return {**git.labels(project.root), **options.labels}

@@ -50,8 +50,8 @@ class Services:
             project: whose files may be among what is fetched.
             requirements: its requirement lines, which may carry credentials.
         """
-        from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - a build with nothing to fetch goes without
-        from cog_nix.plugins.spec import Context  # noqa: PLC0415
+        from cog_nix.fetch import CachingFetcher  # a build with nothing to fetch goes without
+        from cog_nix.plugins.spec import Context
 
         fetcher = CachingFetcher(
             self.cache,
@@ -73,7 +73,7 @@ class Services:
         Raises:
             NixError: there is none that can build, and none can be brought.
         """
-        from cog_nix.container import choose  # noqa: PLC0415 - commands that need no Nix go without
+        from cog_nix.container import choose  # commands that need no Nix go without
 
         bring = functools.partial(
             programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
@@ -102,15 +102,15 @@ class Services:
 
     def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
         """Return the system package that has a program, for advice; "" where none is known."""
-        from cog_nix.report import SilentReporter  # noqa: PLC0415
-        from cog_nix.resolve import programs as started  # noqa: PLC0415 - only where one is missing
+        from cog_nix.report import SilentReporter
+        from cog_nix.resolve import programs as started  # only where one is missing
 
         quiet = replace(self, reporter=SilentReporter())
         return started.package_of(program, suite, self.plugins, quiet.context(settings, project))
 
     def tools(self, project: Project, loaded: Loaded, settings: Settings) -> Tools:
         """Return what locks are made with, which knows where each package is asked for."""
-        from cog_nix.resolve.request import Tools  # noqa: PLC0415 - a build with a fresh lock goes without
+        from cog_nix.resolve.request import Tools  # a build with a fresh lock goes without
 
         return Tools(
             self.plugins,
@@ -125,7 +125,7 @@ class Services:
         """Return what makes locks with tools that are there when they are needed."""
 
         def resolve(request: Request) -> Lock:
-            from cog_nix.resolve import stages  # noqa: PLC0415 - a build with a fresh lock goes without
+            from cog_nix.resolve import stages  # a build with a fresh lock goes without
 
             return stages.resolve(request, tools())
 

@@ -65,10 +65,10 @@ def clock(state: str) -> int | None:
     path = f"{state}/clock"
     with suppress(OSError):
         return _touched(path)
-    from pathlib import Path  # noqa: PLC0415 - the clock of an earlier build is there, as a rule
+    from pathlib import Path  # the clock of an earlier build is there, as a rule
 
-    from cog_nix.errors import CogNixError  # noqa: PLC0415
-    from cog_nix.system import state as of_project  # noqa: PLC0415
+    from cog_nix.errors import CogNixError
+    from cog_nix.system import state as of_project
 
     with suppress(OSError, CogNixError):
         of_project.make_folder(Path(state))
@@ -168,7 +168,7 @@ def machine() -> list[Any]:
 
 def root_name(link: str) -> str:
     """Return the name under which Nix registers a link to a result (``addPermRoot`` in its libstore)."""
-    from cog_nix.store.paths import base32  # noqa: PLC0415 - only who keeps something needs it
+    from cog_nix.store.paths import base32  # only who keeps something needs it
 
     return base32(hashlib.sha1(os.fsencode(link), usedforsecurity=False).digest())
 
@@ -341,10 +341,10 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         kept: what :meth:`Watch.seal` returned.
         answer: what :func:`recall` shall return.
     """
-    from pathlib import Path  # noqa: PLC0415 - only who builds needs it
+    from pathlib import Path  # only who builds needs it
 
-    from cog_nix.errors import CogNixError  # noqa: PLC0415
-    from cog_nix.system import state as of_project  # noqa: PLC0415
+    from cog_nix.errors import CogNixError
+    from cog_nix.system import state as of_project
 
     folder = f"{state}/{FOLDER}"
     beside = f"{folder}/.{name}.{os.getpid()}"

@@ -55,7 +55,7 @@ def parse(text: str, path: Path) -> Specification:
         names = Counter(device["name"] for device in data["devices"])
         problems = [f"devices: two are called {name!r}" for name, count in names.items() if count > 1]
     if problems:
-        advice = "Write it anew with the tool that made it, or remove it."
+        advice = "Write it again with the tool that made it, or remove it."
         raise SpecificationError(path, problems, hint=advice)
     devices = tuple(Device(one["name"], _edits(one["containerEdits"])) for one in data["devices"])
     version = data["cdiVersion"].removeprefix("v")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REMEDY = (
-    "Write the specification anew:  sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml "
+    "Write the specification again:  sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml "
     "(after each change of the driver)."
 )
 """What fixes a specification of NVIDIA's devices that does not fit this machine."""
@@ -23,7 +23,7 @@ class CdiError(RuntimeFailure):
 
 
 class SpecificationError(CdiError):
-    """A file is no specification.
+    """A file is not a specification.
 
     Args:
         path: the file.
@@ -37,6 +37,69 @@ class SpecificationError(CdiError):
 
     def __str__(self) -> str:
         return "\n".join(f"{self.path}: {problem}" for problem in self.problems)
+
+
+class UnknownDeviceError(CdiError):
+    """What is asked for is not on this machine.
+
+    Args:
+        what: as messages call it: ``device``, ``GPU``.
+        names: what was asked for.
+        hint: what there is.
+        problems: what is wrong with specifications, which might have told more.
+    """
+
+    def __init__(self, what: str, names: Sequence[str], *, hint: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(hint=hint)
+        self.what, self.names, self.problems = what, tuple(names), tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([f"This machine has no {self.what} {', '.join(self.names)}.", *self.problems])
+
+
+class TooFewGpusError(CdiError):
+    """More GPUs are asked for than this machine has."""
+
+    def __init__(self, wanted: int, found: int) -> None:
+        super().__init__(hint="Ask for fewer, or for all of them:  --gpus all")
+        self.wanted, self.found = wanted, found
+
+    def __str__(self) -> str:
+        return f"{self.wanted} GPUs are asked for, and this machine has {self.found}."
+
+
+class AmbiguousDeviceError(CdiError):
+    """Two files of a folder describe the same device."""
+
+    def __init__(self, name: str, paths: Iterable[Path]) -> None:
+        super().__init__(hint="Remove one of the files.")
+        self.name, self.paths = name, tuple(paths)
+
+    def __str__(self) -> str:
+        return f"The device {self.name} is described twice, by {' and '.join(map(str, self.paths))}."
+
+
+class DeviceFileError(CdiError):
+    """A device's file is missing, or something else."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(hint=REMEDY)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"The device file {self.path} cannot be used: {self.reason}"
+
+
+class UnknownHookError(CdiError):
+    """A specification has a hook that nothing here can run."""
+
+    def __init__(self, name: str, path: str, command: str) -> None:
+        advice = f"Install {path}, and run containers with crun or runc (`sudo apt-get install crun`)."
+        super().__init__(hint=advice)
+        self.name, self.command = name, command
+
+    def __str__(self) -> str:
+        return f"The device specification has a {self.name} hook that cannot be run here: {self.command}"
 
 
 class MissingDeviceDriverError(RuntimeFailure):

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cdi import hooks
-from cog_nix.cdi.failures import CdiError, MissingDeviceDriverError, MissingFilesError
+from cog_nix.cdi.failures import (
+    MissingDeviceDriverError,
+    MissingFilesError,
+    TooFewGpusError,
+    UnknownDeviceError,
+)
 from cog_nix.cdi.gpus import KIND, GpuRequest
 from cog_nix.cdi.machine import CUDA, Machine
 from cog_nix.cdi.model import DeviceNode, Edits, Mount, Placement
@@ -101,7 +106,7 @@ def discover(request: GpuRequest, machine: Machine, problems: Sequence[str] = ()
         why = "This machine has no NVIDIA GPU: there is no /dev/nvidia0."
         raise MissingDeviceDriverError(why, problems=problems)
     if not machine.libraries:
-        why = f"NVIDIA's driver is not whole: its {CUDA} is nowhere."
+        why = f"NVIDIA's driver is incomplete: its {CUDA} was not found."
         raise MissingDeviceDriverError(why, problems=problems)
     nodes = [*(gpu.node for gpu in _chosen(request, machine.gpus)), *machine.control_nodes]
     mounts = [
@@ -136,17 +141,15 @@ def _chosen(request: GpuRequest, gpus: Sequence[Gpu]) -> Iterable[Gpu]:
     if request.everything:
         return gpus
     if request.count > len(gpus):
-        raise CdiError(
-            f"{request.count} GPUs are asked for, and this machine has {len(gpus)}.",
-            hint="Ask for fewer, or for all of them:  --gpus all",
-        )
+        raise TooFewGpusError(request.count, len(gpus))
     if not request.ids:
         return gpus[: request.count]
     by_name = {name: gpu for gpu in gpus for name in (str(gpu.index), gpu.uuid) if name}
     unknown = [one for one in request.ids if one not in by_name]
     if unknown:
-        raise CdiError(
-            f"This machine has no GPU {', '.join(unknown)}.",
+        raise UnknownDeviceError(
+            "GPU",
+            unknown,
             hint=f"There are: {', '.join(by_name)}. Parts of GPUs (MIG) need a specification: "
             "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
         )

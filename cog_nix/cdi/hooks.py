@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.failures import UnknownHookError
 from cog_nix.cdi.model import Edits, Hook, Placement
 from cog_nix.elf.folder import read_file
 
@@ -65,10 +65,7 @@ def _placement(hook: Hook, mounts: Sequence[Mount]) -> Placement:
     if command in _NOT_NEEDED:
         return Placement()
     shown = " ".join(hook.args) or hook.path
-    raise CdiError(
-        f"The device specification has a {hook.name} hook that cannot be run here: {shown}",
-        hint=f"Install {hook.path}, and run containers with crun or runc (`sudo apt-get install crun`).",
-    )
+    raise UnknownHookError(hook.name, hook.path, shown)
 
 
 def _parse(hook: Hook) -> tuple[str, dict[str, list[str]]]:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.failures import DeviceFileError
 from cog_nix.cdi.model import Mount
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _node(node: DeviceNode, user: Mapping[str, Any]) -> dict[str, Any]:
         try:
             status = Path(node.host_path).stat()
         except OSError as error:
-            raise CdiError(f"The device file {node.host_path} is not here: {error.strerror}") from error
+            raise DeviceFileError(node.host_path, str(error.strerror)) from error
         kind = kind or _kind(status.st_mode, node.host_path)
         if major is None:
             major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
@@ -92,7 +92,7 @@ def _kind(mode: int, path: str) -> str:
     for test, kind in ((stat.S_ISCHR, "c"), (stat.S_ISBLK, "b"), (stat.S_ISFIFO, "p")):
         if test(mode):
             return kind
-    raise CdiError(f"{path} is not a device file.")
+    raise DeviceFileError(path, "it is not a device")
 
 
 def _rule(node: DeviceNode, device: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.cdi import document
-from cog_nix.cdi.failures import CdiError
+from cog_nix.cdi.failures import AmbiguousDeviceError, CdiError, UnknownDeviceError
 from cog_nix.cdi.model import Device, Edits, Specification
 
 if TYPE_CHECKING:
@@ -93,10 +93,7 @@ class Registry:
         opened: list[Specification] = []
         for name in dict.fromkeys(names):
             if name in self._ambiguous:
-                where = " and ".join(map(str, self._ambiguous[name]))
-                raise CdiError(
-                    f"The device {name} is described twice, by {where}.", hint="Remove one of the files."
-                )
+                raise AmbiguousDeviceError(name, self._ambiguous[name])
             if name not in self._found:
                 raise self._unknown(name)
             specification, device = self._found[name]
@@ -112,7 +109,7 @@ class Registry:
             return CdiError(message, hint="It would be vendor.com/class=name.")
         names = dict.fromkeys(one.qualified(device) for one in self.specifications for device in one.devices)
         hint = f"There are: {', '.join(names)}." if names else "No specification describes a device."
-        return CdiError("\n".join([f"There is no device {name}.", *self.problems]), hint=hint)
+        return UnknownDeviceError("device", [name], hint=hint, problems=self.problems)
 
 
 def is_qualified(name: str) -> bool:

@@ -100,7 +100,7 @@ def server_version(image: Image, container: Container) -> None:
     told = _get(container(), "/")["cog_version"]
     code, installed = container().run("python -c 'import importlib.metadata as m; print(m.version(\"cog\"))'")
     if code or installed.strip() != told:
-        raise Broken(f"the server tells cog {told}, installed is {installed.strip()}")
+        raise Broken(f"the server says cog {told}, installed is {installed.strip()}")
     if image.labels["run.cog.version"] != told:
         raise Broken(f"run.cog.version is {image.labels['run.cog.version']}, the server tells {told}")
 

@@ -38,7 +38,7 @@ class Engine:
             raise CompatError(why, hint="Start it, or choose another --runtime.")
         if not isinstance(runtime, ExaminedRuntime):
             raise CompatError(
-                f"The runtime {runtime.name} lets nobody look into its images and containers.",
+                f"The runtime {runtime.name} does not allow looking into its images and containers.",
                 hint="Choose another --runtime.",
             )
         self._runtime = runtime

@@ -84,7 +84,7 @@ def parse(name: str, text: str, schema: Mapping[str, Any]) -> Any:
             case _:
                 return text
     except ValueError as error:
-        raise CompatError(f"{name}={text!r} is no {schema['type']}: {error}") from error
+        raise CompatError(f"{name}={text!r} is not of the type {schema['type']}: {error}") from error
 
 
 def data_url(path: Path) -> str:

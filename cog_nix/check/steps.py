@@ -219,7 +219,7 @@ def _look_at(answer: httpx.Response, expect: Step) -> None:
         try:
             value = answer.json()
         except ValueError as error:
-            raise Broken(f"answered no JSON: {answer.text[:300]}") from error
+            raise Broken(f"answered something other than JSON: {answer.text[:300]}") from error
         _refuse(differences(expect["json"], value))
     if "text" in expect:
         _refuse(differences(expect["text"], answer.text, "the answer"))

@@ -8,14 +8,14 @@ import sys
 
 def leave() -> None:
     """End well, without taking apart what Python has built up: that takes 15 ms."""
-    import atexit  # noqa: PLC0415 - as below
-    import os  # noqa: PLC0415
-    import threading  # noqa: PLC0415
+    import atexit
+    import os
+    import threading
 
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
             thread.join()
-    from cog_nix.cli import interrupts, streams  # noqa: PLC0415 - as above
+    from cog_nix.cli import interrupts, streams
 
     interrupts.ignore_from_now_on()
     atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
@@ -30,18 +30,18 @@ def main() -> None:
     """Run ``cog-nix``; map our errors to a message and an exit code. Bugs keep their traceback."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C is no traceback before the next line either
-    from cog_nix.cli import interrupts  # noqa: PLC0415 - the entry point stays importable
+    from cog_nix.cli import interrupts  # the entry point stays importable
 
     interrupts.watch()
-    from cog_nix.cli import fast_path, streams  # noqa: PLC0415 - not before there is an answer to Ctrl-C
+    from cog_nix.cli import fast_path, streams  # not before there is an answer to Ctrl-C
 
     streams.ensure_open()
     done, key = fast_path.build(sys.argv[1:])
-    from cog_nix.system import scratch  # noqa: PLC0415 - as above, and Nix should have started before
+    from cog_nix.system import scratch  # as above, and Nix should have started before
 
     scratch.sweep()
     if done:
         leave()
-    from cog_nix.cli.app import INTERRUPTED, run  # noqa: PLC0415 - typer takes longer than the fast path
+    from cog_nix.cli.app import INTERRUPTED, run  # typer takes longer than the fast path
 
     interrupts.finish(lambda: run(sys.argv[1:], fast_path_key=key), INTERRUPTED)

@@ -140,7 +140,7 @@ def run(arguments: Sequence[str], program: str = "cog-nix", fast_path_key: str =
         _check_surroundings()
         plugins = load_plugins()
         for name, reason in plugins.broken.items():
-            print_error(f"warning: the plugin {name} is left out: {reason}")
+            print_error(f"warning: the plugin {name} is not loaded: {reason}")
         app = application(plugins, program, fast_path_key)
         return _run_with_hooks(app, plugins, as_options(arguments), program)
 

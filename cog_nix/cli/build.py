@@ -12,7 +12,7 @@ import typer
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions, OutputTo, Tag, check_tag, without_effect
 from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
-from cog_nix.errors import ConfigError
+from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
 from cog_nix.project.find import find_project
@@ -54,7 +54,7 @@ def build(session: Session, options: _Options) -> None:
     options.refuse_two_bases()
     options.apply(session)
     if options.offline and options.no_cache:
-        raise ConfigError("--offline and --no-cache: commands may need the network", hint="Give one of them.")
+        raise FlagError("--offline and --no-cache", "commands may need the network", hint="Give one of them.")
     wanted = Output.parse(options.output) if options.output is not None else None
     check_tag(options.tag)
     asked = replace(
@@ -83,7 +83,7 @@ def build(session: Session, options: _Options) -> None:
 def _annotation(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ConfigError(f"--annotation {text}: expected name=value")
+        raise FlagError("--annotation", "expected name=value", text)
     return name, value
 
 

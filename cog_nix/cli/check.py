@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from cog_nix.check import all_cases, suite
 from cog_nix.check.case import CompatError, select
@@ -106,10 +109,6 @@ def _print_results(results: Sequence[Result]) -> None:
 
 
 def _print_table(results: Sequence[Result]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only terminals get a table
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table("case", "promise", "result", "detail", box=None, pad_edge=False, header_style="bold")
     for result in results:
         table.add_row(

@@ -10,18 +10,18 @@ import sys
 
 def version_line() -> str:
     """Return what ``cog --version`` says: the version of Cog that images get, in upstream's form."""
-    from cog_nix import __version__  # noqa: PLC0415 - a faster start
-    from cog_nix.config.sdk import CURRENT  # noqa: PLC0415
+    from cog_nix import __version__  # a faster start
+    from cog_nix.config.sdk import CURRENT
 
     return f"cog version {CURRENT} (cog-nix {__version__})"
 
 
 def main() -> None:
     """Run ``cog``."""
-    from cog_nix.cli import interrupts  # noqa: PLC0415 - as the entry point of cog-nix
+    from cog_nix.cli import interrupts  # as the entry point of cog-nix
 
     interrupts.watch()
-    from cog_nix.cli.app import COG, INTERRUPTED, run  # noqa: PLC0415 - as above
+    from cog_nix.cli.app import COG, INTERRUPTED, run
 
     arguments = sys.argv[1:]
     if arguments == ["--version"]:

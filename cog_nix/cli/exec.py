@@ -92,7 +92,7 @@ def _warn_of_open_ports(session: Session, runtime: str, words: Sequence[str], *,
     elif in_a_shell(words):
         session.reporter.warn(
             f"{runtime} containers have this machine's network: a server that a shell starts "
-            f"is open to other machines, unless --host {LOOPBACK} stands behind it."
+            f"is open to other machines, unless --host {LOOPBACK} comes after it."
         )
 
 
@@ -127,7 +127,7 @@ def parse_port(text: str) -> tuple[str, int, int]:
     if not host:
         raise _invalid_port(text, "host cannot be empty")
     if not (port.isascii() and port.isdecimal()):
-        raise _invalid_port(text, f'"{port}" is no number')
+        raise _invalid_port(text, f'"{port}" is not a number')
     if len(port) > len(str(_LAST_PORT)) or not 1 <= int(port) <= _LAST_PORT:
         raise _invalid_port(text, "port must be between 1 and 65535")
     return host, int(port), int(port)

@@ -103,7 +103,7 @@ def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
     clock = unchanged.clock(state)
     if clock is None:
         return False
-    from cog_nix.store import ahead  # noqa: PLC0415 - only after an edit
+    from cog_nix.store import ahead  # only after an edit
 
     ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
     try:
@@ -119,8 +119,8 @@ def _build_edited(
     kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], name: str, began: float
 ) -> bool:
     """Build what differs in its source alone; return False where the usual way has to."""
-    from cog_nix.cli import edited_build  # noqa: PLC0415 - only after an edit
-    from cog_nix.errors import CogNixError  # noqa: PLC0415
+    from cog_nix.cli import edited_build  # only after an edit
+    from cog_nix.errors import CogNixError
 
     runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited_build.AUTO
     edit = edited_build.Edit(
@@ -151,17 +151,17 @@ def _labels(root: str, annotations: Mapping[str, str]) -> dict[str, str]:
         above = os.path.dirname(above)  # noqa: PTH120 - text
     if above == "/" and not any(map(os.environ.get, ("GIT_DIR", "GITHUB_SHA", "GITHUB_REF_NAME"))):
         return dict(annotations)
-    from pathlib import Path  # noqa: PLC0415 - starting Git takes as long as everything else here
+    from pathlib import Path  # starting Git takes as long as everything else here
 
-    from cog_nix.project import git  # noqa: PLC0415
+    from cog_nix.project import git
 
     return {**git.labels(Path(root)), **annotations}
 
 
 def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's name
     """Ask a daemon whether it still has an image under its name; HTTP/1.0 ends with the answer."""
-    from socket import AF_UNIX  # noqa: PLC0415 - only who loads images needs it
-    from socket import socket as new  # noqa: PLC0415
+    from socket import AF_UNIX  # only who loads images needs it
+    from socket import socket as new
 
     with new(AF_UNIX) as connection:
         connection.settimeout(_SECONDS)
@@ -174,8 +174,8 @@ def _is_held(id: str, socket: str, path: str) -> bool:  # noqa: A002 - the key's
 
 
 def _tell(built: Mapping[str, Any], command: Mapping[str, Any], began: float) -> None:
-    from cog_nix.cli import outcome  # noqa: PLC0415 - only where there is something to say
-    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
+    from cog_nix.cli import outcome  # only where there is something to say
+    from cog_nix.cli.terminal import TerminalReporter
 
     reporter = TerminalReporter()
     outcome.tell_start(reporter, built)

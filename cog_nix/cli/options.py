@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.registry.reference import Reference
 from cog_nix.store.caches import VARIABLES
 
@@ -43,7 +43,7 @@ _WHY: Mapping[str, str] = {
     "--strip": "shared libraries stay as their packages have them",
     "--precompile": "Python files of packages are always compiled",
     "--skip-schema-validation": "the OpenAPI document is read without running the model; "
-    "hand in your own with --openapi-schema",
+    "give your own with --openapi-schema",
 }
 
 Dockerfile = Annotated[
@@ -153,8 +153,9 @@ class BuildOptions(LockOptions):
         if self.builders:
             os.environ[VARIABLES["builders"]] = self.builders
         if builds and self._value("--dockerfile"):
-            raise ConfigError(
-                "--dockerfile: cog-nix builds without a Dockerfile.",
+            raise FlagError(
+                "--dockerfile",
+                "cog-nix builds without a Dockerfile.",
                 hint="Describe the image in cog.yaml, or build this one with cog.",
             )
         for flag in filter(self._given, _WHY):
@@ -230,7 +231,7 @@ def show_progress(reporter: TerminalReporter, asked: str | None) -> None:
     style = style or ("plain" if os.environ.get("TERM") == "dumb" else "auto")
     if style not in (*STYLES, *_AS_PLAIN):
         source = "--progress" if asked else "BUILDKIT_PROGRESS"
-        raise ConfigError(f"{source} {style}: there is no such style.", hint=f"One of: {', '.join(STYLES)}.")
+        raise FlagError(source, "unknown style.", style, hint=f"One of: {', '.join(STYLES)}.")
     reporter.progress("plain" if style in _AS_PLAIN else style)
 
 
@@ -250,9 +251,11 @@ def check_tag(tag: str | None) -> None:
         return
     reference = Reference.parse(tag)
     if reference.digest:
-        raise ConfigError(f"-t {tag}: an image cannot be named by a digest", hint="Write name:tag.")
+        raise FlagError("-t", "an image cannot be named by a digest", tag, hint="Write name:tag.")
     if not all(map(_COMPONENT.fullmatch, reference.repository.split("/"))):
-        raise ConfigError(
-            f"-t {tag}: no runtime takes this name",
+        raise FlagError(
+            "-t",
+            "no runtime takes this name",
+            tag,
             hint="Between letters and digits may be one dot, one or two underscores, or dashes.",
         )

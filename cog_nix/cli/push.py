@@ -176,8 +176,8 @@ def push_built(
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see _warm_up.
-    from cog_nix.registry import layout  # noqa: PLC0415
-    from cog_nix.registry.push import push as push_layout  # noqa: PLC0415
+    from cog_nix.registry import layout  # noqa: PLC0415 - as said above
+    from cog_nix.registry.push import push as push_layout  # noqa: PLC0415 - as said above
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
     if weights:

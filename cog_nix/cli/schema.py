@@ -17,7 +17,7 @@ from cog_nix.cli.options import ProjectOptions
 from cog_nix.cli.streams import write_stdout
 from cog_nix.config.legacy import sdk_for
 from cog_nix.config.sdk import CURRENT, PRERELEASE
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, UnreadableFileError
 from cog_nix.lock import format as lock_format
 from cog_nix.project.find import find_project
 from cog_nix.resolve.ensure import sdk_version as locked_version
@@ -81,12 +81,10 @@ def _compare(document: str, path: Path, reporter: Reporter) -> str:
         text = path.read_bytes().decode()
         there = jsonvalue.loads(text)
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}", hint=f"Write it with:  cog-nix schema > {path}"
-        ) from error
+        raise UnreadableFileError(path, error, hint=f"Write it with:  cog-nix schema > {path}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{path} is no JSON: {error}", hint=f"Write it with:  cog-nix schema > {path}"
+            f"{path} is not JSON: {error}", hint=f"Write it with:  cog-nix schema > {path}"
         ) from error
     here = jsonvalue.loads(document)
     if _same(here, there):

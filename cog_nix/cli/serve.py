@@ -13,7 +13,7 @@ from cog_nix.cli.building import build_and_load
 from cog_nix.cli.options import BuildOptions, Gpus
 from cog_nix.cli.project_container import LOOPBACK, check_status, own_streams, request_for, started
 from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.system.processes import spawn
 from cog_nix.system.shim import require_upstream
 
@@ -116,8 +116,10 @@ def _check_address(host: str) -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError as error:
-        raise ConfigError(
-            f"--host {host}: this is no IP address.",
+        raise FlagError(
+            "--host",
+            "this is not an IP address.",
+            host,
             hint=f"Use {LOOPBACK}, or 0.0.0.0 for all interfaces.",
         ) from error
 

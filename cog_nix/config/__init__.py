@@ -17,7 +17,7 @@ from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
 from cog_nix.config.settings import load_settings
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, UnreadableFileError
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -77,12 +77,10 @@ def load(project: Project, *, references: bool = True) -> Loaded:
     try:
         text = read_bytes(project.config_path).decode("utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"{name}: cannot be read: {error.strerror}", hint="Check that the file is there."
-        ) from error
+        raise UnreadableFileError(name, error, hint="Check that the file is there.") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}:{line}: this is no UTF-8 text", hint="Save the file as UTF-8.") from error
+        raise ConfigError(f"{name}:{line}: this is not UTF-8 text", hint="Save the file as UTF-8.") from error
     from cog_nix.config.deprecations import deprecations  # noqa: PLC0415 - builds, where parts run, go without
 
     document = parse(text, name)
@@ -105,7 +103,7 @@ def validate(
         ConfigError: tells everything that is wrong.
     """
     from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
-    from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415
+    from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415 - as above
 
     whole = settled(document, root)
     problems = [

@@ -48,7 +48,9 @@ def complete(document: Document, root: Path) -> Config:
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
     if build.get("gpu"):
         try:
-            versions = derive(cuda, cudnn, [line.text for line in lines])
+            versions = derive(
+                cuda, cudnn, [line.text for line in lines], build.get("python_version", DEFAULT_PYTHON)
+            )
         except GpuError as error:
             problem = Problem(document.line("build", error.subject), error.text, error.fix)
             raise config_error(document.name, document.text, [problem]) from error
@@ -115,7 +117,7 @@ def read_requirements(document: Document, root: Path) -> tuple[list[requirements
     try:
         lines = requirements.read(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         place = document.line("build", "python_requirements")
         return [], [Problem(place, f"cannot read {name}: {reason}", "Name a text file in the project.")]
     lines, problems = requirements.localise(lines, path.parent, root)
@@ -132,7 +134,7 @@ def _read_project(document: Document, name: str, root: Path) -> tuple[list[requi
     try:
         found = python_project.requirement_lines(os.path.normpath(name), root)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"it is no TOML: {error}"
+        reason = error.strerror if isinstance(error, OSError) else f"it is not TOML: {error}"
         return [], [Problem(place, f"cannot read {name}: {reason}", "Correct the file, or name another one.")]
     files = {PurePosixPath(line).name for line in found if line.startswith("-r ")}
     if PurePosixPath(name).name == python_project.UV_LOCK and python_project.PYPROJECT not in files:

@@ -40,7 +40,7 @@ def expand(pairs: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[s
         for word in more:
             other, equals, text = word.partition("=")
             if not (other and equals):
-                raise ExpansionError(f'the value has a blank in it, and "{word}" is no NAME=value')
+                raise ExpansionError(f'the value has a blank in it, and "{word}" is not NAME=value')
             result[replaced(other, known)] = replaced(text, known)
     return result
 
@@ -96,7 +96,7 @@ def _value(text: str, known: Mapping[str, str]) -> tuple[str, int]:
     if text.startswith("{"):
         braced = _BRACED.match(text)
         if not braced:
-            raise ExpansionError(f'"${text}" is no ${{NAME}} that Docker knows')
+            raise ExpansionError(f'"${text}" is not a ${{NAME}} that Docker knows')
         name, operator, word = braced.groups()
         is_set = bool(known.get(name))
         if operator == "?" and not is_set:

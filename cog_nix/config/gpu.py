@@ -17,15 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 DEFAULT_CUDA = "11.8"
 MINIMUM_CUDA_MAJOR = 11
+_OLDEST_PYTHON = (3, 10)
+"""That the table has releases for. What older ones take on request (:mod:`cog_nix.config.legacy`) is not
+Cog's to know: their wheels bring their CUDA, and the index tells whether there are any."""
 
 
 class _Table(TypedDict):
     cuda: dict[str, list[str]]
     torch: dict[str, list[str]]
+    older_torch: dict[str, list[str]]
+    """Releases before those that Cog knows, of CUDA 11."""
     tensorflow: dict[str, tuple[str, str]]
 
 
@@ -69,13 +74,16 @@ class UnknownReleaseError(GpuError):
         self.version = version
 
 
-def derive(cuda: str | None, cudnn: str | None, requirements: Sequence[str]) -> Versions:
+def derive(
+    cuda: str | None, cudnn: str | None, requirements: Sequence[str], python_version: str = ""
+) -> Versions:
     """Complete the CUDA and cuDNN versions of a GPU model.
 
     Args:
         cuda: as in cog.yaml, if it says.
         cudnn: likewise.
         requirements: requirement lines, for the pins of torch and tensorflow.
+        python_version: for one that Cog has given up, releases of frameworks may be any.
 
     Raises:
         GpuError: a combination that is known not to work, or nothing is known about it.
@@ -94,6 +102,8 @@ def derive(cuda: str | None, cudnn: str | None, requirements: Sequence[str]) -> 
             "Pin it: torch==" + list(_table()["torch"])[-1],
         )
     tensorflow = pinned_version("tensorflow", requirements)
+    if () < _numbers(python_version)[:2] < _OLDEST_PYTHON:
+        cuda = cuda or _of_that_time(torch, tensorflow)
     if tensorflow:
         return _for_tensorflow(cuda, cudnn, tensorflow)
     if torch:
@@ -141,10 +151,20 @@ def _for_torch(cuda: str | None, cudnn: str | None, version: str) -> Versions:
     return Versions(chosen, cudnn or _latest_cudnn(chosen), warning)
 
 
-def _cudas_of_torch(version: str) -> list[str]:
+def _of_that_time(torch: str | None, tensorflow: str | None) -> str | None:
+    """Return a CUDA version where Cog knows none: the wheels' own, or one like any other."""
+    if tensorflow:
+        return None if tensorflow in _table()["tensorflow"] else DEFAULT_CUDA
+    if torch and not _cudas_of_torch(torch):
+        return max(_cudas_of_torch(torch, _table()["older_torch"]), key=_numbers, default=DEFAULT_CUDA)
+    return None
+
+
+def _cudas_of_torch(version: str, table: Mapping[str, list[str]] | None = None) -> list[str]:
     """Return the CUDA releases a torch release has wheels for; ``2.1.0+cu118`` names one of them."""
+    releases = _table()["torch"] if table is None else table
     base, _, local = version.rpartition("+") if "+cu" in version else (version, "", "")
-    known = sorted({c for torch, cudas in _table()["torch"].items() if _matches(base, torch) for c in cudas})
+    known = sorted({c for torch, cudas in releases.items() if _matches(base, torch) for c in cudas})
     digits = local.removeprefix("cu")
     named = f"{digits[:-1]}.{digits[-1:]}"
     return [named] if named in known else known

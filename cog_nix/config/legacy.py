@@ -70,6 +70,6 @@ def problems(document: Document, python_version: str) -> Iterator[Problem]:
     if version and not MINIMUM_SDK <= (*numbers, 0, 0, 0)[:3] < BEFORE_SDK:
         yield Problem(
             document.line("build", "sdk_version"),
-            f"cog {version} is no SDK for Python {python_version}",
+            f"cog {version} does not support Python {python_version}",
             f'Remove the line, or write: sdk_version: "{sdk}"',
         )

@@ -177,7 +177,7 @@ def _cuda(document: Document, root: Path) -> Iterator[Problem]:
 def _without_cuda(document: Document, root: Path) -> str:
     """Return what to write for a CUDA version that is too old: nothing, where the packages tell another."""
     try:
-        derive(None, None, _pins(document, root))
+        derive(None, None, _pins(document, root), _usable_python(document, root))
     except GpuError:
         return f'Write: cuda: "{DEFAULT_CUDA}"'
     return "Remove the line to take the version that fits your packages."
@@ -210,7 +210,7 @@ def _gpu(document: Document, root: Path) -> Iterator[Problem]:
         return
     cuda, cudnn = (document.value(str, "build", key) for key in ("cuda", "cudnn"))
     try:
-        derive(cuda, cudnn, [line.text for line in lines])
+        derive(cuda, cudnn, [line.text for line in lines], _usable_python(document, root))
     except GpuError as error:
         # A package whose name begins like it (cuda-python) is another one.
         pin = next((line for line in lines if re.match(rf"{error.subject}(?![\w.-])", line.text)), None)

@@ -105,7 +105,7 @@ def resolve(node: yaml.ScalarNode) -> Value:
     if kind == "float" and type(value) is int:
         return float(value)
     if not wanted(value):
-        raise TagError(f'"{text}" is no !!{kind}')
+        raise TagError(f'"{text}" is not a valid !!{kind}')
     return value
 
 
@@ -193,7 +193,7 @@ def _binary(text: str) -> str:
     try:
         return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True).decode("utf-8", "replace")
     except ValueError as error:
-        raise TagError("this is no base64") from error
+        raise TagError("this is not base64") from error
 
 
 def _is_number(value: Value) -> bool:

@@ -193,7 +193,7 @@ def _wrong_type(error: _Violation, location: Location, document: Document) -> Pr
     what = f"{_name(location) or 'the file'} must be {must}, not {_describe(error.instance)}"
     spaced = _spaced(document, line) if isinstance(error.instance, str) and "object" in wanted else []
     if spaced:
-        return Problem(line, what, "\n".join(["There is no space behind the colon. Write:", *spaced]))
+        return Problem(line, what, "\n".join(["There is no space after the colon. Write:", *spaced]))
     return Problem(line, what, _instead(error.instance, wanted, location, fragment))
 
 

@@ -40,7 +40,7 @@ def check_sdk(version: str | None, *, from_source: bool) -> None:
     if from_source and numbers < MINIMUM_FOR_SCHEMA:
         least = ".".join(map(str, MINIMUM_FOR_SCHEMA))
         what = f"SDK version {version} is not supported by static schema generation; use {least} or newer"
-        raise ConfigError(what, hint=f"{_EXAMPLE}\nOr hand the document in: --openapi-schema FILE")
+        raise ConfigError(what, hint=f"{_EXAMPLE}\nOr give the document yourself: --openapi-schema FILE")
 
 
 def _numbers(version: str | None) -> tuple[int, ...] | None:

@@ -17,7 +17,7 @@ from cog_nix.config.model import (
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
-from cog_nix.errors import ConfigError
+from cog_nix.errors import UnreadableFileError
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def load_settings(project: Project) -> Settings:
         project: whose settings.
 
     Raises:
-        ConfigError: it is no TOML, has an unknown key, or a value of the wrong kind; all are told together.
+        ConfigError: it is not TOML, has an unknown key, or a value of the wrong kind; all are told together.
     """
     path = project.settings_path
     try:
@@ -47,9 +47,8 @@ def load_settings(project: Project) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path.name}: cannot be read: {error}", hint="Make it a UTF-8 text file, or remove it."
-        ) from error
+        hint = "Make it a UTF-8 text file, or remove it."
+        raise UnreadableFileError(path.name, error, hint=hint) from error
     import tomllib  # noqa: PLC0415 - most projects have no such file, and this module runs at every edit
 
     try:
@@ -230,7 +229,7 @@ def _syntax(error: Exception) -> Problem:
     match = re.search(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
     reason = match[1] if match else str(error)
     line = int(match[2]) if match and match[2] else 0
-    return Problem(line, f"this is no TOML: {reason}", 'A setting is written: key = "value"')
+    return Problem(line, f"this is not TOML: {reason}", 'A setting is written: key = "value"')
 
 
 def _line(text: str, key: str, table: str) -> int:

@@ -41,12 +41,12 @@ def explain(error: MarkedYAMLError, text: str) -> Problem:
             "this is a mark of an unfinished merge",
             "Keep one of the two versions and remove the marks.",
         )
-    trouble = error.problem or "this is no YAML"
+    trouble = error.problem or "this is not YAML"
     for pattern, say in _EXPLANATIONS:
         if re.search(pattern, trouble):
             return say(lines, number, start)
     return Problem(
-        number + 1, f"this is no YAML: {trouble}", "Put the value in quotes if it should be a plain text."
+        number + 1, f"this is not YAML: {trouble}", "Put the value in quotes if it should be a plain text."
     )
 
 
@@ -75,7 +75,7 @@ def _mapping_value(lines: list[str], number: int, _start: int) -> Problem:
             above + 1, "this key has a value, and keys of its own below", f"Write: {_key(lines[above])}:"
         )
     if re.fullmatch(r"\s*[A-Za-z_]\w*\s*", lines[above]):
-        return Problem(above + 1, "there is no colon behind this key", f"Write: {lines[above].strip()}:")
+        return Problem(above + 1, "there is no colon after this key", f"Write: {lines[above].strip()}:")
     return _indentation(lines, number, number)
 
 
@@ -99,7 +99,7 @@ def _unexpected(lines: list[str], number: int, start: int) -> Problem:
     line = lines[number].strip()
     if re.search(r"""(["']).*?\1\s*[^\s,:\]}#]""", line):
         return Problem(
-            number + 1, "there is text behind the closing quote", "Put the whole value in one pair of quotes."
+            number + 1, "there is text after the closing quote", "Put the whole value in one pair of quotes."
         )
     above = _line_above(lines, number)
     if _lacks_dash(lines, number, above):
@@ -110,7 +110,7 @@ def _unexpected(lines: list[str], number: int, start: int) -> Problem:
 def without_space(lines: list[str], number: int) -> Problem:
     """A key with its value at its colon: ``gpu:true``, and ``build:1`` above the keys of build."""
     fix = f"{_key(lines[number])}:" if _is_section(lines, number) else (missing_space(lines[number]) or "")
-    return Problem(number + 1, "there is no space behind the colon", f"Write: {fix.strip()}")
+    return Problem(number + 1, "there is no space after the colon", f"Write: {fix.strip()}")
 
 
 def _key(line: str) -> str:

@@ -55,7 +55,7 @@ def choose(place: Place, discover: Callable[[], Nix]) -> Nix:
     if kind == CONTAINER:
         runtime, reasons = _runtime(place.plugins, name)
         if runtime is None:
-            raise NixError(f"{VARIABLE} asks for a container, and there is nothing to run it.\n{reasons}")
+            raise NixError(f"{VARIABLE} asks for a container, and there is no runtime to run it.\n{reasons}")
         return _contained(place, runtime)
     # A daemon isolates builds as another user, and maybe elsewhere: a build tells whether it can.
     own = place.environment.get("COG_NIX_STORE") or os.geteuid() == 0

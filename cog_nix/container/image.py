@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Context, Runtime
 
 NAME = "cog-nix-builder"
-WHOLE_NAME = "cog-nix"
 SUITE = "trixie"
 PYTHON = "3.13"
 _PACKAGES = (

@@ -92,7 +92,7 @@ class ContainerWorker:
         why, _, remedy = server.read_exactly(self._owner, size).decode().partition("\n")
         if why:
             raise NixError(
-                f"Nix was to run in a container, and builds cannot be isolated there either. {why}",
+                f"Nix runs in a container here, and builds cannot be isolated there either. {why}",
                 hint=remedy or "See docs/how-to/containers.md for what the container needs.",
             )
         if not tried:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import CogNixError
+from cog_nix.errors import UnreadableFileError
 from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def apply(path: Path, change: Callable[[bytes], bytes | None]) -> None:
     try:
         source, mode = path.read_bytes(), path.stat().st_mode & 0o777
     except OSError as error:
-        raise CogNixError(f"{path} cannot be read: {error.strerror}") from error
+        raise UnreadableFileError(path, error) from error
     changed = change(source)
     if changed is not None:
         write_atomically(path, changed, mode)

@@ -46,7 +46,7 @@ def examine(project: Project | None, machine: Machine | None = None) -> Iterator
     machine = machine or Machine()
     registry = Registry.read(folders())
     for problem in registry.problems:
-        yield Finding(_CHECK, "warning", problem, "Write the file anew with the tool that made it.")
+        yield Finding(_CHECK, "warning", problem, "Write the file again with the tool that made it.")
     if not (machine.gpus or machine.windows or machine.version):
         if project and wants_gpu(project):
             yield Finding(_CHECK, "ok", "no NVIDIA GPU here: the model will run without one")
@@ -71,7 +71,7 @@ def _driver(machine: Machine, highest: Version | None) -> Iterator[Finding]:
         yield Finding(
             _CHECK,
             "warning",
-            f"The kernel has NVIDIA's driver {machine.version}, and its libraries are nowhere ({CUDA}).",
+            f"The kernel has NVIDIA's driver {machine.version}, and its libraries were not found ({CUDA}).",
             "Install the libraries of the same version (Debian: libcuda1, Ubuntu: libnvidia-compute-…).",
         )
         return

@@ -66,7 +66,7 @@ def _in_container(runtime: str | None) -> Finding:
     asked = f"{choice.VARIABLE} asks for a container"
     if runtime is None:
         return Finding(
-            "Nix", "error", f"{asked}, and there is nothing to run it.", "Install or start Docker."
+            "Nix", "error", f"{asked}, and there is no runtime to run it.", "Install or start Docker."
         )
     return Finding("Nix", "ok", f"{asked}: it runs in {runtime}")
 

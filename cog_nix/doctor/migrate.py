@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import CogNixError
+from cog_nix.errors import CogNixError, UnreadableFileError
 from cog_nix.plugins.spec import Finding
 from cog_nix.system.files import write_atomically
 
@@ -111,4 +111,4 @@ def _read(path: Path) -> str:
         with path.open(encoding="utf-8", newline="") as stream:
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise CogNixError(f"{path.name} cannot be read: {error}.") from error
+        raise UnreadableFileError(path.name, error) from error

@@ -44,7 +44,7 @@ def read_or_refused(path: Path | str) -> Iterator[None]:
     except UNREADABLE as error:
         raise LockError(
             f"{path}: this wheel cannot be read: {error}",
-            hint="Name another version of the package, or tell its authors.",
+            hint="Name another version of the package, or report it to its authors.",
         ) from error
 
 

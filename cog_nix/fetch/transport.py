@@ -135,7 +135,7 @@ def translated(
     """Turn what a connection raises into a TransientError, or into what these make of the reason.
 
     Args:
-        unusable: for a URL that leads nowhere.
+        unusable: for a URL that cannot be requested.
         untrusted: for a certificate that nobody vouches for.
     """
     import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it

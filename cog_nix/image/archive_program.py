@@ -174,7 +174,7 @@ def _only(found: object) -> dict[str, Any]:
 
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError("it lists something else than names")
+        raise ValueError("it lists something other than names")
     return tuple(value)
 
 

@@ -130,7 +130,7 @@ def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
 def _copy(layout: Path, folder: Path) -> None:
     """Copy a layout to a folder; another layout there is replaced, anything else is left alone."""
     if folder.exists() and any(folder.iterdir()) and not (folder / "oci-layout").is_file():
-        raise ImageError(f"{folder} holds something else than an OCI layout.", hint="Name another folder.")
+        raise ImageError(f"{folder} holds something other than an OCI layout.", hint="Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with scratch.folder("new", folder.parent) as work:
         new = work / "new"

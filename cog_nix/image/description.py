@@ -44,7 +44,7 @@ class UnreadableImageError(ImageError):
         self.program, self.said = program, said.strip()
 
     def __str__(self) -> str:
-        return f"The built image {self.program} cannot be read: {self.said or 'it failed without a word'}"
+        return f"The built image {self.program} cannot be read: {self.said or 'it failed and said nothing'}"
 
 
 @dataclass(frozen=True)

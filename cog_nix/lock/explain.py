@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.legacy import sdk_for
 from cog_nix.config.requirements import normalised
-from cog_nix.errors import LockError
+from cog_nix.errors import LockError, NotLockedError
 from cog_nix.lock.reasons import Verb
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ def _way(name: str, depends: Mapping[str, Sequence[str]], roots: _Roots) -> list
 
 def _unknown(name: str, known: list[str]) -> LockError:
     close = get_close_matches(name, known) or sorted(each for each in known if name in each)[:3]
-    return LockError(
-        f"{name} is not in the lock.",
+    return NotLockedError(
+        name,
         hint=f"Did you mean {' or '.join(close)}?"
         if close
         else "`cog-nix lock --explain` takes the name of a Debian package, a Python package or a library.",

@@ -28,6 +28,25 @@ _WITHOUT_INTEGRITY = 2
 _LEFT_OUT = frozenset({"cog_base", "links", "facts", "origin", "device_code"})
 """Parts that are not written when there is nothing in them; nor is any that is None."""
 _PARTS = ("seed", "toolkit", integrity.KEY)
+_ANEW = "Write it again with:  cog-nix lock --upgrade"
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+
+
+class NotALockError(LockError):
+    """A file is not a lock that this cog-nix reads.
+
+    Args:
+        file: its name.
+        problem: what is wrong with it.
+        hint: what to do next.
+    """
+
+    def __init__(self, file: str, problem: str, *, hint: str = _ANEW) -> None:
+        super().__init__(hint=hint)
+        self.file, self.problem = file, problem
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.problem}."
 
 
 def dump(lock: Lock) -> str:
@@ -84,8 +103,10 @@ def load(text: str, name: str) -> Lock:
         EditedLockError: something else than cog-nix wrote it.
     """
     if conflict := _CONFLICT.search(text):
-        raise LockError(
-            f"{name} has a conflict of a merge (line {text.count(chr(10), 0, conflict.start()) + 1}).",
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise NotALockError(
+            name,
+            f"has a conflict of a merge (line {line})",
             hint=f"Take one side's, and resolve what the other has beyond it:\n"
             f"  git checkout --ours -- {name} && cog-nix lock",
         )
@@ -93,18 +114,16 @@ def load(text: str, name: str) -> Lock:
         data = json.loads(text, object_pairs_hook=_table)
         version = data.get("version")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise LockError(f"{name} is not a lock file: {error}", hint=_ANEW) from error
+        raise NotALockError(name, f"is not a lock file: {error}") from error
     if type(version) is not int or version not in {VERSION, _WITHOUT_INTEGRITY}:
-        raise LockError(
-            f"{name} has format version {version}; this cog-nix reads version {VERSION}.", hint=_ANEW
-        )
+        raise NotALockError(name, f"has format version {version}; this cog-nix reads version {VERSION}")
     try:
         lock = _lock(data)
         changed = integrity.changed(data) if version == VERSION else []
     except KeyError as error:
-        raise LockError(f"{name} is damaged: {error} is missing.", hint=_ANEW) from error
+        raise NotALockError(name, f"is damaged: {error} is missing") from error
     except (TypeError, ValueError) as error:  # msgspec's own among them, which name the field
-        raise LockError(f"{name} is damaged: {error}.", hint=_ANEW) from error
+        raise NotALockError(name, f"is damaged: {error}") from error
     if changed:
         raise integrity.EditedLockError(name, changed, lock)
     return lock
@@ -130,16 +149,12 @@ def _lock(data: dict[str, Any]) -> Lock:
     return replace(lock, reasons=tuple(parse(*pair) for pair in pairs))
 
 
-_ANEW = "Write it anew with:  cog-nix lock --upgrade"
-_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
-
-
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object; of two values for a key, readers would show one and take the other."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} appears twice")
     return found
 
 
@@ -175,7 +190,7 @@ def read(path: Path) -> Lock | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{path.name} cannot be read: {error}", hint=_ANEW) from error
+        raise NotALockError(path.name, f"cannot be read: {error}") from error
     lock = load(text, path.name)
     validity.check(lock, path.name)
     return lock

@@ -40,7 +40,7 @@ class EditedLockError(LockError):
     def __init__(self, name: str, fields: Sequence[str], lock: Lock) -> None:
         self._fields, self._lock = frozenset(fields), lock
         again = "" if self.trusted else " --upgrade"
-        effect = "make them anew" if self.trusted else "resolve all of it anew"
+        effect = "make them again" if self.trusted else "resolve all of it again"
         super().__init__(
             f"{name} is not as cog-nix wrote it: {', '.join(fields)} changed by hand, or in a merge.",
             hint=f"To have back what was locked:  git checkout -- {name}\nTo {effect}:  cog-nix lock{again}",
@@ -76,7 +76,7 @@ def changed(data: Mapping[str, Any]) -> list[str]:
     """
     written, found = data[KEY], digests(data)
     if not isinstance(written, dict):
-        raise TypeError(f"{KEY} {written!r:.80} is no table of digests")
+        raise TypeError(f"{KEY} {written!r:.80} is not a table of digests")
     return sorted(name for name in {*written, *found} if written.get(name) != found.get(name))
 
 

@@ -60,7 +60,7 @@ class InvalidLockError(LockError):
         super().__init__(
             f"{name} is not one that cog-nix writes: {lines}",
             hint=f"To have back what was locked:  git checkout -- {name}\n"
-            "To resolve all of it anew:  cog-nix lock --upgrade",
+            "To resolve all of it again:  cog-nix lock --upgrade",
         )
 
 
@@ -105,7 +105,7 @@ def check_commands(lock: Lock, commands: Sequence[str], name: str) -> None:
     if field:
         raise LockError(
             f"{name} is not one that cog-nix writes: {field} does not belong to the commands of the project.",
-            hint="To resolve all of it anew:  cog-nix lock --upgrade",
+            hint="To resolve all of it again:  cog-nix lock --upgrade",
         )
 
 
@@ -220,7 +220,7 @@ def _of_artifact(field: str, artifact: Artifact) -> Iterator[Problem]:
     if not _FILE_NAME.fullmatch(name) or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         yield f"{field}.filename", _no("name of a file", name)
     if artifact.size < 0:
-        yield f"{field}.size", f"{artifact.size} is no size"
+        yield f"{field}.size", f"{artifact.size} is not a size"
     yield from _of_sha256(f"{field}.sha256", artifact.sha256)
     yield from _of_url(f"{field}.url", artifact.url)
     # A mirror may be a folder of this machine; then it is the package's own file that is read there.
@@ -235,7 +235,7 @@ def _of_url(field: str, url: str) -> Iterator[Problem]:
     elif not _URL.fullmatch(url) or ".." in unquote(url).split("/"):
         yield field, _no("URL that files are fetched from", url)
     elif _has_credentials(url):
-        yield field, "a URL in a lock has no user or password"
+        yield field, "a URL in a lock must not have a user or password"
 
 
 def _has_credentials(url: str) -> bool:
@@ -317,7 +317,7 @@ def _of_facts(lock: Lock) -> Iterator[Problem]:
     names = {wheel.name for wheel in lock.wheels} | {f"{PACKAGE}{deb.package}" for deb in lock.installed}
     for number, (name, seal) in enumerate(lock.facts):
         if name not in names or not _SEAL.fullmatch(seal):
-            yield f"facts[{number}]", f"{name!r:.80} with {seal!r:.80} tells of nothing that is in it"
+            yield f"facts[{number}]", f"{name!r:.80} with {seal!r:.80} names nothing that is in it"
 
 
 def _commands(members: Sequence[str]) -> int:
@@ -355,4 +355,4 @@ def _is_within(path: str) -> bool:
 
 
 def _no(what: str, value: str) -> str:
-    return f"{value!r:.80} is no {what}"
+    return f"{value!r:.80} is not a {what}"

@@ -40,7 +40,7 @@ def bring(
         FetchError: they cannot be downloaded, or must not be.
     """
     from cog_nix.config.model import Settings  # noqa: PLC0415 - as below
-    from cog_nix.plugins.spec import Context  # noqa: PLC0415
+    from cog_nix.plugins.spec import Context  # noqa: PLC0415 - as above
 
     cache = cache_dir()
     fetcher = _LaterFetcher(cache, reporter, offline=offline)

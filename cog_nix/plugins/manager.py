@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pluggy
 
-from cog_nix.errors import CogNixError, LockError, PluginError
-from cog_nix.plugins.spec import PROJECT_NAME, GpuLibraries, Spec, SystemFacts, TriedRuntime
+from cog_nix.errors import CogNixError, PluginError
+from cog_nix.plugins.spec import PROJECT_NAME, GpuLibraries, SeedFacts, Spec, SystemFacts, TriedRuntime
 from cog_nix.plugins.unusable import NoRuntime
 from cog_nix.report import SilentReporter
 
@@ -110,6 +110,24 @@ def _method(hook: Callable[..., object]) -> Callable[..., object]:
     return call
 
 
+class NobodyAnsweredError(PluginError):
+    """No plugin that is installed does what is asked for.
+
+    Args:
+        task: what, as the end of a sentence.
+        hint: what to do next.
+    """
+
+    def __init__(
+        self, task: str, *, hint: str = "Install a plugin that does, or unset COG_NIX_PLUGINS."
+    ) -> None:
+        super().__init__(hint=hint)
+        self.task = task
+
+    def __str__(self) -> str:
+        return f"No plugin {self.task}."
+
+
 @dataclass
 class Plugins:
     """Loaded plugins and what went wrong loading others; a method for each hook, typed as the hook is."""
@@ -149,6 +167,16 @@ class Plugins:
         """Return what is known of the packages of base systems."""
         return self._describe_system() or SystemFacts()
 
+    def describe_seed(self) -> SeedFacts:
+        """Return which packages the builders' Python is made of.
+
+        Raises:
+            NobodyAnsweredError: no plugin says so.
+        """
+        if seed := self.describe_system().seed:
+            return seed
+        raise NobodyAnsweredError("says which packages the builders' Python is made of")
+
     def describe_gpu_libraries(self) -> GpuLibraries:
         """Return how libraries of GPUs' makers are known."""
         return self._describe_gpu_libraries() or GpuLibraries()
@@ -157,21 +185,24 @@ class Plugins:
         """Resolve system packages.
 
         Raises:
-            LockError: nobody knows the suite, or a package cannot be found or satisfied.
+            NobodyAnsweredError: no plugin knows the suite.
+            LockError: a package cannot be found or satisfied.
         """
         if found := self._resolve_system_packages(request, context):
             return found
-        raise LockError(f"No plugin resolves packages of the suite {request.suite}.")
+        hint = "Correct [debian] suite in cog-nix.toml, or install a plugin for it."
+        raise NobodyAnsweredError(f"resolves packages of the suite {request.suite}", hint=hint)
 
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
         """Resolve Python packages.
 
         Raises:
-            LockError: nobody does it, or the requirements cannot be satisfied.
+            NobodyAnsweredError: no plugin does it.
+            LockError: the requirements cannot be satisfied.
         """
         if found := self._resolve_python_packages(request, context):
             return found
-        raise LockError("No plugin resolves Python requirements.")
+        raise NobodyAnsweredError("resolves Python requirements")
 
 
 def load(
@@ -254,7 +285,7 @@ def find_runtime(
         reporter: hears of what has to be fetched before a runtime can be used; None: nobody does.
 
     Raises:
-        PluginError: no plugin knows the name.
+        NobodyAnsweredError: no plugin knows the name.
     """
     plugins = plugins or load()
     reporter = reporter or SilentReporter()
@@ -268,7 +299,7 @@ def find_runtime(
     if reasons:
         return NoRuntime(reasons)
     known = ", ".join([AUTO, *names])
-    raise PluginError(f"No plugin provides a runtime named {name}.", hint=f"Choose one of {known}.")
+    raise NobodyAnsweredError(f"provides a runtime named {name}", hint=f"Choose one of {known}.")
 
 
 def _why_not(runtime: Runtime) -> str | None:

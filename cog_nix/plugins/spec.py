@@ -148,6 +148,19 @@ class SystemResolution:
 
 
 @dataclass(frozen=True)
+class SeedFacts:
+    """Of which packages the Python is made that runs inside builds."""
+
+    suite: str
+    python: str
+    """Its minor version."""
+    packages: tuple[str, ...]
+    """The first has the version of the interpreter."""
+    unused: frozenset[str] = frozenset()
+    """Dependencies that bring no library or Python module."""
+
+
+@dataclass(frozen=True)
 class SystemFacts:
     """What is known of the packages that images are based on."""
 
@@ -159,6 +172,8 @@ class SystemFacts:
     """The package with the C library."""
     cog_base: tuple[str, ...] = ()
     """What Cog's own base image has."""
+    seed: SeedFacts | None = None
+    """None: images cannot be locked with these packages."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +286,8 @@ class FoundRequirement:
     """A requirement line; may be an extra of a package that is there already: ``a-package[cuda]``."""
     because: str
     """A sentence for the lock."""
+    otherwise: tuple[FoundRequirement, ...] = ()
+    """What brings the libraries as well, to be tried where this does not fit beside the project's own."""
 
 
 @dataclass(frozen=True)

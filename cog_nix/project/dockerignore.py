@@ -131,7 +131,7 @@ def _pattern(text: str) -> Pattern:
     exception = text.startswith("!")
     body = text[1:] if exception else text
     if not body:
-        raise ValueError("there is nothing behind the exclamation mark")
+        raise ValueError("there is nothing after the exclamation mark")
     _check_syntax(body)
     expression = _expression(body)
     re.compile(expression, re.ASCII)
@@ -147,7 +147,7 @@ def _check_syntax(pattern: str) -> None:
     well_formed = _WELL_FORMED.match(pattern)
     rest = pattern[well_formed.end() :] if well_formed else pattern
     if rest == "\\":
-        raise ValueError("there is nothing behind the backslash")
+        raise ValueError("there is nothing after the backslash")
     if rest:
         raise ValueError("the character class [ ] is empty or is not closed")
 

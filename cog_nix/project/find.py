@@ -49,4 +49,4 @@ def _way_out(start: Path, name: str) -> str:
         )
     if name == CONFIG_FILE:
         return "Change to the folder of a Cog model, or create a cog.yaml here with `cog-nix init`."
-    return "Check the name behind -f; it is looked for below this folder and below each one above it."
+    return "Check the name after -f; it is looked for below this folder and below each one above it."

@@ -15,7 +15,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import UnreadableFileError
 from cog_nix.project import dockerignore
 from cog_nix.system.regular import read_bytes
 from cog_nix.system.values import frozen
@@ -183,10 +183,8 @@ class Ignore:
             self.entered[folder] = []
             if ignored:
                 return iter(())
-            raise ConfigError(
-                f"{folder or self.root}: this folder cannot be read ({error.strerror})",
-                hint=f"Give yourself access to it, or add it to {IGNORE_FILE}.",
-            ) from error
+            hint = f"Give yourself access to it, or add it to {IGNORE_FILE}."
+            raise UnreadableFileError(folder or self.root, error, hint=hint) from error
         return (entry for entry in found if _kind(entry) != "-")
 
 

@@ -232,7 +232,7 @@ class Repository:
         """Turn what the connection raises into our own errors."""
         registry = self.reference.registry
         return translated(
-            lambda reason: UnusableAnswerError(registry, f"sent a URL that leads nowhere: {reason}"),
+            lambda reason: UnusableAnswerError(registry, f"sent a URL that cannot be requested: {reason}"),
             partial(UntrustedRegistryError, registry),
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import CogNixError, ConfigError
+from cog_nix.errors import ConfigError
 from cog_nix.registry.reference import DOCKER_HUB
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 _HUB_KEY = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - what helpers say instead of a user's name
 _NOT_FOUND = "credentials not found"
+
+
+class CredentialsError(ConfigError):
+    """What Docker's tools keep of logins cannot be used.
+
+    Args:
+        where: the configuration file or the helper's program.
+        problem: what is wrong with it; never what it holds.
+        hint: what to do next.
+    """
+
+    def __init__(self, where: object, problem: str, *, hint: str) -> None:
+        super().__init__(hint=hint)
+        self.where, self.problem = str(where), problem
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -114,14 +131,10 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"Docker's configuration {path} cannot be read: {_why(error)}",
-            hint="Fix it, or name the folder of another one in DOCKER_CONFIG.",
-        ) from error
+        hint = "Fix it, or name the folder of another one in DOCKER_CONFIG."
+        raise CredentialsError(path, f"cannot be read: {_why(error)}", hint=hint) from error
     if not isinstance(value, dict):
-        raise ConfigError(
-            f"Docker's configuration {path} is not a JSON object.", hint="Fix it, or remove it."
-        )
+        raise CredentialsError(path, "this is not a JSON object", hint="Fix it, or remove it.")
     return value
 
 
@@ -143,8 +156,8 @@ def _entry(entry: dict[str, Any], path: Path) -> Credentials:
         try:
             user, _, password = base64.b64decode(str(encoded)).decode().partition(":")
         except ValueError as error:
-            raise ConfigError(
-                f"{path}: an entry of auths is not base64 text.", hint="Log in again."
+            raise CredentialsError(
+                path, "an entry of auths is not base64 text", hint="Log in again."
             ) from error
     return Credentials(
         user,
@@ -162,9 +175,9 @@ def _request(helper: str, key: str, environment: Mapping[str, str]) -> Credentia
         answer = jsonvalue.loads(said)
         user, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"docker-credential-{helper} did not answer with credentials for {key}.",
-            hint="Log in again, or take it out of Docker's config.json.",
+        hint = "Log in again, or take it out of Docker's config.json."
+        raise CredentialsError(
+            f"docker-credential-{helper}", f"answered something other than credentials for {key}", hint=hint
         ) from error
     return Credentials(identity_token=secret) if user == _TOKEN_USER else Credentials(user, secret)
 
@@ -184,7 +197,8 @@ def _helper(
     said = (finished.stdout + finished.stderr).strip()
     if action == "get" and _NOT_FOUND in said:
         return None
-    raise CogNixError(
-        f"{program} {action} failed: {redact(said, [secret]) or f'exit status {finished.returncode}'}",
+    raise CredentialsError(
+        program,
+        f"{action} failed: {redact(said, [secret]) or f'exit status {finished.returncode}'}",
         hint="Unlock it, or take it out of Docker's config.json.",
     )

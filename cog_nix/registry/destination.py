@@ -34,6 +34,25 @@ _CONFLICT = """\
   unset COG_MODEL, COG_MODEL_REGISTRY, COG_MODEL_REPO, COG_MODEL_TAG"""
 
 
+class VariableError(ConfigError):
+    """A variable of the environment that says where to push to cannot be used.
+
+    Args:
+        name: the variable's.
+        value: what it says; empty: the problem shows it.
+        problem: what is wrong with that.
+        hint: what to do next.
+    """
+
+    def __init__(self, name: str, value: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.name, self.value, self.problem = name, value, problem
+
+    def __str__(self) -> str:
+        shown = f'"{self.value}"' if self.value else "value"
+        return f"invalid {self.name} {shown}: {self.problem}"
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where an image is pushed to."""
@@ -102,12 +121,12 @@ def _from_environment(config: Config, environment: Mapping[str, str]) -> Referen
         try:
             return Reference.parse(full, default_tag=timestamp_tag())
         except ConfigError as error:
-            raise ConfigError(f"invalid COG_MODEL value: {error.message}", hint=error.hint) from error
+            raise VariableError("COG_MODEL", "", error.message, hint=error.hint) from error
     registry = _registry(environment.get("COG_MODEL_REGISTRY", ""))
     repository = _repository(environment.get("COG_MODEL_REPO", ""))
     tag = environment.get("COG_MODEL_TAG", "")
     if tag and (problem := _tag_problem(tag)):
-        raise ConfigError(f'invalid COG_MODEL_TAG "{tag}": {problem}')
+        raise VariableError("COG_MODEL_TAG", tag, problem)
     named = split(config.model) if config.model else ("", "")
     registry = registry or named[0] or environment.get("COG_REGISTRY_HOST") or REPLICATE
     repository = repository or named[1]
@@ -122,17 +141,15 @@ def _tag_problem(tag: str) -> str:
 
 def _registry(value: str) -> str:
     if "/" in value or "@" in value:
-        raise ConfigError(
-            f'invalid COG_MODEL_REGISTRY "{value}": must be a bare host (no path, tag, or digest)'
-        )
+        raise VariableError("COG_MODEL_REGISTRY", value, "must be a bare host (no path, tag, or digest)")
     return value
 
 
 def _repository(value: str) -> str:
     if ":" in value or "@" in value:
-        raise ConfigError(
-            f'invalid COG_MODEL_REPO "{value}": must be a bare repository path (no host, tag, or digest)'
+        raise VariableError(
+            "COG_MODEL_REPO", value, "must be a bare repository path (no host, tag, or digest)"
         )
     if value and not is_repository(value):
-        raise ConfigError(f'invalid COG_MODEL_REPO "{value}": names are in lower case, parts separated by /')
+        raise VariableError("COG_MODEL_REPO", value, "names are in lower case, parts separated by /")
     return value

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cog_nix.config import commands
-from cog_nix.errors import LockError, StaleLockError
+from cog_nix.errors import LockError, NotLockedError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import validity
 from cog_nix.lock.integrity import EditedLockError
@@ -126,7 +126,7 @@ def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
 
 def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
     from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
-    from cog_nix.resolve import programs  # noqa: PLC0415
+    from cog_nix.resolve import programs  # noqa: PLC0415 - as above
 
     if request.settings.debian.programs:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
@@ -176,7 +176,7 @@ def check_upgrade_names(previous: Lock | None, upgrade: Upgrade) -> None:
         known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):
         close = ", ".join(get_close_matches(name, known))
-        raise LockError(f"{name} is not in the lock.", hint=f"Did you mean {close}?" if close else "")
+        raise NotLockedError(name, hint=f"Did you mean {close}?" if close else "")
 
 
 def sdk_version(lock: Lock) -> str:
@@ -188,4 +188,4 @@ def sdk_version(lock: Lock) -> str:
     for wheel in lock.wheels:
         if wheel.name == "cog":
             return wheel.version
-    raise LockError("The lock holds no cog.", hint="Write it anew with:  cog-nix lock --upgrade")
+    raise LockError("The lock holds no cog.", hint="Write it again with:  cog-nix lock --upgrade")

@@ -48,7 +48,7 @@ def extend(
         tried.update(one.requirement for one in new)
         found, fitting = beside.added(found, tuple(added), new)
         added |= {one.requirement: one.because for one in fitting}
-        _tell(search.tools.reporter, [one for one in new if one not in fitting])
+        _tell(search.tools.reporter, [one for one in new if not {one, *one.otherwise} & {*fitting}])
         if not fitting:
             break
     asked = {wheel.name for wheel in own.wheels}
@@ -74,17 +74,19 @@ class _Beside:
             new: what is to be added.
 
         Returns:
-            What it comes to, and the requirements that fit.
+            What it comes to, and the requirements that fit, or those that stand in for them.
         """
         whole = self._resolve(found, (*before, *(one.requirement for one in new)))
         if whole:
             return whole, list(new)
         fitting: list[FoundRequirement] = []
-        for one in new if len(new) > 1 else ():
-            lines = (*before, *(each.requirement for each in fitting), one.requirement)
-            if more := self._resolve(found, lines):
-                found = more
-                fitting.append(one)
+        for one in new:
+            for choice in ((one,) if len(new) > 1 else (), one.otherwise):
+                lines = (*before, *(each.requirement for each in (*fitting, *choice)))
+                if choice and (more := self._resolve(found, lines)):
+                    found = more
+                    fitting += choice
+                    break
         return found, fitting
 
     def _resolve(self, found: PythonResolution, lines: tuple[str, ...]) -> PythonResolution | None:
@@ -121,7 +123,7 @@ def _tell(reporter: Reporter, refused: Sequence[FoundRequirement]) -> None:
     if refused:
         lines = ", ".join(one.requirement for one in refused)
         why = "; ".join(dict.fromkeys(one.because for one in refused))
-        reporter.warn(f"Left out, since it does not fit beside what the project asks for: {lines} ({why})")
+        reporter.warn(f"Left out, because it conflicts with what the project asks for: {lines} ({why})")
 
 
 def _reasons(added: Mapping[str, str], new: Sequence[Wheel]) -> Additions:

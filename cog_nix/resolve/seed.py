@@ -28,30 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cog_nix.lock.model import Deb, Wheel
     from cog_nix.lock.pins import Pins
     from cog_nix.plugins.spec import Fetcher
     from cog_nix.resolve.request import Tools
     from cog_nix.store.nix import Nix
     from cog_nix.system.child import Process
 
-SUITE = "trixie"
-PYTHON = "3.13"
-PACKAGES = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib")
 REQUIREMENTS = ("installer", "pyyaml", "deflate", "isal")
-_UNUSED = ("debconf", "gcc-14-base", "media-types", "netbase", "readline-common", "tzdata", "mime-support")
-"""Dependencies that bring no library or Python module."""
 _KEEP_SECONDS = 90 * 24 * 3600
 
 
 def store_name(python: str) -> str:
     """Return the name of the seed's store path; the same rule as ``nix/seed.nix``."""
     return f"cog-nix-seed-{python}"
-
-
-def used(debs: Sequence[Deb]) -> tuple[Deb, ...]:
-    """Return the packages that the seed takes files from."""
-    return tuple(deb for deb in debs if deb.package not in _UNUSED)
 
 
 @contextmanager
@@ -64,34 +53,36 @@ def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
 
     Raises:
         LockError: a package cannot be found.
+        PluginError: no plugin says which packages the builders' Python is made of.
     """
     if pinned := pins.seed:
         yield lambda: pinned
         return
     tools.reporter.step("Resolving the builders' Python")
     context = tools.context
-    system = tools.plugins.resolve_system_packages(SystemRequest(SUITE, (("seed", PACKAGES),)), context)
+    facts = tools.plugins.describe_seed()
+    asked = SystemRequest(facts.suite, (("seed", facts.packages),))
+    system = tools.plugins.resolve_system_packages(asked, context)
     request = PythonRequest(
-        python_version=version_of(PACKAGES[0], system),
+        python_version=version_of(facts.packages[0], system),
         requirements=REQUIREMENTS,
         asked_in="cog-nix's own tools",
     )
     wheels = tools.plugins.resolve_python_packages(request, context).wheels
-    with begun(system.groups["seed"], wheels, context.fetcher, context.cache_dir, tools.nix) as made:
+    debs = tuple(deb for deb in system.groups["seed"] if deb.package not in facts.unused)
+    wanted = Seed(facts.python, debs, tuple(wheels), nar_sha256="")
+    with begun(wanted, context.fetcher, context.cache_dir, tools.nix) as made:
         yield made
 
 
 @contextmanager
-def begun(
-    debs: Sequence[Deb], wheels: Sequence[Wheel], fetcher: Fetcher, cache_dir: Path, nix: Nix | None
-) -> Iterator[Callable[[], Seed]]:
+def begun(wanted: Seed, fetcher: Fetcher, cache_dir: Path, nix: Nix | None) -> Iterator[Callable[[], Seed]]:
     """Begin to make the seed of these packages; yield a function that waits for it and describes it.
 
     That puts it into the store when there is one. What came of the same packages before is remembered.
 
     Args:
-        debs: the seed's packages, with their dependencies.
-        wheels: the seed's wheels.
+        wanted: the seed's packages and wheels; its hash is not known yet.
         fetcher: downloads what is not there.
         cache_dir: where the tree is unpacked and kept.
         nix: the store to put it into; None: only describe it.
@@ -100,7 +91,6 @@ def begun(
         LockError: the disk is full.
         ProcessError: the packages make no seed.
     """
-    wanted = Seed(python=PYTHON, debs=used(debs), wheels=tuple(wheels), nar_sha256="")
     remembered = cache_dir / "seed-hashes" / _recipe(wanted)
     known = replace(wanted, nar_sha256=_read(remembered))
     if known.nar_sha256 and (nix is None or _is_there(known, nix, cache_dir)):
@@ -112,7 +102,7 @@ def begun(
             finish()
             found = replace(wanted, nar_sha256=nar_hash(tree))
             if nix:
-                nix.add_tree(tree)
+                nix.adopt_tree(tree, found.nar_sha256)
             _keep(tree, _kept(cache_dir, found))
             write_atomically(remembered, found.nar_sha256.encode())
             return found
@@ -145,7 +135,7 @@ def _is_there(wanted: Seed, nix: Nix, cache_dir: Path) -> bool:
     if not nix.invalid([store_path]):
         return True
     kept = _kept(cache_dir, wanted)
-    if kept.is_dir() and nix.add_tree(kept) == store_path:
+    if kept.is_dir() and nix.adopt_tree(kept, wanted.nar_sha256):
         kept.parent.touch()
         return True
     return False
@@ -204,8 +194,8 @@ def ensure(seed: Seed, nix: Nix, fetcher: Fetcher, cache_dir: Path) -> Seed:
         return seed
     with _unpacking(seed, fetcher, cache_dir, nix) as (tree, finish):
         finish()
-        store_path = tree_path(seed.nar_sha256, store_name(seed.python))
-        found = seed if nix.add_tree(tree) == store_path else replace(seed, nar_sha256=nar_hash(tree))
+        found = replace(seed, nar_sha256=nar_hash(tree))
+        nix.adopt_tree(tree, found.nar_sha256)
         _keep(tree, _kept(cache_dir, found))
     return found
 

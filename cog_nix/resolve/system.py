@@ -84,7 +84,7 @@ def what_fits(found: Foundation, added: Additions, more: Additions) -> Additions
             continue
         left_out.append(reason.package)
         found.tools.reporter.warn(
-            f"{reason.told}, and its package {reason.package} does not fit beside the others: left out."
+            f"{reason.told}, and its package {reason.package} conflicts with the others: left out."
         )
     return more.without(left_out)
 

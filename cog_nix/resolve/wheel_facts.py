@@ -152,7 +152,7 @@ def check(lock: Lock, name: str, cache_dir: Path, locate: Callable[[Artifact], P
         raise LockError(
             f"{name} was made by something else than what these files hold: {', '.join(wrong)}. Parts of them"
             " were read on their server, and what came was not of the files.",
-            hint="Make it anew by the files themselves, with every pin kept:  cog-nix lock\n"
+            hint="Make it again from the files themselves, with every pin kept:  cog-nix lock\n"
             "If it happens again, do not trust the index or mirror that they come from.",
         )
 

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.system.processes import hide
 
 if TYPE_CHECKING:
@@ -19,6 +19,23 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _LARGEST = 500 * 1024
 """As BuildKit has it."""
 _FORM = "Write it as --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE."
+
+
+class SecretError(ConfigError):
+    """A value that commands ask for cannot be had.
+
+    Args:
+        name: its id.
+        problem: what is wrong with it.
+        hint: what to do next.
+    """
+
+    def __init__(self, name: str, problem: str, *, hint: str = _FORM) -> None:
+        super().__init__(hint=hint)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"secret {self.name}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -33,11 +50,11 @@ class Secret:
         """Return the value.
 
         Raises:
-            ConfigError: the file cannot be read, the variable is not set, or there is too much.
+            SecretError: the file cannot be read, the variable is not set, or there is too much.
         """
         if self.variable:
             if self.variable not in environment:
-                raise ConfigError(f"secret {self.id}: the environment has no {self.variable}", hint=_FORM)
+                raise SecretError(self.id, f"the environment has no {self.variable}")
             value = os.fsencode(environment[self.variable])
         else:
             assert self.path is not None  # noqa: S101 - one of the two is always there
@@ -46,11 +63,9 @@ class Secret:
                     value = stream.read(_LARGEST + 1)
             except (OSError, ValueError) as error:  # ValueError: no path at all
                 said = error.strerror if isinstance(error, OSError) else "no file can be called so"
-                raise ConfigError(f"secret {self.id}: {self.path}: {said}", hint=_FORM) from error
+                raise SecretError(self.id, f"{self.path}: {said}") from error
         if len(value) > _LARGEST:
-            raise ConfigError(
-                f"secret {self.id}: more than {_LARGEST} bytes", hint="Hand over a key, not data."
-            )
+            raise SecretError(self.id, f"more than {_LARGEST} bytes", hint="Hand over a key, not data.")
         return value
 
 
@@ -63,7 +78,7 @@ def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) ->
         environment: says which of the two ``id=x`` is.
 
     Raises:
-        ConfigError: one is not of these forms.
+        FlagError: one is not of these forms.
     """
     secrets = (_secret(text, folder, environment) for text in given)
     return {secret.id: secret for secret in secrets}
@@ -84,10 +99,10 @@ def guard(secrets: Iterable[Secret]) -> None:
 def _secret(text: str, folder: Path, environment: Mapping[str, str]) -> Secret:
     fields = _fields(text)
     if fields.get("type", "file") not in ("file", "env"):
-        raise ConfigError(f"--secret {text}: unsupported secret type {fields['type']!r}", hint=_FORM)
+        raise _not_of_the_form(text, f"unsupported secret type {fields['type']!r}")
     name, path, variable = (fields.get(key, "") for key in ("id", "src", "env"))
     if not name:
-        raise ConfigError(f"--secret {text}: a secret needs an id.", hint=_FORM)
+        raise _not_of_the_form(text, "a secret needs an id.")
     if fields.get("type") == "env" and not variable:
         path, variable = "", path
     if not path and not variable:
@@ -100,13 +115,17 @@ def _fields(text: str) -> dict[str, str]:
     try:
         parts = next(csv.reader([text]), [])
     except csv.Error as error:
-        raise ConfigError(f"--secret {text}: invalid fields: {error}", hint=_FORM) from error
+        raise _not_of_the_form(text, f"invalid fields: {error}") from error
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals:
-            raise ConfigError(f"--secret {text}: invalid field {part!r} must be a key=value pair", hint=_FORM)
+            raise _not_of_the_form(text, f"invalid field {part!r} must be a key=value pair")
         known = {"source": "src"}.get(key.lower(), key.lower())
         if known not in ("id", "src", "env", "type"):
-            raise ConfigError(f"--secret {text}: unexpected key '{key}' in '{part}'", hint=_FORM)
+            raise _not_of_the_form(text, f"unexpected key '{key}' in '{part}'")
         found[known] = value
     return found
+
+
+def _not_of_the_form(text: str, problem: str) -> FlagError:
+    return FlagError("--secret", problem, text, hint=_FORM)

@@ -51,6 +51,13 @@ class StillRunningError(RuntimeFailure):
         self.seconds = seconds
 
 
+class NotInteractiveError(RuntimeFailure):
+    """Streams are to be connected to a container that was started without any."""
+
+    def __str__(self) -> str:
+        return "The container was not started as an interactive one."
+
+
 class BaseContainer:
     """A container that is removed when its context is left.
 

@@ -42,6 +42,23 @@ _FLOAT32 = 2**128 - 2**103
 _JSON_HINT = '--json takes an object: --json \'{"name": "value"}\''
 
 
+class UnreadableInputError(RuntimeFailure):
+    """What was given as inputs cannot be read.
+
+    Args:
+        problem: in upstream's words.
+        name: the input's; empty: all of them, or the flags themselves.
+        hint: what to do next.
+    """
+
+    def __init__(self, problem: str, name: str = "", *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.problem, self.name = problem, name
+
+    def __str__(self) -> str:
+        return f"input {quote(self.name)}: {self.problem}" if self.name else self.problem
+
+
 @dataclass(frozen=True)
 class GivenInputs:
     """Inputs as given: either flags, by name, or a JSON object."""
@@ -63,7 +80,7 @@ def read_inputs(flags: Sequence[str], json_text: str = "") -> GivenInputs:
         RuntimeFailure: both are given, a flag has no ``=``, or the JSON cannot be read.
     """
     if json_text and flags:
-        raise RuntimeFailure("Must use one of --json or --input to provide model inputs")
+        raise UnreadableInputError("Must use one of --json or --input to provide model inputs")
     return GivenInputs({}, _read_json(json_text)) if json_text else GivenInputs(_read_flags(flags))
 
 
@@ -86,7 +103,7 @@ def _read_flags(flags: Sequence[str]) -> dict[str, list[str]]:
     for flag in flags:
         name, equals, value = flag.partition("=")
         if not equals:
-            raise RuntimeFailure(f"Failed to parse input '{flag}', expected format is 'name=value'")
+            raise UnreadableInputError(f"Failed to parse input '{flag}', expected format is 'name=value'")
         quoted = len(value) > 1 and value.startswith('"') and value.endswith('"')
         values.setdefault(without_surrogates(name), []).append(value[1:-1] if quoted else value)
     return values
@@ -100,15 +117,15 @@ def _read_json(text: str) -> dict[str, Any]:
         try:
             text = read_file(source).decode("utf-8", "replace")
         except FileProblem as error:
-            raise RuntimeFailure(f"Failed to read JSON from file {quote(source)}: {error}") from error
+            raise UnreadableInputError(f"Failed to read JSON from file {quote(source)}: {error}") from error
     try:
         inputs = parse_json(text)
     except ValueError as error:
-        raise RuntimeFailure(f"Failed to parse JSON: {error}", hint=_JSON_HINT) from error
+        raise UnreadableInputError(f"Failed to parse JSON: {error}", hint=_JSON_HINT) from error
     if inputs is None:
         return {}
     if not isinstance(inputs, dict):
-        raise RuntimeFailure(
+        raise UnreadableInputError(
             f"Failed to parse JSON: expected object, got {type_name(inputs)}", hint=_JSON_HINT
         )
     return inputs
@@ -118,7 +135,7 @@ def _read_stdin() -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8", "replace")
     except (OSError, AttributeError) as error:  # a process without standard input has None there
-        raise RuntimeFailure(f"Failed to read JSON from stdin: {error}") from error
+        raise UnreadableInputError(f"Failed to read JSON from stdin: {error}") from error
 
 
 def _from_flags(flags: dict[str, list[str]], component: Schema) -> dict[str, Any]:
@@ -143,13 +160,11 @@ def _flag_with_file(name: str, value: Any) -> Any:
     try:
         path = expand_home(value[1:])
     except FileProblem as error:
-        raise RuntimeFailure(
-            f"input {quote(name)}: error expanding homedir for '{value[1:]}': {error}"
-        ) from error
+        raise UnreadableInputError(f"error expanding homedir for '{value[1:]}': {error}", name) from error
     try:
         return encode_data_url(read_file(path), type_of(path))
     except FileProblem as error:
-        raise RuntimeFailure(f"input {quote(name)}: {error}") from error
+        raise UnreadableInputError(str(error), name) from error
 
 
 def _from_json(given: dict[str, Any]) -> dict[str, Any]:
@@ -160,9 +175,7 @@ def _from_json(given: dict[str, Any]) -> dict[str, Any]:
             try:
                 inputs[name] = encode_data_url(read_file(path), type_of(path))
             except FileProblem as error:
-                raise RuntimeFailure(
-                    f"input {quote(name)}: failed to read file {quote(path)}: {error}"
-                ) from error
+                raise UnreadableInputError(f"failed to read file {quote(path)}: {error}", name) from error
     return inputs
 
 
@@ -214,7 +227,7 @@ def _coerce_object(name: str, text: str, schema: Schema) -> Any:
     except ValueError as error:
         if accepts(schema, "string"):
             return text
-        raise RuntimeFailure(
+        raise UnreadableInputError(
             f"invalid input {quote(name)}: expected a JSON object: {error}",
             hint=f"Quote the JSON for your shell, for example: -i {name}='{{\"key\": 1}}'",
         ) from error

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import mimetypes
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes
 
 DEFAULT_TYPE = "application/octet-stream"
@@ -18,57 +19,8 @@ DEFAULT_OF_URLS = "text/plain"
 """RFC 2397, section 2."""
 _BROKEN_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
-_PREFERRED = {
-    "application/gzip": ".gz",
-    "application/jsonl": ".jsonl",
-    "application/ld+json": ".jsonld",
-    "application/ogg": ".ogx",
-    "application/vnd.amazon.ebook": ".azw",
-    "application/vnd.apple.installer+xml": ".mpkg",
-    "application/vnd.ms-fontobject": ".eot",
-    "application/vnd.visio": ".vsd",
-    "application/x-abiword": ".abw",
-    "application/x-bzip": ".bz",
-    "application/x-cdf": ".cda",
-    "application/x-freearc": ".arc",
-    "application/x-httpd-php": ".php",
-    "application/rtf": ".rtf",
-    "application/x-7z-compressed": ".7z",
-    "application/x-bzip2": ".bz2",
-    "application/x-ndjson": ".ndjson",
-    "application/xhtml+xml": ".xhtml",
-    "application/xml": ".xml",
-    "application/epub+zip": ".epub",
-    "application/java-archive": ".jar",
-    "application/vnd.rar": ".rar",
-    "application/vnd.oasis.opendocument.presentation": ".odp",
-    "application/vnd.oasis.opendocument.spreadsheet": ".ods",
-    "application/vnd.oasis.opendocument.text": ".odt",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "audio/aac": ".aac",
-    "audio/ogg": ".oga",
-    "audio/opus": ".opus",
-    "audio/wav": ".wav",
-    "audio/webm": ".weba",
-    "font/otf": ".otf",
-    "font/ttf": ".ttf",
-    "font/woff": ".woff",
-    "font/woff2": ".woff2",
-    "image/webp": ".webp",
-    "image/x-ms-bmp": ".bmp",
-    "model/gltf-binary": ".glb",
-    "model/mtl": ".mtl",
-    "model/obj": ".obj",
-    "text/calendar": ".ics",
-    "text/javascript": ".js",
-    "text/markdown": ".md",
-    "video/3gpp": ".3gp",
-    "video/3gpp2": ".3gp2",
-    "video/mp2t": ".ts",
-    "video/ogg": ".ogv",
-}
+_PREFERRED: dict[str, str] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+"""Extensions by media type."""
 _TYPE_OF = {
     **{extension: media_type for media_type, extension in _PREFERRED.items()},
     ".bmp": "image/bmp",

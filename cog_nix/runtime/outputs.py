@@ -30,6 +30,23 @@ _SMALL_NUMBERS = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.]+e-[0-9]+)')
 _EXPONENT_BELOW = 1e-6
 
 
+class OutputError(RuntimeFailure):
+    """An output cannot be written.
+
+    Args:
+        problem: what keeps it from being written.
+        number: which of a list it is.
+        hint: what to do next.
+    """
+
+    def __init__(self, problem: str, number: int | None = None, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.problem, self.number = problem, number
+
+    def __str__(self) -> str:
+        return f"Failed to write output{'' if self.number is None else f' {self.number}'}: {self.problem}"
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where output goes."""
@@ -119,7 +136,7 @@ def _write_item(item: Any, schema: Schema, path: Path, number: int, written: Cal
     try:
         return write_files(item, schema, path, written)
     except RuntimeFailure as error:
-        raise RuntimeFailure(f"Failed to write output {number}: {error.message}", hint=error.hint) from error
+        raise OutputError(error.message, number, hint=error.hint) from error
 
 
 def split_extension(name: str) -> tuple[str, str]:
@@ -175,16 +192,14 @@ def write_file(path: Path, content: bytes) -> None:
             new.replace(path.resolve())
     except (OSError, ValueError) as error:
         problem = why(error, str(path)) if not path.is_dir() else f"open {path}: is a directory"
-        raise RuntimeFailure(
-            f"Failed to write output: {problem}", hint="Name another place with -o."
-        ) from error
+        raise OutputError(problem, hint="Name another place with -o.") from error
 
 
 def _write_data_url(url: str, path: Path) -> Path:
     try:
         content, media_type = decode_data_url(url)
     except ValueError as error:
-        raise RuntimeFailure(f"Failed to write output: {error}") from error
+        raise OutputError(str(error)) from error
     # `output.0` is the first of a list, not a file of type ".0".
     extension = split_extension(path.name)[1]
     has_extension = bool(extension) and not _NUMBER.fullmatch(extension)

@@ -23,6 +23,21 @@ Schema = dict[str, Any]
 """One JSON schema without references."""
 
 
+class UnusableSchemaError(RuntimeFailure):
+    """A model's OpenAPI document is damaged, or lacks what a prediction needs.
+
+    Args:
+        problem: in upstream's words.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem
+
+
 @dataclass(frozen=True)
 class ApiSchema:
     """An OpenAPI document of a Cog model."""
@@ -39,9 +54,9 @@ class ApiSchema:
         try:
             document = jsonvalue.loads(text)
         except ValueError as error:
-            raise RuntimeFailure(f"Failed to load model schema JSON: {error}") from error
+            raise UnusableSchemaError(f"Failed to load model schema JSON: {error}") from error
         if not isinstance(document, dict):
-            raise RuntimeFailure("Failed to load model schema JSON: it is not an object")
+            raise UnusableSchemaError("Failed to load model schema JSON: it is not an object")
         return cls(document)
 
     def has_inputs(self, *, train: bool = False) -> bool:
@@ -62,14 +77,14 @@ class ApiSchema:
         """
         components = self.document.get("components")
         if not isinstance(components, dict):
-            raise RuntimeFailure("OpenAPI schema is missing components")
+            raise UnusableSchemaError("OpenAPI schema is missing components")
         schemas = components.get("schemas")
         schemas = schemas if isinstance(schemas, dict) else {}
         for name in ("TrainingInput", "Input") if train else ("Input",):
             if isinstance(schemas.get(name), dict):
                 return well_formed(self.expand(schemas[name]))
         wanted = "TrainingInput or Input component" if train else "Input component"
-        raise RuntimeFailure(f"OpenAPI schema is missing {wanted}")
+        raise UnusableSchemaError(f"OpenAPI schema is missing {wanted}")
 
     def output(self, *, train: bool = False) -> Schema:
         """Return the schema of what a prediction (or training) answers.
@@ -83,7 +98,7 @@ class ApiSchema:
             node = node.get(key, {}) if isinstance(node, dict) else {}
         output = well_formed(self.expand(node)).get("properties", {}).get("output")
         if output is None:
-            raise RuntimeFailure(f"invalid OpenAPI schema: missing output definition for {path}")
+            raise UnusableSchemaError(f"invalid OpenAPI schema: missing output definition for {path}")
         found: Schema = output
         return found
 
@@ -99,7 +114,7 @@ class ApiSchema:
 
     def _expanded(self, schema: Any, within: tuple[str, ...], budget: Iterator[int], depth: int) -> Any:
         if next(budget, None) is None or not depth:
-            raise RuntimeFailure("Model schema is invalid: it is too large, or nested too deep")
+            raise UnusableSchemaError("Model schema is invalid: it is too large, or nested too deep")
         if isinstance(schema, list):
             return [self._expanded(item, within, budget, depth - 1) for item in schema]
         if not isinstance(schema, dict):
@@ -116,7 +131,7 @@ class ApiSchema:
         for part in reference.removeprefix("#/").split("/"):
             key = part.replace("~1", "/").replace("~0", "~")  # RFC 6901, section 4
             if not isinstance(node, dict) or key not in node:
-                raise RuntimeFailure(f"Model schema is invalid: {reference} points to nothing")
+                raise UnusableSchemaError(f"Model schema is invalid: {reference} points to nothing")
             node = node[key]
         return node
 

@@ -39,7 +39,7 @@ def advice(node: ast.expr, module: Module) -> str:
     unknown = _unknown_name(node)
     if unknown:
         return (
-            f"The source is read, not run, and {unknown} is no list or dict of literals in this file."
+            f"The source is read, not run, and {unknown} is not a list or dict of literals in this file."
             ' Write the values out: choices=["a", "b"].'
         )
     return 'The source is read, not run. Write the values out: choices=["a", "b"].'

@@ -193,7 +193,7 @@ class InputReader:
         if hint:
             self.pitfalls[
                 f"{self._source.path}:{given.node.lineno}: of {self._source.text(given.node)}, the schema has"
-                f" {len(found) or 'none'}: entries of a dict that are no literals are passed over. {hint}"
+                f" {len(found) or 'none'}: entries of a dict that are not literals are passed over. {hint}"
             ] = None
         return found
 

@@ -34,7 +34,9 @@ def read_document(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"Failed to read schema file: {path}: {error.strerror}", hint=_HINT) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"Failed to load model schema JSON: {path} is no UTF-8 text", hint=_HINT) from error
+        raise ConfigError(
+            f"Failed to load model schema JSON: {path} is not UTF-8 text", hint=_HINT
+        ) from error
     try:
         document = jsonvalue.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Puts downloads into a store without copying them, and with one reading.
+"""Puts files and folders of the cache into a store without copying them, and with one reading.
 
 ``nix-store --add-fixed`` hashes a file four times and copies it. What is in the download cache lies on the
 store's file system as a rule, so its file becomes the store's as well (a hard link), and Nix is told what the
@@ -9,9 +9,11 @@ A store path that was linked and not yet told of is no valid one: whoever finds 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import NixError
-from cog_nix.store.paths import nar_frame
+from cog_nix.store.paths import hexadecimal, nar_frame, nar_hash_and_size
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _CHUNK = 1 << 18
-_MODE = 0o444
+_MODE, _FOLDER_MODE, _EXECUTABLE = 0o444, 0o555, 0o111
 _MTIME = 1
 """What Nix gives every file of a store (Nix manual, "File System Object")."""
 
@@ -88,6 +90,30 @@ class Place:
                 path.replace(self.store / path.name)
         return "".join(told)
 
+    def add_tree(self, tree: Path, store_path: str, sri: str) -> str | None:
+        """Put a folder where its store path says, its files by links; return what to read as for :meth:`add`.
+
+        Returns:
+            None when its hash is another.
+
+        Raises:
+            OSError: the store cannot be written this way, or has something there that Nix was not told of.
+        """
+        self.store.mkdir(parents=True, exist_ok=True)
+        place = self.store / Path(store_path).name
+        with scratch.folder("add", self.store) as folder:
+            staged = folder / place.name
+            shutil.copytree(tree, staged, symlinks=True, copy_function=_link)
+            found, size = nar_hash_and_size(staged)
+            if found != sri:
+                return None
+            staged.rename(place)
+        for path in (place, *place.rglob("*")):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(_FOLDER_MODE)
+            os.utime(path, (_MTIME, _MTIME), follow_symlinks=False)
+        return _told(store_path, hexadecimal(sri), size)
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Keep the garbage collector out: it takes this lock for itself.
@@ -122,8 +148,21 @@ def _stage(download: Download, place: Path) -> str:
     place.chmod(_MODE)
     os.utime(place, (_MTIME, _MTIME))
     archive.update(after)
-    # Path, hash, size, no deriver, no references (nix-store --dump-db).
-    return f"{download.store_path}\n{archive.hexdigest()}\n{size}\n\n0\n"
+    return _told(download.store_path, archive.hexdigest(), size)
+
+
+def _told(store_path: str, digest: str, size: int) -> str:
+    """Return a path as ``nix-store --dump-db`` has it: hash, size, no deriver, no references."""
+    return f"{store_path}\n{digest}\n{size}\n\n0\n"
+
+
+def _link(source: str, place: str) -> None:
+    """Make a file of a folder that of another one as well, with the permissions that it has in a store."""
+    info = os.lstat(source)
+    if info.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), source)  # his to change
+    os.link(source, place, follow_symlinks=False)
+    os.chmod(place, _MODE | info.st_mode & _EXECUTABLE)  # noqa: PTH101 - a thousand of them
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.store import adopt, ahead, choice, events, failures, users
 from cog_nix.store.caches import Caches
-from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name
+from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
 from cog_nix.system import scratch
 from cog_nix.system.paths import cache_dir
 from cog_nix.system.processes import Finished, run
@@ -176,12 +176,43 @@ class Nix:
 
     def _adopt(self, downloads: Sequence[adopt.Download]) -> None:
         """Make files of the cache the store's as well."""
-        state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
-        place = adopt.Place(self.store_dir, state)
+        place = self._place()
         with place.kept():
-            registration = place.add(downloads)
-            with _ADDING:
-                self._run("nix-store", "--load-db", stdin=registration)
+            self._tell(place.add(downloads))
+
+    def adopt_tree(self, tree: Path, sri: str) -> bool:
+        """Add a folder of the cache by content, without copying it where that can be had.
+
+        Args:
+            tree: the folder; its files become the store's as well, so nobody may write to them any more.
+            sri: the hash that it should have.
+
+        Returns:
+            Whether it has that hash. Where it has not, the store may hold it under its own.
+
+        Raises:
+            NixError: the store is not writable.
+        """
+        store_path = tree_path(sri, tree.name)
+        if self.kind != "daemon":
+            place = self._place()
+            try:
+                with place.kept():
+                    if told := place.add_tree(tree, store_path, sri):
+                        self._tell(told)
+                    return told is not None
+            except OSError:
+                pass  # as for files; or a killed process has left something there
+        return self.add_tree(tree) == store_path
+
+    def _place(self) -> adopt.Place:
+        state = self.root / "nix/var/nix" if self.root else Path(os.environ.get("NIX_STATE_DIR", _STATE))
+        return adopt.Place(self.store_dir, state)
+
+    def _tell(self, registration: str) -> None:
+        """Tell Nix of what was put into its store."""
+        with _ADDING:
+            self._run("nix-store", "--load-db", stdin=registration)
 
     def add_tree(self, tree: Path) -> str:
         """Add a folder by content; return its store path, which tells whether it is what was expected.

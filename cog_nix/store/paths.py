@@ -66,16 +66,26 @@ def tree_path(sri: str, name: str) -> str:
         sri: ``sha256-…`` of the tree's NAR.
         name: a legal name.
     """
-    digest = base64.b64decode(sri.removeprefix("sha256-")).hex()
-    return _path("source", digest, name)
+    return _path("source", hexadecimal(sri), name)
+
+
+def hexadecimal(sri: str) -> str:
+    """Return the digits of a SHA-256 in its SRI form."""
+    return base64.b64decode(sri.removeprefix("sha256-")).hex()
 
 
 def nar_hash(path: Path) -> str:
     """Return the SRI hash of a tree's Nix archive."""
-    digest = hashlib.sha256()
+    return nar_hash_and_size(path)[0]
+
+
+def nar_hash_and_size(path: Path) -> tuple[str, int]:
+    """Return the SRI hash of a tree's Nix archive, and how many bytes that has."""
+    digest, size = hashlib.sha256(), 0
     for chunk in _nar(path):
         digest.update(chunk)
-    return f"sha256-{base64.b64encode(digest.digest()).decode()}"
+        size += len(chunk)
+    return f"sha256-{base64.b64encode(digest.digest()).decode()}", size
 
 
 def nar_frame(size: int) -> tuple[bytes, bytes]:

@@ -67,7 +67,7 @@ def read(root: Path) -> tuple[LockedWeight, ...]:
             raise ConfigError(f"unsupported {NAME} version {data['version']} (want {VERSION})", hint=_HINT)
         weights = tuple(_weight(entry) for entry in data["weights"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{NAME} is no lock of weights: {error!r}", hint=_HINT) from error
+        raise ConfigError(f"{NAME} is not a lock of weights: {error!r}", hint=_HINT) from error
     _check_unique(weights)
     return weights
 
@@ -112,10 +112,10 @@ def _weight(entry: dict[str, Any]) -> LockedWeight:
     )
     name, target, digest = (entry.get(key, "") for key in ("name", "target", "setDigest"))
     if not all(isinstance(text, str) for text in (name, target, digest)):
-        raise TypeError("a name, target or setDigest is no text")
+        raise TypeError("a name, target or setDigest is not a text")
     manifest_digest, size = entry.get("digest") or "", entry.get("size") or 0
     if not (isinstance(manifest_digest, str) and isinstance(size, int)):
-        raise TypeError("a digest is no text, or a size no number")
+        raise TypeError("a digest is not a text, or a size is not a number")
     return LockedWeight(name, target, digest, sources, manifest_digest, size)
 
 

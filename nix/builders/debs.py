@@ -97,24 +97,31 @@ def decompress(packages: Sequence[Package], folder: Path) -> tuple[list[Package]
     return plain, (package for package, _ in zip(plain, done, strict=True))
 
 
-def unpack_by_hand(packages: Iterable[Package], root: Path) -> splitter.Owners:
-    """Put the packages' files in place without dpkg, so that dpkg and its helpers can run."""
+def unpack_by_hand(packages: Iterable[Package], root: Path) -> tuple[splitter.Owners, list[list[str]]]:
+    """Put the packages' files in place without dpkg, so that dpkg and its helpers can run.
+
+    Returns:
+        Whose everything is, and the paths of each package in its order.
+    """
     found: splitter.Owners = {}
+    paths: list[list[str]] = []
     folders: set[str] = set()
     for name in dpkg.MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
+        paths.append([])
         for info, tar in deb.data(Path(package["path"])):
             _make_if_manual(info, root)
             if info.name not in dpkg.MERGED and not deb.left_out(info.name):
                 _place(info, tar, root, folders)
                 _note(info, found)
+                paths[-1].append(dpkg.merged(info.name))
     for path, attributes in found.items():
         # dpkg leaves folders that exist as they are.
         if (root / path).is_dir():
             (root / path).chmod(attributes.mode & splitter.PLAIN | stat.S_IRWXU)
-    return found
+    return found, paths
 
 
 def _place(info: tarfile.TarInfo, tar: tarfile.TarFile, root: Path, folders: set[str]) -> None:
@@ -208,19 +215,34 @@ def _run(root: Path, asked: Ownership, binds: dict[str, Path], *command: str) ->
         raise CommandError(shlex.join(command)[:_SHOWN], status)
 
 
-def install(packages: Sequence[Package], root: Path, asked: Ownership, *, bootstrap: bool) -> None:
-    """Unpack and configure the packages."""
+def install(
+    packages: Sequence[Package], root: Path, asked: Ownership, expected: Sequence[postponed.Call] | None
+) -> None:
+    """Unpack and configure the packages.
+
+    Args:
+        packages: all of them, without compression.
+        root: the system's folder.
+        asked: is told which owners and special bits dpkg and the maintainer scripts ask for.
+        expected: what they will want compiled, where the system is bootstrapped; None: it is not.
+    """
+    bootstrap = expected is not None
     folder = Path(packages[0]["path"]).parent
     binds = {_INSIDE: folder}
     names = [f"{_INSIDE}/{Path(package['path']).name}" for package in packages]
-    # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
-    run_dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
-    if bootstrap:
-        run_dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
-    # On top of a system there may be packages that use the certificates when they are configured.
-    kinds = [postponed.Compiler, *([postponed.Certificates] if bootstrap else [])]
+    place = (root, folder, _INSIDE, _ENVIRONMENT)
     with ExitStack() as stack:
-        begun = [stack.enter_context(kind(root, folder, _INSIDE, _ENVIRONMENT)) for kind in kinds]
+        begun: list[postponed.Postponed] = []
+        if bootstrap:
+            begun.append(stack.enter_context(postponed.Compiler(*place, expected or ())))
+        # What is not configured yet cannot be a satisfied Pre-Depends; debootstrap(8) does it so as well.
+        run_dpkg(root, asked, binds, "--force-depends", "--unpack", *names)
+        if bootstrap:
+            run_dpkg(root, asked, binds, "--force-depends", "--configure", "base-passwd", "base-files")
+            # On top of a system there may be packages that use the certificates when they are configured.
+            begun.append(stack.enter_context(postponed.Certificates(*place)))
+        else:
+            begun.append(stack.enter_context(postponed.Compiler(*place)))
         shown = dict(chain.from_iterable(one.binds.items() for one in begun))
         run_dpkg(root, asked, shown, "--configure", "--pending")
     run_dpkg(root, asked, binds, "--audit")
@@ -285,15 +307,17 @@ def main(spec: dict[str, Any]) -> None:
     root = base / "root"
     root.mkdir()
     packages, ready = decompress(spec["packages"], base / "debs")
+    expected: list[postponed.Call] | None = None
     if spec["lower"]:
         attributes = unpack_lower(spec["lower"], root)
         attributes |= {path: own for path, own in owners(ready, root).items() if path not in attributes}
     else:
-        attributes = unpack_by_hand(ready, root)
+        attributes, paths = unpack_by_hand(ready, root)
+        expected = postponed.library_calls(paths)
     before = snapshot.take(root) if spec["lower"] else {}
     asked = Ownership()
     prepare(root)
-    install(packages, root, asked, bootstrap=not spec["lower"])
+    install(packages, root, asked, expected)
     cache_fonts(root, asked)
     stable_files.rewrite(root)
     cleanup.clean_installation(root)

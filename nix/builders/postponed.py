@@ -1,12 +1,14 @@
 """Do beside dpkg, on the other cores, what its scripts would wait for and nothing that is configured needs.
 
 While packages are configured, another file is shown in place of a program: it hands on what it was asked for,
-and ends. What reads that (:class:`_Postponed`) calls the real program in a namespace of its own, and what it
+and ends. What reads that (:class:`Postponed`) calls the real program in a namespace of its own, and what it
 says counts as if dpkg had waited for it.
 
 - The maintainer scripts of Debian's interpreters compile the standard library with ``python3.13 -E -S
   …/py_compile.py FILE…`` (:class:`Compiler`). It is one process for each list, because the order in which a
   process compiles files may show in what it writes. What would be removed again is not made (``deb.PRUNED``).
+  They ask for the modules of one package, in its order (``dpkg -L``), so that is begun as soon as the files
+  are there, and counts where it is what they ask for in the end.
 - ``ca-certificates`` runs ``update-ca-certificates`` when it is configured, and once more by its trigger, 850
   processes each time (:class:`Certificates`).
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import deb
@@ -25,10 +29,11 @@ import snapshot
 from failure import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _SCRIPT = "usr/lib/python3.*/py_compile.py"
+_MODULE = re.compile(r"usr/lib/(python3\.\d+)/.*\.py")
 _STUB = """\
 if __name__ == "__main__":
     import sys
@@ -47,7 +52,7 @@ _CERTIFICATES = ("etc/ca-certificates", "usr/share/ca-certificates", "usr/local/
 """What update-ca-certificates(8) reads, beside its configuration file."""
 
 
-class _Postponed:
+class Postponed:
     """Does what scripts hand on while this context lasts, and to the end of what was begun.
 
     Args:
@@ -102,11 +107,51 @@ class _Postponed:
         raise NotImplementedError
 
 
-class Compiler(_Postponed):
-    """Compiles Python's standard library."""
+Call = tuple[str, ...]
+"""A program and its arguments."""
+
+
+def library_calls(packages: Iterable[Iterable[str]]) -> list[Call]:
+    """Return how maintainer scripts should ask for the modules of Debian's interpreters.
+
+    Args:
+        packages: the paths of each package in its order, merged, no leading slash.
+    """
+    found: dict[tuple[str, int], list[str]] = {}
+    for number, paths in enumerate(packages):
+        for path in paths:
+            if module := _MODULE.fullmatch(path):
+                found.setdefault((module[1], number), []).append(f"/{path}")
+    return [
+        (f"/usr/bin/{python}", f"/usr/lib/{python}/py_compile.py", *names)
+        for (python, _), names in found.items()
+    ]
+
+
+class Compiler(Postponed):
+    """Compiles Python's standard library.
+
+    Args:
+        root: the system's folder.
+        shown: a folder that :attr:`binds` shows inside.
+        inside: where it shows it.
+        environment: of what is run.
+        expected: what is begun before it is asked for; nothing of it stays where that does not come.
+    """
 
     name = "compile"
     failure = "Python's standard library does not compile"
+
+    def __init__(
+        self,
+        root: Path,
+        shown: Path,
+        inside: str,
+        environment: Mapping[str, str],
+        expected: Sequence[Call] = (),
+    ) -> None:
+        super().__init__(root, shown, inside, environment)
+        self._expected = expected
 
     def _stubs(self, shown: Path) -> dict[str, Path]:
         found = {}
@@ -118,19 +163,33 @@ class Compiler(_Postponed):
         return found
 
     def _serve(self, lines: Iterator[str]) -> bool:
-        asked: list[tuple[list[str], list[str]]] = []
-        running: list[int] = []
+        begun = {call: self._start_compiling(call) for call in self._expected}
+        asked: list[Call] = []
         for line in lines:
-            program, script, *names = line.split("\0")
-            command = [program, "-B", "-E", "-S", script]
-            files = [name for name in names if not self._is_pruned(name)]
-            asked.append((command, files))
-            if files:
-                running.append(self._start([*command, *files]))
-        done = forks.all_done(running)
+            call = tuple(line.split("\0"))
+            asked.append(call)
+            if call not in begun:
+                begun[call] = self._start_compiling(call)
+        done = forks.all_done(pid for pids in begun.values() for pid in pids)
+        if begun.keys() - asked:
+            self._remove(name for call in begun for name in call[2:])
+            return self._compile(asked)
         # A Python beside this one that found no bytecode or that of another text may have written some.
-        again = [(command, [name for name in files if self._is_wrong(name)]) for command, files in asked]
-        return forks.all_done([self._start([*command, *files]) for command, files in again if files]) and done
+        again = [(*call[:2], *filter(self._is_wrong, self._wanted(call))) for call in asked]
+        return self._compile(again) and done
+
+    def _compile(self, calls: Iterable[Call]) -> bool:
+        return forks.all_done([pid for call in calls for pid in self._start_compiling(call)])
+
+    def _start_compiling(self, call: Call) -> list[int]:
+        """Start to compile those of a call's files that stay; return the processes to wait for."""
+        program, script, *_ = call
+        files = self._wanted(call)
+        return [self._start([program, "-B", "-E", "-S", script, *files])] if files else []
+
+    def _wanted(self, call: Call) -> list[str]:
+        """Return those of a call's files whose bytecode stays."""
+        return [name for name in call[2:] if not self._is_pruned(name)]
 
     def _is_pruned(self, source: str) -> bool:
         """Say whether a file's bytecode is removed later on; its folder is not, so it is made."""
@@ -141,15 +200,26 @@ class Compiler(_Postponed):
 
     def _is_wrong(self, source: str) -> bool:
         """Say whether a file's bytecode goes by the time (PEP 552), or is of what was shown in its place."""
-        path = self._root / source.lstrip("/")
-        for cache in (path.parent / "__pycache__").glob(f"{glob.escape(path.stem)}.*.pyc"):
+        for cache in self._bytecode(source):
             data = cache.read_bytes()
             if data[4:8] == bytes(4) or self._told.encode() in data:
                 return True
         return False
 
+    def _bytecode(self, source: str) -> Iterator[Path]:
+        path = self._root / source.lstrip("/")
+        return (path.parent / "__pycache__").glob(f"{glob.escape(path.stem)}.*.pyc")
 
-class Certificates(_Postponed):
+    def _remove(self, sources: Iterable[str]) -> None:
+        """Remove bytecode, and folders that had nothing else."""
+        for source in sources:
+            for cache in self._bytecode(source):
+                cache.unlink()
+            with suppress(OSError):  # there is more, or no such folder
+                (self._root / source.lstrip("/")).with_name("__pycache__").rmdir()
+
+
+class Certificates(Postponed):
     """Updates the bundle of certificates once, when that is first asked for.
 
     Asking again changes nothing as long as what it goes by is the same, but that hooks are run; where it is

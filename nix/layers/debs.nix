@@ -73,8 +73,9 @@ let
     group = "base";
     debs = locked.base ++ locked.essential ++ locked.python;
   };
+  # Most of it runs on one processor: it has to be under way while there are wheels for the others.
   system = install {
-    name = "system";
+    name = "additional-packages";
     group = "system";
     debs = locked.system;
     lower = base.order;

@@ -24,10 +24,10 @@ in
       "python3.13_1-2-3-4 of base-system"
       "out of base-system"
       "essential of base-system"
-      "ffmpeg_1-2-3-4 of system"
-      "git_1-2-3-4 of system"
-      "libgl1_1-2-3-4 of system"
-      "out of system"
+      "ffmpeg_1-2-3-4 of additional-packages"
+      "git_1-2-3-4 of additional-packages"
+      "libgl1_1-2-3-4 of additional-packages"
+      "out of additional-packages"
     ];
   };
   debsOfBuildsLieOnTheImages = {

@@ -49,7 +49,7 @@ let
   install = derive.many "wheel";
 
   # Nix begins what is ready in the order of names. What takes longest must not be what is begun last.
-  large = 256 * 1024 * 1024;
+  large = 64 * 1024 * 1024;
 
   fragment = wheel: {
     inherit (wheel) name;

@@ -94,7 +94,7 @@ def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_pa
     )
     root = tmp_path / "system"
     root.mkdir()
-    found = debs.unpack_by_hand([one, two], root)
+    found, paths = debs.unpack_by_hand([one, two], root)
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert files == {"usr/bin/tool", "usr/bin/hard", "usr/bin/empty", "usr/share/secret/file"}
     assert (root / "bin").readlink() == Path("usr/bin")
@@ -103,6 +103,10 @@ def test_packages_are_put_in_place_by_hand(make_deb: Callable[..., Path], tmp_pa
     modes = [(root / name).stat().st_mode & 0o7777 for name in ("usr/bin/tool", "usr/share/secret")]
     assert modes == [0o755, 0o700]
     assert found["usr/bin/tool"].mode == 0o4755, "the first that has it tells"
+    assert paths == [
+        ["usr/bin/tool", "usr/share/secret", "usr/share/secret/file", "usr/bin/hard"],
+        ["usr/bin/tool", "usr/bin/hard", "usr/bin/empty"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,19 +17,32 @@ from tests.builders.test_namespace import needs_namespaces, root  # noqa: F401 -
 _LIBRARY = "usr/lib/python3.13"
 _ORIGINAL = '"""The real one."""\nLOADED = True\nif __name__ == "__main__":\n    print("real")\n'
 _RUN = """
-import failure, pathlib, subprocess, sys, time, postponed
+import failure, os, pathlib, subprocess, sys, time, postponed
 root, shown, *names = sys.argv[1:]
-made = postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"})
+expected = [(sys.executable, shown + "/python3.13.py", *os.environ["EXPECTED"].split())]
+expected = expected if expected[0][2:] else []
+made = postponed.Compiler(pathlib.Path(root), pathlib.Path(shown), shown, {"PATH": "/bin"}, expected)
 with failure.shown(), made as compiler:
     stub = compiler.binds["/usr/lib/python3.13/py_compile.py"]
-    subprocess.run([sys.executable, "-E", "-S", stub, *names], check=True)
+    if names:
+        subprocess.run([sys.executable, "-E", "-S", stub, *names], check=True)
 """
 _GOOD = "pyc.\\003\\000\\000\\000"
 _DATED = "pyc.\\000\\000\\000\\000"
 
 
-def _compile(root: Path, tmp_path: Path, bytecode: str, *names: str) -> subprocess.CompletedProcess[str]:
-    """Hand names on as a maintainer script does; a shell script in ``root`` stands for the image's Python."""
+def _compile(
+    root: Path, tmp_path: Path, bytecode: str, *names: str, expected: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Hand names on as a maintainer script does; a shell script in ``root`` stands for the image's Python.
+
+    Args:
+        root: where the library is made.
+        tmp_path: for what is shown.
+        bytecode: what the script writes.
+        names: what is asked for; nothing is when there is none.
+        expected: what should be asked for.
+    """
     (root / _LIBRARY).mkdir(parents=True, exist_ok=True)
     (root / _LIBRARY / "py_compile.py").write_text(_ORIGINAL)
     (root / _LIBRARY / "encodings").mkdir()
@@ -51,7 +64,7 @@ def _compile(root: Path, tmp_path: Path, bytecode: str, *names: str) -> subproce
     shown.mkdir()
     return subprocess.run(
         [sys.executable, "-B", "-c", _RUN, str(root), str(shown), *names],
-        env={"PYTHONPATH": str(Path(postponed.__file__).parent)},
+        env={"PYTHONPATH": str(Path(postponed.__file__).parent), "EXPECTED": " ".join(expected)},
         capture_output=True,
         text=True,
         check=False,
@@ -81,6 +94,44 @@ def test_bytecode_that_another_python_wrote_meanwhile_is_made_again(root: Path, 
     ran = _compile(root, tmp_path, _DATED, f"/{_LIBRARY}/ast.py")
     assert ran.returncode == 0, ran.stderr
     assert (root / "asked").read_text().split().count("ast.py") == 2
+
+
+_AST, _UTF_8 = f"/{_LIBRARY}/ast.py", f"/{_LIBRARY}/encodings/utf_8.py"
+
+
+@needs_namespaces
+def test_what_was_expected_is_compiled_once(root: Path, tmp_path: Path) -> None:
+    ran = _compile(root, tmp_path, _GOOD, _AST, _UTF_8, expected=(_AST, _UTF_8))
+    assert ran.returncode == 0, ran.stderr
+    assert (root / "asked").read_text().split() == ["ast.py", "utf_8.py"]
+    assert _caches(root) == {"ast.cpython-313.pyc", "utf_8.cpython-313.pyc"}
+
+
+@needs_namespaces
+@pytest.mark.parametrize("names", [(_AST,), (_UTF_8, _AST), ()], ids=["less", "another-order", "nothing"])
+def test_nothing_stays_of_what_was_expected_and_not_asked_for(
+    root: Path, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    ran = _compile(root, tmp_path, _GOOD, *names, expected=(_AST, _UTF_8))
+    assert ran.returncode == 0, ran.stderr
+    asked, made = [Path(name).name for name in names], (root / "asked").read_text().split()
+    assert made[len(made) - len(asked) :] == asked, "made anew, after all else"
+    assert _caches(root) == {f"{Path(name).stem}.cpython-313.pyc" for name in names}
+    folder = root / _LIBRARY / "encodings/__pycache__"
+    assert folder.exists() is (_UTF_8 in names)
+
+
+def test_the_library_is_asked_for_by_package_as_its_scripts_do() -> None:
+    listed = [
+        ["usr/bin/python3.13", "etc/python3.13/sitecustomize.py"],
+        ["usr/lib/python3.13/ast.py", "usr/lib/python3.13/encodings/hz.py", "usr/lib/python3.13/LICENSE.txt"],
+        ["usr/lib/python3.13/asyncio/base.py", "usr/lib/python3/dist-packages/other.py"],
+    ]
+    program, script = "/usr/bin/python3.13", "/usr/lib/python3.13/py_compile.py"
+    assert postponed.library_calls(listed) == [
+        (program, script, "/usr/lib/python3.13/ast.py", "/usr/lib/python3.13/encodings/hz.py"),
+        (program, script, "/usr/lib/python3.13/asyncio/base.py"),
+    ]
 
 
 @needs_namespaces

@@ -160,3 +160,20 @@ def test_a_file_that_would_land_outside_is_refused(make_wheel: Callable[..., Pat
     with pytest.raises(foreign.ForeignFileError, match=r"\.\./\.\./outside outside of the target"):
         wheel.unpack(built, "3.13", root)
     assert not list(root.rglob("outside"))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "compiled"),
+    [
+        ("numpy", "numpy/_core/tests/test_dtype.py", False),
+        ("numpy", "numpy/_core/tests/_natype.py", True),
+        ("sympy", "sympy/polys/tests/sub/test_rings.py", False),
+        ("django", "django/test/test_nothing.py", False),
+        ("torch", "torch/testing/_internal/test_module.py", True),
+        ("one", "one/test_harness.py", True),
+        ("pip", "pip/__init__.py", False),
+    ],
+)
+def test_tests_of_packages_and_pip_get_no_bytecode(name: str, path: str, *, compiled: bool) -> None:
+    paths = [f"{_SITE}/{path}"]
+    assert wheel.compiled_modules(name, paths) == (paths if compiled else [])

@@ -176,7 +176,7 @@ def test_a_broken_file_hides_no_other(tmp_path: Path) -> None:
     assert registry.edits(["vendor.com/net=a"]).variables["WHICH"] == "good"
     with pytest.raises(CdiError) as caught:
         registry.edits(["vendor.com/net=z"])
-    assert "There is no device vendor.com/net=z." in caught.value.message
+    assert "This machine has no device vendor.com/net=z." in caught.value.message
     assert "bad.json: the device specification is not JSON" in caught.value.message
     assert caught.value.hint == "There are: vendor.com/net=a."
     with pytest.raises(CdiError, match="'z' is not the name of a device"):

@@ -152,7 +152,7 @@ def test_a_runtime_configuration_for_a_plain_user() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("/nowhere/x", "is not here"), ("/etc/hosts", "is not a device file")]
+    ("path", "said"), [("/nowhere/x", "cannot be used: No such file"), ("/etc/hosts", "is not a device")]
 )
 def test_device_files_that_are_none(path: str, said: str) -> None:
     with pytest.raises(CdiError, match=said):

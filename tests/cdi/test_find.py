@@ -144,7 +144,7 @@ def test_a_machine_without(driver: Driver, tmp_path: Path) -> None:
     driver.add_gpu(0)
     for path in driver.folder.iterdir():
         path.unlink()
-    with pytest.raises(MissingDeviceDriverError, match=r"libcuda.so.1 is nowhere"):
+    with pytest.raises(MissingDeviceDriverError, match=r"libcuda.so.1 was not found"):
         discover(GpuRequest(-1), Machine(driver.root))
 
 

@@ -47,6 +47,7 @@ def output(runtime: PodmanRuntime, **changes: Any) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_specification(runtime: PodmanRuntime, specify: Callable[..., Path], driver: Driver) -> None:
     specify({"0": GPU0, "all": GPU0}, specified(driver, hooks=HOOKS))
     check(output(runtime), FOLDER, "specification")
@@ -54,6 +55,7 @@ def test_a_specification(runtime: PodmanRuntime, specify: Callable[..., Path], d
         output(runtime, gpus="device=5")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("specify")
 def test_no_specification(runtime: PodmanRuntime, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     (driver.root / "dev/nvidia-caps/nvidia-cap1").unlink()
@@ -111,6 +113,6 @@ def test_an_old_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = PodmanRuntime()
     runtime.__dict__.update(endpoint=Endpoint("tcp://podman.example.org:1"))
     with pytest.raises(
-        MissingDeviceDriverError, match=r"Podman 4.9.3 at tcp://podman.example.org:1 gives no GPUs"
+        MissingDeviceDriverError, match=r"Podman 4.9.3 at tcp://podman.example.org:1 cannot give GPUs"
     ):
         runtime.start(ContainerRequest("x", gpus="all"))

@@ -80,7 +80,7 @@ def test_a_file_is_given_as_a_data_url(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({"other": "1"}, "no input 'other'"),
-        ({"it": "many"}, "it='many' is no integer"),
+        ({"it": "many"}, "it='many' is not of the type integer"),
         ({"it": "@no/such/file"}, "no/such/file cannot be read: No such file"),
     ],
     ids=["name", "value", "file"],

@@ -47,6 +47,7 @@ def test_an_unknown_shell(capfd: pytest.CaptureFixture[str]) -> None:
     assert "dos" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "answers"),
     [

@@ -115,7 +115,7 @@ def test_an_unknown_style_is_refused(
     assert run(["build", *([] if variable else ["--progress", "fancy"])]) == 1
     source = "BUILDKIT_PROGRESS" if variable else "--progress"
     said = capfd.readouterr().err
-    assert f"error: {source} fancy: there is no such style." in said
+    assert f"error: {source} fancy: unknown style." in said
     assert "auto, tty, plain, quiet" in said
 
 

@@ -286,6 +286,7 @@ def test_memory_stays_flat_whatever_a_file_holds(tmp_path: Path) -> None:
         assert _peak("ImageDescription.read(Path(sys.argv[1]))", str(path)) < FLAT, start[:100]
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_with_a_large_layer(tmp_path: Path) -> None:
     """In a Docker archive, where nothing is compared, it is written as it is."""
     path = tmp_path / "image"
@@ -295,6 +296,7 @@ def test_memory_stays_flat_with_a_large_layer(tmp_path: Path) -> None:
     assert _peak(OPEN, str(path)) < FLAT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compress", [gzip.compress, lambda data: lzma.compress(data, preset=0)], ids=["gzip", "xz"]
 )

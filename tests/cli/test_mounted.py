@@ -47,7 +47,7 @@ def test_ports(text: str, port: tuple[str, int, int]) -> None:
         ("[::1]80", "expected ':' after ']'"),
         ("[]:80", "host cannot be empty"),
         (":80", "host cannot be empty"),
-        ("web", "is no number"),
+        ("web", "is not a number"),
         ("0", "port must be between 1 and 65535"),
         ("65536", "port must be between 1 and 65535"),
     ],
@@ -75,7 +75,7 @@ def test_where_it_is_served(host: str, shown: str, reached: str) -> None:
     ("arguments", "said"),
     [
         (["exec", "-p", "web", "ls"], 'invalid port "web"'),
-        (["serve", "--host", "everywhere"], "--host everywhere: this is no IP address."),
+        (["serve", "--host", "everywhere"], "--host everywhere: this is not an IP address."),
         (["exec", "--dockerfile", "x", "ls"], "cog-nix builds without a Dockerfile"),
     ],
     ids=["port", "host", "dockerfile"],

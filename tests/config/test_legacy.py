@@ -74,8 +74,8 @@ def test_a_python_version_file_is_no_way_round_it(tmp_path: Path) -> None:
         ('run: "predict.py:Predictor"\n', ['does not know "run"', "Write: predict: predict.py:Predictor"]),
         ("concurrency:\n  max: 4\n", ["concurrency requires Python 3.11"]),
         ("observability:\n  traces:\n    enabled: true\n", ["does not trace", "Remove observability"]),
-        ('  sdk_version: "0.23.1"\n', ["cog 0.23.1 is no SDK for Python 3.8", 'sdk_version: "0.16.12"']),
-        ('  sdk_version: "0.9.0"\n', ["cog 0.9.0 is no SDK for Python 3.8"]),
+        ('  sdk_version: "0.23.1"\n', ["cog 0.23.1 does not support Python 3.8", 'sdk_version: "0.16.12"']),
+        ('  sdk_version: "0.9.0"\n', ["cog 0.9.0 does not support Python 3.8"]),
     ],
 )
 def test_what_their_sdk_cannot_do_is_refused(root: Path, more: str, told: list[str]) -> None:
@@ -93,9 +93,35 @@ def test_predict_is_not_called_deprecated(root: Path) -> None:
     assert deprecations(parse(_text("3.10", predict)), root)
 
 
-def test_torch_of_that_time_is_advised_for_that_python(root: Path) -> None:
-    text = _text("3.8", "  gpu: true\n  python_packages:\n    - torch==1.3.0\n")
-    assert "torch==1.11.0" in _problems(text, root)
+@pytest.mark.parametrize(
+    ("package", "cuda"),
+    [
+        ("torch==1.7.1", "11.0"),
+        ("torch==1.9.0+cu111", "11.1"),
+        ("torch==1.10.2", "11.3"),
+        ("torch==1.5.1", "11.8"),
+        ("torch==1.13.1", "11.7"),
+        ("tensorflow==1.15.5", "11.8"),
+        ("tensorflow==2.8.0", "11.2"),
+    ],
+)
+def test_frameworks_of_that_time_are_taken(root: Path, package: str, cuda: str) -> None:
+    text = _text("3.8", f"  gpu: true\n  python_packages:\n    - {package}\n")
+    validate(parse(text), root)
+    assert complete(parse(text), root).build.cuda == cuda
+
+
+def test_removing_a_cuda_that_is_too_old_is_advised_and_works(root: Path) -> None:
+    packages = "  gpu: true\n  python_packages:\n    - torch==1.7.1\n"
+    assert "Remove the line" in _problems(_text("3.8", f'{packages}  cuda: "10.2"\n'), root)
+    validate(parse(_text("3.8", packages)), root)
+
+
+def test_frameworks_of_that_time_are_refused_where_the_python_is(tmp_path: Path) -> None:
+    text = _text("3.8", "  gpu: true\n  python_packages:\n    - torch==1.7.1\n")
+    refused = _problems(text, tmp_path)
+    assert "doesn't know what CUDA version is compatible with torch==1.7.1" in refused
+    assert "no wheels for Python 3.10. Take one that has: torch==1.11.0" in refused
 
 
 def test_an_sdk_is_known_for_each() -> None:

@@ -40,7 +40,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_are_placed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cog\.yaml:2: this is no UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"cog\.yaml:2: this is not UTF-8 text"):
         load_config(project(tmp_path, b"build:\n  image: \xff\n"))
 
 

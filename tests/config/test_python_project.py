@@ -133,8 +133,8 @@ def test_files_of_other_tools_are_refused_with_the_command_that_exports_them(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        pytest.param("[project\n", "cannot read pyproject.toml: it is no TOML", id="syntax"),
-        pytest.param("a = " + "[" * 100_000, "cannot read pyproject.toml: it is no TOML", id="deep"),
+        pytest.param("[project\n", "cannot read pyproject.toml: it is not TOML", id="syntax"),
+        pytest.param("a = " + "[" * 100_000, "cannot read pyproject.toml: it is not TOML", id="deep"),
     ],
 )
 def test_a_project_that_cannot_be_read_is_named(tmp_path: Path, content: str, told: str) -> None:

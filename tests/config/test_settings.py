@@ -138,8 +138,8 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),
         pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),
-        pytest.param("[layers\n", ["cog-nix.toml:1: this is no TOML", "1 | [layers"], id="syntax"),
-        pytest.param(f"a = {'9' * 5000}", ["this is no TOML: Exceeds the limit"], id="digits"),
+        pytest.param("[layers\n", ["cog-nix.toml:1: this is not TOML", "1 | [layers"], id="syntax"),
+        pytest.param(f"a = {'9' * 5000}", ["this is not TOML: Exceeds the limit"], id="digits"),
         pytest.param(
             "[layers]\nbudget = 0\nx = 1\n[y]\n",
             ["cog-nix.toml:2:", "cog-nix.toml:3:", "cog-nix.toml:4:"],

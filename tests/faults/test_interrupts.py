@@ -54,6 +54,7 @@ def _ready(world: World, command: list[str]) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["INT", "TERM", "HUP"])
 @pytest.mark.parametrize("command", [["--help"], ["build", "--no-load"]], ids=["help", "build"])
 def test_while_modules_are_imported(world: World, command: list[str], ending: str) -> None:
@@ -188,6 +189,7 @@ def _interrupted(body: str) -> subprocess.CompletedProcess[str]:
     return finished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["__init__", "__enter__", "__exit__"])
 def test_what_is_made_or_undone_is_not_left_half_way(name: str) -> None:
     body = f"""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # starts the command line for each test
+
 FUNCTION = f'cog_nix() {{ "{sys.executable}" -P -m cog_nix "$@"; }}\n'
 
 

@@ -146,7 +146,7 @@ def test_what_is_no_lock_is_told_with_the_way_out(text: str, sentence: str) -> N
     with pytest.raises(LockError) as error:
         lock_format.load(text, "x.lock")
     assert sentence in error.value.message
-    assert error.value.hint == "Write it anew with:  cog-nix lock --upgrade"
+    assert error.value.hint == "Write it again with:  cog-nix lock --upgrade"
 
 
 def test_a_missing_file_is_no_lock_and_others_are_named(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_digests_cannot_be_left_out(lock: Callable[..., Lock]) -> None:
 def test_a_key_that_is_there_twice_is_damage(lock: Callable[..., Lock]) -> None:
     """Readers see the first, and JSON's parsers take the last."""
     text = lock_format.dump(lock()).replace('"suite":', '"suite": "sid", "suite":')
-    with pytest.raises(LockError, match="'suite' is there twice"):
+    with pytest.raises(LockError, match="'suite' appears twice"):
         lock_format.load(text, "x.lock")
 
 
@@ -209,7 +209,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda data: data["layers"].insert(0, data["layers"].pop()),
         "the topmost is not the source",
     ),
-    "layer's name": (put("layers", 0, 0, value="../x"), r"layers\[0\]: '../x' is no layer"),
+    "layer's name": (put("layers", 0, 0, value="../x"), r"layers\[0\]: '../x' is not a layer"),
     "executable": (
         put("interpreter", "executable", value="/tmp/evil"),
         "interpreter.executable: '/tmp/evil' is not",
@@ -235,15 +235,15 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         r"wheels\[2\].artifact.filename",
     ),
     "file name too long": (artifact(filename=f"numpy-2.0-{'x' * 300}.whl"), r"wheels\[2\].artifact.filename"),
-    "another wheel": (artifact(filename="numpi-2.0-py3-none-any.whl"), "is no wheel of numpy 2.0"),
-    "another version": (artifact(filename="numpy-2.1-py3-none-any.whl"), "is no wheel of numpy 2.0"),
+    "another wheel": (artifact(filename="numpi-2.0-py3-none-any.whl"), "is not a wheel of numpy 2.0"),
+    "another version": (artifact(filename="numpy-2.1-py3-none-any.whl"), "is not a wheel of numpy 2.0"),
     "URL of a file": (artifact(url="file:///etc/shadow"), r"wheels\[2\].artifact.url"),
     "URL of a device": (artifact(url="file:///dev/zero"), r"wheels\[2\].artifact.url"),
     "URL with a password": (
         artifact(url="https://me:secret@example.org/numpy.whl"),
-        "has no user or password",
+        "must not have a user or password",
     ),
-    "URL with a user": (artifact(url="https://me@example.org/numpy.whl"), "has no user or password"),
+    "URL with a user": (artifact(url="https://me@example.org/numpy.whl"), "must not have a user or password"),
     "URL of another kind": (artifact(url="git+ext::sh -c evil"), r"wheels\[2\].artifact.url"),
     "URL that is an option": (
         artifact(url="git+--upload-pack=evil@" + "0" * 40),
@@ -263,7 +263,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "architecture": (put("system", 0, "architecture", value="../x"), r"system\[0\].architecture"),
     "another package's file": (
         put("system", 0, "artifact", "filename", value="x_1_amd64.deb"),
-        "no file of ffmpeg",
+        "not a file of ffmpeg",
     ),
     "package in two groups": (lambda data: data["system"].append(data["base"][0]), "'bash' is there 2 times"),
     "subdirectory": (

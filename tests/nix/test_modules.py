@@ -128,7 +128,7 @@ def started(code: Path) -> dict[str, str]:
     [
         ("nix/builders/wheel.py", {"wheel", "sdist"}),
         ("nix/builders/installed.py", {"run"}),
-        ("cog_nix/signature/choices.py", {"image"}),
+        ("cog_nix/signature/choices.py", {"configuration", "image"}),
         ("cog_nix/elf/ldcache.py", {"linker", "run"}),
         ("cog_nix/config/schema.json", {"configuration", "image", "run"}),
         ("cog_nix/config/commands.py", {"run"}),

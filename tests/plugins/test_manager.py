@@ -238,7 +238,7 @@ def test_a_plugin_that_is_installed_is_found_by_the_command_line(tmp_path: Path)
         check=True,
     )
     assert ran.stdout == "earl grey\n"
-    assert "the plugin spilt is left out: ModuleNotFoundError" in ran.stderr
+    assert "the plugin spilt is not loaded: ModuleNotFoundError" in ran.stderr
 
 
 HOOKS = sorted(name for name, value in vars(Spec).items() if inspect.isfunction(value))

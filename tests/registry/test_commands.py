@@ -201,7 +201,7 @@ def layout(make_layout: Callable[..., Path]) -> Path:
 def test_a_folder_with_something_else_is_left_alone(layout: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").write_text("mine")
-    with pytest.raises(ImageError, match="something else than an OCI layout"):
+    with pytest.raises(ImageError, match="something other than an OCI layout"):
         archives.write(archives.Output("oci", tmp_path / "mine"), Path("/none"), layout, [])
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
 

@@ -94,8 +94,8 @@ def test_a_helpers_identity_token(docker: Callable[..., dict[str, str]]) -> None
         ("[]", "", "not a JSON object"),
         ({"auths": {HOST: {"auth": f"{SECRET}!"}}}, "", "not base64"),
         ({"credsStore": "none"}, "", "docker-credential-none"),
-        ({"credsStore": "all"}, "echo locked; exit 1", "docker-credential-all get failed: locked"),
-        ({"credsStore": "all"}, f"echo {SECRET}", "did not answer with credentials"),
+        ({"credsStore": "all"}, "echo locked; exit 1", "docker-credential-all: get failed: locked"),
+        ({"credsStore": "all"}, f"echo {SECRET}", "answered something other than credentials"),
     ],
     ids=["no JSON", "no object", "no base64", "no helper", "locked", "nonsense"],
 )

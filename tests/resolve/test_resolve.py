@@ -22,7 +22,7 @@ from cog_nix.config.model import (
     Traces,
 )
 from cog_nix.elf.scan import DynamicFile, Scan
-from cog_nix.errors import LockError
+from cog_nix.errors import LockError, PluginError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Artifact, Index, Interpreter, Run, Seed, Toolkit
 from cog_nix.lock.pins import Pins
@@ -294,9 +294,9 @@ def house(
     """Return a resolver with plugins, services and ears of its own; no seed is unpacked."""
 
     @contextmanager
-    def begun(debs: Any, wheels: Any, fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
-        fetcher.artifacts(artifacts_of(lock_seed.used(debs), wheels))
-        yield lambda: Seed("3.13", lock_seed.used(debs), tuple(wheels), "sha256-AAAA")
+    def begun(wanted: Seed, fetcher: Any, _cache: Path, _nix: Any) -> Iterator[Callable[[], Seed]]:
+        fetcher.artifacts(artifacts_of(wanted.debs, wanted.wheels))
+        yield lambda: replace(wanted, nar_sha256="sha256-AAAA")
 
     monkeypatch.setattr(lock_seed, "begun", begun)
     manager = pluggy.PluginManager(PROJECT_NAME)
@@ -382,8 +382,7 @@ def test_what_does_not_fit_is_told_and_left_out(house: _House) -> None:
     assert (told(lock), [name for name, _ in lock.layers][-2:]) == ((), ["python-packages", "source"])
     (warning,) = house.reporter.warnings
     assert warning == (
-        "Left out, since it does not fit beside what the project asks for: nvidia-blas (ct names"
-        " libblas.so.12)"
+        "Left out, because it conflicts with what the project asks for: nvidia-blas (ct names libblas.so.12)"
     )
 
 
@@ -400,6 +399,22 @@ def test_what_fits_is_added_though_another_does_not(house: _House) -> None:
     assert house.reporter.warnings[0].endswith(": nvidia-blas (ct names libblas.so.12)")
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_stands_in_for_something_that_does_not_fit_is_added(house: _House, *, alone: bool) -> None:
+    _cuda_wheel(house, "ct", *(() if alone else ("libfft.so.11",)), text=b"\0libblas.so.12\0")
+    instead = FoundRequirement("nvidia-blas", "ct names libblas.so.12")
+    house.resolvers.brings = {
+        "libblas.so.12": FoundRequirement("toolkit[blas]", "its extra does", (instead,)),
+        "libfft.so.11": FoundRequirement("nvidia-fft", "ct needs libfft.so.11"),
+    }
+    house.resolvers.refused = "toolkit[blas]"
+    lock = house.lock(_gpu("ct"))
+    added = ["nvidia-blas"] if alone else ["nvidia-blas", "nvidia-fft"]
+    assert [wheel.name for wheel in lock.wheels] == ["cog", "coglet", "ct", *added, "pip"]
+    assert dict(told(lock))["nvidia-blas"] == "ct names libblas.so.12"
+    assert not any("Left out" in warning for warning in house.reporter.warnings)
+
+
 @pytest.mark.parametrize("version", ["0.9", "gone"])
 def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, version: str) -> None:
     _cuda_wheel(house, "ct", "libfft.so.11")
@@ -411,7 +426,7 @@ def test_nothing_of_the_projects_own_moves_for_an_addition(house: _House, versio
     assert lock.wheels == tuple(wheel for wheel in without.wheels if wheel.name != "nvidia-fft")
     request = house.resolvers.python[2]  # after the project's, and cog-nix's own tools
     assert request.fixed == {wheel.name: wheel.version for wheel in lock.wheels}
-    assert any("Left out, since it does not fit" in warning for warning in house.reporter.warnings)
+    assert any("Left out, because it conflicts" in warning for warning in house.reporter.warnings)
 
 
 def test_names_of_what_lies_beside_a_file_are_no_needs(house: _House) -> None:
@@ -696,7 +711,7 @@ def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _Hou
 
 
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
-    with pytest.raises(LockError, match="No plugin resolves packages of the suite potato"):
+    with pytest.raises(PluginError, match="No plugin resolves packages of the suite potato"):
         house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
 
 
@@ -939,7 +954,7 @@ def test_a_program_that_does_not_fit_is_left_out_with_a_warning(house: _House, t
     assert [deb.package for deb in lock.libraries] == ["sox-package"]
     assert [deb.version for deb in lock.base if deb.package == "libc6"] == ["2.41-12"]
     assert house.reporter.warnings == [
-        "predict.py:2 starts jq, and its package jq-package does not fit beside the others: left out."
+        "predict.py:2 starts jq, and its package jq-package conflicts with the others: left out."
     ]
 
 

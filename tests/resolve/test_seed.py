@@ -120,7 +120,9 @@ def test_trees_that_nobody_asked_for_in_a_long_time_are_forgotten(tmp_path: Path
 
 
 def _begin(store: _Store | None, cache: Path) -> Seed:
-    with seed.begun((), (), cast("Fetcher", _Fetcher()), cache, cast("Nix", store)) as described:
+    with seed.begun(
+        Seed("3.13", (), (), ""), cast("Fetcher", _Fetcher()), cache, cast("Nix", store)
+    ) as described:
         return described()
 
 
@@ -173,7 +175,10 @@ def test_what_was_begun_ends_with_whoever_wanted_it(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seed, "nix_library", lambda: tmp_path / "nix")
         began = time.monotonic()
-        with pytest.raises(KeyError), seed.begun((), (), cast("Fetcher", _Fetcher()), tmp_path, None):
+        with (
+            pytest.raises(KeyError),
+            seed.begun(Seed("3.13", (), (), ""), cast("Fetcher", _Fetcher()), tmp_path, None),
+        ):
             raise KeyError
     assert time.monotonic() - began < 50
     assert not list(tmp_path.glob(".cog-nix-*"))

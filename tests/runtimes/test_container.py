@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Finished = Callable[[Container], tuple[int, str]]
 
+pytestmark = pytest.mark.slow  # starts containers
+
 ROOT = Path(__file__).parents[2]
 REQUEST = ContainerRequest("shell")
 CAPABILITIES = "00000000a00405fb"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from cog_nix.image.description import ImageDescription
 
+pytestmark = pytest.mark.slow  # starts containers
+
 _CONTAINERD = [
     pytest.param(suite, marks=[pytest.mark.root, pytest.mark.network, pytest.mark.docker], id=suite)
     for suite in SUITES

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from cog_nix.plugins.spec import Container, Runtime
 
+pytestmark = pytest.mark.slow  # starts containers
+
 ROOT = Path(__file__).parents[2]
 IMAGE = "cog-nix-test-streams"
 MOMENTS = ("0.02", "0.1", "0.3", "up")

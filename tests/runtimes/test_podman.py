@@ -31,6 +31,7 @@ def runtime(podman_host: str) -> Iterator[PodmanRuntime]:  # noqa: ARG001 - for 
     made.close()
 
 
+@pytest.mark.slow
 def test_it_loads_and_runs(
     runtime: PodmanRuntime,
     tmp_path: Path,
@@ -59,6 +60,7 @@ def test_it_loads_and_runs(
         )
 
 
+@pytest.mark.slow
 def test_a_service_that_listens_is_taken(tmp_path: Path) -> None:
     (tmp_path / "podman").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:

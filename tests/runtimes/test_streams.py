@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cog_nix.plugins.spec import Runtime
 
+pytestmark = pytest.mark.slow  # starts containers
+
 
 IMAGE = "cog-nix-test-streams"
 

@@ -70,7 +70,7 @@ def test_the_list_that_the_hint_gives_is_taken(
 def test_what_only_running_would_tell_is_named(tmp_path: Path, before: str, choices: str, name: str) -> None:
     with pytest.raises(SignatureError) as caught:
         allowed(write(tmp_path, before, choices))
-    assert f"{name} is no list or dict of literals in this file" in caught.value.hint
+    assert f"{name} is not a list or dict of literals in this file" in caught.value.hint
 
 
 def test_choices_that_cog_passes_over_are_a_warning(tmp_path: Path) -> None:

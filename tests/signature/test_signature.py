@@ -357,6 +357,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.lists(WORDS, max_size=40).map("".join), st.text(max_size=80)))
 def test_any_text_is_a_document_or_one_error(tmp_path: Path, text: str) -> None:
@@ -365,6 +366,7 @@ def test_any_text_is_a_document_or_one_error(tmp_path: Path, text: str) -> None:
         assert is_document_or_one_error(tmp_path, reference)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, max_size=12).map("".join), st.lists(WORDS, max_size=6).map("".join))
 def test_any_parameter_is_a_document_or_one_error(tmp_path: Path, parameters: str, output: str) -> None:

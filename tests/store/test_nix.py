@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -215,6 +216,62 @@ def test_what_a_killed_process_linked_is_put_there_anew(own: store.Nix, tmp_path
     assert own.missing_artifacts([one, two]) == [two]
     own.add_artifacts([(two, tmp_path / "cache/two")])
     assert own.missing_artifacts([one, two]) == []
+
+
+def _tree(folder: Path) -> str:
+    """Make what a kept tree is like, and return its hash."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/program").write_text("#!/bin/sh\n")
+    (folder / "bin/program").chmod(0o755)
+    (folder / "bin/alias").symlink_to("program")
+    (folder / "text").write_text("words")
+    return nar_hash(folder)
+
+
+@pytest.mark.nix
+def test_a_folder_of_the_cache_becomes_the_stores_and_is_told_to_nix_as_it_would_be(
+    own: store.Nix, tmp_path: Path
+) -> None:
+    tree = tmp_path / "cache/tree"
+    sri = _tree(tree)
+    assert own.adopt_tree(tree, sri)
+    path = own.real(tree_path(sri, "tree"))
+    run(own.command("nix-store", "--verify-path", tree_path(sri, "tree")))
+    for name, mode in (("", 0o555), ("bin", 0o555), ("bin/program", 0o555), ("text", 0o444)):
+        info = (path / name).stat()
+        assert (stat.S_IMODE(info.st_mode), info.st_mtime) == (mode, 1)
+    assert (path / "text").stat().st_ino == (tree / "text").stat().st_ino, "nothing was copied"
+    assert (path / "bin/alias").readlink() == Path("program")
+    assert own.invalid([tree_path(sri, "tree")]) == []
+    assert not [each for each in own.store_dir.iterdir() if each.name.startswith(".cog-nix-")]
+
+
+@pytest.mark.nix
+def test_a_folder_that_is_not_what_it_should_be_is_not_taken(own: store.Nix, tmp_path: Path) -> None:
+    sri = _tree(tmp_path / "cache/tree")
+    (tmp_path / "cache/tree/text").write_text("other words")
+    assert not own.adopt_tree(tmp_path / "cache/tree", sri)
+    assert [each.name for each in own.store_dir.iterdir()] in ([], [".links"])
+
+
+@pytest.mark.nix
+def test_a_folder_that_cannot_be_linked_is_copied_and_half_a_one_made_whole(
+    own: store.Nix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    tree = tmp_path / "cache/tree"
+    sri = _tree(tree)
+    path = tree_path(sri, "tree")
+    (own.real(path) / "bin").mkdir(parents=True)
+    assert own.adopt_tree(tree, sri), "a killed process has left half of it"
+    run(own.command("nix-store", "--verify-path", path))
+    other = tmp_path / "cache/other"
+    shutil.copytree(tree, other, symlinks=True)
+    monkeypatch.setattr(os, "link", refuse)
+    assert own.adopt_tree(other, sri)
+    assert (own.real(tree_path(sri, "other")) / "text").stat().st_nlink == 1
 
 
 @pytest.mark.nix

@@ -82,11 +82,11 @@ def test_no_lock_at_all(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("{", "cannot be read"),
-        ("[]", "is no lock of weights"),
-        ("{}", "is no lock of weights"),
+        ("[]", "is not a lock of weights"),
+        ("{}", "is not a lock of weights"),
         ('{"version": 2, "weights": []}', r"unsupported weights.lock version 2 \(want 1\)"),
-        ('{"version": 1, "weights": [3]}', "is no lock of weights"),
-        ('{"version": 1, "weights": [{"name": 3}]}', "is no lock of weights"),
+        ('{"version": 1, "weights": [3]}', "is not a lock of weights"),
+        ('{"version": 1, "weights": [{"name": 3}]}', "is not a lock of weights"),
     ],
 )
 def test_a_damaged_lock(tmp_path: Path, text: str, said: str) -> None:

@@ -26,9 +26,9 @@ def provide_runtime(name: str, reporter: Reporter) -> Runtime | None:
     """Offer the daemonless runtime under its name."""
     if name != NAME:
         return None
-    from cog_nix.plugins.bring import bring  # noqa: PLC0415
-    from cog_nix.system.paths import cache_dir  # noqa: PLC0415 - most commands need no runtime
-    from cog_nix_hooks.bundle.runtime import BundleRuntime  # noqa: PLC0415
+    from cog_nix.plugins.bring import bring
+    from cog_nix.system.paths import cache_dir  # most commands need no runtime
+    from cog_nix_hooks.bundle.runtime import BundleRuntime
 
     return BundleRuntime(cache_dir() / NAME, bring=lambda: bring("container", reporter))
 
@@ -36,6 +36,6 @@ def provide_runtime(name: str, reporter: Reporter) -> Runtime | None:
 @hookimpl
 def diagnose() -> Iterable[Finding]:
     """Tell what runs containers here without a daemon."""
-    from cog_nix_hooks.bundle import checks  # noqa: PLC0415 - only the doctor asks
+    from cog_nix_hooks.bundle import checks  # only the doctor asks
 
     return list(checks.diagnose())

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.cleanup import Cleanup
-from cog_nix.runtime.container import BaseContainer, StillRunningError
+from cog_nix.runtime.container import BaseContainer, NotInteractiveError, StillRunningError
 from cog_nix_hooks.bundle import cgroups, devices, engines, nsenter, rootfs, seccomp
 from cog_nix_hooks.bundle.folders import new_name, owned
 from cog_nix_hooks.bundle.layers import lock
@@ -164,7 +164,7 @@ class BundleContainer(BaseContainer):
     def attach(self, streams: Streams) -> int:
         """Copy between the container and these descriptors until it ends; return its exit status."""
         if self._connection is None:
-            raise RuntimeFailure("The container was not started as an interactive one.")
+            raise NotInteractiveError
         self._connection.copy(streams)
         return _exit_status(self._process.wait())
 

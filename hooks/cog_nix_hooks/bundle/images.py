@@ -60,7 +60,7 @@ class HeldImage:
         except (ValueError, TypeError) as error:
             raise ImageError(
                 f"The configuration of {image_id} is not one of an image: {error}",
-                hint="Build it again, or tell whoever made it.",
+                hint="Build it again, or report it to whoever made it.",
             ) from error
         platform = f"{document.get('os', 'linux')}/{document.get('architecture', 'amd64')}"
         return cls(image_id, tuple(diff_ids), config, platform)

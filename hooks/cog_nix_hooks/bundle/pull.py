@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError, ImageError
 from cog_nix.image.description import with_tag
+from cog_nix.image.failures import ImageNotPulledError
 from cog_nix.registry import credentials
 from cog_nix.registry.pull import pull
 from cog_nix.registry.reference import Reference
@@ -43,7 +44,5 @@ def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
     except ImageError:
         raise
     except CogNixError as error:
-        raise ImageError(
-            f"failed to pull image {reference}: {error.message}",
-            hint=error.hint or "Check the name, and log in with `cog-nix login` if it is private.",
-        ) from error
+        hint = error.hint or "Check the name, and log in with `cog-nix login` if it is private."
+        raise ImageNotPulledError(reference, error.message, hint=hint) from error

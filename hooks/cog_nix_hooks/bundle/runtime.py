@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import ImageError, RuntimeFailure
+from cog_nix.errors import RuntimeFailure
+from cog_nix.image.failures import ImageNotHeldError
 from cog_nix.runtime.container import LOOPBACK
 from cog_nix_hooks.bundle import rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
@@ -91,10 +92,8 @@ class BundleRuntime:
         """Return what is known of a held image."""
         image = self._store.find(reference)
         if image is None:
-            raise ImageError(
-                f"The daemonless runtime holds no image {reference}.",
-                hint=f"Build it:  cog-nix --runtime bundle build -t {reference}",
-            )
+            hint = f"Build it:  cog-nix --runtime bundle build -t {reference}"
+            raise ImageNotHeldError("The daemonless runtime", reference, hint=hint)
         return image
 
     def image_attributes(self, reference: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def provide_interpreter(
     python_version: str, pinned: Interpreter | None, context: Context
 ) -> InterpreterChoice | None:
     """Offer Debian's own Python for the versions that a suite has."""
-    from .interpreter import offer_interpreter  # noqa: PLC0415
+    from .interpreter import offer_interpreter
 
     return offer_interpreter(python_version, pinned, context)
 
@@ -40,7 +40,7 @@ def provide_interpreter(
 @hookimpl
 def describe_system() -> SystemFacts:
     """Tell which packages every image has, and those of Cog's base image."""
-    from .essential import FACTS  # noqa: PLC0415
+    from .essential import FACTS
 
     return FACTS
 
@@ -48,8 +48,8 @@ def describe_system() -> SystemFacts:
 @hookimpl
 def resolve_system_packages(request: SystemRequest, context: Context) -> SystemResolution | None:
     """Resolve in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .resolve import resolve  # noqa: PLC0415
-    from .sources import is_debian  # noqa: PLC0415
+    from .resolve import resolve
+    from .sources import is_debian
 
     return resolve(request, context) if is_debian(request.suite) else None
 
@@ -57,8 +57,8 @@ def resolve_system_packages(request: SystemRequest, context: Context) -> SystemR
 @hookimpl
 def find_libraries(request: LibraryRequest, context: Context) -> LibraryResolution | None:
     """Look libraries up in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .libraries import find_libraries as find  # noqa: PLC0415
-    from .sources import is_debian  # noqa: PLC0415
+    from .libraries import find_libraries as find
+    from .sources import is_debian
 
     return find(request, context) if is_debian(request.suite) else None
 
@@ -66,8 +66,8 @@ def find_libraries(request: LibraryRequest, context: Context) -> LibraryResoluti
 @hookimpl
 def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str] | None:
     """Look programs up in a suite of Debian; leave other distributions' suites to other plugins."""
-    from .sources import is_debian  # noqa: PLC0415
-    from .started import find_programs as find  # noqa: PLC0415
+    from .sources import is_debian
+    from .started import find_programs as find
 
     return find(request, context) if is_debian(request.suite) else None
 
@@ -75,7 +75,7 @@ def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str
 @hookimpl
 def provide_programs(name: Literal["nix", "container"], context: Context) -> Path | None:
     """Offer Debian's own, unpacked in the cache."""
-    from .programs import provide  # noqa: PLC0415
+    from .programs import provide
 
     return provide(name, context)
 
@@ -83,6 +83,6 @@ def provide_programs(name: Literal["nix", "container"], context: Context) -> Pat
 @hookimpl
 def diagnose(context: Context) -> Iterable[Finding]:
     """Tell whether the archive can be reached, and what was fetched of cog-nix's own programs."""
-    from .checks import diagnose as look  # noqa: PLC0415
+    from .checks import diagnose as look
 
     return look(context)

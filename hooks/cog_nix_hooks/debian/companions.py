@@ -71,7 +71,8 @@ _OPTIONAL: tuple[tuple[str, str], ...] = (
     (r"cupy-cuda.*", r"/_?cutensor\."),  # an accelerator, when somebody asks for it
     (r"bitsandbytes", r"/libbitsandbytes_(rocm|hip|xpu|npu)"),  # one of several, by the GPU that is there
     (r"open3d.*", r"/open3d_(torch|tf)_ops\."),  # when open3d.ml.torch or .tf is imported
-    (r"torchaudio", r"^torio/lib/|/_?(lib)?torchaudio_sox\.so"),  # tried in turn; torchaudio goes without
+    # tried in turn, one for each FFmpeg; torchaudio goes without
+    (r"torchaudio", r"^torio/lib/|/_?(lib)?torchaudio_(sox|ffmpeg[0-9]?)\.so"),
 )
 
 _DRIVER = re.compile(r"^lib(cuda|nvidia-[a-z-]+|nvcuvid|nvoptix|EGL_nvidia|GLX_nvidia)\.so(\.|$)")

@@ -5,7 +5,7 @@ Debian counts more as essential than a model needs: see docs/design/base-system.
 
 from __future__ import annotations
 
-from cog_nix.plugins.spec import SystemFacts
+from cog_nix.plugins.spec import SeedFacts, SystemFacts
 
 from .cog_base import PACKAGES
 
@@ -37,4 +37,13 @@ TOOLS = (
 ONLY_FOR_SCRIPTS = frozenset({"debconf", "init-system-helpers", "usr-is-merged", "usrmerge"})
 """Dependencies that only maintainer scripts use. These have run when the image is made."""
 
-FACTS = SystemFacts(TOOLS, ONLY_FOR_SCRIPTS, c_library="libc6", cog_base=PACKAGES)
+SEED = SeedFacts(
+    suite="trixie",
+    python="3.13",
+    packages=("python3.13-minimal", "libpython3.13-stdlib"),
+    unused=frozenset(
+        {"debconf", "gcc-14-base", "media-types", "mime-support", "netbase", "readline-common", "tzdata"}
+    ),
+)
+
+FACTS = SystemFacts(TOOLS, ONLY_FOR_SCRIPTS, c_library="libc6", cog_base=PACKAGES, seed=SEED)

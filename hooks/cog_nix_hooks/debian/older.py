@@ -21,7 +21,7 @@ def provide_interpreter(
     try:
         return (yield)
     except LockError as error:
-        from .interpreter import last_resort  # noqa: PLC0415
+        from .interpreter import last_resort  # noqa: PLC0415 - only where all else failed
 
         found = last_resort(python_version, context)
         if found is None:

@@ -108,7 +108,7 @@ def _fetched(name: str, found: Pins, context: Context) -> tuple[list[Path], Pins
     """Download the packages, or what has replaced those that the mirror has dropped; return what it was."""
     from cog_nix.fetch.failures import StatusError  # noqa: PLC0415 - only the first time gets here
 
-    from .sources import find_archive  # noqa: PLC0415
+    from .sources import find_archive  # noqa: PLC0415 - as above
 
     title, package = TITLES[name]
     archive = find_archive(context.settings.debian, os.environ)

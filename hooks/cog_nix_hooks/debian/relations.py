@@ -47,7 +47,7 @@ class RelationError(LockError, ValueError):
 @lru_cache(maxsize=65536)
 def version_of(text: str) -> BaseVersion:
     """Return a version that orders as dpkg does (Debian Policy 5.6.12)."""
-    from debian.debian_support import Version  # noqa: PLC0415
+    from debian.debian_support import Version  # noqa: PLC0415 - slow to import, and not every answer compares
 
     return Version(text)
 

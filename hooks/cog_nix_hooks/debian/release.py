@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pysequoia
+
 from .errors import GET_KEYRING, TRY_ANOTHER, KeyringError, ReleaseError
 
 if TYPE_CHECKING:
@@ -108,8 +110,6 @@ def read_release(
 
 def _verified(data: bytes, url: str, keyring: Path) -> bytes:
     """Return what the signature covers, and nothing that stands around it."""
-    import pysequoia  # noqa: PLC0415
-
     try:
         certificates = _certificates(keyring.read_bytes())
         if keyring in _KEYRINGS:  # an old system's lacks the keys of a newer Debian
@@ -136,8 +136,6 @@ def _verified(data: bytes, url: str, keyring: Path) -> bytes:
 @functools.cache
 def _certificates(keyring: bytes) -> list[Any]:
     """Return the keys of a keyring; that takes 10 ms, and one locking asks several times."""
-    import pysequoia  # noqa: PLC0415
-
     return pysequoia.Cert.split_bytes(keyring)
 
 

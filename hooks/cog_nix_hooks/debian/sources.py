@@ -183,7 +183,7 @@ def _read_one_line(text: str) -> Iterator[_Source]:
 
 
 def _read_deb822(text: str) -> Iterator[_Source]:
-    from debian.deb822 import Deb822  # noqa: PLC0415
+    from debian.deb822 import Deb822  # noqa: PLC0415 - slow to import, and few machines have such files
 
     for entry in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False):
         if entry.get("Enabled", "yes").strip().lower() in _NO or "deb" not in entry.get("Types", "").split():

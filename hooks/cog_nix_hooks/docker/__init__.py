@@ -22,11 +22,11 @@ def runtime_names() -> tuple[str, ...]:
 def provide_runtime(name: str) -> Runtime | None:
     """Offer each under its name. Most commands need neither, and so nothing is imported before."""
     if name == "docker":
-        from cog_nix_hooks.docker.runtime import DockerRuntime  # noqa: PLC0415
+        from cog_nix_hooks.docker.runtime import DockerRuntime
 
         return DockerRuntime()
     if name == "podman":
-        from cog_nix_hooks.docker.podman import PodmanRuntime  # noqa: PLC0415
+        from cog_nix_hooks.docker.podman import PodmanRuntime
 
         return PodmanRuntime()
     return None
@@ -35,6 +35,6 @@ def provide_runtime(name: str) -> Runtime | None:
 @hookimpl
 def diagnose() -> Iterable[Finding]:
     """Tell whether Docker can hold and run images here."""
-    from cog_nix_hooks.docker import checks  # noqa: PLC0415 - only the doctor asks
+    from cog_nix_hooks.docker import checks  # only the doctor asks
 
     return list(checks.diagnose())

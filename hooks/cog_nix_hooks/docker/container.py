@@ -25,6 +25,7 @@ from cog_nix.runtime.container import (
     BaseContainer,
     ContainerStartError,
     NoProgramError,
+    NotInteractiveError,
     PortInUseError,
     StillRunningError,
 )
@@ -133,7 +134,7 @@ class DockerContainer(BaseContainer):
         """Copy between the container and these descriptors until it ends; return its exit status."""
         attachment = self._removal.attachment
         if attachment is None:
-            raise RuntimeFailure("The container was not started as an interactive one.")
+            raise NotInteractiveError
         attachment.copy(streams)
         status = int(self._client.wait(self._name, timeout=None)["StatusCode"])
         if attachment.torn:

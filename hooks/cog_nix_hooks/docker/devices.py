@@ -110,7 +110,7 @@ def for_podman(gpus: str, version: str, endpoint: Endpoint, *, takes_names: bool
         if takes_names:
             return by_name(request.qualified(), labels=False)
         raise MissingDeviceDriverError(
-            f"Podman {version} at {endpoint.host} gives no GPUs through its API.",
+            f"Podman {version} at {endpoint.host} cannot give GPUs through its API.",
             hint="Update it to 5.5 or newer, or run cog-nix there.",
         )
     if takes_names and (names := described(request, registry.Registry.read(registry.FOLDERS), Machine())):

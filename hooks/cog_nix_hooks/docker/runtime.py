@@ -13,6 +13,7 @@ from urllib.parse import quote
 from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.image.description import with_tag
+from cog_nix.image.failures import ImageNotHeldError, ImageNotPulledError
 from cog_nix.plugins.spec import Held
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
@@ -125,10 +126,8 @@ class DockerRuntime:
         """
         image = self._inspect(reference)
         if image is None:
-            raise ImageError(
-                f"Docker holds no image {reference}.",
-                hint=f"Pull it (`docker pull {reference}`) or build it first.",
-            )
+            hint = f"Pull it (`docker pull {reference}`) or build it first."
+            raise ImageNotHeldError("Docker", reference, hint=hint)
         return image
 
     def load(self, image: Path, tags: Sequence[str], reporter: Reporter) -> str:
@@ -166,10 +165,8 @@ class DockerRuntime:
         except DaemonError as error:
             refused = error.said
         if refused:
-            raise ImageError(
-                f"failed to pull image {reference}: {refused}",
-                hint="Check the name, and `docker login` if it is private.",
-            )
+            hint = "Check the name, and `docker login` if it is private."
+            raise ImageNotPulledError(reference, refused, hint=hint)
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.

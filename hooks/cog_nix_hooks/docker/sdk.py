@@ -24,7 +24,7 @@ def sdk_client(endpoint: Endpoint) -> docker.APIClient:
         RuntimeFailure: the daemon cannot be reached.
     """
     import docker  # noqa: PLC0415 - see the module's docstring
-    from docker.tls import TLSConfig  # noqa: PLC0415
+    from docker.tls import TLSConfig  # noqa: PLC0415 - as above
 
     class Client(docker.APIClient):
         """Heeds the daemon's own certificate authority, where requests would take REQUESTS_CA_BUNDLE."""

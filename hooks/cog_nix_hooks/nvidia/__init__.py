@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @hookimpl
 def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice | None:
     """Offer the CUDA toolkit to builds of GPU models that compile for GPUs."""
-    from .toolkit import choose  # noqa: PLC0415
+    from .toolkit import choose
 
     settings = context.settings
     return choose(
@@ -39,7 +39,7 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
 @hookimpl
 def describe_gpu_libraries() -> GpuLibraries:
     """Tell how parts of CUDA are known."""
-    from .parts import PARTS  # noqa: PLC0415
+    from .parts import PARTS
 
     return PARTS
 
@@ -49,7 +49,7 @@ def find_python_libraries(
     request: PythonLibraryRequest,
 ) -> Sequence[FoundRequirement] | None:
     """Name the packages that bring CUDA's libraries."""
-    from .libraries import find  # noqa: PLC0415
+    from .libraries import find
 
     return find(request)
 
@@ -57,6 +57,6 @@ def find_python_libraries(
 @hookimpl
 def image_environment(config: Config) -> Mapping[str, str] | None:
     """Put the folders of a driver that is mounted as a whole in front, as CUDA's base images do."""
-    from .environment import environment  # noqa: PLC0415
+    from .environment import environment
 
     return environment() if config.build.gpu else None

@@ -63,17 +63,20 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
     for need in (*request.needs, *request.named):
         by_owner.setdefault(need.owner, []).append(need)
     linked = {(need.owner, need.soname) for need in request.needs}
+
+    def linked_by(owner: str) -> set[str]:
+        return {soname for name, soname in linked if name == owner}
+
     for wheel in request.wheels:
         requires = request.requires.get(wheel.name, ())
         if not build.gpu or is_part(wheel.name):
             continue
-        if extras := search.extras(wheel, requires, by_owner.get(wheel.name, ())):
+        needs = by_owner.get(wheel.name, ())
+        if extras := search.extras(wheel, requires, needs, linked_by(wheel.name)):
             by_owner.pop(wheel.name, None)
             found += extras
     plans = [
-        plan
-        for owner, needs in sorted(by_owner.items())
-        if (plan := search.plan(needs, {soname for name, soname in linked if name == owner}))
+        plan for owner, needs in sorted(by_owner.items()) if (plan := search.plan(needs, linked_by(owner)))
     ]
     # One package stands for a release. What is needed of another CUDA comes by its parts' names.
     toolkit = search.toolkit or next((plan.family.major for plan in plans if plan.has_release), "")
@@ -121,11 +124,17 @@ class _Search:
         return {title(name) for name in self._present if name.startswith("nvidia-") and is_part(name)}
 
     def extras(
-        self, wheel: Wheel, requires: Sequence[str], needs: Sequence[LibraryNeed]
+        self, wheel: Wheel, requires: Sequence[str], needs: Sequence[LibraryNeed], linked: set[str]
     ) -> list[FoundRequirement]:
         """Return a wheel with its extras for CUDA; nothing when it has none, or all of it is there.
 
         Where they leave the release open, the one that cog.yaml names comes with them.
+
+        Args:
+            wheel: which.
+            requires: its Requires-Dist.
+            needs: what its files need and nothing has.
+            linked: the sonames among these that files link to.
         """
         offered = cuda_extras(requires)
         majors = {extra.family for extra in offered if extra.family}
@@ -139,11 +148,23 @@ class _Search:
         names = [extra.name for extra in own]
         which = f"extra {names[0]} names" if len(names) == 1 else f"extras {' and '.join(names)} name"
         because = f"{wheel.name} {wheel.version}: it loads CUDA's libraries, which its {which}"
-        found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because)]
+        # An extra may ask for one release of CUDA where parts of another one are there already.
+        parts = self._by_name(family, self._known(needs), linked)
+        found = [FoundRequirement(f"{wheel.name}[{','.join(names)}]", because, parts)]
         release = facts.minor(self.cuda)
         if release and not self._installed and any(extra.takes(release) for extra in own):
             found.append(FoundRequirement(f"{_TOOLKIT}=={release}.*", because))
         return found
+
+    def _by_name(
+        self, major: str, needs: Sequence[LibraryNeed], linked: set[str]
+    ) -> tuple[FoundRequirement, ...]:
+        """Return the packages with what one owner needs, each by its name; those of one family."""
+        family = next((one for one in families() if one.major == major), None)
+        if family is None:
+            return ()
+        parts = self.parts(_Plan(family, tuple(needs), frozenset(linked)), by_release=False)
+        return tuple({one.requirement: one for one in reversed(list(parts))}.values())
 
     @property
     def toolkit(self) -> str:

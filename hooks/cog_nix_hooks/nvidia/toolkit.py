@@ -157,7 +157,7 @@ def choose(
     except LockError as error:
         if wanted.need is Need.SURE:
             raise
-        warn(f"{error.message} It goes without; if it does compile for GPUs: {error.hint}")
+        warn(f"{error.message} It is built without one; if it does compile for GPUs: {error.hint}")
         return None
     return ToolkitChoice(
         name=f"CUDA {release.version}",
@@ -274,7 +274,7 @@ def _host_compiler(release: Release, suite: str, named: str, wanted: _Wanted) ->
         raise LockError(
             f"{_capital(wanted.who)} {_verb(wanted)} a compiler for GPUs: CUDA {release.version} takes GCC up"
             f" to {release.newest_gcc}, and Debian {suite} has none so old.",
-            hint='[debian] suite = "bookworm" in cog-nix.toml has one; [gpu] toolkit = false goes without.',
+            hint='[debian] suite = "bookworm" in cog-nix.toml has one; [gpu] toolkit = false needs none.',
         )
     return _host_compiler(release, other, other, wanted)[0], other
 

@@ -28,7 +28,7 @@ def resolve_python_packages(request: PythonRequest, context: Context) -> PythonR
     Raises:
         LockError: the requirements cannot be satisfied, or the index cannot be reached.
     """
-    from cog_nix_hooks.pypi.resolve import resolve  # noqa: PLC0415 - only locking needs it
+    from cog_nix_hooks.pypi.resolve import resolve  # only locking needs it
 
     return resolve(request, context)
 
@@ -36,7 +36,7 @@ def resolve_python_packages(request: PythonRequest, context: Context) -> PythonR
 @hookimpl
 def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
     """Return the index URLs with credentials of requirements, uv, pip and the keyring."""
-    from cog_nix_hooks.pypi.indexes import credentialed_urls  # noqa: PLC0415 - only downloading needs it
+    from cog_nix_hooks.pypi.indexes import credentialed_urls  # only downloading needs it
 
     return credentialed_urls(requirements, os.environ)
 
@@ -44,6 +44,6 @@ def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
 @hookimpl
 def diagnose() -> Iterable[Finding]:
     """Tell whether an index of Python packages can be reached."""
-    from cog_nix_hooks.pypi import checks  # noqa: PLC0415 - only the doctor asks
+    from cog_nix_hooks.pypi import checks  # only the doctor asks
 
     return [checks.diagnose()]

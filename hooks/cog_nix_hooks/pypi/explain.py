@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cog_nix.fetch import urls
@@ -13,7 +14,7 @@ from cog_nix_hooks.pypi.errors import PackageError, PackageIndexError
 from cog_nix_hooks.pypi.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _LONGEST = 1500
 """Characters of uv's explanation that are shown; the rest is seldom read."""
@@ -29,6 +30,7 @@ def explain(
     python_version: str,
     exclude_newer: str | None = None,
     direct: Iterable[str] = (),
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> PackageError:
     """Return the error for what uv wrote to stderr.
 
@@ -38,6 +40,7 @@ def explain(
         python_version: of the interpreter in the image.
         exclude_newer: the date that limits the search, if any.
         direct: URLs that requirements name.
+        places: indexes that they name, each with the option for it.
     """
     found = Output.parse(redact(stderr).replace("`-`", asked_in))
     if found.no_room:
@@ -52,7 +55,12 @@ def explain(
     if url := found.unfetched:
         named = {urls.without_credentials(one).partition("#")[0] for one in direct}
         is_file = urls.without_credentials(url).partition("#")[0] in named
-        return _file_unreachable(found, asked_in) if is_file else _unreachable(found)
+        if is_file:
+            return _file_unreachable(found, asked_in)
+        plain = urls.without_credentials(url)
+        by = (option for place, option in places.items() if plain.startswith(urls.without_credentials(place)))
+        option = next(by, "")
+        return _unreachable(found, f"{option} in {asked_in}" if option else "")
     return _source_failure(found, asked_in) or PackageError(
         f"uv cannot resolve the requirements in {asked_in}:\n{_shown(found.statements)}",
         hint=_NO_FILE if found.lacks_wheel else "Fix the requirements.",
@@ -65,15 +73,21 @@ def _source_failure(found: Output, asked_in: str) -> PackageError | None:
         message = f"{asked_in} names a git repository, and git is not installed here"
         hint = "Install git, or name a release of the package instead of its repository."
     elif found.git_failed:
-        message = f"{asked_in}: a git repository cannot be read:\n{_shown(found.statements)}"
+        repository = urls.shown(found.repository) or "whose URL uv does not tell"
+        message = f"{asked_in}: the git repository {repository} cannot be read: {found.repository_failure}"
         hint = "Check its URL and revision, and that git can clone it here without asking."
+        if found.no_host:
+            hint = (
+                "Check the network; behind a proxy set HTTPS_PROXY. Where the package is in an index,"
+                " NAME==VERSION needs no repository."
+            )
         if "git://" in found.text:
             hint += " Few hosts still answer git://: write git+https://."
     elif found.no_sandbox:
         return _unconfined(found, asked_in)
     elif found.unbuilt or found.backend_failed or "install" in found.environment_failed:
         message = (
-            f"{asked_in}: {found.unbuilt or 'a source'} does not tell what it requires, and finding out by"
+            f"{asked_in}: {found.unbuilt or 'a source'} does not say what it requires, and finding out by"
             f" running its build on this machine failed:\n{_shown(found.statements)}"
         )
         hint = "Name a version that has a wheel for this Python, or correct its build."
@@ -87,7 +101,7 @@ def _unconfined(found: Output, asked_in: str) -> PackageError:
     from cog_nix.namespaces import why_no_namespaces  # noqa: PLC0415 - only this failure needs it
 
     why = why_no_namespaces()
-    what = f"{asked_in}: {found.unbuilt or 'a source'} does not tell what it requires, and its build"
+    what = f"{asked_in}: {found.unbuilt or 'a source'} does not say what it requires, and its build"
     return PackageError(
         f"{what} cannot be asked in a sandbox here.\n{why.message if why else _shown(found.statements)}",
         hint=f"{why.remedy if why else 'Use a version that has a wheel.'}\n"
@@ -133,7 +147,13 @@ def _file_unreachable(found: Output, asked_in: str) -> PackageError:
     )
 
 
-def _unreachable(found: Output) -> PackageIndexError:
+def _unreachable(found: Output, named_by: str) -> PackageIndexError:
+    """Return the error for an index that does not answer.
+
+    Args:
+        found: what uv said.
+        named_by: the option and the file that name it; "": this machine's settings do.
+    """
     url, reason = found.unfetched, found.cause
     host = urls.host_of(url) or url
     if found.is_refusal:
@@ -144,13 +164,16 @@ def _unreachable(found: Output) -> PackageIndexError:
             f"the certificate of the package index {host} is not trusted ({reason})",
             hint="Set SSL_CERT_FILE to a file with your organisation's certificate authorities (PEM).",
         )
+    other = (
+        f"{named_by} names it: write the URL of one that answers, or leave it out, if PyPI has the packages"
+        " as well."
+        if named_by
+        else "To use another index set UV_DEFAULT_INDEX (or PIP_INDEX_URL, or index-url in pip.conf)."
+    )
     return PackageIndexError(
         url,
         f"the package index {host} cannot be reached: {reason}",
-        hint=(
-            "Check the network; behind a proxy set HTTPS_PROXY. To use another index set UV_DEFAULT_INDEX"
-            " (or PIP_INDEX_URL, or index-url in pip.conf)."
-        ),
+        hint=f"Check the network; behind a proxy set HTTPS_PROXY. {other}",
     )
 
 

@@ -82,6 +82,15 @@ class Lines:
     pre: bool = False
     prefer_binary: bool = False
 
+    @property
+    def places(self) -> dict[str, str]:
+        """The options that name where packages are, by URL."""
+        return {
+            **dict.fromkeys(self.find_links, "--find-links"),
+            **dict.fromkeys(self.extra, "--extra-index-url"),
+            **dict.fromkeys(filter(None, [self.index]), "--index-url"),
+        }
+
 
 def parse(lines: Iterable[str], asked_in: str, environ: Mapping[str, str] | None = None) -> Lines:
     """Sort requirement and option lines.

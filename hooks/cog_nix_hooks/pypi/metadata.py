@@ -121,8 +121,11 @@ class Metadata:
         version = package.version if package.version != _UNKNOWN else tree.version or _UNKNOWN
         self.reporter.info(
             f"{name}: cannot be asked here what it requires ({error.output.raised});"
-            " going by what its source says"
+            " using what its source says"
         )
+        stated = Stated(name, version, dependencies)
+        if stated in question.metadata:
+            return question  # it requires nothing, as was assumed
         rest = tuple(
             one
             for one in question.metadata
@@ -130,7 +133,7 @@ class Metadata:
         )
         if name != package.name:
             question = self._renamed(question, package.name, name)
-        return replace(question, metadata=(*rest, Stated(name, version, dependencies)))
+        return replace(question, metadata=(*rest, stated))
 
 
 def _reference(line: str, root: Path) -> str:

@@ -22,6 +22,10 @@ _NAMED_BUILD = re.compile(
 _OTHER_NAME = re.compile(r"name `(?P<real>[^`]+)` does not match given name `(?P<given>[^`]+)`")
 _RAISED = re.compile(r"^\s*((?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*)$", re.MULTILINE)
 _GIT = re.compile(r"Git operation failed|failed to (?:fetch into|clone|find branch, tag)")
+_UPDATED = re.compile(r"^\s*Updating (\S+)", re.MULTILINE)
+_FETCHING = re.compile(r"/git fetch [^`]*?'([^' ]+)'")
+_UNABLE = re.compile(r"^fatal: (?:unable to access '[^']*': )?")
+_NO_HOST = re.compile(r"Could not resolve host|Failed to connect to|Could not connect to server")
 _ENVIRONMENT = re.compile(r"Failed to (install|resolve) requirements from")
 _NO_NAMESPACES = re.compile(r"^\s*cog-nix: (?:user namespaces are not available|mount )", re.MULTILINE)
 _REFUSED = re.compile(
@@ -63,6 +67,10 @@ class Output:
     """Whether git itself failed."""
     git_failed: bool
     """Whether a git repository cannot be read."""
+    repository: str
+    """The URL of that repository; "" where it is not told."""
+    no_host: bool
+    """Whether git found nobody to ask."""
     unbuilt: str
     """What could not be built, as uv calls it; "" for nothing."""
     unbuilt_package: tuple[str, str] | None
@@ -96,6 +104,8 @@ class Output:
             lacks_git="git executable not found" in text.lower(),
             repository_failed="Git operation failed" in text,
             git_failed=_GIT.search(text) is not None,
+            repository=_first(_FETCHING, text) or _first(_UPDATED, text),
+            no_host=_NO_HOST.search(text) is not None,
             unbuilt=_first(_BUILT, text),
             unbuilt_package=_pair(_NAMED_BUILD, text),
             backend_failed="The build backend returned an error" in text,
@@ -113,6 +123,11 @@ class Output:
     def cause(self) -> str:
         """The last statement, which is the first cause."""
         return self.statements[-1] if self.statements else "no answer"
+
+    @property
+    def repository_failure(self) -> str:
+        """Why git cannot read a repository."""
+        return _UNABLE.sub("", self.cause)
 
     @property
     def index_failure(self) -> str:

@@ -135,7 +135,7 @@ def read_pylock(path: Path, root: Path) -> tuple[Package, ...]:
         lock = Pylock.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
         return tuple(_package(entry, folders) for entry in lock.packages)
     except (OSError, ValueError, TypeError, RecursionError, PylockValidationError) as error:
-        raise LockFileError(path.name, error, hint="Update uv, or tell its authors.") from error
+        raise LockFileError(path.name, error, hint="Update uv, or report it to its authors.") from error
 
 
 def read_requirers(text: str, packages: Iterable[Package]) -> dict[str, set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from cog_nix_hooks.pypi.target import Target
 from cog_nix_hooks.pypi.tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.plugins.spec import Context, PythonRequest
@@ -73,6 +74,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
 def _resolve(resolver: _Resolver) -> PythonResolution:
     """Resolve with the builds of PyTorch that the project asks for."""
     lines, request = resolver.lines, resolver.request
+    if index := torch.named(lines, resolver.target):
+        return _with_named(resolver, index)
     choice = torch.choose(lines, request, resolver.target)
     for warning in () if request.fixed else choice.warnings:  # said the first time
         resolver.context.reporter.warn(warning)
@@ -100,7 +103,7 @@ def _with_backend(
     lines, request = resolver.lines, resolver.request
     failure = ""
     if not standin.is_remembered(backend, request):
-        failure = resolver.torch_index_failure(backend)
+        failure = replace(resolver, backend=backend.name).torch_index_failure()
         if failure and backend.pinned:
             raise standin.refused(backend, request, failure)
         if not failure:
@@ -115,6 +118,25 @@ def _with_backend(
     if failure:
         resolver.context.reporter.warn(standin.warning(backend, found.wheels, failure))
     return replace(found, reasons={**found.reasons, "torch": standin.reason(backend)})
+
+
+def _with_named(resolver: _Resolver, index: Backend) -> PythonResolution:
+    """Resolve with an index of PyTorch's that a line names; where it does not answer, without it.
+
+    Args:
+        resolver: of the project.
+        index: the one.
+    """
+    request, failure = resolver.request, ""
+    if not standin.is_remembered(index, request):
+        failure = resolver.torch_index_failure()
+        if not failure:
+            return resolver.wheels(resolver.lines, request.pins)
+    lines = torch.matched(replace(resolver.lines, extra=()), resolver.target)
+    found = replace(resolver, lines=lines).wheels(lines, torch.preferences(request.pins, None))
+    if failure:
+        resolver.context.reporter.warn(standin.warning(index, found.wheels, failure))
+    return replace(found, reasons={**found.reasons, "torch": standin.reason(index)})
 
 
 @dataclass
@@ -158,9 +180,9 @@ class _Resolver:
             torch_backend=self.backend,
         )
 
-    def torch_index_failure(self, backend: Backend) -> str:
-        """Return why an index of PyTorch's cannot be had, "" when it can."""
-        return uv.torch_index_failure(replace(self, backend=backend.name)._question(self.lines))  # noqa: SLF001 - its own
+    def torch_index_failure(self) -> str:
+        """Return why its index of PyTorch's cannot be had, or the one that lines name; "" when it can."""
+        return uv.torch_index_failure(self._question(self.lines))
 
     def _packages(
         self, question: uv.Question, pins: Mapping[str, str]
@@ -170,13 +192,13 @@ class _Resolver:
         try:
             question, locked = projects.locked(question, self.request, self.target, log)
             with scratch.folder("uv") as folder:
+                packages: list[Package] = []
                 while True:
                     try:
-                        pylock = uv.compile_pylock(question, pins, folder, log)
+                        packages = _compiled(question, pins, folder, log, packages)
                     except uv.UvError as error:
                         question = metadata.after_failure(question, error)
                         continue
-                    packages = list(read_pylock(pylock, question.project_root))
                     completed = metadata.completed(question, packages)
                     if completed is question:
                         break
@@ -198,6 +220,7 @@ class _Resolver:
                 python_version=self.request.python_version,
                 exclude_newer=question.exclude_newer,
                 direct=filter(None, map(url_of, question.lines.requirements)),
+                places=question.lines.places,
             ) from error
 
     @cached_property
@@ -342,6 +365,30 @@ class _Resolver:
             hint="Choose another version of it, or another python_version.",
             package=package.name,
         )
+
+
+def _compiled(
+    question: uv.Question,
+    pins: Mapping[str, str],
+    folder: Path,
+    log: Callable[[str], None],
+    former: Sequence[Package],
+) -> list[Package]:
+    """Resolve to packages.
+
+    What a former try came to is all in uv's cache, as the index has it now. Whatever else is there may be of
+    another day, so an answer that has more packages does not count.
+
+    Raises:
+        UvError: uv failed.
+    """
+    if former:
+        with suppress(uv.UvError):
+            again = uv.compile_pylock(question, pins, folder, log, offline=True)
+            packages = list(read_pylock(again, question.project_root))
+            if {package.name for package in packages} <= {package.name for package in former}:
+                return packages
+    return list(read_pylock(uv.compile_pylock(question, pins, folder, log), question.project_root))
 
 
 def _check_secrets(wheel: Wheel, lines: Lines) -> None:

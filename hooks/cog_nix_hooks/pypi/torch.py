@@ -32,6 +32,8 @@ FAMILY = ("torch", "torchvision", "torchaudio")
 
 _COMPANIONS = FAMILY[1:]
 _BACKEND = re.compile(r"cpu|xpu|cu\d{2,3}|rocm[\d.]+")
+_INDEX = re.compile(r"/whl/(cpu|cu\d{2,3})/?$")
+"""The end of an index's URL, PyTorch's own or a mirror's."""
 _EXACT = ("==", "===")
 _OPEN_FROM = {"torchaudio": (2, 11)}
 """From here on a companion requires no release of torch in particular."""
@@ -150,6 +152,22 @@ def for_required(lines: Lines, request: PythonRequest, versions: Mapping[str, st
     return Backend("cpu", "gpu: false", default=known.default if known else "")
 
 
+def named(lines: Lines, target: Target) -> Backend | None:
+    """Return the index of PyTorch's that the project names beside PyPI; None where there is more to it.
+
+    Args:
+        lines: what the project requires.
+        target: the image, for markers.
+    """
+    url = lines.extra[0] if len(lines.extra) == 1 else ""
+    found = _INDEX.search(url)
+    family = _named(lines, target)
+    if not found or lines.index or lines.find_links or lines.no_index or family.locals_():
+        return None
+    known = family.release()
+    return Backend(found[1], f"--extra-index-url …{found[0]}", default=known.default if known else "")
+
+
 def advice(error: PackageError, lines: Lines, target: Target) -> str:
     """Return what goes with a pinned torch, when an error is about a companion of it; "" for all else."""
     pinned = _named(lines, target).versions.get("torch")
@@ -254,7 +272,7 @@ def _common_local(named: _Named, request: PythonRequest) -> str:
         place = request.place(next(iter(found)))
         raise PackageError(
             f"{place}: {pins} are built for different CUDA releases and do not work together",
-            hint=f"Write the same local version behind both: +{next(iter(found.values()))}.",
+            hint=f"Write the same local version after both: +{next(iter(found.values()))}.",
             package=next(iter(found)),
         )
     local = next(iter(found.values()), "")

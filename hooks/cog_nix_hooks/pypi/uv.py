@@ -72,15 +72,21 @@ class UvError(Exception):
 
 
 def compile_pylock(
-    question: Question, pins: Mapping[str, str], folder: Path, log: Callable[[str], None]
+    question: Question,
+    pins: Mapping[str, str],
+    folder: Path,
+    log: Callable[[str], None],
+    *,
+    offline: bool = False,
 ) -> Path:
     """Resolve; return the path of a ``pylock.toml`` (PEP 751).
 
     Args:
         question: what to resolve.
         pins: versions to keep where they fit: uv prefers what the output file holds already.
-        folder: an empty folder.
+        folder: an empty folder, or the one of a former try.
         log: gets each line of uv's narration.
+        offline: whether to go by what uv has kept of the index, of whatever day.
 
     Raises:
         UvError: uv failed.
@@ -89,26 +95,32 @@ def compile_pylock(
     packages = "".join(
         f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in sorted(pins.items())
     )
+    output.unlink(missing_ok=True)
     if packages:
         output.write_text(f'lock-version = "1.0"\ncreated-by = "cog-nix"\n{packages}', encoding="utf-8")
-    _compile(question, ("--format", "pylock.toml", "--output-file", str(output)), folder, log)
+    options = ("--format", "pylock.toml", "--output-file", str(output), *(("--offline",) if offline else ()))
+    _compile(question, options, folder, log)
     return output
 
 
 def compile_annotated(question: Question, pins: Mapping[str, str], folder: Path) -> str:
     """Resolve to the same versions; return a requirements file that says who requires each.
 
-    uv leaves ``dependencies`` out of its pylock.toml, which makes the second run necessary. It finds all
-    metadata in uv's cache.
+    uv leaves ``dependencies`` out of its pylock.toml, which makes the second run necessary. All metadata are
+    in uv's cache, where it looks without asking the index whether they still hold: that costs a request for
+    each, and a build for each source, where an index says of nothing that it may be kept.
 
     Raises:
         UvError: uv failed.
     """
     output = folder / "requirements.txt"
     lines = "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
-    output.write_text(lines, encoding="utf-8")
     options = ("--annotation-style", "line", "--no-header", "--output-file", str(output))
-    _compile(question, options, folder)
+    output.write_text(lines, encoding="utf-8")
+    try:
+        _compile(question, (*options, "--offline"), folder)
+    except UvError:  # another process has emptied the cache, say
+        _compile(question, options, folder)
     return output.read_text(encoding="utf-8")
 
 

@@ -100,8 +100,16 @@ class Staging:
 
 
 def _project(source: Path) -> Path:
-    """Return the checkout that a source is a folder of, or itself."""
-    return next((one for one in (source, *source.parents) if (one / ".git").exists()), source)
+    """Return the checkout that a source is a folder of, or itself.
+
+    uv has an empty ``.git`` above the archives that it unpacked, where Git's search for a checkout ends.
+    That is not a checkout: all that this user ever built lies below it.
+    """
+    nearest = next((one for one in (source, *source.parents) if (one / ".git").exists()), None)
+    if nearest is None:
+        return source
+    mark = nearest / ".git"
+    return nearest if mark.is_dir() or mark.stat().st_size else source
 
 
 def call(told: dict[str, Any], program: str, arguments: list[str]) -> int:

@@ -20,6 +20,6 @@ def provide_interpreter(
     python_version: str, pinned: Interpreter | None, context: Context
 ) -> InterpreterChoice | None:
     """Offer the build that is pinned, or the newest that fits."""
-    from cog_nix_hooks.standalone.offer import offer_interpreter  # noqa: PLC0415 - only locking needs it
+    from cog_nix_hooks.standalone.offer import offer_interpreter  # only locking needs it
 
     return offer_interpreter(python_version, pinned, context)

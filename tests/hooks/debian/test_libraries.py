@@ -201,6 +201,8 @@ def test_a_library_that_only_the_index_knows_of_counts_as_there(context: Context
         ("numba", "numba/np/ufunc/tbbpool.cpython-313-x86_64-linux-gnu.so"),
         ("onnxruntime-gpu", "onnxruntime/capi/libonnxruntime_providers_tensorrt.so"),
         ("torchaudio", "torio/lib/libtorio_ffmpeg4.so"),
+        ("torchaudio", "torchaudio/lib/_torchaudio_ffmpeg.so"),
+        ("torchaudio", "torchaudio/lib/libtorchaudio_ffmpeg4.so"),
         ("bitsandbytes", "bitsandbytes/libbitsandbytes_rocm64.so"),
     ],
 )
@@ -216,6 +218,7 @@ def test_optional_files_count_for_nothing(context: Context, owner: str, path: st
         ("mine", "mine/plugins/fast.so"),
         ("bitsandbytes", "bitsandbytes/libbitsandbytes_cuda124.so"),
         ("onnxruntime-gpu", "onnxruntime/capi/libonnxruntime_providers_cuda.so"),
+        ("torchaudio", "torchaudio/lib/libtorchaudio.so"),
     ],
 )
 def test_others_count(owner: str, path: str) -> None:

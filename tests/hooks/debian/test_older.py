@@ -76,6 +76,7 @@ def test_a_suite_set_by_hand_is_not_left(archive: TinyArchive, context_for: Cont
         _offer("3.9", context_for(archive.url, suite="forky", additions=()))
 
 
+@pytest.mark.slow
 def test_what_is_locked_stays_and_nobody_else_is_asked(context_for: ContextFor) -> None:
     pinned = Interpreter("debian", "3.9.2", "/usr/bin/python3.9")
     choice, asked = _offer("3.9", context_for(None), pinned)

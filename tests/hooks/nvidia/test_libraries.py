@@ -12,7 +12,7 @@ import pytest
 
 from cog_nix.config.model import Build, Config
 from cog_nix.lock.model import Artifact, Source, Wheel
-from cog_nix.plugins.spec import LibraryNeed, PythonLibraryRequest
+from cog_nix.plugins.spec import FoundRequirement, LibraryNeed, PythonLibraryRequest
 from cog_nix_hooks import nvidia
 from cog_nix_hooks.nvidia.libraries import _packages, families
 from cog_nix_hooks.nvidia.metadata import is_part
@@ -47,6 +47,9 @@ class _Case:
         return self
 
     def ask(self, *, gpu: bool = True, cuda: str | None = None) -> dict[str, str]:
+        return {each.requirement: each.because for each in self.found(gpu=gpu, cuda=cuda)}
+
+    def found(self, *, gpu: bool = True, cuda: str | None = None) -> list[FoundRequirement]:
         asked: dict[str, frozenset[str]] = {}
         for need in (*self.needs, *self.named):
             asked[need.owner] = asked.get(need.owner, frozenset()) | {need.soname, *self.met}
@@ -60,7 +63,7 @@ class _Case:
         )
         found = nvidia.find_python_libraries(request)
         assert found is not None
-        return {each.requirement: each.because for each in found}
+        return list(found)
 
 
 @pytest.fixture
@@ -246,6 +249,20 @@ def test_a_release_that_extras_leave_open_is_that_of_cog_yaml(
 def test_a_release_that_is_there_is_left_to_the_resolver(case: _Case) -> None:
     case.wheel("nvidia-cuda-runtime-cu12", "12.6.77").wheel("cupy", "14.2", *_CUPY)
     assert list(case.names("cupy", "libcublas.so.12").ask(cuda="12.4")) == ["cupy[ctk]"]
+
+
+def test_parts_by_name_stand_in_for_an_extra_that_asks_for_another_release(case: _Case) -> None:
+    case.wheel("nvidia-cublas-cu12", "12.9.3.13").wheel("cupy", "14.2", *_CUPY)
+    case.links("cupy", "libcusolver.so.11", "libcutensor.so.2").names(
+        "cupy", "libnvrtc.so.12", "libnccl.so.2"
+    )
+    (extra,) = case.found()
+    assert extra.requirement == "cupy[ctk]"
+    assert {one.requirement: one.because for one in extra.otherwise} == {
+        "nvidia-cusolver-cu12": "cupy 14.2: cupy/_c.so needs libcusolver.so.11",
+        "nvidia-cuda-nvrtc-cu12": "cupy 14.2: cupy/_c.so names libnvrtc.so.12",
+        "nvidia-nccl-cu12>=2,<3": "cupy 14.2: cupy/_c.so names libnccl.so.2",
+    }
 
 
 def test_what_extras_leave_out_comes_by_its_name(case: _Case) -> None:

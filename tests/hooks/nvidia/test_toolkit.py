@@ -170,7 +170,7 @@ def test_what_may_compile_goes_without_a_compiler_that_there_is_none_of(cuda: st
     assert toolkit.choose(asked, setting=None, warn=said.append) is None
     (warning,) = said
     assert "The command 'pip install git+https://git.example.org/someone/plain' may need" in warning
-    assert "It goes without; if it does compile for GPUs: " in warning
+    assert "It is built without one; if it does compile for GPUs: " in warning
 
 
 def test_what_it_is_made_of() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .beside import Tried
     from .corpus import Project, Recorded
 
+pytestmark = pytest.mark.slow  # runs uv for each test, some for hundreds of projects
+
 _EVERY = int(os.environ.get("COG_NIX_TEST_EVERY", "4"))
 """One in so many projects is tried; 1: all of them, which takes minutes on two cores."""
 _EVERY_HOSTILE = 1 if _EVERY == 1 else 8 * _EVERY

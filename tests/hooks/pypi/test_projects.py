@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Resolve = Callable[..., dict[str, Wheel]]
 
+pytestmark = pytest.mark.slow  # runs uv for each test
+
 
 PYPROJECT = """\
 [project]

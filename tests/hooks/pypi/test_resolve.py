@@ -195,10 +195,17 @@ def test_what_cannot_be_satisfied_is_explained(
     assert "error:" not in caught.value.message
 
 
-def test_a_dead_index_is_named(resolve: Resolve) -> None:
+@pytest.mark.parametrize("line", [True, False])
+def test_a_dead_index_is_named(resolve: Resolve, plain_machine: pytest.MonkeyPatch, *, line: bool) -> None:
+    url = "http://user:hunter2@127.0.0.1:9/simple"
+    if not line:
+        plain_machine.setenv("UV_DEFAULT_INDEX", url)
     with pytest.raises(LockError, match=r"index 127\.0\.0\.1:9 cannot be reached") as caught:
-        resolve("--index-url http://user:hunter2@127.0.0.1:9/simple", "lib")
-    assert "UV_DEFAULT_INDEX" in caught.value.hint
+        resolve(*([f"--index-url {url}"] if line else []), "lib", asked_in="requirements.txt")
+    advice = (
+        "--index-url in requirements.txt names it" if line else "To use another index set UV_DEFAULT_INDEX"
+    )
+    assert advice in caught.value.hint
     assert "hunter2" not in caught.value.shown()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Resolve = Callable[..., dict[str, Wheel]]
 
-pytestmark = pytest.mark.usefixtures("plain_machine")
+pytestmark = [pytest.mark.usefixtures("plain_machine"), pytest.mark.slow]  # runs uv for each test
 
 _BROKEN_SETUP = """\
 import torch
@@ -146,10 +146,37 @@ def test_a_setup_that_imports_what_it_does_not_ask_for(
     assert built(found["flash"]) == {"setuptools": "70.0", "wheel": "1.0"}
 
 
+def test_an_index_is_asked_once_for_what_is_resolved_twice(stocked: Index, resolve: Resolve) -> None:
+    stocked.add("lib", "1.0", ["packaging"])
+    found = resolve(stocked.line, "lib")
+    assert found["lib"].depends == ("packaging",)
+    assert [stocked.asked.count(f"GET /simple/{name}/") for name in ("lib", "packaging")] == [1, 1]
+
+
+def test_what_a_source_says_is_resolved_by_what_the_index_has_just_said(
+    stocked: Index, resolve: Resolve
+) -> None:
+    stocked.add("torch", "2.0", ["packaging"])
+    stocked.add_source("flash", "1.0", {"setup.py": _BROKEN_SETUP})
+    assert resolve(stocked.line, "flash", "torch")["flash"].depends == ("torch",)
+    # Once by the try that ends with the build, and once by the one that leaves it out.
+    assert stocked.asked.count("GET /simple/torch/") == 2
+
+
+def test_a_package_that_a_source_alone_asks_for_is_the_newest_of_today(
+    stocked: Index, resolve: Resolve
+) -> None:
+    stocked.add("torch", "1.0")
+    assert resolve(stocked.line, "torch")["torch"].version == "1.0"
+    stocked.add("torch", "2.0")
+    stocked.add_source("flash", "1.0", {"setup.py": _BROKEN_SETUP})
+    assert resolve(stocked.line, "flash")["torch"].version == "2.0"
+
+
 def test_a_source_that_tells_nothing_is_explained(stocked: Index, resolve: Resolve) -> None:
     setup = "import absent\nfrom setuptools import setup\nsetup(install_requires=absent.of())\n"
     stocked.add_source("silent", "1.0", {"setup.py": setup})
-    with pytest.raises(LockError, match=r"silent==1\.0 does not tell what it requires") as caught:
+    with pytest.raises(LockError, match=r"silent==1\.0 does not say what it requires") as caught:
         resolve(stocked.line, "silent")
     assert "wheel" in caught.value.hint
 
@@ -241,9 +268,21 @@ def test_a_commit_is_fetched_anew_and_checked(stocked: Index, resolve: Resolve, 
 
 
 def test_a_git_repository_that_cannot_be_read_is_explained(index: Index, resolve: Resolve) -> None:
-    with pytest.raises(LockError, match="a git repository cannot be read") as caught:
+    with pytest.raises(LockError) as caught:
         resolve(index.line, f"lib @ git+{index.url.replace('//', '//user:hunter2@')}/git/absent")
+    (line,) = caught.value.message.splitlines()
+    assert f"the git repository {index.url}/git/absent cannot be read: repository" in line
     assert "hunter2" not in caught.value.shown()
+
+
+def test_a_git_repository_on_a_host_that_is_down_is_explained(index: Index, resolve: Resolve) -> None:
+    with pytest.raises(LockError) as caught:
+        resolve(index.line, "lib @ git+http://127.0.0.1:9/lib", asked_in="requirements.txt")
+    (line,) = caught.value.message.splitlines()
+    assert line.startswith(
+        "requirements.txt: the git repository http://127.0.0.1:9/lib cannot be read: Failed to connect to"
+    )
+    assert "HTTPS_PROXY" in caught.value.hint
 
 
 @pytest.mark.parametrize("way", ["in-the-line", "from-the-environment", "netrc"])

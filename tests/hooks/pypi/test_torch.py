@@ -48,6 +48,7 @@ def versions(found: dict[str, Wheel]) -> dict[str, str]:
     return {name: wheel.version for name, wheel in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_table_of_builds(release: str, pytorch: PyTorch, resolve: Resolve) -> None:
     known = facts.release(release)
@@ -129,7 +130,7 @@ def test_the_table_is_complete() -> None:
             ("torch==2.0.1+cu118", "torchvision==0.15.2+cu117"),
             {"gpu": True},
             "torch==2.0.1+cu118 and torchvision==0.15.2+cu117 are built for different CUDA releases",
-            "Write the same local version behind both: +cu118.",
+            "Write the same local version after both: +cu118.",
             id="two-local-versions",
         ),
         pytest.param(

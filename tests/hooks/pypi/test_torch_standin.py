@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., PythonResolution]
 
+pytestmark = pytest.mark.slow  # runs uv for each test
+
 
 @dataclass
 class Listener(SilentReporter):
@@ -119,6 +121,51 @@ def test_torch_that_is_required_may_be_stood_in_for(
     found = ask("app", gpu=False)
     assert versions(found) == {"app": "1.0", "torch": "2.6.0"}
     assert len(listener.said) == 1
+
+
+_SILENT = "--extra-index-url http://127.0.0.1:9/whl/cu118"
+
+
+def test_an_index_that_a_line_names_is_stood_in_for_as_well(
+    pytorch: PyTorch, ask: Ask, listener: Listener
+) -> None:
+    lines = (_SILENT, "torch==2.6.0", "torchvision")
+    found = ask(*lines, gpu=True, cuda="11.8")
+    assert versions(found) == {"torch": "2.6.0", "torchvision": "0.21.0"}
+    (warning,) = listener.said
+    assert warning.startswith(
+        "--extra-index-url …/whl/cu118 asks for PyTorch built for CUDA 11.8, and PyTorch's index cu118 does"
+        " not serve it: "
+    )
+    listener.said.clear()
+    again = ask(*lines, gpu=True, cuda="11.8", reasons=found.reasons, pins=versions(found))
+    assert (again, listener.said, pytorch.asked) == (found, [], [])
+
+
+@pytest.mark.usefixtures("pytorch")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param((_SILENT, "torch==2.6.0+cu118"), id="pinned"),
+        pytest.param((_SILENT, "--extra-index-url http://127.0.0.1:9/own", "torch"), id="and-another"),
+        pytest.param(("--index-url http://127.0.0.1:9/whl/cu118", "torch"), id="alone"),
+        pytest.param(("--extra-index-url http://127.0.0.1:9/own", "torch"), id="another"),
+    ],
+)
+def test_what_such_an_index_alone_may_have_is_not_stood_in_for(ask: Ask, lines: tuple[str, ...]) -> None:
+    with pytest.raises(LockError, match=r"127\.0\.0\.1:9 cannot be reached") as caught:
+        ask(*lines, gpu=True, asked_in="requirements.txt")
+    option = next(line for line in lines if line.startswith("--")).partition(" ")[0]
+    assert f"{option} in requirements.txt names it" in caught.value.hint
+
+
+@pytest.mark.usefixtures("pytorch")
+def test_an_index_that_a_line_names_and_that_answers_counts(
+    index: Index, ask: Ask, listener: Listener
+) -> None:
+    found = ask(f"--extra-index-url {index.url}/whl/cu118", "torch==2.6.0", gpu=True)
+    assert (versions(found), found.reasons, listener.said) == ({"torch": "2.6.0"}, {}, [])
+    assert any("/whl/cu118/torch/" in asked for asked in index.asked)
 
 
 def test_a_pin_that_names_the_index_has_no_stand_in(pytorch: PyTorch, ask: Ask) -> None:
