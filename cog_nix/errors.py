@@ -8,6 +8,10 @@
     │   ├── UnreadableFileError    a file of the project or of the configuration: path, reason
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
+    │   ├── KeyFileError           a file is no key that signs: path, problem (system)
+    │   ├── NotACacheError         a URL or folder is no binary cache: it, problem (store)
+    │   ├── NoProfileError         credentials of a bucket are not there: profile, file
+    │   ├── NotServedError         a cache cannot be served: host, port, reason
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
     │   └── VariableError          a variable that says where to push to: name, value, problem (registry)
     ├── SignatureError         the predictor's source says something Cog does not support
@@ -30,6 +34,9 @@
     │   └── CacheError             the cache cannot be written: folder, errno
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
+    │   ├── UnexpectedAnswerError  Nix answers something that cannot be used: reason
+    │   ├── UnknownStoreError      this Nix cannot open a store: its URL
+    │   ├── NotObtainedError       caches did not bring what was asked for: store paths
     │   ├── ChangedDownloadError   a file of the cache is not what it was: its name
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from cog_nix.build.configuration import load
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.thin import keys_of
-from cog_nix.errors import LockError
 from cog_nix.image.description import default_tag
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.format import built_from
+from cog_nix.lock.format import NotALockError, built_from
 from cog_nix.resolve import seed
 from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
@@ -75,7 +74,7 @@ def wanted(project: Project, services: Services, nix: Nix) -> list[str]:
 def _lock(project: Project) -> Lock:
     lock = lock_format.read(project.lock_path)
     if lock is None:
-        raise LockError(f"{project.lock_path.name} is missing.", hint="Run: cog-nix lock")
+        raise NotALockError(project.lock_path.name, "is missing", hint="Run: cog-nix lock")
     return lock
 
 

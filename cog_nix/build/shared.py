@@ -142,10 +142,14 @@ def _obtained(place: Place, plan: Callable[[Nix], Plan]) -> bool:
     """Take what caches have, and put into the store what the rest needs; return whether that is all."""
     nix, reporter = place.nix, place.reporter
     planned = plan(nix)
+    for warning in planned.warnings:
+        reporter.warn(warning)
     if planned.fetches:
         reporter.step(f"Taking {len(planned.fetches)} store paths from binary caches")
         if not nix.obtain(planned.fetches, reporter):
             planned = plan(alone(nix))
+    elif not planned.warnings and planned.builds & _downloads(place.lock):
+        reporter.info("The binary caches have nothing of this")
     return provide_part(place.lock, planned, nix, place.context)
 
 

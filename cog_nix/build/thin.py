@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.build.options import OVERLAY, gc_root
 from cog_nix.build.provide import is_provided
 from cog_nix.build.shared import provide_part
-from cog_nix.errors import NixError
 from cog_nix.image.known import Keys
+from cog_nix.store.failures import UnexpectedAnswerError
 from cog_nix.store.library import nix_library
 from cog_nix.store.questions import evaluate, plan
 from cog_nix.system.state import make_way_for_link
@@ -85,6 +85,4 @@ def keys_of(nix: Nix, arguments: Mapping[str, Any]) -> Keys:
     try:
         return Keys.parse(evaluate(nix, nix_library() / "build.nix", {**arguments, "keys": True}))
     except (ValueError, TypeError, KeyError) as error:
-        raise NixError(
-            f"Nix's answer is not what was asked for: {error}", hint="Run again with -v."
-        ) from error
+        raise UnexpectedAnswerError(error) from error

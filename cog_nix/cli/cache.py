@@ -20,19 +20,24 @@ from cog_nix.build.story import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.options import ProjectOptions
 from cog_nix.config import load_settings
-from cog_nix.errors import ConfigError, NixError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.project.find import find_project
 from cog_nix.store import caches, exchange
 from cog_nix.store import nix as nix_store
-from cog_nix.store.paths import STORE_DIR
-from cog_nix.system.keys import KEY_VARIABLE
+from cog_nix.store.failures import NotObtainedError
+from cog_nix.system.keys import KEY_VARIABLE, KeyFileError, SecretKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cog_nix.cli.session import Session
 
-_SHOWN = 5
+
+class _NoCacheError(ConfigError):
+    """Neither the command line nor the project names a cache that counts."""
+
+    def __str__(self) -> str:
+        return "There is no cache to pull from."
 
 
 class Action(StrEnum):
@@ -96,10 +101,8 @@ def _push(session: Session, options: _Options) -> None:
     (url,) = _taken(options, 1, 1, "URL")
     exchange.target_url(url, options.secret_key)  # told before anything is built
     key = options.secret_key.expanduser().absolute() if options.secret_key else None
-    if key and not key.is_file():
-        raise ConfigError(
-            f"The secret key {key} is not there.", hint="Make one:  cog-nix cache key NAME FILE"
-        )
+    if key:
+        SecretKey.read(key)  # the same
     project = find_project(Path.cwd(), options.config_file)
     built = build_image(session, options.config_file, BuildOptions(oci=options.compressed))
     nix = Services(session.plugins, session.reporter).nix(project, load_settings(project))
@@ -120,8 +123,7 @@ def _pull(session: Session, options: _Options) -> None:
     services = Services(session.plugins, session.reporter, whole=True)
     nix = services.nix(project, load_settings(project))
     if not url and not nix.caches.substituters:
-        raise ConfigError(
-            "There is no cache to pull from.",
+        raise _NoCacheError(
             hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]\n'
             "What that names already counts after:  cog-nix cache trust",
         )
@@ -129,11 +131,8 @@ def _pull(session: Session, options: _Options) -> None:
     missing = exchange.pull(nix, wanted, url, session.reporter)
     session.reporter.info(f"{len(wanted) - len(missing)} of {len(wanted)} store paths are here")
     if missing:
-        shown = [path.removeprefix(f"{STORE_DIR}/") for path in missing]
-        more = [f"and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
-        lines = "\n".join(f"  {one}" for one in [*shown[:_SHOWN], *more])
-        raise NixError(
-            f"The cache does not have these, or nobody who is trusted has signed them:\n{lines}",
+        raise NotObtainedError(
+            missing,
             hint="cog-nix build makes them here. Whose signatures count: [nix] trusted_public_keys, or "
             f"{caches.VARIABLES['trusted_public_keys']}.",
         )
@@ -152,8 +151,9 @@ def _key(session: Session, options: _Options) -> None:
     secret = Path(file).expanduser().absolute()
     inside = next((one for one in secret.parents if (one / options.config_file).is_file()), None)
     if inside:
-        raise ConfigError(
-            f"{secret} lies in the project {inside}, and would be part of its image.",
+        raise KeyFileError(
+            secret,
+            f"lies in the project {inside}, and would be part of its image",
             hint="Keep keys elsewhere, for example in ~/.config/cog-nix.",
         )
     nix = nix_store.discover(reporter=session.reporter)
@@ -190,8 +190,9 @@ def _taken(options: _Options, least: int, most: int, usage: str) -> Sequence[str
     """
     given = options.arguments or []
     if not least <= len(given) <= most:
-        raise ConfigError(
-            f"cog-nix cache {options.action} takes {len(given)} arguments otherwise.",
-            hint=f"cog-nix cache {options.action} {usage}".rstrip(),
+        raise FlagError(
+            f"cog-nix cache {options.action}",
+            f"takes {usage or 'no arguments'}",
+            hint="cog-nix cache --help has examples.",
         )
     return given

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image.description import blob_file
+from cog_nix.image.description import UnreadableImageError, blob_file
 from cog_nix.image.known import Known
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue
@@ -82,12 +82,11 @@ def known(root: Path) -> Known:
     Raises:
         ImageError: it has not.
     """
+    file = root / "known.json"
     try:
-        return Known.parse(jsonvalue.loads((root / "known.json").read_bytes()))
+        return Known.parse(jsonvalue.loads(file.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ImageError(
-            f"{root} does not say what its layers are: {error}", hint="Build it again."
-        ) from error
+        raise UnreadableImageError(file, str(error)) from error
 
 
 def docker_manifest(manifest: dict[str, Any]) -> Manifest:

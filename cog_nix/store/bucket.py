@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from cog_nix.errors import ConfigError
 from cog_nix.fetch.client import new_client
+from cog_nix.store.failures import NotACacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,6 +43,22 @@ _PASSED = ("content-length", "content-type", "content-encoding", "last-modified"
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 """No proxy reaches these."""
 _SOCKETS = ("/proc/net/tcp", "/proc/net/tcp6")
+
+
+class NoProfileError(ConfigError):
+    """There are no credentials of a profile.
+
+    Args:
+        profile: its name.
+        file: where they were looked for.
+    """
+
+    def __init__(self, profile: str, file: str) -> None:
+        super().__init__(hint="This makes variables of them:  aws configure export-credentials --format env")
+        self.profile, self.file = profile, file
+
+    def __str__(self) -> str:
+        return f"There are no credentials of the profile {self.profile} in {self.file}."
 
 
 @dataclass(frozen=True)
@@ -73,10 +90,7 @@ class Credentials:
             secret = values.get("aws_secret_access_key", "")
             return cls(values["aws_access_key_id"], secret, values.get("aws_session_token", ""))
         if named:
-            raise ConfigError(
-                f"There are no credentials of the profile {named} in {file}.",
-                hint="This makes variables of them:  aws configure export-credentials --format env",
-            )
+            raise NoProfileError(named, file)
         return None
 
 
@@ -100,7 +114,7 @@ class Bucket:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
         if not parts.netloc:
-            raise ConfigError(f"{url} names no bucket.", hint="Write s3://BUCKET?region=REGION")
+            raise NotACacheError(url, "names no bucket", hint="Write s3://BUCKET?region=REGION")
         region = query.get("region") or environment.get("AWS_REGION") or _REGION
         host = query.get("endpoint") or f"s3.{region}.amazonaws.com"
         base = host if "://" in host else f"{query.get('scheme', 'https')}://{host}"

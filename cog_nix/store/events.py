@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cog_nix.report import Bar, Reporter
 
@@ -38,6 +38,20 @@ def readable(drv_path: str) -> str:
     return drv_path.rpartition("/")[2].partition("-")[2].removesuffix(".drv")
 
 
+def of_others(text: str) -> str:
+    """Return what a message says of binary caches and builders that Nix does without; "": nothing."""
+    if not _OF_OTHERS.search(text) or text.endswith(" ms"):  # it is tried again
+        return ""
+    return _PREFIX.sub("", text.strip())
+
+
+def few(messages: Iterable[str]) -> list[str]:
+    """Return the first of some messages, each once, and how many more there are."""
+    told = list(dict.fromkeys(messages))
+    more = [f"and {len(told) - _SHOWN} more of this kind"] if len(told) > _SHOWN else []
+    return [*told[:_SHOWN], *more]
+
+
 class Log:
     """What Nix said so far."""
 
@@ -48,7 +62,7 @@ class Log:
         self._lines: dict[str, list[str]] = {}
         self._activity: set[int] = set()
         self._errors: list[str] = []
-        self._warnings: dict[str, None] = {}
+        self._warnings: list[str] = []
         self._done = 0
         self.copied = 0
         """How many store paths went from one store to another."""
@@ -74,8 +88,8 @@ class Log:
             self._result(event)
         elif action == "msg" and event.get("level") in _TOLD:
             text = CONTROL.sub("", event.get("raw_msg") or event["msg"])
-            if _OF_OTHERS.search(text) and not text.endswith(" ms"):  # it is tried again
-                self._warnings[_PREFIX.sub("", text.strip())] = None
+            if told := of_others(text):
+                self._warnings.append(told)
             if event["level"] == _ERROR_LEVEL:
                 self._errors.append(text)
 
@@ -110,9 +124,7 @@ class Log:
 
     def warnings(self) -> list[str]:
         """Return what Nix says of binary caches and builders that it did without."""
-        told = list(self._warnings)
-        more = [f"and {len(told) - _SHOWN} more of this kind"] if len(told) > _SHOWN else []
-        return [*told[:_SHOWN], *more]
+        return few(self._warnings)
 
     def failed_name(self) -> str | None:
         """Return the name of the derivation that failed, when a builder did."""

@@ -8,9 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from cog_nix.errors import ConfigError, NixError
+from cog_nix.errors import ConfigError, FlagError, NixError
 from cog_nix.store import events, failures
 from cog_nix.store.bucket import reachable
+from cog_nix.system.keys import KeyFileError
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -25,6 +26,41 @@ _CACHES = frozenset({"file", "http", "https", "s3"})
 _STORES = frozenset({"ssh", "ssh-ng"})
 _DEFAULTS = {"compression": "zstd", "parallel-compression": "true"}
 """xz, Nix's own default, is smaller and takes many times as long (docs/design/caches.md)."""
+
+
+class UnknownStoreError(NixError):
+    """This Nix cannot open a store.
+
+    Args:
+        url: as the user has it.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            hint=f"It was built without {urlsplit(url).scheme}: use the Nix of nixos.org (COG_NIX_NIX "
+            "names it), or push to a folder (file://) and copy that."
+        )
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"This Nix cannot open {self.url}."
+
+
+class NotServedError(ConfigError):
+    """A cache cannot be served.
+
+    Args:
+        host: address to listen on.
+        port: the port.
+        error: what listening raised.
+    """
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(hint="Name another --host or --port.")
+        self.host, self.port, self.reason = host, port, error.strerror or str(error)
+
+    def __str__(self) -> str:
+        return f"Cannot listen on {self.host}:{self.port}: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -76,8 +112,9 @@ def target_url(url: str, key: Path | None) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in _CACHES | _STORES:
-        raise ConfigError(
-            f"{url} is not a URL of a binary cache or a store.",
+        raise failures.NotACacheError(
+            url,
+            "is not a URL of a binary cache or a store",
             hint="For example: file:///srv/cache, https://…, s3://BUCKET?region=…, ssh-ng://HOST",
         )
     if parts.scheme in _STORES:
@@ -115,11 +152,9 @@ def new_key(nix: Nix, name: str, file: Path) -> str:
         NixError: it cannot be written.
     """
     if file.exists():
-        raise ConfigError(
-            f"{file} is there already.", hint="A key that is used is not replaced: name another file."
-        )
+        raise KeyFileError(file, "is there already", hint="A key in use is not replaced: name another file.")
     if ":" in name or not name.strip():
-        raise ConfigError(f"{name!r} is not a name of a key.", hint="For example: cache.example.org-1")
+        raise FlagError("NAME", "is not a name of a key", repr(name), hint="For example: cache.example.org-1")
     public = file.with_name(f"{file.name}.pub")
     file.parent.mkdir(parents=True, exist_ok=True)
     _done(nix.command("nix-store", "--generate-binary-cache-key", name, str(file), str(public)), nix)
@@ -139,17 +174,16 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
         ConfigError: the folder is no binary cache, or the address cannot be had.
     """
     if not (folder / "nix-cache-info").is_file():
-        raise ConfigError(
-            f"{folder} is not a binary cache: it has no nix-cache-info.",
+        raise failures.NotACacheError(
+            folder,
+            "is not a binary cache: it has no nix-cache-info",
             hint=f"Fill it first:  cog-nix cache push file://{folder.absolute()}",
         )
     handler = functools.partial(_Quiet, directory=str(folder))
     try:
         return ThreadingHTTPServer((host, port), handler)
     except OSError as error:
-        raise ConfigError(
-            f"Cannot listen on {host}:{port}: {error.strerror}.", hint="Name another --port."
-        ) from error
+        raise NotServedError(host, port, error) from error
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -168,13 +202,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 def explained(url: str, said: str) -> NixError:
     """Return the error for a copy that failed."""
-    scheme = urlsplit(url).scheme
     if "don't know how to open Nix store" in said or "unsupported" in said:
-        return NixError(
-            f"This Nix cannot open {url}.",
-            hint=f"Debian's Nix is built without {scheme}: use the Nix of nixos.org (COG_NIX_NIX names it), "
-            "or push to a folder (file://) and copy that.",
-        )
+        return UnknownStoreError(url)
     return failures.explain(said)
 
 

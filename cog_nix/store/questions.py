@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import NixError
 from cog_nix.store import ahead, failures
-from cog_nix.store.events import readable
+from cog_nix.store.events import few, of_others, readable
 from cog_nix.system import jsonvalue
 from cog_nix.system.processes import run
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from cog_nix.store.nix import Nix
 
 _LISTED = re.compile(r"^\s+(/nix/store/\S+)$", re.MULTILINE)
+_ALOUD = re.compile(r"warning|error")
 _NO_STORE = ("--store", "dummy://")
 """Evaluates without a store: paths are computed, and nothing is copied (Nix manual, "Dummy Store")."""
 
@@ -31,6 +31,8 @@ class Plan:
     """Names of derivations, downloads among them."""
     fetches: tuple[str, ...] = ()
     """Store paths that would come from binary caches."""
+    warnings: tuple[str, ...] = ()
+    """What Nix says of caches that it could not ask."""
 
 
 def evaluate(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Any:
@@ -52,7 +54,7 @@ def evaluate(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Any:
     try:
         return jsonvalue.loads(finished.stdout)
     except ValueError as error:
-        raise NixError(f"Nix did not answer with JSON: {error}", hint="Run again with -v.") from error
+        raise failures.UnexpectedAnswerError(error) from error
 
 
 def plan(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Plan:
@@ -73,4 +75,6 @@ def plan(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Plan:
         raise failures.explain(finished.stderr)
     listed = _LISTED.findall(finished.stderr)
     builds = frozenset(readable(one) for one in listed if one.endswith(".drv"))
-    return Plan(builds, tuple(one for one in listed if not one.endswith(".drv")))
+    lines = filter(_ALOUD.match, finished.stderr.splitlines())
+    warnings = tuple(few(filter(None, map(of_others, lines))))
+    return Plan(builds, tuple(one for one in listed if not one.endswith(".drv")), warnings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +20,27 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "COG_NIX_SECRET_KEY_FILE"
 """Names the file of the key that signs what is pushed."""
 _SEED, _PUBLIC = 32, 32
+
+
+_NO_KEY = "is not a secret key of Nix's"
+_ANOTHER = "Make one with:  cog-nix cache key NAME FILE"
+
+
+class KeyFileError(ConfigError):
+    """A file is no key that signs, or none may be put there.
+
+    Args:
+        path: of the file; what it holds is not told.
+        problem: what is wrong with it.
+        hint: what to do next.
+    """
+
+    def __init__(self, path: Path, problem: str, *, hint: str = _ANOTHER) -> None:
+        super().__init__(hint=hint)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}."
 
 
 @dataclass(frozen=True)
@@ -36,18 +57,15 @@ class SecretKey:
         Raises:
             ConfigError: it cannot be read, or is no key.
         """
-        hint = "Make one with:  cog-nix cache key NAME FILE"
         try:
             name, _, text = path.read_text(encoding="ascii").strip().partition(":")
             data = base64.b64decode(text, validate=True)
         except OSError as error:
-            raise ConfigError(
-                f"The secret key {path} cannot be read: {error.strerror}.", hint=hint
-            ) from error
+            raise UnreadableFileError(f"The secret key {path}", error, hint=_ANOTHER) from error
         except ValueError as error:
-            raise ConfigError(f"{path} is not a secret key of Nix's.", hint=hint) from error
+            raise KeyFileError(path, _NO_KEY) from error
         if not name or len(data) != _SEED + _PUBLIC:
-            raise ConfigError(f"{path} is not a secret key of Nix's.", hint=hint)
+            raise KeyFileError(path, _NO_KEY)
         return cls(name, data[:_SEED])
 
     @classmethod

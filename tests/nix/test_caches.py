@@ -274,7 +274,7 @@ def test_what_cannot_be_reached_is_warned_of(
     ssh = {"NIX_SSHOPTS": f"-p {_free_port()} -o BatchMode=yes"}
     build = machine(cache.environment("http://127.0.0.1:1", **ssh, **_LOCAL))
     ran = build.run("build", "--no-load", "--builders", "ssh-ng://127.0.0.1; ssh-ng://b aarch64-linux")
-    assert "warning: disabling binary cache 'http://127.0.0.1:1'" in ran.stderr
+    assert "warning: unable to download 'http://127.0.0.1:1/nix-cache-info'" in ran.stderr
     assert "warning: cannot build on 'ssh-ng://127.0.0.1'" in ran.stderr
     assert "warning: the builder ssh-ng://b is not for x86_64-linux" in ran.stderr
     assert build.image() == hello[1]
