@@ -167,7 +167,7 @@ def _row(parameter: _Parameter) -> str:
 
 
 def _default(parameter: _Parameter) -> str:
-    if parameter.default is None:
+    if parameter.default in (None, inspect.Parameter.empty):
         return ""
     if parameter.kind is bool:
         switch = len(parameter.names) > 1 and parameter.names[1].startswith("--no-")

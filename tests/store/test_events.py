@@ -147,3 +147,23 @@ def test_lines_of_builds_that_run_at_once_are_told_apart() -> None:
     log.feed("error: builder for '/nix/store/0-one.drv' failed")
     assert log.failed_log() == ["a", "c"]
     assert reporter.logged[-3:] == ["one> a", "two> b", "one> c"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("warning: unable to download 'http://c/nix-cache-info': it is gone (7)", "unable to download"),
+        ("error: cannot build on 'ssh-ng://b': error: no route", "cannot build on 'ssh-ng://b'"),
+        ("warning: unable to download 'http://c/a.narinfo': it is gone; retrying in 250 ms", ""),
+        ("error: the group 'nixbld' does not exist", ""),
+    ],
+    ids=["cache", "builder", "tried-again", "something-else"],
+)
+def test_what_caches_and_builders_fail_to_do_is_told(said: str, told: str) -> None:
+    assert events.of_others(said).startswith(told)
+    assert bool(events.of_others(said)) == bool(told)
+
+
+def test_many_messages_of_one_kind_are_few() -> None:
+    assert events.few(["a", "b", "a"]) == ["a", "b"]
+    assert events.few("abcde") == ["a", "b", "c", "and 2 more of this kind"]
