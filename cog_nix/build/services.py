@@ -62,13 +62,16 @@ class Services:
         )
         return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
 
-    def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
+    def nix(
+        self, project: Project, settings: Settings, *, offline: bool = False, beside: Sequence[Path] = ()
+    ) -> nix_store.Nix:
         """Find Nix, here or in a container, or bring it.
 
         Args:
             project: what is built.
             settings: cog-nix.toml, which may say where the Debian archive is.
             offline: whether nothing may be fetched.
+            beside: what it reads and writes besides, where it runs in a container.
 
         Raises:
             NixError: there is none that can build, and none can be brought.
@@ -81,10 +84,12 @@ class Services:
         context = functools.partial(self.context, settings, project)
         # A flake beside it belongs to all that Git keeps.
         tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
-        folders = [project.root, *([tree] if tree else [])]
+        shared = self._caches(project, settings, offline=offline)
+        local = (folder for folder in caches.folders(*shared.substituters) if folder.is_dir())
+        folders = [project.root, *([tree] if tree else []), *local, *beside]
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
         found = choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
-        return replace(found, caches=self._caches(project, settings, offline=offline))
+        return replace(found, caches=shared)
 
     def _caches(self, project: Project, settings: Settings, *, offline: bool) -> Caches:
         """Return the binary caches and builders that count; tell of those that do not (yet)."""

@@ -23,7 +23,6 @@ from cog_nix.config import load_settings
 from cog_nix.errors import ConfigError, FlagError
 from cog_nix.project.find import find_project
 from cog_nix.store import caches, exchange
-from cog_nix.store import nix as nix_store
 from cog_nix.store.failures import NotObtainedError
 from cog_nix.system.keys import KEY_VARIABLE, KeyFileError, SecretKey
 
@@ -105,7 +104,8 @@ def _push(session: Session, options: _Options) -> None:
         SecretKey.read(key)  # the same
     project = find_project(Path.cwd(), options.config_file)
     built = build_image(session, options.config_file, BuildOptions(oci=options.compressed))
-    nix = Services(session.plugins, session.reporter).nix(project, load_settings(project))
+    beside = [*caches.folders(url), *([key] if key else [])]
+    nix = Services(session.plugins, session.reporter).nix(project, load_settings(project), beside=beside)
     paths = of_project.shareable(project, built, nix, downloads=options.downloads)
     session.reporter.step(f"Pushing to {url}")
     done = exchange.push(nix, paths, url, key, session.reporter)
@@ -121,7 +121,7 @@ def _pull(session: Session, options: _Options) -> None:
     (url,) = (*_taken(options, 0, 1, "[URL]"), "")[:1]
     project = find_project(Path.cwd(), options.config_file)
     services = Services(session.plugins, session.reporter, whole=True)
-    nix = services.nix(project, load_settings(project))
+    nix = services.nix(project, load_settings(project), beside=caches.folders(url))
     if not url and not nix.caches.substituters:
         raise _NoCacheError(
             hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]\n'
@@ -156,8 +156,7 @@ def _key(session: Session, options: _Options) -> None:
             f"lies in the project {inside}, and would be part of its image",
             hint="Keep keys elsewhere, for example in ~/.config/cog-nix.",
         )
-    nix = nix_store.discover(reporter=session.reporter)
-    typer.echo(exchange.new_key(nix, name, secret))
+    typer.echo(SecretKey.make(name, secret))
     session.reporter.info(
         f"{secret} signs: keep it secret. What stands above goes into [nix] trusted_public_keys of "
         "cog-nix.toml, where others take from the cache."

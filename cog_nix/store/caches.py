@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
@@ -151,6 +152,12 @@ def effective(settings: NixSettings, environment: Mapping[str, str]) -> tuple[Ca
     asked = of_project(settings)
     untrusted = asked - trusted(environment)
     return of_environment(environment) + (asked - untrusted), untrusted
+
+
+def folders(*urls: str) -> list[Path]:
+    """Return the folders of this machine that URLs of binary caches stand for."""
+    parts = map(urlsplit, urls)
+    return [Path(unquote(one.path)) for one in parts if one.scheme == "file"]
 
 
 def shown(caches: Caches) -> Sequence[str]:

@@ -8,10 +8,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from cog_nix.errors import ConfigError, FlagError, NixError
+from cog_nix.errors import ConfigError, NixError
 from cog_nix.store import events, failures
 from cog_nix.store.bucket import reachable
-from cog_nix.system.keys import KeyFileError
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -137,29 +136,6 @@ def pull(nix: Nix, store_paths: Sequence[str], url: str, reporter: Reporter) -> 
     if url:
         nix = replace(nix, caches=replace(nix.caches, substituters=(url,)))
     return [] if nix.obtain(store_paths, reporter) else nix.invalid(store_paths)
-
-
-def new_key(nix: Nix, name: str, file: Path) -> str:
-    """Make a key that signs; return its public half, ``NAME:KEY``.
-
-    Args:
-        nix: makes it.
-        name: of the key, by convention the cache's host with a number.
-        file: where the secret half goes, readable by this user alone.
-
-    Raises:
-        ConfigError: the file is there already.
-        NixError: it cannot be written.
-    """
-    if file.exists():
-        raise KeyFileError(file, "is there already", hint="A key in use is not replaced: name another file.")
-    if ":" in name or not name.strip():
-        raise FlagError("NAME", "is not a name of a key", repr(name), hint="For example: cache.example.org-1")
-    public = file.with_name(f"{file.name}.pub")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _done(nix.command("nix-store", "--generate-binary-cache-key", name, str(file), str(public)), nix)
-    file.chmod(0o600)
-    return public.read_text(encoding="ascii").strip()
 
 
 def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:

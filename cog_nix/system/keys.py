@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError, UnreadableFileError
+from cog_nix.errors import ConfigError, FlagError, UnreadableFileError
+from cog_nix.system.files import UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +69,37 @@ class SecretKey:
         if not name or len(data) != _SEED + _PUBLIC:
             raise KeyFileError(path, _NO_KEY)
         return cls(name, data[:_SEED])
+
+    @classmethod
+    def make(cls, name: str, path: Path) -> str:
+        """Make a key in a file that only this user reads; return its public half, ``NAME:KEY``.
+
+        Args:
+            name: by convention the cache's host with a number.
+            path: where the secret half goes.
+
+        Raises:
+            FlagError: it is not a name.
+            KeyFileError: the file is there already.
+            UnwritableError: it cannot be written.
+        """
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - rarely needed
+
+        if ":" in name or "".join(name.split()) != name or not name:
+            hint = "For example: cache.example.org-1"
+            raise FlagError("NAME", "is no name of a key", repr(name), hint=hint)
+        key = ed25519.Ed25519PrivateKey.generate()
+        seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(f"{name}:{base64.b64encode(seed + public).decode()}\n".encode())
+        except OSError as error:
+            if os.path.lexists(path):
+                hint = "A key in use is not replaced: name another file."
+                raise KeyFileError(path, "is there already", hint=hint) from error
+            raise UnwritableError(path, error, hint="Name another file.") from error
+        return f"{name}:{base64.b64encode(public).decode()}"
 
     @classmethod
     def named(cls, environment: Mapping[str, str]) -> SecretKey | None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cog_nix.config.model import NixSettings
 from cog_nix.store import caches
 from cog_nix.store.caches import Caches
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _KEY = f"ci-1:{'A' * 43}="
 
@@ -112,3 +109,7 @@ def test_nobody_is_asked_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None
     assert "BatchMode=yes" in Caches().environment()["NIX_SSHOPTS"]
     monkeypatch.setenv("NIX_SSHOPTS", "-p 22")
     assert Caches().environment() == {}, "the user's own count"
+
+
+def test_a_folder_is_a_cache_that_a_container_has_to_see() -> None:
+    assert caches.folders("https://c", "file:///srv/a%20cache?compression=xz", "") == [Path("/srv/a cache")]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import stat
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.errors import ConfigError
-from cog_nix.system.keys import PublicKeys, SecretKey
+from cog_nix.errors import ConfigError, FlagError
+from cog_nix.system.files import UnwritableError
+from cog_nix.system.keys import KeyFileError, PublicKeys, SecretKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,3 +74,31 @@ def test_nixs_keys_are_read(tmp_path: Path) -> None:
     subprocess.run(["nix-store", "--generate-binary-cache-key", "a-1", secret, public], check=True)
     key = SecretKey.read(secret)
     assert PublicKeys((public.read_text().strip(),)).have_signed("text", [key.sign("text")])
+
+
+def test_a_new_key_signs_and_is_this_users_alone(tmp_path: Path) -> None:
+    file = tmp_path / "keys/ci"
+    public = SecretKey.make("ci-1", file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert PublicKeys((public,)).have_signed("r", [SecretKey.read(file).sign("r")])
+    with pytest.raises(KeyFileError, match="is there already"):
+        SecretKey.make("ci-1", file)
+    (tmp_path / "file").touch()
+    with pytest.raises(UnwritableError):
+        SecretKey.make("ci-1", tmp_path / "file/key")
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "a\n"])
+def test_what_is_no_name_of_a_key_makes_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FlagError, match="is no name of a key"):
+        SecretKey.make(name, tmp_path / "key")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.nix
+def test_nix_reads_a_new_key(tmp_path: Path) -> None:
+    public = SecretKey.make("ci-1", tmp_path / "key")
+    command = ["nix", "--extra-experimental-features", "nix-command", "key", "convert-secret-to-public"]
+    with (tmp_path / "key").open("rb") as secret:
+        said = subprocess.run(command, stdin=secret, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == public
