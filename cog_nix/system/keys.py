@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import ConfigError, FlagError, UnreadableFileError
-from cog_nix.system.files import UnwritableError
+from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,17 +88,11 @@ class SecretKey:
         if ":" in name or "".join(name.split()) != name or not name:
             hint = "For example: cache.example.org-1"
             raise FlagError("NAME", "is no name of a key", repr(name), hint=hint)
+        if os.path.lexists(path):
+            raise KeyFileError(path, "is there already", hint="Name another file: a key in use stays.")
         key = ed25519.Ed25519PrivateKey.generate()
         seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(f"{name}:{base64.b64encode(seed + public).decode()}\n".encode())
-        except OSError as error:
-            if os.path.lexists(path):
-                hint = "A key in use is not replaced: name another file."
-                raise KeyFileError(path, "is there already", hint=hint) from error
-            raise UnwritableError(path, error, hint="Name another file.") from error
+        write_atomically(path, f"{name}:{base64.b64encode(seed + public).decode()}\n".encode(), 0o600)
         return f"{name}:{base64.b64encode(public).decode()}"
 
     @classmethod
