@@ -109,7 +109,8 @@ def _push(session: Session, options: _Options) -> None:
     paths = of_project.shareable(project, built, nix, downloads=options.downloads)
     session.reporter.step(f"Pushing to {url}")
     done = exchange.push(nix, paths, url, key, session.reporter)
-    session.reporter.info(f"Pushed {done.copied} of {done.paths} store paths; the others were there")
+    there = "; the others were there" if done.copied < done.paths else ""
+    session.reporter.info(f"Pushed {done.copied} of {done.paths} store paths{there}")
     if not key:
         session.reporter.warn(
             "nothing was signed, so others take it only from a cache that they trust as a whole: "
@@ -148,7 +149,7 @@ def _serve(session: Session, options: _Options) -> None:
 
 def _key(session: Session, options: _Options) -> None:
     name, file = _taken(options, 2, 2, "NAME FILE")
-    secret = Path(file).expanduser().absolute()
+    secret = Path(file).expanduser().resolve()
     inside = next((one for one in secret.parents if (one / options.config_file).is_file()), None)
     if inside:
         raise KeyFileError(

@@ -19,7 +19,6 @@ import os
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -27,6 +26,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from cog_nix.errors import ConfigError
 from cog_nix.fetch.client import new_client
 from cog_nix.store.failures import NotACacheError
+from cog_nix.store.serving import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -174,9 +174,8 @@ def reachable(url: str) -> Iterator[str]:
         return
     bucket = Bucket.parse(url, os.environ)
     with new_client(timeout=60, connections=32, direct=_HERE) as client:
-        handler: type[_Handler] = type("Handler", (_Handler,), {"bucket": bucket, "client": client})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
+        handler: type[_Requests] = type("Requests", (_Requests,), {"bucket": bucket, "client": client})
+        server = Server(("127.0.0.1", 0), handler)
         port = handler.port = int(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -187,16 +186,12 @@ def reachable(url: str) -> Iterator[str]:
             server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Requests(Handler):
     """Passes requests on."""
 
-    protocol_version = "HTTP/1.1"
     bucket: Bucket
     client: httpx.Client
     port: int
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing of each request."""
 
     def _pass_on(self) -> None:
         import httpx  # noqa: PLC0415 - most builds have no bucket

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.store import events, failures
 from cog_nix.store.bucket import reachable
+from cog_nix.store.serving import Handler, Server
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def pull(nix: Nix, store_paths: Sequence[str], url: str, reporter: Reporter) -> 
     return [] if nix.obtain(store_paths, reporter) else nix.invalid(store_paths)
 
 
-def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
+def server(folder: Path, host: str, port: int) -> Server:
     """Return a server that serves a binary cache in a folder, read-only.
 
     Args:
@@ -155,20 +156,15 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
             "is not a binary cache: it has no nix-cache-info",
             hint=f"Fill it first:  cog-nix cache push file://{folder.absolute()}",
         )
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(_Files, directory=str(folder))
     try:
-        return ThreadingHTTPServer((host, port), handler)
+        return Server((host, port), handler)
     except OSError as error:
         raise NotServedError(host, port, error) from error
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _Files(Handler, SimpleHTTPRequestHandler):
     """Serves files; folders have no listing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing of each request."""
 
     def list_directory(self, path: object) -> None:
         """Refuse: names of store paths are nobody's business who does not know them."""
