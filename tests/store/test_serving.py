@@ -13,4 +13,4 @@ _AT_ONCE = 30
 def test_connections_that_come_at_once_are_not_put_off() -> None:
     with Server(("127.0.0.1", 0), Handler) as server, ExitStack() as opened:
         for _ in range(_AT_ONCE):  # nobody accepts them yet
-            opened.enter_context(socket.create_connection(server.server_address[:2], timeout=0.9))
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.server_port), timeout=0.9))
