@@ -97,8 +97,8 @@ def cache(session: Session, options: _Options) -> None:
 
 
 def _push(session: Session, options: _Options) -> None:
-    (url,) = _taken(options, 1, 1, "URL")
-    exchange.target_url(url, options.secret_key)  # told before anything is built
+    (url,) = _taken(options, 1, 1, "a URL", "file:///srv/cache")
+    exchange.check(url)  # told before anything is built
     key = options.secret_key.expanduser().absolute() if options.secret_key else None
     if key:
         SecretKey.read(key)  # the same
@@ -119,7 +119,9 @@ def _push(session: Session, options: _Options) -> None:
 
 
 def _pull(session: Session, options: _Options) -> None:
-    (url,) = (*_taken(options, 0, 1, "[URL]"), "")[:1]
+    (url,) = (*_taken(options, 0, 1, "one URL at most", "https://cache.example.org"), "")[:1]
+    if url:
+        exchange.check(url)
     project = find_project(Path.cwd(), options.config_file)
     services = Services(session.plugins, session.reporter, whole=True)
     nix = services.nix(project, load_settings(project), beside=caches.folders(url))
@@ -140,7 +142,7 @@ def _pull(session: Session, options: _Options) -> None:
 
 
 def _serve(session: Session, options: _Options) -> None:
-    (folder,) = _taken(options, 1, 1, "FOLDER")
+    (folder,) = _taken(options, 1, 1, "a folder", "/srv/cache")
     with exchange.server(Path(folder), options.host, options.port) as server:
         typer.echo(f"http://{options.host}:{server.server_address[1]}")
         session.reporter.info(f"Serving {folder} until Ctrl-C")
@@ -148,7 +150,7 @@ def _serve(session: Session, options: _Options) -> None:
 
 
 def _key(session: Session, options: _Options) -> None:
-    name, file = _taken(options, 2, 2, "NAME FILE")
+    name, file = _taken(options, 2, 2, "a name and a file", "ci-1 ~/keys/ci-1")
     secret = Path(file).expanduser().resolve()
     inside = next((one for one in secret.parents if (one / options.config_file).is_file()), None)
     if inside:
@@ -165,7 +167,7 @@ def _key(session: Session, options: _Options) -> None:
 
 
 def _trust(session: Session, options: _Options) -> None:
-    _taken(options, 0, 0, "")
+    _taken(options, 0, 0, "no arguments", "")
     project = find_project(Path.cwd(), options.config_file)
     named = caches.of_project(load_settings(project).nix)
     new = named - caches.trusted(os.environ)
@@ -182,7 +184,7 @@ def _trust(session: Session, options: _Options) -> None:
     session.reporter.info(f"These count for you from now on, in every project ({file})")
 
 
-def _taken(options: _Options, least: int, most: int, usage: str) -> Sequence[str]:
+def _taken(options: _Options, least: int, most: int, what: str, example: str) -> Sequence[str]:
     """Return the arguments of an action.
 
     Raises:
@@ -192,7 +194,7 @@ def _taken(options: _Options, least: int, most: int, usage: str) -> Sequence[str
     if not least <= len(given) <= most:
         raise FlagError(
             f"cog-nix cache {options.action}",
-            f"takes {usage or 'no arguments'}",
-            hint="cog-nix cache --help has examples.",
+            f"takes {what}",
+            hint=f"Write: cog-nix cache {options.action} {example}".rstrip(),
         )
     return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass, replace
 from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from cog_nix.errors import ConfigError, NixError
 from cog_nix.store import events, failures
-from cog_nix.store.bucket import reachable
+from cog_nix.store.bucket import SCHEME, Bucket, reachable
 from cog_nix.store.serving import Handler, Server
 from cog_nix.system.processes import run
 
@@ -87,7 +88,7 @@ def push(nix: Nix, store_paths: Sequence[str], url: str, key: Path | None, repor
         ConfigError: the URL is not one of a store.
         NixError: it cannot be brought there. What came stays, each path whole or not at all.
     """
-    target_url(url, key)
+    check(url)
     closure = nix.closure(store_paths)
     if key and urlsplit(url).scheme in _STORES:
         _done(nix.subcommand("store", "sign", "--key-file", str(key), *closure), nix)
@@ -100,23 +101,31 @@ def push(nix: Nix, store_paths: Sequence[str], url: str, key: Path | None, repor
     return Copied(len(closure), log.copied)
 
 
+def check(url: str) -> None:
+    """Check that a URL may be one of a binary cache or a store; nothing is asked there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == SCHEME:
+        Bucket.parse(url, os.environ)
+    elif scheme not in _CACHES | _STORES:
+        raise failures.NotACacheError(
+            url,
+            "is not a URL of a binary cache or a store",
+            hint="For example: file:///srv/cache, https://…, s3://BUCKET?region=…, ssh-ng://HOST",
+        )
+
+
 def target_url(url: str, key: Path | None) -> str:
     """Return the URL that Nix is given.
 
     Args:
         url: as the user has it; its own parameters count.
         key: file of the secret key.
-
-    Raises:
-        ConfigError: it is not one of a store.
     """
     parts = urlsplit(url)
-    if parts.scheme not in _CACHES | _STORES:
-        raise failures.NotACacheError(
-            url,
-            "is not a URL of a binary cache or a store",
-            hint="For example: file:///srv/cache, https://…, s3://BUCKET?region=…, ssh-ng://HOST",
-        )
     if parts.scheme in _STORES:
         return url
     own = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -87,7 +87,7 @@ class SecretKey:
 
         if ":" in name or "".join(name.split()) != name or not name:
             hint = "For example: cache.example.org-1"
-            raise FlagError("NAME", "is no name of a key", repr(name), hint=hint)
+            raise FlagError("NAME", "a key's name has neither colons nor white space", repr(name), hint=hint)
         if os.path.lexists(path):
             raise KeyFileError(path, "is there already", hint="Name another file: a key in use stays.")
         key = ed25519.Ed25519PrivateKey.generate()
