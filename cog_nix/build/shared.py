@@ -145,8 +145,7 @@ def _obtained(place: Place, plan: Callable[[Nix], Plan]) -> bool:
     for warning in planned.warnings:
         reporter.warn(warning)
     if planned.fetches:
-        reporter.step(f"Taking {len(planned.fetches)} store paths from binary caches")
-        if not nix.obtain(planned.fetches, reporter):
+        if not nix.obtain(planned.fetches, reporter, planned.size):
             planned = plan(alone(nix))
     elif not planned.warnings and planned.builds & _downloads(place.lock):
         reporter.info("The binary caches have nothing of this")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _BUILD, _BUILDS, _COPY = 105, 104, 100
 _LOG_LINE, _PROGRESS = 101, 105
+_PROGRESS_LINE = re.compile(
+    rf'@nix \{{"action":"result","fields":\[(\d+)[\d,]*\],"id":(\d+),"type":{_PROGRESS}\}}'
+)
+"""Of a copy there is one for each 8 kB, hundreds of thousands in all: told by their looks, and not kept."""
 _ERROR_LEVEL = 0
 _TOLD = (_ERROR_LEVEL, 1)
 """Errors and warnings (``Verbosity``)."""
@@ -53,30 +57,41 @@ def few(messages: Iterable[str]) -> list[str]:
 
 
 class Log:
-    """What Nix said so far."""
+    """What Nix said so far.
 
-    def __init__(self, reporter: Reporter, bar: Bar) -> None:
+    Args:
+        reporter: gets builders' lines.
+        bar: shows what is done.
+        copies: whether that is bytes of copies; else it is builds.
+    """
+
+    def __init__(self, reporter: Reporter, bar: Bar, *, copies: bool = False) -> None:
         self._reporter = reporter
         self._bar = bar
         self._builds: dict[int, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._activity: set[int] = set()
+        self._copies: dict[int, int] | None = {} if copies else None
         self._errors: list[str] = []
         self._warnings: list[str] = []
         self._done = 0
         self.copied = 0
         """How many store paths went from one store to another."""
 
-    def feed(self, line: str) -> None:
-        """Take one line of stderr."""
+    def feed(self, line: str) -> bool | None:
+        """Take one line of stderr; False: nobody will ask for it again."""
+        if found := _PROGRESS_LINE.fullmatch(line):
+            self._progress(int(found[2]), int(found[1]))
+            return False
         if not line.startswith("@nix "):
             if line.strip():
                 self._errors.append(CONTROL.sub("", line))
-            return
+            return None
         try:
             self._take(jsonvalue.loads(line[5:]))
         except (ValueError, LookupError, TypeError, AttributeError):
-            return  # cut short, or of another version's shape: narration, on which nothing depends
+            return None  # cut short, or of another version's shape: narration, on which nothing depends
+        return None
 
     def _take(self, event: dict[str, Any]) -> None:
         action = event.get("action")
@@ -94,10 +109,12 @@ class Log:
                 self._errors.append(text)
 
     def _start(self, event: dict[str, Any]) -> None:
-        if event["type"] == _BUILDS:
+        if event["type"] == _BUILDS and self._copies is None:
             self._activity.add(event["id"])
         elif event["type"] == _COPY:
             self.copied += 1
+            if self._copies is not None:
+                self._copies[event["id"]] = 0
             self._reporter.log(f"copying {event['fields'][0]}")
         elif event["type"] == _BUILD:
             name = readable(event["fields"][0])
@@ -113,10 +130,16 @@ class Log:
             kept.append(text)
             del kept[:-_KEPT_LINES]
             self._reporter.log(f"{name}> {text}")
-        elif event["type"] == _PROGRESS and event["id"] in self._activity:
-            done = int(event["fields"][0])
+        elif event["type"] == _PROGRESS:
+            self._progress(event["id"], int(event["fields"][0]))
+
+    def _progress(self, activity: int, done: int) -> None:
+        if activity in self._activity:
             self._bar.advance(done - self._done)
             self._done = done
+        elif self._copies and activity in self._copies:
+            self._bar.advance(done - self._copies[activity])
+            self._copies[activity] = done
 
     def errors(self) -> str:
         """Return Nix's own error messages."""
@@ -141,3 +164,16 @@ def watch(reporter: Reporter) -> Iterator[Log]:
     """Yield a log that reports on builds while it is fed."""
     with reporter.steps_bar("Building", None) as bar:
         yield Log(reporter, bar)
+
+
+@contextmanager
+def watch_copies(reporter: Reporter, text: str, total: int | None = None) -> Iterator[Log]:
+    """Yield a log that counts the bytes of copies while it is fed.
+
+    Args:
+        reporter: shows them.
+        text: what is copied.
+        total: bytes, as far as that is known.
+    """
+    with reporter.bytes_bar(text, total) as bar:
+        yield Log(reporter, bar, copies=True)

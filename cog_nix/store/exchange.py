@@ -93,11 +93,15 @@ def push(nix: Nix, store_paths: Sequence[str], url: str, key: Path | None, repor
     if key and urlsplit(url).scheme in _STORES:
         _done(nix.subcommand("store", "sign", "--key-file", str(key), *closure), nix)
     logged = ["--log-format", "internal-json", "-v"]
-    with reachable(url) as real, events.watch(reporter) as log:
+    copying = events.watch_copies(reporter, f"Copying {len(closure)} store paths")
+    with reachable(url) as real, copying as log:
         command = nix.subcommand("copy", "--to", target_url(real, key), *logged, *store_paths)
         finished = run(command, env=nix.environment(), check=False, on_stderr=log.feed)
     if finished.returncode:
         raise explained(url, log.errors())
+    if key and urlsplit(url).scheme in _STORES:
+        # What was built there, or came unsigned, gets our signature where it is the same as ours.
+        _done(nix.subcommand("store", "copy-sigs", "--substituter", nix.url, *closure, store=url), nix)
     return Copied(len(closure), log.copied)
 
 

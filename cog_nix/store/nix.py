@@ -26,6 +26,7 @@ from cog_nix.system.processes import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
@@ -80,6 +81,11 @@ class Nix:
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
 
     @property
+    def url(self) -> str:
+        """The store, as other commands of Nix's name it."""
+        return str(self.root or "auto")
+
+    @property
     def state_dir(self) -> Path:
         """Where Nix keeps its database and the roots of what is not garbage."""
         return Path(f"{self.root or ''}/nix/var/nix")
@@ -123,10 +129,16 @@ class Nix:
         features = ["--extra-experimental-features", "nix-command flakes"]
         return self._command(program, *features, *self.caches.options(extra=True), *arguments)
 
-    def subcommand(self, *arguments: str) -> list[str]:
-        """Return a command line of ``nix``, which takes a command's name first and all options after it."""
+    def subcommand(self, *arguments: str, store: str = "") -> list[str]:
+        """Return a command line of ``nix``, which takes a command's name first and all options after it.
+
+        Args:
+            arguments: the command, and what it takes.
+            store: URL of the store that it is for; "": this one.
+        """
         features = ["--extra-experimental-features", "nix-command"]
-        return [self.program("nix"), *arguments, *features, *self._options()]
+        other = ["--store", store] if store else []
+        return [self.program("nix"), *arguments, *features, *self._options(), *other]
 
     def environment(self) -> dict[str, str]:
         """Return the environment for commands that reach other machines."""
@@ -245,7 +257,7 @@ class Nix:
             return gone
         return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
-    def obtain(self, store_paths: Sequence[str], reporter: Reporter) -> bool:
+    def obtain(self, store_paths: Sequence[str], reporter: Reporter, total: int | None = None) -> bool:
         """Take store paths from binary caches; return whether the store then holds all of them.
 
         Only what goes by its content, or is signed by a trusted key, is taken.
@@ -253,6 +265,7 @@ class Nix:
         Args:
             store_paths: which.
             reporter: is told why one does not come.
+            total: bytes that will be unpacked, as far as that is known.
         """
         missing = self.invalid(store_paths) if store_paths else []
         if not missing or not self.caches.substituters:
@@ -262,7 +275,10 @@ class Nix:
         logged = ["--keep-going", "--log-format", "internal-json", "-v"]
         with opened(self.caches) as caches:
             nix = replace(self, caches=caches)
-            finished, _ = self._watched(nix.building("nix-store", "--realise", *logged, *missing), reporter)
+            command = nix.building("nix-store", "--realise", *logged, *missing)
+            text = f"Taking {len(missing)} store paths from binary caches"
+            watching = events.watch_copies(reporter, text, total)
+            finished, _ = self._watched(command, reporter, watching=watching)
         return finished.returncode == 0 or not self.invalid(missing)
 
     def closure(self, store_paths: Sequence[str]) -> list[str]:
@@ -358,9 +374,10 @@ class Nix:
         reporter: Reporter,
         values: ahead.Values | None = None,
         started: Process | None = None,
+        watching: AbstractContextManager[events.Log] | None = None,
     ) -> tuple[Finished, events.Log]:
         env = {**(values.environment() if values else os.environ), **self.caches.environment()}
-        with events.watch(reporter) as log:
+        with watching or events.watch(reporter) as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         for warning in log.warnings():
             reporter.warn(warning)

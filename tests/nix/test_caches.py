@@ -60,11 +60,12 @@ def machine(
     request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., Any]]:
     """Return a function that makes an empty machine with hello-world's lock."""
-    name = request.node.name.partition("[")[0]
-    home = folder / name
+    homes: list[Path] = []
 
-    def make(environment: Mapping[str, str]) -> Any:
-        home.mkdir(exist_ok=True)
+    def make(environment: Mapping[str, str], name: str = request.node.name) -> Any:
+        home = folder / name
+        homes.append(home)
+        home.mkdir()
         folders = {"XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
         project = copy(f"{name}-hello-world", hello[0].project / "cog-nix.lock")
         # The same name, as that is part of the image.
@@ -73,8 +74,9 @@ def machine(
         return make_build(project, home / "store", {**folders, **environment})
 
     yield make
-    subprocess.run(["chmod", "-R", "u+w", str(home)], check=False, capture_output=True)
-    shutil.rmtree(home, ignore_errors=True)
+    for home in homes:
+        subprocess.run(["chmod", "-R", "u+w", str(home)], check=False, capture_output=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_the_projects_own_files_stay_here(cache: Cache) -> None:
@@ -266,6 +268,10 @@ def test_another_machine_builds_what_computes(
     ran = build.run("cache", "push", f"{url}&ssh-key={key}", "--secret-key", str(cache.secret))
     assert "store paths; the others were there" in ran.stderr
     assert [path for path in (folder / "far/nix/store").iterdir() if path.name.endswith("-layer-base")]
+    trusting = {"COG_NIX_TRUSTED_PUBLIC_KEYS": cache.public}
+    third = machine({**environment, **trusting}, "third")
+    ran = third.run("cache", "pull", f"{url}&ssh-key={key}")
+    assert "5 of 5 store paths are here" in ran.stderr
 
 
 def test_what_cannot_be_reached_is_warned_of(

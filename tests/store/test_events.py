@@ -167,3 +167,14 @@ def test_what_caches_and_builders_fail_to_do_is_told(said: str, told: str) -> No
 def test_many_messages_of_one_kind_are_few() -> None:
     assert events.few(["a", "b", "a"]) == ["a", "b"]
     assert events.few("abcde") == ["a", "b", "c", "and 2 more of this kind"]
+
+
+def test_bytes_of_copies_advance_the_bar_and_are_not_kept() -> None:
+    bar = _Bar()
+    log = events.Log(_Reporter(), bar, copies=True)
+    copy = '@nix {"action":"start","fields":["/nix/store/a-b","s","l"],"id":7,"level":3,"text":"","type":100}'
+    assert log.feed(copy) is None
+    for done, activity in ((8192, 7), (20000, 7), (50, 8)):
+        line = f'@nix {{"action":"result","fields":[{done},30000,0,0],"id":{activity},"type":105}}'
+        assert log.feed(line) is False
+    assert (bar.done, log.copied) == (20000, 1)
