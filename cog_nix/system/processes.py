@@ -44,7 +44,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _USERINFO.sub(r"\g<scheme>***@", text)
+    # Nix alone may say a million lines, and looking for a URL in one that has none takes longer than all else.
+    return _USERINFO.sub(r"\g<scheme>***@", text) if "://" in text else text
 
 
 def hide(variables: Iterable[str]) -> None:
