@@ -126,4 +126,5 @@ class MissingBlobsError(RegistryError):
         self.digests = digests
 
     def __str__(self) -> str:
-        return f"The registry lacks {len(self.digests)} layers that it held a moment ago."
+        count = len(self.digests)
+        return f"The registry lacks {count} layer{'s' * (count > 1)} that it held a moment ago."

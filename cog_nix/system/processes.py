@@ -44,7 +44,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
-    # Nix alone may say a million lines, and looking for a URL in one that has none takes longer than all else.
+    # Nix says a million lines, and looking for credentials in each takes longer than all else with them.
     return _USERINFO.sub(r"\g<scheme>***@", text) if "://" in text else text
 
 

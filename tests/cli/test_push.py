@@ -44,4 +44,4 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     assert [options.held is not None for options in asked] == [True, False]
     assert recorded == ["build 2"]
     told = capsys.readouterr().err
-    assert "warning: The registry lacks 1 layers that it held a moment ago. The image is built whole." in told
+    assert "warning: The registry lacks 1 layer that it held a moment ago. The image is built whole." in told

@@ -110,7 +110,7 @@ def test_a_layer_that_is_not_here_has_to_be_there(
     large = max((root / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     data = large.read_bytes()
     large.unlink()
-    with pytest.raises(MissingBlobsError, match="lacks 1 layers"):
+    with pytest.raises(MissingBlobsError, match="lacks 1 layer"):
         _push(root, f"{registry}/me/thin:v1", tmp_path)
     with pytest.raises(AssertionError, match="manifest unknown"):
         _skopeo("inspect", "--tls-verify=false", f"docker://{registry}/me/thin:v1")
