@@ -52,6 +52,8 @@
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
     │   └── NotPulledError         a reference stands for no image that can be had
+    ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
+    ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── PluginError            a plugin broke
     │   └── NobodyAnsweredError    no plugin does what is asked for: the task (plugins)
     └── RuntimeFailure         a container did not start, or the model failed

@@ -33,7 +33,7 @@ STOREYS = (
     ("run_commands",),
     ("resolve",),
     ("build",),
-    ("doctor", "check"),
+    ("doctor", "check", "playground"),
     ("cli", "__main__"),
 )
 """From the ground up; folders of one storey do not know each other."""

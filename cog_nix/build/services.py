@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -39,6 +40,11 @@ class Services:
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
+
+    def prepare(self) -> None:
+        """Begin what is done while Nix works."""
+        if self.while_building:
+            threading.Thread(target=self.while_building, daemon=True).start()
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()

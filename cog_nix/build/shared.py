@@ -145,7 +145,7 @@ def _obtained(place: Place, plan: Callable[[Nix], Plan]) -> bool:
     for warning in planned.warnings:
         reporter.warn(warning)
     if planned.fetches:
-        if not nix.obtain(planned.fetches, reporter, planned.size):
+        if not nix.obtain(planned.fetches, reporter):
             planned = plan(alone(nix))
     elif not planned.warnings and planned.builds & _downloads(place.lock):
         reporter.info("The binary caches have nothing of this")

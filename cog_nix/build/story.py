@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
+from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.store.questions import plan
@@ -77,6 +77,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
+    for line in local_wheels(lock.wheels, project.root):
+        services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     place = Place(project, lock, nix, context, services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
@@ -96,8 +98,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     lock = with_results(place, lambda: run(project, config, lock))
     arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
-    if services.while_building:
-        threading.Thread(target=services.while_building, daemon=True).start()
+    services.prepare()
 
     def make(lock: Lock) -> BuiltImage:
         realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cog_nix.report import Bar, Reporter
 
 _BUILD, _BUILDS, _COPY = 105, 104, 100
-_LOG_LINE, _PROGRESS = 101, 105
+_LOG_LINE, _PROGRESS, _EXPECTED = 101, 105, 106
 _PROGRESS_LINE = re.compile(
-    rf'@nix \{{"action":"result","fields":\[(\d+)[\d,]*\],"id":(\d+),"type":{_PROGRESS}\}}'
+    rf'@nix \{{"action":"result","fields":\[(\d+),(\d+)[\d,]*\],"id":(\d+),"type":{_PROGRESS}\}}'
 )
 """Of a copy there is one for each 8 kB, hundreds of thousands in all: told by their looks, and not kept."""
 _ERROR_LEVEL = 0
@@ -81,7 +81,7 @@ class Log:
     def feed(self, line: str) -> bool | None:
         """Take one line of stderr; False: nobody will ask for it again."""
         if found := _PROGRESS_LINE.fullmatch(line):
-            self._progress(int(found[2]), int(found[1]))
+            self._progress(int(found[3]), int(found[1]), int(found[2]))
             return False
         if not line.startswith("@nix "):
             if line.strip():
@@ -131,10 +131,13 @@ class Log:
             del kept[:-_KEPT_LINES]
             self._reporter.log(f"{name}> {text}")
         elif event["type"] == _PROGRESS:
-            self._progress(event["id"], int(event["fields"][0]))
+            self._progress(event["id"], *map(int, event["fields"][:2]))
+        elif event["type"] == _EXPECTED and self._copies is not None and event["fields"][0] == _COPY:
+            self._bar.expect(int(event["fields"][1]))
 
-    def _progress(self, activity: int, done: int) -> None:
+    def _progress(self, activity: int, done: int, expected: int) -> None:
         if activity in self._activity:
+            self._bar.expect(expected)
             self._bar.advance(done - self._done)
             self._done = done
         elif self._copies and activity in self._copies:
@@ -167,13 +170,7 @@ def watch(reporter: Reporter) -> Iterator[Log]:
 
 
 @contextmanager
-def watch_copies(reporter: Reporter, text: str, total: int | None = None) -> Iterator[Log]:
-    """Yield a log that counts the bytes of copies while it is fed.
-
-    Args:
-        reporter: shows them.
-        text: what is copied.
-        total: bytes, as far as that is known.
-    """
-    with reporter.bytes_bar(text, total) as bar:
+def watch_copies(reporter: Reporter, text: str) -> Iterator[Log]:
+    """Yield a log that counts the bytes of copies while it is fed, and shows them beside a text."""
+    with reporter.bytes_bar(text, None) as bar:
         yield Log(reporter, bar, copies=True)

@@ -257,7 +257,7 @@ class Nix:
             return gone
         return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
-    def obtain(self, store_paths: Sequence[str], reporter: Reporter, total: int | None = None) -> bool:
+    def obtain(self, store_paths: Sequence[str], reporter: Reporter) -> bool:
         """Take store paths from binary caches; return whether the store then holds all of them.
 
         Only what goes by its content, or is signed by a trusted key, is taken.
@@ -265,7 +265,6 @@ class Nix:
         Args:
             store_paths: which.
             reporter: is told why one does not come.
-            total: bytes that will be unpacked, as far as that is known.
         """
         missing = self.invalid(store_paths) if store_paths else []
         if not missing or not self.caches.substituters:
@@ -277,7 +276,7 @@ class Nix:
             nix = replace(self, caches=caches)
             command = nix.building("nix-store", "--realise", *logged, *missing)
             text = f"Taking {len(missing)} store paths from binary caches"
-            watching = events.watch_copies(reporter, text, total)
+            watching = events.watch_copies(reporter, text)
             finished, _ = self._watched(command, reporter, watching=watching)
         return finished.returncode == 0 or not self.invalid(missing)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cog_nix.store.nix import Nix
 
 _LISTED = re.compile(r"^\s+(/nix/store/\S+)$", re.MULTILINE)
-_UNPACKED = re.compile(r"([\d.]+) ([KMGT])iB unpacked")
 _ALOUD = re.compile(r"warning|error")
 _NO_STORE = ("--store", "dummy://")
 """Evaluates without a store: paths are computed, and nothing is copied (Nix manual, "Dummy Store")."""
@@ -32,8 +31,6 @@ class Plan:
     """Names of derivations, downloads among them."""
     fetches: tuple[str, ...] = ()
     """Store paths that would come from binary caches."""
-    size: int | None = None
-    """Bytes that these are, unpacked, as far as it is told."""
     warnings: tuple[str, ...] = ()
     """What Nix says of caches that it could not ask."""
 
@@ -81,9 +78,4 @@ def plan(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Plan:
     lines = filter(_ALOUD.match, finished.stderr.splitlines())
     warnings = tuple(few(filter(None, map(of_others, lines))))
     fetches = tuple(one for one in listed if not one.endswith(".drv"))
-    return Plan(builds, fetches, _size(finished.stderr), warnings)
-
-
-def _size(said: str) -> int | None:
-    found = _UNPACKED.search(said)
-    return int(float(found[1]) * 1024 ** (1 + "KMGT".index(found[2]))) if found else None
+    return Plan(builds, fetches, warnings)

@@ -19,7 +19,7 @@ _RECORDED = Path(__file__).parent / "recorded"
 
 class _Bar:
     def __init__(self) -> None:
-        self.done = 0
+        self.done = self.total = 0
         self.texts: list[str] = []
 
     def advance(self, amount: int) -> None:
@@ -28,6 +28,9 @@ class _Bar:
 
     def describe(self, text: str) -> None:
         self.texts.append(text)
+
+    def expect(self, total: int) -> None:
+        self.total = total
 
 
 class _Reporter(SilentReporter):
@@ -53,7 +56,7 @@ def _replay(name: str) -> tuple[events.Log, _Reporter]:
 
 def test_builds_advance_the_bar_and_their_lines_are_logged() -> None:
     log, reporter = _replay("two-builds.txt")
-    assert reporter.bar.done == 2
+    assert (reporter.bar.done, reporter.bar.total) == (2, 2)
     assert reporter.bar.texts == ["inner", "outer"]
     assert reporter.logged == [
         "building inner",
@@ -174,7 +177,9 @@ def test_bytes_of_copies_advance_the_bar_and_are_not_kept() -> None:
     log = events.Log(_Reporter(), bar, copies=True)
     copy = '@nix {"action":"start","fields":["/nix/store/a-b","s","l"],"id":7,"level":3,"text":"","type":100}'
     assert log.feed(copy) is None
+    for kind, amount in ((100, 30000), (101, 400)):
+        log.feed(f'@nix {{"action":"result","fields":[{kind},{amount}],"id":1,"type":106}}')
     for done, activity in ((8192, 7), (20000, 7), (50, 8)):
         line = f'@nix {{"action":"result","fields":[{done},30000,0,0],"id":{activity},"type":105}}'
         assert log.feed(line) is False
-    assert (bar.done, log.copied) == (20000, 1)
+    assert (bar.done, bar.total, log.copied) == (20000, 30000, 1)

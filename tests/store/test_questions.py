@@ -39,7 +39,6 @@ def test_a_plan_is_what_would_be_built_and_fetched(tmp_path: Path) -> None:
             "/nix/store/22222222222222222222222222222222-substitute",
             "/nix/store/33333333333333333333333333333333-layer",
         ),
-        size=3 << 29,
         warnings=("unable to download 'http://c/nix-cache-info': it is gone (7)",),
     )
 
