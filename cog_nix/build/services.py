@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import threading
 import os
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
