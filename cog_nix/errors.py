@@ -7,21 +7,34 @@
     │   ├── FlagError              a flag's value is wrong: flag, value, problem
     │   ├── UnreadableFileError    a file of the project or of the configuration: path, reason
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── FlakeExistsError       a project has a flake of its own already: path (project)
+    │   ├── NotInGitError          Git has no such file at a revision: name, what it said (cli)
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
     │   ├── KeyFileError           a file is no key that signs: path, problem (system)
     │   ├── NotACacheError         a URL or folder is no binary cache: it, problem (store)
     │   ├── NoProfileError         credentials of a bucket are not there: profile, file
     │   ├── NotServedError         a cache cannot be served: host, port, reason
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
+    │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
+    │   ├── LeftOutError           a file by reference is ignored by the project: path (build)
+    │   ├── TakenPlaceError        a file of weights and one of the project have one place (build)
+    │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
+    │   ├── NoFilesError           patterns leave no file of a source: weight, patterns
+    │   ├── NoWeightsError         a project has no managed weights: its cog.yaml (cli)
+    │   ├── UnknownWeightError     no such weight: its name, those that there are (cli)
+    │   ├── UnreadyWeightsError    the registry lacks weights: their names (cli)
     │   └── VariableError          a variable that says where to push to: name, value, problem (registry)
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
     ├── LockError              resolving failed, or the lock does not fit the project
+    │   ├── NoLockError            the project has no lock: the lock's name
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── StaleLockError         the project asks for something else than what is locked
+    │   ├── ResultsNotHereError    what commands left cannot be archived: the commands (build)
     │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
+    ├── OtherContentError      what was to be stored is another file: digest, size (weights)
     ├── UnwritableError        a file cannot be written: path, errno (system)
     ├── ProcessError           a program failed: its command, status and output (system)
     │   └── NotStartedError        it could not be started: reason, folder
@@ -31,7 +44,11 @@
     │   ├── UntrustedError         the certificate of a server is not trusted: URL
     │   ├── UnusableUrlError       a URL that cannot be asked for, or leads nowhere
     │   ├── WrongFileError         what came is another file: artifact, hash and size
-    │   └── CacheError             the cache cannot be written: folder, errno
+    │   ├── NotFetchedError        a file is not here and nothing may be fetched: path, URL (managed)
+    │   ├── CacheError             the cache cannot be written: folder, errno
+    │   ├── NotHereError           a file is not here, and must not be fetched: artifact
+    │   ├── NowhereError           no place has a file: all that was tried, by file
+    │   └── UnusableArchiveError   an archive of inputs cannot be read or written: title, reason (archive)
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
     │   ├── UnexpectedAnswerError  Nix answers something that cannot be used: reason
@@ -42,6 +59,11 @@
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
     │   ├── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── BrokenLayerError       a layer is no tar, or cannot be decompressed: reason
+    │   ├── NoSuchImageError       a name stands for no image: name, where it was looked for (compare)
+    │   ├── NotAnImageError        a configuration is not one of an image: the image's title, reason
+    │   ├── NotKeptError           an image's layers cannot be read where it is: its title
+    │   ├── NotRebuiltError        a build by the lock failed: how it was built, what it said
     │   ├── ImageNotHeldError      a runtime does not have an image: runtime, reference
     │   └── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
@@ -51,7 +73,8 @@
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
-    │   └── NotPulledError         a reference stands for no image that can be had
+    │   ├── NotPulledError         a reference stands for no image that can be had
+    │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
     ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── PluginError            a plugin broke
@@ -69,6 +92,7 @@
         ├── ContainerStartError    a container was not started: what was said (runtime)
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
+        ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
@@ -162,6 +186,21 @@ class LockError(CogNixError):
 
 class StaleLockError(LockError):
     """The project asks for something else than what is locked."""
+
+
+class NoLockError(LockError):
+    """The project has not been locked.
+
+    Args:
+        name: of the lock's file.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(hint="Make it with:  cog-nix lock")
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"There is no {self.name} yet."
 
 
 class NotLockedError(LockError):

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions, OutputTo, Tag, check_tag, without_effect
+from cog_nix.cli.options import ImageOptions, OutputTo, Tag, annotation, check_tag, without_effect
 from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
 from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
 from cog_nix.project.find import find_project
+from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cog_nix.archive.model import Archive
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Held
@@ -38,6 +40,23 @@ class _Options(ImageOptions):
     offline: Annotated[
         bool, typer.Option("--offline", help="Use no network: everything must be here already.")
     ] = False
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ARCHIVE",
+            show_default=False,
+            help="Take what the lock names from there: a folder or a file that `cog-nix archive` made, or "
+            "oci:REGISTRY/IMAGE:TAG.",
+        ),
+    ] = None
+    trust_archive: Annotated[
+        bool,
+        typer.Option(
+            "--trust-archive",
+            help="Where this machine has no Nix, run the archive's, though nothing but you vouches for it.",
+        ),
+    ] = False
     load_image: Annotated[
         bool, typer.Option("--load/--no-load", help="Load the image into Docker, or another --runtime.")
     ] = True
@@ -45,6 +64,14 @@ class _Options(ImageOptions):
         bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")
     ] = True
     output: OutputTo = None
+    accept_runs: Annotated[
+        bool,
+        typer.Option(
+            "--accept-runs",
+            hidden=True,
+            help="Record what commands leave now, where something else is recorded.",
+        ),
+    ] = False
     timestamp: Annotated[int | None, without_effect("--timestamp")] = None
     skip_schema_validation: Annotated[bool, without_effect("--skip-schema-validation")] = False
 
@@ -60,14 +87,23 @@ def build(session: Session, options: _Options) -> None:
     asked = replace(
         options_of(options),
         tag=options.tag,
-        labels=dict(map(_annotation, options.annotation or ())),
+        labels=dict(map(annotation, options.annotation or ())),
         result_link=options.out_link,
         offline=options.offline,
         oci=bool(wanted and wanted.needs_blobs),
     )
+    if options.accept_runs:
+        asked = replace(asked, runs=replace(asked.runs, accept=True))
     loads = options.load_image and not wanted
     began = time.monotonic()
-    built = build_image(session, options.config_file, asked, session.import_runtime if loads else None)
+    built = build_image(
+        session,
+        options.config_file,
+        asked,
+        session.import_runtime if loads else None,
+        archive=_archive(session, options.source),
+        trusts_archive=options.trust_archive,
+    )
     if wanted:
         _write(session, built, wanted, began)
         return
@@ -80,11 +116,13 @@ def build(session: Session, options: _Options) -> None:
         outcome.remember(session.fast_path_key)
 
 
-def _annotation(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise FlagError("--annotation", "expected name=value", text)
-    return name, value
+def _archive(session: Session, source: str | None) -> Archive | None:
+    """Return the archive that is built from."""
+    if source is None:
+        return None
+    from cog_nix.archive import place  # noqa: PLC0415 - most builds are from none
+
+    return place.find(source, cache_dir(), session.reporter)
 
 
 def _is_heard(session: Session) -> bool:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Function = Callable[..., None]
 
-_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-
 
 @dataclass(frozen=True)
 class Command:
@@ -136,9 +134,25 @@ COMMANDS: Mapping[str, Command] = {
   cog-nix build -f gpu.yaml          another configuration
   cog-nix build --update-lock        after a change of what is asked for
   cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
+  cog-nix build --from model.tar     what the lock names comes from an archive
 """,
     ),
     "lock": Command("lock:lock", "Resolve everything the image is made from and write cog-nix.lock."),
+    "diff": Command(
+        "diff:diff",
+        """Tell what changed between two locks, two images, or a lock and an image.
+
+\b
+  cog-nix diff                          cog-nix.lock here, since the last commit
+  cog-nix diff v1.2:cog-nix.lock cog-nix.lock
+  cog-nix diff my-model:v1 my-model:v2  images that Docker, or another --runtime, holds
+  cog-nix diff registry.example.org/model:v1 image.tar
+  cog-nix diff cog-nix.lock my-model:v1
+
+Packages with versions and sizes, who asked for them, security holes that newer Debian packages close, layers
+that are shared, and the bytes to fetch.
+""",
+    ),
     "run": Command(
         "predict:run",
         """Run the model: build it, or take the named image, and make one prediction.
@@ -181,6 +195,18 @@ The project's folder is mounted at /src. stdin is passed on; on a terminal the c
         context={"allow_interspersed_args": False},
     ),
     "train": Command("predict:train", "Run a training (deprecated).", hidden=True),
+    "archive": Command(
+        "archive:archive",
+        """Keep everything that the lock is built from: the files, the builders, what commands left.
+
+Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
+
+\b
+  cog-nix archive ~/archive                           a folder, which projects may share
+  cog-nix archive model.tar                           one file
+  cog-nix archive oci:registry.example.org/model:v2   beside the image, in its registry
+""",
+    ),
     "push": Command("push:push", "Build the model and push it to a registry, without a Docker daemon."),
     "cache": Command(
         "cache:cache",
@@ -201,6 +227,22 @@ A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS
         "load:load", "Load an image into Docker, or another --runtime, from ./result or an archive."
     ),
     "check": Command("check:check", "Check that an image keeps the promises of Cog's images."),
+    "verify": Command(
+        "verify:verify_image",
+        """Rebuild an image from its lock in a fresh store, and compare the two bit for bit.
+
+\b
+  cog-nix verify                             what the project here builds
+  cog-nix verify my-model:v2                 an image that Docker, or another --runtime, holds
+  cog-nix verify registry.example.org/model  one in a registry
+  cog-nix verify image.tar                   an archive or layout
+  cog-nix verify registry.example.org/model --source https://git.example.org/model
+  cog-nix verify --vary                      other Nix, user, time zone, locale, umask, processors, file order
+
+Shows the first layer, file and bytes that differ. Exits with 0 when all is the same, with 3 when it differs,
+with 4 when it cannot be compared.
+""",
+    ),
     "schema": Command("schema:schema", "Print the OpenAPI document that the image will have."),
     "config": Command("config:config", "Print cog.yaml as the image will have it: checked and completed."),
     "doctor": Command(
@@ -227,6 +269,16 @@ cog.yaml, the predictor, Python files and the lock.
 Nothing is run to make it, so this works in any container.
 """,
     ),
+    "flake": Command(
+        "flake:flake",
+        """Give the project here a flake.nix of its own: its image as a package of Nix, and for `nix run`.
+
+\b
+  cog-nix flake init
+  cog-nix flake init --input git+https://git.example.org/cog-nix
+  nix build && ./result | docker load
+""",
+    ),
     "shim": Command(
         "shim:shim",
         """Put a program named cog on the PATH that is cog-nix.
@@ -251,7 +303,15 @@ What cog-nix does not do goes to Replicate's cog, where there is one.
 """,
     ),
     "weights": Command(
-        "upstream:weights", "Manage the files of weights, with Replicate's cog.", context=_PASSED_ON
+        "weights:weights",
+        """Manage the files of `weights:` in cog.yaml: import, pull, status.
+
+\b
+  cog-nix weights import             from their sources into weights.lock and the model's registry
+  cog-nix weights import --dry-run   what that would do
+  cog-nix weights pull               from the registry to this machine, for run, serve and exec
+  cog-nix weights status             does the registry have them? exits with 1 unless it has
+""",
     ),
     "playground": Command(
         "playground:playground",

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,7 @@ from cog_nix.system import jsonvalue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
@@ -102,6 +104,8 @@ class Model:
     has_gpu: bool
     mounts: tuple[tuple[Path, str], ...] = ()
     """What is put over it."""
+    image: LoadedImage | None = None
+    """The one that was built here; None: it existed."""
 
 
 def run(session: Session, options: _RunOptions) -> None:
@@ -142,13 +146,16 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
     if model.schema and inputs is None:
         inputs = prepare_inputs(given, model.schema, train=train)
     reporter.info(starting_in(runtime))
-    with running_model(
-        runtime,
-        _request(options, model, debug=reporter.verbose, train=train),
-        setup_timeout=options.setup_timeout,
-        log=ModelLog(reporter.info),
-        reporter=reporter,
-    ) as container:
+    with (
+        model.image.mounted(in_project=train) if model.image else nullcontext(()) as weights,
+        running_model(
+            runtime,
+            replace(_request(options, model, debug=reporter.verbose, train=train), read_only=weights),
+            setup_timeout=options.setup_timeout,
+            log=ModelLog(reporter.info),
+            reporter=reporter,
+        ) as container,
+    ):
         client = ModelClient(container.url, train=train)
         if inputs is None:
             inputs = prepare_inputs(given, client.schema(), train=train)
@@ -263,7 +270,7 @@ def _build_project(session: Session, options: _RunOptions, runtime: Runtime, *, 
     cog_base = options.use_cog_base_image
     image = building.build_and_load(session, options.config_file, runtime, cog_base=cog_base)
     mounts = ((image.root, "/src"),) if train else ()
-    return Model(image.reference, ApiSchema.parse(image.openapi), image.has_gpu, mounts)
+    return Model(image.reference, ApiSchema.parse(image.openapi), image.has_gpu, mounts, image)
 
 
 def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, train: bool) -> Model:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions
+from cog_nix.cli.options import ImageOptions, annotation
 from cog_nix.cli.terminal import amount
 from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
     from cog_nix.cli.session import Session
     from cog_nix.config.model import Project
     from cog_nix.image.known import Keys, Known
-    from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
 _OF_AN_EDIT = 2
@@ -62,6 +61,10 @@ class _Options(ImageOptions):
         str | None,
         typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
     ] = None
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option("--annotation", help="A label for the image, name=value. May be repeated."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
 
 
@@ -73,7 +76,7 @@ def push(session: Session, options: _Options) -> None:
         RegistryError: the registry refuses, or cannot be reached.
     """
     options.apply(session)
-    asked = options_of(options)
+    asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
@@ -83,15 +86,16 @@ def push(session: Session, options: _Options) -> None:
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     asked = replace(asked, tag=tag, oci=True)
+    beside = () if asked.weights_inside else weights
     record = _Record(project, destination, session.reporter, SecretKey.named(os.environ))
     thin = replace(asked, held=record.known) if record.is_kept else asked
     built = build_image(session, options.config_file, thin, _warm_up)
     try:
-        pushed = push_built(built, destination, weights, session.reporter)
+        pushed = push_built(built, destination, beside, session.reporter)
     except MissingBlobsError as error:
         session.reporter.warn(f"{error} The image is built whole.")
         built = build_image(session, options.config_file, asked, _warm_up)
-        pushed = push_built(built, destination, weights, session.reporter)
+        pushed = push_built(built, destination, beside, session.reporter)
     record.add(built, pushed)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
@@ -133,29 +137,18 @@ class _Record:
         remember(mark, digest)
 
     def _held(self) -> HeldLayers:
+        from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
         from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
 
         counted, _ = caches.effective(load_settings(self.project).nix, os.environ)
         return HeldLayers(
             self.destination.image,
-            _credentials(self.destination),
+            credentials.of_registry(self.destination.image.registry),
             cache_dir(),
             self.reporter,
             PublicKeys(counted.trusted_public_keys),
             self.secret,
         )
-
-
-def _credentials(destination: Destination) -> Credentials:
-    """Return what a destination's registry is shown."""
-    from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
-
-    registry = destination.image.registry
-    known = credentials.find(registry)
-    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
-        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
-        known = credentials.find(REPLICATE)
-    return known
 
 
 def _warm_up() -> None:
@@ -176,7 +169,7 @@ def push_built(
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see _warm_up.
-    from cog_nix.registry import layout  # noqa: PLC0415 - as said above
+    from cog_nix.registry import credentials, layout  # noqa: PLC0415 - as said above
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415 - as said above
 
     assert built.oci is not None  # noqa: S101 - for the type checker: it was asked for
@@ -188,7 +181,7 @@ def push_built(
         return push_layout(
             layout.read(built.oci),
             destination,
-            _credentials(destination),
+            credentials.of_registry(registry),
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,

@@ -70,19 +70,23 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
     runtime = usable_runtime(session)
     session.reporter.info(building_for(runtime))
     image = build_and_load(session, options.config_file, runtime, cog_base=options.use_cog_base_image)
-    request = request_for(
-        image,
-        (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ())),
-        options.gpus,
-        publish=((host, port, _PORT),),
-        reach_host=bool(options.upload_url) or options.playground,
-    )
-    session.reporter.info(running_in(runtime, " ".join(request.command or ())))
+    command = (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
+    session.reporter.info(running_in(runtime, " ".join(command)))
     session.reporter.info(f"\nServing at {serving_at(host, port)}")
     if page:
         session.reporter.info(f"Playground at {page.url}")
     session.reporter.info("")
-    check_status(_run(session, runtime, request, target(host, port)))
+    with image.mounted(in_project=True) as weights:
+        request = request_for(
+            image,
+            command,
+            options.gpus,
+            publish=((host, port, _PORT),),
+            reach_host=bool(options.upload_url) or options.playground,
+            read_only=weights,
+        )
+        status = _run(session, runtime, request, target(host, port))
+    check_status(status)
 
 
 def _run(session: Session, runtime: Runtime, request: ContainerRequest, url: str) -> int:

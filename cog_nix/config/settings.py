@@ -12,10 +12,14 @@ from cog_nix.config.model import (
     GpuSettings,
     LayerSettings,
     NixSettings,
+    OriginSettings,
     PythonSettings,
     Settings,
+    WeightFile,
+    WeightsSettings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
+from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.regular import read_bytes
@@ -29,7 +33,17 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
+_URL = r"(https?|file)://\S+"
+_Table = TypeVar(
+    "_Table",
+    DebianSettings,
+    PythonSettings,
+    LayerSettings,
+    NixSettings,
+    GpuSettings,
+    OriginSettings,
+    WeightsSettings,
+)
 
 
 def load_settings(project: Project) -> Settings:
@@ -63,6 +77,8 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        origins=_table(OriginSettings, "origins", data, text, problems),
+        weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -108,7 +124,7 @@ def _text(example: str, must: str, pattern: str) -> _Setting:
 
 
 def _url(example: str) -> _Setting:
-    return _text(example, "a URL that begins with http://, https:// or file://", r"(https?|file)://\S+")
+    return _text(example, "a URL that begins with http://, https:// or file://", _URL)
 
 
 def _switch(example: str) -> _Setting:
@@ -157,11 +173,40 @@ def _date(value: str | dt.date) -> str:
     return value if isinstance(value, str) else value.isoformat()
 
 
+def _are_weight_files(value: Any) -> bool:
+    if not (isinstance(value, list) and all(map(_is_weight_file, value))):
+        return False
+    return not overlap([one["path"] for one in value])
+
+
+def _is_weight_file(value: Any) -> bool:
+    """Tell whether it is a table of what :class:`WeightFile` has, with values of the right kind."""
+    known = {field.name for field in dataclasses.fields(WeightFile)}
+    if not isinstance(value, dict) or not {"path", "url"} <= value.keys() <= known:
+        return False
+    path, url, sha256, mount = (value.get(key) for key in ("path", "url", "sha256", "mount"))
+    return bool(
+        isinstance(path, str)
+        and is_place(path)
+        and isinstance(url, str)
+        and is_url(url)
+        and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
+        and isinstance(mount, bool | None)
+    )
+
+
 _SUITES = DebianSettings.additions
 
 _SETTINGS = {
     "mirror": _url('mirror = "https://mirror.example.org/debian"'),
     "security_mirror": _url('security_mirror = "https://mirror.example.org/debian-security"'),
+    "snapshot": _url('snapshot = "https://snapshot.example.org/archive"'),
+    "archives": _Setting(
+        'archives = ["https://archive.example.org/models"]',
+        "a list of URLs that begin with http://, https:// or file://",
+        lambda value: _is_names(value) and all(re.fullmatch(_URL, url.strip(), re.ASCII) for url in value),
+        lambda value: tuple(url.strip() for url in value),
+    ),
     "suite": _text('suite = "trixie"', "the name of a Debian suite", "[a-z][a-z0-9-]*"),
     "cog_base": _switch("cog_base = true"),
     "additions": _Setting(
@@ -215,6 +260,13 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "files": _Setting(
+        'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
+        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "
+        "without credentials, and perhaps sha256 and mount",
+        _are_weight_files,
+        lambda value: tuple(WeightFile(**one) for one in value),
+    ),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 

@@ -23,7 +23,7 @@ from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
 PREFIX = "git+"
 MTIME = 315532800
@@ -42,6 +42,11 @@ def is_git(url: str) -> bool:
     return url.startswith(PREFIX)
 
 
+def is_commit(text: str) -> bool:
+    """Return whether a text is the hash of a commit, in full (SHA-1 or SHA-256)."""
+    return bool(_COMMIT.fullmatch(text))
+
+
 def split(url: str) -> tuple[str, str]:
     """Return repository and commit of ``git+https://host/repository@COMMIT``.
 
@@ -49,7 +54,7 @@ def split(url: str) -> tuple[str, str]:
         FetchError: the commit is missing.
     """
     repository, at, commit = url.removeprefix(PREFIX).partition("#")[0].rpartition("@")
-    if not at or not _COMMIT.fullmatch(commit):
+    if not at or not is_commit(commit):
         raise FetchError(f"{urls.shown(url)} does not name a commit", hint="Lock again.")
     return repository, commit
 
@@ -79,23 +84,77 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[urls.Origin, ur
     with scratch.folder("git") as folder:
         checkout = _Checkout(folder, repository, commit, credentials)
         checkout.clone()
-        with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        with new_tar(sink) as tar:
             for path in _files(checkout.folder):
-                _add(tar, path, f"{_TOP}/{path.relative_to(checkout.folder).as_posix()}")
+                _add_path(tar, path, path.relative_to(checkout.folder).as_posix())
+
+
+def new_tar(sink: BinaryIO) -> tarfile.TarFile:
+    """Return an archive that is still empty."""
+    return tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)
+
+
+def add(tar: tarfile.TarFile, name: str, mode: int, content: IO[bytes] | str | None, size: int) -> None:
+    """Add a file of a commit to its archive.
+
+    Args:
+        tar: the archive.
+        name: path in the commit.
+        mode: permissions, of which only the executable bit counts.
+        content: where a link leads, or the bytes of a file.
+        size: so many.
+    """
+    info = tarfile.TarInfo(f"{_TOP}/{name}")
+    info.mtime = MTIME
+    if isinstance(content, str):
+        info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, content
+        tar.addfile(info)
+    else:
+        info.mode, info.size = 0o755 if mode & stat.S_IXUSR else 0o644, size
+        tar.addfile(info, content)
+
+
+def check_out(
+    repository: str,
+    commit: str,
+    folder: Path,
+    credentials: Mapping[urls.Origin, urls.Credentials],
+    *,
+    lfs: bool = False,
+) -> None:
+    """Clone one commit, with its submodules.
+
+    Args:
+        repository: its URL.
+        commit: in full.
+        folder: is there, and empty.
+        credentials: as in :func:`write_archive`.
+        lfs: whether files of Git LFS come as well.
+
+    Raises:
+        FetchError: git is missing, the repository cannot be read, or it has no such commit.
+    """
+    _Checkout(folder, repository, commit, credentials, lfs=lfs).clone()
 
 
 class _Checkout:
     """A clone of one commit."""
 
     def __init__(
-        self, folder: Path, repository: str, commit: str, credentials: Mapping[urls.Origin, urls.Credentials]
+        self,
+        folder: Path,
+        repository: str,
+        commit: str,
+        credentials: Mapping[urls.Origin, urls.Credentials],
+        *,
+        lfs: bool = False,
     ) -> None:
         self.folder = folder
         self.repository = public(repository)
         self.commit = commit
         self._secrets: list[str] = []
         self._env = {name: value for name, value in os.environ.items() if name not in _HERE}
-        self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+        self._env |= {"GIT_TERMINAL_PROMPT": "0"} | ({} if lfs else {"GIT_LFS_SKIP_SMUDGE": "1"})
         host = urls.host_of(repository)
         known = urls.credentials_in(repository) or credentials.get(urls.origin(repository))
         if known and urls.split(repository).scheme in {"http", "https"}:
@@ -169,15 +228,10 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
-    info = tarfile.TarInfo(name)
+def _add_path(tar: tarfile.TarFile, path: Path, name: str) -> None:
     mode = path.lstat().st_mode
-    info.mtime = MTIME
     if stat.S_ISLNK(mode):
-        info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, str(path.readlink())
-        tar.addfile(info)
+        add(tar, name, mode, str(path.readlink()), 0)
     elif stat.S_ISREG(mode):
-        info.mode = 0o755 if mode & stat.S_IXUSR else 0o644
-        info.size = path.stat().st_size
         with path.open("rb") as stream:
-            tar.addfile(info, stream)
+            add(tar, name, mode, stream, path.stat().st_size)

@@ -59,8 +59,8 @@ def read(root: Path) -> Layout:
         ImageError: it is no layout of one image.
     """
     try:
-        (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
-        manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        (digest,) = pointers(root)
+        manifest = jsonvalue.loads(_path(root, digest).read_bytes())
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
         paths = {digest: _path(root, digest) for digest in named}
@@ -87,6 +87,16 @@ def known(root: Path) -> Known:
         return Known.parse(jsonvalue.loads(file.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableImageError(file, str(error)) from error
+
+
+def pointers(root: Path) -> list[str]:
+    """Return the digests of the manifests that a layout's index names.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it has no index.
+    """
+    found = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
+    return [text_of(mapping_of(one)["digest"]) for one in found]
 
 
 def docker_manifest(manifest: dict[str, Any]) -> Manifest:
