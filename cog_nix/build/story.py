@@ -69,8 +69,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     placed, missing = weights_of(project, config, inside=options.weights_inside)
     pitfalls = (*missing, *api.pitfalls)
-    for pitfall in pitfalls:
-        services.reporter.warn(pitfall)
+    _warn(pitfalls, services.reporter)
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
@@ -89,8 +88,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     check_places(placed, lock.files, included)
     thin = options.held and not (placed or lock.files)  # of these a registry is told nothing
     if thin and (layout := thin_layout(place, options, arguments, services.plugins)):
-        image, document = _image_of(layout, nix), api.document(sdk_version(lock))
-        return Built(image, tag, document, config.build.gpu, layout)
+        return Built(_image_of(layout, nix), tag, api.document(sdk_version(lock)), config.build.gpu, layout)
     run = functools.partial(
         ensure_runs,
         nix=nix,
@@ -139,8 +137,7 @@ def _supply(request: Request, options: BuildOptions, services: Services, nix: Ni
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:
     """Do what is left to do of a build that nothing has changed since; say what it said."""
-    for warning in (*found.warnings, *found.pitfalls):
-        services.reporter.warn(warning)
+    _warn((*found.warnings, *found.pitfalls), services.reporter)
     services.reporter.step(f"Building {found.tag}")
     config = cog_config.load_config(project) if services.plugins.implements("after_build") else None
     return finish(project, options, services, found, config)
@@ -179,9 +176,13 @@ def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], report
         for start in new
         if normalised(start.program) not in names
     ]
+    _warn(warnings, reporter)
+    return warnings
+
+
+def _warn(warnings: Iterable[str], reporter: Reporter) -> None:
     for warning in warnings:
         reporter.warn(warning)
-    return warnings
 
 
 def realise(

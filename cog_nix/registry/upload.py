@@ -80,8 +80,8 @@ class Blob:
     """``sha256:…``."""
     size: int
     path: Openable | None
-    """What has it: a file, or what makes it as it is read. None: it is not here, and can only be there already,
-    or be mounted."""
+    """What has it: a file, or what makes it as it is read. None: it is not here, and can only be there
+    already, or be mounted."""
 
 
 class _Slice:
