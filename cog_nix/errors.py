@@ -10,6 +10,10 @@
     │   ├── FlakeExistsError       a project has a flake of its own already: path (project)
     │   ├── NotInGitError          Git has no such file at a revision: name, what it said (cli)
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
+    │   ├── KeyFileError           a file is no key that signs: path, problem (system)
+    │   ├── NotACacheError         a URL or folder is no binary cache: it, problem (store)
+    │   ├── NoProfileError         credentials of a bucket are not there: profile, file
+    │   ├── NotServedError         a cache cannot be served: host, port, reason
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
     │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
     │   ├── LeftOutError           a file by reference is ignored by the project: path (build)
@@ -47,6 +51,9 @@
     │   └── UnusableArchiveError   an archive of inputs cannot be read or written: title, reason (archive)
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
+    │   ├── UnexpectedAnswerError  Nix answers something that cannot be used: reason
+    │   ├── UnknownStoreError      this Nix cannot open a store: its URL
+    │   ├── NotObtainedError       caches did not bring what was asked for: store paths
     │   ├── ChangedDownloadError   a file of the cache is not what it was: its name
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
@@ -68,6 +75,7 @@
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
+    │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
     │   ├── NotPulledError         a reference stands for no image that can be had
     │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)

@@ -208,6 +208,20 @@ Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
 """,
     ),
     "push": Command("push:push", "Build the model and push it to a registry, without a Docker daemon."),
+    "cache": Command(
+        "cache:cache",
+        """Share what is built: binary caches, with Nix's own machinery.
+
+\b
+  cog-nix cache key ci-1 ~/keys/ci-1     make a key that signs; prints the public half
+  cog-nix cache push s3://my-cache       build, and bring the layers there: file://, ssh-ng://, http too
+  cog-nix cache trust                    let the caches, keys and builders of cog-nix.toml count for you
+  cog-nix cache pull                     take this project's layers from there
+  cog-nix cache serve /srv/cache         serve a folder that was pushed to, over HTTP
+
+A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS names.
+""",
+    ),
     "login": Command("login:login", "Log in to a container registry."),
     "load": Command(
         "load:load", "Load an image into Docker, or another --runtime, from ./result or an archive."

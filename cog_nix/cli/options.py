@@ -20,6 +20,7 @@ import typer
 
 from cog_nix.errors import ConfigError, FlagError
 from cog_nix.registry.reference import Reference
+from cog_nix.store.caches import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,6 +138,16 @@ class BuildOptions(LockOptions):
         ),
     ] = None
 
+    builders: Annotated[
+        str | None,
+        typer.Option(
+            "--builders",
+            envvar=VARIABLES["builders"],
+            show_default=False,
+            help="Machines that build, as Nix's `builders` has them: ssh-ng://HOST SYSTEM KEY JOBS; ….",
+        ),
+    ] = None
+
     def apply(self, session: Session, *, builds: bool = True) -> None:
         """Take what has a meaning, tell what has none, refuse what cannot be.
 
@@ -148,6 +159,8 @@ class BuildOptions(LockOptions):
             ConfigError: a value is unknown, or a Dockerfile is asked for.
         """
         show_progress(session.reporter, self.progress)
+        if self.builders:
+            os.environ[VARIABLES["builders"]] = self.builders
         if builds and self._value("--dockerfile"):
             raise FlagError(
                 "--dockerfile",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image.description import blob_file
+from cog_nix.image.description import UnreadableImageError, blob_file
+from cog_nix.image.known import Known
 from cog_nix.image.layer_bytes import outside_of
 from cog_nix.registry import compressed
 from cog_nix.registry.upload import Blob
@@ -88,8 +89,12 @@ def read(
             ]
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
+        paths = {digest: _path(root, digest) for digest in named}
         blobs = tuple(
-            found.get(digest) or Blob(digest, size, _path(root, digest)) for digest, size in named.items()
+            found.get(digest)
+            # A thin layout lacks what the registry holds (cog_nix.build.thin).
+            or Blob(digest, size, paths[digest] if paths[digest].exists() else None)
+            for digest, size in named.items()
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
@@ -98,6 +103,19 @@ def read(
     if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):
         return Layout(Manifest(OCI_MANIFEST, _compact(manifest)), blobs)
     return Layout(docker_manifest(manifest), blobs)
+
+
+def known(root: Path) -> Known:
+    """Return what the layers of a layout came to, as Nix has written it beside.
+
+    Raises:
+        ImageError: it has not.
+    """
+    file = root / "known.json"
+    try:
+        return Known.parse(jsonvalue.loads(file.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableImageError(file, str(error)) from error
 
 
 def pointers(root: Path) -> list[str]:

@@ -22,7 +22,7 @@ from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.transport import whole_number
 from cog_nix.image.pieces import cut, ranges, read
 from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, OK, absolute
-from cog_nix.registry.failures import NOT_FOUND
+from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,16 +59,20 @@ class Blob:
     digest: str
     """``sha256:…``."""
     size: int
-    content: bytes | Path | Readable
-    """Something small, a file, or what is made as often as it is read."""
+    content: bytes | Path | Readable | None
+    """Something small, a file, or what is made as often as it is read. None: it is not here, and can only be
+    there already, or be mounted."""
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Yield a range of its bytes.
 
         Raises:
+            MissingBlobsError: it is not here.
             OSError: a file cannot be read.
             ImageError: files of the project have changed.
         """
+        if self.content is None:
+            raise MissingBlobsError((self.digest,))
         if isinstance(self.content, bytes):
             yield self.content[start:end]
         elif isinstance(self.content, Path):

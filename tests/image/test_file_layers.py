@@ -73,7 +73,7 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_layer_is_the_one_that_the_store_would_hold(project: Path, tmp_path: Path, name: str) -> None:
     image = described(project, tmp_path / "store", name)
     archive.write_fragment(tmp_path / "fragment", folder_builder.entries(project, "/src"), name)
-    expected = image_builder.read_layer(name, tmp_path / "fragment")
+    expected = image_builder.read_layer({"name": name, "path": None}, tmp_path / "fragment")
     assert (image.layers[0].diff_id, image.layers[0].size) == (expected["diff_id"], expected["size"])
     whole = tar(image)
     assert f"sha256:{hashlib.sha256(whole).hexdigest()}" == expected["diff_id"]

@@ -60,7 +60,9 @@ class DescribedStore:
         name = json.loads((described / "fragment.json").read_text())["diff_id"][7:39]
         folder = self.root / f"{name}-files"
         shutil.copytree(described, folder, dirs_exist_ok=True)
-        return image.read_layer("weights", folder, Path("/nix/store", folder.name))
+        return image.read_layer(
+            {"name": "weights", "path": str(folder)}, folder, Path("/nix/store", folder.name)
+        )
 
     def _layer(self, name: str, files: dict[str, bytes]) -> stream.Layer:
         """Write a layer as two fragments, which are read in three ranges."""
