@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,43 @@ def test_an_image_of_other_source_differs_in_that_file(hello: Folder, registry: 
     predicate = json.loads(statement.read_text())["predicate"]
     assert predicate["result"] == "FAILED"
     assert [name.rpartition(": ")[2] for name in predicate["failedTests"]] == ["layer source"]
+
+
+@pytest.mark.slow
+def test_large_files_of_the_project_are_compared(hello: Folder, registry: str, tmp_path: Path) -> None:
+    """Their layers are not in the store, and a registry has what compresses compressed."""
+    (hello.path / "words.txt").write_bytes(b"many words " * 1_100_000)
+    noise = hello.path / "noise.bin"
+    noise.write_bytes(random.Random(7).randbytes(11 << 20))  # noqa: S311 - any bytes
+    image, archive = f"{registry}/large:v1", str(tmp_path / "image.tar")
+    assert hello.run("push", image).returncode == 0
+    assert hello.run("build", "--no-load").returncode == 0
+    ran = hello.run("verify", f"docker://{image}", "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (build,) = json.loads(ran.stdout)["builds"]
+    assert build["manifest"] == "same"
+    # The files of the image are still found where they are.
+    subprocess.run([hello.path / "result"], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    assert hello.run("build", "-o", archive).returncode == 0
+    ran = hello.run("diff", archive, f"docker://{image}", "--exit-code")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with noise.open("r+b") as stream:
+        stream.write(b"other")
+    ran = hello.run("verify", archive)
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    assert "src/noise.bin: bytes 0 to" in ran.stdout
+    assert hello.run("build", "--no-load").returncode == 0
+    ran = hello.run("diff", archive, "result", "--json")
+    layers = json.loads(ran.stdout)["layers"]
+    assert [one["name"] for one in layers["changed"]] == ["weights"]
+    assert hello.run("archive", "../archive").returncode == 0
+    assert not [
+        path
+        for path in (tmp_path / "archive").rglob("*")
+        if path.is_file() and path.stat().st_size == 11 << 20
+    ]
+    ran = hello.run("verify", "--from", "../archive")
+    assert (ran.returncode, "The same, bit for bit" in ran.stdout) == (0, True), ran.stdout + ran.stderr
 
 
 @pytest.mark.slow

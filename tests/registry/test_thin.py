@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.registry.held import TAG
-from conftest import copy_project
+from conftest import cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,19 +105,40 @@ def test_an_edit_is_pushed_without_the_layers(
     assert (digest == whole, digest == first) == (True, False)
 
 
-def test_what_the_registry_lacks_is_made(full: Machine, empty: Callable[..., Machine], registry: str) -> None:
-    target = f"{registry}/thin/grown:v1"
+def test_a_large_file_is_sent_from_the_project(
+    full: Machine, empty: Callable[..., Machine], registry: str
+) -> None:
+    target = f"{registry}/thin/large:v1"
     full.push(target)
     large = os.urandom(11 << 20)
     (full.project / "weights.bin").write_bytes(large)
     try:
         runner = empty()
         digest, told = runner.push(target)
-        assert re.search(rf"^The registry holds 4 of 5 {_WHOLE}$", told, re.MULTILINE), told
+        assert re.search(rf"^The registry holds 4 of 4 {_WHOLE}$", told, re.MULTILINE), told
         assert not [name for name in _names(runner) if name.startswith("layer-")]
+        store = Path(runner.environment["COG_NIX_STORE"])
+        assert not [path for path in store.rglob("*") if path.is_file() and path.stat().st_size == len(large)]
         assert full.push(target)[0] == digest
     finally:
         (full.project / "weights.bin").unlink()
+
+
+def test_what_the_registry_lacks_is_made(full: Machine, empty: Callable[..., Machine], registry: str) -> None:
+    target = f"{registry}/thin/grown:v1"
+    full.push(target)
+    config, lock = full.project / "cog.yaml", full.project / "cog-nix.lock"
+    before = config.read_text(), lock.read_text()
+    config.write_text(before[0].replace("build:\n", "build:\n  python_packages: [six==1.17.0]\n"))
+    try:
+        cog_nix("lock", cwd=full.project)
+        runner = empty()
+        digest, told = runner.push(target)
+        assert re.search(rf"^The registry holds 3 of 4 {_WHOLE}$", told, re.MULTILINE), told
+        assert full.push(target)[0] == digest
+    finally:
+        config.write_text(before[0])
+        lock.write_text(before[1])
 
 
 def test_where_keys_are_trusted_only_what_they_signed_counts(
