@@ -60,6 +60,7 @@
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
     │   ├── NotAnArchiveError      a file holds no image: path, reason
     │   ├── BrokenLayerError       a layer is no tar, or cannot be decompressed: reason
+    │   ├── LayersUnpackedError    an image's layers cannot be read one by one: its title (explain)
     │   ├── NoSuchImageError       a name stands for no image: name, where it was looked for (compare)
     │   ├── NotAnImageError        a configuration is not one of an image: the image's title, reason
     │   ├── NotKeptError           an image's layers cannot be read where it is: its title

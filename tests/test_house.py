@@ -36,6 +36,7 @@ STOREYS = (
     ("resolve",),
     ("build",),
     ("compare",),
+    ("explain",),
     ("doctor", "check", "playground"),
     ("cli", "__main__"),
 )

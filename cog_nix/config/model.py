@@ -11,6 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,29 @@ class GpuSettings:
 
 
 @dataclass(frozen=True)
+class Check:
+    """A ``[[check]]`` of cog-nix.toml: an input, and what the model has to make of it.
+
+    Without an expectation it has to answer, whatever that is.
+    """
+
+    name: str
+    input: dict[str, Any] = field(default_factory=dict)
+    """JSON; a text that begins with ``@`` names a file of the project."""
+    output: Any = None
+    """The answer; None: not given, as TOML has no null."""
+    output_file: str | None = None
+    """A file of the project that the answer has to be."""
+    pattern: str | None = None
+    """A regular expression that is found in the answer's text."""
+    near: Any = None
+    """The answer, but for numbers that are off by ``tolerance`` at most."""
+    tolerance: float | None = None
+    refused: str | None = None
+    """A regular expression that is found in the message with which the model refuses the input, or fails."""
+
+
+@dataclass(frozen=True)
 class OriginSettings:
     """The ``[origins]`` table of cog-nix.toml."""
 
@@ -241,6 +265,7 @@ class Settings:
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
+    check: tuple[Check, ...] = ()
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
 

@@ -27,7 +27,7 @@ from cog_nix.system.regular import read_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.config.model import Project
+    from cog_nix.config.model import Check, Project
 
 _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.lock.layers)
 _MOST_LAYERS = 120
@@ -77,12 +77,21 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        check=_checks(data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
     return settings
+
+
+def _checks(data: dict[str, Any], text: str, problems: list[Problem]) -> tuple[Check, ...]:
+    if "check" not in data:
+        return ()
+    from cog_nix.config.checks import checks  # noqa: PLC0415 - most projects declare none
+
+    return checks(data["check"], text, problems)
 
 
 def _table(kind: type[_Table], name: str, data: dict[str, Any], text: str, problems: list[Problem]) -> _Table:

@@ -151,7 +151,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "x = 1\n",
-            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, python, weights."],
+            ["cog-nix.toml:1:", "Known are check, debian, gpu, layers, nix, origins, python, weights."],
             id="top-level",
         ),
         pytest.param(
