@@ -190,7 +190,7 @@ def _guarded(do: Callable[[], Any], program: str) -> int:
         if interrupts.interrupted():  # by what the interruption left half done
             interrupts.report(print_error)
             return INTERRUPTED
-        status = _explained(error, program)
+        status = explained(error, program)
         if status is None:
             raise
     return status if isinstance(status, int) else 0
@@ -220,7 +220,7 @@ def _check_surroundings() -> None:
         ) from error
 
 
-def _explained(error: BaseException, program: str) -> int | None:
+def explained(error: BaseException, program: str) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
         print_error(f"error: {error.message}")

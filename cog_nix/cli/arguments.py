@@ -21,6 +21,9 @@ _SWITCHES = {
     **dict.fromkeys(("--verbose", "--quiet")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
+_KEEP, _NO_KEEP = "--keep", "--no-keep"
+"""An option whose value may be left out, as pflag has it (``NoOptDefVal``), and what turns it off."""
+_KEEP_BY_ITSELF = "10m"
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _OFF = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 _TAKE_VALUES = frozenset(
@@ -60,6 +63,9 @@ def normalize(arguments: Sequence[str]) -> list[str]:
             continue
         if argument in values:
             found += [argument, *_next(rest)]
+            continue
+        if argument in (_KEEP, _NO_KEEP):
+            found.append(f"{_KEEP}={_KEEP_BY_ITSELF if argument == _KEEP else 0}")
             continue
         for one in _expand(argument, switches):
             (of_program if one in _OF_PROGRAM else found).append(one)

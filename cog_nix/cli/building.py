@@ -34,6 +34,16 @@ _EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """A build of which enough is kept in the project's ``.cog`` to tell whether anything has changed since."""
+
+    name: str
+    """Of what is kept."""
+    linked: bool
+    """Whether ``./result`` leads to the image."""
+
+
+@dataclass(frozen=True)
 class LoadedImage:
     """An image that was built and that a runtime holds."""
 
@@ -42,6 +52,7 @@ class LoadedImage:
     has_gpu: bool
     root: Path
     """Of its project."""
+    build: Remembered | None = None
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -122,7 +133,8 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
-    return LoadedImage(tag, built.openapi, built.gpu, project.root)
+    remembered = Remembered(built.kept, built.has_result_link) if built.kept else None
+    return LoadedImage(tag, built.openapi, built.gpu, project.root, remembered)
 
 
 def document_of_environment() -> Path | None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Held, Runtime
 
 
+_HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
+"""Hooks that are called around a build."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One run of the program."""
@@ -35,6 +39,11 @@ class Session:
     """Name under which :mod:`cog_nix.cli.fast_path` keeps what this command line did; empty: it does not."""
     without_effect: set[str] = field(default_factory=set)
     """Flags of which the user was told that they change nothing."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a plugin wants to hear of the next command or build, which then needs to be one."""
+        return self.plugins.implements(*_HEARD)
 
     def find_runtime(self) -> Runtime:
         """Return the runtime that this command would use, usable or not.

@@ -196,6 +196,22 @@ class GpuSettings:
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """The ``[run]`` table of cog-nix.toml."""
+
+    keep: int = 0
+    """Seconds that a model stays warm after a run; 0: it does not."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The ``[serve]`` table of cog-nix.toml."""
+
+    watch: tuple[str, ...] = ()
+    """Patterns of files besides the Python files whose edit restarts the worker, relative to the project."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -204,6 +220,8 @@ class Settings:
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from cog_nix.config.model import (
     LayerSettings,
     NixSettings,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
+from cog_nix.system.duration import parse_duration
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -29,7 +32,16 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
-_Table = TypeVar("_Table", DebianSettings, PythonSettings, LayerSettings, NixSettings, GpuSettings)
+_Table = TypeVar(
+    "_Table",
+    DebianSettings,
+    PythonSettings,
+    LayerSettings,
+    NixSettings,
+    GpuSettings,
+    RunSettings,
+    ServeSettings,
+)
 
 
 def load_settings(project: Project) -> Settings:
@@ -63,6 +75,8 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        run=_table(RunSettings, "run", data, text, problems),
+        serve=_table(ServeSettings, "serve", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -193,6 +207,13 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "keep": _Setting(
+        'keep = "10m"',
+        "a time such as 90s, 10m or 1h",
+        lambda value: isinstance(value, str) and parse_duration(value) is not None,
+        parse_duration,
+    ),
+    "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 
