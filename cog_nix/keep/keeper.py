@@ -1,0 +1,368 @@
+"""The process that owns a model's container for as long as it is kept warm.
+
+It is started by :mod:`cog_nix.keep.client` in a session of its own, with a request on its stdin, and inherits a
+socket that listens already: clients may connect before the container is there. It ends, and the container
+with it, when nobody has asked for the agreed time, when it is told to, when the model has died, and when
+everybody who waited for its start has gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cog_nix.errors import CogNixError, RuntimeFailure
+from cog_nix.keep import place
+from cog_nix.keep.messages import receive, send
+from cog_nix.keep.request import KeepRequest
+from cog_nix.keep.turns import Turns
+from cog_nix.plugins import manager
+from cog_nix.report import SilentReporter
+from cog_nix.runtime.client import ModelClient, Prediction
+from cog_nix.runtime.inputs import prepare_inputs, read_inputs
+from cog_nix.runtime.logs import readable
+from cog_nix.runtime.outputs import text_of
+from cog_nix.runtime.schema import is_file
+from cog_nix.runtime.session import running_model
+from cog_nix.system import scratch
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from cog_nix.runtime.schema import ApiSchema, Schema
+
+_ALIVE_SECONDS = 2.0
+"""So often it looks whether the model is still there."""
+_SETTLE_SECONDS = 10.0
+"""So long a model may take to let go of a prediction that was cancelled."""
+_LOG_SECONDS = 0.3
+"""So long the last lines of a prediction may take to arrive."""
+_POLL_SECONDS = 0.02
+_READY, _BUSY = "READY", "BUSY"
+
+
+class _User:
+    """A client that uses the model."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.gone = threading.Event()
+        self.prediction = ""
+        """Id of the one that runs for it."""
+        self.lines = 0
+        """That it was sent since its prediction began."""
+        self._lock = threading.Lock()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        with self._lock, suppress(OSError):  # its own thread notices that it has gone
+            send(self.connection, message)
+
+
+class _Narration(SilentReporter):
+    """Passes on what is said while the container starts."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def info(self, text: str) -> None:
+        self._keeper.broadcast({"info": text})
+
+    def warn(self, text: str) -> None:
+        self._keeper.broadcast({"warn": text})
+
+
+class Keeper:
+    """Keeps one model.
+
+    Args:
+        request: what is kept.
+        server: the socket that listens.
+    """
+
+    def __init__(self, request: KeepRequest, server: socket.socket) -> None:
+        self._request, self._server = request, server
+        self._changed = threading.Condition()
+        self._users: set[_User] = set()
+        self._visits = 0
+        self._keep = request.keep
+        self._url = ""
+        self._schema: ApiSchema | None = None
+        self._failure: dict[str, Any] | None = None
+        self._ending = False
+        self._retired = False
+        self._free_since = time.monotonic()
+        self._turns = Turns(request.concurrency, self._changed)
+
+    def run(self) -> None:
+        """Keep the model until its end."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        try:
+            self._run()
+        except CogNixError as error:
+            self._fail({"message": error.message, "hint": error.hint})
+        except Exception:  # noqa: BLE001 - a bug, which whoever waits is to see as it is
+            self._fail({"message": traceback.format_exc().rstrip(), "hint": ""})
+        finally:
+            with self._changed:
+                self._ending = True
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        request = self._request
+        runtime = manager.find_runtime(request.runtime, manager.load(), SilentReporter())
+        threading.Thread(target=self._leave_unless_wanted, daemon=True).start()
+        with running_model(
+            runtime,
+            request.container,
+            setup_timeout=request.setup_timeout,
+            log=self._log,
+            reporter=_Narration(self),
+        ) as container:
+            client = ModelClient(container.url)
+            self._schema = client.schema()
+            with self._changed:
+                self._url = container.url
+                self._free_since = time.monotonic()
+                users = list(self._users)
+                self._changed.notify_all()
+            for user in users:
+                user.tell({"ready": self._told()})
+            while not self._is_over():
+                with self._changed:
+                    self._changed.wait(self._seconds_to_wait())
+                if not container.alive():
+                    return
+
+    def _is_over(self) -> bool:
+        with self._changed:
+            if self._ending:
+                return True
+            if self._users:
+                return False
+            self._ending = self._retired or time.monotonic() - self._free_since >= self._keep
+            return self._ending
+
+    def _seconds_to_wait(self) -> float:
+        left = self._keep - (time.monotonic() - self._free_since)
+        return _ALIVE_SECONDS if self._users else max(0.01, min(_ALIVE_SECONDS, left))
+
+    def _leave_unless_wanted(self) -> None:
+        """While it starts: end it when everybody has gone who waited for it, or when it is told to."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not self._url:
+            with self._changed:
+                waited = self._visits or time.monotonic() > deadline
+                if self._ending or self._failure or (waited and not self._users):
+                    break
+                self._changed.wait(_ALIVE_SECONDS)
+        else:
+            return
+        if not self._failure:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _fail(self, failure: dict[str, Any]) -> None:
+        with self._changed:
+            self._failure, self._ending = failure, True
+            users = list(self._users)
+            self._changed.notify_all()
+        for user in users:
+            user.tell({"failed": failure})
+
+    def broadcast(self, message: dict[str, Any]) -> None:
+        """Tell all who use it."""
+        with self._changed:
+            users = list(self._users)
+        for user in users:
+            user.tell(message)
+
+    def _log(self, line: str) -> None:
+        text = readable(line)
+        if text is None:
+            return
+        with self._changed:
+            # What a model writes on its own shows with whatever runs then.
+            users = [one for one in self._users if one.prediction or not self._url]
+        for user in users:
+            user.lines += 1
+            user.tell({"log": text})
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError, ValueError, KeyError, TypeError):
+            messages = receive(connection)
+            first = next(messages, {})
+            if "tell" in first:
+                send(connection, {"told": self._told()})
+            elif "stop" in first:
+                self._stop(connection, idle=first["stop"] == "idle")
+            elif "use" in first:
+                self._use(connection, first, messages)
+
+    def _told(self) -> dict[str, Any]:
+        """Return what may be known of this model by who may connect, without its environment."""
+        request = self._request
+        return {
+            "root": request.root,
+            "reference": request.reference,
+            "image": request.image,
+            "runtime": request.runtime,
+            "title": request.title,
+            "process": os.getpid(),
+            "keep": self._keep,
+            "idle": 0 if self._users else int(time.monotonic() - self._free_since),
+            "starting": not self._url,
+        }
+
+    def _stop(self, connection: socket.socket, *, idle: bool) -> None:
+        with self._changed:
+            self._retired = True
+            self._ending = self._ending or not idle
+            self._changed.notify_all()
+        while connection.recv(1):  # its end tells that the container is gone, or that nobody waits for that
+            pass
+
+    def _use(self, connection: socket.socket, first: dict[str, Any], messages: Any) -> None:
+        wanted = first["use"]
+        if wanted is not None and wanted != self._request.identity:
+            same_image = wanted.get("image") == self._request.image
+            send(connection, {"other": self._told(), "outdated": not same_image})
+            return
+        user = _User(connection)
+        user.tell({"yours": True})
+        with self._changed:
+            if self._ending or self._retired:
+                if self._failure:
+                    user.tell({"failed": self._failure})
+                return
+            self._users.add(user)
+            self._visits += 1
+            self._keep = int(first["keep"])
+            ready = bool(self._url)
+            self._changed.notify_all()
+        try:
+            if ready:
+                user.tell({"ready": self._told()})
+            for message in messages:
+                self._answer(user, message)
+        finally:
+            self._leave(user)
+
+    def _answer(self, user: _User, message: dict[str, Any]) -> None:
+        if "openapi" in message and self._schema:
+            user.tell({"openapi": self._schema.document})
+        elif "predict" in message:
+            user.prediction = os.urandom(8).hex()
+            user.lines = 0
+            threading.Thread(target=self._predict, args=(user, message), daemon=True).start()
+
+    def _leave(self, user: _User) -> None:
+        user.gone.set()
+        if user.prediction:
+            with suppress(CogNixError):
+                ModelClient(self._url).cancel(user.prediction)
+        with self._changed:
+            self._users.discard(user)
+            self._free_since = time.monotonic()
+            self._changed.notify_all()
+
+    def _predict(self, user: _User, message: dict[str, Any]) -> None:
+        """Make a prediction when it is its turn, and answer."""
+        client = ModelClient(self._url)
+        try:
+            given = message["predict"]
+            assert self._schema  # noqa: S101 - for the type checker: it is ready
+            flags = given.get("flags")
+            inputs = given["inputs"] if flags is None else prepare_inputs(read_inputs(flags), self._schema)
+            with self._turns.one(lambda: user.gone.is_set() or self._ending) as mine:
+                if not mine:
+                    return
+                if not self._settle(client):
+                    self._end()
+                    return
+                user.lines = 0
+                prediction = client.predict(inputs, message.get("context"), user.prediction)
+                self._wait_for_log(user, prediction)
+                user.prediction = ""
+            user.tell({"prediction": asdict(prediction), **self._as_text(prediction)})
+        except CogNixError as error:
+            user.prediction = ""
+            user.tell({"failed": {"message": error.message, "hint": error.hint}})
+            if not self._settle(client):
+                self._end()
+
+    def _as_text(self, prediction: Prediction) -> dict[str, Any]:
+        """Return what stdout shows for an output without files; nothing where it takes more than printing."""
+        assert self._schema  # noqa: S101 - as above
+        schema = self._schema.output(train=False)
+        if not prediction.succeeded or prediction.output is None or _has_files(schema):
+            return {}
+        with suppress(RuntimeFailure):  # told by who shows it
+            return {"text": text_of(prediction.output, schema)}
+        return {}
+
+    def _wait_for_log(self, user: _User, prediction: Prediction) -> None:
+        expected = len(prediction.logs.splitlines())
+        deadline = time.monotonic() + _LOG_SECONDS
+        while user.lines < expected and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _settle(self, client: ModelClient) -> bool:
+        """Wait until the model takes a prediction; return whether it does."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            with suppress(RuntimeFailure):
+                health = client.health()
+                status = health["status"] if health else ""
+                if status == _READY or (status == _BUSY and self._request.concurrency > 1):
+                    return True
+                if status != _BUSY or time.monotonic() > deadline:
+                    return False
+                time.sleep(_POLL_SECONDS)
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+
+
+def _has_files(schema: Schema) -> bool:
+    return is_file(schema) or (schema.get("type") == "array" and is_file(schema.get("items")))
+
+
+def _end_by_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Keep what stdin says, at the socket and under the lock that were inherited."""
+    name, socket_number, _lock = sys.argv[1:]
+    signal.signal(signal.SIGTERM, _end_by_signal)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    request = KeepRequest.read(json.load(sys.stdin))
+    folder = Path(place.parent()) / name
+    with socket.socket(fileno=int(socket_number)) as server:
+        try:
+            Keeper(request, server).run()
+        finally:
+            scratch.remove(str(folder))
+
+
+if __name__ == "__main__":
+    main()
