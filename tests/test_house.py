@@ -30,6 +30,7 @@ STOREYS = (
     ("plugins", "spec"),
     ("container",),
     ("runtime",),
+    ("keep",),
     ("run_commands",),
     ("resolve",),
     ("build",),

@@ -35,7 +35,7 @@ _EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.
 
 @dataclass(frozen=True)
 class Remembered:
-    """A build of which enough is kept in the project's ``.cog`` to tell whether anything has changed since."""
+    """A build of which the project's ``.cog`` knows enough to tell whether anything has changed since."""
 
     name: str
     """Of what is kept."""

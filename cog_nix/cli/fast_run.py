@@ -1,7 +1,7 @@
-"""``cog-nix run`` when nothing has changed and the model is warm, answered before the command line is put together.
+"""``cog-nix run`` when nothing has changed and the model is warm, answered before typer is imported.
 
-As :mod:`cog_nix.cli.fast_path`: whatever is out of the ordinary goes the usual way. What takes imports, reading
-inputs and writing outputs as text, is done by the process that keeps the model, which has them.
+As :mod:`cog_nix.cli.fast_path`: whatever is out of the ordinary goes the usual way. What takes imports,
+reading inputs and writing outputs as text, is done by the process that keeps the model, which has them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
@@ -56,21 +56,32 @@ def run(arguments: Sequence[str]) -> tuple[bool, str]:
     return False, name
 
 
-def remember(name: str, root: str, build: Remembered, model: str, lines: Sequence[str], keep: int) -> None:
+class Asked(NamedTuple):
+    """What a command line asked."""
+
+    build: Remembered
+    """What is remembered of the build."""
+    model: str
+    """Name of the kept model."""
+    lines: tuple[str, ...]
+    """What is said before it is asked."""
+    keep: int
+    """Seconds that it is kept."""
+
+
+def remember(name: str, root: str, asked: Asked) -> None:
     """Keep which model a command line asked.
 
     Args:
         name: what :func:`run` returned.
         root: the project; in another folder nothing is kept.
-        build: what is remembered of its build.
-        model: name of the kept model.
-        lines: what is said before it is asked.
-        keep: seconds that it is kept.
+        asked: the model, and what led to it.
     """
     if root != os.getcwd():  # noqa: PTH109 - text
         return
-    found = {"build": build.name, "linked": build.linked, "model": model, "lines": list(lines), "keep": keep}
-    unchanged.remember(f"{root}/.cog", name, {}, found)
+    built = {"build": asked.build.name, "linked": asked.build.linked}
+    rest = {"model": asked.model, "lines": asked.lines, "keep": asked.keep}
+    unchanged.remember(f"{root}/.cog", name, {}, {**built, **rest})
 
 
 def is_kept(title: str, keep: int) -> str:

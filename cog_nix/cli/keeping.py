@@ -34,8 +34,8 @@ Keep = Annotated[
         envvar=VARIABLE,
         metavar="[=TIME]",
         show_default=False,
-        help="Leave the model warm for the next runs, until nobody has asked for so long: 90s, 10m, 1h; 0: end "
-        "it at once. Without a time 10m. `cog-nix stop` ends it. [default: run.keep of cog-nix.toml, or 0]",
+        help="Leave the model warm for the next runs, until nobody has asked for so long: 90s, 10m, 1h; "
+        "0: end it at once. Without a time 10m. `cog-nix stop` ends it. [default: run.keep of cog-nix.toml, or 0]",
     ),
 ]
 
@@ -132,8 +132,8 @@ def kept_model(
     with open_model(request, reporter, lambda: reporter.info(starting_in(runtime))) as model:
         reporter.info(fast_run.is_kept(runtime.title, wanted.keep))
         if build and session.fast_path_key and not session.plugins.broken and not session.is_heard:
-            lines = [building_for(runtime)]
-            fast_run.remember(session.fast_path_key, wanted.root, build, model.name, lines, wanted.keep)
+            asked = fast_run.Asked(build, model.name, (building_for(runtime),), wanted.keep)
+            fast_run.remember(session.fast_path_key, wanted.root, asked)
         yield _Kept(model)
 
 

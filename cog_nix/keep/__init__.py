@@ -1,4 +1,4 @@
-"""Models that stay warm between runs: started once, asked again and again, gone when nobody has asked for a while.
+"""Models that stay warm between runs: started once, asked again and again, gone when nobody asks any more.
 
 ``place``
     where their sockets are: folders that this user alone can enter;

@@ -1,7 +1,7 @@
 """The process that owns a model's container for as long as it is kept warm.
 
-It is started by :mod:`cog_nix.keep.client` in a session of its own, with a request on its stdin, and inherits a
-socket that listens already: clients may connect before the container is there. It ends, and the container
+It is started by :mod:`cog_nix.keep.start` in a session of its own, with a request on its stdin, and inherits
+a socket that listens already: clients may connect before the container is there. It ends, and the container
 with it, when nobody has asked for the agreed time, when it is told to, when the model has died, and when
 everybody who waited for its start has gone.
 """
@@ -37,6 +37,7 @@ from cog_nix.runtime.session import running_model
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from cog_nix.runtime.schema import ApiSchema, Schema
@@ -87,15 +88,22 @@ class Keeper:
     Args:
         request: what is kept.
         server: the socket that listens.
+        give_up: ends the start of the container, which goes on in the thread that calls :meth:`run`.
     """
 
-    def __init__(self, request: KeepRequest, server: socket.socket) -> None:
+    def __init__(
+        self, request: KeepRequest, server: socket.socket, give_up: Callable[[], object] | None = None
+    ) -> None:
         self._request, self._server = request, server
+        self._give_up = give_up or (lambda: os.kill(os.getpid(), signal.SIGTERM))
         self._changed = threading.Condition()
+        self._connections: set[socket.socket] = set()
         self._users: set[_User] = set()
         self._visits = 0
         self._keep = request.keep
         self._url = ""
+        self._said: list[dict[str, Any]] = []
+        """What was shown while it started, for those who come a moment later."""
         self._schema: ApiSchema | None = None
         self._failure: dict[str, Any] | None = None
         self._ending = False
@@ -116,6 +124,10 @@ class Keeper:
             with self._changed:
                 self._ending = True
                 self._changed.notify_all()
+                connections = list(self._connections)
+            for one in connections:
+                with suppress(OSError):  # the other end was quicker
+                    one.shutdown(socket.SHUT_RDWR)
 
     def _run(self) -> None:
         request = self._request
@@ -168,7 +180,7 @@ class Keeper:
         else:
             return
         if not self._failure:
-            os.kill(os.getpid(), signal.SIGTERM)
+            self._give_up()
 
     def _fail(self, failure: dict[str, Any]) -> None:
         with self._changed:
@@ -179,9 +191,11 @@ class Keeper:
             user.tell({"failed": failure})
 
     def broadcast(self, message: dict[str, Any]) -> None:
-        """Tell all who use it."""
+        """Tell all who use it, and while it starts those who are about to."""
         with self._changed:
             users = list(self._users)
+            if not self._url:
+                self._said.append(message)
         for user in users:
             user.tell(message)
 
@@ -189,12 +203,15 @@ class Keeper:
         text = readable(line)
         if text is None:
             return
+        if not self._url:
+            self.broadcast({"log": text})
+            return
         with self._changed:
             # What a model writes on its own shows with whatever runs then.
-            users = [one for one in self._users if one.prediction or not self._url]
+            users = [one for one in self._users if one.prediction]
         for user in users:
-            user.lines += 1
             user.tell({"log": text})
+            user.lines += 1
 
     def _accept(self) -> None:
         while True:
@@ -205,15 +222,24 @@ class Keeper:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError, ValueError, KeyError, TypeError):
-            messages = receive(connection)
-            first = next(messages, {})
-            if "tell" in first:
-                send(connection, {"told": self._told()})
-            elif "stop" in first:
-                self._stop(connection, idle=first["stop"] == "idle")
-            elif "use" in first:
-                self._use(connection, first, messages)
+        with self._changed:
+            self._connections.add(connection)
+        try:
+            # Whoever breaks off, or says what nobody understands, ends this connection and nothing else.
+            with connection, suppress(OSError, ValueError, KeyError, TypeError):
+                self._listen(connection, receive(connection))
+        finally:
+            with self._changed:
+                self._connections.discard(connection)
+
+    def _listen(self, connection: socket.socket, messages: Iterator[dict[str, Any]]) -> None:
+        first = next(messages, {})
+        if "tell" in first:
+            send(connection, {"told": self._told()})
+        elif "stop" in first:
+            self._stop(connection, idle=first["stop"] == "idle")
+        elif "use" in first:
+            self._use(connection, first, messages)
 
     def _told(self) -> dict[str, Any]:
         """Return what may be known of this model by who may connect, without its environment."""
@@ -238,10 +264,12 @@ class Keeper:
         while connection.recv(1):  # its end tells that the container is gone, or that nobody waits for that
             pass
 
-    def _use(self, connection: socket.socket, first: dict[str, Any], messages: Any) -> None:
+    def _use(
+        self, connection: socket.socket, first: dict[str, Any], messages: Iterator[dict[str, Any]]
+    ) -> None:
         wanted = first["use"]
         if wanted is not None and wanted != self._request.identity:
-            same_image = wanted.get("image") == self._request.image
+            same_image = wanted["image"] == self._request.image
             send(connection, {"other": self._told(), "outdated": not same_image})
             return
         user = _User(connection)
@@ -251,10 +279,12 @@ class Keeper:
                 if self._failure:
                     user.tell({"failed": self._failure})
                 return
+            ready = bool(self._url)
+            for said in self._said if not (ready and self._visits) else ():
+                user.tell(said)
             self._users.add(user)
             self._visits += 1
             self._keep = int(first["keep"])
-            ready = bool(self._url)
             self._changed.notify_all()
         try:
             if ready:

@@ -9,8 +9,8 @@ A client says what it wants first::
     {"stop": "now" or "idle"}                      end; "idle": after the predictions that run
 
 and the keeper answers ``told``, ``other`` (it keeps something else), ``yours``, ``ready``, ``prediction``,
-``openapi`` or ``failed``; in between come ``log``, ``info`` and ``warn``, lines that are to be shown. Its end of the
-connection closes when the container is gone.
+``openapi`` or ``failed``; in between come ``log``, ``info`` and ``warn``, lines that are to be shown. Its end
+of the connection closes when the container is gone.
 """
 
 from __future__ import annotations

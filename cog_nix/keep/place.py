@@ -63,7 +63,7 @@ def make_parent() -> str:
 
 
 def slot(root: str, reference: str, runtime: str) -> str:
-    """Return what the names of models begin with that stand for the same thing, whatever has changed in it."""
+    """Return what the names of models begin with that stand for the same, whatever has changed in it."""
     words = json.dumps([os.geteuid(), root, reference, runtime])
     return hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

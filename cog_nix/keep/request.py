@@ -54,7 +54,7 @@ class KeepRequest:
         }
 
     def written(self) -> dict[str, Any]:
-        """Return it as :meth:`read` reads it; the environment is part of it, so it goes through pipes only."""
+        """Return it as :meth:`read` reads it; with the environment in it, so it goes through pipes only."""
         identity = self.identity
         rest = {"runtime": self.runtime, "title": self.title, "root": self.root, "reference": self.reference}
         times = {"setup_timeout": self.setup_timeout, "keep": self.keep, "concurrency": self.concurrency}
