@@ -17,7 +17,9 @@ _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
-    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--help")),
+    **dict.fromkeys(
+        ("--no-cache", "--token-stdin", "--fix", "--playground", "--help", "--watch", "--update-lock")
+    ),
     **dict.fromkeys(("--verbose", "--quiet")),
 }
 """Each switch, and what turns it off; None: leaving it out."""

@@ -96,6 +96,7 @@ def build_and_load(
     *,
     cog_base: bool | None,
     needs_schema: bool = True,
+    update: bool = False,
 ) -> LoadedImage:
     """Build the project here for being run at once, and load its image.
 
@@ -109,12 +110,17 @@ def build_and_load(
         cog_base: whether the packages of Cog's base image come; None: not said.
         needs_schema: whether a predictor that cannot be described is an error; a command that only wants the
             environment runs without.
+        update: whether a lock that does not fit any more is made anew.
 
     Raises:
         CogNixError: it cannot be built or loaded.
     """
     project = find_project(Path.cwd(), config_file)
-    options = story.BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
+    options = story.BuildOptions(
+        policy=Policy(update=update, cog_base=cog_base),
+        openapi=document_of_environment(),
+        runs=RunOptions(accept=update),
+    )
     with ExitStack() as stack:
         try:
             built = build_image(session, config_file, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +18,14 @@ from cog_nix.system.processes import spawn
 from cog_nix.system.shim import require_upstream
 
 if TYPE_CHECKING:
+    from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import ContainerRequest, Runtime
 
 _ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
 _PORT = 5000
-_SERVER = (
-    *("python", "--check-hash-based-pycs", "never", "-m", "cog.server.http"),
-    *("--await-explicit-shutdown", "true"),
-)
+_PYTHON = ("python", "--check-hash-based-pycs", "never")
+_SERVER = (*_PYTHON, "-m", "cog.server.http", "--await-explicit-shutdown", "true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,18 @@ class _Options(BuildOptions):
         ),
     ] = ""
     gpus: Gpus = ""
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Restart the model when its source is edited; the container goes on."),
+    ] = False
+    update_lock: Annotated[
+        bool,
+        typer.Option(
+            "--update-lock",
+            help="Resolve again when cog-nix.lock does not fit cog.yaml any more; with --watch also while it "
+            "is served: lock, build and swap the container.",
+        ),
+    ] = False
     playground: Annotated[
         bool, typer.Option("--playground", help="Serve Replicate's playground beside it.")
     ] = False
@@ -65,23 +76,62 @@ def serve(session: Session, options: _Options) -> None:
     beside = _playground(host, port, options.playground_port) if options.playground else None
     runtime = usable_runtime(session)
     session.reporter.info(building_for(runtime))
-    image = build_and_load(session, options.config_file, runtime, cog_base=options.use_cog_base_image)
-    request = request_for(
-        image,
-        (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ())),
-        options.gpus,
-        publish=((host, port, _PORT),),
-        reach_host=bool(options.upload_url) or options.playground,
+    image = build_and_load(
+        session,
+        options.config_file,
+        runtime,
+        cog_base=options.use_cog_base_image,
+        update=options.update_lock,
     )
+    request = _request(image, options)
     session.reporter.info(running_in(runtime, " ".join(request.command or ())))
     session.reporter.info(f"\nServing at {serving_at(host, port)}\n")
     with spawn(beside) if beside else nullcontext() as process:
         try:
-            status = _run(session, runtime, request, target(host, port))
+            if options.watch:
+                status = _run_watched(session, runtime, image, options)
+            else:
+                status = _run(session, runtime, request, target(host, port))
         finally:
             if process:
                 process.terminate()
     check_status(status)
+
+
+def _request(image: LoadedImage, options: _Options) -> ContainerRequest:
+    return request_for(
+        image,
+        (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ())),
+        options.gpus,
+        publish=((options.host, options.port, _PORT),),
+        reach_host=bool(options.upload_url) or options.playground,
+    )
+
+
+def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options: _Options) -> int:
+    """Serve an image, and those that come after it, whose server starts anew when the source changes."""
+    from cog_nix.cli.watching import Watching, watched  # noqa: PLC0415 - only who watches needs it
+
+    url = target(options.host, options.port)
+    named = {"config_file": options.config_file, "cog_base": options.use_cog_base_image}
+    with Watching(session, runtime, image, swaps=options.update_lock, **named) as watching:
+        session.reporter.info("Watching the project: an edit of its source restarts the model\n")
+        following: LoadedImage | None = image
+        status = 0
+        while following:
+            request = _request(following, options)
+            command = watched((request.command or ())[len(_PYTHON) :])
+            with started(session, runtime, replace(request, command=command)) as container:
+                watching.serves(container)
+                try:
+                    status = container.attach(own_streams(stdin=False))
+                except (KeyboardInterrupt, SystemExit):
+                    _shut_down(url)
+                    return 0
+                finally:
+                    watching.serves(None)
+            following = watching.take_next()
+    return status
 
 
 def _run(session: Session, runtime: Runtime, request: ContainerRequest, url: str) -> int:

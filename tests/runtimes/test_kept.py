@@ -141,9 +141,7 @@ def test_an_edit_ends_the_old_one(project: Path) -> None:
         source.write_text(RUN)
 
 
-def test_the_environment_tells_models_apart_and_is_written_nowhere(
-    project: Path, own_place: Path, tmp_path: Path
-) -> None:
+def test_the_environment_tells_models_apart_and_is_written_nowhere(project: Path, own_place: Path) -> None:
     secret = "s3cret-that-nobody-writes"  # noqa: S105 - no secret
     asked = ("--keep", "-i", "variable=TOKEN", "-e")
     one, two = (run(project, *asked, f"TOKEN={secret}-{number}") for number in (1, 2))
@@ -186,7 +184,7 @@ def test_a_killed_keeper_takes_the_container_with_it(project: Path, own_place: P
     os.kill(told["process"], signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{told['process']}").exists())
     assert client.kept() == {}
-    left = set(os.listdir(own_place))
+    left = {path.name for path in own_place.iterdir()}
     assert run(project, "--keep", "-i", "text=b")[0] == "b"
     assert not left & set(place.names())
 
