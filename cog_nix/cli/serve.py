@@ -110,11 +110,11 @@ def _request(image: LoadedImage, options: _Options) -> ContainerRequest:
 
 def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options: _Options) -> int:
     """Serve an image, and those that come after it, whose server starts anew when the source changes."""
-    from cog_nix.cli.watching import Watching, watched  # noqa: PLC0415 - only who watches needs it
+    from cog_nix.cli.watching import Plan, Watching, watched  # noqa: PLC0415 - only who watches needs it
 
     url = target(options.host, options.port)
-    named = {"config_file": options.config_file, "cog_base": options.use_cog_base_image}
-    with Watching(session, runtime, image, swaps=options.update_lock, **named) as watching:
+    plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock)
+    with Watching(session, runtime, image, plan) as watching:
         session.reporter.info("Watching the project: an edit of its source restarts the model\n")
         following: LoadedImage | None = image
         status = 0

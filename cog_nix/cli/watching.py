@@ -7,6 +7,7 @@ import select
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -39,6 +40,18 @@ def watched(server: tuple[str, ...]) -> tuple[str, ...]:
     return ("python", "-c", Path(inside.__file__).read_text(encoding="utf-8"), *server)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a project is built anew while it is served."""
+
+    config_file: str
+    """Name of its configuration."""
+    cog_base: bool | None
+    """Whether the packages of Cog's base image come; None: not said."""
+    swaps: bool
+    """Whether a change of requirements is built unasked."""
+
+
 class Watching:
     """Looks after a model that is served while it is edited, until its context is left.
 
@@ -46,24 +59,12 @@ class Watching:
         session: its reporter tells.
         runtime: what loads an image that is built anew.
         image: what is served at first.
-        config_file: name of the project's configuration.
-        cog_base: whether the packages of Cog's base image come; None: not said.
-        swaps: whether a change of requirements is built unasked.
+        plan: what the user decided.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        runtime: Runtime,
-        image: LoadedImage,
-        *,
-        config_file: str,
-        cog_base: bool | None,
-        swaps: bool,
-    ) -> None:
-        self._session, self._runtime, self._config_file = session, runtime, config_file
-        self._cog_base, self._swaps = cog_base, swaps
-        self._project = find_project(Path.cwd(), config_file)
+    def __init__(self, session: Session, runtime: Runtime, image: LoadedImage, plan: Plan) -> None:
+        self._session, self._runtime, self._plan = session, runtime, plan
+        self._project = find_project(Path.cwd(), plan.config_file)
         self._watched = Watched(self._project)
         self._document = image.openapi
         self._container: InteractiveContainer | None = None
@@ -73,7 +74,7 @@ class Watching:
 
     def __enter__(self) -> Self:
         self._start(self._follow)
-        if not self._swaps and sys.stdin.isatty():
+        if not self._plan.swaps and sys.stdin.isatty():
             self._start(self._wait_for_enter)
         return self
 
@@ -103,7 +104,7 @@ class Watching:
     def _act(self, changes: Changes) -> None:
         if changes.requirements:
             self._tell_outdated(changes.requirements)
-        if changes.requirements and self._swaps and self._watched.outdated:
+        if changes.requirements and self._plan.swaps and self._watched.outdated:
             self._swap()  # with what has changed of the source besides
         elif changes.source:
             self._restart(changes.source)
@@ -122,19 +123,19 @@ class Watching:
     def _tell_outdated(self, paths: tuple[str, ...]) -> None:
         if not self._watched.outdated:
             self._session.reporter.info(f"{', '.join(paths)}: as it was when the image was built")
-        elif self._swaps:
+        elif self._plan.swaps:
             self._session.reporter.info(f"{', '.join(paths)} changed")
         else:
             press = "press Enter to" if sys.stdin.isatty() else "with --update-lock it would"
             self._session.reporter.info(
-                f"{', '.join(paths)} changed; the model runs in the image from before: {press} lock, build and "
-                "swap the container"
+                f"{', '.join(paths)} changed; the model runs in the image from before: {press} lock, build "
+                "and swap the container"
             )
 
     def _swap(self) -> None:
         """Build the project as it is now, and let its image take over; what runs goes on until then."""
         following = build_and_load(
-            self._session, self._config_file, self._runtime, cog_base=self._cog_base, update=True
+            self._session, self._plan.config_file, self._runtime, cog_base=self._plan.cog_base, update=True
         )
         self._watched.built()
         for line in differences(self._document, following.openapi):

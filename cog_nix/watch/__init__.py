@@ -1,4 +1,4 @@
-"""Serving a model while it is written: an edit of the source restarts what holds the model, not the container.
+"""Serving a model while it is written: an edit restarts what holds the model, not the container.
 
 ``files``
     tells which files of the project have changed, and what that means for a model that runs;
