@@ -111,7 +111,7 @@ class Watching:
 
     def _restart(self, paths: tuple[str, ...]) -> None:
         document = read_document(self._project, document_of_environment())
-        self._session.reporter.info(f"{', '.join(paths)} changed: restarting the model")
+        self._session.reporter.info(f"{', '.join(paths)} changed")
         for line in differences(self._document, document):
             self._session.reporter.info(f"  {line}")
         if document != self._document:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.build.interface import read_api
 from cog_nix.config import load_config
 from cog_nix.lock import format as lock_format
 from cog_nix.resolve.ensure import sdk_version
-from cog_nix.runtime.schema import ApiSchema
+from cog_nix.runtime.schema import ApiSchema, UnusableSchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,14 +46,25 @@ def differences(before: str, now: str) -> list[str]:
     """
     old, new = ApiSchema.parse(before), ApiSchema.parse(now)
     found: list[str] = []
-    for train in (False, True):
+    for train in (False, True) if any(map(_trains, (old, new))) else (False,):
         kind = "training " if train else ""
         inputs = [_inputs(one, train=train) for one in (old, new)]
         found += (f"{kind}{line}" for line in _differences(*inputs))
-        outputs = [one.output(train=train) for one in (old, new)]
+        outputs = [_output(one, train=train) for one in (old, new)]
         if outputs[0] != outputs[1]:
             found.append(f"{kind}output changed")
     return found
+
+
+def _trains(schema: ApiSchema) -> bool:
+    """Tell whether a model can be trained; the paths of one that cannot are in its document as well."""
+    return "TrainingInput" in schema.document.get("components", {}).get("schemas", {})
+
+
+def _output(schema: ApiSchema, *, train: bool) -> Schema | None:
+    with suppress(UnusableSchemaError):  # what cannot be done has no output
+        return schema.output(train=train)
+    return None
 
 
 def _inputs(schema: ApiSchema, *, train: bool) -> dict[str, tuple[Schema, bool]]:
