@@ -44,6 +44,8 @@
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   └── NotPulledError         a reference stands for no image that can be had
+    ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
+    ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── PluginError            a plugin broke
     │   └── NobodyAnsweredError    no plugin does what is asked for: the task (plugins)
     └── RuntimeFailure         a container did not start, or the model failed

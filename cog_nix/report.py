@@ -22,6 +22,9 @@ class Bar(Protocol):
     def describe(self, text: str) -> None:
         """Replace the text beside the bar."""
 
+    def expect(self, total: int) -> None:
+        """Tell how much it is in all, where that was not known, or has changed."""
+
 
 class Reporter(Protocol):
     """Receives narration; everything goes to stderr or nowhere, never to stdout."""
@@ -51,6 +54,9 @@ class _SilentBar:
 
     def describe(self, text: str) -> None:
         """Ignore the text."""
+
+    def expect(self, total: int) -> None:
+        """Ignore how much it is."""
 
 
 class SilentReporter:

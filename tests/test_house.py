@@ -34,7 +34,7 @@ STOREYS = (
     ("run_commands",),
     ("resolve",),
     ("build",),
-    ("doctor", "check"),
+    ("doctor", "check", "playground", "watch"),
     ("cli", "__main__"),
 )
 """From the ground up; folders of one storey do not know each other."""

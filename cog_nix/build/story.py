@@ -22,6 +22,7 @@ from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
+from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.system.state import make_way_for_link
@@ -75,6 +76,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
 
         check_offline(request, options.policy, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
+    for line in local_wheels(lock.wheels, project.root):
+        services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
     steadily = functools.partial(provided, project, nix, context)
     run = functools.partial(

@@ -10,11 +10,12 @@ import typer
 
 from cog_nix import __version__
 from cog_nix.cli import interrupts, upstream
-from cog_nix.cli.arguments import as_options, command_of, normalize
+from cog_nix.cli.arguments import as_options, command_of, has_switch, normalize
 from cog_nix.cli.commands import COMMANDS, CommandGroup, completion_variable
+from cog_nix.cli.json_progress import SWITCH, JsonReporter
 from cog_nix.cli.session import Session
 from cog_nix.cli.streams import flush_stdout
-from cog_nix.cli.terminal import TerminalReporter, print_error
+from cog_nix.cli.terminal import TerminalReporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins.manager import AUTO, Plugins
 from cog_nix.plugins.manager import load as load_plugins
@@ -92,6 +93,9 @@ def application(plugins: Plugins, program: str = "cog-nix", fast_path_key: str =
             bool, typer.Option("--verbose", "-v", "--debug", help="Show what the tools underneath print.")
         ] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and results only.")] = False,
+        json_progress: Annotated[
+            bool, typer.Option(SWITCH, help="Tell on stderr what happens as JSON, an object a line.")
+        ] = False,
         runtime: Annotated[
             str,
             typer.Option(
@@ -108,7 +112,7 @@ def application(plugins: Plugins, program: str = "cog-nix", fast_path_key: str =
         profile: Annotated[bool, typer.Option("--profile", hidden=True)] = False,
         registry: Annotated[str, typer.Option("--registry", hidden=True)] = "",
     ) -> None:
-        reporter = TerminalReporter(verbose=verbose, quiet=quiet)
+        reporter = (JsonReporter if json_progress else TerminalReporter)(verbose=verbose, quiet=quiet)
         ctx.obj = Session(plugins, reporter, runtime or AUTO, program, fast_path_key)
         if profile:
             reporter.info("--profile has no effect: use py-spy or cProfile")
@@ -135,22 +139,25 @@ def run(arguments: Sequence[str], program: str = "cog-nix", fast_path_key: str =
     Returns:
         The exit status.
     """
+    reporter = (JsonReporter if has_switch(arguments, SWITCH) else TerminalReporter)()
 
     def do() -> Any:
         _check_surroundings()
         plugins = load_plugins()
         for name, reason in plugins.broken.items():
-            print_error(f"warning: the plugin {name} is not loaded: {reason}")
+            reporter.warn(f"the plugin {name} is not loaded: {reason}")
         app = application(plugins, program, fast_path_key)
-        return _run_with_hooks(app, plugins, as_options(arguments), program)
+        return _run_with_hooks(app, plugins, as_options(arguments), program, reporter)
 
-    status, problem = flush_stdout(_guarded(do, program))
+    status, problem = flush_stdout(_guarded(do, program, reporter))
     if problem:
-        print_error(f"error: {problem}")
+        reporter.error(problem)
     return status
 
 
-def _run_with_hooks(app: typer.Typer, plugins: Plugins, arguments: Sequence[str], program: str) -> int:
+def _run_with_hooks(
+    app: typer.Typer, plugins: Plugins, arguments: Sequence[str], program: str, reporter: TerminalReporter
+) -> int:
     """Run a command, with the hooks before it, in its place and after it."""
     if completion_variable(program) in os.environ:  # a shell asks what it could be; nothing is run
         return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
@@ -171,26 +178,26 @@ def _run_with_hooks(app: typer.Typer, plugins: Plugins, arguments: Sequence[str]
             return upstream.hand_over(arguments)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
-            interrupts.report(print_error)
+            interrupts.report(reporter.info)
         return status
 
-    status = _guarded(do, program)
+    status = _guarded(do, program, reporter)
     plugins.after_command(invocation, status)
     return status
 
 
-def _guarded(do: Callable[[], Any], program: str) -> int:
+def _guarded(do: Callable[[], Any], program: str, reporter: TerminalReporter) -> int:
     """Do something; turn what is the user's to mend into messages and an exit status."""
     try:
         status = do()
     except (KeyboardInterrupt, typer.Abort):
-        interrupts.report(print_error)
+        interrupts.report(reporter.info)
         return INTERRUPTED
     except BaseException as error:
         if interrupts.interrupted():  # by what the interruption left half done
-            interrupts.report(print_error)
+            interrupts.report(reporter.info)
             return INTERRUPTED
-        status = explained(error, program)
+        status = explained(error, program, reporter)
         if status is None:
             raise
     return status if isinstance(status, int) else 0
@@ -220,29 +227,29 @@ def _check_surroundings() -> None:
         ) from error
 
 
-def explained(error: BaseException, program: str) -> int | None:
+def explained(error: BaseException, program: str, reporter: TerminalReporter) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
-        print_error(f"error: {error.message}")
-        if error.hint:
-            print_error(f"\nhint: {error.hint}")
+        reporter.error(error.message, hint=error.hint or "", kind=type(error).__name__)
         return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, _UsageProblem):
-        error.show()
+        if isinstance(reporter, JsonReporter):
+            reporter.error(error.format_message(), kind=type(error).__name__)
+        else:
+            error.show()
         return 1 if program == COG else int(error.exit_code)
     if isinstance(error, OSError) and error.filename is None:
         status, problem = flush_stdout(0)
         if problem:
-            print_error(f"error: {problem}")
+            reporter.error(problem)
         if status:
             return status
     if isinstance(error, OSError) and (advice := _SURROUNDINGS.get(error.errno or 0)):
         named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
-        print_error(f"error: {named or 'a file, or standard output,'} cannot be used: {error.strerror}")
-        for line in room.told() if error.errno in _NO_ROOM else ():
-            print_error(f"  {line}")
-        print_error(f"\nhint: {advice}")
+        told = f"{named or 'a file, or standard output,'} cannot be used: {error.strerror}"
+        more = room.told() if error.errno in _NO_ROOM else ()
+        reporter.error("\n  ".join((told, *more)), hint=advice)
         return 1
     return None

@@ -7,6 +7,7 @@ of the whole program, which upstream also takes behind the command.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ _SWITCHES = {
     "--use-cog-base-image": "--no-use-cog-base-image",
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
-    **dict.fromkeys(
-        ("--no-cache", "--token-stdin", "--fix", "--playground", "--help", "--watch", "--update-lock")
-    ),
-    **dict.fromkeys(("--verbose", "--quiet")),
+    **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--no-open", "--help")),
+    **dict.fromkeys(("--verbose", "--quiet", "--json-progress", "--watch", "--update-lock")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
 _KEEP, _NO_KEEP = "--keep", "--no-keep"
@@ -33,11 +32,20 @@ _TAKE_VALUES = frozenset(
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
         *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
-        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port"),
+        *(
+            "-p",
+            "--port",
+            "--publish",
+            "--host",
+            "--upload-url",
+            "--playground-port",
+            "--target",
+            "--webhook-host",
+        ),
     )
 )
 """Options whose value is the next argument, whatever that looks like."""
-_OF_PROGRAM = ("--debug", "--verbose", "-v", "--quiet", "-q", "--no-color", "--profile")
+_OF_PROGRAM = ("--debug", "--verbose", "-v", "--quiet", "-q", "--json-progress", "--no-color", "--profile")
 """Switches of the whole program that are taken behind the command as well, as upstream does."""
 _VALUES_OF_PROGRAM = ("--registry", "--runtime")
 """Options of the whole program that are taken behind the command as well."""
@@ -76,6 +84,11 @@ def normalize(arguments: Sequence[str]) -> list[str]:
         if len(words) > 1 and words[0] in _WITH_A_COMMAND_OF_THEIR_OWN:
             return [*of_program, *found[:-1], "--", found[-1], *rest]
     return [*of_program, *found]
+
+
+def has_switch(arguments: Sequence[str], name: str) -> bool:
+    """Whether a switch of the whole program is given, before its command or behind it."""
+    return name in takewhile(lambda argument: argument != "--", normalize(arguments))
 
 
 def as_options(arguments: Sequence[str]) -> list[str]:

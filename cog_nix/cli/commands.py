@@ -251,9 +251,18 @@ What cog-nix does not do goes to Replicate's cog, where there is one.
         "upstream:weights", "Manage the files of weights, with Replicate's cog.", context=_PASSED_ON
     ),
     "playground": Command(
-        "upstream:playground",
-        "Open a page in the browser for talking to a model, with Replicate's cog.",
-        context=_PASSED_ON,
+        "playground:playground",
+        """Open a page in the browser for talking to a running model.
+
+The page shows the inputs and outputs of any Cog HTTP API. Requests go through this program, so that the model
+needs no CORS headers, and webhooks of asynchronous predictions come back through it.
+
+\b
+  cog-nix serve -p 8393          in one terminal
+  cog-nix playground             in another
+  cog-nix serve --playground     both at once
+  cog-nix playground --target http://gpu-machine:5000 --no-open
+""",
     ),
 }
 """By name, in the order in which they are listed."""

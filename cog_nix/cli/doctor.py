@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +13,11 @@ import typer
 
 from cog_nix.build.story import Services
 from cog_nix.cli.options import ProjectOptions
+from cog_nix.cli.terminal import coloured
 from cog_nix.config import load_settings
 from cog_nix.config.model import Settings
 from cog_nix.doctor import examine
+from cog_nix.doctor.project import CONFIG_CHECKS, PYTHON_CHECKS
 from cog_nix.errors import CogNixError, ConfigError
 from cog_nix.project.find import find_project
 
@@ -23,9 +27,9 @@ if TYPE_CHECKING:
     from cog_nix.cli.session import Session
     from cog_nix.config.model import Project
     from cog_nix.plugins.spec import Finding
-    from cog_nix.report import Reporter
 
-_SIGNS = {"ok": "ok", "fixed": "fixed", "warning": "warning", "error": "ERROR"}
+_SIGNS = {"ok": "\x1b[1;32m✓\x1b[0m", "warning": "\x1b[1;33m⚠\x1b[0m", "error": "\x1b[1;31m✗\x1b[0m"}
+_WORST_FIRST = ("error", "warning", "fixed", "ok")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,57 +38,135 @@ class _Options(ProjectOptions):
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False
 
 
+@dataclass(frozen=True)
+class _Check:
+    """A check, with all that it found and what came of fixing it."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    failure: CogNixError | None = None
+    """Why it could not be fixed."""
+
+    @property
+    def severity(self) -> str:
+        if self.failure:
+            return "error"
+        return next(one for one in _WORST_FIRST if any(found.severity == one for found in self.findings))
+
+
 def doctor(session: Session, options: _Options) -> None:
-    """Print what was found; exit with 1 if something is an error."""
-    project = _project(options.config_file, session.reporter)
+    """Tell what was found, as cog does; exit with 1 if something is an error."""
+    reporter = session.reporter
+    if not options.as_json:
+        reporter.info(f"Running {session.program} doctor{' --fix' if options.fix else ''}...\n")
+    project = _project(options.config_file, session)
     try:
         settings = load_settings(project) if project else Settings()
     except CogNixError as error:
-        session.reporter.warn(error.message)
+        reporter.warn(error.message)
         settings = Settings()
-    context = Services(session.plugins, session.reporter).context(settings)
-    findings = list(_fixed(examine(project, session.plugins, context), fix=options.fix))
+    context = Services(session.plugins, reporter).context(settings)
+    found = examine(project, session.plugins, context)
+    checks = [_fixed(one) if options.fix else one for one in _checks(found)]
     if options.as_json:
-        typer.echo(json.dumps([_plain(one) for one in findings], indent=2))
+        typer.echo(json.dumps([_plain(one) for check in checks for one in _told(check)], indent=2))
     else:
-        for one in findings:
-            typer.echo(f"{_SIGNS[one.severity]:8}{one.check}: {one.message}")
-            if one.severity in {"warning", "error"} and one.remedy:
-                typer.echo("".join(f"        {line}\n" for line in one.remedy.splitlines()), nl=False)
-        session.reporter.info(_summary(findings))
-    if any(one.severity == "error" for one in findings):
+        signs = coloured(os.environ, terminal=sys.stderr.isatty())
+        for line in _lines(checks, signs=signs):
+            reporter.info(line)
+        reporter.info(f"\n{_summary(checks, fix=options.fix, program=session.program)}")
+    if any(check.severity == "error" for check in checks):
         raise typer.Exit(1)
 
 
-def _project(config_file: str, reporter: Reporter) -> Project | None:
+def _project(config_file: str, session: Session) -> Project | None:
+    """Find the project; a machine can be looked at without one, but not as cog's doctor."""
     try:
         return find_project(Path.cwd(), config_file)
     except ConfigError as error:
-        if config_file != "cog.yaml":
+        if config_file != "cog.yaml" or session.program != "cog-nix":
             raise
-        reporter.info(f"{error.message}: only the machine is checked.")
+        session.reporter.info(f"{error.message}: only the machine is checked.\n")
         return None
 
 
-def _fixed(findings: Iterable[Finding], *, fix: bool) -> Iterator[Finding]:
+def _checks(findings: Iterable[Finding]) -> list[_Check]:
+    """Bring findings of the same check together, under their groups."""
+    kept: dict[tuple[str, str], list[Finding]] = {}
     for one in findings:
-        if fix and one.fix:
-            one.fix()
-            yield replace(one, severity="fixed", fix=None)
-        else:
-            yield one
+        kept.setdefault((one.group, one.check), []).append(one)
+    order = {name: place for place, name in enumerate((*CONFIG_CHECKS, *PYTHON_CHECKS))}
+    groups = ("Config", "Python", "Environment")
+    last = len(order)
+    names = sorted(kept, key=lambda key: (groups.index(key[0]), order.get(key[1], last)))
+    return [_Check(name, tuple(kept[group, name])) for group, name in names]
+
+
+def _fixed(check: _Check) -> _Check:
+    fixed: list[Finding] = []
+    for one in check.findings:
+        try:
+            if one.fix:
+                one.fix()
+        except CogNixError as error:
+            return replace(check, failure=error)
+        fixed.append(replace(one, severity="fixed", fix=None) if one.fix else one)
+    return replace(check, findings=tuple(fixed))
+
+
+def _told(check: _Check) -> Iterable[Finding]:
+    """Return the findings of a check, or why it could not be fixed."""
+    if check.failure is None:
+        return check.findings
+    first = check.findings[0]
+    return [replace(first, severity="error", message=check.failure.message, remedy=check.failure.hint)]
+
+
+def _lines(checks: Iterable[_Check], *, signs: bool) -> Iterator[str]:
+    group = ""
+    for check in checks:
+        if check.findings[0].group != group:
+            group = check.findings[0].group
+            yield group
+        severity = check.severity
+        sign = f" {_SIGNS.get(severity, _SIGNS['ok'])} " if signs else ""
+        name = f"Fixed: {check.name}" if severity == "fixed" else check.name
+        if check.failure:
+            yield f"{sign}{name}: {check.failure.shown()}"
+            continue
+        yield f"{sign}{name}"
+        for one in check.findings:
+            yield from _details(one)
+
+
+def _details(finding: Finding) -> Iterator[str]:
+    place = finding.file and f"{finding.file}{f':{finding.line}' if finding.line else ''} — "
+    if finding.message:
+        yield "\n".join(f"  {line}" for line in f"{place}{finding.message}".splitlines())
+    if finding.severity in {"warning", "error"} and finding.remedy:
+        first, *more = finding.remedy.splitlines()
+        yield "\n".join((f"  Remediation: {first}", *(f"    {line}" for line in more)))
 
 
 def _plain(finding: Finding) -> dict[str, object]:
-    names = ("check", "severity", "message", "remedy")
+    names = ("group", "check", "severity", "message", "remedy", "file", "line")
     return {**{name: getattr(finding, name) for name in names}, "fixable": finding.fix is not None}
 
 
-def _summary(findings: list[Finding]) -> str:
-    numbers = ((name, sum(one.severity == name for one in findings)) for name in ("error", "warning"))
-    counted = [f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers if number]
-    if not counted:
+def _summary(checks: list[_Check], *, fix: bool, program: str) -> str:
+    found = [one for check in checks for one in _told(check)]
+    number = {name: sum(one.severity == name for one in found) for name in ("error", "warning", "fixed")}
+    if number["fixed"]:
+        more = f". {_counted(number['warning'], 'warning')} remaining" if number["warning"] else ""
+        more += f". {_counted(number['error'], 'unfixed error')}" if number["error"] else ""
+        return f"Fixed {_counted(number['fixed'], 'issue')}{more}."
+    told = [_counted(number[name], name) for name in ("error", "warning") if number[name]]
+    if not told:
         return "no issues found"
-    fixable = any(one.fix for one in findings)
-    more = ' Run "cog-nix doctor --fix" to fix what can be fixed by itself.' if fixable else ""
-    return f"Found {', '.join(counted)}.{more}"
+    fixable = not fix and any(one.fix for one in found)
+    advice = f' Run "{program} doctor --fix" to auto-fix.' if fixable else ""
+    return f"Found {', '.join(told)}.{advice}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.cli.building import Remembered
+    from cog_nix.cli.terminal import TerminalReporter
     from cog_nix.keep.client import KeptModel
-    from cog_nix.report import Reporter
 
 _INPUTS = ("-i", "--input")
 _WITH_VALUE = ("-e", "--env", "--runtime", "--gpus", "--setup-timeout")
@@ -150,7 +150,7 @@ def _predict(inputs: Sequence[str], built: Mapping[str, Any], command: Mapping[s
     return True
 
 
-def _answer(model: KeptModel, inputs: Sequence[str], reporter: Reporter) -> int:
+def _answer(model: KeptModel, inputs: Sequence[str], reporter: TerminalReporter) -> int:
     """Make the prediction and show it; return the exit status."""
     from cog_nix.errors import CogNixError  # noqa: PLC0415 - as the module says
 
@@ -166,5 +166,5 @@ def _answer(model: KeptModel, inputs: Sequence[str], reporter: Reporter) -> int:
     except CogNixError as error:
         from cog_nix.cli.app import explained  # noqa: PLC0415 - only where something is wrong
 
-        return explained(error, "cog-nix") or 0
+        return explained(error, "cog-nix", reporter) or 0
     return 0

@@ -19,7 +19,6 @@ from cog_nix.cli.keeping import Keep, keep_seconds
 from cog_nix.cli.options import BuildOptions, Dockerfile, Env, Gpus, Input, variables
 from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
 from cog_nix.cli.shown import Shown
-from cog_nix.cli.terminal import print_error
 from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.runtime.client import ModelClient
@@ -118,7 +117,7 @@ def predict(session: Session, options: _RunOptions) -> None:
 
 def train(session: Session, options: _TrainOptions) -> None:
     """Run a training. Upstream has deprecated the command; the training itself stays in the HTTP API."""
-    print_error(_DEPRECATED)
+    session.reporter.info(_DEPRECATED)
     _run_model(session, _RunOptions(**vars(options)), train=True)
 
 

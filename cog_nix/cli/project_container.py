@@ -98,7 +98,7 @@ def raw_terminal(container: InteractiveContainer) -> Iterator[None]:
     previous = signal.signal(signal.SIGWINCH, fit)
     try:
         fit()
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # what was typed while the image was built stays
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)

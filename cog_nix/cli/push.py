@@ -73,7 +73,7 @@ def push(session: Session, options: _Options) -> None:
     tag = destination.reference.name if destination.bundle else destination.target
     built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
     pushed = push_built(built, destination, weights, session.reporter)
-    _tell(pushed, destination, session.reporter)
+    _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
 
@@ -147,9 +147,10 @@ def tree(pushed: Pushed) -> str:
     return "\n".join([f"  model   {pushed.model}", *lines])
 
 
-def _tell(pushed: Pushed, destination: Destination, reporter: Reporter) -> None:
+def _tell(pushed: Pushed, destination: Destination, reporter: Reporter, *, with_tree: bool) -> None:
     reporter.info(summary(pushed))
-    reporter.info(f"\n{tree(pushed)}")
+    if with_tree:  # with --json, stdout has the references
+        reporter.info(f"\n{tree(pushed)}")
     if destination.image.registry == REPLICATE:
         reporter.info(f"\nRun your model on Replicate:\n    {model_page(destination.image.name)}")
 

@@ -14,8 +14,7 @@ from cog_nix.cli.options import BuildOptions, Gpus
 from cog_nix.cli.project_container import LOOPBACK, check_status, own_streams, request_for, started
 from cog_nix.cli.runtimes import building_for, running_in, usable_runtime
 from cog_nix.errors import ConfigError, FlagError
-from cog_nix.system.processes import spawn
-from cog_nix.system.shim import require_upstream
+from cog_nix.playground import Playground, Settings
 
 if TYPE_CHECKING:
     from cog_nix.cli.building import LoadedImage
@@ -54,7 +53,7 @@ class _Options(BuildOptions):
         ),
     ] = False
     playground: Annotated[
-        bool, typer.Option("--playground", help="Serve Replicate's playground beside it.")
+        bool, typer.Option("--playground", help="Serve a page for talking to the model beside it.")
     ] = False
     playground_port: Annotated[
         int,
@@ -67,13 +66,18 @@ def serve(session: Session, options: _Options) -> None:
 
     Raises:
         ConfigError: the address is none, or model and playground would have one port.
-        CogNixError: the playground is asked for, which is part of upstream's program, and there is none.
+        ListenError: the playground cannot listen on its port.
         RuntimeFailure: the server does not start, or ends by itself.
     """
     host, port = options.host, options.port
     options.apply(session)
     _check_address(host)
-    beside = _playground(host, port, options.playground_port) if options.playground else None
+    with _playground(host, port, options.playground_port) if options.playground else nullcontext() as page:
+        _serve(session, options, page)
+
+
+def _serve(session: Session, options: _Options, page: Playground | None) -> None:
+    host, port = options.host, options.port
     runtime = usable_runtime(session)
     session.reporter.info(building_for(runtime))
     image = build_and_load(
@@ -85,16 +89,14 @@ def serve(session: Session, options: _Options) -> None:
     )
     request = _request(image, options)
     session.reporter.info(running_in(runtime, " ".join(request.command or ())))
-    session.reporter.info(f"\nServing at {serving_at(host, port)}\n")
-    with spawn(beside) if beside else nullcontext() as process:
-        try:
-            if options.watch:
-                status = _run_watched(session, runtime, image, options)
-            else:
-                status = _run(session, runtime, request, target(host, port))
-        finally:
-            if process:
-                process.terminate()
+    session.reporter.info(f"\nServing at {serving_at(host, port)}")
+    if page:
+        session.reporter.info(f"Playground at {page.url}")
+    session.reporter.info("")
+    if options.watch:
+        status = _run_watched(session, runtime, image, options)
+    else:
+        status = _run(session, runtime, request, target(host, port))
     check_status(status)
 
 
@@ -150,16 +152,16 @@ def _shut_down(url: str) -> None:
         httpx.post(f"{url}/shutdown", timeout=2, trust_env=False)
 
 
-def _playground(host: str, port: int, playground_port: int) -> list[str]:
-    """Return the command of upstream's playground; it listens on all interfaces, for the model's webhooks."""
-    if playground_port == port:
+def _playground(host: str, port: int, playground_port: int) -> Playground:
+    """Return a playground that listens on all interfaces: containers' webhooks come from other addresses."""
+    settings = Settings(_ALL, playground_port, target(host, port))
+    page = None if playground_port == port else Playground(settings)
+    if page is None or page.port == port:
         raise ConfigError(
-            f"playground port {playground_port} must differ from the model port {port}",
+            f"playground port {port} must differ from the model port {port}",
             hint="Choose another --playground-port; 0 takes a free one.",
         )
-    program = require_upstream("`serve --playground`")
-    where = ["--target", target(host, port), "--host", _ALL, "--port", str(playground_port)]
-    return [str(program), "playground", "--no-open", *where]
+    return page
 
 
 def _check_address(host: str) -> None:

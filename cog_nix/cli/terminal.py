@@ -79,6 +79,11 @@ class _Line:
             self._detail = text
             self._draw()
 
+    def expect(self, total: int) -> None:
+        """Change how much it is in all."""
+        with self._lock:
+            self._total = total
+
     def _draw(self) -> None:
         now = time.monotonic()
         if self._shown and now - self._drawn >= _REDRAW_SECONDS:
@@ -87,14 +92,22 @@ class _Line:
 
     def _line(self, now: float) -> str:
         if not self._in_bytes:
-            count = f" {self._done}" if self._done else ""
+            of_all = f" of {self._total}" if self._total and self._total >= self._done else ""
+            count = f" {self._done}{of_all}" if self._done else ""
             return f"  {self._text}{count}: {self._detail}"[:100]
-        rate = f"{amount(self._done / max(now - self._began, 0.001))}/s"
-        if not self._total:
+        seconds = max(now - self._began, 0.001)
+        rate = f"{amount(self._done / seconds)}/s"
+        if not self._total or self._done > self._total:  # a server's word; a part that came twice
             return f"  {self._text}: {amount(self._done)}  {rate}"
         filled = min(_WIDTH, _WIDTH * self._done // self._total)
         bar = "#" * filled + "-" * (_WIDTH - filled)
-        return f"  {self._text} [{bar}] {amount(self._done)} of {amount(self._total)}  {rate}"
+        left = f"  {self._left(seconds)}" if seconds >= 1 and self._done else ""
+        return f"  {self._text} [{bar}] {amount(self._done)} of {amount(self._total)}  {rate}{left}"
+
+    def _left(self, seconds: float) -> str:
+        """Return how long it takes from here, at the rate of before."""
+        minutes, rest = divmod(round(((self._total or 0) - self._done) * seconds / self._done), 60)
+        return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
 
     def close(self) -> None:
         """Remove the bar; leave a line that says what was done."""
@@ -140,6 +153,18 @@ class TerminalReporter:
     def warn(self, text: str) -> None:
         """Warn."""
         print_error(f"warning: {text}")
+
+    def error(self, text: str, *, hint: str = "", kind: str = "") -> None:  # noqa: ARG002 - for programs
+        """Tell what the user can mend.
+
+        Args:
+            text: what is wrong, and where.
+            hint: what to do next.
+            kind: the error's class.
+        """
+        print_error(f"error: {text}")
+        if hint:
+            print_error(f"\nhint: {hint}")
 
     def log(self, text: str) -> None:
         """Pass on a tool's line when asked for."""

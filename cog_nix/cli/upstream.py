@@ -1,4 +1,4 @@
-"""What is left to upstream's ``cog``: ``weights``, ``playground``, and what the shim is asked for besides."""
+"""What is left to upstream's ``cog``: ``weights``, and what the shim is asked for besides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.cli.session import Session
 
-LEFT = frozenset({"weights", "playground"})
+LEFT = frozenset({"weights"})
 _DOCKERFILE = "--dockerfile"
 
 
@@ -31,11 +31,6 @@ class _Options:
 def weights(_session: Session, options: _Options) -> None:
     """Manage the files of weights."""
     raise typer.Exit(hand_over(["weights", *(options.rest or ())]))
-
-
-def playground(_session: Session, options: _Options) -> None:
-    """Open a page for talking to a model."""
-    raise typer.Exit(hand_over(["playground", *(options.rest or ())]))
 
 
 def needs_upstream(arguments: Sequence[str]) -> bool:

@@ -6,13 +6,11 @@ import os
 import select
 import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cog_nix.cli.building import build_and_load, document_of_environment
-from cog_nix.cli.terminal import print_error
 from cog_nix.errors import CogNixError
 from cog_nix.project.find import find_project
 from cog_nix.system.state import remember
@@ -161,8 +159,5 @@ class Watching:
                     self._tell(error, "The model goes on as it was.")
 
     def _tell(self, error: CogNixError, consequence: str) -> None:
-        print_error(f"error: {error.message}")
-        if error.hint:
-            print_error(f"\nhint: {error.hint}")
-        with suppress(OSError):
-            print_error(consequence)
+        self._session.reporter.error(error.message, hint=error.hint, kind=type(error).__name__)
+        self._session.reporter.info(consequence)

@@ -34,6 +34,7 @@ __all__ = [
     "load_config",
     "load_settings",
     "parse",
+    "read_document",
     "requirement_lines",
     "validate",
     "with_concurrency",
@@ -72,6 +73,19 @@ def load(project: Project, *, references: bool = True) -> Loaded:
     Raises:
         ConfigError: tells everything that is wrong with the file, each with line and remedy.
     """
+    from cog_nix.config.deprecations import deprecations  # noqa: PLC0415 - builds, where parts run, go without
+
+    document = read_document(project)
+    validate(document, project.root, state_dir=project.state_dir, references=references)
+    return Loaded(complete(document, project.root), document, deprecations(document, project.root))
+
+
+def read_document(project: Project) -> Document:
+    """Read a project's configuration as it is written, without looking at what its keys say.
+
+    Raises:
+        ConfigError: it cannot be read, or is not YAML.
+    """
     name = _name(project)
     _check_inside(project, name)
     try:
@@ -81,11 +95,7 @@ def load(project: Project, *, references: bool = True) -> Loaded:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}:{line}: this is not UTF-8 text", hint="Save the file as UTF-8.") from error
-    from cog_nix.config.deprecations import deprecations  # noqa: PLC0415 - builds, where parts run, go without
-
-    document = parse(text, name)
-    validate(document, project.root, state_dir=project.state_dir, references=references)
-    return Loaded(complete(document, project.root), document, deprecations(document, project.root))
+    return parse(text, name)
 
 
 def validate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.config.complete import requirement_lines
@@ -15,11 +16,33 @@ if TYPE_CHECKING:
 
     from cog_nix.config.document import Document
 
-_REPLACED: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("predict",), "run"),
-    (("concurrency", "max"), "@cog.concurrent(max=...)"),
-    (("build", "python_packages"), "build.python_requirements"),
-    (("build", "pre_install"), "build.run"),
+
+@dataclass(frozen=True)
+class Deprecated:
+    """A key that is accepted, and what is written in its place."""
+
+    location: tuple[str, ...]
+    replacement: str
+    advice: str
+    """Upstream's words."""
+
+    @property
+    def name(self) -> str:
+        """The key with those above it: ``build.pre_install``."""
+        return ".".join(self.location)
+
+
+_DEPRECATED = (
+    Deprecated(("predict",), "run", "use run to point at run.py:Runner"),
+    Deprecated(
+        ("concurrency", "max"),
+        "@cog.concurrent(max=...)",
+        "configure prediction concurrency with @cog.concurrent on your async run() method instead",
+    ),
+    Deprecated(
+        ("build", "python_packages"), "build.python_requirements", "use a requirements.txt file instead"
+    ),
+    Deprecated(("build", "pre_install"), "build.run", "use build.run commands instead"),
 )
 
 
@@ -30,18 +53,29 @@ def deprecations(document: Document, root: Path) -> tuple[str, ...]:
         document: the parsed file.
         root: the project, for the requirements that decide whether CUDA fits.
     """
-    return (*_keys(document), *_unknown(document), *_cuda(document, root))
+    return (*_keys(document), *other_warnings(document, root))
+
+
+def other_warnings(document: Document, root: Path) -> tuple[str, ...]:
+    """Return the warnings of :func:`deprecations` that are not about deprecated keys."""
+    return (*_unknown(document), *_cuda(document, root))
+
+
+def deprecated_keys(document: Document) -> Iterator[Deprecated]:
+    """Yield the deprecated keys of a valid document, in upstream's order."""
+    old_sdk = sdk_for(document.value(str, "build", "python_version") or "") is not None
+    for key in _DEPRECATED:
+        if old_sdk and key.location == ("predict",):
+            continue  # the SDKs for those Pythons know no other
+        if document.value(object, *key.location):
+            yield key
 
 
 def _keys(document: Document) -> Iterator[str]:
-    old_sdk = sdk_for(document.value(str, "build", "python_version") or "") is not None
-    for location, replacement in _REPLACED:
-        if old_sdk and location == ("predict",):
-            continue  # the SDKs for those Pythons know no other
-        if document.value(object, *location):
-            yield _place(
-                document, location, f'deprecated field "{".".join(location)}": use "{replacement}" instead'
-            )
+    for key in deprecated_keys(document):
+        yield _place(
+            document, key.location, f'deprecated field "{key.name}": use "{key.replacement}" instead'
+        )
 
 
 def _unknown(document: Document) -> Iterator[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_CUDA = "11.8"
 MINIMUM_CUDA_MAJOR = 11
 _OLDEST_PYTHON = (3, 10)
-"""That the table has releases for. What older ones take on request (:mod:`cog_nix.config.legacy`) is not Cog's
-to know: their wheels bring their CUDA, and the index tells whether there are any."""
+"""That the table has releases for. What older ones take on request (:mod:`cog_nix.config.legacy`) is not
+Cog's to know: their wheels bring their CUDA, and the index tells whether there are any."""
 
 
 class _Table(TypedDict):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cog_nix.doctor.cuda import Version
 
 SKIP = "COG_SKIP_GPU_CHECK"
-_CHECK = "GPU"
+_CHECK = "GPU compatibility"
 _MEMORY = "/dev/nvidia-uvm"
 """Unified memory. The first CUDA program after a start of the machine makes it, outside of containers."""
 _WRITE = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"

@@ -80,9 +80,9 @@ def namespaces(kind: str, container: Callable[[], str | None] = lambda: None) ->
     """
     if obstacle := why_no_namespaces():
         if kind != "daemon" and (runtime := container()):
-            return Finding("sandbox", "ok", f"{obstacle.message} Builds run in a container ({runtime}).")
-        return Finding("sandbox", "error", obstacle.message, obstacle.remedy)
-    return Finding("sandbox", "ok", f"user namespaces work ({kind})")
+            return Finding("Sandbox", "ok", f"{obstacle.message} Builds run in a container ({runtime}).")
+        return Finding("Sandbox", "error", obstacle.message, obstacle.remedy)
+    return Finding("Sandbox", "ok", f"user namespaces work ({kind})")
 
 
 def disk(what: str, folder: Path, room: int = _ROOM) -> Iterator[Finding]:
@@ -92,8 +92,8 @@ def disk(what: str, folder: Path, room: int = _ROOM) -> Iterator[Finding]:
     text = f"{free / _GIGABYTE:.1f} GB free for the {what} ({there})"
     if free < room:
         remedy = "nix-collect-garbage" if what == "Nix store" else f"rm -r {folder}"
-        yield Finding("disk", "warning", f"only {text}", f"Remove what is not used:  {remedy}")
+        yield Finding("Disk", "warning", f"only {text}", f"Remove what is not used:  {remedy}")
     elif not os.access(there, os.W_OK) and what == "cache":
-        yield Finding("disk", "error", f"{there} cannot be written to", "Set COG_NIX_CACHE_DIR.")
+        yield Finding("Disk", "error", f"{there} cannot be written to", "Set COG_NIX_CACHE_DIR.")
     else:
-        yield Finding("disk", "ok", text)
+        yield Finding("Disk", "ok", text)

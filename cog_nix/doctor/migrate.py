@@ -6,9 +6,11 @@ replaced as tokens, so comments, strings and layout stay.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import tokenize
+from enum import Enum
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -28,37 +30,79 @@ _REFERENCE = re.compile(
 _KEY = re.compile(r"^predict[ \t]*:", re.MULTILINE)
 _RUN_KEY = re.compile(r"^run[ \t]*:", re.MULTILINE)
 _NAMES = {"Predictor": "Runner", "BasePredictor": "BaseRunner"}
-_CHECK = "names"
+CHECK = "Deprecated predict interface names"
 
 
-def finding(project: Project) -> Finding | None:
-    """Return what there is to change, with what changes it where that is safe."""
+class Obstacle(Enum):
+    """What stands in the way of a migration: upstream's sentences, ``{}`` for the detail."""
+
+    RUN_IS_SET = "automatic migration cannot run when run is already set"
+    OTHER_REFERENCE = "Manual migration required: automatic migration only supports predict.py:Predictor"
+    RUN_EXISTS = "cannot migrate predict.py to run.py because run.py already exists"
+    NO_PREDICT = "cannot migrate predict.py to run.py because predict.py was not found"
+    NOT_PYTHON = "cannot migrate predict.py: it is not Python: {}"
+    NO_OLD_NAMES = (
+        "cannot migrate predict.py because no legacy Predictor/BasePredictor/predict() names were found"
+    )
+    TAKEN_NAME = "Manual migration required: predict.py has the name {} already"
+    RUN_FUNCTION = "Manual migration required: predict.py has a function run already"
+
+
+class MigrationError(CogNixError):
+    """A project that has to be moved to the newer names by hand.
+
+    Args:
+        obstacle: what stands in the way.
+        detail: a name, or what Python says of the file.
+    """
+
+    def __init__(self, obstacle: Obstacle, detail: str = "") -> None:
+        super().__init__()
+        self.obstacle, self.detail = obstacle, detail
+
+    def __str__(self) -> str:
+        return self.obstacle.value.format(self.detail)
+
+
+def findings(project: Project) -> list[Finding]:
+    """Return what there is to change; one change mends it all, and says why where it cannot."""
     text = _read(project.config_path)
     name = project.config_path.name
     if not _KEY.search(text):
-        return None
-    message = f'{name}: "predict" is deprecated; use "run"'
+        return []
+    fix = functools.cache(partial(apply, project))
+    found = partial(Finding, CHECK, "warning", fix=fix, group="Config")
+    message = "predict in cog.yaml is deprecated; use run with run.py:Runner"
+    told = [found(message, "Run cog-nix doctor --fix to migrate predict: to run:", file=name)]
+    if _REFERENCE.search(text) and _has_old_names(project.root / "predict.py"):
+        message = "predict.py uses deprecated Predictor/BasePredictor/predict() names"
+        remedy = "Run cog-nix doctor --fix to migrate to Runner/BaseRunner/run()"
+        told.append(found(message, remedy, file="predict.py"))
+    return told
+
+
+def _has_old_names(path: Path) -> bool:
     try:
-        migrated(project)
-    except CogNixError as error:
-        return Finding(_CHECK, "warning", message, f"{error.message} Change it by hand.")
-    remedy = "cog-nix doctor --fix makes predict.py:Predictor run.py:Runner."
-    return Finding(_CHECK, "warning", message, remedy, partial(apply, project))
+        return re.search(r"^class Predictor\b", _read(path), re.MULTILINE) is not None
+    except CogNixError:
+        return False
 
 
 def migrated(project: Project) -> tuple[str, str]:
     """Return the new texts of cog.yaml and of run.py.
 
     Raises:
-        CogNixError: it is not the shape that can be changed without asking.
+        MigrationError: it is not the shape that can be changed without asking.
     """
     config = _read(project.config_path)
     if _RUN_KEY.search(config):
-        raise CogNixError('"run" is set as well.')
+        raise MigrationError(Obstacle.RUN_IS_SET)
     if not _REFERENCE.search(config):
-        raise CogNixError("Only predict.py:Predictor can be changed by itself.")
+        raise MigrationError(Obstacle.OTHER_REFERENCE)
     if (project.root / "run.py").exists():
-        raise CogNixError("There is a run.py already.")
+        raise MigrationError(Obstacle.RUN_EXISTS)
+    if not (project.root / "predict.py").exists():
+        raise MigrationError(Obstacle.NO_PREDICT)
     source = _read(project.root / "predict.py")
     return _REFERENCE.sub('run: "run.py:Runner"', config), renamed(source)
 
@@ -67,20 +111,22 @@ def renamed(source: str) -> str:
     """Return a predictor's source with the new names.
 
     Raises:
-        CogNixError: it has no class Predictor, has the new names already, or is no Python.
+        MigrationError: it has no class Predictor, has the new names already, or is not Python.
     """
     lines = io.StringIO(source).readlines()  # the tokenizer's lines; str has more kinds of line ends
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError) as error:
-        raise CogNixError(f"predict.py is not Python: {error}.") from error
+        raise MigrationError(Obstacle.NOT_PYTHON, str(error)) from error
     names = [token for token in tokens if token.type == tokenize.NAME]
     words = {token.string for token in names}
-    if "Predictor" not in words or words & {"Runner", "BaseRunner"}:
-        raise CogNixError("predict.py has no class Predictor, or has the new names already.")
+    if "Predictor" not in words:
+        raise MigrationError(Obstacle.NO_OLD_NAMES)
+    if taken := words & {"Runner", "BaseRunner"}:
+        raise MigrationError(Obstacle.TAKEN_NAME, min(taken))
     before = {id(after): token.string for token, after in pairwise(tokens)}
     if any(token.string == "run" and before.get(id(token)) == "def" for token in names):
-        raise CogNixError("predict.py has a function run already.")
+        raise MigrationError(Obstacle.RUN_FUNCTION)
     for token in reversed(names):
         new = _NAMES.get(token.string)
         if token.string == "predict" and before.get(id(token)) == "def" and token.start[1] > len("def "):

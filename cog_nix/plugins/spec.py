@@ -408,13 +408,20 @@ class Finding:
     """What ``cog-nix doctor`` tells about one thing."""
 
     check: str
-    """What was looked at: ``Docker``."""
+    """What was looked at: ``Docker``. Findings of the same check are shown together."""
     severity: Literal["ok", "fixed", "warning", "error"]
     message: str
+    """What was found; may be empty when it is ``ok``."""
     remedy: str = ""
     """What to do about it, a command where there is one."""
     fix: Callable[[], None] | None = None
-    """Mends it; only where that is safe without asking."""
+    """Mends it, where that needs no decision; a ``CogNixError`` says why it could not."""
+    group: Literal["Config", "Python", "Environment"] = "Environment"
+    """The heading that it stands under, as in Cog's own doctor."""
+    file: str = ""
+    """Where in the project it was found."""
+    line: int = 0
+    """From 1; 0: the file as a whole."""
 
 
 @dataclass(frozen=True)

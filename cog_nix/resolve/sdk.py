@@ -13,6 +13,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from cog_nix.config import legacy
 from cog_nix.config.requirements import normalised
@@ -21,9 +22,10 @@ from cog_nix.errors import LockError
 from cog_nix.system.processes import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cog_nix.config.model import Build
+    from cog_nix.lock.model import Wheel
 
 VARIABLES = {"cog": "COG_SDK_WHEEL", "coglet": "COGLET_WHEEL"}
 _FIRST_WITH_COGLET = ".".join(map(str, MINIMUM_FOR_SCHEMA))
@@ -91,6 +93,19 @@ def requirements(
         *([] if last or _has_no_coglet(cog) else [_line("coglet", coglet, root, early=early)]),
         "pip",
     )
+
+
+def local_wheels(wheels: Iterable[Wheel], root: Path) -> Iterator[str]:
+    """Yield upstream's line about each of Cog's packages that is a file of this machine (its ``--debug``)."""
+    for wheel in wheels:
+        url = wheel.artifact.url
+        if wheel.name in VARIABLES and url.startswith(("file://", "./")):
+            path = (
+                unquote(urlsplit(url).path)
+                if url.startswith("file://")
+                else str(root / url.removeprefix("./"))
+            )
+            yield f"Using local {wheel.name} wheel: {path}"
 
 
 def _wanted(package: str, environ: Mapping[str, str], least: tuple[int, ...]) -> str | None:

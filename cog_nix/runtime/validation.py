@@ -125,7 +125,12 @@ def _of_choices(value: Any, schema: Schema) -> list[Problem]:
     choices = schema.get("enum") or ()
     if not choices or any(_same(value, one) for one in choices):
         return []
-    return [Problem(f"value is not one of the allowed values {json.dumps(choices)}", choices=tuple(choices))]
+    return [
+        Problem(
+            f"value is not one of the allowed values {json.dumps(choices, separators=(',', ':'))}",
+            choices=tuple(choices),
+        )
+    ]
 
 
 def _of_type(value: Any, schema: Schema) -> list[Problem]:

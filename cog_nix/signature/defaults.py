@@ -93,7 +93,7 @@ def _against_choices(choices: Json, value: Any) -> str | None:
         return None
     reason = None
     if not any(_same(choice, value) for choice in choices["enum"]):
-        reason = "value is not one of the allowed values"
+        reason = f"value is not one of the allowed values {compact(choices['enum'])}"
     reason = reason or _mismatch({"type": choices["type"]}, value)
     return f"doesn't match schema due to: {reason}" if reason else None
 

@@ -82,7 +82,8 @@ class Log:
             del kept[:-_KEPT_LINES]
             self._reporter.log(f"{name}> {text}")
         elif event["type"] == _PROGRESS and event["id"] in self._activity:
-            done = int(event["fields"][0])
+            done, expected = map(int, event["fields"][:2])
+            self._bar.expect(expected)
             self._bar.advance(done - self._done)
             self._done = done
 

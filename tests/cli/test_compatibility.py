@@ -17,6 +17,7 @@ FLAGS = {
     "run": RUN,
     "predict": RUN,
     "train": f"{BASES} {INPUTS}",
+    "playground": "--host --no-open -p --port --target --webhook-host",
     "serve": f"{BASES} --gpus --host --playground --playground-port -p --port --upload-url",
     "exec": f"{BASES} --dockerfile -e --env --gpus -p --publish",
     "push": f"{BUILD} --json",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
-import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from cog_nix.cli import exec as exec_command
@@ -15,7 +17,6 @@ from cog_nix.cli import serve
 from cog_nix.cli.app import run
 from cog_nix.cli.building import LoadedImage
 from cog_nix.errors import CogNixError
-from cog_nix.system import shim
 from conftest import ROOT
 
 if TYPE_CHECKING:
@@ -89,34 +90,31 @@ def test_what_is_wrong_is_told_before_anything_is_built(
     assert said in capfd.readouterr().err
 
 
-def test_the_playground_is_upstreams(
+def test_a_playground_listens_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(serve, "usable_runtime", lambda _: pytest.fail("too late"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(shim.UPSTREAM, raising=False)
     assert run(["serve", "--playground", "--playground-port", "8393"]) == 1
     assert "playground port 8393 must differ from the model port 8393" in capfd.readouterr().err
-    assert run(["serve", "--playground"]) == 1
-    assert "`serve --playground` is left to Replicate's cog" in capfd.readouterr().err
-    seen = tmp_path / "seen"
-    (tmp_path / "cog").write_text(f'#!/bin/sh\necho "$@" > {seen}\nexec /bin/sleep 60\n')
-    (tmp_path / "cog").chmod(0o755)
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # noqa: S104 - where the playground listens
+        taken.listen()
+        assert run(["serve", "--playground", "--playground-port", str(taken.getsockname()[1])]) == 1
+    assert "Address already in use" in capfd.readouterr().err
     docker = SimpleNamespace(name="docker", title="Docker", shares_network=False)
     monkeypatch.setattr(serve, "usable_runtime", lambda _: docker)
     image = LoadedImage("model", "{}", has_gpu=False, root=tmp_path)
     monkeypatch.setattr(serve, "build_and_load", lambda *_, **__: image)
+    seen: list[object] = []
 
     def served(*_: object) -> int:
-        deadline = time.monotonic() + 30
-        while not (seen.exists() and seen.read_text().endswith("\n")) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        [url] = re.findall(r"^Playground at (\S+)/$", capfd.readouterr().err, re.MULTILINE)
+        seen.append(httpx.get(f"{url}/config", trust_env=False).json()["target"])
         return 0
 
     monkeypatch.setattr(serve, "_run", served)
     assert run(["serve", "--playground", "--playground-port", "0", "-p", "81"]) == 0
-    wanted = "playground --no-open --target http://127.0.0.1:81 --host 0.0.0.0 --port 0\n"
-    assert seen.read_text() == wanted
+    assert seen == ["http://127.0.0.1:81"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from cog_nix_hooks.docker import checks as docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 def test_without_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,19 +70,26 @@ def test_a_full_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "has_driver", "severities"),
     [
-        pytest.param({}, False, {"Docker": "ok", "GPU": "ok"}, id="plain"),
-        pytest.param({}, True, {"Docker": "ok", "GPU": "warning"}, id="driver-without-toolkit"),
+        pytest.param({}, False, {"Docker": "ok", "GPU compatibility": "ok"}, id="plain"),
+        pytest.param({}, True, {"Docker": "ok", "GPU compatibility": "warning"}, id="driver-without-toolkit"),
         pytest.param(
             {"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]},
             True,
-            {"Docker": "ok", "GPU": "ok"},
+            {"Docker": "ok", "GPU compatibility": "ok"},
             id="cdi",
         ),
         pytest.param(
-            {"CDISpecDirs": ["/nowhere"]}, True, {"Docker": "ok", "GPU": "warning"}, id="cdi-without-gpus"
+            {"CDISpecDirs": ["/nowhere"]},
+            True,
+            {"Docker": "ok", "GPU compatibility": "warning"},
+            id="cdi-without-gpus",
         ),
-        pytest.param({"Runtimes": {"nvidia": {}}}, True, {"Docker": "ok", "GPU": "ok"}, id="gpu"),
-        pytest.param({"Architecture": "aarch64"}, False, {"Docker": "warning", "GPU": "ok"}, id="arm"),
+        pytest.param(
+            {"Runtimes": {"nvidia": {}}}, True, {"Docker": "ok", "GPU compatibility": "ok"}, id="gpu"
+        ),
+        pytest.param(
+            {"Architecture": "aarch64"}, False, {"Docker": "warning", "GPU compatibility": "ok"}, id="arm"
+        ),
     ],
 )
 def test_docker(
@@ -153,15 +160,25 @@ def test_the_command(machine_with: Any, capfd: pytest.CaptureFixture[str]) -> No
     )
     assert run(["doctor"]) == 1
     said = capfd.readouterr()
-    assert said.out.splitlines() == [
-        "ok      a: fine",
-        "warning b: so so",
-        "        do this",
-        "ERROR   c: bad",
-        "        do that",
-        "        and that",
+    assert said.out == "", "as cog's, all of it is narration"
+    assert said.err.splitlines() == [
+        "Running cog-nix doctor...",
+        "",
+        f"cog.yaml not found in {Path.cwd()} (or in any parent directories): only the machine is checked.",
+        "",
+        "Environment",
+        "a",
+        "  fine",
+        "b",
+        "  so so",
+        "  Remediation: do this",
+        "c",
+        "  bad",
+        "  Remediation: do that",
+        "    and that",
+        "",
+        'Found 1 error, 1 warning. Run "cog-nix doctor --fix" to auto-fix.',
     ]
-    assert 'Found 1 error, 1 warning. Run "cog-nix doctor --fix"' in said.err
     assert calls == [], "nothing is changed without --fix"
     assert run(["doctor", "--fix", "--json"]) == 1
     findings = json.loads(capfd.readouterr().out)
@@ -178,6 +195,7 @@ def test_a_well_machine(machine_with: Any, capfd: pytest.CaptureFixture[str]) ->
     assert run(["doctor"]) == 0
     assert capfd.readouterr().err.endswith("no issues found\n")
     assert run(["doctor", "-f", "other.yaml"]) == 1, "a project that is named must be there"
+    assert run(["doctor"], program="cog") == 1, "cog's own wants a project"
 
 
 @pytest.mark.docker
@@ -189,6 +207,6 @@ def test_this_machine_can_build_and_run(
     monkeypatch.chdir(tmp_path)
     run(["doctor", "--json"])
     found = {one["check"]: one["severity"] for one in json.loads(capfd.readouterr().out)}
-    assert {name: found[name] for name in ("Nix", "sandbox", "Docker", "mirrors")} == dict.fromkeys(
-        ("Nix", "sandbox", "Docker", "mirrors"), "ok"
+    assert {name: found[name] for name in ("Nix", "Sandbox", "Docker", "Mirrors")} == dict.fromkeys(
+        ("Nix", "Sandbox", "Docker", "Mirrors"), "ok"
     )

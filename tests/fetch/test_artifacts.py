@@ -435,6 +435,8 @@ class CountingReporter(SilentReporter):
     def describe(self, text: str) -> None:
         pass
 
+    expect = advance
+
 
 def test_one_bar_counts_each_byte_once(site: Site, cache: Path, part: Callable[[Artifact], Path]) -> None:
     reporter = CountingReporter()

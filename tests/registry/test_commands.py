@@ -90,6 +90,7 @@ def test_pushed_pulled_and_run(cli: Cli, registry: str, removed: list[str]) -> N
     assert document["version"] == 1
     assert re.fullmatch(rf"{registry}/me/hello@sha256:[0-9a-f]{{64}}", document["image"])
     assert f"Pushing to {target}..." in ran.stderr
+    assert document["image"] not in ran.stderr, "it is on stdout alone"
     assert re.search(r"^Uploaded (\d+) of \1 blobs \(.* MB\)$", ran.stderr, re.MULTILINE)
     removed.append(document["image"])
     _docker("pull", "--quiet", target)

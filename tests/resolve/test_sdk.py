@@ -6,6 +6,7 @@ import pytest
 
 from cog_nix.config.model import Build
 from cog_nix.errors import LockError
+from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.resolve import sdk
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def test_a_wheel_of_one_s_own(tmp_path: Path, value: str) -> None:
     found, _ = lines(tmp_path, COG_SDK_WHEEL=value.replace("ABSOLUTE", str(wheel)), COGLET_WHEEL="dist")
     assert found[0] == f"cog @ {wheel.as_uri()}"
     assert found[1].endswith("manylinux_2_17_x86_64.whl")
+
+
+def test_wheels_of_one_s_own_are_named(tmp_path: Path) -> None:
+    urls = {"cog": "./dist/cog-1-py3-none-any.whl", "coglet": "file:///a%20b/coglet.whl", "six": "./six.whl"}
+    locked = [Wheel(name, "1", Artifact("x.whl", url, "0" * 64, 1)) for name, url in urls.items()]
+    locked.append(Wheel("cog", "1", Artifact("x.whl", "https://index.example.org/x.whl", "0" * 64, 1)))
+    assert list(sdk.local_wheels(locked, tmp_path)) == [
+        f"Using local cog wheel: {tmp_path}/dist/cog-1-py3-none-any.whl",
+        "Using local coglet wheel: /a b/coglet.whl",
+    ]
 
 
 @pytest.mark.parametrize(

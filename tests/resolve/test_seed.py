@@ -33,9 +33,10 @@ class _Store:
     def invalid(self, paths: Sequence[str]) -> list[str]:
         return [path for path in paths if path not in self.added]
 
-    def add_tree(self, tree: Path) -> str:
-        self.added.append(tree_path(nar_hash(tree), tree.name))
-        return self.added[-1]
+    def adopt_tree(self, tree: Path, sri: str) -> bool:
+        found = nar_hash(tree)
+        self.added.append(tree_path(found, tree.name))
+        return found == sri
 
 
 class _Fetcher:

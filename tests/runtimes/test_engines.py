@@ -155,7 +155,7 @@ def test_the_doctor_says_the_same_and_fetches_nothing(
 ) -> None:
     monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path))
     [found] = checks.diagnose()
-    assert (found.check, found.severity) == ("containers", "ok")
+    assert (found.check, found.severity) == ("Containers", "ok")
     assert "cog-nix fetches bubblewrap" in found.message
     write_engine(machine / "crun", "echo no >&2; exit 1")
     [found] = checks.diagnose()

@@ -12,7 +12,6 @@ import sys
 import time
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,8 +22,12 @@ from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.network, pytest.mark.nix]
+
+
+PROGRAM = (sys.executable, "-m", "cog_nix")
 
 
 class Edited:
@@ -43,15 +46,17 @@ class Edited:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.keys, own = pty.openpty() if terminal else (None, None)
+        self.keys: int | None = None
+        own: int | None = None
+        if terminal:
+            self.keys, own = pty.openpty()
         self.log = root.parent / f"{root.name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cog_nix", "--runtime", runtime, "serve", "--watch", "-p"]
-                + [str(self.port), *flags],
+                [*PROGRAM, "--runtime", runtime, "serve", "--watch", "-p", str(self.port), *flags],
                 cwd=root,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))},
-                stdin=own if terminal else subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if own is None else own,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -19,7 +19,7 @@ _RECORDED = Path(__file__).parent / "recorded"
 
 class _Bar:
     def __init__(self) -> None:
-        self.done = 0
+        self.done = self.total = 0
         self.texts: list[str] = []
 
     def advance(self, amount: int) -> None:
@@ -28,6 +28,9 @@ class _Bar:
 
     def describe(self, text: str) -> None:
         self.texts.append(text)
+
+    def expect(self, total: int) -> None:
+        self.total = total
 
 
 class _Reporter(SilentReporter):
@@ -53,7 +56,7 @@ def _replay(name: str) -> tuple[events.Log, _Reporter]:
 
 def test_builds_advance_the_bar_and_their_lines_are_logged() -> None:
     log, reporter = _replay("two-builds.txt")
-    assert reporter.bar.done == 2
+    assert (reporter.bar.done, reporter.bar.total) == (2, 2)
     assert reporter.bar.texts == ["inner", "outer"]
     assert reporter.logged == [
         "building inner",

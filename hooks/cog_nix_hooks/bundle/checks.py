@@ -12,7 +12,7 @@ from cog_nix_hooks.bundle.programs import Programs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CHECK = "containers"
+_CHECK = "Containers"
 _BRINGS = "cog-nix fetches bubblewrap when a container is started"
 
 

@@ -21,7 +21,7 @@ _SUITE = "trixie"
 
 
 def diagnose(context: Context) -> Iterator[Finding]:
-    """Look at the mirror and at cog-nix's own programs."""
+    """Look at the mirror and at cog-nix's Own programs."""
     yield _mirror(context)
     yield from _programs(context)
 
@@ -39,7 +39,7 @@ def _programs(context: Context) -> Iterator[Finding]:
     why = "pinned with this release" if found.released else f"what Debian had on {found.date}"
     folders = ", ".join(str(programs.folder(name, found, context.cache_dir) / "bin") for name in there)
     renew = functools.partial(_renew, there, context)
-    yield Finding("own programs", "ok", f"{text}, {why} ({folders})", fix=renew)
+    yield Finding("Own programs", "ok", f"{text}, {why} ({folders})", fix=renew)
 
 
 def _renew(names: list[str], context: Context) -> None:
@@ -54,5 +54,5 @@ def _mirror(context: Context) -> Finding:
         where = check_mirror(_SUITE, context)
     except CogNixError as error:
         remedy = error.hint or "Name another mirror in COG_NIX_DEBIAN_MIRROR or cog-nix.toml."
-        return Finding("mirrors", "error", error.message, remedy)
-    return Finding("mirrors", "ok", f"the Debian archive answers ({where})")
+        return Finding("Mirrors", "error", error.message, remedy)
+    return Finding("Mirrors", "ok", f"the Debian archive answers ({where})")

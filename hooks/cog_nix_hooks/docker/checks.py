@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SKIP = "COG_SKIP_DOCKER_CHECK"
 SKIP_GPU = "COG_SKIP_GPU_CHECK"
 _CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
+_GPU = "GPU compatibility"
 _ROOM = 10 * 10**9
 
 
@@ -51,23 +52,23 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
     root = Path(info.get("DockerRootDir") or "/")
     if root.exists() and (free := shutil.disk_usage(root).free) < _ROOM:
         yield Finding(
-            "disk", "warning", f"only {free / 10**9:.1f} GB free for Docker ({root})", "docker image prune"
+            "Disk", "warning", f"only {free / 10**9:.1f} GB free for Docker ({root})", "docker image prune"
         )
     if os.environ.get(SKIP_GPU):
         return
     runtimes = info.get("Runtimes") or {}
     if has_driver and "nvidia" not in runtimes and _by_name(info):
-        yield Finding("GPU", "ok", "Docker can use NVIDIA's GPUs by their CDI names")
+        yield Finding(_GPU, "ok", "Docker can use NVIDIA's GPUs by their CDI names")
     elif has_driver and "nvidia" not in runtimes:
         yield Finding(
-            "GPU",
+            _GPU,
             "warning",
             "This machine has an NVIDIA driver, and Docker cannot use it.",
             "Install the NVIDIA Container Toolkit, then:  "
             "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
         )
     else:
-        yield Finding("GPU", "ok", "Docker can use NVIDIA's GPUs" if has_driver else "no NVIDIA driver here")
+        yield Finding(_GPU, "ok", "Docker can use NVIDIA's GPUs" if has_driver else "no NVIDIA driver here")
 
 
 def _by_name(info: dict[str, Any]) -> bool:

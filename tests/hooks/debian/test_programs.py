@@ -153,7 +153,7 @@ def test_other_machines_get_none(context: Context, monkeypatch: pytest.MonkeyPat
 
 def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Context, tmp_path: Path) -> None:
     def own(found: Context) -> list[Finding]:
-        return [one for one in debian.diagnose(found) if one.check == "own programs"]
+        return [one for one in debian.diagnose(found) if one.check == "Own programs"]
 
     fresh = replace(context, cache_dir=tmp_path)
     assert own(fresh) == [], "nothing has been fetched"

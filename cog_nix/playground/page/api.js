@@ -1,0 +1,78 @@
+// Speaks to the model through the playground's server.
+
+export class Api {
+  constructor(target) {
+    this.target = target;
+  }
+
+  async ask(path, options = {}) {
+    const headers = { "X-Cog-Target": this.target, ...options.headers };
+    const response = await fetch(`/proxy${path}`, { redirect: "manual", cache: "no-store", ...options, headers });
+    if (response.type === "opaqueredirect") throw new Error("the model answers with a redirect, which is not followed");
+    return response;
+  }
+
+  async json(path) {
+    const response = await this.ask(path);
+    const body = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(body.error ?? `${path}: ${response.status}`);
+    return body;
+  }
+
+  /** Ask for a prediction or a training. `way`: sync, stream or async. */
+  create(kind, body, way, id, signal) {
+    const headers = { "Content-Type": "application/json" };
+    if (way === "stream") headers.Accept = "text/event-stream";
+    if (way === "async") headers.Prefer = "respond-async";
+    const path = id ? `/${kind}/${encodeURIComponent(id)}` : `/${kind}`;
+    return this.ask(path, { method: id ? "PUT" : "POST", headers, body: JSON.stringify(body), signal });
+  }
+
+  cancel(kind, id) {
+    return this.ask(`/${kind}/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+  }
+}
+
+/** The model's own headers, as the server hands them on. */
+export function upstreamHeaders(response) {
+  const encoded = response.headers.get("X-Cog-Upstream-Headers");
+  if (!encoded) return {};
+  try {
+    const bytes = Uint8Array.from(atob(encoded.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return {};
+  }
+}
+
+/** Yield the events of a stream as [name, data] (HTML, "Server-sent events"). */
+export async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    rest += value ?? "";
+    const blocks = rest.split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      let name = "message";
+      const data = [];
+      for (const line of block.split(/\r?\n/)) {
+        if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+      }
+      if (data.length) yield [name, JSON.parse(data.join("\n"))];
+    }
+    if (done) return;
+  }
+}
+
+/** Wait for webhooks under a token; resolves to what ends the waiting once nothing can be missed. */
+export function webhooks(token, received) {
+  return new Promise((ready, failed) => {
+    const source = new EventSource(`/events?token=${encodeURIComponent(token)}`);
+    source.onopen = () => ready(() => source.close());
+    source.onerror = () => failed(new Error("the playground's server does not answer"));
+    source.onmessage = (event) => received(JSON.parse(event.data));
+  });
+}
