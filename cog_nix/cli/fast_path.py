@@ -77,6 +77,11 @@ def _is_plain(arguments: Sequence[str]) -> bool:
 def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
     if command["linked"] and os.readlink(f"{root}/result") != built["image"]:  # noqa: PTH115 - text
         return False
+    return is_still_held(command)
+
+
+def is_still_held(command: Mapping[str, Any]) -> bool:
+    """Tell whether a runtime holds the image that it held then, where one was asked at all."""
     if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
         return False
     held = command["held"]

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cog_nix import __version__
 from cog_nix.build import unchanged
 from cog_nix.cli import fast_path
+from cog_nix.keep import place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cog_nix.cli.building import Remembered
     from cog_nix.cli.terminal import TerminalReporter
     from cog_nix.keep.client import KeptModel
+    from cog_nix.plugins.spec import Held
 
 _INPUTS = ("-i", "--input")
 _WITH_VALUE = ("-e", "--env", "--runtime", "--gpus", "--setup-timeout")
@@ -42,25 +44,20 @@ def run(arguments: Sequence[str]) -> tuple[bool, str]:
     split = _split(arguments)
     if split is None or any(map(os.environ.get, fast_path.NOT_HANDLED)):
         return False, ""
-    inputs, rest = split
-    name = ""
+    inputs, images, rest = split
+    name, command = "", None
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
-        question = [__version__, root, rest, unchanged.environment(os.environ), unchanged.machine()]
+        question = [__version__, root, images, rest, unchanged.environment(os.environ), unchanged.machine()]
         name = unchanged.key({"run": question})
-        state = f"{root}/.cog"
-        command = unchanged.read(state, name)["answer"]
-        kept = unchanged.read(state, command["build"])
-        if not any(map(_may_be_file, inputs)) and _is_same(root, kept, command):
-            return _predict(inputs, kept["answer"], command), name
-    return False, name
+        if not any(map(_may_be_file, inputs)) and not os.path.lexists(_OUTPUT) and os.access(root, os.W_OK):
+            command = _recall(root, name) if not images else _recall_image(name)
+    return command is not None and _predict(inputs, command), name
 
 
 class Asked(NamedTuple):
     """What a command line asked."""
 
-    build: Remembered
-    """What is remembered of the build."""
     model: str
     """Name of the kept model."""
     lines: tuple[str, ...]
@@ -68,20 +65,39 @@ class Asked(NamedTuple):
     keep: int
     """Seconds that it is kept."""
 
+    def written(self) -> dict[str, Any]:
+        """Return it as text can have it."""
+        return {"model": self.model, "lines": self.lines, "keep": self.keep}
 
-def remember(name: str, root: str, asked: Asked) -> None:
+
+def remember(name: str, root: str, build: Remembered, asked: Asked) -> None:
     """Keep which model a command line asked.
 
     Args:
         name: what :func:`run` returned.
         root: the project; in another folder nothing is kept.
-        asked: the model, and what led to it.
+        build: what is remembered of its build.
+        asked: the model.
     """
-    if root != os.getcwd():  # noqa: PTH109 - text
-        return
-    built = {"build": asked.build.name, "linked": asked.build.linked}
-    rest = {"model": asked.model, "lines": asked.lines, "keep": asked.keep}
-    unchanged.remember(f"{root}/.cog", name, {}, {**built, **rest})
+    if root == os.getcwd():  # noqa: PTH109 - text
+        built = {"build": build.name, "linked": build.linked}
+        unchanged.remember(f"{root}/.cog", name, {}, {**built, **asked.written()})
+
+
+def remember_image(name: str, held: Callable[[], Held | None], asked: Asked) -> None:
+    """Keep which model of an image that exists a command line asked.
+
+    Args:
+        name: what :func:`run` returned.
+        held: tells where the runtime holds it; None: it does not say, so nothing is kept.
+        asked: the model.
+    """
+    found = held()
+    read = {path: unchanged.status(path, follow=True) for path in found.read} if found else {}
+    if found and held() == found:  # what was read may be of another moment
+        where = {"id": found.id, "socket": found.socket, "path": found.path}
+        answer = {"held": where, "read": read, "present": found.present, **asked.written()}
+        unchanged.remember(place.parent(), name, {}, answer)
 
 
 def is_kept(title: str, keep: int) -> str:
@@ -93,11 +109,15 @@ def is_kept(title: str, keep: int) -> str:
     )
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]] | None:
-    """Return the inputs of a command line and the rest; None: it has something that is not handled here."""
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str], list[str]] | None:
+    """Return the inputs of a command line, its images and the rest.
+
+    None: it has something that is not handled here.
+    """
     if arguments[:1] != ["run"]:
         return None
     inputs: list[str] = []
+    images: list[str] = []
     rest: list[str] = []
     left = iter(arguments[1:])
     for argument in left:
@@ -110,9 +130,11 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]] | None:
             rest += [argument, next(left, "")]
         elif argument in _SWITCHES or (equals and name in (*_WITH_VALUE, "--keep")):
             rest.append(argument)
-        else:
+        elif argument.startswith("-"):
             return None
-    return inputs, rest
+        else:
+            images.append(argument)
+    return (inputs, images, rest) if len(images) < 2 else None  # noqa: PLR2004 - as many as it takes
 
 
 def _may_be_file(text: str) -> bool:
@@ -121,19 +143,28 @@ def _may_be_file(text: str) -> bool:
     return not equals or "@" in value[:2]
 
 
-def _is_same(root: str, kept: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
-    """Tell whether the image would be the one that the model was started from."""
+def _recall(root: str, name: str) -> dict[str, Any] | None:
+    """Return what a command line asked here, if the image would be the one that the model was started from."""
+    state = f"{root}/.cog"
+    command: dict[str, Any] = unchanged.read(state, name)["answer"]
+    kept = unchanged.read(state, command["build"])
+    command["built"] = kept["answer"]
     if command["linked"] and os.readlink(f"{root}/result") != kept["answer"]["image"]:  # noqa: PTH115 - text
-        return False
-    usual = not os.path.lexists(_OUTPUT) and os.access(root, os.W_OK)
-    return usual and fast_path.same_sources(kept) and fast_path.is_same_question(kept)
+        return None
+    return command if fast_path.same_sources(kept) and fast_path.is_same_question(kept) else None
 
 
-def _predict(inputs: Sequence[str], built: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
+def _recall_image(name: str) -> dict[str, Any] | None:
+    """Return what a command line asked of an image, if its runtime still has that image under the name."""
+    command: dict[str, Any] = unchanged.read(place.parent(), name)["answer"]
+    return command if fast_path.is_still_held(command) else None
+
+
+def _predict(inputs: Sequence[str], command: Mapping[str, Any]) -> bool:
     """Ask the model; return False, with nothing done, when it is not there any more."""
-    from cog_nix.cli.outcome import tell_start  # noqa: PLC0415
-    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415
-    from cog_nix.keep.client import open_by_name  # noqa: PLC0415 - as the module says
+    from cog_nix.cli.outcome import tell_start  # noqa: PLC0415 - as the module says
+    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
+    from cog_nix.keep.client import open_by_name  # noqa: PLC0415 - as above
 
     reporter = TerminalReporter()
     model = open_by_name(command["model"], command["keep"], reporter)
@@ -141,7 +172,8 @@ def _predict(inputs: Sequence[str], built: Mapping[str, Any], command: Mapping[s
         return False
     for line in command["lines"]:
         reporter.info(line)
-    tell_start(reporter, built)
+    if "built" in command:
+        tell_start(reporter, command["built"])
     reporter.info(f"\n{is_kept(model.told['title'], command['keep'])}")
     reporter.info("Running prediction...\n")
     status = _answer(model, inputs, reporter)

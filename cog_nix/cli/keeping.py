@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,11 +131,16 @@ def kept_model(
         keep=wanted.keep,
         concurrency=_concurrency(runtime.image_labels(reference)),
     )
+    name = "" if session.plugins.broken or session.is_heard else session.fast_path_key
     with open_model(request, reporter, lambda: reporter.info(starting_in(runtime))) as model:
-        reporter.info(fast_run.is_kept(runtime.title, wanted.keep))
-        if build and session.fast_path_key and not session.plugins.broken and not session.is_heard:
-            asked = fast_run.Asked(build, model.name, (building_for(runtime),), wanted.keep)
-            fast_run.remember(session.fast_path_key, wanted.root, asked)
+        before = "" if model.is_new else "\n"
+        reporter.info(f"{before}{fast_run.is_kept(runtime.title, wanted.keep)}")
+        if name and build:
+            asked = fast_run.Asked(model.name, (building_for(runtime),), wanted.keep)
+            fast_run.remember(name, wanted.root, build, asked)
+        elif name and not wanted.root:
+            held = functools.partial(session.held, runtime, reference)
+            fast_run.remember_image(name, held, fast_run.Asked(model.name, (), wanted.keep))
         yield _Kept(model)
 
 

@@ -68,11 +68,15 @@ class Session:
         loaded = runtime.load(image, [reference], self.reporter)
 
         def held() -> Held | None:
-            again = self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
-            found = runtime.held(reference) if again and isinstance(runtime, RememberedRuntime) else None
+            found = self.held(runtime, reference)
             return found if found and found.id == loaded else None
 
         return held
+
+    def held(self, runtime: Runtime, reference: str) -> Held | None:
+        """Return where to ask for an image the next time, when the runtime would be this one again."""
+        again = self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
+        return runtime.held(reference) if again and isinstance(runtime, RememberedRuntime) else None
 
     def _first_choice(self) -> str:
         if self.runtime_name != manager.AUTO:

@@ -35,6 +35,8 @@ class KeptModel:
     def __init__(self, name: str, connection: socket.socket, reporter: Reporter) -> None:
         self.name = name
         """Under which it is found again, as long as it is there."""
+        self.is_new = False
+        """Whether it was started for this client."""
         self.told: dict[str, Any] = {}
         """What its keeper says of it."""
         self._connection, self._reporter = connection, reporter
@@ -168,6 +170,7 @@ def open_model(request: KeepRequest, reporter: Reporter, starts: Callable[[], ob
                 connection = place.connect(name)
                 send(connection, {"use": request.identity, "keep": request.keep})
                 model = KeptModel(name, connection, reporter)
+                model.is_new = True
         try:
             if model.wait_until_ready():
                 return model

@@ -126,6 +126,28 @@ def test_every_way_of_asking_leads_to_it(project: Path) -> None:
     assert len(place.names()) == 1
 
 
+@pytest.mark.parametrize("runtime", [pytest.param("docker", marks=pytest.mark.docker), "bundle"])
+def test_an_image_is_kept_until_its_name_means_another(project: Path, runtime: str) -> None:
+    flags = ("--runtime", runtime)
+    image = "cog-nix-test-kept-image"
+    cog_nix("build", *flags, "-t", image, cwd=project)
+    first = cog_nix("run", image, "--keep", *flags, "-i", "text=a", cwd=project)
+    assert "setting up" in first.stderr
+    for _ in range(2):
+        again = cog_nix("run", image, "--keep", *flags, "-i", "text=a", cwd=project)
+        assert again.stdout == first.stdout
+    assert "No model is kept warm for" in cog_nix("stop", cwd=project).stderr
+    source = project / "run.py"
+    try:
+        source.write_text(RUN.replace('f"{text}', 'f"edited-{text}'))
+        cog_nix("build", *flags, "-t", image, cwd=project)
+    finally:
+        source.write_text(RUN)
+    edited = cog_nix("run", image, "--keep", *flags, "-i", "text=a", cwd=project)
+    assert edited.stdout.startswith("edited-a")
+    assert f"Ended {image}" in cog_nix("stop", image, cwd=project).stderr
+
+
 def test_an_edit_ends_the_old_one(project: Path) -> None:
     first = run(project, "--keep", "-i", "text=a")
     [old] = place.names()
