@@ -69,6 +69,10 @@
         ├── InvalidInputsError     inputs do not fit the model's schema: all problems
         ├── UnreadableInputError   one input, or all as JSON, cannot be read: its name, problem
         ├── UnusableSchemaError    the model's OpenAPI document lacks what is needed: problem
+        ├── KeptModelError         a model that is kept warm does not start, or fails: what was said (keep)
+        ├── KeeperLostError        the process that keeps it has ended
+        ├── NotEndedError          kept models do not end: their names, processes
+        ├── UnsafePlaceError       others could reach the sockets of kept models: path, problem
         ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
 

@@ -144,7 +144,7 @@ def _may_be_file(text: str) -> bool:
 
 
 def _recall(root: str, name: str) -> dict[str, Any] | None:
-    """Return what a command line asked here, if the image would be the one that the model was started from."""
+    """Return what a command line asked here, if its image would be the one that the model runs."""
     state = f"{root}/.cog"
     command: dict[str, Any] = unchanged.read(state, name)["answer"]
     kept = unchanged.read(state, command["build"])
