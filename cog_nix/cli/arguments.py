@@ -25,6 +25,7 @@ _SWITCHES = {
 _KEEP, _NO_KEEP = "--keep", "--no-keep"
 """An option whose value may be left out, as pflag has it (``NoOptDefVal``), and what turns it off."""
 _KEEP_BY_ITSELF = "10m"
+_TIME = re.compile(r"(?:[0-9]+[hms])+", re.ASCII)
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _OFF = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 _TAKE_VALUES = frozenset(
@@ -76,6 +77,9 @@ def normalize(arguments: Sequence[str]) -> list[str]:
             continue
         if argument in (_KEEP, _NO_KEEP):
             found.append(f"{_KEEP}={_KEEP_BY_ITSELF if argument == _KEEP else 0}")
+            continue
+        if found[-1:] == [f"{_KEEP}={_KEEP_BY_ITSELF}"] and _TIME.fullmatch(argument):
+            found[-1] = f"{_KEEP}={argument}"  # nobody names an image so
             continue
         for one in _expand(argument, switches):
             (of_program if one in _OF_PROGRAM else found).append(one)

@@ -140,7 +140,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str], list[str]] |
 def _may_be_file(text: str) -> bool:
     """Tell whether an input may name a file, which has to be read where this process is."""
     _, equals, value = text.partition("=")
-    return not equals or "@" in value[:2]
+    return not equals or value.lstrip('"').startswith("@")
 
 
 def _recall(root: str, name: str) -> dict[str, Any] | None:

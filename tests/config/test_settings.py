@@ -13,6 +13,8 @@ from cog_nix.config.model import (
     LayerSettings,
     Project,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
 )
 from cog_nix.errors import ConfigError
@@ -46,6 +48,10 @@ heavy_bytes = 1_000
 budget = 20
 [gpu]
 toolkit = "12.4"
+[run]
+keep = "1h30m"
+[serve]
+watch = ["prompts/*.json"]
 """
     assert settings(tmp_path, text) == Settings(
         DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
@@ -57,6 +63,8 @@ toolkit = "12.4"
         ),
         LayerSettings(1000, 20),
         gpu=GpuSettings("12.4"),
+        run=RunSettings(5400),
+        serve=ServeSettings(("prompts/*.json",)),
     )
 
 
@@ -100,7 +108,9 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             id="table",
         ),
         pytest.param(
-            "x = 1\n", ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python."], id="top-level"
+            "x = 1\n",
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python, run, serve."],
+            id="top-level",
         ),
         pytest.param(
             "[python]\n[layers]\n  budgets = 3\n",
@@ -125,6 +135,11 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "[debian]\nmirror = 'mirror'\n", ["cog-nix.toml:2: debian.mirror must be a URL"], id="url"
+        ),
+        pytest.param("[run]\nkeep = 600\n", ["cog-nix.toml:2: run.keep must be a time"], id="seconds"),
+        pytest.param("[run]\nkeep = 'soon'\n", ["cog-nix.toml:2: run.keep must be a time"], id="no-time"),
+        pytest.param(
+            "[serve]\nwatch = '*.json'\n", ["cog-nix.toml:2: serve.watch must be a list"], id="watch"
         ),
         pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),
         pytest.param("[python]\nexclude_newer = 'soon'\n", ["must be a date"], id="date"),
