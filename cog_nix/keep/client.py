@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
 
 _TRIES = 3
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = 30.0
 """So long a keeper may take to say whether a model is the one."""
 _END_SECONDS = 10.0
 """So long an outdated model may take to end; one that is busy goes on beside the new one."""

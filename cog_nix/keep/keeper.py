@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _ALIVE_SECONDS = 2.0
 """So often it looks whether the model is still there."""
+_PATIENCE_SECONDS = 10
+"""So long a client may read nothing of what it is told."""
 _SETTLE_SECONDS = 10.0
 """So long a model may take to let go of a prediction that was cancelled."""
 _LOG_SECONDS = 0.3
@@ -57,6 +60,8 @@ class _User:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        # A client that is held up may not hold up the model, whose output waits to be read.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE_SECONDS, 0))
         self.gone = threading.Event()
         self.prediction = ""
         """Id of the one that runs for it."""
@@ -65,8 +70,12 @@ class _User:
         self._lock = threading.Lock()
 
     def tell(self, message: dict[str, Any]) -> None:
-        with self._lock, suppress(OSError):  # its own thread notices that it has gone
-            send(self.connection, message)
+        with self._lock:
+            try:
+                send(self.connection, message)
+            except OSError:  # it has gone, or reads nothing any more: its own thread notices
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Narration(SilentReporter):
@@ -273,11 +282,12 @@ class Keeper:
             send(connection, {"other": self._told(), "outdated": not same_image})
             return
         user = _User(connection)
-        user.tell({"yours": True})
         with self._changed:
-            if self._ending or self._retired:
-                if self._failure:
-                    user.tell({"failed": self._failure})
+            if (self._ending or self._retired) and not self._failure:
+                return  # the next one is not this
+            user.tell({"yours": True})
+            if self._failure:
+                user.tell({"failed": self._failure})
                 return
             ready = bool(self._url)
             for said in self._said if not (ready and self._visits) else ():

@@ -21,6 +21,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from cog_nix import __version__
 from cog_nix.keep.failures import UnsafePlaceError
 from cog_nix.system.paths import cache_path
 from cog_nix.system.scratch import remove
@@ -64,7 +65,7 @@ def make_parent() -> str:
 
 def slot(root: str, reference: str, runtime: str) -> str:
     """Return what the names of models begin with that stand for the same, whatever has changed in it."""
-    words = json.dumps([os.geteuid(), root, reference, runtime])
+    words = json.dumps([__version__, os.geteuid(), root, reference, runtime])
     return hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.errors import CogNixError
-from cog_nix.keep import client, place
+from cog_nix.keep import client, keeper, place
 from cog_nix.keep.failures import KeptModelError
 from cog_nix.keep.messages import receive, send
 from cog_nix.report import SilentReporter
@@ -198,3 +198,32 @@ def test_an_error_of_the_prediction_leaves_the_model(model: FakeModel) -> None:
         ask()
     model.status, model.answer = 200, {"status": "succeeded", "output": "back"}
     assert ask() == (name, "back")
+
+
+def test_a_client_that_reads_nothing_holds_up_nobody(
+    model: FakeModel, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_PATIENCE_SECONDS", 1)
+    model.health[:] = [{"status": "STARTING"}]
+    fake_runtime.container.lines = ["x" * 10_000] * 500
+    wanted = request()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(ask, wanted)
+        wait_until(place.names)
+        with place.connect(place.names()[0]) as deaf:
+            send(deaf, {"use": wanted.identity, "keep": 60})
+            model.health[:] = [{"status": "READY"}]
+            assert waiting.result(30)[1] == "hello"
+            assert ask()[1] == "hello"
+
+
+def test_one_that_ends_is_not_taken(kept: Kept, fake_runtime: FakeRuntime) -> None:
+    old, _ = ask()
+    with client.open_model(request(), SilentReporter(), lambda: None) as busy:
+        assert not client.stop(old, 0.2, when="idle")
+        new, output = ask()
+        assert (new != old, output) == (True, "hello")
+        assert busy.predict({"text": "a"})["prediction"]["output"] == "hello"
+    kept.threads[old].join(10)
+    assert place.names() == [new]
+    assert len(fake_runtime.requests) == 2
