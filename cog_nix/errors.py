@@ -75,6 +75,7 @@
         ├── UnsafePlaceError       others could reach the sockets of kept models: path, problem
         ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
+            └── FailedPredictionError  its prediction failed: its status, error and logs (runtime)
 
 Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
 stand where they are raised, in the folder that is named, or here where several folders raise them. Anything

@@ -77,13 +77,12 @@ class _Kept:
         return ApiSchema(self._model.openapi())
 
 
-def keep_seconds(given: str | None, root: str, config_file: str) -> int:
+def keep_seconds(given: str | None, root: str) -> int:
     """Return for how many seconds a model is kept after this run; 0: not at all.
 
     Args:
         given: what the flag or the variable says; None: nothing.
         root: the project; empty: an image is run, and no project has a say.
-        config_file: name of its configuration.
 
     Raises:
         ConfigError: this is no time, or cog-nix.toml cannot be used.
@@ -97,9 +96,10 @@ def keep_seconds(given: str | None, root: str, config_file: str) -> int:
     if not root:
         return 0
     from cog_nix.config import load_settings  # noqa: PLC0415 - an image that exists is run without
-    from cog_nix.project.find import find_project  # noqa: PLC0415 - as above
+    from cog_nix.config.model import Project  # noqa: PLC0415 - as above
+    from cog_nix.project.find import CONFIG_FILE  # noqa: PLC0415 - as above
 
-    return load_settings(find_project(Path.cwd(), config_file)).run.keep
+    return load_settings(Project(Path(root), Path(root, CONFIG_FILE))).run.keep
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def _asked(
 ) -> Iterator[Asked]:
     """Yield the model, ready to be asked: one that is kept, or one for this time alone."""
     reporter = session.reporter
-    keep = 0 if request.command else keep_seconds(options.keep, model.root, options.config_file)
+    keep = 0 if request.command else keep_seconds(options.keep, model.root)
     if keep:
         from cog_nix.cli import keeping  # noqa: PLC0415 - only who keeps models needs it
 

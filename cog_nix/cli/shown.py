@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cog_nix.errors import PredictionError
 from cog_nix.programs.missing import advice, missing_program
-from cog_nix.runtime.client import Prediction
+from cog_nix.runtime.client import FailedPredictionError, Prediction
 from cog_nix.runtime.outputs import (
     choose_destination,
     json_text,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from cog_nix.errors import PredictionError
     from cog_nix.report import Reporter
     from cog_nix.runtime.outputs import Destination
     from cog_nix.runtime.schema import Schema
@@ -74,14 +74,10 @@ class Shown:
         self._emit(json_text({name: _sorted(value) for name, value in answer.items()}))
 
     def _failure(self, prediction: Prediction) -> PredictionError:
-        logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
         # The server tells no traceback, so a name is a program's where a package has that.
-        program = missing_program(f"{prediction.error}{logs}", traceback=False)
+        program = missing_program(f"{prediction.error}\n{prediction.logs}", traceback=False)
         package = self.package_of(program) if program else ""
-        return PredictionError(
-            f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}',
-            hint=advice(program, package) if program and package else "",
-        )
+        return FailedPredictionError(prediction, hint=advice(program, package) if program and package else "")
 
     def _emit(self, text: str) -> None:
         if not self.destination.asked:

@@ -41,6 +41,24 @@ class Prediction:
         return {**answer, "metrics": self.metrics} if self.metrics else answer
 
 
+class FailedPredictionError(PredictionError):
+    """The model answered that it failed.
+
+    Args:
+        prediction: what it answered.
+        hint: what to do next.
+    """
+
+    def __init__(self, prediction: Prediction, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.prediction = prediction
+
+    def __str__(self) -> str:
+        logs = self.prediction.logs.strip()
+        said = f'Prediction failed with status "{self.prediction.status}": {self.prediction.error}'
+        return f"{said}\n\n{logs}" if logs else said
+
+
 class ModelClient:
     """A model behind a URL.
 

@@ -28,19 +28,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(("given", "seconds"), [("0", 0), ("10m", 600), ("45", 45), ("1h", 3600)])
 def test_a_flag_counts_before_the_setting(project: Path, given: str, seconds: int) -> None:
     (project / "cog-nix.toml").write_text('[run]\nkeep = "5m"\n')
-    assert keep_seconds(given, str(project), "cog.yaml") == seconds
+    assert keep_seconds(given, str(project)) == seconds
 
 
 def test_without_a_flag_the_project_says(project: Path) -> None:
-    assert keep_seconds(None, str(project), "cog.yaml") == 0
+    assert keep_seconds(None, str(project)) == 0
     (project / "cog-nix.toml").write_text('[run]\nkeep = "5m"\n')
-    assert keep_seconds(None, str(project), "cog.yaml") == 300
-    assert keep_seconds(None, "", "cog.yaml") == 0  # an image that exists
+    assert keep_seconds(None, str(project)) == 300
+    assert keep_seconds(None, "") == 0  # an image that exists
 
 
 def test_a_time_that_is_none_is_refused(project: Path) -> None:
     with pytest.raises(FlagError, match="--keep") as caught:
-        keep_seconds("soon", str(project), "cog.yaml")
+        keep_seconds("soon", str(project))
     assert caught.value.hint == "A time is written 90s, 10m or 1h; 0 keeps nothing."
 
 
