@@ -31,6 +31,7 @@ from cog import BaseRunner, Input
 class Runner(BaseRunner):
     def setup(self) -> None:
         print("setting up")
+        time.sleep(float(os.environ.get("SLEEP", "0")))
         self.began = time.time()
 
     def run(self, text: str = "", seconds: float = 0, variable: str = "") -> str:
@@ -198,6 +199,18 @@ def test_ctrl_c_cancels_the_prediction_and_leaves_the_model(project: Path) -> No
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == -signal.SIGINT
     assert run(project, "--keep", "-i", "text=b")[:2] == ["b", began]
+
+
+def test_ctrl_c_during_setup_leaves_nothing(project: Path) -> None:
+    with popen(project, "-e", "SLEEP=100", "-i", "text=a") as process:
+        assert process.stderr
+        assert any(line == "setting up\n" for line in process.stderr)
+        [told] = client.kept().values()
+        assert told["starting"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+    wait_until(lambda: not place.names())
+    wait_until(lambda: not Path(f"/proc/{told['process']}").exists())
 
 
 def test_a_killed_keeper_takes_the_container_with_it(project: Path, own_place: Path) -> None:
