@@ -62,6 +62,7 @@
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
         ├── StillRunningError      a container did not end: seconds
+        ├── NotSignalledError      a signal did not reach a container: its name, reason
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
