@@ -51,8 +51,9 @@ def stop(session: Session, options: _Options) -> None:
     for name, told in found.items():
         if ended[name]:
             session.reporter.info(f"Ended {told['reference']} in {told['title']}")
-    with place.starting():
-        place.sweep()
+    if place.names():
+        with place.starting():
+            place.sweep()
     if left := [told for name, told in found.items() if not ended[name]]:
         raise NotEndedError([one["reference"] for one in left], [one["process"] for one in left])
 

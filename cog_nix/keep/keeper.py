@@ -387,6 +387,7 @@ def _has_files(schema: Schema) -> bool:
 
 
 def _end_by_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # one is enough: what puts things in order is not to be interrupted
     raise SystemExit(128 + number)
 
 
