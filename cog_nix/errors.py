@@ -9,6 +9,14 @@
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
+    │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
+    │   ├── LeftOutError           a file by reference is ignored by the project: path (build)
+    │   ├── TakenPlaceError        a file of weights and one of the project have one place (build)
+    │   ├── SourceError            a source of a weight cannot be imported: URI, reason (managed)
+    │   ├── NoFilesError           patterns leave no file of a source: weight, patterns
+    │   ├── NoWeightsError         a project has no managed weights: its cog.yaml (cli)
+    │   ├── UnknownWeightError     no such weight: its name, those that there are (cli)
+    │   ├── UnreadyWeightsError    the registry lacks weights: their names (cli)
     │   └── VariableError          a variable that says where to push to: name, value, problem (registry)
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
@@ -16,8 +24,10 @@
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── StaleLockError         the project asks for something else than what is locked
+    │   ├── ResultsNotHereError    what commands left cannot be archived: the commands (build)
     │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
+    ├── OtherContentError      what was to be stored is another file: digest, size (weights)
     ├── UnwritableError        a file cannot be written: path, errno (system)
     ├── ProcessError           a program failed: its command, status and output (system)
     │   └── NotStartedError        it could not be started: reason, folder
@@ -27,7 +37,11 @@
     │   ├── UntrustedError         the certificate of a server is not trusted: URL
     │   ├── UnusableUrlError       a URL that cannot be asked for, or leads nowhere
     │   ├── WrongFileError         what came is another file: artifact, hash and size
-    │   └── CacheError             the cache cannot be written: folder, errno
+    │   ├── NotFetchedError        a file is not here and nothing may be fetched: path, URL (managed)
+    │   ├── CacheError             the cache cannot be written: folder, errno
+    │   ├── NotHereError           a file is not here, and must not be fetched: artifact
+    │   ├── NowhereError           no place has a file: all that was tried, by file
+    │   └── UnusableArchiveError   an archive of inputs cannot be read or written: title, reason (archive)
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
     │   ├── ChangedDownloadError   a file of the cache is not what it was: its name
@@ -43,7 +57,8 @@
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
-    │   └── NotPulledError         a reference stands for no image that can be had
+    │   ├── NotPulledError         a reference stands for no image that can be had
+    │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
     ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── PluginError            a plugin broke
@@ -61,6 +76,7 @@
         ├── ContainerStartError    a container was not started: what was said (runtime)
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
+        ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
         ├── NotSignalledError      a signal did not reach a container: its name, reason
         ├── NotInteractiveError    streams are to be connected to a container that has none

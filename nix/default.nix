@@ -24,6 +24,8 @@
   configured ? null,
   # Large files of the project, as { "relative/path" = 1; } with the folders above them: a layer of their own.
   weights ? { },
+  # Files that are put somewhere in the image, as [ { file, sha256, size, to } ]: where they are, and where they go.
+  placed ? [ ],
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
   core ? ../cog_nix,
   # Labels that only whoever builds knows: revision, version, annotations.
@@ -94,6 +96,7 @@ let
   ) (builtins.concatMap (layer: layer.members) locked.layers);
   source = import ./layers/source.nix (args // { inherit project config configured included weights openapi folder; });
   group = import ./layers/group.nix args;
+  files = import ./layers/files.nix args;
   description = import ./description.nix {
     inherit derive locked name tag labels overlay certificates;
     packages = map (
@@ -109,7 +112,7 @@ let
             package.flake;
       }
     ) locked.packages;
-    layers = map (group fragments) locked.layers ++ source.weights;
+    layers = map (group fragments) locked.layers ++ files placed ++ source.weights;
     closures = import ./layers/closures.nix args;
     inherit folder;
   };

@@ -16,7 +16,7 @@ let
   sha256 = map (one: one.artifact.sha256);
   # Everything that is in the image, by content: mirrors make no difference.
   digest = builtins.hashString "sha256" (
-    builtins.toJSON {
+    builtins.toJSON ({
       inherit (locked) inputs packages;
       interpreter = locked.interpreter.artifact.sha256 or locked.interpreter.version;
       debs = map sha256 [
@@ -28,7 +28,7 @@ let
       ];
       wheels = sha256 locked.wheels;
       runs = map (run: run.nar_sha256) locked.runs;
-    }
+    } // (if locked.files == [ ] then { } else { files = map (file: [ file.path file.sha256 ]) locked.files; }))
   );
   # ISO 8601 dates in UTC are in order as text.
   snapshot = builtins.foldl' (

@@ -52,6 +52,7 @@ if lock.version or 0 == 2 || lock.version or 0 == 3 then
     wheels = sorted (wheel: wheel.name) lock.wheels;
     environment = sorted builtins.head lock.environment;
     labels = sorted builtins.head lock.labels;
+    files = lock.files or [ ];
     symlinks = map (pair: {
       name = builtins.head pair;
       links = builtins.elemAt pair 1;

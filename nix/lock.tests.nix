@@ -7,7 +7,10 @@ in
   lockReads = {
     expr = removeAttrs (read { }) [ "layers" "symlinks" ];
     # Libraries that nobody named are installed with what the project names.
-    expected = removeAttrs lock [ "layers" ] // { system = lock.system ++ lock.libraries; };
+    expected = removeAttrs lock [ "layers" ] // {
+      system = lock.system ++ lock.libraries;
+      files = [ ];
+    };
   };
   lockIsSorted = {
     expr = import ./lock.nix (file shuffled);

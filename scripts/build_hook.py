@@ -3,6 +3,7 @@
 
 The sources name no mirror. Where a machine names none either, cog-nix falls back to the ones that the
 building machine used: its apt's sources, or ``COG_NIX_DEBIAN_MIRROR`` and ``COG_NIX_DEBIAN_SECURITY_MIRROR``.
+The same goes for the service that keeps the archive as it was (``COG_NIX_DEBIAN_SNAPSHOT``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FOLDER = "hooks/cog_nix_hooks/debian"
-_NO_SETTINGS = SimpleNamespace(mirror=None, security_mirror=None)
+_NO_SETTINGS = SimpleNamespace(mirror=None, security_mirror=None, snapshot=None)
 """As of a project without cog-nix.toml."""
 
 
@@ -32,6 +33,8 @@ class CustomBuildHook(BuildHookInterface):
         try:
             found = sources.find_archive(_NO_SETTINGS, os.environ, defaults=Path(os.devnull))
             named = {"mirror": found.main, "security_mirror": found.security}
+            if snapshot := sources.find_snapshot(_NO_SETTINGS, os.environ, [found], Path(os.devnull)):
+                named["snapshot"] = snapshot
             (root / _FOLDER / "mirrors.json").write_text(json.dumps(named, indent=1) + "\n")
         except (sources.MirrorError, OSError) as error:
             self.app.display_warning(f"No default mirror is written: {error}")

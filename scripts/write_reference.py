@@ -15,6 +15,7 @@ import inspect
 import re
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -49,6 +50,10 @@ class _Parameter:
     @property
     def is_argument(self) -> bool:
         return not self.names[0].startswith("-")
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is inspect.Parameter.empty
 
 
 def command_line() -> str:
@@ -117,7 +122,7 @@ def _roff_options(parameters: list[_Parameter]) -> list[str]:
     lines = []
     for one in parameters:
         takes = one.kind is not bool and not one.is_argument
-        value = rf" \fI{_PLACEHOLDERS.get(one.kind, 'TEXT')}\fR" if takes else ""
+        value = rf" \fI{_placeholder(one.kind)}\fR" if takes else ""
         lines += [".TP", ", ".join(rf"\fB{_roff(name)}\fR" for name in one.names) + value]
         lines.append(_roff(re.sub(r"\s+", " ", one.info.help or "").strip()) or r"\&")
     return lines
@@ -150,7 +155,11 @@ def _names(declared: Any) -> list[str]:
 
 
 def _usage(name: str, parameters: list[_Parameter]) -> list[str]:
-    words = [f"[{one.names[0]}]{'…' if one.many else ''}" for one in parameters if one.is_argument]
+    words = [
+        f"{one.names[0] if one.is_required else f'[{one.names[0]}]'}{'…' if one.many else ''}"
+        for one in parameters
+        if one.is_argument
+    ]
     return ["```text", " ".join(["cog-nix", name, "[OPTIONS]", *words]), "```"]
 
 
@@ -161,13 +170,18 @@ def _table(parameters: list[_Parameter]) -> list[str]:
 def _row(parameter: _Parameter) -> str:
     names = ", ".join(f"`{name}`" for name in parameter.names)
     if parameter.kind is not bool and not parameter.is_argument:
-        names += f" `{_PLACEHOLDERS[parameter.kind]}`"
+        names += f" `{_placeholder(parameter.kind)}`"
     environment = f" Also `{parameter.info.envvar}` in the environment." if parameter.info.envvar else ""
     return f"| {names} | {_default(parameter)} | {_cell(parameter.info.help)}{environment} |"
 
 
+def _placeholder(kind: type) -> str:
+    """Return what stands for a value; its choices, where it has some."""
+    return "/".join(kind) if issubclass(kind, StrEnum) else _PLACEHOLDERS[kind]
+
+
 def _default(parameter: _Parameter) -> str:
-    if parameter.default is None:
+    if parameter.default in {None, inspect.Parameter.empty}:
         return ""
     if parameter.kind is bool:
         switch = len(parameter.names) > 1 and parameter.names[1].startswith("--no-")

@@ -27,6 +27,8 @@ STOREYS = (
     ("store",),
     ("image",),
     ("registry",),
+    ("archive",),
+    ("managed",),
     ("plugins", "spec"),
     ("container",),
     ("runtime",),

@@ -205,6 +205,7 @@ def _question(project: Project, options: BuildOptions, labels: Mapping[str, str]
             options.offline,
             options.policy.update,
             options.policy.cog_base,
+            options.weights_inside,
         ],
         "environment": unchanged.environment(os.environ),
         "machine": unchanged.machine(),
@@ -240,7 +241,15 @@ def went_by(
     )
 
 
-def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[str] = ()) -> Entry | None:
+def entry(
+    config: Config,
+    api: Api,
+    version: str,
+    lock: Lock,
+    *,
+    unknown: Sequence[str] = (),
+    pitfalls: Sequence[str] = (),
+) -> Entry | None:
     """Return how a model's interface is read when its source alone has changed.
 
     Args:
@@ -249,6 +258,7 @@ def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[
         version: of Cog's package in the image.
         lock: knows the programs that the source starts.
         unknown: what was said of others.
+        pitfalls: what anything but the source was warned about.
 
     Returns:
         None where more than the source decides whether it can be built.
@@ -256,19 +266,10 @@ def entry(config: Config, api: Api, version: str, lock: Lock, unknown: Sequence[
     concurrency = config.concurrency_max or (api.described.leading.concurrency if api.described else None)
     if api.handed_in or unknown or (concurrency or 1) > 1:
         return None
-    pitfalls = missing_weights(config)
     return {
         "predict": config.predict,
         "train": config.train,
         "version": version,
-        "pitfalls": pitfalls,
+        "pitfalls": list(pitfalls),
         "programs": None if lock.programs is None else list(lock.programs),
     }
-
-
-def missing_weights(config: Config) -> list[str]:
-    """Return a warning for each weight whose files are not in the image."""
-    return [
-        f"the files of weight {weight.name} are not in the image: mount {weight.target}"
-        for weight in config.weights
-    ]

@@ -16,12 +16,11 @@ from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store.paths import tree_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from cog_nix.build.services import Services
     from cog_nix.config.model import Config
-    from cog_nix.lock.model import Lock
+    from cog_nix.lock.model import Artifact, Lock
     from cog_nix.resolve.ensure import Policy
     from cog_nix.resolve.request import Request
     from cog_nix.store.nix import Nix
@@ -50,7 +49,8 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
             f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",
             hint="Run cog-nix lock on a machine that has one, and copy the lock here.",
         )
-    missing = [*_files(lock, nix, services.cache), *_commands(lock, request.config, nix)]
+    missing = [one.filename for one in absent_files(lock, nix, services.cache)]
+    missing += absent_results(lock, request.config, nix).values()
     if missing:
         shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
         lines = "\n".join(f"  {line}" for line in shown)
@@ -60,20 +60,23 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
         )
 
 
-def _files(lock: Lock, nix: Nix, cache: Path) -> Iterator[str]:
-    """Yield the names of files that are neither in the store nor downloaded."""
+def absent_files(lock: Lock, nix: Nix, cache: Path) -> list[Artifact]:
+    """Return the files that a build needs and that are neither in the store nor downloaded, each once."""
     wanted = nix.missing_artifacts(list({one.sha256: one for one in built_from(lock)}.values()))
     if nix.invalid([tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python))]):
         wanted += artifacts_of(lock.seed.debs, lock.seed.wheels)
     downloads = Store(cache / "downloads" / "sha256")
-    yield from (artifact.filename for artifact in wanted if downloads.held(artifact) is None)
+    absent = [artifact for artifact in wanted if downloads.held(artifact) is None]
+    return list({artifact.sha256: artifact for artifact in absent}.values())
 
 
-def _commands(lock: Lock, config: Config, nix: Nix) -> Iterator[str]:
-    """Yield commands whose result is not here."""
+def absent_results(lock: Lock, config: Config, nix: Nix) -> dict[int, str]:
+    """Return what to say of each command whose result is not here, by its number; or none was recorded."""
     recorded = fitting(lock, config, lock.runs)
     paths = [tree_path(run.nar_sha256, STORE_NAME) for run in recorded]
     gone = set(nix.invalid(paths)) if paths else set()
-    for number, text in enumerate(commands.texts(config.build)):
-        if number >= len(recorded) or paths[number] in gone:
-            yield f"the result of the command: {text}"
+    return {
+        number: f"the result of the command: {text}"
+        for number, text in enumerate(commands.texts(config.build))
+        if number >= len(recorded) or paths[number] in gone
+    }

@@ -37,6 +37,8 @@ class BuildOptions:
     offline: bool = False
     """Use no network; refuse what would need it."""
     runs: RunOptions = field(default_factory=RunOptions)
+    weights_inside: bool = False
+    """Whether the files of managed weights go into the image."""
     oci: bool = False
     """Whether to compress the layers as well, for registries and OCI layouts."""
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import functools
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.build.configuration import asked_in, python_asked_in
-from cog_nix.errors import NixError
+from cog_nix.errors import CogNixError, LockError, NixError
 from cog_nix.plugins import bring as programs
 from cog_nix.store import nix as nix_store
 from cog_nix.system.paths import cache_dir
+from cog_nix.weights.store import default_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.archive.model import Archive
     from cog_nix.config import Loaded
     from cog_nix.config.model import Project, Settings
-    from cog_nix.lock.model import Lock
+    from cog_nix.fetch.origins import Alternative
+    from cog_nix.lock.model import Artifact, Lock
     from cog_nix.plugins.manager import Plugins
     from cog_nix.plugins.spec import Context
     from cog_nix.report import Reporter
@@ -37,6 +41,10 @@ class Services:
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
+    archive: Archive | None = None
+    """What is asked for files before anything else is."""
+    trusts_archive: bool = False
+    """Whether programs that it has may run, though nothing is known of them."""
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
@@ -51,14 +59,41 @@ class Services:
         from cog_nix.fetch import CachingFetcher  # a build with nothing to fetch goes without
         from cog_nix.plugins.spec import Context
 
+        def elsewhere(files: Sequence[Artifact]) -> Mapping[str, Sequence[Alternative]]:
+            return self._elsewhere(files, project, requirements, context)
+
         fetcher = CachingFetcher(
             self.cache,
             self.reporter,
             credentials=functools.partial(self.plugins.download_credentials, requirements),
             root=project.root if project else None,
             whole=self.whole,
+            suppliers=(self.archive,) if self.archive else (),
+            elsewhere=elsewhere,
         )
-        return Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
+        context = Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
+        return context
+
+    def _elsewhere(
+        self,
+        files: Sequence[Artifact],
+        project: Project | None,
+        requirements: Sequence[str],
+        context: Context,
+    ) -> Mapping[str, Sequence[Alternative]]:
+        """Name other places for files: what plugins know of, then archives that are asked by URL."""
+        from cog_nix.archive import place
+        from cog_nix.lock import format as lock_format
+
+        lock = None
+        with suppress(LockError):  # told by whoever needs one
+            lock = lock_format.read(project.lock_path) if project else None
+        answers = self.plugins.origins_of(files, lock, requirements, context)
+        last = place.alternatives(files, context.settings.origins, os.environ)
+        return {
+            file.sha256: [place for answer in (*answers, last) for place in answer.get(file.sha256, ())]
+            for file in files
+        }
 
     def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
         """Find Nix, here or in a container, or bring it.
@@ -74,12 +109,20 @@ class Services:
         from cog_nix.container import choose  # commands that need no Nix go without
 
         bring = functools.partial(
-            programs.bring, "nix", self.reporter, self.plugins, settings, offline=offline
+            programs.bring,
+            "nix",
+            self.reporter,
+            self.plugins,
+            settings,
+            offline=offline,
+            suppliers=(self.archive,) if self.archive else (),
+            record=self.archive.header.programs.get("nix", "") if self.archive else "",
+            trusted=self.trusts_archive,
         )
         context = functools.partial(self.context, settings, project)
         # A flake beside it belongs to all that Git keeps.
         tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
-        folders = [project.root, *([tree] if tree else [])]
+        folders = [project.root, *([tree] if tree else []), *_weights()]
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
         return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
 
@@ -121,3 +164,11 @@ class Services:
         except NixError:
             return None
         return None if found.within else found
+
+
+def _weights() -> list[Path]:
+    """Return the store of weights, where there is one."""
+    with suppress(CogNixError):  # whoever needs one is told
+        found = default_store().files
+        return [found] if found.is_dir() else []
+    return []

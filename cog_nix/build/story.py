@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import config as cog_config
-from cog_nix.build.again import Found, Memory, entry, missing_weights, went_by
+from cog_nix.build.again import Found, Memory, entry, went_by
 from cog_nix.build.configuration import load
+from cog_nix.build.files import check_places, weights_of, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
@@ -65,17 +66,16 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if hooked and (found := memory.recall()):
         return again(project, options, services, replace(found, warnings=()))
     api = read_api(project, config, options.openapi)
-    pitfalls = (*missing_weights(config), *api.pitfalls)
+    placed, missing = weights_of(project, config, inside=options.weights_inside)
+    pitfalls = (*missing, *api.pitfalls)
     for pitfall in pitfalls:
         services.reporter.warn(pitfall)
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
-    if options.offline:
-        from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
-
-        check_offline(request, options.policy, services, nix)
+    _supply(request, options, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
+    lock = with_files(request, lock, services.reporter, offline=options.offline, nix=nix)
     for line in local_wheels(lock.wheels, project.root):
         services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
@@ -92,7 +92,8 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
-    arguments["oci"] = options.oci
+    arguments |= {"oci": options.oci, **({"placed": placed} if placed else {})}
+    check_places(placed, lock.files, included)
     services.reporter.step(f"Building {tag}")
     if services.while_building:
         threading.Thread(target=services.while_building, daemon=True).start()
@@ -115,9 +116,21 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     )
     if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
         by = went_by(project, options, config, api, (nix, arguments))
-        by = replace(by, entry=entry(config, api, version, lock, unknown))
+        by = replace(by, entry=entry(config, api, version, lock, unknown=unknown, pitfalls=missing))
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
+
+
+def _supply(request: Request, options: BuildOptions, services: Services, nix: Nix) -> None:
+    """Bring what an archive has, where one was named; see that all is here, where nothing may be fetched."""
+    if services.archive:
+        from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
+
+        bring(request.project, request.config, services.archive, services, nix)
+    if options.offline:
+        from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
+
+        check_offline(request, options.policy, services, nix)
 
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:

@@ -162,11 +162,11 @@ def _run_with_hooks(
     if completion_variable(program) in os.environ:  # a shell asks what it could be; nothing is run
         return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
     command = command_of(arguments)
-    known = {one.name for one in app.registered_commands} - upstream.LEFT
+    known = {one.name for one in app.registered_commands}
     as_cog = program == COG
     theirs = bool(command) and (command not in known or (as_cog and upstream.needs_upstream(arguments)))
     # A word that is no command of cog-nix is a mistyped one, unless the shim is called.
-    native = not theirs or (not as_cog and command not in upstream.LEFT)
+    native = not theirs or not as_cog
     invocation = Invocation(program, command, tuple(arguments), native)
 
     def do() -> Any:

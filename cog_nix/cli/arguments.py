@@ -19,7 +19,7 @@ _SWITCHES = {
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
     **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--no-open", "--help")),
-    **dict.fromkeys(("--verbose", "--quiet", "--json-progress", "--watch", "--update-lock")),
+    **dict.fromkeys(("--verbose", "--quiet", "--json-progress", "--dry-run", "--watch", "--update-lock")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
 _KEEP, _NO_KEEP = "--keep", "--no-keep"
@@ -32,7 +32,7 @@ _TAKE_VALUES = frozenset(
     (
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
-        *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus"),
+        *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus", "--from"),
         *(
             "-p",
             "--port",
@@ -42,6 +42,7 @@ _TAKE_VALUES = frozenset(
             "--playground-port",
             "--target",
             "--webhook-host",
+            "--weights",
         ),
     )
 )
@@ -54,7 +55,7 @@ _WITH_A_COMMAND_OF_THEIR_OWN = ("exec",)
 """Commands whose first argument ends their options: what follows belongs to the program that is run."""
 
 
-_JSON_IS_A_SWITCH = frozenset({"push", "check", "doctor"})
+_JSON_IS_A_SWITCH = frozenset({"archive", "push", "check", "doctor", "weights"})
 """Commands that write JSON; the others read it."""
 
 

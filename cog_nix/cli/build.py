@@ -16,10 +16,12 @@ from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
 from cog_nix.project.find import find_project
+from cog_nix.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cog_nix.archive.model import Archive
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Held
@@ -34,6 +36,23 @@ class _Options(ImageOptions):
     ] = None
     offline: Annotated[
         bool, typer.Option("--offline", help="Use no network: everything must be here already.")
+    ] = False
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ARCHIVE",
+            show_default=False,
+            help="Take what the lock names from there: a folder or a file that `cog-nix archive` made, or "
+            "oci:REGISTRY/IMAGE:TAG.",
+        ),
+    ] = None
+    trust_archive: Annotated[
+        bool,
+        typer.Option(
+            "--trust-archive",
+            help="Where this machine has no Nix, run the archive's, though nothing but you vouches for it.",
+        ),
     ] = False
     load_image: Annotated[
         bool, typer.Option("--load/--no-load", help="Load the image into Docker, or another --runtime.")
@@ -64,7 +83,14 @@ def build(session: Session, options: _Options) -> None:
     )
     loads = options.load_image and not wanted
     began = time.monotonic()
-    built = build_image(session, options.config_file, asked, session.import_runtime if loads else None)
+    built = build_image(
+        session,
+        options.config_file,
+        asked,
+        session.import_runtime if loads else None,
+        archive=_archive(session, options.source),
+        trusts_archive=options.trust_archive,
+    )
     if wanted:
         _write(session, built, wanted, began)
         return
@@ -75,6 +101,15 @@ def build(session: Session, options: _Options) -> None:
         root = str(find_project(Path.cwd(), options.config_file).root)
         outcome = Outcome(built.kept, root, held, loaded=loads, linked=built.has_result_link)
         outcome.remember(session.fast_path_key)
+
+
+def _archive(session: Session, source: str | None) -> Archive | None:
+    """Return the archive that is built from."""
+    if source is None:
+        return None
+    from cog_nix.archive import place  # noqa: PLC0415 - most builds are from none
+
+    return place.find(source, cache_dir(), session.reporter)
 
 
 def _annotation(text: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,19 @@ from cog_nix.run_commands.secrets import guard, parse
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.system import scratch
 from cog_nix.system.state import remember
+from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from cog_nix.archive.model import Archive
     from cog_nix.cli.options import ImageOptions
     from cog_nix.cli.session import Session
+    from cog_nix.config.model import Project
+    from cog_nix.lock.model import ReferencedFile
     from cog_nix.plugins.spec import Runtime
+    from cog_nix.weights.model import LockedWeight
+    from cog_nix.weights.mounts import Mounts
 
 _EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}}
 
@@ -50,9 +56,39 @@ class LoadedImage:
     reference: str
     openapi: str
     has_gpu: bool
-    root: Path
-    """Of its project."""
+    project: Project
+    weights: tuple[LockedWeight, ...] = ()
+    """What has to be mounted: its managed weights."""
+    files: tuple[ReferencedFile, ...] = ()
+    """And files by reference."""
     build: Remembered | None = None
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
+
+    @contextmanager
+    def mounted(self, *, in_project: bool) -> Iterator[Mounts]:
+        """Make what a container of it mounts of its weights; remove it afterwards.
+
+        Args:
+            in_project: whether the container has the project's folder mounted, so that mounts are in that.
+
+        Raises:
+            MissingWeightsError: files of them are not here.
+        """
+        if not (self.weights or self.files):
+            yield ()
+            return
+        from cog_nix.managed import referenced  # noqa: PLC0415 - few models have any
+        from cog_nix.weights import mountpoints, mounts, store  # noqa: PLC0415 - as above
+
+        kept = store.default_store()
+        with mounts.mounted(self.weights, kept, referenced.mounted(self.files, kept)) as found:
+            inside = [target for _, target in found] if in_project else []
+            with mountpoints.tidied(self.root, self.project.state_dir, inside):
+                yield found
 
 
 def options_of(options: ImageOptions) -> story.BuildOptions:
@@ -66,6 +102,7 @@ def options_of(options: ImageOptions) -> story.BuildOptions:
     return story.BuildOptions(
         policy=Policy(update=options.update_lock, cog_base=options.use_cog_base_image),
         openapi=options.openapi_schema,
+        weights_inside=options.weights == "inside",
         runs=RunOptions(secrets=secrets, again=options.no_cache, accept=options.update_lock),
     )
 
@@ -75,6 +112,9 @@ def build_image(
     config_file: str,
     options: story.BuildOptions,
     while_building: Callable[[], object] | None = None,
+    *,
+    archive: Archive | None = None,
+    trusts_archive: bool = False,
 ) -> story.Built:
     """Build the project here; nothing is loaded anywhere.
 
@@ -83,9 +123,18 @@ def build_image(
         config_file: its name.
         options: what the user decided.
         while_building: see :class:`cog_nix.build.services.Services`.
+        archive: the same.
+        trusts_archive: the same.
     """
     project = find_project(Path.cwd(), config_file)
-    services = story.Services(session.plugins, session.reporter, whole=True, while_building=while_building)
+    services = story.Services(
+        session.plugins,
+        session.reporter,
+        whole=True,
+        while_building=while_building,
+        archive=archive,
+        trusts_archive=trusts_archive,
+    )
     return story.build(project, options, services)
 
 
@@ -116,6 +165,7 @@ def build_and_load(
         CogNixError: it cannot be built or loaded.
     """
     project = find_project(Path.cwd(), config_file)
+    weights = _managed_weights(project)
     options = story.BuildOptions(
         policy=Policy(update=update, cog_base=cog_base),
         openapi=document_of_environment(),
@@ -139,8 +189,25 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
+    lock = lock_format.read(project.lock_path)
+    files = tuple(file for file in lock.files if file.mount) if lock else ()
     remembered = Remembered(built.kept, built.has_result_link) if built.kept else None
-    return LoadedImage(tag, built.openapi, built.gpu, project.root, remembered)
+    return LoadedImage(tag, built.openapi, built.gpu, project, weights, files, remembered)
+
+
+def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:
+    """Return the project's managed weights; that files of them are missing is told before anything is built.
+
+    Raises:
+        ConfigError: weights.lock does not fit cog.yaml.
+        MissingWeightsError: files of them are not here.
+    """
+    weights = weights_lock.of_config(project.root, load_config(project))
+    if weights:
+        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
+
+        mounts.require(weights, store.default_store())
+    return weights
 
 
 def document_of_environment() -> Path | None:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Function = Callable[..., None]
 
-_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-
 
 @dataclass(frozen=True)
 class Command:
@@ -136,6 +134,7 @@ COMMANDS: Mapping[str, Command] = {
   cog-nix build -f gpu.yaml          another configuration
   cog-nix build --update-lock        after a change of what is asked for
   cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
+  cog-nix build --from model.tar     what the lock names comes from an archive
 """,
     ),
     "lock": Command("lock:lock", "Resolve everything the image is made from and write cog-nix.lock."),
@@ -192,6 +191,18 @@ The project's folder is mounted at /src. stdin is passed on; on a terminal the c
         context={"allow_interspersed_args": False},
     ),
     "train": Command("predict:train", "Run a training (deprecated).", hidden=True),
+    "archive": Command(
+        "archive:archive",
+        """Keep everything that the lock is built from: the files, the builders, what commands left.
+
+Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
+
+\b
+  cog-nix archive ~/archive                           a folder, which projects may share
+  cog-nix archive model.tar                           one file
+  cog-nix archive oci:registry.example.org/model:v2   beside the image, in its registry
+""",
+    ),
     "push": Command("push:push", "Build the model and push it to a registry, without a Docker daemon."),
     "login": Command("login:login", "Log in to a container registry."),
     "load": Command(
@@ -248,7 +259,15 @@ What cog-nix does not do goes to Replicate's cog, where there is one.
 """,
     ),
     "weights": Command(
-        "upstream:weights", "Manage the files of weights, with Replicate's cog.", context=_PASSED_ON
+        "weights:weights",
+        """Manage the files of `weights:` in cog.yaml: import, pull, status.
+
+\b
+  cog-nix weights import             from their sources into weights.lock and the model's registry
+  cog-nix weights import --dry-run   what that would do
+  cog-nix weights pull               from the registry to this machine, for run, serve and exec
+  cog-nix weights status             does the registry have them? exits with 1 unless it has
+""",
     ),
     "playground": Command(
         "playground:playground",

@@ -62,23 +62,25 @@ def execute(session: Session, options: _Options) -> None:
     )
     reporter.info(f"{running_in(runtime, shlex.join(words))}\n")
     tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()
-    request = request_for(
-        image,
-        tuple(words),
-        options.gpus,
-        variables(options.env or ()),
-        publish=ports,
-        stdin=True,
-        tty=tty,
-        size=(size.lines, size.columns) if tty else None,
-    )
     if runtime.shares_network:
         _warn_of_open_ports(session, runtime.name, words, publishes=bool(ports))
-    with (
-        started(session, runtime, request) as container,
-        raw_terminal(container) if tty else passing_interrupts(container),
-    ):
-        status = container.attach(own_streams(stdin=True))
+    with image.mounted(in_project=True) as weights:
+        request = request_for(
+            image,
+            tuple(words),
+            options.gpus,
+            variables(options.env or ()),
+            publish=ports,
+            stdin=True,
+            tty=tty,
+            size=(size.lines, size.columns) if tty else None,
+            read_only=weights,
+        )
+        with (
+            started(session, runtime, request) as container,
+            raw_terminal(container) if tty else passing_interrupts(container),
+        ):
+            status = container.attach(own_streams(stdin=True))
     check_status(status)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
-_WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime"})
+_WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime", "--weights"})
 NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0

@@ -10,6 +10,7 @@ import typer
 
 from cog_nix.build import story
 from cog_nix.build.configuration import explain
+from cog_nix.build.files import with_files
 from cog_nix.cli.options import LockOptions
 from cog_nix.errors import LockError
 from cog_nix.lock.changes import changes
@@ -68,7 +69,9 @@ def lock(session: Session, options: _Options) -> None:
     previous = previous_lock(project, moving, update=True)
     policy = Policy(update=True, upgrade=moving, look_at_project=True, cog_base=options.use_cog_base_image)
     resolve = services.resolver(lambda: services.tools(project, loaded, settings))
-    new = ensure_lock(Request(project, loaded.config, settings), policy, services.plugins, resolve)
+    request = Request(project, loaded.config, settings)
+    new = ensure_lock(request, policy, services.plugins, resolve)
+    new = with_files(request, new, reporter, upgrade=moving)
     lines = changes(previous, new)
     for line in lines:
         reporter.info(line)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -44,6 +45,14 @@ _WHY: Mapping[str, str] = {
     "--skip-schema-validation": "the OpenAPI document is read without running the model; "
     "give your own with --openapi-schema",
 }
+
+
+class WeightsPlace(StrEnum):
+    """Where the files of managed weights go."""
+
+    beside = "beside"
+    inside = "inside"
+
 
 Dockerfile = Annotated[
     str | None, typer.Option("--dockerfile", hidden=True, help="Refused: there is no Dockerfile.")
@@ -199,6 +208,13 @@ class ImageOptions(BuildOptions):
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every command again, also where its result is there.")
     ] = False
+    weights: Annotated[
+        WeightsPlace,
+        typer.Option(
+            "--weights",
+            help="Where the files of `weights:` go: beside the image, as Cog has it, or inside, as layers.",
+        ),
+    ] = WeightsPlace.beside
     dockerfile: Dockerfile = None
     separate_weights: Annotated[
         bool,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +32,7 @@ from cog_nix.system import jsonvalue
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cog_nix.cli.building import Remembered
+    from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.keeping import Asked
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Runtime
@@ -98,10 +98,8 @@ class Model:
     has_gpu: bool
     mounts: tuple[tuple[Path, str], ...] = ()
     """What is put over it."""
-    root: str = ""
-    """The project that it was built from; empty: it was there."""
-    build: Remembered | None = None
-    """What is remembered of its build."""
+    image: LoadedImage | None = None
+    """The one that was built here; None: it existed."""
 
 
 def run(session: Session, options: _RunOptions) -> None:
@@ -141,8 +139,16 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
     model = _find_model(session, options, runtime, train=train)
     if model.schema and inputs is None:
         inputs = prepare_inputs(given, model.schema, train=train)
-    request = _request(options, model, debug=reporter.verbose, train=train)
-    with _asked(session, options, runtime, model, request) as client:
+    with (
+        model.image.mounted(in_project=train) if model.image else nullcontext(()) as weights,
+        _asked(
+            session,
+            options,
+            runtime,
+            model,
+            replace(_request(options, model, debug=reporter.verbose, train=train), read_only=weights),
+        ) as client,
+    ):
         if inputs is None:
             inputs = prepare_inputs(given, client.schema(), train=train)
         reporter.info("Running training...\n" if train else "Running prediction...\n")
@@ -164,12 +170,13 @@ def _asked(
 ) -> Iterator[Asked]:
     """Yield the model, ready to be asked: one that is kept, or one for this time alone."""
     reporter = session.reporter
-    keep = 0 if request.command else keep_seconds(options.keep, model.root)
+    root, build = (str(model.image.root), model.image.build) if model.image else ("", None)
+    keep = 0 if request.command else keep_seconds(options.keep, root)
     if keep:
         from cog_nix.cli import keeping  # noqa: PLC0415 - only who keeps models needs it
 
-        kept = keeping.Wanted(request, model.root, keep, options.setup_timeout)
-        with keeping.kept_model(session, runtime, kept, model.build) as asked:
+        kept = keeping.Wanted(request, root, keep, options.setup_timeout)
+        with keeping.kept_model(session, runtime, kept, build) as asked:
             yield asked
         return
     reporter.info(starting_in(runtime))
@@ -216,8 +223,7 @@ def _build_project(session: Session, options: _RunOptions, runtime: Runtime, *, 
     cog_base = options.use_cog_base_image
     image = building.build_and_load(session, options.config_file, runtime, cog_base=cog_base)
     mounts = ((image.root, "/src"),) if train else ()
-    schema = ApiSchema.parse(image.openapi)
-    return Model(image.reference, schema, image.has_gpu, mounts, str(image.root), image.build)
+    return Model(image.reference, ApiSchema.parse(image.openapi), image.has_gpu, mounts, image)
 
 
 def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, train: bool) -> Model:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
 _NO_MODEL = """\
@@ -72,7 +72,8 @@ def push(session: Session, options: _Options) -> None:
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
     built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
-    pushed = push_built(built, destination, weights, session.reporter)
+    beside = () if asked.weights_inside else weights
+    pushed = push_built(built, destination, beside, session.reporter)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
@@ -104,10 +105,7 @@ def push_built(
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
-    known = credentials.find(registry)
-    if not known and registry == os.environ.get("COG_REGISTRY_HOST"):
-        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
-        known = credentials.find(REPLICATE)
+    known = credentials.of_registry(registry)
     try:
         return push_layout(
             layout.read(built.oci),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import ContainerRequest, Runtime
+    from cog_nix.weights.mounts import Mounts
 
 _ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
 _PORT = 5000
@@ -87,8 +88,8 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
         cog_base=options.use_cog_base_image,
         update=options.update_lock,
     )
-    request = _request(image, options)
-    session.reporter.info(running_in(runtime, " ".join(request.command or ())))
+    command = _command(options)
+    session.reporter.info(running_in(runtime, " ".join(command)))
     session.reporter.info(f"\nServing at {serving_at(host, port)}")
     if page:
         session.reporter.info(f"Playground at {page.url}")
@@ -96,18 +97,27 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
     if options.watch:
         status = _run_watched(session, runtime, image, options)
     else:
-        status = _run(session, runtime, request, target(host, port))
+        with image.mounted(in_project=True) as weights:
+            request = _request(image, command, options, weights)
+            status = _run(session, runtime, request, target(host, port))
     check_status(status)
 
 
-def _request(image: LoadedImage, options: _Options) -> ContainerRequest:
+def _request(
+    image: LoadedImage, command: tuple[str, ...], options: _Options, weights: Mounts
+) -> ContainerRequest:
     return request_for(
         image,
-        (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ())),
+        command,
         options.gpus,
         publish=((options.host, options.port, _PORT),),
         reach_host=bool(options.upload_url) or options.playground,
+        read_only=weights,
     )
+
+
+def _command(options: _Options) -> tuple[str, ...]:
+    return (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
 
 
 def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options: _Options) -> int:
@@ -115,15 +125,17 @@ def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options
     from cog_nix.cli.watching import Plan, Watching, watched  # noqa: PLC0415 - only who watches needs it
 
     url = target(options.host, options.port)
+    command = watched(_command(options)[len(_PYTHON) :])
     plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock)
     with Watching(session, runtime, image, plan) as watching:
         session.reporter.info("Watching the project: an edit of its source restarts the model\n")
         following: LoadedImage | None = image
         status = 0
         while following:
-            request = _request(following, options)
-            command = watched((request.command or ())[len(_PYTHON) :])
-            with started(session, runtime, replace(request, command=command)) as container:
+            with (
+                following.mounted(in_project=True) as weights,
+                started(session, runtime, _request(following, command, options, weights)) as container,
+            ):
                 watching.serves(container)
                 try:
                     status = container.attach(own_streams(stdin=False))

@@ -1,12 +1,9 @@
-"""What is left to upstream's ``cog``: ``weights``, and what the shim is asked for besides."""
+"""What is left to upstream's ``cog``: what its shim is asked for that cog-nix does not do."""
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cog_nix.cli import interrupts
 from cog_nix.system.processes import spawn
@@ -15,22 +12,7 @@ from cog_nix.system.shim import require_upstream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cog_nix.cli.session import Session
-
-LEFT = frozenset({"weights"})
 _DOCKERFILE = "--dockerfile"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What upstream's program is called with."""
-
-    rest: Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", show_default=False)] = None
-
-
-def weights(_session: Session, options: _Options) -> None:
-    """Manage the files of weights."""
-    raise typer.Exit(hand_over(["weights", *(options.rest or ())]))
 
 
 def needs_upstream(arguments: Sequence[str]) -> bool:

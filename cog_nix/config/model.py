@@ -135,6 +135,8 @@ class DebianSettings:
     """Whether Cog's base image's packages come (:mod:`~cog_nix.resolve.cog_base`); None: as locked."""
     additions: tuple[str, ...] = ("updates", "security")
     """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
+    snapshot: str | None = None
+    """Base URL of a service that keeps the archive as it was at any time; None: the default."""
     check_valid_until: bool = True
     """Whether a Release file that has expired is refused, as apt's ``Check-Valid-Until``."""
     programs: bool = True
@@ -212,6 +214,35 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class OriginSettings:
+    """The ``[origins]`` table of cog-nix.toml."""
+
+    archives: tuple[str, ...] = ()
+    """URLs of archives of inputs (folders) that are asked for a file after all other places."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file by reference: one of ``files`` in the ``[weights]`` table of cog-nix.toml."""
+
+    path: str
+    """Where it goes: relative to the project's folder, or absolute in the image."""
+    url: str
+    """``http(s)://…`` or ``hf://org/repo[@revision]/path``."""
+    sha256: str | None = None
+    """Of its contents; None: as it was when it was first fetched."""
+    mount: bool = False
+    """Whether it is mounted when the model runs here, and not in the image."""
+
+
+@dataclass(frozen=True)
+class WeightsSettings:
+    """The ``[weights]`` table of cog-nix.toml."""
+
+    files: tuple[WeightFile, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
@@ -222,6 +253,8 @@ class Settings:
     gpu: GpuSettings = field(default_factory=GpuSettings)
     run: RunSettings = field(default_factory=RunSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    origins: OriginSettings = field(default_factory=OriginSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ from cog_nix.config.model import (
     GpuSettings,
     LayerSettings,
     NixSettings,
+    OriginSettings,
     PythonSettings,
     RunSettings,
     ServeSettings,
     Settings,
+    WeightFile,
+    WeightsSettings,
 )
 from cog_nix.config.problem import Problem, config_error, did_you_mean
+from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.duration import parse_duration
@@ -32,6 +36,7 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
+_URL = r"(https?|file)://\S+"
 _Table = TypeVar(
     "_Table",
     DebianSettings,
@@ -39,6 +44,8 @@ _Table = TypeVar(
     LayerSettings,
     NixSettings,
     GpuSettings,
+    OriginSettings,
+    WeightsSettings,
     RunSettings,
     ServeSettings,
 )
@@ -77,6 +84,8 @@ def load_settings(project: Project) -> Settings:
         gpu=_table(GpuSettings, "gpu", data, text, problems),
         run=_table(RunSettings, "run", data, text, problems),
         serve=_table(ServeSettings, "serve", data, text, problems),
+        origins=_table(OriginSettings, "origins", data, text, problems),
+        weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -122,7 +131,7 @@ def _text(example: str, must: str, pattern: str) -> _Setting:
 
 
 def _url(example: str) -> _Setting:
-    return _text(example, "a URL that begins with http://, https:// or file://", r"(https?|file)://\S+")
+    return _text(example, "a URL that begins with http://, https:// or file://", _URL)
 
 
 def _switch(example: str) -> _Setting:
@@ -164,11 +173,40 @@ def _date(value: str | dt.date) -> str:
     return value if isinstance(value, str) else value.isoformat()
 
 
+def _are_weight_files(value: Any) -> bool:
+    if not (isinstance(value, list) and all(map(_is_weight_file, value))):
+        return False
+    return not overlap([one["path"] for one in value])
+
+
+def _is_weight_file(value: Any) -> bool:
+    """Tell whether it is a table of what :class:`WeightFile` has, with values of the right kind."""
+    known = {field.name for field in dataclasses.fields(WeightFile)}
+    if not isinstance(value, dict) or not {"path", "url"} <= value.keys() <= known:
+        return False
+    path, url, sha256, mount = (value.get(key) for key in ("path", "url", "sha256", "mount"))
+    return bool(
+        isinstance(path, str)
+        and is_place(path)
+        and isinstance(url, str)
+        and is_url(url)
+        and (sha256 is None or (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)))
+        and isinstance(mount, bool | None)
+    )
+
+
 _SUITES = DebianSettings.additions
 
 _SETTINGS = {
     "mirror": _url('mirror = "https://mirror.example.org/debian"'),
     "security_mirror": _url('security_mirror = "https://mirror.example.org/debian-security"'),
+    "snapshot": _url('snapshot = "https://snapshot.example.org/archive"'),
+    "archives": _Setting(
+        'archives = ["https://archive.example.org/models"]',
+        "a list of URLs that begin with http://, https:// or file://",
+        lambda value: _is_names(value) and all(re.fullmatch(_URL, url.strip(), re.ASCII) for url in value),
+        lambda value: tuple(url.strip() for url in value),
+    ),
     "suite": _text('suite = "trixie"', "the name of a Debian suite", "[a-z][a-z0-9-]*"),
     "cog_base": _switch("cog_base = true"),
     "additions": _Setting(
@@ -214,6 +252,13 @@ _SETTINGS = {
         parse_duration,
     ),
     "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
+    "files": _Setting(
+        'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
+        "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "
+        "without credentials, and perhaps sha256 and mount",
+        _are_weight_files,
+        lambda value: tuple(WeightFile(**one) for one in value),
+    ),
 }
 """All keys, by their names, which differ between tables or mean the same."""
 

@@ -9,28 +9,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from cog_nix.errors import FetchError
 from cog_nix.fetch import git, urls
-from cog_nix.fetch.download import download_all
-from cog_nix.fetch.failures import CacheError, UnreachableError, UnusableUrlError, WrongFileError
+from cog_nix.fetch.failures import (
+    CacheError,
+    NotHereError,
+    UnreachableError,
+    UnusableUrlError,
+    WrongFileError,
+)
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.ranges import NoPartsError, Parts
 from cog_nix.fetch.retry import RetryPolicy, retry
+from cog_nix.fetch.search import Search
 from cog_nix.fetch.store import Store
 from cog_nix.fetch.texts import TextCache
 from cog_nix.fetch.transport import Transport, whole_number
-from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from io import BufferedRandom
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
+    from cog_nix.fetch.origins import Alternative, Elsewhere, Supplier
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
@@ -47,6 +52,11 @@ _WORKERS = 8
 """Downloads at once, and thereby connections to one host at once."""
 
 
+def _nowhere_else(_files: Sequence[Artifact]) -> Mapping[str, Sequence[Alternative]]:
+    """Name no other place."""
+    return {}
+
+
 class CachingFetcher:
     """Fetches what the cache lacks; everything in the cache was checked when it came.
 
@@ -57,6 +67,9 @@ class CachingFetcher:
             that returns them is asked when the first thing has to be fetched.
         root: the project's folder, which artifacts with a relative URL (``./dist/mine-1.0.tar.gz``) are in.
         whole: whether everything will be needed whole, so that parts would come twice.
+        suppliers: who is asked for a file before its URL is, in this order.
+        elsewhere: names other places for files that their own URLs do not give.
+        offline: whether nobody but the suppliers may be asked.
         policy: how often to try.
     """
 
@@ -68,6 +81,9 @@ class CachingFetcher:
         credentials: Iterable[str] | Callable[[], Iterable[str]] = (),
         root: Path | None = None,
         whole: bool = False,
+        suppliers: Sequence[Supplier] = (),
+        elsewhere: Elsewhere = _nowhere_else,
+        offline: bool = False,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         self._store = Store(cache_dir / "downloads" / "sha256")
@@ -77,6 +93,7 @@ class CachingFetcher:
         self._named = credentials
         self._root = root
         self._whole = whole
+        self._suppliers, self._elsewhere, self._offline = tuple(suppliers), elsewhere, offline
         self._without_parts: set[urls.Origin] = set()
 
     def artifacts(self, wanted: Sequence[Artifact]) -> dict[str, Path]:
@@ -84,6 +101,7 @@ class CachingFetcher:
 
         Raises:
             FetchError: a server cannot be reached or refuses, a file has another hash, or the disk is full.
+            NowhereError: several places were asked for a file in vain.
         """
         found: dict[str, Path] = {}
         missing: dict[str, Artifact] = {}
@@ -168,17 +186,15 @@ class CachingFetcher:
         Raises:
             FetchError: it cannot be reached, or is refused.
         """
-        folder = self._store.root
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _new_file(folder) as sink:
+            with self._store.new() as sink:
                 if git.is_git(url):
                     git.write_archive(url, sink, self._credentials)
                 else:
                     self._copy(self._located(url), sink)
                 return self._store.adopt(sink)
         except OSError as error:
-            raise CacheError(folder, error) from error
+            raise CacheError(self._store.root, error) from error
 
     def _copy(self, url: str, sink: BinaryIO) -> None:
         with Transport(self._credentials) as transport:
@@ -200,11 +216,33 @@ class CachingFetcher:
         return (self._root / url).absolute().as_uri()
 
     def _fetch(self, missing: list[Artifact]) -> dict[str, Path]:
+        wanted = {artifact.sha256: artifact for artifact in missing}
+        found: dict[str, Path] = {}
+        for supplier in self._suppliers:
+            supplied = supplier.supply(list(wanted.values()), self._store) if wanted else ()
+            found |= {sha256: self._store.path(sha256) for sha256 in supplied}
+            wanted = {sha256: one for sha256, one in wanted.items() if sha256 not in found}
+        if wanted and self._offline:
+            raise NotHereError(next(iter(wanted.values())))
+        return {**found, **(self._search(list(wanted.values())) if wanted else {})}
+
+    def _search(self, missing: list[Artifact]) -> dict[str, Path]:
         commits = [artifact for artifact in missing if git.is_git(artifact.url)]
-        found = {artifact.sha256: self._archive(artifact) for artifact in commits}
+        found: dict[str, Path] = {}
+        failed: dict[Artifact, FetchError] = {}
+        for artifact in commits:
+            try:
+                found[artifact.sha256] = self._archive(artifact)
+            except CacheError:
+                raise
+            except FetchError as error:
+                failed[artifact] = error
         others = [one for one in missing if one not in commits]
         located = [replace(artifact, url=self._located(artifact.url)) for artifact in others]
-        return {**found, **(self._download(located) if located else {})}
+        if not (located or failed):
+            return found
+        search = Search(self._store, self._credentials, self._policy, self._reporter, self._elsewhere)
+        return {**found, **search.run(located, failed, workers=_WORKERS)}
 
     def _archive(self, artifact: Artifact) -> Path:
         """Make the archive of a commit anew, and see that it is the one that was locked."""
@@ -218,17 +256,6 @@ class CachingFetcher:
                 hint="A submodule may have moved, or git converts files here. Lock again and review it.",
             )
         return self._store.path(sha256)
-
-    def _download(self, missing: list[Artifact]) -> dict[str, Path]:
-        cancelled = threading.Event()
-        total = sum(artifact.size for artifact in missing)
-        files = f"{len(missing)} files" if len(missing) > 1 else missing[0].filename
-        show = self._reporter.bytes_bar(f"Fetching {files}", total)
-        with Transport(self._credentials) as transport, show as bar:
-            transport.prepare()
-            return download_all(
-                missing, self._store, transport, self._policy, workers=_WORKERS, cancelled=cancelled, bar=bar
-            )
 
     @cached_property
     def _credentials(self) -> dict[urls.Origin, urls.Credentials]:
@@ -270,10 +297,3 @@ def measure(url: str, *, policy: RetryPolicy = RetryPolicy()) -> tuple[str, int]
             return digest.hexdigest(), size
 
         return retry(read, policy, functools.partial(UnreachableError, url))
-
-
-@contextmanager
-def _new_file(folder: Path) -> Iterator[BufferedRandom]:
-    """Yield a file that is removed afterwards; its ``name`` is its path."""
-    with scratch.beside(folder / "file") as new, new.open("x+b") as stream:
-        yield stream

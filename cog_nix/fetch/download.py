@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cog_nix.fetch.failures import CacheError, TransientError, UnreachableError, WrongFileError
 from cog_nix.fetch.parallel import run_all
@@ -14,7 +15,7 @@ from cog_nix.fetch.retry import Cancelled, RetryPolicy, retry
 from cog_nix.fetch.transport import CHUNK, PARTIAL, RANGE_NOT_SATISFIABLE, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from cog_nix.fetch.transport import Opener, Response
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Bar
+
+
+class Digest(Protocol):
+    """What a file's bytes are hashed with."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the sha256 of all."""
+
+
+NewDigest = Callable[[], Digest]
 
 _REPLACED = (
     "Name another mirror if this one is broken. If the file was replaced on purpose, lock again"
@@ -48,6 +62,7 @@ class Download:
     policy: RetryPolicy
     cancelled: threading.Event
     advance: Callable[[int], None]
+    new_digest: NewDigest = hashlib.sha256
     _told: int = 0
 
     def run(self) -> Path:
@@ -103,7 +118,7 @@ class Download:
 
     def _attempt(self, part: BinaryIO) -> None:
         """Fetch what is missing of the part; return once its hash is right."""
-        digest = hashlib.sha256()
+        digest = self.new_digest()
         offset = self._hash_part(part, digest)
         size = self.artifact.size
         if not offset or offset != size:
@@ -114,7 +129,7 @@ class Download:
                     part.truncate()
                     if response.status == RANGE_NOT_SATISFIABLE:
                         raise TransientError("the server cannot continue the file")
-                    digest, offset = hashlib.sha256(), 0
+                    digest, offset = self.new_digest(), 0
                 offset = self._append(part, digest, offset, response)
             if offset < size and offset == _whole_size(response):
                 raise self._wrong(f"{offset} bytes")
@@ -123,11 +138,11 @@ class Download:
         if digest.hexdigest() != self.artifact.sha256:
             raise self._wrong(f"sha256 {digest.hexdigest()}, {offset} bytes")
 
-    def _append(self, part: BinaryIO, digest: hashlib._Hash, offset: int, response: Response) -> int:
+    def _append(self, part: BinaryIO, digest: Digest, offset: int, response: Response) -> int:
         for chunk in response.chunks:
             if self.cancelled.is_set():
                 raise Cancelled
-            _write(part, chunk)
+            write_all(part, chunk)
             digest.update(chunk)
             offset += len(chunk)
             if self.artifact.size and offset > self.artifact.size:
@@ -135,7 +150,7 @@ class Download:
             self._tell(offset)
         return offset
 
-    def _hash_part(self, part: BinaryIO, digest: hashlib._Hash) -> int:
+    def _hash_part(self, part: BinaryIO, digest: Digest) -> int:
         size = part.seek(0, 2)
         if self.artifact.size and size > self.artifact.size:
             part.truncate(0)
@@ -164,23 +179,44 @@ def download_all(
     workers: int,
     cancelled: threading.Event,
     bar: Bar,
+    new_digests: Mapping[str, NewDigest] | None = None,
 ) -> dict[str, Path]:
     """Bring files into the store, so many at a time; return their paths by sha256.
+
+    Args:
+        artifacts: which.
+        store: where they go.
+        transport: how they come.
+        policy: how often to try.
+        workers: how many at a time.
+        cancelled: ends the work when set.
+        bar: shows it.
+        new_digests: by sha256, what makes the hash of a file, where more than the hash is wanted.
 
     Raises:
         FetchError: the first that failed.
     """
+    advance = counter(bar)
+    # The largest first: a big file that starts last would run on alone.
+    wanted = sorted(artifacts, key=lambda artifact: -artifact.size)
+    made = new_digests or {}
+    downloads = [
+        Download(one, store, transport, policy, cancelled, advance, made.get(one.sha256, hashlib.sha256))
+        for one in wanted
+    ]
+    paths = run_all([download.run for download in downloads], workers, cancelled)
+    return {artifact.sha256: path for artifact, path in zip(wanted, paths, strict=True)}
+
+
+def counter(bar: Bar) -> Callable[[int], None]:
+    """Return what adds bytes to a bar from any thread."""
     lock = threading.Lock()
 
     def advance(amount: int) -> None:
         with lock:
             bar.advance(amount)
 
-    # The largest first: a big file that starts last would run on alone.
-    wanted = sorted(artifacts, key=lambda artifact: -artifact.size)
-    downloads = [Download(one, store, transport, policy, cancelled, advance) for one in wanted]
-    paths = run_all([download.run for download in downloads], workers, cancelled)
-    return {artifact.sha256: path for artifact, path in zip(wanted, paths, strict=True)}
+    return advance
 
 
 def _continues(response: Response, offset: int) -> bool:
@@ -198,7 +234,8 @@ def _whole_size(response: Response) -> int | None:
     return whole_number(told)
 
 
-def _write(part: BinaryIO, chunk: bytes) -> None:
+def write_all(part: BinaryIO, chunk: bytes) -> None:
+    """Write bytes to a file without a buffer."""
     view = memoryview(chunk)
     while view:  # a raw file may take less than it was given
         view = view[part.write(view) :]

@@ -23,11 +23,12 @@ class TransientError(Exception):
     Args:
         reason: what happened, in a few words.
         wait: seconds that the server asks to wait (RFC 9110, section 10.2.3).
+        connected: whether there was a connection; without one, nothing else there can be had either.
     """
 
-    def __init__(self, reason: str, *, wait: float = 0) -> None:
+    def __init__(self, reason: str, *, wait: float = 0, connected: bool = True) -> None:
         super().__init__(reason)
-        self.reason, self.wait = reason, wait
+        self.reason, self.wait, self.connected = reason, wait, connected
 
 
 class _UrlError(FetchError):
@@ -44,7 +45,7 @@ class StatusError(_UrlError):
 
     def __init__(self, url: str, status: int, phrase: str = "") -> None:
         host = urls.host_of(url)
-        gone = "The server no longer holds this file: lock again, or name a mirror that still has it."
+        gone = "The server no longer holds this file. To lock what there is today:  cog-nix lock --upgrade"
         hints = {
             401: f"Put the credentials for {host} into ~/.netrc or into the URL of the index.",
             403: f"Check that you may read from {host}; put credentials into ~/.netrc when it needs them.",
@@ -73,7 +74,7 @@ class UnreachableError(_UrlError):
             check = f"Check the proxy (HTTPS_PROXY), or list {urls.split(url).hostname} in NO_PROXY."
         else:
             check = f"Check that {host} can be reached from here; behind a proxy set HTTPS_PROXY."
-        elsewhere = "To fetch from elsewhere, name another mirror or index and lock again."
+        elsewhere = "Another mirror or index will do as well: name it, the hash decides."
         super().__init__(url, hint=f"{check} {elsewhere} What has come is kept.")
 
     def __str__(self) -> str:
@@ -133,6 +134,17 @@ class WrongFileError(FetchError):
             f"  expected  sha256 {artifact.sha256}, {artifact.size} bytes\n"
             f"  got       {self.got}"
         )
+
+
+class NotHereError(FetchError):
+    """A file is not here, and nothing may be fetched."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        super().__init__(hint="Run it once with a network; what comes is kept in the cache.")
+        self.artifact = artifact
+
+    def __str__(self) -> str:
+        return f"This machine lacks {self.artifact.filename}, and nothing may be fetched."
 
 
 class CacheError(FetchError):

@@ -23,7 +23,7 @@ from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
 PREFIX = "git+"
 MTIME = 315532800
@@ -79,9 +79,34 @@ def write_archive(url: str, sink: BinaryIO, credentials: Mapping[urls.Origin, ur
     with scratch.folder("git") as folder:
         checkout = _Checkout(folder, repository, commit, credentials)
         checkout.clone()
-        with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        with new_tar(sink) as tar:
             for path in _files(checkout.folder):
-                _add(tar, path, f"{_TOP}/{path.relative_to(checkout.folder).as_posix()}")
+                _add_path(tar, path, path.relative_to(checkout.folder).as_posix())
+
+
+def new_tar(sink: BinaryIO) -> tarfile.TarFile:
+    """Return an archive that is still empty."""
+    return tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)
+
+
+def add(tar: tarfile.TarFile, name: str, mode: int, content: IO[bytes] | str | None, size: int) -> None:
+    """Add a file of a commit to its archive.
+
+    Args:
+        tar: the archive.
+        name: path in the commit.
+        mode: permissions, of which only the executable bit counts.
+        content: where a link leads, or the bytes of a file.
+        size: so many.
+    """
+    info = tarfile.TarInfo(f"{_TOP}/{name}")
+    info.mtime = MTIME
+    if isinstance(content, str):
+        info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, content
+        tar.addfile(info)
+    else:
+        info.mode, info.size = 0o755 if mode & stat.S_IXUSR else 0o644, size
+        tar.addfile(info, content)
 
 
 class _Checkout:
@@ -169,15 +194,10 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
-    info = tarfile.TarInfo(name)
+def _add_path(tar: tarfile.TarFile, path: Path, name: str) -> None:
     mode = path.lstat().st_mode
-    info.mtime = MTIME
     if stat.S_ISLNK(mode):
-        info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, str(path.readlink())
-        tar.addfile(info)
+        add(tar, name, mode, str(path.readlink()), 0)
     elif stat.S_ISREG(mode):
-        info.mode = 0o755 if mode & stat.S_IXUSR else 0o644
-        info.size = path.stat().st_size
         with path.open("rb") as stream:
-            tar.addfile(info, stream)
+            add(tar, name, mode, stream, path.stat().st_size)

@@ -26,7 +26,7 @@ from cog_nix.system import scratch
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import BufferedRandom
     from pathlib import Path
     from typing import BinaryIO
@@ -100,6 +100,17 @@ class Store:
         sync_folder(final.parent)
         return final
 
+    @contextmanager
+    def new(self) -> Iterator[BufferedRandom]:
+        """Yield a file for :meth:`adopt`, which is removed afterwards.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with scratch.beside(self.root / "file") as new, new.open("x+b") as stream:
+            yield stream
+
     def adopt(self, new: BufferedRandom) -> tuple[str, int]:
         """Give a file that was written beside the others its name; return its sha256 and size.
 
@@ -118,6 +129,31 @@ class Store:
             linked.replace(final)
         sync_folder(final.parent)
         return sha256, size
+
+    def put(self, sha256: str, pieces: Iterable[bytes]) -> bool:
+        """Enter a file whose bytes come from elsewhere; return whether they are those of this hash.
+
+        Nothing is there otherwise. A file of that name is replaced.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        final, digest = self.path(sha256), hashlib.sha256()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.beside(final) as new:
+            with new.open("xb", buffering=0) as stream:
+                for piece in pieces:
+                    digest.update(piece)
+                    view = memoryview(piece)
+                    while view:  # a raw file may take less than it was given
+                        view = view[stream.write(view) :]
+                os.fsync(stream.fileno())
+            if digest.hexdigest() != sha256:
+                return False
+            new.chmod(0o644)
+            new.replace(final)
+        sync_folder(final.parent)
+        return True
 
     def discard(self, artifact: Artifact) -> None:
         """Remove the part of an artifact; the caller holds its lock."""

@@ -59,9 +59,11 @@ class Transport:
 
     Args:
         credentials: user and password by origin (:func:`cog_nix.fetch.urls.origin`).
+        longest_wait: seconds that a server may make us wait before the next attempt.
     """
 
     credentials: Mapping[urls.Origin, urls.Credentials] = field(default_factory=dict)
+    longest_wait: float = 30.0
     _client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -115,15 +117,16 @@ class Transport:
     def _open_http(self, url: str, headers: Mapping[str, str], method: str) -> Iterator[Response]:
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
-        auth = (
-            urls.credentials_in(url) or self.credentials.get(urls.origin(url)) or urls.netrc_credentials(url)
-        )
+        auth = None
+        if "Authorization" not in headers:  # who names it knows better
+            auth = urls.credentials_in(url) or self.credentials.get(urls.origin(url))
+            auth = auth or urls.netrc_credentials(url)
         plain = urls.without_credentials(url)
         with (
             translated(partial(UnusableUrlError, url), partial(UntrustedError, url)),
             self._client.stream(method, plain, headers=headers, auth=auth) as answer,
         ):
-            _check_status(url, answer)
+            _check_status(url, answer, self.longest_wait)
             # As the bytes come, not in chunks of a size: what is buffered when it breaks off is lost.
             yield Response(answer.status_code, answer.headers, answer.iter_raw())
 
@@ -147,16 +150,17 @@ def translated(
     except (httpx.TransportError, httpx.DecodingError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # OpenSSL's; httpx has no class for it
             raise untrusted(str(error)) from error
-        raise TransientError(_reason(error)) from error
+        connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+        raise TransientError(_reason(error), connected=connected) from error
 
 
-def _check_status(url: str, answer: httpx.Response) -> None:
+def _check_status(url: str, answer: httpx.Response, longest_wait: float) -> None:
     status, phrase = answer.status_code, answer.reason_phrase
     if status < _ERROR or status == RANGE_NOT_SATISFIABLE:
         return
     if status in _RETRIED:
         said = f"the server answered {status} {phrase}".strip()
-        raise TransientError(said, wait=retry_after(answer, 30))
+        raise TransientError(said, wait=retry_after(answer, longest_wait))
     raise StatusError(url, status, phrase)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -17,8 +18,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from cog_nix.plugins.spec import ContainerRequest
     from cog_nix.runtime.schema import ApiSchema, Schema
 
 _ALIVE_SECONDS = 2.0
@@ -104,6 +106,7 @@ class Keeper:
         self, request: KeepRequest, server: socket.socket, give_up: Callable[[], object] | None = None
     ) -> None:
         self._request, self._server = request, server
+        self._identity = request.identity  # as long as what the command mounts is there
         self._give_up = give_up or (lambda: os.kill(os.getpid(), signal.SIGTERM))
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
@@ -142,13 +145,16 @@ class Keeper:
         request = self._request
         runtime = manager.find_runtime(request.runtime, manager.load(), SilentReporter())
         threading.Thread(target=self._leave_unless_wanted, daemon=True).start()
-        with running_model(
-            runtime,
-            request.container,
-            setup_timeout=request.setup_timeout,
-            log=self._log,
-            reporter=_Narration(self),
-        ) as container:
+        with (
+            _own_copies(request.container) as wanted,
+            running_model(
+                runtime,
+                wanted,
+                setup_timeout=request.setup_timeout,
+                log=self._log,
+                reporter=_Narration(self),
+            ) as container,
+        ):
             client = ModelClient(container.url)
             self._schema = client.schema()
             with self._changed:
@@ -277,7 +283,7 @@ class Keeper:
         self, connection: socket.socket, first: dict[str, Any], messages: Iterator[dict[str, Any]]
     ) -> None:
         wanted = first["use"]
-        if wanted is not None and wanted != self._request.identity:
+        if wanted is not None and wanted != self._identity:
             same_image = wanted["image"] == self._request.image
             send(connection, {"other": self._told(), "outdated": not same_image})
             return
@@ -380,6 +386,19 @@ class Keeper:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
+
+
+@contextmanager
+def _own_copies(request: ContainerRequest) -> Iterator[ContainerRequest]:
+    """Yield a request whose folders of links to weights are the keeper's: the command removes its own."""
+    with ExitStack() as stack:
+        mounts = []
+        for source, target in request.read_only:
+            if source.is_dir():
+                copy = stack.enter_context(scratch.folder("weights", source.parent, 0o755)) / "files"
+                shutil.copytree(source, copy, copy_function=os.link)
+            mounts.append((copy if source.is_dir() else source, target))
+        yield replace(request, read_only=tuple(mounts))
 
 
 def _has_files(schema: Schema) -> bool:

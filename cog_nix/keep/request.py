@@ -50,12 +50,14 @@ class KeepRequest:
             "gpus": container.gpus,
             "env": dict(container.env),
             "mounts": [[str(path), target] for path, target in container.mounts],
+            "read_only": [[_files(path), target] for path, target in container.read_only],
             "command": list(container.command) if container.command is not None else None,
         }
 
     def written(self) -> dict[str, Any]:
         """Return it as :meth:`read` reads it; with the environment in it, so it goes through pipes only."""
-        identity = self.identity
+        read_only = [[str(path), target] for path, target in self.container.read_only]
+        identity = {**self.identity, "read_only": read_only}
         rest = {"runtime": self.runtime, "title": self.title, "root": self.root, "reference": self.reference}
         times = {"setup_timeout": self.setup_timeout, "keep": self.keep, "concurrency": self.concurrency}
         return {**identity, **rest, **times}
@@ -70,6 +72,7 @@ class KeepRequest:
             gpus=data["gpus"],
             command=tuple(command) if command is not None else None,
             mounts=tuple((Path(path), target) for path, target in data["mounts"]),
+            read_only=tuple((Path(path), target) for path, target in data["read_only"]),
         )
         return cls(
             container,
@@ -81,3 +84,14 @@ class KeepRequest:
             data["keep"],
             data["concurrency"],
         )
+
+
+def _files(path: Path) -> list[list[object]]:
+    """Return what tells the files of a mount from others: the same ones are links to the same.
+
+    Weights are mounted as a folder of hard links, which has another name for each container.
+    """
+    if not path.is_dir():
+        return [[str(path)]]
+    found = ((one, one.stat()) for one in sorted(path.rglob("*")) if one.is_file())
+    return [[one.relative_to(path).as_posix(), info.st_dev, info.st_ino, info.st_size] for one, info in found]

@@ -32,7 +32,8 @@ def _packages(lock: Lock) -> dict[str, str]:
     if lock.interpreter.artifact:  # otherwise it is one of the packages
         debs[INTERPRETER] = lock.interpreter.version
     wheels = {f"{wheel.name} (Python)": wheel.version for wheel in lock.wheels}
-    return debs | wheels | _for_builds(lock)
+    files = {file.path: f"sha256:{file.sha256[:12]}" for file in lock.files}
+    return debs | wheels | files | _for_builds(lock)
 
 
 def _for_builds(lock: Lock) -> dict[str, str]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 VERSION = 3
 _WITHOUT_INTEGRITY = 2
 """The version that has no digests of its parts; it is read, and the next lock has them."""
-_LEFT_OUT = frozenset({"cog_base", "links", "facts", "origin", "device_code"})
+_LEFT_OUT = frozenset(
+    {"cog_base", "links", "facts", "origin", "device_code", "found_in", "files", "commit", "mount"}
+)
 """Parts that are not written when there is nothing in them; nor is any that is None."""
 _PARTS = ("seed", "toolkit", integrity.KEY)
 _ANEW = "Write it again with:  cog-nix lock --upgrade"

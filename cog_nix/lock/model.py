@@ -96,6 +96,8 @@ class Seed:
     wheels: tuple[Wheel, ...]
     nar_sha256: str
     """SRI hash (``sha256-…``) of the unpacked tree's NAR."""
+    found_in: tuple[Index, ...] = ()
+    """The indexes that its packages were taken from: a seed stays while the project's packages move on."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,25 @@ class Toolkit:
     """Names of further variables that source builds take from the project when they see it."""
     commands: bool = False
     """Whether commands see it; source builds do whose source compiles for GPUs."""
+    found_in: tuple[Index, ...] = ()
+    """The indexes that its packages were taken from, which may be of another suite than the project's."""
+
+
+@dataclass(frozen=True)
+class ReferencedFile:
+    """A file that cog-nix.toml names by its URL."""
+
+    path: str
+    """As it stands there."""
+    url: str
+    """As it stands there; another one is another file."""
+    sha256: str
+    size: int
+    """Bytes."""
+    commit: str = ""
+    """What the revision of a hub's repository stood for."""
+    mount: bool = False
+    """Whether it is mounted, and not in the image."""
 
 
 @dataclass(frozen=True)
@@ -207,11 +228,19 @@ class Lock:
     """Image labels that plugins add."""
     toolkit: Toolkit | None = None
     """The compiler for GPUs that builds see; None: no build needs one."""
+    files: tuple[ReferencedFile, ...] = ()
+    """Files by reference, as they were when they were first fetched; by path."""
 
     @property
     def installed(self) -> tuple[Deb, ...]:
         """All packages that an image may have: those of builds and the seed's are left out."""
         return (*self.base, *self.essential, *self.python, *self.system, *self.libraries, *self.linked)
+
+    @property
+    def all_indexes(self) -> tuple[Index, ...]:
+        """The Debian indexes that anything was taken from: the project's, the seed's, the toolkit's."""
+        toolkit = self.toolkit.found_in if self.toolkit else ()
+        return tuple(dict.fromkeys((*self.indexes, *self.seed.found_in, *toolkit)))
 
     @property
     def debs(self) -> tuple[Deb, ...]:

@@ -14,13 +14,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.errors import LockError
 from cog_nix.lock.seals import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cog_nix.lock.model import Artifact, Deb, Interpreter, Lock, Source, Wheel
+    from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, ReferencedFile, Source, Wheel
 
 _SHOWN = 5
 _LONGEST_NAME = 255
@@ -37,7 +38,9 @@ SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _URL = re.compile(r"(?:https?|file|git\+https?|git\+ssh|git\+file)://[^\s\x00-\x1f'\"\\]+")
 _SSH_USER = re.compile(r"[A-Za-z0-9._~-]+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KINDS = frozenset({"sdist", "archive", "git", "folder"})
 
 _SEAL = re.compile("[a-z]{1,16}-[0-9]{1,9}-[0-9a-f]{32}")
@@ -126,16 +129,32 @@ def _problems(lock: Lock) -> Iterator[Problem]:
         yield from _of_wheels("toolkit.wheels", lock.toolkit.wheels)
     yield from _twice("base to linked", [deb.package for deb in lock.installed])
     yield from _of_interpreter(lock.interpreter)
+    yield from _of_files(lock.files)
     yield from _of_layers(lock)
+
+
+def _of_files(files: Sequence[ReferencedFile]) -> Iterator[Problem]:
+    for number, file in enumerate(files):
+        field = f"files[{number}]"
+        if not is_place(file.path):
+            yield f"{field}.path", _no("place of a file", file.path)
+        if not is_url(file.url):
+            yield f"{field}.url", _no("URL of a file", file.url)
+        yield from _of_sha256(f"{field}.sha256", file.sha256)
+        if file.commit and not _COMMIT.fullmatch(file.commit):
+            yield f"{field}.commit", _no("commit", file.commit)
+    if overlap([file.path for file in files]):
+        yield "files", "two of them have one place"
 
 
 def _of_texts(lock: Lock) -> Iterator[Problem]:
     """Look at what is neither a package nor a layer."""
     if not _DEBIAN_NAME.fullmatch(lock.suite):
         yield "suite", _no("name of a suite", lock.suite)
-    for number, index in enumerate(lock.indexes):
-        yield from _of_url(f"indexes[{number}].uri", index.uri)
-        yield from _of_sha256(f"indexes[{number}].sha256", index.sha256)
+    yield from _of_indexes("indexes", lock.indexes)
+    yield from _of_indexes("seed.found_in", lock.seed.found_in)
+    if lock.toolkit:
+        yield from _of_indexes("toolkit.found_in", lock.toolkit.found_in)
     if not _MINOR.fullmatch(lock.seed.python):
         yield "seed.python", _no("minor version of Python", lock.seed.python)
     if not SRI.fullmatch(lock.seed.nar_sha256):
@@ -145,6 +164,14 @@ def _of_texts(lock: Lock) -> Iterator[Problem]:
         for number, (key, value) in enumerate(pairs):
             if not key or "=" in key or _CONTROL.search(key) or "\0" in value:
                 yield f"{field}[{number}]", _no("name and value", key)
+
+
+def _of_indexes(field: str, indexes: Sequence[Index]) -> Iterator[Problem]:
+    for number, index in enumerate(indexes):
+        yield from _of_url(f"{field}[{number}].uri", index.uri)
+        yield from _of_sha256(f"{field}[{number}].sha256", index.sha256)
+        if not _DATE.fullmatch(index.date):
+            yield f"{field}[{number}].date", _no("date", index.date)
 
 
 def _of_runs(lock: Lock) -> Iterator[Problem]:

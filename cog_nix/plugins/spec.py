@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.fetch.origins import Alternative
     from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
     from cog_nix.report import Reporter
@@ -371,6 +372,15 @@ class ToolkitChoice:
 
 
 @dataclass(frozen=True)
+class ProgramFiles:
+    """What programs are made of that a plugin provides."""
+
+    files: tuple[Artifact, ...]
+    record: str
+    """What the plugin has to know to make them of these files, also where its own version is another."""
+
+
+@dataclass(frozen=True)
 class ContainerRequest:
     """What to start."""
 
@@ -382,6 +392,8 @@ class ContainerRequest:
     """Overrides the image's Cmd."""
     mounts: tuple[tuple[Path, str], ...] = ()
     """``(host path, container path)``."""
+    read_only: tuple[tuple[Path, str], ...] = ()
+    """The same, of folders and files that the container may not write to."""
     port: int | None = None
     """Host port on loopback for the container's port 5000; None: a free one. Without effect when
     ``interactive`` or ``publish`` is set."""
@@ -760,6 +772,59 @@ class Spec:
 
         Raises:
             FetchError: they cannot be downloaded.
+        """
+
+    @hookspec(firstresult=True)
+    def describe_programs(self, name: Literal["nix", "container"], context: Context) -> ProgramFiles | None:
+        """Runs for ``cog-nix archive``: tell which files ``provide_programs`` makes programs of.
+
+        Args:
+            name: as for ``provide_programs``.
+            context: settings and services.
+
+        Returns:
+            The files, with a record for ``recall_programs``, or None to leave it to the next plugin.
+        """
+
+    @hookspec(firstresult=True)
+    def recall_programs(
+        self,
+        name: Literal["nix", "container"],
+        record: str,
+        trusted: bool,  # noqa: FBT001 - hooks have no others
+        context: Context,
+    ) -> bool | None:
+        """Runs before ``provide_programs`` where an archive is built from: go by the files that it has.
+
+        These programs run as the user, so files that the plugin does not know must be trusted by the user.
+
+        Args:
+            name: as for ``provide_programs``.
+            record: what ``describe_programs`` returned when the archive was made, or whatever was put there.
+            trusted: whether the user trusts who made the archive.
+            context: settings and services.
+
+        Returns:
+            False where they are not gone by since nobody trusts them; None to leave it to the next plugin.
+        """
+
+    @hookspec
+    def origins_of(
+        self, files: Sequence[Artifact], lock: Lock | None, requirements: Sequence[str], context: Context
+    ) -> Mapping[str, Sequence[Alternative]] | None:
+        """Runs when a file cannot be had from its URL: name other places where it may be.
+
+        What comes is taken when its sha256 is right, so a guess does no harm. All plugins are asked, and
+        their places are tried in the order of the plugins.
+
+        Args:
+            files: which; those that this plugin knows nothing of are left out of the answer.
+            lock: that of the project, which knows from when its indexes are; None where there is none.
+            requirements: lines of its requirements file, which may name indexes.
+            context: settings and services.
+
+        Returns:
+            Places by sha256, each list in the order in which they are to be asked.
         """
 
     @hookspec

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ConfigError
+from cog_nix.registry.destination import REPLICATE
 from cog_nix.registry.reference import DOCKER_HUB
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
@@ -64,6 +65,15 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where Docker's config.json is, or would be."""
     folder = environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/")) / ".docker"
     return Path(folder) / "config.json"
+
+
+def of_registry(registry: str, environment: Mapping[str, str] = os.environ) -> Credentials:
+    """Return what :func:`find` finds; for a mirror of Replicate's registry, what there is for that."""
+    found = find(registry, environment)
+    if not found and registry == environment.get("COG_REGISTRY_HOST"):
+        # Upstream has it so: whoever runs a mirror of Replicate's registry knows its users.
+        return find(REPLICATE, environment)
+    return found
 
 
 def find(registry: str, environment: Mapping[str, str] = os.environ) -> Credentials:

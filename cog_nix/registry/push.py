@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.layout import Layout, Manifest
     from cog_nix.registry.upload import Blob, Outcome
     from cog_nix.report import Reporter
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 _WORKERS = 5
 """As many uploads at a time as upstream has."""
@@ -91,7 +91,7 @@ def push(
         if _is_there(repository, layout.manifest):
             outcomes: list[Outcome] = ["there"] * len(layout.blobs)
         else:
-            outcomes = _blobs(repository, layout.blobs, sources, reporter, cancelled)
+            outcomes = upload_all(repository, layout.blobs, sources, reporter, cancelled)
         put_manifest(repository, layout.manifest, target.tag)
         image = f"{target.name}@{layout.manifest.digest}"
         model = ""
@@ -141,14 +141,25 @@ def _is_there(repository: Repository, manifest: Manifest) -> bool:
     return answer.status_code == OK
 
 
-def _blobs(
+def upload_all(
     repository: Repository,
-    blobs: tuple[Blob, ...],
+    blobs: Sequence[Blob],
     sources: Mapping[str, tuple[str, ...]],
     reporter: Reporter,
     cancelled: threading.Event,
 ) -> list[Outcome]:
-    """Bring all blobs there, the largest first; return what became of each, in order."""
+    """Bring all blobs there, the largest first; return what became of each, in order.
+
+    Args:
+        repository: where to.
+        blobs: which.
+        sources: other repositories of the registry that may have a blob, by digest.
+        reporter: shows the bytes that go over.
+        cancelled: ends the work when set.
+
+    Raises:
+        RegistryError: the registry refuses, or cannot be reached.
+    """
     uploads = [Upload(repository, blob) for blob in blobs]
     found = run_all(
         [functools.partial(one.spare, sources[one.blob.digest]) for one in uploads], workers(), cancelled

@@ -8,11 +8,12 @@ cut where the registry still has the beginning.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode
 
 from cog_nix.errors import RegistryError
@@ -23,7 +24,8 @@ from cog_nix.registry.failures import NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
     import httpx
 
@@ -42,6 +44,34 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _SMALLER = 4
 
 
+class Seekable(Protocol):
+    """A stream as an upload reads it."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go to an offset from the beginning."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most so many; none at the end."""
+
+
+class Openable(Protocol):
+    """What can be read as often as it takes; :class:`pathlib.Path` is one."""
+
+    def open(self, mode: Literal["rb"], /) -> AbstractContextManager[Seekable]:
+        """Open it at its beginning."""
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Something small, as :class:`Blob` wants it."""
+
+    data: bytes
+
+    def open(self, _mode: Literal["rb"], /) -> BinaryIO:
+        """Return a stream of it."""
+        return io.BytesIO(self.data)
+
+
 @dataclass(frozen=True)
 class Blob:
     """Content that a manifest names."""
@@ -49,13 +79,14 @@ class Blob:
     digest: str
     """``sha256:…``."""
     size: int
-    path: Path
+    path: Openable
+    """What has it: a file, or what makes it as it is read."""
 
 
 class _Slice:
     """Bytes of a file, in pieces; can be read again, as redirects need it."""
 
-    def __init__(self, path: Path, start: int, end: int, sent: Callable[[int], None]) -> None:
+    def __init__(self, path: Openable, start: int, end: int, sent: Callable[[int], None]) -> None:
         self._path, self._start, self._end, self._sent = path, start, end, sent
 
     def __iter__(self) -> Iterator[bytes]:

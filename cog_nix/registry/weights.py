@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cog_nix.registry.client import Repository
-    from cog_nix.weights.lock import LockedWeight
+    from cog_nix.weights.model import LockedWeight
 
 ARTIFACT = "application/vnd.cog.weight.v1"
 """``artifactType`` of a weight's manifest."""
@@ -53,7 +53,7 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
     if not weight.digest:
         raise RegistryError(
             f'weight "{weight.name}": missing manifest digest in lockfile',
-            hint="Run `cog weights import` again.",
+            hint="Run `cog-nix weights import` again.",
         )
     accepted = {"Accept": OCI_MANIFEST}
     answer = repository.send("HEAD", f"manifests/{weight.digest}", (OK, NOT_FOUND), accepted)
@@ -61,7 +61,7 @@ def _descriptor(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
         raise RegistryError(
             f'weight "{weight.name}" from weights.lock was not found in target repository "{name}" '
             f"({name}@{weight.digest})",
-            hint="Run `cog weights import` for that repository before pushing.",
+            hint="Run `cog-nix weights import` for that repository before pushing.",
         )
     said = answer.headers.get("docker-content-digest", weight.digest)
     if said != weight.digest:

@@ -171,7 +171,7 @@ def check_upgrade_names(previous: Lock | None, upgrade: Upgrade) -> None:
     if previous is None:
         return
     known = {deb.package for deb in previous.debs} | {wheel.name for wheel in previous.wheels}
-    known |= {package.reference for package in previous.packages}
+    known |= {package.reference for package in previous.packages} | {file.path for file in previous.files}
     if previous.interpreter.artifact:
         known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):

@@ -70,7 +70,7 @@ def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
     )
     wheels = tools.plugins.resolve_python_packages(request, context).wheels
     debs = tuple(deb for deb in system.groups["seed"] if deb.package not in facts.unused)
-    wanted = Seed(facts.python, debs, tuple(wheels), nar_sha256="")
+    wanted = Seed(facts.python, debs, tuple(wheels), nar_sha256="", found_in=tuple(system.indexes))
     with begun(wanted, context.fetcher, context.cache_dir, tools.nix) as made:
         yield made
 

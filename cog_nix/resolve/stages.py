@@ -115,4 +115,5 @@ def _linked_before(parts: Parts, tools: Tools) -> Additions:
 def _with_runs(lock: Lock, request: Request) -> Lock:
     """Return a lock with those results of commands so far that are still what the commands give."""
     runs = request.previous.runs if request.previous else ()
-    return replace(lock, runs=fitting(lock, request.config, runs))
+    files = request.previous.files if request.previous else ()
+    return replace(lock, runs=fitting(lock, request.config, runs), files=files)

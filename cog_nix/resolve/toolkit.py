@@ -8,7 +8,7 @@ from cog_nix.lock.model import Toolkit
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
 
 if TYPE_CHECKING:
-    from cog_nix.lock.model import Deb, Wheel
+    from cog_nix.lock.model import Deb, Index, Wheel
     from cog_nix.plugins.spec import ToolkitChoice
     from cog_nix.resolve.foundation import Foundation
 
@@ -27,24 +27,32 @@ def resolve_toolkit(found: Foundation) -> Toolkit | None:
     found.tools.reporter.step(f"Resolving {choice.name} for builds")
     previous = found.request.pins.toolkit
     kept = previous if previous and previous.name == choice.name else None
+    debs, found_in = _debs(choice, kept, found)
     return Toolkit(
         name=choice.name,
-        debs=_debs(choice, kept, found),
+        debs=debs,
         wheels=_wheels(choice, kept, found),
         host_compiler=choice.host_compiler,
         environment=tuple(sorted(choice.environment)),
         variables=tuple(sorted(choice.variables)),
         commands=choice.commands,
+        found_in=found_in,
     )
 
 
-def _debs(choice: ToolkitChoice, kept: Toolkit | None, found: Foundation) -> tuple[Deb, ...]:
+def _debs(
+    choice: ToolkitChoice, kept: Toolkit | None, found: Foundation
+) -> tuple[tuple[Deb, ...], tuple[Index, ...]]:
+    """Return the system packages, and the indexes that they were taken from."""
     pins = {deb.package: deb.version for deb in kept.debs} if kept else {}
     debs: list[Deb] = []
+    indexes: list[Index] = []
     for suite, component, names in choice.packages:
         request = SystemRequest(suite, ((_GROUP, names),), pins, component=component, alone=True)
-        debs += found.tools.plugins.resolve_system_packages(request, found.tools.context).groups[_GROUP]
-    return tuple(sorted(debs, key=lambda deb: deb.package))
+        resolved = found.tools.plugins.resolve_system_packages(request, found.tools.context)
+        debs += resolved.groups[_GROUP]
+        indexes += resolved.indexes
+    return tuple(sorted(debs, key=lambda deb: deb.package)), tuple(dict.fromkeys(indexes))
 
 
 def _wheels(choice: ToolkitChoice, kept: Toolkit | None, found: Foundation) -> tuple[Wheel, ...]:

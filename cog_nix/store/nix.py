@@ -219,6 +219,26 @@ class Nix:
     def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
         return _output(run(self.command(program, *arguments), stdin=stdin, check=False))
 
+    def dump(self, store_path: str, target: Path) -> None:
+        """Write the Nix archive of a store path to a file.
+
+        Raises:
+            NixError: it cannot be read or written.
+        """
+        script = 'to=$1; shift; exec "$@" > "$to"'
+        command = self.command("nix-store", "--dump", str(self.real(store_path)))
+        _output(run(["sh", "-c", script, "sh", str(target), *command], check=False))
+
+    def restore(self, archive: Path, target: Path) -> None:
+        """Unpack a Nix archive.
+
+        Raises:
+            NixError: it is none, or cannot be unpacked there.
+        """
+        script = 'from=$1; shift; exec "$@" < "$from"'
+        command = self.command("nix-store", "--restore", str(target))
+        _output(run(["sh", "-c", script, "sh", str(archive), *command], check=False))
+
     def invalid(self, store_paths: Sequence[str]) -> list[str]:
         """Return those of the store paths that the store does not hold."""
         gone = [path for path in store_paths if not os.path.lexists(self.real(path))]

@@ -1,1 +1,1 @@
-"""Managed weights: what ``weights.lock`` says."""
+"""Managed weights: what ``weights.lock`` says, how layers are packed, the store of files on this machine."""

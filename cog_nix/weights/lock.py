@@ -1,4 +1,4 @@
-"""``weights.lock``: what `cog weights import` recorded about ``weights:``, and what an image says of it.
+"""``weights.lock``: what an import recorded about ``weights:``, read, written and held against cog.yaml.
 
 The files of a weight are not in the image: Cog keeps them beside it in the registry, and mounts them. The
 image carries ``/src/.cog/weights.json``, by which its server knows what to wait for. Version 1 of the
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.label import ESCAPED
 from cog_nix.errors import ConfigError
 from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.regular import read_bytes
+from cog_nix.weights.model import DIGEST, LockedFile, LockedLayer, LockedSource, LockedWeight, WeightsLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,26 +27,15 @@ if TYPE_CHECKING:
 
 NAME = "weights.lock"
 VERSION = 1
-_HINT = "Run `cog weights import`, which writes weights.lock; cog-nix only reads it."
-
-
-@dataclass(frozen=True)
-class LockedWeight:
-    """One entry of the lock, as far as an image needs it."""
-
-    name: str
-    target: str
-    set_digest: str
-    """Digest over the paths and contents of its files."""
-    sources: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
-    """URI, include and exclude patterns of each source, as they were imported."""
-    digest: str = ""
-    """Digest of its manifest in the registry; "" in locks that do not say."""
-    size: int = 0
-    """Bytes of its files, uncompressed."""
+_HINT = "Run `cog-nix weights import`, which writes weights.lock."
 
 
 def read(root: Path) -> tuple[LockedWeight, ...]:
+    """Return the weights of a project's lock; see :func:`read_lock`."""
+    return read_lock(root).weights
+
+
+def read_lock(root: Path) -> WeightsLock:
     """Read the lock of a project.
 
     Args:
@@ -65,11 +55,31 @@ def read(root: Path) -> tuple[LockedWeight, ...]:
     try:
         if data["version"] != VERSION:
             raise ConfigError(f"unsupported {NAME} version {data['version']} (want {VERSION})", hint=_HINT)
-        weights = tuple(_weight(entry) for entry in data["weights"])
-    except (KeyError, TypeError, AttributeError) as error:
+        weights = tuple(_weight(mapping_of(entry)) for entry in list_of(data["weights"]))
+        envelope = text_of(data.get("envelopeFormat") or "")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{NAME} is not a lock of weights: {error!r}", hint=_HINT) from error
     _check_unique(weights)
-    return weights
+    return WeightsLock(weights, envelope)
+
+
+def read_or_empty(root: Path) -> WeightsLock:
+    """Read the lock of a project; an empty one where there is none yet.
+
+    Raises:
+        ConfigError: it is damaged, of another version, or names something twice.
+    """
+    return read_lock(root) if (root / NAME).exists() else WeightsLock()
+
+
+def format_lock(lock: WeightsLock) -> bytes:
+    """Return the content of ``weights.lock``, byte for byte what upstream writes of the same."""
+    data = {
+        "version": VERSION,
+        "envelopeFormat": lock.envelope,
+        "weights": [_entry(weight) for weight in lock.weights],
+    }
+    return _indented(data).encode()
 
 
 def check(root: Path, config: Config) -> None:
@@ -80,8 +90,8 @@ def check(root: Path, config: Config) -> None:
     """
     if not config.weights:
         return
-    locked = {weight.name: weight for weight in (read(root) if (root / NAME).exists() else ())}
-    lines = [f'  - "{name}": {what}' for name, what in _drift(config.weights, locked)]
+    locked = {weight.name: weight for weight in read_or_empty(root).weights}
+    lines = [f'  - "{name}": {what}' for name, what in drift(config.weights, locked)]
     if lines:
         raise ConfigError("\n".join([f"{NAME} is out of sync with cog.yaml:", *lines]), hint=_HINT)
 
@@ -102,21 +112,91 @@ def of_config(root: Path, config: Config) -> tuple[LockedWeight, ...]:
 def manifest(weights: Sequence[LockedWeight]) -> str:
     """Return the content of ``/src/.cog/weights.json``, byte for byte what upstream writes."""
     entries = [{"name": w.name, "target": w.target, "setDigest": w.set_digest} for w in weights]
-    return json.dumps({"weights": entries}, ensure_ascii=False, indent=2).translate(ESCAPED)
+    return _indented({"weights": entries})
+
+
+def _indented(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=2).translate(ESCAPED)
 
 
 def _weight(entry: dict[str, Any]) -> LockedWeight:
-    sources = tuple(
-        (str(one["uri"]), tuple(one.get("include") or ()), tuple(one.get("exclude") or ()))
-        for one in entry.get("sources") or ()
+    return LockedWeight(
+        text_of(entry.get("name", "")),
+        text_of(entry.get("target", "")),
+        text_of(entry.get("setDigest", "")),
+        tuple(map(_source, entry.get("sources") or ())),
+        text_of(entry.get("digest") or ""),
+        size_of(entry.get("size") or 0),
+        tuple(map(_file, entry.get("files") or ())),
+        tuple(map(_layer, entry.get("layers") or ())),
+        text_of(entry.get("importedAt") or ""),
     )
-    name, target, digest = (entry.get(key, "") for key in ("name", "target", "setDigest"))
-    if not all(isinstance(text, str) for text in (name, target, digest)):
-        raise TypeError("a name, target or setDigest is not a text")
-    manifest_digest, size = entry.get("digest") or "", entry.get("size") or 0
-    if not (isinstance(manifest_digest, str) and isinstance(size, int)):
-        raise TypeError("a digest is not a text, or a size is not a number")
-    return LockedWeight(name, target, digest, sources, manifest_digest, size)
+
+
+def _source(entry: dict[str, Any]) -> LockedSource:
+    include, exclude = (tuple(map(text_of, entry.get(key) or ())) for key in ("include", "exclude"))
+    return LockedSource(text_of(entry["uri"]), include, exclude, text_of(entry.get("fingerprint") or ""))
+
+
+def _file(entry: dict[str, Any]) -> LockedFile:
+    path = text_of(entry["path"])
+    if not is_inside(path):
+        raise ValueError(f"{path!r} is not a path in the weight's folder")
+    return LockedFile(path, size_of(entry["size"]), _digest(entry["digest"]), _digest(entry["layer"]))
+
+
+def _layer(entry: dict[str, Any]) -> LockedLayer:
+    kind = text_of(entry["mediaType"])
+    size, content = size_of(entry["size"]), size_of(entry["sizeUncompressed"])
+    return LockedLayer(_digest(entry["digest"]), kind, size, content)
+
+
+def _digest(value: object) -> str:
+    digest = text_of(value)
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is not a sha256 digest")
+    return digest
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path, with slashes, leads to something in the folder that it is relative to."""
+    parts = path.split("/")
+    return "\0" not in path and not {"", ".", ".."} & set(parts)
+
+
+def _entry(weight: LockedWeight) -> dict[str, Any]:
+    """Return what is written of a weight, in upstream's order of keys."""
+    return {
+        "name": weight.name,
+        "target": weight.target,
+        "sources": [
+            {
+                "uri": source.uri,
+                "fingerprint": source.fingerprint,
+                "include": list(source.include),
+                "exclude": list(source.exclude),
+            }
+            for source in weight.sources
+        ],
+        "importedAt": weight.imported,
+        "digest": weight.digest,
+        "setDigest": weight.set_digest,
+        "size": weight.size,
+        "sizeCompressed": weight.blob_size,
+        "files": [
+            {"path": file.path, "size": file.size, "digest": file.digest, "layer": file.layer}
+            for file in weight.files
+        ],
+        "layers": [
+            {
+                "digest": layer.digest,
+                "mediaType": layer.media_type,
+                "size": layer.size,
+                "sizeUncompressed": layer.content_size,
+            }
+            for layer in weight.layers
+        ],
+    }
 
 
 def _check_unique(weights: Sequence[LockedWeight]) -> None:
@@ -129,13 +209,14 @@ def _check_unique(weights: Sequence[LockedWeight]) -> None:
             raise ConfigError(f'{NAME}: duplicate weight {what} "{twice}"', hint=_HINT)
 
 
-def _drift(configured: Sequence[Weight], locked: dict[str, LockedWeight]) -> Iterator[tuple[str, str]]:
+def drift(configured: Sequence[Weight], locked: dict[str, LockedWeight]) -> Iterator[tuple[str, str]]:
+    """Yield the names of weights that are not as they were imported, and how; in upstream's words."""
     for weight in configured:
         entry = locked.get(weight.name)
         if entry is None:
             yield weight.name, "not imported yet"
             continue
-        details = "; ".join(_changes(weight, entry))
+        details = "; ".join(changes(weight, entry))
         if details:
             yield weight.name, f"config changed ({details})"
     known = {weight.name for weight in configured}
@@ -143,20 +224,30 @@ def _drift(configured: Sequence[Weight], locked: dict[str, LockedWeight]) -> Ite
         yield name, "removed from cog.yaml but still in lockfile"
 
 
-def _changes(weight: Weight, entry: LockedWeight) -> Iterator[str]:
+def sources_of(weight: Weight) -> tuple[LockedSource, ...]:
+    """Return the sources of a weight as the lock writes them, without fingerprints.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    return tuple(
+        LockedSource(canonical_uri(weight, source), _sorted(source.include), _sorted(source.exclude))
+        for source in weight.sources
+    )
+
+
+def changes(weight: Weight, entry: LockedWeight) -> Iterator[str]:
+    """Yield what cog.yaml says of a weight and the lock does not."""
     if weight.target != entry.target:
         yield f"target: {entry.target} → {weight.target}"
     if len(weight.sources) != len(entry.sources):
         yield f"source count: {len(entry.sources)} → {len(weight.sources)}"
         return
-    for position, (source, was) in enumerate(zip(weight.sources, entry.sources, strict=True)):
+    for position, (now, was) in enumerate(zip(sources_of(weight), entry.sources, strict=True)):
         prefix = f"source[{position}]." if len(weight.sources) > 1 else ""
-        uri, *patterns = was
-        now = canonical_uri(weight, source)
-        if uri != now:
-            yield f"{prefix}uri: {uri} → {now}"
-        wanted = (_sorted(source.include), _sorted(source.exclude))
-        for key, old, new in zip(("include", "exclude"), patterns, wanted, strict=True):
+        if was.uri != now.uri:
+            yield f"{prefix}uri: {was.uri} → {now.uri}"
+        for key, old, new in (("include", was.include, now.include), ("exclude", was.exclude, now.exclude)):
             if old != new:
                 yield f"{prefix}{key}: [{' '.join(old)}] → [{' '.join(new)}]"
 

@@ -16,6 +16,7 @@ from cog_nix.cli import exec as exec_command
 from cog_nix.cli import serve
 from cog_nix.cli.app import run
 from cog_nix.cli.building import LoadedImage
+from cog_nix.config.model import Project
 from cog_nix.errors import CogNixError
 from conftest import ROOT
 
@@ -103,7 +104,7 @@ def test_a_playground_listens_before_anything_is_built(
     assert "Address already in use" in capfd.readouterr().err
     docker = SimpleNamespace(name="docker", title="Docker", shares_network=False)
     monkeypatch.setattr(serve, "usable_runtime", lambda _: docker)
-    image = LoadedImage("model", "{}", has_gpu=False, root=tmp_path)
+    image = LoadedImage("model", "{}", has_gpu=False, project=Project(tmp_path, tmp_path / "cog.yaml"))
     monkeypatch.setattr(serve, "build_and_load", lambda *_, **__: image)
     seen: list[object] = []
 

@@ -11,11 +11,13 @@ from cog_nix.config.model import (
     DebianSettings,
     GpuSettings,
     LayerSettings,
+    OriginSettings,
     Project,
     PythonSettings,
     RunSettings,
     ServeSettings,
     Settings,
+    WeightFile,
 )
 from cog_nix.errors import ConfigError
 
@@ -38,6 +40,7 @@ def test_everything(tmp_path: Path) -> None:
 mirror = "https://mirror.example.org/debian"
 security_mirror = "file:///srv/debian-security"
 suite = "trixie"
+snapshot = "https://snapshot.example.org/archive"
 [python]
 exclude_newer = 2026-01-31T00:00:00Z
 mirror = "file:///srv/pythons"
@@ -52,9 +55,16 @@ toolkit = "12.4"
 keep = "1h30m"
 [serve]
 watch = ["prompts/*.json"]
+[origins]
+archives = [" https://archive.example.org/models", "file:///srv/models"]
 """
     assert settings(tmp_path, text) == Settings(
-        DebianSettings("https://mirror.example.org/debian", "file:///srv/debian-security", "trixie"),
+        DebianSettings(
+            "https://mirror.example.org/debian",
+            "file:///srv/debian-security",
+            "trixie",
+            snapshot="https://snapshot.example.org/archive",
+        ),
         PythonSettings(
             "2026-01-31T00:00:00Z",
             "file:///srv/pythons",
@@ -65,6 +75,7 @@ watch = ["prompts/*.json"]
         gpu=GpuSettings("12.4"),
         run=RunSettings(5400),
         serve=ServeSettings(("prompts/*.json",)),
+        origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
     )
 
 
@@ -94,6 +105,45 @@ def test_what_builds_need_is_checked(tmp_path: Path, written: str, expected: str
     assert "For example" in caught.value.shown()
 
 
+def test_files_by_reference(tmp_path: Path) -> None:
+    text = """
+[weights]
+files = [
+  { path = "unet.pth", url = "https://example.org/unet.pth?download=1", sha256 = "%s" },
+  { path = "/opt/vae.pth", url = "hf://org/repo@main/vae/model.pth", mount = true },
+]
+"""
+    assert settings(tmp_path, text % ("0" * 64)).weights.files == (
+        WeightFile("unet.pth", "https://example.org/unet.pth?download=1", "0" * 64),
+        WeightFile("/opt/vae.pth", "hf://org/repo@main/vae/model.pth", mount=True),
+    )
+
+
+URL = 'url = "https://example.org/a"'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{ path = "a" }',
+        f'{{ path = "../a", {URL} }}',
+        f'{{ path = "a/", {URL} }}',
+        f'{{ path = "a", {URL}, sha256 = "short" }}',
+        f'{{ path = "a", {URL}, mounted = true }}',
+        f'{{ path = "a", {URL}, mount = 1 }}',
+        '{ path = "a", url = "https://me:secret@example.org/a" }',
+        '{ path = "a", url = "https://example.org/" }',
+        '{ path = "a", url = "hf://org/repo" }',
+        f'{{ path = "a", {URL} }}, {{ path = "/src/a", {URL} }}',
+        f'{{ path = "a", {URL} }}, {{ path = "a/b", {URL} }}',
+    ],
+)
+def test_wrong_files_by_reference(tmp_path: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match=r"toml:2: weights\.files must be a list of tables") as caught:
+        settings(tmp_path, f"[weights]\nfiles = [{written}]\n")
+    assert "For example: files = [{" in caught.value.shown()
+
+
 @pytest.mark.parametrize("written", ['"2026-01-31"', "2026-01-31"], ids=["text", "date"])
 def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
     assert settings(tmp_path, f"[python]\nexclude_newer = {written}\n").python.exclude_newer == "2026-01-31"
@@ -109,7 +159,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "x = 1\n",
-            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, python, run, serve."],
+            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, python, run, serve, weights."],
             id="top-level",
         ),
         pytest.param(
@@ -149,6 +199,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             ["cog-nix.toml:2: debian.cog_base must be true or false"],
             id="switch",
         ),
+        pytest.param("[origins]\narchives = ['/srv/models']\n", ["must be a list of URLs"], id="archives"),
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),

@@ -16,7 +16,7 @@ from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -34,6 +34,13 @@ class Site:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     """``slow`` answers send one byte and wait for this."""
+    answering: list[str] = field(default_factory=list)
+    overlaps: list[tuple[str, ...]] = field(default_factory=list)
+    """Paths that were being answered at one time, whenever another one came."""
+
+    def together(self, paths: Sequence[str]) -> int:
+        """Return how many of these paths were answered at a time, at most."""
+        return max(sum(path in paths for path in found) for found in self.overlaps)
 
     def paths(self) -> list[str]:
         return [path for _, path, _ in self.asked]
@@ -60,9 +67,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        self.server.site.asked.append(
-            (self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
-        )
+        site = self.server.site
+        site.asked.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+        site.answering.append(self.path)
+        site.overlaps.append(tuple(site.answering))
+        try:
+            self.react()
+        finally:
+            site.answering.remove(self.path)
+
+    def react(self) -> None:
         moods = self.server.site.moods.get(self.path, [])
         mood, _, detail = (moods.pop(0) if moods else "").partition(":")
         if mood.isdigit():

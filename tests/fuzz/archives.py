@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import struct
 import tarfile
 import warnings
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 import deb
@@ -24,17 +25,27 @@ import toolkit
 import wheel
 from hypothesis import strategies as st
 
+from cog_nix.archive.folder import FolderArchive
+from cog_nix.archive.model import Header
+from cog_nix.archive.tarball import FileArchive
+from cog_nix.config.model import Settings
 from cog_nix.elf.facts import Depth, read_facts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import CogNixError
+from cog_nix.fetch import commits
+from cog_nix.fetch.store import Store
 from cog_nix.image import archive_program
+from cog_nix.lock.model import Artifact
+from cog_nix.plugins.spec import Context
+from cog_nix.report import SilentReporter
 from cog_nix.resolve import duplicates
-from cog_nix_hooks.debian import provided
+from cog_nix_hooks.debian import pins, programs, provided
 from cog_nix_hooks.nvidia.metadata import cuda_extras
+from cog_nix_hooks.pypi import origins
 from cog_nix_hooks.pypi.tree import read_tree
 from tests.elf.made import make_elf
-from tests.fuzz.mutations import contents, texts
-from tests.fuzz.parser import Parser
+from tests.fuzz.mutations import contents, encoded, json_texts, texts
+from tests.fuzz.parser import Parser, in_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -365,6 +376,60 @@ def _keystore(body: bytes, _: Path) -> object:
     )
 
 
+_KEPT = {"archive.json": Header({"nix": "{}"}).dump()} | {
+    f"sha256/{sha256[:2]}/{sha256}": data
+    for data in (b"one", b"other" * 300)
+    for sha256 in [hashlib.sha256(data).hexdigest()]
+}
+
+
+def _plain_tar(files: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as made:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def _kept_in_a_file(path: Path) -> object:
+    found = FileArchive(path, SilentReporter())
+    wanted = [Artifact("x", "", name.rpartition("/")[2], 3) for name in _KEPT if "/" in name]
+    return found.supply(wanted, Store(path.parent / "store")), found.damaged(wanted)
+
+
+def _commit(data: bytes, folder: Path) -> object:
+    (folder / "packed").write_bytes(data)
+    sink = io.BytesIO()
+    commits.rewrite("https://host.example.org/x", folder / "packed", folder / "unpacked", sink, 1000)
+    return sink
+
+
+_PIN = {
+    "package": "nix-bin",
+    "version": "2",
+    "archive": "main",
+    "path": "pool/n.deb",
+    "sha256": "a" * 64,
+    "size": 3,
+}
+_RECORD = {"date": "2026-01-01T00:00:00Z", "programs": {"nix": [_PIN], "container": []}}
+
+
+def _recalled(text: str, folder: Path) -> object:
+    fetcher: Any = None
+    context = Context(Settings(), fetcher, SilentReporter(), folder)
+    if programs.recall("nix", text, context, trusted=True):
+        found = pins.current(folder)
+        return found and found.digest("nix")
+    return None
+
+
+_PAGE = (
+    b'<!doctype html><a href="../a.whl#sha256=' + b"a" * 64 + b'" data-x="1">a.whl</a><br/><A HREF=b>b</A>'
+)
+_FILES = {"files": [{"filename": "a.whl", "url": "a.whl", "hashes": {"sha256": "a" * 64}}]}
 _BUILDERS = (foreign.ForeignFileError,)
 
 ARCHIVES = (
@@ -405,6 +470,34 @@ ARCHIVES = (
         _BUILDERS,
     ),
     Parser(".deb while locking", ("hooks/cog_nix_hooks/debian/provided",), _DEBS, _libraries),
+    Parser(
+        "archive in a file",
+        ("cog_nix/archive",),
+        contents(_plain_tar(_KEPT)),
+        in_file("inputs.tar", _kept_in_a_file),
+    ),
+    Parser(
+        "header of an archive",
+        ("cog_nix/archive",),
+        json_texts({"format": 1, "programs": {"nix": "record"}}),
+        in_file("archive.json", lambda path: FolderArchive(path.parent, SilentReporter())),
+    ),
+    Parser("record of programs", ("hooks/cog_nix_hooks/debian/programs",), json_texts(_RECORD), _recalled),
+    Parser(
+        "page of an index",
+        ("hooks/cog_nix_hooks/pypi/origins",),
+        st.one_of(contents(_PAGE), json_texts(_FILES).map(encoded)),
+        lambda data, _: list(origins._files(data)),
+    ),
+    Parser(
+        "commit's files as a server has them",
+        ("cog_nix/fetch",),
+        st.one_of(
+            contents(gzip.compress(_plain_tar({"x/a": b"a"}))),
+            contents(_plain_tar({"x/a/b": b"a", "x/c": b"c" * 600})).map(gzip.compress),
+        ),
+        _commit,
+    ),
     Parser(
         "image archive",
         ("cog_nix/image/archive_program",),

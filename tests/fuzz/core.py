@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from hypothesis import strategies as st
 
+from cog_nix.archive import artifact
+from cog_nix.archive.model import Header
 from cog_nix.build import unchanged
 from cog_nix.cdi import document as cdi_document
 from cog_nix.cdi import gpus, place
@@ -26,12 +28,14 @@ from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
 from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.fetch.store import Store
 from cog_nix.fetch.transport import Transport
 from cog_nix.image import archive_program
 from cog_nix.image import description as image
 from cog_nix.image.archives import Output
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import integrity
+from cog_nix.lock.model import Artifact
 from cog_nix.programs import python as started
 from cog_nix.programs import shell
 from cog_nix.programs.wheels import programs_of
@@ -433,6 +437,23 @@ def _push(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> obj
         return push(made, target, _KNOWN, cache=folder / "cache", reporter=_SILENT, policy=_POLICY)
 
 
+_ARTIFACT = {
+    "schemaVersion": 2,
+    "artifactType": artifact.ARTIFACT,
+    "config": {"mediaType": artifact.CONFIG, "digest": digest_of(Header().dump()), "size": 40},
+    "layers": [{"mediaType": artifact.FILE, "digest": "sha256:" + "a" * 64, "size": 3, "annotations": {}}],
+    "subject": {"mediaType": "x", "digest": "sha256:" + "b" * 64, "size": 3},
+}
+_REFERRERS = {"manifests": [{"digest": "sha256:" + "c" * 64, "artifactType": artifact.ARTIFACT}]}
+
+
+def _kept(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> object:
+    with _served(answers):
+        found = artifact.RegistryArchive(_REFERENCE, _KNOWN, _SILENT, cache=folder, policy=_POLICY)
+        wanted = [Artifact("a.deb", "", "a" * 64, 3)]
+        return found.supply(wanted, Store(folder / "store")), found.damaged(wanted)
+
+
 @contextmanager
 def _served(answers: list[tuple[int, dict[str, str], bytes]]) -> Iterator[None]:
     """While it lasts, registries are the answers."""
@@ -489,6 +510,12 @@ _REGISTRY_BODIES = (
 REGISTRIES = (
     Parser("registry pull", ("cog_nix/registry",), _answers(*_REGISTRY_BODIES), _pull),
     Parser("registry push", ("cog_nix/registry",), _answers(*_REGISTRY_BODIES), _push),
+    Parser(
+        "archive in a registry",
+        ("cog_nix/archive", "cog_nix/registry"),
+        _answers(_ARTIFACT, _REFERRERS, {"format": 1, "programs": {}}, *_REGISTRY_BODIES),
+        _kept,
+    ),
     Parser("download", ("cog_nix/fetch",), _answers({}), _fetch, refuses=(TransientError,)),
     Parser(
         "kept download",

@@ -35,6 +35,7 @@ FOREIGN = re.compile(
 OWN = {
     "cog_nix/image/archive_files": "its files are read through cog_nix/image/archive_program",
     "cog_nix/image/archives": "writes",
+    "cog_nix/build/archived": "hashes of the lock, which are checked there",
     "cog_nix/check/case": "our own cases",
     "cog_nix/cli/predict": "labels of images that were built, and any answer will do",
     "cog_nix/cli/schema": "compares JSON, whatever it is",
@@ -64,7 +65,8 @@ OWN_JSON = {
     *("cog_nix/cdi/document", "cog_nix/config/document", "cog_nix/config/gpu", "cog_nix/config/torch"),
     *("cog_nix/signature/legacy", "cog_nix/signature/openapi"),
     *("hooks/cog_nix_hooks/bundle/seccomp", "hooks/cog_nix_hooks/nvidia/libraries"),
-    "hooks/cog_nix_hooks/nvidia/metadata",  # all of these read files of the package
+    *("hooks/cog_nix_hooks/nvidia/metadata", "hooks/cog_nix_hooks/debian/known"),
+    "cog_nix/runtime/media",  # all of these read files of the package
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),
     *(
         "cog_nix/container/server",

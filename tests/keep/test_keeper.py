@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +23,9 @@ from .conftest import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from cog_nix.keep.request import KeepRequest
     from tests.runtime.conftest import FakeModel, FakeRuntime
 
     from .conftest import Kept
@@ -227,3 +232,28 @@ def test_one_that_ends_is_not_taken(kept: Kept, fake_runtime: FakeRuntime) -> No
     kept.threads[old].join(10)
     assert place.names() == [new]
     assert len(fake_runtime.requests) == 2
+
+
+def test_weights_stay_as_long_as_the_model_does(fake_runtime: FakeRuntime, tmp_path: Path) -> None:
+    stored = tmp_path / "stored"
+    stored.write_text("weights")
+
+    def mounted(name: str, content: Path = stored) -> KeepRequest:
+        folder = tmp_path / "mounts" / name
+        (folder / "deep").mkdir(parents=True)
+        os.link(content, folder / "deep/file")
+        made = request()
+        container = replace(made.container, read_only=((folder, "/src/weights"), (stored, "/opt/one")))
+        return replace(made, container=container)
+
+    first, _ = ask(mounted("first"))
+    shutil.rmtree(tmp_path / "mounts/first")  # as the command does at its end
+    [(folder, target), single] = fake_runtime.requests[0].read_only
+    assert (folder / "deep/file").read_text() == "weights"
+    assert (target, single) == ("/src/weights", (stored, "/opt/one"))
+    assert ask(mounted("second"))[0] == first
+    other = tmp_path / "other"
+    other.write_text("weights")
+    assert ask(mounted("third", other))[0] != first
+    assert client.stop(first, 10)
+    wait_until(lambda: not folder.exists())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,19 @@ from hypothesis import strategies as st
 
 from cog_nix.errors import LockError
 from cog_nix.lock import format as lock_format
-from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Seed, Source, Toolkit, Wheel
+from cog_nix.lock import validity
+from cog_nix.lock.model import (
+    Artifact,
+    Deb,
+    Index,
+    Interpreter,
+    Lock,
+    ReferencedFile,
+    Seed,
+    Source,
+    Toolkit,
+    Wheel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,12 +39,13 @@ _ARTIFACTS = st.builds(Artifact, _TEXT, _TEXT, _TEXT, st.integers(0, 2**50))
 _DEBS = st.lists(st.builds(Deb, _TEXT, _TEXT, _TEXT, _ARTIFACTS, _TEXTS), max_size=3).map(tuple)
 _SOURCES = st.none() | st.builds(Source, _TEXT, device_code=st.booleans())
 _WHEELS = st.lists(st.builds(Wheel, _TEXT, _TEXT, _ARTIFACTS, _TEXTS, _SOURCES), max_size=3).map(tuple)
+_INDEXES = st.lists(st.builds(Index, *[_TEXT] * 6), max_size=2).map(tuple)
 _LOCKS = st.builds(
     Lock,
     inputs=_TEXT,
     suite=_TEXT,
-    indexes=st.lists(st.builds(Index, *[_TEXT] * 6), max_size=2).map(tuple),
-    seed=st.builds(Seed, _TEXT, _DEBS, _WHEELS, _TEXT),
+    indexes=_INDEXES,
+    seed=st.builds(Seed, _TEXT, _DEBS, _WHEELS, _TEXT, _INDEXES),
     interpreter=st.builds(Interpreter, _TEXT, _TEXT, _TEXT),
     base=_DEBS,
     essential=_DEBS,
@@ -41,7 +56,9 @@ _LOCKS = st.builds(
     environment=_PAIRS,
     labels=_PAIRS,
     toolkit=st.none()
-    | st.builds(Toolkit, _TEXT, _DEBS, _WHEELS, _TEXT, _PAIRS, _TEXTS, commands=st.booleans()),
+    | st.builds(
+        Toolkit, _TEXT, _DEBS, _WHEELS, _TEXT, _PAIRS, _TEXTS, commands=st.booleans(), found_in=_INDEXES
+    ),
 )
 
 
@@ -51,6 +68,21 @@ def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
     text = lock_format.dump(lock)
     assert lock_format.load(text, "x.lock") == lock
     assert lock_format.dump(lock_format.load(text, "x.lock")) == text
+
+
+def test_a_lock_knows_all_indexes_that_anything_was_taken_from(lock: Callable[..., Lock]) -> None:
+    one, other = (
+        Index(f"https://{name}.example.org/debian", "trixie", "main", "amd64", "2026-01-01", "ab" * 32)
+        for name in ("one", "other")
+    )
+    made = lock()
+    assert made.all_indexes == made.indexes
+    assert "found_in" not in lock_format.dump(made)  # as locks of before are
+    made = lock(
+        seed=replace(made.seed, found_in=(one, *made.indexes)), toolkit=Toolkit("", (), (), found_in=(other,))
+    )
+    assert made.all_indexes == (*made.indexes, one, other)
+    assert lock_format.load(lock_format.dump(made), "x.lock") == made
 
 
 def test_the_toolkits_files_are_downloaded_like_all_others(lock: Callable[..., Lock]) -> None:
@@ -88,6 +120,34 @@ def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _places(one, (*above, index))
+
+
+FILE = ReferencedFile("unet.pth", "hf://org/repo@main/unet.pth", "0" * 64, 5, "1" * 40)
+
+
+def test_files_by_reference_read_back(lock: Callable[..., Lock]) -> None:
+    files = (replace(FILE, path="/opt/a", commit="", mount=True), FILE)
+    held = lock_format.dump(replace(lock(), files=files))
+    assert lock_format.load(held, "cog-nix.lock").files == files
+    assert '"files"' not in lock_format.dump(lock())
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        ([replace(FILE, path="../unet.pth")], "files[0].path"),
+        ([replace(FILE, url="file:///etc/passwd")], "files[0].url"),
+        ([replace(FILE, sha256="0")], "files[0].sha256"),
+        ([replace(FILE, commit="../main")], "files[0].commit"),
+        ([FILE, replace(FILE, path="/src/unet.pth")], "files: "),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_files_by_reference_that_no_lock_has(
+    lock: Callable[..., Lock], files: list[ReferencedFile], field: str
+) -> None:
+    with pytest.raises(LockError, match=re.escape(field)):
+        validity.check(replace(lock(), files=tuple(files)), "cog-nix.lock")
 
 
 @pytest.mark.parametrize("put", [None, 7, "text", {}, [[]], True], ids=repr)

@@ -188,6 +188,14 @@ def artifact(**changes: object) -> Callable[[dict[str, Any]], object]:
     return lambda data: data["wheels"][2]["artifact"].update(changes)
 
 
+INDEX = {
+    "uri": "https://mirror.example.org/debian",
+    "suite": "trixie",
+    "component": "main",
+    "architecture": "amd64",
+    "date": "2026-01-01T00:00:00Z",
+    "sha256": "ab" * 32,
+}
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "run added": (lambda data: data["runs"].append(RUN), r"runs\[1\]: it belongs to no layer"),
     "layer dropped": (lambda data: data["layers"].pop(3), r"layers: 'deb:ffmpeg' is in none"),
@@ -244,6 +252,11 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "must not have a user or password",
     ),
     "URL with a user": (artifact(url="https://me@example.org/numpy.whl"), "must not have a user or password"),
+    "date of an index": (put("indexes", 0, "date", value="yesterday"), r"indexes\[0\].date: 'yesterday'"),
+    "index of the seed": (
+        put("seed", "found_in", value=[{**INDEX, "uri": "ftp://example.org"}]),
+        r"seed.found_in\[0\].uri",
+    ),
     "URL of another kind": (artifact(url="git+ext::sh -c evil"), r"wheels\[2\].artifact.url"),
     "URL that is an option": (
         artifact(url="git+--upload-pack=evil@" + "0" * 40),

@@ -166,6 +166,8 @@ class Faulty:
     """So many uploads are forgotten before anything comes."""
     chunk_headers: dict[str, str] = field(default_factory=dict)
     chunks: bool = True
+    lists_referrers: bool = False
+    """Whether it knows of the API for referrers (distribution-spec 1.1)."""
     largest: int = 1 << 40
     tokens: deque[str] = field(default_factory=deque)
     """What the token server hands out; any of them is refused once the next is out. Empty: no tokens."""
@@ -227,6 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
             (r"/v2/(.+)/blobs/uploads/(\w+)", lambda name, key: self.upload(name, key, query)),
             (r"/v2/(.+)/blobs/(sha256:\w+)", self.blob),
             (r"/v2/(.+)/manifests/(.+)", self.manifest),
+            (r"/v2/(.+)/referrers/(sha256:\w+)", self.referrers),
         ):
             if found := re.fullmatch(pattern, parts.path):
                 handle(*found.groups())
@@ -322,6 +325,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(201)
         else:
             self.answer(400, body=b'{"errors": [{"code": "DIGEST_INVALID", "message": "not so"}]}')
+
+    def referrers(self, name: str, digest: str) -> None:
+        if not self.state.lists_referrers:
+            self.answer(404)
+            return
+        listed = {
+            key: json.loads(data)
+            for key, data in self.state.manifests.items()
+            if key.startswith(f"{name}@") and json.loads(data).get("subject", {}).get("digest") == digest
+        }
+        found = [
+            {
+                "mediaType": one["mediaType"],
+                "digest": key.partition("@")[2],
+                "size": len(self.state.manifests[key]),
+                "artifactType": one["artifactType"],
+            }
+            for key, one in listed.items()
+        ]
+        page = int(parse_qs(urlsplit(self.path).query).get("page", ["0"])[0])
+        kind = "application/vnd.oci.image.index.v1+json"
+        body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": found[page : page + 1]})
+        more = {"Link": f'</v2/{name}/referrers/{digest}?page={page + 1}>; rel="next"'}
+        self.answer(200, {"Content-Type": kind, **(more if page + 1 < len(found) else {})}, body.encode())
 
     def manifest(self, name: str, reference: str) -> None:
         state = self.state

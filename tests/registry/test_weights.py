@@ -20,7 +20,8 @@ from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import Pushed, push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
-from cog_nix.weights.lock import LockedWeight, of_config
+from cog_nix.weights.lock import of_config
+from cog_nix.weights.model import LockedWeight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ def test_a_weight_that_is_not_there(
 ) -> None:
     with pytest.raises(RegistryError, match=words) as caught:
         send(faulty.host, "me/model", replace(_locked("unet", b"nowhere"), **change))
-    assert "cog weights import" in caught.value.hint
+    assert "cog-nix weights import" in caught.value.hint
     assert not faulty.count("POST"), "nothing was uploaded"
     assert not faulty.manifests
 

@@ -674,7 +674,9 @@ def test_only_what_may_move_moves(
 def test_the_seed_moves_only_with_everything(house: _House, former: Lock) -> None:
     kept = house.lock(former=former, upgrade=Upgrade(names=frozenset({"numpy"})))
     assert kept.seed.nar_sha256 == "sha256-OLD"
+    assert kept.seed.found_in == former.seed.found_in  # the indexes of then
     moved = house.lock(former=former, upgrade=Upgrade(everything=True))
+    assert moved.seed.found_in == (_INDEX,)
     assert [deb.package for deb in moved.seed.debs] == ["libc6", "python3.13-minimal"], (
         "debconf brings nothing"
     )
@@ -870,6 +872,7 @@ def test_a_toolkit_is_resolved_from_what_it_is_made_of(house: _House) -> None:
     assert [wheel.name for wheel in lock.toolkit.wheels] == ["headers", "runtime", "static"]
     assert lock.toolkit.environment == (("CUDA_HOME", "/usr/local/cuda"), ("FORCE_CUDA", "1"))
     assert (lock.toolkit.host_compiler, lock.toolkit.commands) == ("13", True)
+    assert lock.toolkit.found_in == (_INDEX,)
     request = next(one for one in house.resolvers.system if one.component == "non-free")
     assert (request.suite, request.alone) == ("sid", True)
     build = next(dict(one.groups)["build"] for one in house.resolvers.system if "build" in dict(one.groups))

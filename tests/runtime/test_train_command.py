@@ -13,6 +13,7 @@ import pytest
 
 from cog_nix.cli import building, predict
 from cog_nix.cli.building import LoadedImage
+from cog_nix.config.model import Project
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.media import encode_data_url
 from cog_nix.runtime.schema import ApiSchema
@@ -54,7 +55,12 @@ def invoke(
     monkeypatch.setattr(
         building,
         "build_and_load",
-        lambda *_, **__: LoadedImage("model", json.dumps(model.openapi), has_gpu=False, root=tmp_path),
+        lambda *_, **__: LoadedImage(
+            "model",
+            json.dumps(model.openapi),
+            has_gpu=False,
+            project=Project(tmp_path, tmp_path / "cog.yaml"),
+        ),
     )
     return lambda *arguments: invoke_command("train", *arguments)
 

@@ -68,7 +68,7 @@ def test_drift(tmp_path: Path, entries: list[dict[str, Any]], line: str) -> None
         check(tmp_path, CONFIG)
     assert caught.value.shown().startswith("weights.lock is out of sync with cog.yaml:\n  - ")
     assert line in caught.value.shown()
-    assert "cog weights import" in caught.value.shown()
+    assert "cog-nix weights import" in caught.value.shown()
 
 
 def test_no_lock_at_all(tmp_path: Path) -> None:

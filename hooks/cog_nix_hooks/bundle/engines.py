@@ -56,6 +56,8 @@ def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
     words += ["--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108 - in the container
     for source, target in binds(process, folder):
         words += ["--bind", str(source), target]
+    for source, target in process.read_only:
+        words += ["--ro-bind", str(source), target]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]

@@ -64,6 +64,7 @@ def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
             *_MOUNTS,
             *(_bind(source, target, *sysfs.FLAGS.split(",")) for source, target in kernel_binds(folder)),
             *(_bind(source, target) for source, target in binds(process, folder)),
+            *(_bind(source, target, "ro") for source, target in process.read_only),
         ],
         "linux": {
             "namespaces": [{"type": kind} for kind in namespaces],

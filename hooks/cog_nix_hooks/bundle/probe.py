@@ -27,7 +27,9 @@ def failure(engine: str, isolation: Isolation, containers: Path) -> str | None:
         cgroups.record(folder, name)
         command = rootfs.prepare(folder, [], "copy", isolation)
         nothing.write(folder / "rootfs")
-        process = Process((f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), port=None)
+        process = Process(
+            (f"/{nothing.NAME}",), {}, "/", User(), tty=False, mounts=(), read_only=(), port=None
+        )
         command += engines.prepare(engine, folder, process, name)
         try:
             tried = subprocess.run(

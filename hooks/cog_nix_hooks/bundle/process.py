@@ -36,6 +36,8 @@ class Process:
     tty: bool
     mounts: tuple[tuple[Path, str], ...]
     """``(host path, container path)``."""
+    read_only: tuple[tuple[Path, str], ...]
+    """The same, where nothing is written."""
     port: int | None
     """Where its server listens on this machine; None: nobody asked for port 5000."""
     size: tuple[int, int] | None = None
@@ -77,10 +79,11 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
             hint="Run it as root, or with --runtime docker.",
         )
     cwd = request.workdir or config.get("WorkingDir") or "/"
-    if not has_program(args[0], env, cwd, layers, request.mounts):
+    if not has_program(args[0], env, cwd, layers, (*request.mounts, *request.read_only)):
         raise NoProgramError(args[0], f'exec: "{args[0]}": executable file not found in $PATH')
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
-    return Process(tuple(args), env, cwd, user, request.tty, request.mounts, port, request.size, hosts)
+    seen = request.mounts, request.read_only
+    return Process(tuple(args), env, cwd, user, request.tty, *seen, port, request.size, hosts)
 
 
 def _tell_where(

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Literal
 
-    from cog_nix.lock.model import Interpreter
+    from cog_nix.fetch.origins import Alternative
+    from cog_nix.lock.model import Artifact, Interpreter, Lock
     from cog_nix.plugins.spec import (
         Context,
         Finding,
         InterpreterChoice,
         LibraryRequest,
         LibraryResolution,
+        ProgramFiles,
         ProgramRequest,
         SystemFacts,
         SystemRequest,
@@ -78,6 +80,37 @@ def provide_programs(name: Literal["nix", "container"], context: Context) -> Pat
     from .programs import provide
 
     return provide(name, context)
+
+
+@hookimpl
+def describe_programs(name: Literal["nix", "container"], context: Context) -> ProgramFiles | None:
+    """Tell which packages Debian's own are unpacked from."""
+    from .programs import describe
+
+    return describe(name, context)
+
+
+@hookimpl
+def recall_programs(
+    name: Literal["nix", "container"],
+    record: str,
+    trusted: bool,  # noqa: FBT001 - hooks have no others
+    context: Context,
+) -> bool | None:
+    """Take the packages of an archive for cog-nix's own programs, unless others are unpacked."""
+    from .programs import recall
+
+    return recall(name, record, context, trusted=trusted)
+
+
+@hookimpl
+def origins_of(
+    files: Sequence[Artifact], lock: Lock | None, context: Context
+) -> Mapping[str, Sequence[Alternative]]:
+    """Name other mirrors, and the archive as it was when the lock was made."""
+    from .origins import origins_of as find
+
+    return find(files, lock, context)
 
 
 @hookimpl

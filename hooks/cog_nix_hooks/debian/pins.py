@@ -136,9 +136,14 @@ def renew(context: Context) -> Pins:
         FetchError: as above.
     """
     found = resolve(context)
-    data = {**found.plain(), "instead_of": _identity(_read(PINS_FILE))}
-    write_atomically(_memory(context.cache_dir), json.dumps(data, indent=1).encode())
+    take(found, context.cache_dir)
     return found
+
+
+def take(pins: Pins, cache: Path) -> None:
+    """Go by these packages from now on, as long as the release is the same."""
+    data = {**pins.plain(), "instead_of": _identity(_read(PINS_FILE))}
+    write_atomically(_memory(cache), json.dumps(data, indent=1).encode())
 
 
 def resolve(context: Context) -> Pins:

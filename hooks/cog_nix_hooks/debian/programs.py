@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from cog_nix.elf.folder import read_file
 from cog_nix.errors import CogNixError, FetchError
 from cog_nix.store.library import nix_library
-from cog_nix.system import scratch
+from cog_nix.system import jsonvalue, scratch
 from cog_nix.system.processes import run
 
 from . import pins
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from cog_nix.plugins.spec import Context
+    from cog_nix.plugins.spec import Context, ProgramFiles
 
     from .pins import Pins
 
@@ -71,15 +71,67 @@ def provide(name: str, context: Context) -> Path | None:
         LockError: there are no pins, and the archive cannot be read.
         FetchError: a package cannot be downloaded.
     """
-    if name not in _PROGRAMS or (sys.platform, platform.machine()) != ("linux", "x86_64"):
+    if not _is_for_here(name):
         return None
+    return make(name, _pinned(context), context) / "bin"
+
+
+def describe(name: str, context: Context) -> ProgramFiles | None:
+    """Return the packages of a set, and a record that :func:`recall` reads; None on other machines.
+
+    Raises:
+        LockError: there are no pins, and the archive cannot be read.
+        FetchError: as above.
+    """
+    if not _is_for_here(name):
+        return None
+    from cog_nix.plugins.spec import ProgramFiles  # noqa: PLC0415 - archives alone get here
+
+    from .sources import find_archive  # noqa: PLC0415
+
+    found = _pinned(context)
+    archive = find_archive(context.settings.debian, os.environ)
+    files = tuple(pin.artifact(archive) for pin in found.programs[name])
+    return ProgramFiles(files, json.dumps(found.plain(), sort_keys=True))
+
+
+def recall(name: str, record: str, context: Context, *, trusted: bool) -> bool | None:
+    """Go by the packages of a record, unless those of now are unpacked here.
+
+    Nothing vouches for a record: its packages are run when they are those of our pins, or on the user's word.
+
+    Returns:
+        Whether it does no harm to go on; None on other machines, or where the record is none.
+    """
+    if not _is_for_here(name):
+        return None
+    now = pins.current(context.cache_dir)
+    if now and folder(name, now, context.cache_dir).is_dir():
+        return True
+    try:
+        found = pins.Pins.parse(jsonvalue.loads(record), released=False)
+        packages = found.programs[name]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if now and now.programs.get(name) == packages:
+        return True
+    if trusted:
+        pins.take(found, context.cache_dir)
+    return trusted
+
+
+def _is_for_here(name: str) -> bool:
+    return name in _PROGRAMS and (sys.platform, platform.machine()) == ("linux", "x86_64")
+
+
+def _pinned(context: Context) -> Pins:
     found = pins.current(context.cache_dir)
     if found is None:
         context.reporter.info(
             "No versions are pinned for cog-nix's own programs: taking what Debian has now."
         )
         found = pins.renew(context)
-    return make(name, found, context) / "bin"
+    return found
 
 
 def folder(name: str, found: Pins, cache: Path) -> Path:

@@ -7,6 +7,8 @@ The code knows no mirror. In this order:
 3. apt's sources on this machine, when they have Debian and not one of its descendants;
 4. :data:`DEFAULTS`, which is written when a wheel is built, or cog-nix is installed from a checkout: what the
    first three say there and then.
+
+A service that keeps the archive as it was (a snapshot) is looked up in the same order; apt names none.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ from cog_nix.system.jsonvalue import text_of
 from .errors import MirrorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cog_nix.config.model import DebianSettings
 
 MIRROR_VARIABLE = "COG_NIX_DEBIAN_MIRROR"
 SECURITY_VARIABLE = "COG_NIX_DEBIAN_SECURITY_MIRROR"
+SNAPSHOT_VARIABLE = "COG_NIX_DEBIAN_SNAPSHOT"
 DEFAULTS = Path(__file__).with_name("mirrors.json")
 _APT = Path("/etc/apt")
 _CODENAMES = ("bullseye", "bookworm", "trixie", "forky", "sid")
@@ -95,21 +98,66 @@ def find_archive(
     Raises:
         MirrorError: nothing names a mirror, or one is named with credentials.
     """
+    found = next(find_archives(settings, environment, apt, defaults), None)
+    if found is None:
+        problem = f"No Debian mirror is known: apt's sources on this machine ({apt}) name none."
+        raise MirrorError("", "", problem)
+    return found
+
+
+def find_archives(
+    settings: DebianSettings, environment: Mapping[str, str], apt: Path = _APT, defaults: Path = DEFAULTS
+) -> Iterator[Archive]:
+    """Yield the archive's base URLs that anything names, first what counts first; as :func:`find_archive`.
+
+    Raises:
+        MirrorError: one is named with credentials.
+    """
     if settings.mirror:
-        return _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
+        yield _configured(settings.mirror, settings.security_mirror, "[debian] mirror in cog-nix.toml")
     security = settings.security_mirror or environment.get(SECURITY_VARIABLE)
     if mirror := environment.get(MIRROR_VARIABLE):
-        return _configured(mirror, security, MIRROR_VARIABLE)
+        yield _configured(mirror, security, MIRROR_VARIABLE)
     sources = sorted(_usable(apt), key=lambda source: source.rank)
-    mains = [source.uri for source in sources if any(map(is_debian, source.suites))]
     securities = [source.uri for source in sources if any(map(_is_security, source.suites))]
-    if mains:
-        found = security or next(iter(securities), None)
-        return _configured(mains[0], found, "this machine's apt sources")
+    for source in sources:
+        if any(map(is_debian, source.suites)):
+            found = security or next(iter(securities), None)
+            yield _configured(source.uri, found, "this machine's apt sources")
     if default := _default(defaults):
-        return default
-    problem = f"No Debian mirror is known: apt's sources on this machine ({apt}) name none."
-    raise MirrorError("", "", problem)
+        yield default
+
+
+def find_snapshot(
+    settings: DebianSettings,
+    environment: Mapping[str, str],
+    archives: Iterable[Archive] = (),
+    defaults: Path = DEFAULTS,
+) -> str | None:
+    """Return the base URL of a service that keeps the archive as it was; None: none is known.
+
+    Its layout is that of Debian's own: ``BASE/debian/20260131T000000Z/pool/…``, and ``debian-security``.
+    Debian has it beside its mirrors: where one is ``deb.DOMAIN``, the service is ``snapshot.DOMAIN``.
+
+    Args:
+        settings: the ``[debian]`` table.
+        environment: variables of the process.
+        archives: mirrors that it may be beside, where nothing names it.
+        defaults: a file that may name one.
+    """
+    named = settings.snapshot or environment.get(SNAPSHOT_VARIABLE)
+    if not named:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            named = text_of(jsonvalue.loads(defaults.read_bytes())["snapshot"])
+    if not named:
+        hosts = ((urls.split(one.main).scheme, urls.host_of(one.main)) for one in archives)
+        beside = (
+            f"{scheme}://snapshot.{host.removeprefix('deb.')}/archive"
+            for scheme, host in hosts
+            if host.startswith("deb.")
+        )
+        named = next(beside, None)
+    return named.rstrip("/") if named else None
 
 
 def _configured(main: str, security: str | None, origin: str) -> Archive:

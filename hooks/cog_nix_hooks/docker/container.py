@@ -255,7 +255,11 @@ def _create(
     bindings, exposed = _ports(request)
     host_config = client.create_host_config(
         port_bindings=bindings,
-        binds=[*(f"{source}:{target}" for source, target in request.mounts), *devices.binds],
+        binds=[
+            *(f"{source}:{target}" for source, target in request.mounts),
+            *(f"{source}:{target}:ro" for source, target in request.read_only),
+            *devices.binds,
+        ],
         **devices.host_config,
         extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
         shm_size=SHARED_MEMORY,

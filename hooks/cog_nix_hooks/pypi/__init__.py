@@ -4,8 +4,8 @@ The story is in :mod:`.resolve`; what each module knows: requirement lines (:mod
 indexes and credentials (:mod:`.indexes`), uv's command line (:mod:`.uv`), what it writes (:mod:`.pylock`) and
 says (:mod:`.output`), the image's tags and markers (:mod:`.target`), which commits stay (:mod:`.commits`),
 what a source says (:mod:`.tree`), what its build takes (:mod:`.builds`), what to do when it cannot be asked
-(:mod:`.metadata`), how to put failures (:mod:`.errors`, :mod:`.explain`), and what to tell the doctor
-(:mod:`.checks`).
+(:mod:`.metadata`), where else a file may be (:mod:`.origins`), how to put failures (:mod:`.errors`,
+:mod:`.explain`), and what to tell the doctor (:mod:`.checks`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from cog_nix.fetch.origins import Alternative
+    from cog_nix.lock.model import Artifact
     from cog_nix.plugins.spec import Context, Finding, PythonRequest, PythonResolution
 
 
@@ -39,6 +41,16 @@ def download_credentials(requirements: Sequence[str]) -> Sequence[str]:
     from cog_nix_hooks.pypi.indexes import credentialed_urls  # only downloading needs it
 
     return credentialed_urls(requirements, os.environ)
+
+
+@hookimpl
+def origins_of(
+    files: Sequence[Artifact], requirements: Sequence[str], context: Context
+) -> Mapping[str, Sequence[Alternative]]:
+    """Look files up by their hash in the indexes of the project and of this machine."""
+    from cog_nix_hooks.pypi.origins import origins_of as find
+
+    return find(files, requirements, context)
 
 
 @hookimpl

@@ -160,6 +160,28 @@ def newest(question: Question, package: str, folder: Path) -> str:
     return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
 
 
+def indexes(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the URLs of the indexes that uv would ask, in its order; nothing is asked.
+
+    Args:
+        env: its environment.
+
+    Raises:
+        UvError: its configuration cannot be used.
+    """
+    import uv  # noqa: PLC0415 - as below
+
+    options = ("--emit-index-url", "--no-header", "--offline", "--python", sys.executable)
+    with scratch.folder("uv") as folder:
+        command = [uv.find_uv_bin(), "pip", "compile", "-", *options]
+        said = processes.run(command, env=env, cwd=folder, stdin="\n", check=False)
+    if said.returncode != 0:
+        raise UvError(redact(said.stderr))
+    named = [line.split(maxsplit=1) for line in said.stdout.splitlines() if line.startswith("--")]
+    of_kind = {kind: [words[1] for words in named if words[0] == kind] for kind, *_ in named}
+    return (*of_kind.get("--extra-index-url", ()), *of_kind.get("--index-url", ()))
+
+
 def torch_index_failure(question: Question) -> str:
     """Ask the index of PyTorch's whether it is there; return why not, "" when it is.
 

@@ -1,0 +1,150 @@
+"""What every archive is, wherever it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+
+from cog_nix.archive.errors import UnusableArchiveError
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import mapping_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cog_nix.fetch.store import Store
+    from cog_nix.lock.model import Artifact
+    from cog_nix.report import Reporter
+
+NAME = "archive.json"
+"""Name of the file that makes a folder an archive."""
+_FORMAT = 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an archive says of itself; its files go by their hashes alone."""
+
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Records of programs whose files are there (the hook ``recall_programs``), by name."""
+
+    def dump(self) -> bytes:
+        """Return it as the text of its file."""
+        known = {"format": _FORMAT, "programs": dict(sorted(self.programs.items()))}
+        return json.dumps(known, indent=1).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, data: bytes, title: str) -> Self:
+        """Read what :meth:`dump` wrote.
+
+        Args:
+            data: the text.
+            title: of the archive, for messages.
+
+        Raises:
+            UnusableArchiveError: it is something else, or of a later version.
+        """
+        try:
+            known = mapping_of(jsonvalue.loads(data))
+            programs = mapping_of(known["programs"])
+            found = cls({name: text_of(record) for name, record in programs.items()})
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnusableArchiveError(title, f"{NAME} is damaged: {error}") from error
+        if known.get("format") != _FORMAT:
+            hint = "Use the version of cog-nix that made it, or a newer one."
+            raise UnusableArchiveError(title, f"it has format {known.get('format')}", hint=hint)
+        return found
+
+    def with_programs(self, programs: Mapping[str, str]) -> Self:
+        """Return one that has these records as well."""
+        return type(self)({**self.programs, **programs})
+
+
+class Archive(Protocol):
+    """Holds files by their hash. Reading and writing, each file's hash is computed."""
+
+    @property
+    def title(self) -> str:
+        """What people know it by."""
+
+    @property
+    def header(self) -> Header:
+        """What it says of itself."""
+
+    def holds(self, sha256: str) -> bool:
+        """Whether it has a file of this hash."""
+
+    def damaged(self, files: Sequence[Artifact]) -> Collection[str]:
+        """Read those files that are held; return the hashes of those that are not what they should be.
+
+        Raises:
+            UnusableArchiveError: it cannot be read.
+            RegistryError: its registry refuses, or cannot be reached.
+        """
+
+    def supply(self, wanted: Sequence[Artifact], store: Store) -> Collection[str]:
+        """Bring those files into the cache that are held, as :class:`cog_nix.fetch.origins.Supplier` does.
+
+        A file that is damaged counts as one that is not held.
+
+        Raises:
+            UnusableArchiveError: it cannot be read.
+            RegistryError: its registry refuses, or cannot be reached.
+        """
+
+    def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
+        """Add files that are not held or are damaged, and take over what is said of them.
+
+        Returns:
+            Bytes of files that had to be written. A registry may have had them for others.
+
+        Raises:
+            UnusableArchiveError: it cannot be written; it is as it was.
+            RegistryError: its registry refuses, or cannot be reached. What was uploaded stays there.
+        """
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file."""
+    with path.open("rb", buffering=0) as stream:
+        while piece := stream.read(_CHUNK):
+            yield piece
+
+
+def find_damage(
+    title: str, files: Sequence[Artifact], read: Callable[[str], Iterable[bytes]], reporter: Reporter
+) -> list[str]:
+    """Read files; return the hashes of those that are not what they should be.
+
+    Args:
+        title: of the archive.
+        files: which.
+        read: returns the bytes of one, by its hash.
+        reporter: shows how far it is.
+
+    Raises:
+        UnusableArchiveError: one cannot be read.
+    """
+    found = []
+    try:
+        with reporter.bytes_bar(f"Reading {title}", sum(one.size for one in files)) as bar:
+            for one in files:
+                digest = hashlib.sha256()
+                for piece in read(one.sha256):
+                    digest.update(piece)
+                if digest.hexdigest() != one.sha256:
+                    found.append(one.sha256)
+                bar.advance(one.size)
+    except OSError as error:
+        raise UnusableArchiveError(title, error.strerror or str(error)) from error
+    return found
+
+
+def damage(artifact: Artifact, title: str) -> str:
+    """Return what is said of a damaged file of an archive."""
+    cure = f"cog-nix archive --check {title}"
+    return f"{artifact.filename} is damaged in {title}: sha256 {artifact.sha256}. `{cure}` replaces it"
