@@ -118,7 +118,7 @@ class Keeper:
         """What was shown while it started, for those who come a moment later."""
         self._schema: ApiSchema | None = None
         self._failure: dict[str, Any] | None = None
-        self._ending = False
+        self._ending = self._over = False
         self._retired = False
         self._free_since = time.monotonic()
         self._turns = Turns(request.concurrency, self._changed)
@@ -134,7 +134,7 @@ class Keeper:
             self._fail({"message": traceback.format_exc().rstrip(), "hint": ""})
         finally:
             with self._changed:
-                self._ending = True
+                self._ending = self._over = True
                 self._changed.notify_all()
                 connections = list(self._connections)
             for one in connections:
@@ -238,6 +238,9 @@ class Keeper:
 
     def _serve(self, connection: socket.socket) -> None:
         with self._changed:
+            if self._over:  # nobody would close it
+                connection.close()
+                return
             self._connections.add(connection)
         try:
             # Whoever breaks off, or says what nobody understands, ends this connection and nothing else.
