@@ -166,10 +166,9 @@ def open_model(request: KeepRequest, reporter: Reporter, starts: Callable[[], ob
             model = _find(request, reporter)
             if model is None:
                 starts()
-                name = start(request)
-                connection = place.connect(name)
-                send(connection, {"use": request.identity, "keep": request.keep})
-                model = KeptModel(name, connection, reporter)
+                model = _connect(start(request), request, reporter)
+                if model is None:
+                    continue  # it has ended already
                 model.is_new = True
         try:
             if model.wait_until_ready():
@@ -181,19 +180,30 @@ def open_model(request: KeepRequest, reporter: Reporter, starts: Callable[[], ob
     raise KeeperLostError
 
 
+def _connect(name: str, request: KeepRequest, reporter: Reporter) -> KeptModel | None:
+    """Connect to a keeper and say what is wanted; None: it has ended."""
+    try:
+        connection = place.connect(name)
+    except OSError:
+        return None
+    try:
+        send(connection, {"use": request.identity, "keep": request.keep})
+    except OSError:
+        connection.close()
+        return None
+    return KeptModel(name, connection, reporter)
+
+
 def _find(request: KeepRequest, reporter: Reporter) -> KeptModel | None:
     """Return the model, where it is kept; end those that an older image was started for."""
     for name in place.names(f"{request.slot}-"):
-        try:
-            connection = place.connect(name)
-            send(connection, {"use": request.identity, "keep": request.keep})
-        except OSError:
+        model = _connect(name, request, reporter)
+        if model is None:
             continue
-        model = KeptModel(name, connection, reporter)
         first = model.is_it() or {}
         if "yours" in first:
             return model
-        connection.close()
+        model.__exit__()
         if first.get("outdated"):
             stop(name, _END_SECONDS, when="idle")
     return None

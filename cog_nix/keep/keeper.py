@@ -176,12 +176,16 @@ class Keeper:
                 return True
             if self._users:
                 return False
-            self._ending = self._retired or time.monotonic() - self._free_since >= self._keep
+            self._ending = self._retired or self._seconds_left() <= 0
             return self._ending
 
+    def _seconds_left(self) -> float:
+        # Whoever started it may need a moment to connect.
+        keep = self._keep if self._visits else max(self._keep, _SETTLE_SECONDS)
+        return keep - (time.monotonic() - self._free_since)
+
     def _seconds_to_wait(self) -> float:
-        left = self._keep - (time.monotonic() - self._free_since)
-        return _ALIVE_SECONDS if self._users else max(0.01, min(_ALIVE_SECONDS, left))
+        return _ALIVE_SECONDS if self._users else max(0.01, min(_ALIVE_SECONDS, self._seconds_left()))
 
     def _leave_unless_wanted(self) -> None:
         """While it starts: end it when everybody has gone who waited for it, or when it is told to."""
