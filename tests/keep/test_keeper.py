@@ -214,7 +214,7 @@ def test_a_client_that_reads_nothing_holds_up_nobody(
     wanted = request()
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(ask, wanted)
-        wait_until(place.names)
+        wait_until(client.kept)
         with place.connect(place.names()[0]) as deaf:
             send(deaf, {"use": wanted.identity, "keep": 60})
             model.health[:] = [{"status": "READY"}]
