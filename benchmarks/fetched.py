@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 16
-_MB = 1e6
+MB = 1e6
 _EXAMPLES = {"hello-world": 45, "torch-demo": 60}
 """By name, the megabytes that should not be exceeded."""
 
@@ -72,7 +72,8 @@ class _Proxy:
 
 
 @contextmanager
-def _proxy() -> Iterator[_Proxy]:
+def counting_proxy() -> Iterator[_Proxy]:
+    """Yield a proxy of this machine that counts what comes through it."""
     proxy, ready = _Proxy(), threading.Event()
     thread = threading.Thread(target=proxy.serve, args=(ready,), daemon=True)
     thread.start()
@@ -91,12 +92,12 @@ def fetched() -> tuple[Row, ...]:
         with (
             project(example, lock=False) as copy,
             tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as caches,
-            _proxy() as proxy,
+            counting_proxy() as proxy,
         ):
             url = f"http://127.0.0.1:{proxy.port}"
             copy.env |= {"COG_NIX_CACHE_DIR": f"{caches}/cog-nix", "UV_CACHE_DIR": f"{caches}/uv"}
             copy.env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
             seconds = timed(1, lambda _, copy=copy: copy.cog_nix("lock"))  # type: ignore[misc]
-            rows.append(Row(f"fetched-{example}", "MB", (proxy.received / _MB,), most))
+            rows.append(Row(f"fetched-{example}", "MB", (proxy.received / MB,), most))
             rows.append(Row(f"fetched-{example}", "s", seconds, 10))
     return tuple(rows)

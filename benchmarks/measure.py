@@ -66,6 +66,10 @@ class Project:
         """
         return run([sys.executable, "-m", "cog_nix", *arguments], self.folder, {**self.env, **env})
 
+    def environment(self) -> dict[str, str]:
+        """Return all variables of what runs here."""
+        return {**os.environ, **self.env}
+
     def edit(self) -> None:
         """Change a line of the model's source to what it has never been: no cache may know the result."""
         path = next(self.folder.glob("*.py"))

@@ -34,7 +34,7 @@ _BALLAST = 610_000_000
 
 
 @contextmanager
-def _registry() -> Iterator[str]:
+def registry() -> Iterator[str]:
     """Yield ``host:port`` of an empty registry."""
     program = shutil.which("docker-registry", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if not program:
@@ -59,7 +59,7 @@ def _registry() -> Iterator[str]:
 
 def edited() -> Row:
     """Change a line of the source, and have the new image in a registry."""
-    with project("hello-world") as copy, _registry() as host:
+    with project("hello-world") as copy, registry() as host:
 
         def once(_: int) -> None:
             copy.edit()
@@ -84,7 +84,7 @@ def _first(copy: Project, number: int) -> float:
     """Time one push of blobs that neither the store nor the registry knows."""
     (copy.folder / "ballast/number").write_text(f"{number} {time.time_ns()}")
     copy.cog_nix("build", "--no-load")
-    with _registry() as host:
+    with registry() as host:
         began = time.monotonic()
         copy.cog_nix("push", f"{host}/me/model:v1")
         return time.monotonic() - began

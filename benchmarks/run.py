@@ -4,11 +4,12 @@
 
     python -m benchmarks.run [NAME…]
 
-Without names all are run but ``fetched``, which measures the network, ``import-torch``, which needs 12 GB of
-disk, ``first-answer``, which needs root and debootstrap, those of large images, and those of containerd's
-store, which install a system with another Docker. Each works on a copy of examples/hello-world (the first of
-these of examples/torch-demo) and removes what it made. Downloads are cached before anything is timed, so no
-network is measured but by ``fetched`` and ``first-answer``. The comparison, where there is one, is the least
+Without names all are run but ``fetched``, ``thin-push`` and ``from-cache``, which measure the network,
+``import-torch``, which needs 12 GB of disk, ``first-answer``, which needs root and debootstrap, those of
+large images, and those of containerd's store, which install a system with another Docker. Each works on a
+copy of examples/hello-world (the first of these of examples/torch-demo) and removes what it made. Downloads
+are cached before anything is timed, so no network is measured but by those that are said to do so and by
+``first-answer``. The comparison, where there is one, is the least
 that a Dockerfile could do on this machine: everything but the model's source is in the base image already,
 and the Dockerfile copies the source onto it. It says nothing about installing packages.
 """
@@ -24,7 +25,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks import fetched, first, heavy, push, runtimes, sample
+from benchmarks import cache, fetched, first, heavy, push, runtimes, sample
 from benchmarks.measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -283,6 +284,8 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "predict-bundle": predict_without_docker,
     "push": push.edited,
     "push-first": push.first,
+    "thin-push": cache.thin_push,
+    "from-cache": cache.from_cache,
     "cold": cold,
     "lock": lock,
     "ffmpeg": ffmpeg,
@@ -295,7 +298,16 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "torch": heavy.torch,
     **runtimes.benchmarks(),
 }
-_BY_NAME = ("fetched", "first-answer", "sample", "import-torch", "torch", *runtimes.by_name())
+_BY_NAME = (
+    "fetched",
+    "thin-push",
+    "from-cache",
+    "first-answer",
+    "sample",
+    "import-torch",
+    "torch",
+    *runtimes.by_name(),
+)
 """What is run only when it is asked for."""
 
 

@@ -7,7 +7,13 @@
     │   ├── FlagError              a flag's value is wrong: flag, value, problem
     │   ├── UnreadableFileError    a file of the project or of the configuration: path, reason
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
+    │   ├── FlakeExistsError       a project has a flake of its own already: path (project)
+    │   ├── NotInGitError          Git has no such file at a revision: name, what it said (cli)
     │   ├── SecretError            a value for commands cannot be had: its id, problem (run_commands)
+    │   ├── KeyFileError           a file is no key that signs: path, problem (system)
+    │   ├── NotACacheError         a URL or folder is no binary cache: it, problem (store)
+    │   ├── NoProfileError         credentials of a bucket are not there: profile, file
+    │   ├── NotServedError         a cache cannot be served: host, port, reason
     │   ├── CredentialsError       what Docker's tools keep of logins is wrong: path, problem (registry)
     │   ├── ChangedFileError       a file by reference is another one: expected and found sha256
     │   ├── LeftOutError           a file by reference is ignored by the project: path (build)
@@ -21,6 +27,7 @@
     ├── SignatureError         the predictor's source says something Cog does not support
     │   └── RefusedSourceError     a place of the source: path, line, reason (signature)
     ├── LockError              resolving failed, or the lock does not fit the project
+    │   ├── NoLockError            the project has no lock: the lock's name
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── StaleLockError         the project asks for something else than what is locked
@@ -44,11 +51,19 @@
     │   └── UnusableArchiveError   an archive of inputs cannot be read or written: title, reason (archive)
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
+    │   ├── UnexpectedAnswerError  Nix answers something that cannot be used: reason
+    │   ├── UnknownStoreError      this Nix cannot open a store: its URL
+    │   ├── NotObtainedError       caches did not bring what was asked for: store paths
     │   ├── ChangedDownloadError   a file of the cache is not what it was: its name
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
     │   ├── NotAnArchiveError      a file holds no image: path, reason
+    │   ├── BrokenLayerError       a layer is no tar, or cannot be decompressed: reason
+    │   ├── NoSuchImageError       a name stands for no image: name, where it was looked for (compare)
+    │   ├── NotAnImageError        a configuration is not one of an image: the image's title, reason
+    │   ├── NotKeptError           an image's layers cannot be read where it is: its title
+    │   ├── NotRebuiltError        a build by the lock failed: how it was built, what it said
     │   ├── ImageNotHeldError      a runtime does not have an image: runtime, reference
     │   └── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
@@ -57,6 +72,7 @@
     │   ├── RegistryUnreachableError  it does not answer: reason, attempts
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
+    │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
     │   ├── NotPulledError         a reference stands for no image that can be had
     │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
@@ -176,6 +192,21 @@ class LockError(CogNixError):
 
 class StaleLockError(LockError):
     """The project asks for something else than what is locked."""
+
+
+class NoLockError(LockError):
+    """The project has not been locked.
+
+    Args:
+        name: of the lock's file.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(hint="Make it with:  cog-nix lock")
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"There is no {self.name} yet."
 
 
 class NotLockedError(LockError):

@@ -1,15 +1,15 @@
 /*
   What `cog-nix build` evaluates: default.nix with its arguments from a JSON file. With `oci` the image as
-  registries hold it.
+  registries hold it; with `keys` what its layers are known by (known.nix).
 
-  Type: { spec : string } -> derivation
+  Type: { spec : string } -> derivation | attrset
 */
 { spec }:
 let
   args = builtins.fromJSON (builtins.readFile spec);
   oci = args.oci or false;
   image = import ./default.nix (
-    removeAttrs args [ "oci" ]
+    removeAttrs args [ "oci" "keys" ]
     // {
       lock = /. + args.lock;
       project = /. + args.project;
@@ -17,4 +17,9 @@ let
     }
   );
 in
-if oci then image.oci else image
+if args.keys or false then
+  image.keys
+else if oci then
+  image.oci
+else
+  image

@@ -39,6 +39,11 @@
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
   # Variables that the project sets, as [ [ name value ] ]: commands see them.
   environment ? [ ],
+  # What a registry's layers came to, by their keys (known.nix); the image then is one for that registry alone.
+  known ? {
+    layers = { };
+    frozen = { };
+  },
   # A command, after those that the lock has results of: how to run it, instead of the image; null: the image.
   command ? null,
 }:
@@ -116,11 +121,15 @@ let
     closures = import ./layers/closures.nix args;
     inherit folder;
   };
+  distributions = builtins.attrValues wheels;
+  held = import ./known.nix {
+    inherit description distributions results known;
+    python = locked.interpreter.version;
+  };
   image = import ./image.nix {
-    inherit derive locked description;
+    inherit derive locked description held;
     source = source.spec;
-    distributions = builtins.attrValues wheels;
-    inherit results;
+    inherit distributions results;
   };
 in
 if command != null then
@@ -128,9 +137,11 @@ if command != null then
 else
   image
   // {
+    # Under what its layers would be known: costs evaluation alone.
+    inherit (held) keys;
     # The same image as registries hold it; costs nothing where nobody asks.
     oci = import ./oci.nix {
-      inherit derive description image;
+      inherit derive description image held;
       blob = import ./layers/blob.nix args;
     };
   }

@@ -1,12 +1,14 @@
 /*
   The image: an executable that writes a Docker archive to stdout, and knows all about itself.
 
-  Type: { derive, locked, description, distributions, results, source } -> derivation
+  Type: { derive, locked, description, held, distributions, results, source } -> derivation
 */
 {
   derive,
   locked,
   description,
+  # known.nix
+  held,
   distributions,
   # What commands left behind.
   results,
@@ -40,8 +42,8 @@ derive {
   builder = "image";
   outputs = [ "out" "source" ];
   spec = {
-    inherit (description) name tag layers labels config;
-    inherit distributions results;
+    inherit (description) name tag labels config;
+    layers = map held.layer description.layers;
     inherit (derive) seed;
     project = source;
     inherit (locked.seed) python;
@@ -55,5 +57,15 @@ derive {
       inherit snapshot;
       digest = "sha256:${digest}";
     };
-  };
+  }
+  // (
+    if held.frozen == null then
+      { inherit distributions results; }
+    else
+      {
+        distributions = [ ];
+        results = [ ];
+        inherit (held) frozen;
+      }
+  );
 }

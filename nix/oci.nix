@@ -1,13 +1,20 @@
 /*
   The image as registries hold it: an OCI image layout whose blobs are links into the store.
 
-  Type: { derive, blob, description, image } -> derivation
+  Type: { derive, blob, description, image, held } -> derivation
 
   Example:
-    import ./oci.nix { inherit derive blob description image; }
+    import ./oci.nix { inherit derive blob description image held; }
     => «derivation /nix/store/…-cog-hello-oci.drv»
 */
-{ derive, blob, description, image }:
+{
+  derive,
+  blob,
+  description,
+  image,
+  # known.nix
+  held,
+}:
 derive {
   name = "${description.name}-oci";
   builder = "oci";
@@ -15,6 +22,7 @@ derive {
     inherit (description) tag;
     image = "${image}";
     # The project's own layer changes at every edit and is small: it gets no derivation of its own.
-    blobs = map (layer: if layer.path == null then null else blob layer) description.layers;
+    blobs = map (held.blob blob) description.layers;
+    inherit (held) keys;
   };
 }

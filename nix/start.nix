@@ -25,8 +25,25 @@ let
       filter = file: _type: wanted ? ${file};
     };
 
+  # What is made in a moment, and anew at most edits: asking a binary cache for it would take longer.
+  passing = [
+    "compile"
+    "configuration"
+    "image"
+    "invocation"
+    "oci"
+  ];
+
+  # What computes more than it reads and writes: another machine may do it (Nix manual, "Remote Builds").
+  portable = [
+    "debs"
+    "root"
+    "sdist"
+    "toolkit"
+  ];
+
   # The seed's Python; nothing of the machine is seen.
-  run = arguments: {
+  run = builder: arguments: {
     system = "x86_64-linux";
     builder = "${seed}/lib64/ld-linux-x86-64.so.2";
     args = [
@@ -38,19 +55,19 @@ let
       "-B"
     ]
     ++ arguments;
-    allowSubstitutes = false;
-    preferLocalBuild = true;
     PYTHONHASHSEED = "0";
     PYTHONUTF8 = "1";
     LC_ALL = "C.UTF-8";
     TZ = "UTC";
-  };
+  }
+  // (if builtins.elem builder passing then { allowSubstitutes = false; } else { })
+  // (if builtins.elem builder portable then { } else { preferLocalBuild = true; });
 
   # With the package's parts comes bytecode: that builder runs at every edit.
   compiled =
     own: shared:
     derivation (
-      run [
+      run "compile" [
         "${./builders/compile.py}"
         "${own}"
         "${shared}"
@@ -80,7 +97,7 @@ let
   common = modulesOf together;
 in
 builder:
-run [
+run builder [
   "-m"
   "start"
   builder

@@ -13,6 +13,23 @@
     ];
     expected = [ false true ];
   };
+  startLooksNowhereForWhatIsMadeAtEachEdit = {
+    expr = map (builder: (start builder).allowSubstitutes or true) [
+      "image"
+      "oci"
+      "layer"
+      "debs"
+    ];
+    expected = [ false false true true ];
+  };
+  startLetsOtherMachinesDoWhatComputes = {
+    expr = map (builder: (start builder).preferLocalBuild or false) [
+      "layer"
+      "debs"
+      "sdist"
+    ];
+    expected = [ true false false ];
+  };
   startOfWhatIsNoBuilder = {
     expr = fails (start "archive").PYTHONPATH;
     expected = true;

@@ -36,6 +36,7 @@ STOREYS = (
     ("run_commands",),
     ("resolve",),
     ("build",),
+    ("compare",),
     ("doctor", "check", "playground", "watch"),
     ("cli", "__main__"),
 )

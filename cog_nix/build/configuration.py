@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from cog_nix import config as cog_config
 from cog_nix.config.requirements import normalised
-from cog_nix.errors import LockError
+from cog_nix.errors import NoLockError
 from cog_nix.lock import format as lock_format
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Project, Settings
+    from cog_nix.lock.explain import Asked
+    from cog_nix.lock.model import Lock
     from cog_nix.plugins.manager import Plugins
     from cog_nix.report import Reporter
 
@@ -64,19 +66,34 @@ def explain(project: Project, name: str, plugins: Plugins) -> list[str]:
         LockError: there is no lock, or nothing of this name in it.
     """
     from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - a build goes without
-    from cog_nix.programs.project import started_by  # noqa: PLC0415 - the same
-    from cog_nix.resolve.cog_base import PLACE  # noqa: PLC0415 - the same
 
     lock = lock_format.read(project.lock_path)
     if lock is None:
-        raise LockError(f"There is no {project.lock_path.name} yet.", hint="Make it with:  cog-nix lock")
+        raise NoLockError(project.lock_path.name)
+    return lock_explain.explain(lock, name, asked_of(project, lock, plugins))
+
+
+def asked_of(project: Project, lock: Lock, plugins: Plugins) -> Asked:
+    """Return what a project names, and where.
+
+    Args:
+        project: whose.
+        lock: its lock.
+        plugins: know what every image has.
+
+    Raises:
+        ConfigError: cog.yaml is wrong.
+    """
+    from cog_nix.lock.explain import Asked  # noqa: PLC0415 - a build goes without
+    from cog_nix.programs.project import started_by  # noqa: PLC0415 - the same
+    from cog_nix.resolve.cog_base import PLACE  # noqa: PLC0415 - the same
+
     loaded = cog_config.load(project)
     facts = plugins.describe_system()
     base = dict.fromkeys(facts.cog_base, PLACE) if lock.cog_base else {}
-    asked = lock_explain.Asked(
+    return Asked(
         system={**base, **asked_in(project, loaded)},
         python=python_asked_in(project, loaded),
         starts={start.program: start.place for start in started_by(project.root)} if lock.programs else {},
         always=facts.tools,
     )
-    return lock_explain.explain(lock, name, asked)

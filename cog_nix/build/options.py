@@ -11,11 +11,12 @@ from cog_nix.resolve.ensure import Policy
 from cog_nix.run_commands.ensure import RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cog_nix.config.model import Project
     from cog_nix.image.description import ImageDescription
+    from cog_nix.image.known import Keys, Known
 
 OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""
@@ -41,6 +42,8 @@ class BuildOptions:
     """Whether the files of managed weights go into the image."""
     oci: bool = False
     """Whether to compress the layers as well, for registries and OCI layouts."""
+    held: Callable[[Keys], Known] | None = None
+    """Says what the registry holds that the image goes to; such layers need not be made (with ``oci``)."""
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         LockError: a wheel is not what the lock was made by.
         NixError: the store cannot take it.
     """
-    mark = project.state_dir / "provided"
-    paths = _paths(lock)
-    if recall(mark) == _digest(nix, paths) and all(os.path.lexists(nix.real(path)) for path in paths):
+    if is_provided(project, lock, nix):
         return
     from cog_nix.resolve import wheel_facts  # noqa: PLC0415 - most builds have done this
 
@@ -62,7 +60,7 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     missing = nix.missing_artifacts(artifacts)
     files = services.fetcher.artifacts(missing) if missing else {}
     with ThreadPoolExecutor(1) as pool:  # one core unpacks the seed while another one adds files
-        adding = pool.submit(_add, nix, missing, files)
+        adding = pool.submit(add, nix, missing, files)
         found = seed.ensure(lock.seed, nix, services.fetcher, services.cache_dir)
         adding.result()
     wheel_facts.check(lock, project.lock_path.name, services.cache_dir, partial(_locate, nix))
@@ -72,7 +70,14 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
         )
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)
-    remember(mark, _digest(nix, _paths(lock)))
+    remember(_mark(project), digest(nix, paths_of(lock)))
+
+
+def is_provided(project: Project, lock: Lock, nix: Nix) -> bool:
+    """Tell whether the store holds all that a lock names, without asking Nix."""
+    paths = paths_of(lock)
+    there = recall(_mark(project)) == digest(nix, paths)
+    return there and all(os.path.lexists(nix.real(path)) for path in paths)
 
 
 def provided(
@@ -98,15 +103,24 @@ def provided(
         try:
             return step()
         except NixError:
-            if all(os.path.lexists(nix.real(path)) for path in _paths(lock)):
+            if all(os.path.lexists(nix.real(path)) for path in paths_of(lock)):
                 raise
     provide(project, lock, nix, context)
     return step()
 
 
-def _add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
+def add(nix: Nix, missing: list[Artifact], files: Mapping[str, Path]) -> None:
+    """Put downloads into the store.
+
+    Raises:
+        NixError: it cannot take them.
+    """
     if missing:
         nix.add_artifacts([(artifact, files[artifact.sha256]) for artifact in missing])
+
+
+def _mark(project: Project) -> Path:
+    return project.state_dir / "provided"
 
 
 def _locate(nix: Nix, artifact: Artifact) -> Path | None:
@@ -115,7 +129,7 @@ def _locate(nix: Nix, artifact: Artifact) -> Path | None:
     return path if path.exists() else None
 
 
-def _paths(lock: Lock) -> list[str]:
+def paths_of(lock: Lock) -> list[str]:
     """Return the store paths that building starts from."""
     return [
         tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python)),
@@ -123,5 +137,6 @@ def _paths(lock: Lock) -> list[str]:
     ]
 
 
-def _digest(nix: Nix, paths: list[str]) -> str:
+def digest(nix: Nix, paths: list[str]) -> str:
+    """Return what tells whether a store was asked about just these paths."""
     return hashlib.sha256("\n".join([nix.identity, *paths]).encode()).hexdigest()

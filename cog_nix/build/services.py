@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 from cog_nix.build.configuration import asked_in, python_asked_in
 from cog_nix.errors import CogNixError, LockError, NixError
 from cog_nix.plugins import bring as programs
+from cog_nix.store import caches
 from cog_nix.store import nix as nix_store
+from cog_nix.store.caches import Caches
 from cog_nix.system.paths import cache_dir
 from cog_nix.weights.store import default_store
 
@@ -45,6 +48,11 @@ class Services:
     """What is asked for files before anything else is."""
     trusts_archive: bool = False
     """Whether programs that it has may run, though nothing is known of them."""
+
+    def prepare(self) -> None:
+        """Begin what is done while Nix works."""
+        if self.while_building:
+            threading.Thread(target=self.while_building, daemon=True).start()
 
     def context(
         self, settings: Settings, project: Project | None = None, requirements: Sequence[str] = ()
@@ -95,13 +103,16 @@ class Services:
             for file in files
         }
 
-    def nix(self, project: Project, settings: Settings, *, offline: bool = False) -> nix_store.Nix:
+    def nix(
+        self, project: Project, settings: Settings, *, offline: bool = False, beside: Sequence[Path] = ()
+    ) -> nix_store.Nix:
         """Find Nix, here or in a container, or bring it.
 
         Args:
             project: what is built.
             settings: cog-nix.toml, which may say where the Debian archive is.
             offline: whether nothing may be fetched.
+            beside: what it reads and writes besides, where it runs in a container.
 
         Raises:
             NixError: there is none that can build, and none can be brought.
@@ -122,9 +133,26 @@ class Services:
         context = functools.partial(self.context, settings, project)
         # A flake beside it belongs to all that Git keeps.
         tree = next((one for one in (project.root, *project.root.parents) if (one / ".git").exists()), None)
-        folders = [project.root, *([tree] if tree else []), *_weights()]
+        shared = self._caches(project, settings, offline=offline)
+        local = (folder for folder in caches.folders(*shared.substituters) if folder.is_dir())
+        folders = [project.root, *([tree] if tree else []), *local, *beside, *_weights()]
         place = choose.Place(self.plugins, context, folders, self.cache, os.environ)
-        return choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+        found = choose.choose(place, lambda: nix_store.discover(bring=bring, reporter=self.reporter))
+        return replace(found, caches=shared)
+
+    def _caches(self, project: Project, settings: Settings, *, offline: bool) -> Caches:
+        """Return the binary caches and builders that count; tell of those that do not (yet)."""
+        if offline:
+            return Caches()
+        found, untrusted = caches.effective(settings.nix, os.environ)
+        if untrusted:
+            self.reporter.warn(
+                f"{project.settings_path.name} names caches or builders that you have not said to trust, so "
+                "they are not used: `cog-nix cache trust` shows them and lets them count"
+            )
+        for url in found.of_other_systems():
+            self.reporter.warn(f"the builder {url} is not for {caches.SYSTEM}, so it builds nothing here")
+        return found
 
     def package_of(self, project: Project, settings: Settings, suite: str, program: str) -> str:
         """Return the system package that has a program, for advice; "" where none is known."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ from cog_nix.build.files import check_places, weights_of, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
-from cog_nix.build.provide import provided
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
 from cog_nix.build.results import BuiltImage, with_linked_libraries
 from cog_nix.build.services import Services
+from cog_nix.build.shared import Place, with_inputs, with_results
+from cog_nix.build.thin import thin_layout
 from cog_nix.config.requirements import normalised
 from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
@@ -26,6 +26,7 @@ from cog_nix.resolve.request import Request
 from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
+from cog_nix.store.questions import plan
 from cog_nix.system.state import make_way_for_link
 from cog_nix.weights import lock as weights_lock
 
@@ -68,8 +69,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     api = read_api(project, config, options.openapi)
     placed, missing = weights_of(project, config, inside=options.weights_inside)
     pitfalls = (*missing, *api.pitfalls)
-    for pitfall in pitfalls:
-        services.reporter.warn(pitfall)
+    _warn(pitfalls, services.reporter)
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
@@ -79,7 +79,16 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     for line in local_wheels(lock.wheels, project.root):
         services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)
-    steadily = functools.partial(provided, project, nix, context)
+    place = Place(project, lock, nix, context, services.reporter)
+    tag = options.tag or config.image or config.model or default_tag(project.root.name)
+    included = selected(project, config, memory.walked)
+    unknown = _unknown_programs(request, lock, included, services.reporter)
+    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
+    arguments |= {"placed": placed} if placed else {}
+    check_places(placed, lock.files, included)
+    thin = options.held and not (placed or lock.files)  # of these a registry is told nothing
+    if thin and (layout := thin_layout(place, options, arguments, services.plugins)):
+        return Built(_image_of(layout, nix), tag, api.document(sdk_version(lock)), config.build.gpu, layout)
     run = functools.partial(
         ensure_runs,
         nix=nix,
@@ -87,22 +96,15 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         reporter=services.reporter,
         package_of=functools.partial(services.package_of, project, settings, lock.suite),
     )
-    lock = steadily(lock, lambda: run(project, config, lock))
-    tag = options.tag or config.image or config.model or default_tag(project.root.name)
-    included = selected(project, config, memory.walked)
-    unknown = _unknown_programs(request, lock, included, services.reporter)
-    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
-    arguments |= {"oci": options.oci, **({"placed": placed} if placed else {})}
-    check_places(placed, lock.files, included)
+    lock = with_results(place, lambda: run(project, config, lock))
+    arguments["oci"] = options.oci
     services.reporter.step(f"Building {tag}")
-    if services.while_building:
-        threading.Thread(target=services.while_building, daemon=True).start()
+    services.prepare()
 
     def make(lock: Lock) -> BuiltImage:
-        realised = functools.partial(
-            realise, project, options, lock, arguments, nix=nix, reporter=services.reporter
-        )
-        return BuiltImage(lock, *steadily(lock, realised))
+        realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
+        asked = functools.partial(plan, expression=nix_library() / "build.nix", spec=arguments)
+        return BuiltImage(lock, *with_inputs(replace(place, lock=lock), asked, realised))
 
     built = make(lock)
     if not options.offline:
@@ -135,8 +137,7 @@ def _supply(request: Request, options: BuildOptions, services: Services, nix: Ni
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:
     """Do what is left to do of a build that nothing has changed since; say what it said."""
-    for warning in (*found.warnings, *found.pitfalls):
-        services.reporter.warn(warning)
+    _warn((*found.warnings, *found.pitfalls), services.reporter)
     services.reporter.step(f"Building {found.tag}")
     config = cog_config.load_config(project) if services.plugins.implements("after_build") else None
     return finish(project, options, services, found, config)
@@ -175,9 +176,13 @@ def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], report
         for start in new
         if normalised(start.program) not in names
     ]
+    _warn(warnings, reporter)
+    return warnings
+
+
+def _warn(warnings: Iterable[str], reporter: Reporter) -> None:
     for warning in warnings:
         reporter.warn(warning)
-    return warnings
 
 
 def realise(
@@ -185,8 +190,8 @@ def realise(
     options: BuildOptions,
     lock: Lock,
     spec: Mapping[str, Any],
-    *,
     nix: Nix,
+    *,
     reporter: Reporter,
 ) -> tuple[ImageDescription, Path | None]:
     """Let Nix make the image; return it, and the OCI layout where one was asked for.
@@ -202,7 +207,12 @@ def realise(
     if not options.oci:
         return ImageDescription.read(nix.real(store_path)), None
     oci = nix.real(store_path)
-    return ImageDescription.read(nix.real(str((oci / "image").readlink()))), oci
+    return _image_of(oci, nix), oci
+
+
+def _image_of(layout: Path, nix: Nix) -> ImageDescription:
+    """Return the image that an OCI layout was made of."""
+    return ImageDescription.read(nix.real(str((layout / "image").readlink())))
 
 
 def _link(project: Project, image: ImageDescription, reporter: Reporter) -> bool:

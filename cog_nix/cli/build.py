@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions, OutputTo, Tag, check_tag, without_effect
+from cog_nix.cli.options import ImageOptions, OutputTo, Tag, annotation, check_tag, without_effect
 from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
 from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
@@ -61,6 +61,14 @@ class _Options(ImageOptions):
         bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")
     ] = True
     output: OutputTo = None
+    accept_runs: Annotated[
+        bool,
+        typer.Option(
+            "--accept-runs",
+            hidden=True,
+            help="Record what commands leave now, where something else is recorded.",
+        ),
+    ] = False
     timestamp: Annotated[int | None, without_effect("--timestamp")] = None
     skip_schema_validation: Annotated[bool, without_effect("--skip-schema-validation")] = False
 
@@ -76,11 +84,13 @@ def build(session: Session, options: _Options) -> None:
     asked = replace(
         options_of(options),
         tag=options.tag,
-        labels=dict(map(_annotation, options.annotation or ())),
+        labels=dict(map(annotation, options.annotation or ())),
         result_link=options.out_link,
         offline=options.offline,
         oci=bool(wanted and wanted.needs_blobs),
     )
+    if options.accept_runs:
+        asked = replace(asked, runs=replace(asked.runs, accept=True))
     loads = options.load_image and not wanted
     began = time.monotonic()
     built = build_image(
@@ -110,13 +120,6 @@ def _archive(session: Session, source: str | None) -> Archive | None:
     from cog_nix.archive import place  # noqa: PLC0415 - most builds are from none
 
     return place.find(source, cache_dir(), session.reporter)
-
-
-def _annotation(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise FlagError("--annotation", "expected name=value", text)
-    return name, value
 
 
 def _write(session: Session, built: Built, wanted: Output, began: float) -> None:

@@ -138,6 +138,21 @@ COMMANDS: Mapping[str, Command] = {
 """,
     ),
     "lock": Command("lock:lock", "Resolve everything the image is made from and write cog-nix.lock."),
+    "diff": Command(
+        "diff:diff",
+        """Tell what changed between two locks, two images, or a lock and an image.
+
+\b
+  cog-nix diff                          cog-nix.lock here, since the last commit
+  cog-nix diff v1.2:cog-nix.lock cog-nix.lock
+  cog-nix diff my-model:v1 my-model:v2  images that Docker, or another --runtime, holds
+  cog-nix diff registry.example.org/model:v1 image.tar
+  cog-nix diff cog-nix.lock my-model:v1
+
+Packages with versions and sizes, who asked for them, security holes that newer Debian packages close, layers
+that are shared, and the bytes to fetch.
+""",
+    ),
     "run": Command(
         "predict:run",
         """Run the model: build it, or take the named image, and make one prediction.
@@ -204,11 +219,41 @@ Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
 """,
     ),
     "push": Command("push:push", "Build the model and push it to a registry, without a Docker daemon."),
+    "cache": Command(
+        "cache:cache",
+        """Share what is built: binary caches, with Nix's own machinery.
+
+\b
+  cog-nix cache key ci-1 ~/keys/ci-1     make a key that signs; prints the public half
+  cog-nix cache push s3://my-cache       build, and bring the layers there: file://, ssh-ng://, http too
+  cog-nix cache trust                    let the caches, keys and builders of cog-nix.toml count for you
+  cog-nix cache pull                     take this project's layers from there
+  cog-nix cache serve /srv/cache         serve a folder that was pushed to, over HTTP
+
+A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS names.
+""",
+    ),
     "login": Command("login:login", "Log in to a container registry."),
     "load": Command(
         "load:load", "Load an image into Docker, or another --runtime, from ./result or an archive."
     ),
     "check": Command("check:check", "Check that an image keeps the promises of Cog's images."),
+    "verify": Command(
+        "verify:verify_image",
+        """Rebuild an image from its lock in a fresh store, and compare the two bit for bit.
+
+\b
+  cog-nix verify                             what the project here builds
+  cog-nix verify my-model:v2                 an image that Docker, or another --runtime, holds
+  cog-nix verify registry.example.org/model  one in a registry
+  cog-nix verify image.tar                   an archive or layout
+  cog-nix verify registry.example.org/model --source https://git.example.org/model
+  cog-nix verify --vary                      other Nix, user, time zone, locale, umask, processors, file order
+
+Shows the first layer, file and bytes that differ. Exits with 0 when all is the same, with 3 when it differs,
+with 4 when it cannot be compared.
+""",
+    ),
     "schema": Command("schema:schema", "Print the OpenAPI document that the image will have."),
     "config": Command("config:config", "Print cog.yaml as the image will have it: checked and completed."),
     "doctor": Command(
@@ -233,6 +278,16 @@ cog.yaml, the predictor, Python files and the lock.
   cog-nix container-image -o cog-nix.tar     for another machine: docker load -i cog-nix.tar
 
 Nothing is run to make it, so this works in any container.
+""",
+    ),
+    "flake": Command(
+        "flake:flake",
+        """Give the project here a flake.nix of its own: its image as a package of Nix, and for `nix run`.
+
+\b
+  cog-nix flake init
+  cog-nix flake init --input git+https://git.example.org/cog-nix
+  nix build && ./result | docker load
 """,
     ),
     "shim": Command(

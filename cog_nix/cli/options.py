@@ -20,6 +20,7 @@ import typer
 
 from cog_nix.errors import ConfigError, FlagError
 from cog_nix.registry.reference import Reference
+from cog_nix.store.caches import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,6 +138,16 @@ class BuildOptions(LockOptions):
         ),
     ] = None
 
+    builders: Annotated[
+        str | None,
+        typer.Option(
+            "--builders",
+            envvar=VARIABLES["builders"],
+            show_default=False,
+            help="Machines that build, as Nix's `builders` has them: ssh-ng://HOST SYSTEM KEY JOBS; ….",
+        ),
+    ] = None
+
     def apply(self, session: Session, *, builds: bool = True) -> None:
         """Take what has a meaning, tell what has none, refuse what cannot be.
 
@@ -148,6 +159,8 @@ class BuildOptions(LockOptions):
             ConfigError: a value is unknown, or a Dockerfile is asked for.
         """
         show_progress(session.reporter, self.progress)
+        if self.builders:
+            os.environ[VARIABLES["builders"]] = self.builders
         if builds and self._value("--dockerfile"):
             raise FlagError(
                 "--dockerfile",
@@ -262,3 +275,15 @@ def check_tag(tag: str | None) -> None:
             tag,
             hint="Between letters and digits may be one dot, one or two underscores, or dashes.",
         )
+
+
+def annotation(text: str) -> tuple[str, str]:
+    """Split a label of an image, ``name=value``.
+
+    Raises:
+        FlagError: it is none.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise FlagError("--annotation", "expected name=value", text)
+    return name, value

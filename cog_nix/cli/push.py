@@ -5,6 +5,7 @@ stdout gets the result with ``--json`` and nothing otherwise; narration goes to 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -15,14 +16,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions
+from cog_nix.cli.options import ImageOptions, annotation
 from cog_nix.cli.terminal import amount
-from cog_nix.config import load
+from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, RegistryError
 from cog_nix.project.find import find_project
 from cog_nix.registry.destination import REPLICATE, resolve
+from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.replicate import model_page
+from cog_nix.store import caches
+from cog_nix.system.keys import PublicKeys, SecretKey
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.state import recall, remember
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
@@ -30,12 +35,17 @@ if TYPE_CHECKING:
 
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
+    from cog_nix.config.model import Project
+    from cog_nix.image.known import Keys, Known
     from cog_nix.registry.destination import Destination
+    from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
     from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
+_OF_AN_EDIT = 2
+"""Blobs that are new after an edit: the project's layer and the configuration."""
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
 Go to replicate.com and create a new model before pushing.
@@ -51,6 +61,10 @@ class _Options(ImageOptions):
         str | None,
         typer.Argument(show_default=False, help="Where to: registry/repository:tag; none: as cog.yaml says."),
     ] = None
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option("--annotation", help="A label for the image, name=value. May be repeated."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
 
 
@@ -62,7 +76,7 @@ def push(session: Session, options: _Options) -> None:
         RegistryError: the registry refuses, or cannot be reached.
     """
     options.apply(session)
-    asked = options_of(options)
+    asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
@@ -71,12 +85,70 @@ def push(session: Session, options: _Options) -> None:
     session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
-    built = build_image(session, options.config_file, replace(asked, tag=tag, oci=True), _warm_up)
+    asked = replace(asked, tag=tag, oci=True)
     beside = () if asked.weights_inside else weights
-    pushed = push_built(built, destination, beside, session.reporter)
+    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ))
+    thin = replace(asked, held=record.known) if record.is_kept else asked
+    built = build_image(session, options.config_file, thin, _warm_up)
+    try:
+        pushed = push_built(built, destination, beside, session.reporter)
+    except MissingBlobsError as error:
+        session.reporter.warn(f"{error} The image is built whole.")
+        built = build_image(session, options.config_file, asked, _warm_up)
+        pushed = push_built(built, destination, beside, session.reporter)
+    record.add(built, pushed)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
         typer.echo(json.dumps(document(pushed), separators=(",", ":")))
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the repository holds, as it was told of it (:mod:`cog_nix.registry.held`)."""
+
+    project: Project
+    destination: Destination
+    reporter: Reporter
+    secret: SecretKey | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is one: Replicate's registry takes every tag for a version of the model."""
+        return self.destination.image.registry != REPLICATE
+
+    def known(self, keys: Keys) -> Known:
+        """Return what is known of an image's layers."""
+        return self._held().known(keys)
+
+    def add(self, built: Built, pushed: Pushed) -> None:
+        """Record what was pushed, unless that was done before and no layer but the project's is new."""
+        if not self.is_kept or built.oci is None:
+            return
+        from cog_nix.registry import layout  # noqa: PLC0415 - see _warm_up
+
+        mark = self.project.state_dir / "held"
+        known = layout.known(built.oci)
+        signer = self.secret.name if self.secret else ""
+        said = json.dumps([self.destination.image.name, signer, known.document()])
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        if recall(mark) == digest and pushed.total("uploaded")[0] <= _OF_AN_EDIT:
+            return
+        self._held().add(known)
+        remember(mark, digest)
+
+    def _held(self) -> HeldLayers:
+        from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
+        from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see _warm_up
+
+        counted, _ = caches.effective(load_settings(self.project).nix, os.environ)
+        return HeldLayers(
+            self.destination.image,
+            credentials.of_registry(self.destination.image.registry),
+            cache_dir(),
+            self.reporter,
+            PublicKeys(counted.trusted_public_keys),
+            self.secret,
+        )
 
 
 def _warm_up() -> None:
@@ -105,16 +177,17 @@ def push_built(
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
     registry = destination.image.registry
-    known = credentials.of_registry(registry)
     try:
         return push_layout(
             layout.read(built.oci),
             destination,
-            known,
+            credentials.of_registry(registry),
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,
         )
+    except MissingBlobsError:
+        raise
     except RegistryError as error:
         if registry == REPLICATE and error.status == _NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error

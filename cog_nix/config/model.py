@@ -185,6 +185,12 @@ class NixSettings:
 
     packages: tuple[str, ...] = ()
     """Nix packages for the image: Nix files of the project and flake references, with ``#attribute``."""
+    substituters: tuple[str, ...] = ()
+    """Binary caches that layers may come from; these three count once the user trusts them."""
+    trusted_public_keys: tuple[str, ...] = ()
+    """Whose signatures count, ``NAME:KEY``."""
+    builders: tuple[str, ...] = ()
+    """Machines that build, as Nix's ``builders`` has them."""
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,13 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
 
 
+def _matching(example: str, must: str, pattern: str) -> _Setting:
+    def fits(value: Any) -> bool:
+        return _is_names(value) and all(re.fullmatch(pattern, one.strip()) for one in value)
+
+    return _Setting(example, must, fits, lambda value: tuple(map(str.strip, value)))
+
+
 def _packages(example: str) -> _Setting:
     return _names(example, "a list of package names", normalised)
 
@@ -236,6 +243,21 @@ _SETTINGS = {
     "packages": _names(
         'packages = ["./tool.nix", "github:owner/repository#tool"]',
         "a list of Nix files and flake references",
+    ),
+    "substituters": _matching(
+        'substituters = ["https://cache.example.org"]',
+        "a list of URLs: https://, http://, file://, s3://, ssh-ng:// or ssh://",
+        r"(https?|file|s3|ssh-ng|ssh)://[^\s\x00-\x1f]+",
+    ),
+    "trusted_public_keys": _matching(
+        'trusted_public_keys = ["cache.example.org-1:…"], what `cog-nix cache key` prints',
+        "a list of public keys, NAME:KEY",
+        r"[^\s:]+:[A-Za-z0-9+/]{43}=",
+    ),
+    "builders": _matching(
+        'builders = ["ssh-ng://build.example.org"]',
+        "a list of machines as Nix's `builders` has them, each with its URL first",
+        r"(ssh-ng|ssh)://[^\s;]+( [^\s;]+){0,7}|@/\S+",
     ),
     "toolkit": _Setting(
         'toolkit = true, or: toolkit = "12.4"',

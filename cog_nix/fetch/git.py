@@ -42,6 +42,11 @@ def is_git(url: str) -> bool:
     return url.startswith(PREFIX)
 
 
+def is_commit(text: str) -> bool:
+    """Return whether a text is the hash of a commit, in full (SHA-1 or SHA-256)."""
+    return bool(_COMMIT.fullmatch(text))
+
+
 def split(url: str) -> tuple[str, str]:
     """Return repository and commit of ``git+https://host/repository@COMMIT``.
 
@@ -49,7 +54,7 @@ def split(url: str) -> tuple[str, str]:
         FetchError: the commit is missing.
     """
     repository, at, commit = url.removeprefix(PREFIX).partition("#")[0].rpartition("@")
-    if not at or not _COMMIT.fullmatch(commit):
+    if not at or not is_commit(commit):
         raise FetchError(f"{urls.shown(url)} does not name a commit", hint="Lock again.")
     return repository, commit
 
@@ -109,18 +114,47 @@ def add(tar: tarfile.TarFile, name: str, mode: int, content: IO[bytes] | str | N
         tar.addfile(info, content)
 
 
+def check_out(
+    repository: str,
+    commit: str,
+    folder: Path,
+    credentials: Mapping[urls.Origin, urls.Credentials],
+    *,
+    lfs: bool = False,
+) -> None:
+    """Clone one commit, with its submodules.
+
+    Args:
+        repository: its URL.
+        commit: in full.
+        folder: is there, and empty.
+        credentials: as in :func:`write_archive`.
+        lfs: whether files of Git LFS come as well.
+
+    Raises:
+        FetchError: git is missing, the repository cannot be read, or it has no such commit.
+    """
+    _Checkout(folder, repository, commit, credentials, lfs=lfs).clone()
+
+
 class _Checkout:
     """A clone of one commit."""
 
     def __init__(
-        self, folder: Path, repository: str, commit: str, credentials: Mapping[urls.Origin, urls.Credentials]
+        self,
+        folder: Path,
+        repository: str,
+        commit: str,
+        credentials: Mapping[urls.Origin, urls.Credentials],
+        *,
+        lfs: bool = False,
     ) -> None:
         self.folder = folder
         self.repository = public(repository)
         self.commit = commit
         self._secrets: list[str] = []
         self._env = {name: value for name, value in os.environ.items() if name not in _HERE}
-        self._env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+        self._env |= {"GIT_TERMINAL_PROMPT": "0"} | ({} if lfs else {"GIT_LFS_SKIP_SMUDGE": "1"})
         host = urls.host_of(repository)
         known = urls.credentials_in(repository) or credentials.get(urls.origin(repository))
         if known and urls.split(repository).scheme in {"http", "https"}:

@@ -145,6 +145,7 @@ class Plugins:
     find_python_libraries = _each(Spec.find_python_libraries)
     find_libraries = _first(Spec.find_libraries)
     find_programs = _first(Spec.find_programs)
+    find_fixes = _first(Spec.find_fixes)
     provide_toolkit = _first(Spec.provide_toolkit)
     image_environment = _all(Spec.image_environment)
     image_labels = _all(Spec.image_labels)

@@ -576,7 +576,9 @@ class ExaminedRuntime(Protocol):
     """What a runtime can do as well whose images ``cog-nix check`` can try."""
 
     def image_attributes(self, reference: str) -> Mapping[str, Any]:
-        """Return ``Config``, ``Os`` and ``Architecture`` of a held image (Docker Engine API, "ImageInspect").
+        """Return ``Id``, ``Config``, ``Os``, ``Architecture`` and ``RootFS`` of a held image.
+
+        They are named and mean as in the Docker Engine API, "ImageInspect".
 
         Raises:
             ImageError: there is no such image.
@@ -584,6 +586,18 @@ class ExaminedRuntime(Protocol):
 
     def listening_address(self) -> str:
         """Return where on this machine has to listen what containers reach (``reach_host``)."""
+
+
+@runtime_checkable
+class SavingRuntime(Protocol):
+    """What a runtime can do as well that gives back the images it holds, byte for byte."""
+
+    def save(self, reference: str, archive: Path) -> None:
+        """Write a held image to a file, as ``docker save`` does.
+
+        Raises:
+            ImageError: there is no such image, or it cannot be written.
+        """
 
 
 @runtime_checkable
@@ -736,6 +750,22 @@ class Spec:
 
         Raises:
             LockError: the suite's index of files is broken.
+        """
+
+    @hookspec(firstresult=True)
+    def find_fixes(
+        self, updates: Sequence[tuple[str, Deb]], suite: str, context: Context
+    ) -> Mapping[str, Sequence[str]] | None:
+        """Runs when what changed is told: tell which security holes newer system packages close.
+
+        Each of ``updates`` has the version so far, and the package that comes.
+
+        Returns:
+            Identifiers (``CVE-2024-1234``) by the package's name, without packages that close none; or None
+            when this plugin does not know the suite.
+
+        Raises:
+            FetchError: what tells it cannot be fetched; one line is said instead.
         """
 
     @hookspec(firstresult=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _REVISION = "org.opencontainers.image.revision"
 _VERSION = "org.opencontainers.image.version"
+VARIABLES = ("GITHUB_SHA", "GITHUB_REF_NAME")
+"""Of a CI system: revision and version."""
 
 
 def labels(root: Path) -> dict[str, str]:
@@ -25,15 +27,26 @@ def labels(root: Path) -> dict[str, str]:
     Args:
         root: the project's folder; the repository may be above it.
     """
-    revision, version = os.environ.get("GITHUB_SHA"), os.environ.get("GITHUB_REF_NAME")
-    if not (revision and version) and (head := _head(root)):
+    revision, version = map(os.environ.get, VARIABLES)
+    if not (revision and version) and (head := commit(root)):
         revision = revision or head
         version = version or _git(root, "describe", "--tags", "--dirty")
     found = {_REVISION: revision, _VERSION: version}
     return {name: value for name, value in found.items() if value}
 
 
-def _head(root: Path) -> str:
+def is_clean(root: Path) -> bool:
+    """Whether the files of a project's folder are those of the commit that is checked out."""
+    if not commit(root):
+        return False
+    places = [".", ":!result", ":!.cog"]
+    try:
+        return not run(["git", "-C", root, "status", "--porcelain", "--", *places]).stdout
+    except ProcessError:
+        return False
+
+
+def commit(root: Path) -> str:
     """Return the commit that is checked out; "" where none is, or no work tree."""
     # Most of the time that a build with nothing to do takes is starting processes.
     if "GIT_DIR" not in os.environ and not any(

@@ -112,3 +112,19 @@ class NotPulledError(RegistryError):
 
     def __str__(self) -> str:
         return f"{self.reference} cannot be pulled: {self.reason}"
+
+
+class MissingBlobsError(RegistryError):
+    """A registry does not hold what it was said to hold.
+
+    Args:
+        digests: of the blobs, which are not here either.
+    """
+
+    def __init__(self, digests: tuple[str, ...]) -> None:
+        super().__init__(hint="Push again: the image is then built whole.")
+        self.digests = digests
+
+    def __str__(self) -> str:
+        count = len(self.digests)
+        return f"The registry lacks {count} layer{'s' * (count > 1)} that it held a moment ago."

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image.description import blob_file
+from cog_nix.image.description import UnreadableImageError, blob_file
+from cog_nix.image.known import Known
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
@@ -58,16 +59,44 @@ def read(root: Path) -> Layout:
         ImageError: it is no layout of one image.
     """
     try:
-        (pointer,) = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
-        manifest = jsonvalue.loads(_path(root, text_of(pointer["digest"])).read_bytes())
+        (digest,) = pointers(root)
+        manifest = jsonvalue.loads(_path(root, digest).read_bytes())
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
-        blobs = tuple(Blob(digest, size, _path(root, digest)) for digest, size in named.items())
+        paths = {digest: _path(root, digest) for digest in named}
+        blobs = tuple(
+            # A thin layout lacks what the registry holds (cog_nix.build.thin).
+            Blob(digest, size, paths[digest] if paths[digest].exists() else None)
+            for digest, size in named.items()
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
     return Layout(docker_manifest(manifest), blobs)
+
+
+def known(root: Path) -> Known:
+    """Return what the layers of a layout came to, as Nix has written it beside.
+
+    Raises:
+        ImageError: it has not.
+    """
+    file = root / "known.json"
+    try:
+        return Known.parse(jsonvalue.loads(file.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableImageError(file, str(error)) from error
+
+
+def pointers(root: Path) -> list[str]:
+    """Return the digests of the manifests that a layout's index names.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it has no index.
+    """
+    found = list_of(jsonvalue.loads((root / "index.json").read_bytes())["manifests"])
+    return [text_of(mapping_of(one)["digest"]) for one in found]
 
 
 def docker_manifest(manifest: dict[str, Any]) -> Manifest:

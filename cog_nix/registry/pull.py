@@ -19,7 +19,7 @@ from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from cog_nix.registry.credentials import Credentials
@@ -45,6 +45,60 @@ class Pulled:
     """From bottom to top."""
     layers: Mapping[str, Path]
     """The files of those layers that were not held, by diff id; compressed as the registry has them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image in a registry, none of whose layers has been fetched."""
+
+    reference: Reference
+    digest: str
+    """``sha256:…`` of its manifest; of an index, of the manifest in it."""
+    text: bytes
+    """Its configuration."""
+    layers: tuple[tuple[str, Artifact], ...]
+    """``(diff id, blob)`` from bottom to top."""
+
+    @property
+    def id(self) -> str:
+        """``sha256:…`` of its configuration."""
+        return digest_of(self.text)
+
+
+def find(reference: Reference, credentials: Credentials, *, policy: RetryPolicy | None = None) -> Found:
+    """Ask what an image is (distribution-spec, "Pulling manifests").
+
+    Args:
+        reference: which; of an index, what it has for Linux on x86-64.
+        credentials: for its registry.
+        policy: how often to try again; None: as usual.
+
+    Raises:
+        RegistryError: there is no such image, or the registry refuses or cannot be reached.
+    """
+    with Repository(reference, credentials, (), policy or RetryPolicy(), purpose="pull") as repository:
+        return _found(repository)
+
+
+def fetch_layers(
+    found: Found, credentials: Credentials, numbers: Iterable[int], folder: Path, reporter: Reporter
+) -> dict[str, Path]:
+    """Fetch some layers of an image; return their files, as the registry has them, by diff id.
+
+    Args:
+        found: the image.
+        credentials: for its registry.
+        numbers: of the layers, from 0.
+        folder: where they are put.
+        reporter: shows the bytes that come.
+
+    Raises:
+        RegistryError: they cannot be had.
+    """
+    cancelled = threading.Event()
+    wanted = dict(found.layers[number] for number in numbers)
+    with Repository(found.reference, credentials, (), RetryPolicy(), cancelled, "pull") as repository:
+        return _fetch(repository, wanted, folder, reporter, cancelled)
 
 
 def pull(
@@ -73,24 +127,31 @@ def pull(
     cancelled = threading.Event()
     policy = policy or RetryPolicy()
     with Repository(reference, credentials, (), policy, cancelled, "pull") as repository:
-        manifest = _manifest(repository, reference)
-        try:
-            text = _text(repository, "blobs", _digest(manifest["config"]))
-            config = mapping_of(jsonvalue.loads(text))
-            diff_ids = tuple(map(text_of, list_of(config["rootfs"]["diff_ids"])))
-            layers = dict(zip(diff_ids, list_of(manifest["layers"]), strict=True))
-            missing = {
-                diff_id: _artifact(repository, one) for diff_id, one in layers.items() if not held(diff_id)
-            }
-        except (ValueError, KeyError, TypeError) as error:
-            raise NotPulledError(reference, "its manifest or configuration is not one of an image") from error
+        found = _found(repository)
+        missing = {diff_id: blob for diff_id, blob in found.layers if not held(diff_id)}
         files = _fetch(repository, missing, folder, reporter, cancelled)
-    return Pulled(digest_of(text), config, diff_ids, files)
+    config = mapping_of(jsonvalue.loads(found.text))
+    return Pulled(found.id, config, tuple(diff_id for diff_id, _ in found.layers), files)
 
 
-def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
-    """Return the manifest of the image itself, through an index where there is one."""
-    found = _parsed(reference, _text(repository, "manifests", reference.digest or reference.tag))
+def _found(repository: Repository) -> Found:
+    """Return what the repository's reference stands for."""
+    reference = repository.reference
+    digest, manifest = _manifest(repository, reference)
+    try:
+        text = _text(repository, "blobs", _digest(manifest["config"]))
+        diff_ids = map(text_of, list_of(mapping_of(jsonvalue.loads(text))["rootfs"]["diff_ids"]))
+        blobs = [_artifact(repository, one) for one in list_of(manifest["layers"])]
+        layers = tuple(zip(diff_ids, blobs, strict=True))
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotPulledError(reference, "its manifest or configuration is not one of an image") from error
+    return Found(reference, digest, text, layers)
+
+
+def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[str, Any]]:
+    """Return the manifest of the image itself with its digest, through an index where there is one."""
+    text = _text(repository, "manifests", reference.digest or reference.tag)
+    found = _parsed(reference, text)
     if found.get("mediaType") in _INDEXES or "manifests" in found:
         try:
             digest = _for_this_platform(found)
@@ -98,10 +159,11 @@ def _manifest(repository: Repository, reference: Reference) -> dict[str, Any]:
             raise NotPulledError(reference, "its index is not one") from error
         if not digest:
             raise NotPulledError(reference, "it has nothing for linux/amd64")
-        found = _parsed(reference, _text(repository, "manifests", digest))
+        text = _text(repository, "manifests", digest)
+        found = _parsed(reference, text)
     if "config" not in found or "layers" not in found:
         raise NotPulledError(reference, "it is something else, or in a format older than Docker's schema 2")
-    return found
+    return digest_of(text), found
 
 
 def _for_this_platform(index: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, OK, Repository
-from cog_nix.registry.failures import NOT_FOUND, UnusableAnswerError
+from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError, UnusableAnswerError
 from cog_nix.registry.layout import OCI_INDEX, bundle
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.upload import Upload
@@ -168,6 +168,8 @@ def upload_all(
         (upload for upload, outcome in zip(uploads, found, strict=True) if outcome is None),
         key=lambda upload: -upload.blob.size,
     )
+    if absent := tuple(upload.blob.digest for upload in left if upload.blob.path is None):
+        raise MissingBlobsError(absent)
     with reporter.bytes_bar("Uploading", sum(upload.blob.size for upload in left)) as bar:
         run_all([functools.partial(upload.run, bar.advance) for upload in left], workers(), cancelled)
     return [outcome or "uploaded" for outcome in found]

@@ -20,7 +20,7 @@ from cog_nix.errors import RegistryError
 from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, OK, absolute
-from cog_nix.registry.failures import NOT_FOUND
+from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,14 +79,17 @@ class Blob:
     digest: str
     """``sha256:…``."""
     size: int
-    path: Openable
-    """What has it: a file, or what makes it as it is read."""
+    path: Openable | None
+    """What has it: a file, or what makes it as it is read. None: it is not here, and can only be there
+    already, or be mounted."""
 
 
 class _Slice:
     """Bytes of a file, in pieces; can be read again, as redirects need it."""
 
-    def __init__(self, path: Openable, start: int, end: int, sent: Callable[[int], None]) -> None:
+    def __init__(self, path: Openable | None, start: int, end: int, sent: Callable[[int], None]) -> None:
+        if path is None:
+            raise MissingBlobsError(("",))
         self._path, self._start, self._end, self._sent = path, start, end, sent
 
     def __iter__(self) -> Iterator[bytes]:

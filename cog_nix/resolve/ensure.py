@@ -37,6 +37,9 @@ class Policy:
     look_at_project: bool = False
     """Look again at what the project's own programs and libraries need, which nothing else tells of."""
 
+    dry: bool = False
+    """Return the lock, and write none."""
+
     @property
     def looks(self) -> bool:
         """Whether a lock that answers all that is asked for may be made anew for what the source needs."""
@@ -64,14 +67,15 @@ def ensure_lock(
     fresh = previous and not policy.upgrade.anything and request.digest == previous.inputs
     if previous and fresh and not _is_outdated(request, policy, previous):
         validity.check_commands(previous, commands.texts(request.config.build), project.lock_path.name)
-        if policy.update:
+        if policy.update and not policy.dry:
             lock_format.renew(previous, project.lock_path)
         return previous
     if previous and not policy.update and not policy.upgrade.anything:
         raise _stale(request, policy, previous)
     check_upgrade_names(previous, policy.upgrade)
     lock = resolve(request)
-    lock_format.write(lock, project.lock_path)
+    if not policy.dry:
+        lock_format.write(lock, project.lock_path)
     return lock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cog_nix import config as cog_config
 from cog_nix.config import commands
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Config, Project
     from cog_nix.lock.model import Lock
     from cog_nix.report import Reporter
+    from cog_nix.run_commands.causes import Unsteady
     from cog_nix.run_commands.execute import Outcome
     from cog_nix.run_commands.secrets import Secret
     from cog_nix.store.nix import Nix
+
+T = TypeVar("T")
 
 STORE_NAME = "run"
 """Name of every result in the store; the same as in ``nix/layers/runs.nix``."""
@@ -86,6 +89,8 @@ class RunOptions:
     """Run every command, also where its result is there."""
     accept: bool = False
     """Record results that are not what was recorded."""
+    tried: Callable[[Unsteady], None] | None = None
+    """Run each command once more, and tell this of what that leaves otherwise; what is recorded stays."""
 
 
 def asked_at(project: Project, config: Config, number: int) -> str:
@@ -161,10 +166,12 @@ def ensure_runs(
             raise StaleLockError(f"{where}: {what}:\n  {instruction.text}", hint=_ACCEPT)
         if recorded and enforced and recorded.nar_sha256 in held and not options.again:
             results.append(recorded.nar_sha256)
+            work.try_again(number, instruction)
             continue
         reporter.step(f"Running {number + 1} of {len(instructions)}: {instruction.command}")
         where = asked_at(project, config, number)
         results.append(work.perform(number, instruction, key, enforced=enforced, where=where))
+        work.try_again(number, instruction)
     work.forget_beyond(len(results))
     work.remember()
     return work.lock
@@ -225,7 +232,7 @@ class _Work:
             where: it stands, for messages.
         """
         below, above = self.lock.runs[:number], self.lock.runs[number:]
-        found = self._run(instruction, replace(self.lock, runs=below), where)
+        found = self._run(instruction, replace(self.lock, runs=below), where, self._nix.add_new_tree)
         manifest = difference.read(self._nix.real(tree_path(found, STORE_NAME)))
         same = bool(above) and above[0].nar_sha256 == found
         if enforced and not same:
@@ -238,8 +245,22 @@ class _Work:
             lock_format.write(self.lock, self._project.lock_path)
         return found
 
-    def _run(self, instruction: Instruction, below: Lock, where: str) -> str:
-        """Run a command; return the SRI hash of what it left in the store."""
+    def try_again(self, number: int, instruction: Instruction) -> None:
+        """Where that is asked for, run a command whose result is recorded once more, and compare."""
+        if not self._options.tried:
+            return
+        from cog_nix.run_commands import causes  # noqa: PLC0415 - builds go without
+
+        where = asked_at(self._project, self._config, number)
+        self._reporter.step(f"Running {number + 1} once more: {instruction.command}")
+        recorded = self._nix.real(tree_path(self.lock.runs[number].nar_sha256, STORE_NAME))
+        below = replace(self.lock, runs=self.lock.runs[:number])
+        found = self._run(instruction, below, where, lambda output: causes.compare(recorded, output))
+        if found:
+            self._options.tried(causes.Unsteady(where, instruction.text, found))
+
+    def _run(self, instruction: Instruction, below: Lock, where: str, take: Callable[[Path], T]) -> T:
+        """Run a command; return what is made of the folder that it leaves."""
         from cog_nix.namespaces import sandbox  # noqa: PLC0415 - a build that runs nothing goes without
         from cog_nix.run_commands import execute, handover  # noqa: PLC0415 - a build that runs nothing goes without
 
@@ -253,7 +274,7 @@ class _Work:
                     raise failures.explain("", outcome.said, STORE_NAME)
                 if outcome.status:
                     raise _failed(instruction, outcome, where, self.package_of)
-                return self._nix.add_new_tree(outcome.output)
+                return take(outcome.output)
 
     def _invocation(self, instruction: Instruction, below: Lock, link: Path) -> str:
         """Make the store hold what a command's builder needs; return what says how it is started."""

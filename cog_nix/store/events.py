@@ -13,16 +13,28 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cog_nix.report import Bar, Reporter
 
-_BUILD, _BUILDS = 105, 104
-_LOG_LINE, _PROGRESS = 101, 105
+_BUILD, _BUILDS, _COPY = 105, 104, 100
+_LOG_LINE, _PROGRESS, _EXPECTED = 101, 105, 106
+_PROGRESS_LINE = re.compile(
+    rf'@nix \{{"action":"result","fields":\[(\d+),(\d+)[\d,]*\],"id":(\d+),"type":{_PROGRESS}\}}'
+)
+"""Of a copy there is one for each 8 kB, hundreds of thousands in all: told by their looks, and not kept."""
 _ERROR_LEVEL = 0
+_TOLD = (_ERROR_LEVEL, 1)
+"""Errors and warnings (``Verbosity``)."""
+_PREFIX = re.compile(r"^(?:(?:warning|error): )+")
+_OF_OTHERS = re.compile(
+    r"cannot build on|substitut|binary cache|unable to (?:down|up)load|signature|public key", re.IGNORECASE
+)
+"""What messages about binary caches and builders have in them: a build goes on without these."""
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours, and bytes that would upset a terminal (which a builder that cannot be started sends)."""
 _KEPT_LINES = 400
+_SHOWN = 3
 
 
 def readable(drv_path: str) -> str:
@@ -30,28 +42,56 @@ def readable(drv_path: str) -> str:
     return drv_path.rpartition("/")[2].partition("-")[2].removesuffix(".drv")
 
 
-class Log:
-    """What Nix said so far."""
+def of_others(text: str) -> str:
+    """Return what a message says of binary caches and builders that Nix does without; "": nothing."""
+    if not _OF_OTHERS.search(text) or text.endswith(" ms"):  # it is tried again
+        return ""
+    return _PREFIX.sub("", text.strip())
 
-    def __init__(self, reporter: Reporter, bar: Bar) -> None:
+
+def few(messages: Iterable[str]) -> list[str]:
+    """Return the first of some messages, each once, and how many more there are."""
+    told = list(dict.fromkeys(messages))
+    more = [f"and {len(told) - _SHOWN} more of this kind"] if len(told) > _SHOWN else []
+    return [*told[:_SHOWN], *more]
+
+
+class Log:
+    """What Nix said so far.
+
+    Args:
+        reporter: gets builders' lines.
+        bar: shows what is done.
+        copies: whether that is bytes of copies; else it is builds.
+    """
+
+    def __init__(self, reporter: Reporter, bar: Bar, *, copies: bool = False) -> None:
         self._reporter = reporter
         self._bar = bar
         self._builds: dict[int, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._activity: set[int] = set()
+        self._copies: dict[int, int] | None = {} if copies else None
         self._errors: list[str] = []
+        self._warnings: list[str] = []
         self._done = 0
+        self.copied = 0
+        """How many store paths went from one store to another."""
 
-    def feed(self, line: str) -> None:
-        """Take one line of stderr."""
+    def feed(self, line: str) -> bool | None:
+        """Take one line of stderr; False: nobody will ask for it again."""
+        if found := _PROGRESS_LINE.fullmatch(line):
+            self._progress(int(found[3]), int(found[1]), int(found[2]))
+            return False
         if not line.startswith("@nix "):
             if line.strip():
                 self._errors.append(CONTROL.sub("", line))
-            return
+            return None
         try:
             self._take(jsonvalue.loads(line[5:]))
         except (ValueError, LookupError, TypeError, AttributeError):
-            return  # cut short, or of another version's shape: narration, on which nothing depends
+            return None  # cut short, or of another version's shape: narration, on which nothing depends
+        return None
 
     def _take(self, event: dict[str, Any]) -> None:
         action = event.get("action")
@@ -61,12 +101,21 @@ class Log:
             self._builds.pop(event["id"], None)
         elif action == "result":
             self._result(event)
-        elif action == "msg" and event.get("level") == _ERROR_LEVEL:
-            self._errors.append(CONTROL.sub("", event.get("raw_msg") or event["msg"]))
+        elif action == "msg" and event.get("level") in _TOLD:
+            text = CONTROL.sub("", event.get("raw_msg") or event["msg"])
+            if told := of_others(text):
+                self._warnings.append(told)
+            if event["level"] == _ERROR_LEVEL:
+                self._errors.append(text)
 
     def _start(self, event: dict[str, Any]) -> None:
-        if event["type"] == _BUILDS:
+        if event["type"] == _BUILDS and self._copies is None:
             self._activity.add(event["id"])
+        elif event["type"] == _COPY:
+            self.copied += 1
+            if self._copies is not None:
+                self._copies[event["id"]] = 0
+            self._reporter.log(f"copying {event['fields'][0]}")
         elif event["type"] == _BUILD:
             name = readable(event["fields"][0])
             self._builds[event["id"]] = name
@@ -81,15 +130,27 @@ class Log:
             kept.append(text)
             del kept[:-_KEPT_LINES]
             self._reporter.log(f"{name}> {text}")
-        elif event["type"] == _PROGRESS and event["id"] in self._activity:
-            done, expected = map(int, event["fields"][:2])
+        elif event["type"] == _PROGRESS:
+            self._progress(event["id"], *map(int, event["fields"][:2]))
+        elif event["type"] == _EXPECTED and self._copies is not None and event["fields"][0] == _COPY:
+            self._bar.expect(int(event["fields"][1]))
+
+    def _progress(self, activity: int, done: int, expected: int) -> None:
+        if activity in self._activity:
             self._bar.expect(expected)
             self._bar.advance(done - self._done)
             self._done = done
+        elif self._copies and activity in self._copies:
+            self._bar.advance(done - self._copies[activity])
+            self._copies[activity] = done
 
     def errors(self) -> str:
         """Return Nix's own error messages."""
         return "\n".join(self._errors)
+
+    def warnings(self) -> list[str]:
+        """Return what Nix says of binary caches and builders that it did without."""
+        return few(self._warnings)
 
     def failed_name(self) -> str | None:
         """Return the name of the derivation that failed, when a builder did."""
@@ -106,3 +167,10 @@ def watch(reporter: Reporter) -> Iterator[Log]:
     """Yield a log that reports on builds while it is fed."""
     with reporter.steps_bar("Building", None) as bar:
         yield Log(reporter, bar)
+
+
+@contextmanager
+def watch_copies(reporter: Reporter, text: str) -> Iterator[Log]:
+    """Yield a log that counts the bytes of copies while it is fed, and shows them beside a text."""
+    with reporter.bytes_bar(text, None) as bar:
+        yield Log(reporter, bar, copies=True)

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import NixError
+from cog_nix.errors import ConfigError, NixError
 from cog_nix.namespaces import why_no_namespaces
 from cog_nix.system import room
 
@@ -67,6 +67,59 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )
 
 
+class NotACacheError(ConfigError):
+    """What is named is no binary cache, nor another store.
+
+    Args:
+        name: URL or folder, as the user has it.
+        problem: what is wrong with it.
+        hint: what to do next.
+    """
+
+    def __init__(self, name: object, problem: str, *, hint: str) -> None:
+        super().__init__(hint=hint)
+        self.name, self.problem = str(name), problem
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.problem}."
+
+
+class UnexpectedAnswerError(NixError):
+    """Nix answers something that cannot be used.
+
+    Args:
+        reason: why it cannot.
+    """
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(hint="Run again with -v.")
+        self.reason = str(reason)
+
+    def __str__(self) -> str:
+        return f"Nix's answer is not what was asked for: {self.reason}"
+
+
+class NotObtainedError(NixError):
+    """Caches did not bring what was asked for.
+
+    Args:
+        store_paths: what is not here.
+        hint: what to do next.
+    """
+
+    _SHOWN = 5
+
+    def __init__(self, store_paths: Sequence[str], *, hint: str) -> None:
+        super().__init__(hint=hint)
+        self.store_paths = tuple(store_paths)
+
+    def __str__(self) -> str:
+        names = [path.rpartition("/")[2] for path in self.store_paths]
+        more = [f"and {len(names) - self._SHOWN} more"] if len(names) > self._SHOWN else []
+        lines = "\n".join(f"  {one}" for one in [*names[: self._SHOWN], *more])
+        return f"The cache does not have these, or nobody who is trusted has signed them:\n{lines}"
+
+
 class NixFailedError(NixError):
     """A command of Nix failed.
 
@@ -122,8 +175,9 @@ def explain(said: str, log: Sequence[str] = (), name: str | None = None) -> NixF
         sentence += "\nBefore that it printed:" if before else ""
         return failed(sentence, hint=_missing_files("\n".join(log)), shown=before)
     if name:
-        sentence = f"Building {name} failed. The last it printed:"
-        return failed(sentence, hint="Run again with -v to see the whole log.", shown=last)
+        # A builder on another machine may have printed nothing, because it was not started.
+        sentence = f"Building {name} failed. {'The last it printed:' if last else 'Nix says:'}"
+        return failed(sentence, hint="Run again with -v to see the whole log.", shown=shown)
     hint = "Run again with -v to see what it was doing."
     return failed("Nix failed:", hint=hint, shown=said.splitlines())
 

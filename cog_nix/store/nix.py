@@ -13,11 +13,12 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from cog_nix.store import adopt, ahead, choice, events, failures, users
+from cog_nix.store.caches import Caches
 from cog_nix.store.paths import STORE_DIR, file_path, sri_hash, store_name, tree_path
 from cog_nix.system import scratch
 from cog_nix.system.paths import cache_dir
@@ -25,6 +26,7 @@ from cog_nix.system.processes import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
@@ -39,6 +41,7 @@ looks for the others in vain, once."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _STATE = "/nix/var/nix"
+_NO_PATHS = ("--option", "sandbox-paths", "")
 _ADDING = threading.Lock()
 """Held by the thread whose Nix adds something: two that open a new store at once get in each other's way."""
 _SOCKET = "/nix/var/nix/daemon-socket/socket"
@@ -69,11 +72,18 @@ class Nix:
     """Options that say who builders are, where no daemon decides it."""
     within: Within | None = None
     """The container that its programs run in; None: they run here."""
+    caches: Caches = field(default_factory=Caches)
+    """Binary caches that builds may take from, and machines that they may use."""
 
     @property
     def store_dir(self) -> Path:
         """Where store paths really are."""
         return self.root / "nix/store" if self.root else Path(STORE_DIR)
+
+    @property
+    def url(self) -> str:
+        """The store, as other commands of Nix's name it."""
+        return str(self.root or "auto")
 
     @property
     def state_dir(self) -> Path:
@@ -108,13 +118,34 @@ class Nix:
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return a command line with the options that every call needs."""
-        options = ["--option", "substitute", "false", "--option", "sandbox-paths", ""]
-        return [self.program(program), *options, *self._options(), *arguments]
+        return self._command(program, *Caches().options(), *_NO_PATHS, *arguments)
+
+    def building(self, program: str, *arguments: str) -> list[str]:
+        """Return a command line for what may come from binary caches, or be built elsewhere."""
+        return self._command(program, *self.caches.options(), *_NO_PATHS, *arguments)
 
     def foreign(self, program: str, *arguments: str) -> list[str]:
         """Return a command line for what others wrote: binary caches and flakes as the user has them."""
-        options = ["--extra-experimental-features", "nix-command flakes"]
-        return [self.program(program), *options, *self._options(), *arguments]
+        features = ["--extra-experimental-features", "nix-command flakes"]
+        return self._command(program, *features, *self.caches.options(extra=True), *arguments)
+
+    def subcommand(self, *arguments: str, store: str = "") -> list[str]:
+        """Return a command line of ``nix``, which takes a command's name first and all options after it.
+
+        Args:
+            arguments: the command, and what it takes.
+            store: URL of the store that it is for; "": this one.
+        """
+        features = ["--extra-experimental-features", "nix-command"]
+        other = ["--store", store] if store else []
+        return [self.program("nix"), *arguments, *features, *self._options(), *other]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for commands that reach other machines."""
+        return {**os.environ, **self.caches.environment()}
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [self.program(program), *self._options(), *arguments]
 
     def _options(self) -> list[str]:
         options = ["--option", "warn-dirty", "false", "--max-jobs", "auto", "--cores", "0"]
@@ -246,6 +277,37 @@ class Nix:
             return gone
         return self._run("nix-store", "--check-validity", "--print-invalid", *store_paths).split()
 
+    def obtain(self, store_paths: Sequence[str], reporter: Reporter) -> bool:
+        """Take store paths from binary caches; return whether the store then holds all of them.
+
+        Only what goes by its content, or is signed by a trusted key, is taken.
+
+        Args:
+            store_paths: which.
+            reporter: is told why one does not come.
+        """
+        missing = self.invalid(store_paths) if store_paths else []
+        if not missing or not self.caches.substituters:
+            return not missing
+        from cog_nix.store.bucket import opened  # noqa: PLC0415 - most builds have no cache
+
+        logged = ["--keep-going", "--log-format", "internal-json", "-v"]
+        with opened(self.caches) as caches:
+            nix = replace(self, caches=caches)
+            command = nix.building("nix-store", "--realise", *logged, *missing)
+            text = f"Taking {len(missing)} store paths from binary caches"
+            watching = events.watch_copies(reporter, text)
+            finished, _ = self._watched(command, reporter, watching=watching)
+        return finished.returncode == 0 or not self.invalid(missing)
+
+    def closure(self, store_paths: Sequence[str]) -> list[str]:
+        """Return store paths with all that they refer to.
+
+        Raises:
+            NixError: the store does not hold one of them.
+        """
+        return self._run("nix-store", "--query", "--requisites", *store_paths).split()
+
     def flake_metadata(self, reference: str, folder: Path) -> str:
         """Return what a flake is at this moment, as JSON.
 
@@ -295,7 +357,7 @@ class Nix:
     def build_command(self, expression: Path, link: Path | None, *, foreign: bool = False) -> list[str]:
         """Return the command line of :meth:`build`, without the file of its values."""
         root = ["--out-link", str(link)] if link else ["--no-out-link"]
-        make = self.foreign if foreign else self.command
+        make = self.foreign if foreign else self.building
         return [*make("nix-build", str(expression), *root), "--log-format", "internal-json", "-v"]
 
     def _realise(
@@ -325,16 +387,19 @@ class Nix:
                 finished, log = self._watched(command, reporter, file)
         return finished, log
 
-    @staticmethod
     def _watched(
+        self,
         command: Sequence[str],
         reporter: Reporter,
         values: ahead.Values | None = None,
         started: Process | None = None,
+        watching: AbstractContextManager[events.Log] | None = None,
     ) -> tuple[Finished, events.Log]:
-        env = values.environment() if values else None
-        with events.watch(reporter) as log:
+        env = {**(values.environment() if values else os.environ), **self.caches.environment()}
+        with watching or events.watch(reporter) as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
+        for warning in log.warnings():
+            reporter.warn(warning)
         return finished, log
 
 

@@ -35,7 +35,8 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch.beside(path) as new:
-        with new.open("xb") as stream:
+        # Nobody else's before it is complete, as it may hold a secret.
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -44,7 +44,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _USERINFO.sub(r"\g<scheme>***@", text)
+    # Nix says a million lines, and looking for credentials in each takes longer than all else with them.
+    return _USERINFO.sub(r"\g<scheme>***@", text) if "://" in text else text
 
 
 def hide(variables: Iterable[str]) -> None:
@@ -127,7 +128,7 @@ def run(
     stdin: str = "",
     check: bool = True,
     secrets: Sequence[str] = (),
-    on_stderr: Callable[[str], None] | None = None,
+    on_stderr: Callable[[str], bool | None] | None = None,
     started: Process | None = None,
 ) -> Finished:
     """Run a command to its end and return what it wrote.
@@ -139,7 +140,8 @@ def run(
         stdin: text it reads.
         check: raise when the exit status is not 0.
         secrets: values that must not appear in errors or in lines handed on.
-        on_stderr: called with each line of stderr as it comes, redacted, from a thread.
+        on_stderr: called with each line of stderr as it comes, redacted, from a thread; one that it answers
+            with False is not kept.
         started: this command, as :func:`start_process` or :mod:`cog_nix.system.child` started it before.
 
     Raises:
@@ -151,7 +153,7 @@ def run(
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument or a variable
         raise NotStartedError(arguments, cwd, error, secrets) from error
     finished = _converse(
-        process, arguments, stdin, lambda line: on_stderr and on_stderr(redact(line, secrets))
+        process, arguments, stdin, lambda line: on_stderr(redact(line, secrets)) if on_stderr else None
     )
     if check and finished.returncode != 0:
         raise ProcessError(finished, secrets)
@@ -208,7 +210,7 @@ def _without_hidden(env: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _converse(
-    process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], object]
+    process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], bool | None]
 ) -> Finished:
     outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
@@ -216,9 +218,8 @@ def _converse(
         stream = process.stdout if name == "stdout" else process.stderr
         assert stream is not None  # noqa: S101 - for the type checker: all three are pipes
         for line in stream:
-            outputs[name].append(line)
-            if name == "stderr":
-                on_line(line.rstrip("\n"))
+            if name == "stdout" or on_line(line.rstrip("\n")) is not False:
+                outputs[name].append(line)
 
     readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in outputs]
     with process:

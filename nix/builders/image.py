@@ -2,15 +2,18 @@
 
 Spec::
 
-    {"name": "cog-hello", "tag": "cog-hello:latest", "layers": [{"name": …, "path": …}],
+    {"name": "cog-hello", "tag": "cog-hello:latest",
+     "layers": [{"name": …, "path": …} or {"name": …, "diff_id": …, "size": …}],
      "distributions": [store path, …], "results": [store path, …],
      "project": spec of :mod:`source`, "seed": store path,
      "python": "3.13", "labels": {…}, "lock": {…}}
 
-The layer without a path is the project itself, which is the output ``source``. The output ``out`` is an
-executable shell script that runs :mod:`stream` on itself through the seed: behind the script stands the
-image's description (:class:`stream.Image`) as JSON. The script finds the store beside itself, so it works
-from any store folder.
+The layer whose path is null is the project itself, which is the output ``source``. One that has a digest and
+no path is held by a registry and not here; ``frozen`` then says what ``pip freeze`` prints.
+
+The output ``out`` is an executable shell script that runs :mod:`stream` on itself through the seed: behind
+the script stands the image's description (:class:`stream.Image`) as JSON. The script finds the store beside
+itself, so it works from any store folder.
 """
 
 from __future__ import annotations
@@ -103,9 +106,7 @@ def replaced(config: dict[str, Any]) -> dict[str, Any]:
 def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str, Any]:
     """Return the OCI image configuration (image-spec, config.md)."""
     described, openapi = read_project(spec["source"])
-    locked = [json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]]
-    found = distributions.after(locked, [Path(path) for path in spec["results"]])
-    frozen = freeze(found, spec["imagePython"])
+    frozen = spec["frozen"] if "frozen" in spec else frozen_of(spec)
     return {
         "architecture": "amd64",
         "os": "linux",
@@ -124,16 +125,35 @@ def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str,
     }
 
 
+def frozen_of(spec: dict[str, Any]) -> str:
+    """Return what ``pip freeze`` prints in the image, from what is in it."""
+    locked = [json.loads((Path(path) / "distribution.json").read_text()) for path in spec["distributions"]]
+    found = distributions.after(locked, [Path(path) for path in spec["results"]])
+    return freeze(found, spec["imagePython"])
+
+
 def read_project(folder: Path) -> tuple[dict[str, Any], str]:
     """Return what :mod:`source` found out: the configuration, and the OpenAPI document."""
     described: dict[str, Any] = json.loads((folder / "config.json").read_text())
     return described, (folder / "openapi_schema.json").read_text()
 
 
-def read_layer(name: str, path: Path) -> stream.Layer:
-    """Read a layer's description."""
-    found = json.loads((path / "fragment.json").read_text())
-    return {"name": name, "diff_id": found["diff_id"], "size": found["size"], "parts": found["parts"]}
+def read_layer(layer: dict[str, Any], source: Path) -> stream.Layer:
+    """Return a layer's description, from the store unless it is told.
+
+    Args:
+        layer: as the spec has it.
+        source: the layer of the project.
+    """
+    if "diff_id" in layer:
+        return {"name": layer["name"], "diff_id": layer["diff_id"], "size": layer["size"], "parts": []}
+    found = json.loads((Path(layer["path"] or source) / "fragment.json").read_text())
+    return {
+        "name": layer["name"],
+        "diff_id": found["diff_id"],
+        "size": found["size"],
+        "parts": found["parts"],
+    }
 
 
 _SCRIPT = (
@@ -152,7 +172,7 @@ def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     spec["source"] = inputs.output("source")
     source.build(spec["project"], spec["source"])
-    layers = [read_layer(layer["name"], Path(layer["path"] or spec["source"])) for layer in spec["layers"]]
+    layers = [read_layer(layer, spec["source"]) for layer in spec["layers"]]
     config = json.dumps(
         configuration(spec, layers), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
@@ -164,5 +184,7 @@ def main(spec: dict[str, Any]) -> None:
         stream=f"{Path(__file__).parent.name}/stream.py",
     )
     script = inputs.output()
+    if any("diff_id" in layer for layer in spec["layers"]):
+        start = "This image's layers are in a registry; it cannot be written from here.\n"
     script.write_text(start + stream.MARK + json.dumps(image, indent=1, sort_keys=True))
     script.chmod(0o755)

@@ -2,11 +2,16 @@
 
 Spec::
 
-    {"image": store path, "tag": "cog-hello:latest", "blobs": [store path or null, …]}
+    {"image": store path, "tag": "cog-hello:latest", "blobs": [store path, null or a :class:`Known`, …],
+     "keys": {"layers": [key or null, …], "frozen": key}}
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
-is small and changes at every edit, so it is compressed here. Besides the layout (image-spec, image-layout.md)
-the output has ``image``, a link to the image. All links are relative, so they hold wherever the store is.
+is small and changes at every edit, so it is compressed here. One that a registry holds already is named in
+the manifest and left out.
+
+Besides the layout (image-spec, image-layout.md) the output has ``image``, a link to the image, and
+``known.json``, which tells what each layer came to, by its key. All links are relative, so they hold wherever
+the store is.
 """
 
 from __future__ import annotations
@@ -30,6 +35,15 @@ class Descriptor(TypedDict):
     mediaType: str
     digest: str
     size: int
+
+
+class Known(TypedDict):
+    """What a layer came to: digest and bytes of the tar, and of the compressed blob."""
+
+    diff_id: str
+    size: int
+    digest: str
+    compressed: int
 
 
 class Layout:
@@ -64,6 +78,14 @@ class Layout:
             link.symlink_to(Path("../../..", folder.name, "blob"))
         return _layer(found)
 
+    def layer(self, layer: stream.Layer, blob: Path | Known | None) -> Descriptor:
+        """Return what names a layer, which comes into the layout unless a registry holds it."""
+        if blob is None:
+            return self.compressed(layer)
+        if isinstance(blob, Path):
+            return self.referenced(blob)
+        return _layer({"digest": blob["digest"], "size": blob["compressed"], "diff_id": blob["diff_id"]})
+
     def compressed(self, layer: stream.Layer) -> Descriptor:
         """Compress a layer into the layout."""
         temporary = self.root / "blob"
@@ -85,21 +107,18 @@ def compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def write(image: stream.Image, blobs: list[Path | None], out: Path, tag: str) -> None:
-    """Write the layout of an image.
+def write(image: stream.Image, blobs: list[Path | Known | None], out: Path, tag: str) -> list[Descriptor]:
+    """Write the layout of an image; return what names its layers.
 
     Args:
         image: its description.
-        blobs: for each layer its compressed form; None: compress it.
+        blobs: for each layer its compressed form, or what is known of it; None: compress it.
         out: folder to make.
         tag: what the index calls the image.
     """
     layout = Layout(out)
     config = layout.text("config.v1", image["config"])
-    layers = [
-        layout.compressed(layer) if folder is None else layout.referenced(folder)
-        for layer, folder in zip(image["layers"], blobs, strict=True)
-    ]
+    layers = [layout.layer(layer, blob) for layer, blob in zip(image["layers"], blobs, strict=True)]
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{_OCI}.manifest.v1+json",
@@ -113,10 +132,31 @@ def write(image: stream.Image, blobs: list[Path | None], out: Path, tag: str) ->
     }
     index = {"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]}
     (out / "index.json").write_text(compact(index))
+    return layers
+
+
+def known(image: stream.Image, layers: list[Descriptor], keys: dict[str, Any]) -> dict[str, Any]:
+    """Return what the layers came to, and what ``pip freeze`` prints, by their keys."""
+    found: dict[str, Known] = {
+        key: {
+            "diff_id": layer["diff_id"],
+            "size": layer["size"],
+            "digest": blob["digest"],
+            "compressed": blob["size"],
+        }
+        for key, layer, blob in zip(keys["layers"], image["layers"], layers, strict=True)
+        if key
+    }
+    labels = json.loads(image["config"])["config"]["Labels"]
+    frozen = {keys["frozen"]: labels["run.cog.pip_freeze"]} if keys["frozen"] else {}
+    return {"layers": found, "frozen": frozen}
 
 
 def main(spec: dict[str, Any]) -> None:
     """Build the output."""
     out, path = inputs.output(), Path(spec["image"])
-    write(stream.read(path), [Path(folder) if folder else None for folder in spec["blobs"]], out, spec["tag"])
+    image = stream.read(path)
+    blobs = [Path(blob) if isinstance(blob, str) else blob for blob in spec["blobs"]]
+    layers = write(image, blobs, out, spec["tag"])
+    (out / "known.json").write_text(compact(known(image, layers, spec["keys"])))
     (out / "image").symlink_to(Path("..", path.name))

@@ -26,7 +26,7 @@ class _Nix:
 @pytest.fixture
 def nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     made = _Nix(tmp_path)
-    monkeypatch.setattr(provide, "_paths", lambda _lock: [_PATH])
+    monkeypatch.setattr(provide, "paths_of", lambda _lock: [_PATH])
     monkeypatch.setattr(provide, "provide", lambda *_: made.real(_PATH).touch())
     return made
 

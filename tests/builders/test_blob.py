@@ -99,3 +99,26 @@ def test_a_layout_holds_links_and_what_it_compressed_itself(
     for one in [manifest["config"], *manifest["layers"], pointer]:
         assert (out / "blobs/sha256" / one["digest"].removeprefix("sha256:")).stat().st_size == one["size"]
     assert (out / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text() == image["config"]
+
+
+def test_a_layer_that_a_registry_holds_is_named_and_left_out(
+    store: Path, make_fragment: MakeFragment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob, "STORE", store)
+    source = _described(make_fragment("source", archive.Entry("src/a.py", 0o644, data=b"1")))
+    held: stream.Layer = {"name": "base", "diff_id": f"sha256:{'1' * 64}", "size": 9, "parts": []}
+    known: oci.Known = {
+        "diff_id": held["diff_id"],
+        "size": 9,
+        "digest": f"sha256:{'2' * 64}",
+        "compressed": 5,
+    }
+    config = json.dumps({"config": {"Labels": {"run.cog.pip_freeze": "a==1\n"}}})
+    image: stream.Image = {"config": config, "layers": [held, source], "tag": "a:b"}
+    out = store / "layout"
+    layers = oci.write(image, [known, None], out, "a:b")
+    assert (layers[0]["digest"], layers[0]["size"]) == (known["digest"], 5)
+    assert not (out / "blobs/sha256" / ("2" * 64)).exists()
+    told = oci.known(image, layers, {"layers": ["key-base", None], "frozen": "key"})
+    assert told == {"layers": {"key-base": known}, "frozen": {"key": "a==1\n"}}
+    assert oci.known(image, layers, {"layers": [None, None], "frozen": None}) == {"layers": {}, "frozen": {}}

@@ -161,7 +161,7 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
     (tmp_path / "wheel").mkdir()
     (tmp_path / "wheel/distribution.json").write_text('{"name": "Cog", "version": "0.23.1"}')
     archive.write_fragment(tmp_path / "layer", [archive.Entry("x", 0o644, data=b"x")], "x")
-    layer = image.read_layer("mine", tmp_path / "layer")
+    layer = image.read_layer({"name": "mine", "path": str(tmp_path / "layer")}, tmp_path / "source")
     spec = {
         "source": tmp_path / "source",
         "distributions": [str(tmp_path / "wheel")],
@@ -191,3 +191,14 @@ def test_the_configuration_follows_the_layers(tmp_path: Path) -> None:
 def test_an_overlay_replaces_only_what_is_there(config: dict[str, Any], sentence: str) -> None:
     with pytest.raises(failure.BuildError, match=sentence):
         image.replaced(config)
+
+
+def test_a_layer_that_is_not_here_is_taken_as_it_is_told(tmp_path: Path) -> None:
+    told = {"name": "base", "diff_id": "sha256:1", "size": 9}
+    assert image.read_layer(told, tmp_path) == {**told, "parts": []}
+
+
+def test_the_source_is_the_layer_without_a_path(tmp_path: Path) -> None:
+    archive.write_fragment(tmp_path / "source", [archive.Entry("x", 0o644, data=b"x")], "source")
+    layer = image.read_layer({"name": "source", "path": None}, tmp_path / "source")
+    assert layer["parts"][0]["path"].startswith(str(tmp_path / "source"))

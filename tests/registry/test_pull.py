@@ -270,6 +270,6 @@ def test_a_layer_that_went_meanwhile_is_pulled_again(
 def test_a_broken_layer(tmp_path: Path, bundle: BundleRuntime, start: bytes) -> None:
     path = tmp_path / "layer"
     path.write_bytes(start)
-    with pytest.raises(ImageError, match=r"cannot be (decompressed|unpacked)"), path.open("rb") as stream:
+    with pytest.raises(ImageError, match=r"cannot be (read|unpacked)"), path.open("rb") as stream:
         bundle._store.layers.unpack(stream, [], lambda _: None)
     assert not list((tmp_path / "bundle/layers").iterdir())

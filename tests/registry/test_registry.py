@@ -19,6 +19,7 @@ from cog_nix.registry import layout
 from cog_nix.registry.auth import may_be_plain
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
+from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
@@ -65,6 +66,7 @@ def test_what_was_pushed_is_what_skopeo_finds(
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
     for blob in layout.read(root).blobs:
+        assert blob.path is not None
         with blob.path.open("rb") as stream:
             content = stream.read(blob.size)
         assert (copied / blob.digest.removeprefix("sha256:")).read_bytes() == content
@@ -101,6 +103,23 @@ def test_from_one_repository_to_another(
     pushed = _push(root, f"{registry}/you/second:v1", tmp_path)
     assert pushed.total("mounted")[0] == 2
     assert _skopeo("inspect", "--tls-verify=false", f"docker://{registry}/you/second:v1")
+
+
+def test_a_layer_that_is_not_here_has_to_be_there(
+    registry: str, make_layout: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_layout(LARGE + b"thin")
+    large = max((root / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = large.read_bytes()
+    large.unlink()
+    with pytest.raises(MissingBlobsError, match="lacks 1 layer"):
+        _push(root, f"{registry}/me/thin:v1", tmp_path)
+    with pytest.raises(AssertionError, match="manifest unknown"):
+        _skopeo("inspect", "--tls-verify=false", f"docker://{registry}/me/thin:v1")
+    large.write_bytes(data)
+    _push(root, f"{registry}/me/thin:v1", tmp_path)
+    large.unlink()
+    assert _push(root, f"{registry}/me/thin:v2", tmp_path).total("there")[0] == 2
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
+from cog_nix.plugins.spec import SavingRuntime
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.runtime import BundleRuntime
+from cog_nix_hooks.docker.runtime import DockerRuntime
 from tests.runtimes.test_streams import converse
 from tests.runtimes.test_streams import shell as request
 
@@ -55,6 +58,29 @@ def test_an_archive_is_the_image(anywhere: Runtime, shell: Path, tmp_path: Path,
     loaded = anywhere.load(archive, [f"{IMAGE}:{compression}"], SilentReporter())
     assert loaded == expected == anywhere.image_id(f"{IMAGE}:{compression}")
     assert converse(anywhere, request("echo $A"), b"") == (0, b"image\n", b"")
+
+
+def test_an_image_that_a_runtime_gives_back_is_the_image(
+    anywhere: Runtime, shell: Path, tmp_path: Path
+) -> None:
+    if not isinstance(anywhere, SavingRuntime):
+        assert isinstance(anywhere, BundleRuntime), "which keeps layers unpacked"
+        return
+    expected = json.loads(subprocess.check_output([shell, "--inspect"]))
+    anywhere.save(IMAGE, tmp_path / "image.tar")
+    with archive_program.opened(tmp_path / "image.tar") as archive:
+        found = archive.described()
+        sink = io.BytesIO()
+        archive_program.write(archive, sink, [IMAGE], frozenset())  # which compares digests
+    assert (found["id"], list(found["diff_ids"])) == (expected["id"], expected["diff_ids"])
+    attributes = anywhere.image_attributes(IMAGE)  # type: ignore[attr-defined]
+    assert attributes["RootFS"]["Layers"] == expected["diff_ids"]
+
+
+def test_saving_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="holds no image"):
+        DockerRuntime().save("cog-nix-test-nothing", tmp_path / "image.tar")
+    assert not (tmp_path / "image.tar").exists()
 
 
 @pytest.mark.parametrize("compression", ["plain", "gzip", "zstandard"])

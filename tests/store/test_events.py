@@ -150,3 +150,36 @@ def test_lines_of_builds_that_run_at_once_are_told_apart() -> None:
     log.feed("error: builder for '/nix/store/0-one.drv' failed")
     assert log.failed_log() == ["a", "c"]
     assert reporter.logged[-3:] == ["one> a", "two> b", "one> c"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("warning: unable to download 'http://c/nix-cache-info': it is gone (7)", "unable to download"),
+        ("error: cannot build on 'ssh-ng://b': error: no route", "cannot build on 'ssh-ng://b'"),
+        ("warning: unable to download 'http://c/a.narinfo': it is gone; retrying in 250 ms", ""),
+        ("error: the group 'nixbld' does not exist", ""),
+    ],
+    ids=["cache", "builder", "tried-again", "something-else"],
+)
+def test_what_caches_and_builders_fail_to_do_is_told(said: str, told: str) -> None:
+    assert events.of_others(said).startswith(told)
+    assert bool(events.of_others(said)) == bool(told)
+
+
+def test_many_messages_of_one_kind_are_few() -> None:
+    assert events.few(["a", "b", "a"]) == ["a", "b"]
+    assert events.few("abcde") == ["a", "b", "c", "and 2 more of this kind"]
+
+
+def test_bytes_of_copies_advance_the_bar_and_are_not_kept() -> None:
+    bar = _Bar()
+    log = events.Log(_Reporter(), bar, copies=True)
+    copy = '@nix {"action":"start","fields":["/nix/store/a-b","s","l"],"id":7,"level":3,"text":"","type":100}'
+    assert log.feed(copy) is None
+    for kind, amount in ((100, 30000), (101, 400)):
+        log.feed(f'@nix {{"action":"result","fields":[{kind},{amount}],"id":1,"type":106}}')
+    for done, activity in ((8192, 7), (20000, 7), (50, 8)):
+        line = f'@nix {{"action":"result","fields":[{done},30000,0,0],"id":{activity},"type":105}}'
+        assert log.feed(line) is False
+    assert (bar.done, bar.total, log.copied) == (20000, 30000, 1)

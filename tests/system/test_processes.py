@@ -78,3 +78,14 @@ def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> 
 )
 def test_redact(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_lines_that_nobody_needs_again_are_not_kept() -> None:
+    heard: list[str] = []
+
+    def hear(line: str) -> bool:
+        heard.append(line)
+        return line != "b"
+
+    finished = run(["sh", "-c", "printf 'a\\nb\\nc\\n' >&2"], on_stderr=hear)
+    assert (heard, finished.stderr) == (["a", "b", "c"], "a\nc\n")

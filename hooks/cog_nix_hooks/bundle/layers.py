@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
+from cog_nix.image.compression import decompressed
 from cog_nix.namespaces import mounts_as_root
 from cog_nix.system import scratch
 from cog_nix.system.processes import spawn
-from cog_nix_hooks.bundle.compression import decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -60,7 +60,7 @@ class LayerStore:
         """Unpack a layer's tar and return its digest.
 
         Args:
-            stream: the tar, as it is or compressed (:func:`cog_nix_hooks.bundle.compression.decompressed`).
+            stream: the tar, as it is or compressed (:func:`cog_nix.image.compression.decompressed`).
             wanted: digests, one of which it must have.
             advance: told the bytes read.
 

@@ -104,7 +104,13 @@ class BundleRuntime:
         """
         image = self.find(reference)
         system, _, architecture = image.platform.partition("/")
-        return {"Id": image.id, "Config": image.config, "Os": system, "Architecture": architecture}
+        return {
+            "Id": image.id,
+            "Config": image.config,
+            "Os": system,
+            "Architecture": architecture,
+            "RootFS": {"Layers": list(image.diff_ids)},
+        }
 
     def listening_address(self) -> str:
         """Return loopback: containers have this machine's network."""

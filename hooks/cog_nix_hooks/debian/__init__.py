@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from cog_nix.fetch.origins import Alternative
-    from cog_nix.lock.model import Artifact, Interpreter, Lock
+    from cog_nix.lock.model import Artifact, Deb, Interpreter, Lock
     from cog_nix.plugins.spec import (
         Context,
         Finding,
@@ -72,6 +72,17 @@ def find_programs(request: ProgramRequest, context: Context) -> Mapping[str, str
     from .started import find_programs as find
 
     return find(request, context) if is_debian(request.suite) else None
+
+
+@hookimpl
+def find_fixes(
+    updates: Sequence[tuple[str, Deb]], suite: str, context: Context
+) -> Mapping[str, Sequence[str]] | None:
+    """Read them in the changelogs of Debian's packages; leave other distributions' to other plugins."""
+    from .fixes import find_fixes as find
+    from .sources import is_debian
+
+    return find(updates, context) if is_debian(suite) else None
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from cog_nix.errors import ImageError, RuntimeFailure
 from cog_nix.image.description import with_tag
 from cog_nix.image.failures import ImageNotHeldError, ImageNotPulledError
 from cog_nix.plugins.spec import Held
+from cog_nix.system.files import UnwritableError
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine
@@ -105,6 +106,17 @@ class DockerRuntime:
         self._held_image(reference)
         with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
             return dict(client.inspect_image(reference))  # type: ignore[no-untyped-call]
+
+    def save(self, reference: str, archive: Path) -> None:
+        """Write a held image to a file (Docker Engine API, "ImageGet")."""
+        self._held_image(reference)
+        with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
+            chunks = client.get_image(reference)
+            try:
+                with archive.open("wb") as sink:
+                    sink.writelines(chunks)
+            except OSError as error:
+                raise UnwritableError(archive, error) from error
 
     def listening_address(self) -> str:
         """Return this machine's address on Docker's default bridge, any address if it has none here."""

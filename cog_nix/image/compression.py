@@ -24,12 +24,28 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
 
 
+class BrokenLayerError(ImageError):
+    """A layer cannot be decompressed, or is no tar.
+
+    Args:
+        reason: what was found.
+        hint: what to do next.
+    """
+
+    def __init__(self, reason: str, *, hint: str = "Pull or build the image again.") -> None:
+        super().__init__(hint=hint)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"A layer cannot be read: {self.reason}"
+
+
 @contextmanager
 def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     """Yield what is in a stream, decompressed; the stream need not seek.
 
     Raises:
-        ImageError: it is broken, or there is no program for it.
+        BrokenLayerError: it is broken, or there is no program for it.
     """
     whole = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
     try:
@@ -43,7 +59,7 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             try:
                 yield cast("IO[bytes]", igzip.IGzipFile(fileobj=whole))  # type: ignore[no-untyped-call]
             except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc] # its stub
-                raise _broken(str(error)) from error
+                raise BrokenLayerError(str(error)) from error
         else:
             yield whole
     finally:
@@ -54,8 +70,8 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
 def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     program = which("zstd")
     if program is None:
-        raise ImageError(
-            "A layer is compressed with Zstandard, and there is no zstd here.",
+        raise BrokenLayerError(
+            "it is compressed with Zstandard, and there is no zstd here",
             hint="Install it:  sudo apt-get install zstd",
         )
     pipe = subprocess.PIPE
@@ -71,7 +87,7 @@ def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             raise
         said = process.stderr.read().decode("utf-8", "replace").strip()
         if process.wait():
-            raise _broken(said)
+            raise BrokenLayerError(said)
         feeder.join()
 
 
@@ -81,7 +97,3 @@ def _feed(stream: IO[bytes], sink: IO[bytes]) -> None:
             copyfileobj(stream, sink, _CHUNK)
     except (OSError, ValueError):
         pass  # it has ended; its exit status says why
-
-
-def _broken(said: str) -> ImageError:
-    return ImageError(f"A layer cannot be decompressed: {said}", hint="Pull or build the image again.")

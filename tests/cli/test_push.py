@@ -1,0 +1,47 @@
+"""Pushing an image whose layers the registry is said to hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cog_nix.cli import push
+from cog_nix.cli.session import Session
+from cog_nix.plugins import manager as plugins
+from cog_nix.registry.failures import MissingBlobsError
+from cog_nix.registry.push import Pushed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from cog_nix.build.options import BuildOptions
+
+
+def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cog.yaml").write_text('build:\n  python_version: "3.13"\nrun: "run.py:Runner"\n')
+    (tmp_path / "run.py").touch()
+    monkeypatch.chdir(tmp_path)
+    asked: list[BuildOptions] = []
+    recorded: list[object] = []
+
+    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> str:
+        asked.append(options)
+        return f"build {len(asked)}"
+
+    def push_built(built: str, *_: Any) -> Pushed:
+        if built == "build 1":
+            raise MissingBlobsError(("sha256:0",))
+        return Pushed("localhost:1/me/model@sha256:1")
+
+    monkeypatch.setattr(push, "build_image", build_image)
+    monkeypatch.setattr(push, "push_built", push_built)
+    monkeypatch.setattr(push._Record, "add", lambda _self, built, _pushed: recorded.append(built))
+    session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
+    push.push(session, push._Options(target="localhost:1/me/model:v1"))
+    assert [options.held is not None for options in asked] == [True, False]
+    assert recorded == ["build 2"]
+    told = capsys.readouterr().err
+    assert "warning: The registry lacks 1 layer that it held a moment ago. The image is built whole." in told
