@@ -83,8 +83,10 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
-    arguments = nix_arguments(project, config, known, tag, api.handed_in, included=included)
-    arguments |= {"placed": placed} if placed else {}
+    arguments = {
+        **nix_arguments(project, config, known, tag, api.handed_in, included=included),
+        **({"placed": placed} if placed else {}),
+    }
     check_places(placed, lock.files, included)
     thin = options.held and not (placed or lock.files)  # of these a registry is told nothing
     if thin and (layout := thin_layout(place, options, arguments, services.plugins)):
