@@ -228,6 +228,22 @@ class Check:
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """The ``[run]`` table of cog-nix.toml."""
+
+    keep: int = 0
+    """Seconds that a model stays warm after a run; 0: it does not."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The ``[serve]`` table of cog-nix.toml."""
+
+    watch: tuple[str, ...] = ()
+    """Patterns of files besides the Python files whose edit restarts the worker, relative to the project."""
+
+
+@dataclass(frozen=True)
 class OriginSettings:
     """The ``[origins]`` table of cog-nix.toml."""
 
@@ -266,6 +282,8 @@ class Settings:
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     check: tuple[Check, ...] = ()
+    run: RunSettings = field(default_factory=RunSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
 
