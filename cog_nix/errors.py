@@ -66,7 +66,10 @@
     │   ├── NotKeptError           an image's layers cannot be read where it is: its title
     │   ├── NotRebuiltError        a build by the lock failed: how it was built, what it said
     │   ├── ImageNotHeldError      a runtime does not have an image: runtime, reference
-    │   └── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
+    │   ├── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
+    │   ├── FileChangedError       a file of the project is not what the image has: path, when
+    │   ├── DamagedFileError       the store of weights has another file than it should: the file
+    │   └── FilesGoneError         files of the project that an image has are nowhere: root, paths
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
     │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
     │   ├── LoginError             credentials are missing or not enough

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
 
 def is_still_held(command: Mapping[str, Any]) -> bool:
     """Tell whether a runtime holds the image that it held then, where one was asked at all."""
-    if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
+    if any(status_of(path, follow=True) != found for path, found in command["read"].items()):
         return False
     held = command["held"]
     if not all(map(os.path.exists, command["present"])):

@@ -11,7 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,17 @@ class GpuSettings:
     """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
+Compression = Literal["gzip", "zstd"]
+
+
+@dataclass(frozen=True)
+class PushSettings:
+    """The ``[push]`` table of cog-nix.toml."""
+
+    compression: Compression = "gzip"
+    """How large files of the project are compressed for registries, where that pays."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A ``[[check]]`` of cog-nix.toml: an input, and what the model has to make of it.
@@ -286,6 +297,7 @@ class Settings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
+    push: PushSettings = field(default_factory=PushSettings)
 
 
 @dataclass(frozen=True)

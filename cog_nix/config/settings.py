@@ -13,6 +13,7 @@ from cog_nix.config.model import (
     LayerSettings,
     NixSettings,
     OriginSettings,
+    PushSettings,
     PythonSettings,
     RunSettings,
     ServeSettings,
@@ -45,6 +46,7 @@ _Table = TypeVar(
     NixSettings,
     GpuSettings,
     OriginSettings,
+    PushSettings,
     WeightsSettings,
     RunSettings,
     ServeSettings,
@@ -86,6 +88,7 @@ def load_settings(project: Project) -> Settings:
         run=_table(RunSettings, "run", data, text, problems),
         serve=_table(ServeSettings, "serve", data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
+        push=_table(PushSettings, "push", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
@@ -283,6 +286,7 @@ _SETTINGS = {
         parse_duration,
     ),
     "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
+    "compression": _text('compression = "zstd"', '"gzip" or "zstd"', "gzip|zstd"),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
         "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "

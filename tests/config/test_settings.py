@@ -13,6 +13,7 @@ from cog_nix.config.model import (
     LayerSettings,
     OriginSettings,
     Project,
+    PushSettings,
     PythonSettings,
     RunSettings,
     ServeSettings,
@@ -55,6 +56,8 @@ toolkit = "12.4"
 keep = "1h30m"
 [serve]
 watch = ["prompts/*.json"]
+[push]
+compression = "zstd"
 [origins]
 archives = [" https://archive.example.org/models", "file:///srv/models"]
 """
@@ -75,6 +78,7 @@ archives = [" https://archive.example.org/models", "file:///srv/models"]
         gpu=GpuSettings("12.4"),
         run=RunSettings(5400),
         serve=ServeSettings(("prompts/*.json",)),
+        push=PushSettings("zstd"),
         origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
     )
 
@@ -161,7 +165,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             "x = 1\n",
             [
                 "cog-nix.toml:1:",
-                "Known are check, debian, gpu, layers, nix, origins, python, run, serve, weights.",
+                "Known are check, debian, gpu, layers, nix, origins, push, python, run, serve, weights.",
             ],
             id="top-level",
         ),
@@ -206,6 +210,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),
+        pytest.param("[push]\ncompression = 'xz'\n", ['push.compression must be "gzip" or "zstd"'], id="xz"),
         pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),
         pytest.param("[layers\n", ["cog-nix.toml:1: this is not TOML", "1 | [layers"], id="syntax"),
         pytest.param(f"a = {'9' * 5000}", ["this is not TOML: Exceeds the limit"], id="digits"),
