@@ -15,6 +15,7 @@ from cog_nix import __version__
 from cog_nix.build import unchanged
 from cog_nix.cli import fast_path
 from cog_nix.keep import place
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +94,7 @@ def remember_image(name: str, held: Callable[[], Held | None], asked: Asked) -> 
         asked: the model.
     """
     found = held()
-    read = {path: unchanged.status(path, follow=True) for path in found.read} if found else {}
+    read = {path: status_of(path, follow=True) for path in found.read} if found else {}
     if found and held() == found:  # what was read may be of another moment
         where = {"id": found.id, "socket": found.socket, "path": found.path}
         answer = {"held": where, "read": read, "present": found.present, **asked.written()}
