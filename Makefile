@@ -1,6 +1,6 @@
 # Everything a contributor types. Each target sets up what it needs the first time, and only then.
 
-.PHONY: help demo check coverage test faults fuzz lint docs bench wheel release
+.PHONY: help demo check coverage test faults fuzz lint docs picture bench wheel release
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,10 @@ docs: ## Write what is generated anew: pages of docs/reference, nix/modules.json
 	@scripts/setup dev
 	@.venv/bin/python scripts/write_reference.py
 	@.venv/bin/python scripts/write_modules.py
+
+picture: ## Draw docs/images/explain.png anew, with Chromium
+	@scripts/setup test
+	@.venv/bin/python scripts/draw_picture.py
 
 bench: ## Measure the targets of docs/design/performance.md
 	@scripts/setup dev

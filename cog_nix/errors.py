@@ -60,6 +60,7 @@
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
     │   ├── NotAnArchiveError      a file holds no image: path, reason
     │   ├── BrokenLayerError       a layer is no tar, or cannot be decompressed: reason
+    │   ├── LayersUnpackedError    an image's layers cannot be read one by one: its title (explain)
     │   ├── NoSuchImageError       a name stands for no image: name, where it was looked for (compare)
     │   ├── NotAnImageError        a configuration is not one of an image: the image's title, reason
     │   ├── NotKeptError           an image's layers cannot be read where it is: its title
@@ -97,6 +98,7 @@
         │   └── PortInUseError         a port to be published is taken
         ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
+        ├── NotSignalledError      a signal did not reach a container: its name, reason
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
@@ -104,8 +106,13 @@
         ├── InvalidInputsError     inputs do not fit the model's schema: all problems
         ├── UnreadableInputError   one input, or all as JSON, cannot be read: its name, problem
         ├── UnusableSchemaError    the model's OpenAPI document lacks what is needed: problem
+        ├── KeptModelError         a model that is kept warm does not start, or fails: what was said (keep)
+        ├── KeeperLostError        the process that keeps it has ended
+        ├── NotEndedError          kept models do not end: their names, processes
+        ├── UnsafePlaceError       others could reach the sockets of kept models: path, problem
         ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
+            └── FailedPredictionError  its prediction failed: its status, error and logs (runtime)
 
 Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
 stand where they are raised, in the folder that is named, or here where several folders raise them. Anything

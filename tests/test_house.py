@@ -32,11 +32,13 @@ STOREYS = (
     ("plugins", "spec"),
     ("container",),
     ("runtime",),
+    ("keep",),
     ("run_commands",),
     ("resolve",),
     ("build",),
     ("compare",),
-    ("doctor", "check", "playground"),
+    ("explain",),
+    ("doctor", "check", "playground", "watch"),
     ("cli", "__main__"),
 )
 """From the ground up; folders of one storey do not know each other."""

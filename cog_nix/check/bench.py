@@ -33,6 +33,8 @@ class Bench:
     image: Image
     listener: Listener
     given: Mapping[str, str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What every container has in its environment, beside what a case wants."""
     _shared: Running | None = None
     _input: dict[str, Any] | None = None
     _unusable: str = ""
@@ -56,7 +58,8 @@ class Bench:
 
     def start(self, settings: ContainerSettings) -> Running:
         """Start a container of the image and wait for it; the caller closes it."""
-        running = self.engine.start(self.image.reference, env=settings.env, command=settings.command)
+        env = {**self.env, **settings.env}
+        running = self.engine.start(self.image.reference, env=env, command=settings.command)
         with contextlib.ExitStack() as on_error:
             on_error.enter_context(running)
             if settings.wait:

@@ -11,6 +11,8 @@ from cog_nix.check.result import Broken
 from cog_nix.errors import CogNixError, RuntimeFailure
 from cog_nix.plugins.manager import find_runtime
 from cog_nix.plugins.spec import ContainerRequest, ExaminedContainer, ExaminedRuntime
+from cog_nix.report import SilentReporter
+from cog_nix.runtime.session import start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,15 +61,23 @@ class Engine:
             raise CompatError(error.message, hint=error.hint) from error
         return attributes
 
-    def start(self, image: str, *, env: Mapping[str, str], command: Sequence[str] | None = None) -> Running:
-        """Start a container whose port 5000 answers on loopback.
+    def start(
+        self,
+        image: str,
+        *,
+        env: Mapping[str, str],
+        command: Sequence[str] | None = None,
+        gpus: str | None = None,
+    ) -> Running:
+        """Start a container whose port 5000 answers on loopback; ``all`` GPUs may be none.
 
         Raises:
             Broken: it cannot be started.
         """
         words = tuple(command) if command is not None else None
+        request = ContainerRequest(image, env=env, gpus=gpus, command=words, reach_host=True)
         try:
-            container = self._runtime.start(ContainerRequest(image, env=env, command=words, reach_host=True))
+            container = start(self._runtime, request, SilentReporter())
         except RuntimeFailure as error:
             raise Broken(f"it cannot be started: {error}") from error
         return Running(container)

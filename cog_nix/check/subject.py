@@ -94,6 +94,14 @@ class Image:
         """Whether cog.yaml says ``gpu: true``."""
         return bool(self.cog_config.get("build", {}).get("gpu"))
 
+    @property
+    def wants_gpu(self) -> bool:
+        """The same, of an image that may say nothing."""
+        try:
+            return self.uses_gpu
+        except (Broken, AttributeError):
+            return False
+
 
 FACTS: Mapping[str, tuple[Callable[[Image], bool], str]] = {
     "streaming": (lambda image: image.streams, "the model does not stream"),

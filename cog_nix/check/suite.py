@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cog_nix.check.bench import Bench
+from cog_nix.check.asking import ask, client
+from cog_nix.check.bench import Bench, wait_for
 from cog_nix.check.case import select
+from cog_nix.check.declared import inputs_of, unmet
 from cog_nix.check.engine import Engine
 from cog_nix.check.listener import Listener
 from cog_nix.check.result import Broken, NotApplicable, Outcome, Result
@@ -17,9 +19,14 @@ from cog_nix.check.subject import FACTS, Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from cog_nix.check.case import Case
+    from cog_nix.config.model import Check
     from cog_nix.plugins.spec import Runtime
+
+DECLARED = "The project's cog-nix.toml"
+"""The promise of what a project declares itself."""
 
 
 def run(
@@ -54,14 +61,15 @@ def results(
     inputs: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     runtime: Runtime | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Result]:
-    """Like :func:`run`, but yield each result when it is known."""
+    """Like :func:`run`, but yield each result when it is known; ``env`` is the containers' environment."""
     cases = select(only)
     with ExitStack() as stack:
         engine = Engine(runtime)
         subject = Image(image, engine.inspect(image))
         listener = stack.enter_context(Listener(engine.address, engine.host))
-        bench = stack.enter_context(Bench(engine, subject, listener, dict(inputs or {})))
+        bench = stack.enter_context(Bench(engine, subject, listener, dict(inputs or {}), dict(env or {})))
         for case in cases:
             yield judge(case, bench)
 
@@ -79,6 +87,48 @@ def judge(case: Case, bench: Bench) -> Result:
     except Broken as reason:
         outcome, detail = Outcome.FAIL, str(reason)
     return Result(case.name, case.promise, outcome, detail, round(time.monotonic() - begun, 2))
+
+
+def declared(
+    image: str,
+    checks: Sequence[Check],
+    root: Path,
+    *,
+    runtime: Runtime | None = None,
+    gpus: str = "",
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Result]:
+    """Try what cog-nix.toml declares on an image; yield a result for each check.
+
+    Args:
+        image: as :func:`results` takes it.
+        checks: some.
+        root: of the project that declares them.
+        runtime: as for :func:`results`.
+        gpus: as Docker's ``--gpus``; "": as the image says.
+        env: of the container.
+
+    Raises:
+        CompatError: there is no such image, or a file of a check cannot be read.
+    """
+    engine = Engine(runtime)
+    subject = Image(image, engine.inspect(image))
+    questions = [(one, inputs_of(one, root)) for one in checks]
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(
+                engine.start(image, env=env or {}, gpus=gpus or ("all" if subject.wants_gpu else None))
+            )
+            wait_for(running, "READY")
+            server = stack.enter_context(client(running.url))
+        except Broken as reason:
+            yield from (Result(one.name, DECLARED, Outcome.FAIL, str(reason)) for one in checks)
+            return
+        for one, given in questions:
+            answer = ask(server, given)
+            why = unmet(one, answer, root)
+            outcome = Outcome.FAIL if why else Outcome.PASS
+            yield Result(one.name, DECLARED, outcome, why, round(answer.seconds, 3))
 
 
 def _kept(case: Case, image: Image) -> tuple[Case, str]:

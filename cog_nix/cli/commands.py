@@ -153,6 +153,21 @@ Packages with versions and sizes, who asked for them, security holes that newer 
 that are shared, and the bytes to fetch.
 """,
     ),
+    "explain": Command(
+        "explain:explain",
+        """Tell what an image consists of: by layer, by package, by who asked for it.
+
+\b
+  cog-nix explain                              what the project here builds
+  cog-nix explain --tree                       what came because of what
+  cog-nix explain --html image.html            a page with a map, to search in
+  cog-nix explain my-model:v2                  an image that Docker, or another --runtime, holds
+  cog-nix explain registry.example.org/model --with my-model:v2
+
+Sizes on disk, as stored (in a tar) and as pulled (compressed). Any image of Debian and Python can be
+explained, whoever built it.
+""",
+    ),
     "run": Command(
         "predict:run",
         """Run the model: build it, or take the named image, and make one prediction.
@@ -163,9 +178,20 @@ that are shared, and the bytes to fetch.
   cog-nix run -i n=1 -i tags=a -i tags=b          a name given twice makes a list
   cog-nix run registry.example.org/model -i n=1   an image that exists
   echo '{"n": 1}' | cog-nix run --json @-         inputs and answer as JSON
+  cog-nix run --keep -i prompt=again              leave the model warm for the next runs
 """,
     ),
     "predict": Command("predict:predict", "The same as run (deprecated, use run)."),
+    "stop": Command(
+        "stop:stop",
+        """End models that `run --keep` left warm: this folder's, an image's, or all of them.
+
+\b
+  cog-nix stop          of the project here
+  cog-nix stop IMAGE    of an image that exists
+  cog-nix stop --all    every one of yours
+""",
+    ),
     "serve": Command(
         "serve:serve",
         """Build the model and serve it over HTTP until Ctrl-C.
@@ -226,7 +252,20 @@ A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS
     "load": Command(
         "load:load", "Load an image into Docker, or another --runtime, from ./result or an archive."
     ),
-    "check": Command("check:check", "Check that an image keeps the promises of Cog's images."),
+    "check": Command(
+        "check:check",
+        """Check that an image keeps the promises of Cog's images, or whether it can take another one's place.
+
+\b
+  cog-nix check my-model -i text=Ada             some sixty promises, and the checks of cog-nix.toml
+  cog-nix check my-model --case predict          one of them
+  cog-nix check my-model --against my-model:v1   may a client of v1 use this one?
+  cog-nix check --against registry.example.org/model:live --junit report.xml
+
+With --against interfaces are compared, then both images are asked what cog-nix.toml declares, and inputs
+that are drawn by chance. Exits with 1 when something breaks.
+""",
+    ),
     "verify": Command(
         "verify:verify_image",
         """Rebuild an image from its lock in a fresh store, and compare the two bit for bit.

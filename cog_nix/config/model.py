@@ -11,7 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,45 @@ class PushSettings:
 
 
 @dataclass(frozen=True)
+class Check:
+    """A ``[[check]]`` of cog-nix.toml: an input, and what the model has to make of it.
+
+    Without an expectation it has to answer, whatever that is.
+    """
+
+    name: str
+    input: dict[str, Any] = field(default_factory=dict)
+    """JSON; a text that begins with ``@`` names a file of the project."""
+    output: Any = None
+    """The answer; None: not given, as TOML has no null."""
+    output_file: str | None = None
+    """A file of the project that the answer has to be."""
+    pattern: str | None = None
+    """A regular expression that is found in the answer's text."""
+    near: Any = None
+    """The answer, but for numbers that are off by ``tolerance`` at most."""
+    tolerance: float | None = None
+    refused: str | None = None
+    """A regular expression that is found in the message with which the model refuses the input, or fails."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The ``[run]`` table of cog-nix.toml."""
+
+    keep: int = 0
+    """Seconds that a model stays warm after a run; 0: it does not."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The ``[serve]`` table of cog-nix.toml."""
+
+    watch: tuple[str, ...] = ()
+    """Patterns of files besides the Python files whose edit restarts the worker, relative to the project."""
+
+
+@dataclass(frozen=True)
 class OriginSettings:
     """The ``[origins]`` table of cog-nix.toml."""
 
@@ -253,6 +292,9 @@ class Settings:
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
+    check: tuple[Check, ...] = ()
+    run: RunSettings = field(default_factory=RunSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     push: PushSettings = field(default_factory=PushSettings)

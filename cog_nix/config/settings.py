@@ -15,6 +15,8 @@ from cog_nix.config.model import (
     OriginSettings,
     PushSettings,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
     WeightFile,
     WeightsSettings,
@@ -23,12 +25,13 @@ from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
+from cog_nix.system.duration import parse_duration
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cog_nix.config.model import Project
+    from cog_nix.config.model import Check, Project
 
 _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.lock.layers)
 _MOST_LAYERS = 120
@@ -45,6 +48,8 @@ _Table = TypeVar(
     OriginSettings,
     PushSettings,
     WeightsSettings,
+    RunSettings,
+    ServeSettings,
 )
 
 
@@ -79,6 +84,9 @@ def load_settings(project: Project) -> Settings:
         layers=_table(LayerSettings, "layers", data, text, problems),
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
+        check=_checks(data, text, problems),
+        run=_table(RunSettings, "run", data, text, problems),
+        serve=_table(ServeSettings, "serve", data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
         push=_table(PushSettings, "push", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
@@ -86,6 +94,14 @@ def load_settings(project: Project) -> Settings:
     if problems:
         raise config_error(path.name, text, problems)
     return settings
+
+
+def _checks(data: dict[str, Any], text: str, problems: list[Problem]) -> tuple[Check, ...]:
+    if "check" not in data:
+        return ()
+    from cog_nix.config.checks import checks  # noqa: PLC0415 - most projects declare none
+
+    return checks(data["check"], text, problems)
 
 
 def _table(kind: type[_Table], name: str, data: dict[str, Any], text: str, problems: list[Problem]) -> _Table:
@@ -263,6 +279,13 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "keep": _Setting(
+        'keep = "10m"',
+        "a time such as 90s, 10m or 1h",
+        lambda value: isinstance(value, str) and parse_duration(value) is not None,
+        parse_duration,
+    ),
+    "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
     "compression": _text('compression = "zstd"', '"gzip" or "zstd"', "gzip|zstd"),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',

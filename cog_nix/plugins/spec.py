@@ -601,6 +601,18 @@ class SavingRuntime(Protocol):
 
 
 @runtime_checkable
+class ListedRuntime(Protocol):
+    """What a runtime can do as well that tells which layers its images share."""
+
+    def held_layers(self) -> Mapping[str, Sequence[str]]:
+        """Return the digests of held images' layers, uncompressed, by a name of each.
+
+        Raises:
+            RuntimeFailure: they cannot be listed.
+        """
+
+
+@runtime_checkable
 class TriedRuntime(Protocol):
     """What a runtime can do as well that may answer where it can start nothing."""
 

@@ -15,6 +15,8 @@ from cog_nix.config.model import (
     Project,
     PushSettings,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
     WeightFile,
 )
@@ -50,6 +52,10 @@ heavy_bytes = 1_000
 budget = 20
 [gpu]
 toolkit = "12.4"
+[run]
+keep = "1h30m"
+[serve]
+watch = ["prompts/*.json"]
 [push]
 compression = "zstd"
 [origins]
@@ -70,6 +76,8 @@ archives = [" https://archive.example.org/models", "file:///srv/models"]
         ),
         LayerSettings(1000, 20),
         gpu=GpuSettings("12.4"),
+        run=RunSettings(5400),
+        serve=ServeSettings(("prompts/*.json",)),
         push=PushSettings("zstd"),
         origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
     )
@@ -155,7 +163,10 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "x = 1\n",
-            ["cog-nix.toml:1:", "Known are debian, gpu, layers, nix, origins, push, python, weights."],
+            [
+                "cog-nix.toml:1:",
+                "Known are check, debian, gpu, layers, nix, origins, push, python, run, serve, weights.",
+            ],
             id="top-level",
         ),
         pytest.param(
@@ -181,6 +192,11 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "[debian]\nmirror = 'mirror'\n", ["cog-nix.toml:2: debian.mirror must be a URL"], id="url"
+        ),
+        pytest.param("[run]\nkeep = 600\n", ["cog-nix.toml:2: run.keep must be a time"], id="seconds"),
+        pytest.param("[run]\nkeep = 'soon'\n", ["cog-nix.toml:2: run.keep must be a time"], id="no-time"),
+        pytest.param(
+            "[serve]\nwatch = '*.json'\n", ["cog-nix.toml:2: serve.watch must be a list"], id="watch"
         ),
         pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),
         pytest.param("[python]\nexclude_newer = 'soon'\n", ["must be a date"], id="date"),

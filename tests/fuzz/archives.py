@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import struct
 import tarfile
 import warnings
@@ -28,10 +29,13 @@ from hypothesis import strategies as st
 from cog_nix.archive.folder import FolderArchive
 from cog_nix.archive.model import Header
 from cog_nix.archive.tarball import FileArchive
+from cog_nix.cli.explained import told, tree
 from cog_nix.config.model import Settings
 from cog_nix.elf.facts import Depth, read_facts
 from cog_nix.elf.wheel import OnDisk
 from cog_nix.errors import CogNixError
+from cog_nix.explain.page import page
+from cog_nix.explain.report import report
 from cog_nix.fetch import commits
 from cog_nix.fetch.store import Store
 from cog_nix.image import archive_program
@@ -43,7 +47,10 @@ from cog_nix_hooks.debian import pins, programs, provided
 from cog_nix_hooks.nvidia.metadata import cuda_extras
 from cog_nix_hooks.pypi import origins
 from cog_nix_hooks.pypi.tree import read_tree
+from tests.compare.samples import image
 from tests.elf.made import make_elf
+from tests.explain.samples import LABELS, LAYERS, SYSTEM, distribution
+from tests.explain.samples import tar as layer_of
 from tests.fuzz.mutations import contents, encoded, json_texts, texts
 from tests.fuzz.parser import Parser, in_file
 
@@ -432,7 +439,40 @@ _PAGE = (
 _FILES = {"files": [{"filename": "a.whl", "url": "a.whl", "hashes": {"sha256": "a" * 64}}]}
 _BUILDERS = (foreign.ForeignFileError,)
 
+
+def _explained(data: bytes, _: Path) -> object:
+    """Explain an image whose topmost layer is from a stranger, in every way in which that is told."""
+    found = report(image(*LAYERS[:3], data, Labels=LABELS), SilentReporter())
+    lines = [*told(found, None), *tree(found, None), json.dumps(found.plain(), ensure_ascii=False)]
+    assert all("\x1b" not in line for line in lines)
+    return [page(found), "\n".join(lines).encode()]
+
+
+_DATABASES = {
+    **SYSTEM,
+    **distribution("one", "1", "numpy", one__a_py=b""),
+    "src/requirements.txt": b"torch_vision==2.0\n",
+}
+
+
+@st.composite
+def _layers(draw: DrawFn) -> bytes:
+    files = dict(_DATABASES)
+    changed = draw(st.sampled_from(sorted(files)))
+    files[changed] = draw(contents(files[changed]))
+    for name in draw(st.lists(st.sampled_from(_NAMES), max_size=3)):
+        if name:
+            files[name] = draw(_SMALL)
+    return layer_of(files)
+
+
 ARCHIVES = (
+    Parser(
+        "layers of an image that is explained",
+        ("cog_nix/explain",),
+        st.one_of(_layers(), _layers().flatmap(contents)),
+        _explained,
+    ),
     Parser(
         "Git's index",
         ("nix/builders/git_index",),

@@ -16,6 +16,9 @@ from cog_nix.cdi import document as cdi_document
 from cog_nix.cdi import gpus, place
 from cog_nix.cdi import hooks as cdi_hooks
 from cog_nix.cdi import registry as cdi_registry
+from cog_nix.check import declared
+from cog_nix.check.drawn import NotDrawableError, draw
+from cog_nix.check.interface import compare
 from cog_nix.cli.arguments import as_options, command_of, normalize
 from cog_nix.config import load, load_settings
 from cog_nix.config import requirements as config_requirements
@@ -57,6 +60,7 @@ from cog_nix.signature import openapi_file
 from cog_nix.store import events, failures
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
+from tests.check.models import document
 from tests.elf.made import make_elf
 from tests.fuzz.mutations import TEXTS, contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
@@ -109,7 +113,37 @@ exclude-newer = 2026-01-01T00:00:00Z
 packages = ["./tool.nix#a"]
 [layers]
 budget = 50
+[[check]]
+name = "a"
+input = { text = "b", n = [1, 2.5] }
+pattern = "^a"
+[[check]]
+near = 1.5
+tolerance = 0.1
 """
+
+
+_DOCUMENT = document(
+    {
+        "a": {"allOf": [{"$ref": "#/components/schemas/a"}], "default": "x"},
+        "b": {"type": "integer", "minimum": 1, "maximum": 9, "exclusiveMaximum": True},
+        "c": {"anyOf": [{"type": "array", "items": {"type": "string", "maxLength": 3}}, {"nullable": True}]},
+        "d": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+    ("a", "b"),
+    {"type": "object", "properties": {"e": {"type": "string"}}, "required": ["e"]},
+    a={"type": "string", "enum": ["x", "y"]},
+)
+
+
+def _interfaces(data: bytes, _: Path) -> object:
+    one, other = ApiSchema(_DOCUMENT), ApiSchema.parse(data)
+    component = other.input_component()
+    try:
+        drawn = list(draw(component, 3, 0, {"a": ["x"]}))
+    except NotDrawableError as error:
+        drawn = [{"error": str(error)}]
+    return [compare(one, other), compare(other, one), drawn]
 
 
 def _load(path: Path) -> object:
@@ -171,6 +205,18 @@ requests[socks]>=2 \\
 PROJECT = (
     Parser("cog.yaml", ("cog_nix/config",), texts(_YAML).map(encoded), in_file("cog.yaml", _load)),
     Parser("cog.yaml bytes", ("cog_nix/config",), contents(_YAML.encode()), in_file("cog.yaml", _load)),
+    Parser(
+        "an answer that may be a file",
+        ("cog_nix/check/declared",),
+        st.one_of(texts("data:text/plain;base64,aGVsbG8="), texts("data:,a%20b")),
+        lambda text, _: declared.contents(text),
+    ),
+    Parser(
+        "interfaces of two images",
+        ("cog_nix/check/interface", "cog_nix/check/drawn"),
+        texts(json.dumps(_DOCUMENT)).map(encoded),
+        _interfaces,
+    ),
     Parser("cog-nix.toml", ("cog_nix/config",), texts(_TOML), in_file("cog-nix.toml", _settings)),
     Parser(
         "cog-nix.toml bytes",

@@ -13,7 +13,7 @@ import pytest
 
 from cog_nix.errors import ImageError
 from cog_nix.image import archive_program
-from cog_nix.plugins.spec import SavingRuntime
+from cog_nix.plugins.spec import ListedRuntime, SavingRuntime
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from cog_nix_hooks.docker.runtime import DockerRuntime
@@ -75,6 +75,14 @@ def test_an_image_that_a_runtime_gives_back_is_the_image(
     assert (found["id"], list(found["diff_ids"])) == (expected["id"], expected["diff_ids"])
     attributes = anywhere.image_attributes(IMAGE)  # type: ignore[attr-defined]
     assert attributes["RootFS"]["Layers"] == expected["diff_ids"]
+
+
+def test_a_runtime_tells_the_layers_of_its_images(anywhere: Runtime, shell: Path) -> None:
+    expected = json.loads(subprocess.check_output([shell, "--inspect"]))["diff_ids"]
+    assert isinstance(anywhere, ListedRuntime)
+    found = {name: list(layers) for name, layers in anywhere.held_layers().items() if IMAGE in name}
+    assert found
+    assert all(layers == expected for layers in found.values())
 
 
 def test_saving_what_is_not_there_is_an_error(tmp_path: Path) -> None:

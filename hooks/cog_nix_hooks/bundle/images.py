@@ -10,7 +10,7 @@ import threading
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
@@ -28,7 +28,7 @@ from cog_nix_hooks.bundle.layers import LayerStore, lock
 from cog_nix_hooks.bundle.programs import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.image.description import LayerDescription
@@ -123,6 +123,13 @@ class ImageStore:
         files += (one.source for diff_id in image.diff_ids for one in self.layers.bound(diff_id))
         layers = map(self.layers.folder, image.diff_ids)
         return Held(image.id, read=tuple(files), present=tuple(map(str, layers)))
+
+    def named(self) -> Iterator[tuple[str, HeldImage]]:
+        """Yield the images that have names, each with one of them."""
+        for path in sorted((self.root / "tags").glob("[!.]*")):
+            name = unquote(path.name)
+            if image := self.find(name):
+                yield name, image
 
     def load(self, program: Path, tags: Sequence[str], reporter: Reporter) -> str:
         """Unpack what is missing of a built image, and give it these names.

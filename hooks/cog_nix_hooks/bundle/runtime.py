@@ -112,6 +112,10 @@ class BundleRuntime:
             "RootFS": {"Layers": list(image.diff_ids)},
         }
 
+    def held_layers(self) -> dict[str, tuple[str, ...]]:
+        """Return the layers of all images that have a name."""
+        return {name: image.diff_ids for name, image in self._store.named()}
+
     def listening_address(self) -> str:
         """Return loopback: containers have this machine's network."""
         return LOOPBACK

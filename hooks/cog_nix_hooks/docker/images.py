@@ -145,6 +145,12 @@ class Images:
             if image := self.find(listed.id):
                 yield image
 
+    def named(self) -> Iterator[ImageInfo]:
+        """Yield images that have names; asking for each takes some 3 ms."""
+        for listed in self._list({}):
+            if listed.names and (image := self.find(listed.id, completeness=False)) and image.names:
+                yield image
+
     def is_whole(self, image: ImageInfo) -> bool:
         """Tell whether all content of an image is there, in containerd's store.
 

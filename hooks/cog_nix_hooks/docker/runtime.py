@@ -107,6 +107,10 @@ class DockerRuntime:
         with closing(sdk_client(self.endpoint)) as client, asking(client, self.endpoint):
             return dict(client.inspect_image(reference))  # type: ignore[no-untyped-call]
 
+    def held_layers(self) -> dict[str, tuple[str, ...]]:
+        """Return the layers of all images that have a name."""
+        return {image.names[0]: image.layers for image in self._images.named()}
+
     def save(self, reference: str, archive: Path) -> None:
         """Write a held image to a file (Docker Engine API, "ImageGet")."""
         self._held_image(reference)

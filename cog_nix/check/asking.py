@@ -1,0 +1,98 @@
+"""One question to a running model, and how it answered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from cog_nix.check.bench import ANSWER_SECONDS
+from cog_nix.check.matching import show
+
+Status = Literal["succeeded", "refused", "failed"]
+_BUSY_SECONDS = 10.0
+_PAUSE_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model made of an input."""
+
+    status: Status
+    """``refused``: the server did not give it to the model."""
+    seconds: float
+    """From the request to the answer."""
+    output: Any = None
+    message: str = ""
+    """Why it was refused, or failed."""
+
+    def __str__(self) -> str:
+        return (
+            f"answers {_short(show(self.output))}"
+            if self.status == "succeeded"
+            else f"{_SAYS[self.status]}: {self.message}"
+        )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+_SHOWN = 80
+_SAYS = {"refused": "refuses it", "failed": "fails"}
+
+
+def client(url: str) -> httpx.Client:
+    """Return what speaks to a server on loopback.
+
+    Args:
+        url: its.
+    """
+    return httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False)
+
+
+def ask(server: httpx.Client, inputs: dict[str, Any]) -> Answer:
+    """Make a prediction.
+
+    Args:
+        server: as :func:`client` returns it.
+        inputs: JSON.
+    """
+    began = time.monotonic()
+    patience = began + _BUSY_SECONDS
+    try:
+        # A server may be busy for a moment after it has answered.
+        while (
+            came := server.post("/predictions", json={"input": inputs})
+        ).status_code == httpx.codes.CONFLICT:
+            if time.monotonic() > patience:
+                break
+            time.sleep(_PAUSE_SECONDS)
+            began = time.monotonic()
+        seconds = time.monotonic() - began
+        body = came.json()
+    except httpx.TimeoutException:
+        return Answer("failed", time.monotonic() - began, message=f"no answer within {ANSWER_SECONDS:g} s")
+    except (httpx.TransportError, ValueError) as error:
+        return Answer("failed", time.monotonic() - began, message=f"the server does not answer: {error}")
+    if came.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        return Answer("refused", seconds, message=_refusal(body))
+    if not isinstance(body, dict) or body.get("status") != "succeeded":
+        said = body.get("error") or body.get("detail") if isinstance(body, dict) else None
+        return Answer("failed", seconds, message=str(said or f"HTTP status {came.status_code}"))
+    return Answer("succeeded", seconds, body.get("output"))
+
+
+def _refusal(body: Any) -> str:
+    """Return the messages of a refusal (Cog's ``docs/http.md``), with the names of inputs."""
+    details = body.get("detail") if isinstance(body, dict) else None
+    if not isinstance(details, list):
+        return str(details or body)
+    lines = [
+        f"{'.'.join(map(str, one.get('loc', ())[2:]))}: {one.get('msg')}".removeprefix(": ")
+        for one in details
+        if isinstance(one, dict)
+    ]
+    return "; ".join(lines)

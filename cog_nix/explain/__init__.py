@@ -1,0 +1,1 @@
+"""What an image consists of: by layer, by package, by who asked for it."""
