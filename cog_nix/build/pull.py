@@ -10,6 +10,7 @@ from cog_nix.build.thin import keys_of
 from cog_nix.image.description import default_tag
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.format import NotALockError, built_from
+from cog_nix.project.large import CROWDED, LARGE
 from cog_nix.resolve import seed
 from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store.paths import STORE_DIR, file_path, store_name, tree_path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
     from cog_nix.store.nix import Nix
 
-_OWN = frozenset({"source", "weights"})
+_OWN = frozenset({"source", LARGE, CROWDED})
 """Layers of the project's own files: others have these files, or should not."""
 
 

@@ -57,12 +57,11 @@ class DescribedStore:
 
     def _outside(self, described: Path) -> stream.Layer:
         """Take what describes a layer of a project's files, as Nix does."""
-        name = json.loads((described / "fragment.json").read_text())["diff_id"][7:39]
-        folder = self.root / f"{name}-files"
+        told = json.loads((described / "fragment.json").read_text())
+        folder = self.root / f"{told['diff_id'][7:39]}-files"
         shutil.copytree(described, folder, dirs_exist_ok=True)
-        return image.read_layer(
-            {"name": "weights", "path": str(folder)}, folder, Path("/nix/store", folder.name)
-        )
+        layer = {"name": told["name"], "path": str(folder)}
+        return image.read_layer(layer, folder, Path("/nix/store", folder.name))
 
     def _layer(self, name: str, files: dict[str, bytes]) -> stream.Layer:
         """Write a layer as two fragments, which are read in three ranges."""
