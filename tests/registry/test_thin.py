@@ -129,12 +129,13 @@ def test_what_the_registry_lacks_is_made(full: Machine, empty: Callable[..., Mac
     full.push(target)
     config, lock = full.project / "cog.yaml", full.project / "cog-nix.lock"
     before = config.read_text(), lock.read_text()
-    config.write_text(before[0].replace("build:\n", "build:\n  python_packages: [six==1.17.0]\n"))
+    config.write_text(before[0].replace("build:\n", "build:\n  system_packages: [figlet]\n"))
     try:
         cog_nix("lock", cwd=full.project)
         runner = empty()
         digest, told = runner.push(target)
-        assert re.search(rf"^The registry holds 3 of 4 {_WHOLE}$", told, re.MULTILINE), told
+        assert re.search(rf"^The registry holds 4 of 5 {_WHOLE}$", told, re.MULTILINE), told
+        assert "base-system" not in _names(runner)
         assert full.push(target)[0] == digest
     finally:
         config.write_text(before[0])
