@@ -31,6 +31,7 @@
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── StaleLockError         the project asks for something else than what is locked
+    │   ├── NoZstandardError       the lock's builders cannot compress so: what is asked for (build)
     │   ├── ResultsNotHereError    what commands left cannot be archived: the commands (build)
     │   ├── InvalidLockError       the lock says what no lock may: file, all problems (lock)
     │   └── EditedLockError        the lock was changed by hand: what does not fit (lock)
@@ -58,6 +59,7 @@
     │   └── CommandFailedError     a command of ``run:`` failed: place, status, output (run_commands)
     ├── ImageError             an image cannot be assembled or read
     │   ├── UnreadableImageError   a built image does not say what it is: path, reason (image)
+    │   ├── UnreadableLayerError   a layer of a built image is damaged: its name, reason (bom)
     │   ├── NotAnArchiveError      a file holds no image: path, reason
     │   ├── BrokenLayerError       a layer is no tar, or cannot be decompressed: reason
     │   ├── LayersUnpackedError    an image's layers cannot be read one by one: its title (explain)
@@ -77,6 +79,9 @@
     │   ├── UntrustedRegistryError its certificate is not trusted
     │   ├── UnusableAnswerError    it answers something that cannot be used
     │   ├── MissingBlobsError      it lacks layers that it was said to hold: digests
+    │   ├── NoCosignError          images are to be signed or checked without cosign: the purpose
+    │   ├── CosignFailedError      cosign refuses: the image, what it says
+    │   ├── NotSignedError         nobody signed an image who should have: the image, by whom
     │   ├── NotPulledError         a reference stands for no image that can be had
     │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)

@@ -47,6 +47,10 @@
   },
   # A command, after those that the lock has results of: how to run it, instead of the image; null: the image.
   command ? null,
+  # A folder of bills of materials that the image is to have; "": none.
+  documents ? "",
+  # How registries and OCI layouts get layers: gzip, zstd, zstd:chunked or none.
+  compression ? "gzip",
 }:
 let
   locked = import ./lock.nix lock;
@@ -118,10 +122,22 @@ let
             package.flake;
       }
     ) locked.packages;
-    layers = map (group fragments) locked.layers ++ files placed ++ source.weights;
+    layers = map (group fragments) locked.layers ++ files placed ++ source.weights ++ told;
     closures = import ./layers/closures.nix args;
     inherit folder;
   };
+  # What the image says of itself.
+  told =
+    if documents == "" then
+      [ ]
+    else
+      [
+        (folder {
+          name = "sbom";
+          path = /. + documents;
+          to = "/usr/local/share/sbom";
+        })
+      ];
   distributions = builtins.attrValues wheels;
   held = import ./known.nix {
     inherit description distributions results known;
@@ -142,7 +158,7 @@ else
     inherit (held) keys;
     # The same image as registries hold it; costs nothing where nobody asks.
     oci = import ./oci.nix {
-      inherit derive description image held;
+      inherit derive description image held compression;
       blob = import ./layers/blob.nix args;
     };
   }

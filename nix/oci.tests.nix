@@ -4,7 +4,8 @@ let
   # Of two layers.
   oci = import ./oci.nix {
     inherit derive;
-    blob = layer: "/blob-${layer.name}";
+    blob = compression: layer: "/blob-${layer.name}-${compression}";
+    compression = "zstd";
     description = description "final: prev: { }";
     image = "/image";
     held = import ./known.nix {
@@ -23,7 +24,8 @@ in
   ociCompressesTheProjectItself = {
     expr = removeAttrs (specOf oci) [ "keys" ];
     expected = {
-      blobs = [ "/blob-base" "/blob-certificate" null ];
+      blobs = [ "/blob-base-zstd" "/blob-certificate-zstd" null ];
+      compression = "zstd";
       image = "/image";
       tag = "cog-test:latest";
     };

@@ -35,6 +35,7 @@ STOREYS = (
     ("keep",),
     ("run_commands",),
     ("resolve",),
+    ("bom",),
     ("build",),
     ("compare",),
     ("explain",),

@@ -186,7 +186,9 @@ class Memory:
 def _is_kept(options: BuildOptions) -> bool:
     """Tell whether all that such a build goes by can be watched."""
     policy = options.policy
-    asks_for_more = options.runs.again or policy.upgrade.anything or policy.look_at_project
+    asks_for_more = (
+        options.embed_sbom or options.runs.again or policy.upgrade.anything or policy.look_at_project
+    )
     return not (asks_for_more or options.openapi or any(map(os.environ.get, _OF_THE_SDK)))
 
 
@@ -202,6 +204,7 @@ def _question(project: Project, options: BuildOptions, labels: Mapping[str, str]
         "flags": [
             options.result_link,
             options.oci,
+            options.packing,
             options.offline,
             options.policy.update,
             options.policy.cog_base,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import FlagError
+from cog_nix.errors import FlagError, LockError
+from cog_nix.image.packing import USUAL
+from cog_nix.lock.upgrade import BUILDERS
 from cog_nix.project import git
 from cog_nix.resolve.ensure import Policy
 from cog_nix.run_commands.ensure import RunOptions
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Project
     from cog_nix.image.description import ImageDescription
     from cog_nix.image.known import Keys, Known
+    from cog_nix.image.packing import Packing
+    from cog_nix.lock.model import Lock
 
 OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""
 OVERLAY = "cog-nix.nix"
 """Name of the file that changes the description of the image."""
+_ZSTANDARD = "backports-zstd"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,13 @@ class BuildOptions:
     """Whether the files of managed weights go into the image."""
     oci: bool = False
     """Whether to compress the layers as well, for registries and OCI layouts."""
+    packing: Packing = USUAL
+    """How, then."""
     held: Callable[[Keys], Known] | None = None
-    """Says what the registry holds that the image goes to; such layers need not be made (with ``oci``)."""
+    """Says what the registry holds that the image goes to; such layers need not be made (with ``oci``, in
+    gzip)."""
+    embed_sbom: bool = False
+    """Whether the image itself says what is in it (``/usr/local/share/sbom``)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,39 @@ def labels(project: Project, options: BuildOptions) -> dict[str, str]:
             hint="Choose another name.",
         )
     return {**git.labels(project.root), **options.labels}
+
+
+class NoZstandardError(LockError):
+    """The builders' Python of a lock cannot compress as is asked for."""
+
+    def __init__(self, packing: Packing) -> None:
+        super().__init__(hint=f"Lock a newer one, which is in no image:  cog-nix lock --upgrade {BUILDERS}")
+        self.packing = packing
+
+    def __str__(self) -> str:
+        return f"Compression with {self.packing}: the builders' Python of this lock has no Zstandard."
+
+
+def check_packing(lock: Lock, packing: Packing) -> None:
+    """Refuse what the builders of a lock cannot do.
+
+    Raises:
+        NoZstandardError: it was made before they could.
+    """
+    if packing.startswith("zstd") and all(wheel.name != _ZSTANDARD for wheel in lock.seed.wheels):
+        raise NoZstandardError(packing)
+
+
+def blob_arguments(lock: Lock, options: BuildOptions) -> dict[str, Any]:
+    """Return what ``nix/build.nix`` is told of blobs.
+
+    Raises:
+        NoZstandardError: the lock's builders cannot compress so.
+    """
+    if not options.oci:
+        return {"oci": False}
+    check_packing(lock, options.packing)
+    return {"oci": True, "compression": options.packing}
 
 
 def gc_root(project: Project, options: BuildOptions) -> Path | None:

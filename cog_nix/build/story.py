@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import config as cog_config
 from cog_nix.build.again import Found, Memory, entry, went_by
+from cog_nix.build.bill import write_bill
 from cog_nix.build.configuration import load
 from cog_nix.build.files import check_places, weights_of, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
-from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
+from cog_nix.build.options import OVERLAY, BuildOptions, Built, blob_arguments, gc_root, labels
 from cog_nix.build.outside import outside_of_store
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
@@ -85,7 +86,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
     check_places(placed, lock.files, included)
-    arguments = nix_arguments(
+    arguments = blob_arguments(lock, options) | nix_arguments(
         project,
         config,
         known,
@@ -95,8 +96,11 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         outside=outside_of_store(request, lock, included, services, placed),
         placed=placed,
     )
-    thin = options.held and not (placed or lock.files)  # of these a registry is told nothing
-    if thin and (layout := thin_layout(place, options, arguments, services.plugins)):
+    if (
+        options.held
+        and not (placed or lock.files)  # of these a registry is told nothing
+        and (layout := thin_layout(place, options, arguments, services.plugins))
+    ):
         return Built(_image_of(layout, nix), tag, api.document(sdk_version(lock)), config.build.gpu, layout)
     run = functools.partial(
         ensure_runs,
@@ -106,9 +110,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         package_of=functools.partial(services.package_of, project, settings, lock.suite),
     )
     lock = with_results(place, lambda: run(project, config, lock))
-    arguments["oci"] = options.oci
-    services.reporter.step(f"Building {tag}")
-    services.prepare()
+    _begin(services, tag)
 
     def make(lock: Lock) -> BuiltImage:
         realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
@@ -121,13 +123,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
             request, built.lock, services.plugins, replace(options.policy, cog_base=lock.cog_base)
         )
         built = with_linked_libraries(built, request, nix, tools, make)
+    if options.embed_sbom:
+        arguments["documents"] = write_bill(project, built.image, tag, services.plugins)
+        built = make(built.lock)
     lock, version, pitfalls = built.lock, sdk_version(built.lock), (*pitfalls, *unknown)
     result = Found(
         built.image, built.oci, tag, api.document(version), config.build.gpu, loaded.warnings, pitfalls
     )
-    if not lock.packages and not (project.root / OVERLAY).exists():  # they read what they like
-        by = went_by(project, options, config, api, (nix, arguments))
-        by = replace(by, entry=entry(config, api, version, lock, unknown=unknown, pitfalls=missing))
+    # Overlays and packages read what they like; a bill is written anew each time.
+    if not (lock.packages or options.embed_sbom or (project.root / OVERLAY).exists()):
+        now = entry(config, api, version, lock, unknown=unknown, pitfalls=missing)
+        by = replace(went_by(project, options, config, api, (nix, arguments)), entry=now)
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
 
@@ -142,6 +148,11 @@ def _supply(request: Request, options: BuildOptions, services: Services, nix: Ni
         from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
         check_offline(request, options.policy, services, nix)
+
+
+def _begin(services: Services, tag: str) -> None:
+    services.reporter.step(f"Building {tag}")
+    services.prepare()
 
 
 def again(project: Project, options: BuildOptions, services: Services, found: Found) -> Built:

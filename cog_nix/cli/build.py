@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions, OutputTo, Tag, annotation, check_tag, without_effect
+from cog_nix.cli.options import (
+    Compression,
+    EmbedSbom,
+    ImageOptions,
+    OutputTo,
+    Tag,
+    annotation,
+    check_tag,
+    packing_of,
+    without_effect,
+)
 from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
 from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
@@ -24,7 +34,11 @@ if TYPE_CHECKING:
     from cog_nix.archive.model import Archive
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
+    from cog_nix.image.packing import Packing
     from cog_nix.plugins.spec import Held
+
+_SMALLEST: Packing = "zstd"
+"""What a file is compressed with that nobody said for whom it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,8 @@ class _Options(ImageOptions):
         bool, typer.Option("--out-link/--no-out-link", help="Make the link ./result to the image.")
     ] = True
     output: OutputTo = None
+    compression: Compression = None
+    embed_sbom: EmbedSbom = False
     accept_runs: Annotated[
         bool,
         typer.Option(
@@ -81,6 +97,13 @@ def build(session: Session, options: _Options) -> None:
         raise FlagError("--offline and --no-cache", "commands may need the network", hint="Give one of them.")
     wanted = Output.parse(options.output) if options.output is not None else None
     check_tag(options.tag)
+    packing = packing_of(options.compression) or _SMALLEST
+    if options.compression is not None and not (wanted and wanted.needs_blobs):
+        raise FlagError(
+            "--compression",
+            "only layers of OCI layouts are compressed.",
+            hint="Write -o oci:FOLDER or -o oci-archive:FILE with it; `cog-nix push` has it as well.",
+        )
     asked = replace(
         options_of(options),
         tag=options.tag,
@@ -88,6 +111,8 @@ def build(session: Session, options: _Options) -> None:
         result_link=options.out_link,
         offline=options.offline,
         oci=bool(wanted and wanted.needs_blobs),
+        packing=packing,
+        embed_sbom=options.embed_sbom,
     )
     if options.accept_runs:
         asked = replace(asked, runs=replace(asked.runs, accept=True))

@@ -248,6 +248,17 @@ Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
 A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS names.
 """,
     ),
+    "sbom": Command(
+        "sbom:sbom",
+        """Print a bill of materials: what is in the image, with versions, hashes, licences and reasons.
+
+\b
+  cog-nix sbom > sbom.spdx.json                       SPDX 2.3
+  cog-nix sbom --format cyclonedx -o sbom.cdx.json    CycloneDX 1.6
+
+The image is built first, as for `cog-nix build`; nothing is loaded anywhere.
+""",
+    ),
     "login": Command("login:login", "Log in to a container registry."),
     "load": Command(
         "load:load", "Load an image into Docker, or another --runtime, from ./result or an archive."

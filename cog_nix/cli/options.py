@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from cog_nix.errors import ConfigError, FlagError
+from cog_nix.image.packing import PACKINGS, USUAL
 from cog_nix.registry.reference import Reference
 from cog_nix.store.caches import VARIABLES
 
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
     from cog_nix.cli.session import Session
     from cog_nix.cli.terminal import TerminalReporter
+    from cog_nix.image.packing import Packing
 
 Style = Literal["auto", "tty", "plain", "quiet"]
 STYLES: tuple[Style, ...] = get_args(Style)
+_AUTO = "auto"
 _AS_PLAIN = ("rawjson",)
 """Styles of BuildKit that only Docker's own output has."""
 _COMPONENT = re.compile("[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*")
@@ -80,12 +83,45 @@ OutputTo = Annotated[
         "oci-archive:FILE, docker-archive:FILE.",
     ),
 ]
+Compression = Annotated[
+    str | None,
+    typer.Option(
+        "--compression",
+        show_default=False,
+        help="How layers are compressed: gzip, zstd (smaller, faster), zstd:chunked (Podman and CRI-O fetch "
+        "changed files alone), none, or auto (as the registry is known to take them). "
+        "[default: gzip; of `push` what push.compression in cog-nix.toml says]",
+    ),
+]
+EmbedSbom = Annotated[
+    bool,
+    typer.Option(
+        "--embed-sbom",
+        help="Put what is in the image into it, as SPDX and CycloneDX, in /usr/local/share/sbom.",
+    ),
+]
 Tag = Annotated[
     str | None,
     typer.Option(
         "--tag", "-t", show_default=False, help="A name for the image, name:tag. [default: cog-<folder>]"
     ),
 ]
+
+
+def packing_of(given: str | None) -> Packing | None:
+    """Return what ``--compression`` says; None: ``auto``.
+
+    Raises:
+        FlagError: it says something else.
+    """
+    if given == _AUTO:
+        return None
+    for one in PACKINGS:
+        if given == one:
+            return one
+    if given is None:
+        return USUAL
+    raise FlagError("--compression", f"expected {', '.join(PACKINGS)} or {_AUTO}.", given)
 
 
 def without_effect(name: str, *, hidden: bool = True) -> typer.models.OptionInfo:

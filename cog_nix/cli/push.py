@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cog_nix.cli.building import build_image, options_of
-from cog_nix.cli.options import ImageOptions, annotation
+from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
 from cog_nix.cli.terminal import amount
 from cog_nix.config import load, load_settings
-from cog_nix.errors import CogNixError, RegistryError
+from cog_nix.errors import CogNixError, FlagError, RegistryError
+from cog_nix.image.packing import USUAL
 from cog_nix.project.find import find_project
 from cog_nix.registry.destination import REPLICATE, resolve
 from cog_nix.registry.failures import MissingBlobsError
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
-    from cog_nix.config.model import Compression, Project
+    from cog_nix.config.model import Project
     from cog_nix.image.known import Keys, Known
+    from cog_nix.image.packing import Packing
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
@@ -65,7 +67,46 @@ class _Options(ImageOptions):
         list[str] | None,
         typer.Option("--annotation", help="A label for the image, name=value. May be repeated."),
     ] = None
+    compression: Compression = None
+    sbom: Annotated[
+        bool,
+        typer.Option(
+            "--sbom", help="Attach what is in the image, as SPDX and CycloneDX; see `cog-nix sbom`."
+        ),
+    ] = False
+    embed_sbom: EmbedSbom = False
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Attach what the image was built from (SLSA provenance).")
+    ] = False
+    sign: Annotated[
+        bool,
+        typer.Option(
+            "--sign", help="Sign the image with cosign, and what --sbom and --provenance say of it."
+        ),
+    ] = False
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            show_default=False,
+            help="The key to sign with, as cosign takes it. [default: none; a provider vouches for you]",
+        ),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Output the pushed references as JSON.")] = False
+
+    def refuse_key_alone(self) -> None:
+        """Refuse what cannot be done, before anything is built.
+
+        Raises:
+            FlagError: there is a key and nothing to sign.
+            NoCosignError: what signs is not here.
+        """
+        if self.key is not None and not self.sign:
+            raise FlagError("--key", "nothing is to be signed.", hint="Add --sign.")
+        if self.sign:
+            from cog_nix.registry import cosign  # noqa: PLC0415 - few pushes need it
+
+            cosign.refuse_without("signs images")
 
 
 def push(session: Session, options: _Options) -> None:
@@ -76,31 +117,65 @@ def push(session: Session, options: _Options) -> None:
         RegistryError: the registry refuses, or cannot be reached.
     """
     options.apply(session)
+    options.refuse_key_alone()
+    given = packing_of(options.compression)
     asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
-    compression = load_settings(project).push.compression
+    setting = load_settings(project).push.compression
+    packing = packing_of(setting) if options.compression is None else given
     weights = weights_lock.of_config(project.root, config)
     destination = resolve(config, options.target, os.environ)
     session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
     # A bundle's tag may be the time, which would make another derivation of the same image at each push.
     tag = destination.reference.name if destination.bundle else destination.target
-    asked = replace(asked, tag=tag, oci=True)
+    if packing is None:
+        from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
+        from cog_nix.registry.packing import best  # noqa: PLC0415 - see _warm_up
+
+        packing = best(destination.image, credentials.of_registry(destination.image.registry))
+        session.reporter.info(f"Layers go to {destination.image.registry} as {packing}.")
+    asked = replace(asked, tag=tag, oci=True, packing=packing, embed_sbom=options.embed_sbom)
     beside = () if asked.weights_inside else weights
-    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ))
-    thin = replace(asked, held=record.known) if record.is_kept else asked
+    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ), packing)
+    # A bill of materials tells what is in the layers, so they have to be here.
+    is_thin = record.is_kept and not (options.sbom or options.embed_sbom)
+    thin = replace(asked, held=record.known) if is_thin else asked
     built = build_image(session, options.config_file, thin, _warm_up)
     try:
-        pushed = push_built(built, destination, beside, session.reporter, compression)
+        pushed = push_built(built, destination, beside, session.reporter, packing)
     except MissingBlobsError as error:
         session.reporter.warn(f"{error} The image is built whole.")
         built = build_image(session, options.config_file, asked, _warm_up)
-        pushed = push_built(built, destination, beside, session.reporter, compression)
+        pushed = push_built(built, destination, beside, session.reporter, packing)
     record.add(built, pushed)
+    attached = _attach(session, options, built, pushed, destination)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
+    for title, reference in attached.items():
+        session.reporter.info(f"  {title}  {reference}")
     if options.as_json:
-        typer.echo(json.dumps(document(pushed), separators=(",", ":")))
+        said = {**document(pushed), **({"attached": attached} if attached else {})}
+        typer.echo(json.dumps(said, separators=(",", ":")))
+
+
+def _attach(
+    session: Session, options: _Options, built: Built, pushed: Pushed, destination: Destination
+) -> dict[str, str]:
+    """Give the registry what is asked for beside the image; return what came of it, by title.
+
+    Raises:
+        RegistryError: it refuses, or the image cannot be signed.
+    """
+    if not (options.sbom or options.provenance or options.sign):
+        return {}
+    from cog_nix.cli import attaching  # noqa: PLC0415 - few pushes need it
+    from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
+
+    wanted = attaching.Wanted(options.sbom, options.provenance, options.sign, options.key or "")
+    where = attaching.Place(pushed, destination.image, credentials.of_registry(destination.image.registry))
+    project = find_project(Path.cwd(), options.config_file)
+    return attaching.attach(wanted, project, built, where, session)
 
 
 @dataclass(frozen=True)
@@ -111,11 +186,15 @@ class _Record:
     destination: Destination
     reporter: Reporter
     secret: SecretKey | None
+    packing: Packing
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is one: Replicate's registry takes every tag for a version of the model."""
-        return self.destination.image.registry != REPLICATE
+        """Whether there is one: Replicate's registry takes every tag for a version of the model.
+
+        Of layers that are compressed otherwise than usual nothing is kept: it does not say how they are.
+        """
+        return self.destination.image.registry != REPLICATE and self.packing == USUAL
 
     def known(self, keys: Keys) -> Known:
         """Return what is known of an image's layers."""
@@ -166,7 +245,7 @@ def push_built(
     destination: Destination,
     weights: Sequence[LockedWeight],
     reporter: Reporter,
-    compression: Compression = "gzip",
+    packing: Packing = USUAL,
 ) -> Pushed:
     """Push an image that was built with its blobs.
 
@@ -175,7 +254,7 @@ def push_built(
         destination: where to.
         weights: that the registry has to have already.
         reporter: tells what goes on.
-        compression: of large files of the project, where it pays.
+        packing: how its layers are compressed.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
@@ -191,7 +270,7 @@ def push_built(
     registry = destination.image.registry
     try:
         return push_layout(
-            layout.read(built.oci, reporter, compression),
+            layout.read(built.oci, reporter, packing),
             destination,
             credentials.of_registry(registry),
             cache=cache_dir(),

@@ -121,6 +121,20 @@ class _Options(ProjectOptions):
             "--statement", show_default=False, help="Write what was found as an in-toto Statement there."
         ),
     ] = None
+    key: Annotated[
+        str | None,
+        typer.Option("--key", show_default=False, help="First check that this public key's owner signed it."),
+    ] = None
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            "--identity", show_default=False, help="First check that this identity signed it, without a key."
+        ),
+    ] = None
+    issuer: Annotated[
+        str | None,
+        typer.Option("--issuer", show_default=False, help="Who vouches for --identity: a provider's URL."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False
 
     def surroundings(self) -> Surroundings:
@@ -186,6 +200,9 @@ def verify_image(session: Session, options: _Options) -> None:
 def _target(session: Session, options: _Options) -> Iterator[_Target]:
     """Yield the image, and the project that it should come from: here, or in a clone."""
     if options.image is None:
+        if options.key or options.identity:
+            flag = "--key" if options.key else "--identity"
+            raise FlagError(flag, "there is no image in a registry to check.", hint="Name one.")
         if options.source:
             raise FlagError(FLAG, "there is no image to compare with.", hint="Name one.")
         project = _locked(find_project(Path.cwd(), options.config_file))
@@ -196,6 +213,7 @@ def _target(session: Session, options: _Options) -> Iterator[_Target]:
         yield _Target(subject.of_built(built.image, title), project, _commit_here(project))
         return
     with find.opened(options.image, session.find_runtime, session.reporter) as image:
+        _check_signature(session, options, image)
         source = _named(options, image)
         if source is None:
             project = _locked(find_project(Path.cwd(), options.config_file))
@@ -204,6 +222,28 @@ def _target(session: Session, options: _Options) -> Iterator[_Target]:
         session.reporter.step(f"Fetching {source.shown} at {source.commit}")
         with checked_out(source) as folder:
             yield _Target(image, _locked(_project_in(folder, options.config_file)), source)
+
+
+def _check_signature(session: Session, options: _Options, image: Subject) -> None:
+    """Check who signed an image, where that is asked for.
+
+    Raises:
+        FlagError: it is in no registry, or only half of an identity is named.
+        NotSignedError: nobody that should have.
+    """
+    if options.identity is None and options.issuer is None and options.key is None:
+        return
+    if options.key is None and not (options.identity and options.issuer):
+        raise FlagError("--identity and --issuer", "they go together.", hint="Give both, or --key.")
+    from cog_nix.registry import cosign  # noqa: PLC0415 - few ask for it
+    from cog_nix.registry.reference import Reference  # noqa: PLC0415 - the same
+
+    by = cosign.Identity(options.key or "", options.identity or "", options.issuer or "")
+    if not image.manifests or not image.compressed:
+        raise FlagError("--key" if options.key else "--identity", "the image is in no registry.")
+    reference = Reference.parse((options.image or "").removeprefix("docker://"))
+    cosign.check(f"{reference.name}@{image.manifests[0]}", reference, by)
+    session.reporter.info(f"{reference} is signed by {by}")
 
 
 def _named(options: _Options, image: Subject) -> Source | None:
@@ -259,6 +299,7 @@ def _verify(
         {**assumed, **known},
         archive=_absolute(options.archive or ""),
         blobs=bool(image.manifests),
+        packing=image.packing,
     )
     attempts = verify(image, order, builds, session.reporter)
     return Verification(image, attempts, assumed, tuple(lacking))

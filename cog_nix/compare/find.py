@@ -206,4 +206,4 @@ def from_registry(reference: Reference, folder: Path, reporter: Reporter) -> Sub
 
     title = str(reference)
     config = subject.parsed(found.text, title)
-    return Subject(title, found.id, config, layers, fetched, (found.digest,), compressed=True)
+    return Subject(title, found.id, config, layers, fetched, (found.digest,), found.packing, compressed=True)

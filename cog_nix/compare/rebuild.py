@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from cog_nix.compare import subject
 from cog_nix.compare.surroundings import MEMORY, Surroundings
-from cog_nix.config import load_settings
 from cog_nix.errors import ImageError, NoLockError
 from cog_nix.image.description import ImageDescription
 from cog_nix.image.layer_bytes import layers_outside
+from cog_nix.image.packing import USUAL
 from cog_nix.project import git
 from cog_nix.registry import layout
 from cog_nix.system import scratch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from cog_nix.compare.subject import Subject
     from cog_nix.config.model import Project
+    from cog_nix.image.packing import Packing
     from cog_nix.report import Reporter
 
 _LEFT_OUT = frozenset({".git", ".cog", "result"})
@@ -65,6 +66,8 @@ class Order:
     """Where what the lock names comes from, and results of commands; "": usual places, and they run."""
     blobs: bool = False
     """Whether to compress the layers as well, as registries have them."""
+    packing: Packing = USUAL
+    """How, then."""
 
 
 @contextmanager
@@ -110,7 +113,7 @@ def _build(order: Order, how: Surroundings, copied: Path, work: Path, reporter: 
     arguments += [one for name, value in order.labels.items() for one in ("--annotation", f"{name}={value}")]
     arguments += order.arguments
     if order.blobs:
-        arguments += ["-o", f"oci:{blobs}"]
+        arguments += ["-o", f"oci:{blobs}", "--compression", order.packing]
     environment = how.environment(os.environ)
     roots = os.pathsep.join(os.path.abspath(one) for one in sys.path if one)  # noqa: PTH100 - for text
     for name in git.VARIABLES:  # labels are told one by one
@@ -130,14 +133,13 @@ def _build(order: Order, how: Surroundings, copied: Path, work: Path, reporter: 
     if finished.returncode:
         raise NotRebuiltError(how.title, said)
     image = ImageDescription.read(store / "nix/store" / (copied / "result").readlink().name)
-    manifests = _manifests(project, image, blobs) if order.blobs else ()
+    manifests = _manifests(order.packing, image, blobs) if order.blobs else ()
     return subject.of_built(image, f"rebuilt ({how.title})", manifests)
 
 
-def _manifests(project: Project, image: ImageDescription, blobs: Path) -> tuple[str, ...]:
+def _manifests(packing: Packing, image: ImageDescription, blobs: Path) -> tuple[str, ...]:
     """Return the digests of an image's manifest: as a layout has it, and as it is pushed."""
-    compression = load_settings(project).push.compression
-    found = layout.read(blobs, None, compression, layers_outside(image))
+    found = layout.read(blobs, None, packing, layers_outside(image))
     (own,) = layout.pointers(blobs)
     return own, found.manifest.digest
 

@@ -14,6 +14,7 @@ from cog_nix.image import pieces
 from cog_nix.image.compression import decompressed
 from cog_nix.image.description import UnreadableImageError
 from cog_nix.image.layer_bytes import LayerBytes
+from cog_nix.image.packing import USUAL
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import mapping_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from cog_nix.image.archive_program import Archive
     from cog_nix.image.description import ImageDescription, LayerDescription
+    from cog_nix.image.packing import Packing
 
 Tar = IO[bytes]
 """A layer's tar, which is read once from its beginning."""
@@ -89,6 +91,8 @@ class Subject:
     """Yields the tar of a layer by its number, from 0; None: they are not kept as tars."""
     manifests: tuple[str, ...] = ()
     """``sha256:…`` of its manifest; of one that was built, in both media types. None: it has none."""
+    packing: Packing = USUAL
+    """How its layers are compressed, in a registry."""
     compressed: bool = False
     """Whether the layers' sizes are those of blobs, as a registry has them."""
     whole: Callable[[], Subject] | None = field(default=None, compare=False)

@@ -204,7 +204,9 @@ class GpuSettings:
     """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
-Compression = Literal["gzip", "zstd"]
+Packing = Literal["gzip", "zstd", "zstd:chunked", "none"]
+"""How layers are compressed (:mod:`cog_nix.image.packing`)."""
+Compression = Literal[Packing, "auto"]
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,8 @@ class PushSettings:
     """The ``[push]`` table of cog-nix.toml."""
 
     compression: Compression = "gzip"
-    """How large files of the project are compressed for registries, where that pays."""
+    """How layers are compressed for registries, where ``--compression`` says nothing; ``auto``: as the
+    registry is known to take them."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from cog_nix.config.model import (
+    Compression,
     DebianSettings,
     GpuSettings,
     LayerSettings,
@@ -215,6 +216,7 @@ def _is_weight_file(value: Any) -> bool:
 
 
 _SUITES = DebianSettings.additions
+_COMPRESSIONS = get_args(Compression)
 
 _SETTINGS = {
     "mirror": _url('mirror = "https://mirror.example.org/debian"'),
@@ -286,7 +288,11 @@ _SETTINGS = {
         parse_duration,
     ),
     "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
-    "compression": _text('compression = "zstd"', '"gzip" or "zstd"', "gzip|zstd"),
+    "compression": _Setting(
+        'compression = "zstd"',
+        f"one of {', '.join(_COMPRESSIONS)}",
+        lambda value: value in _COMPRESSIONS,
+    ),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
         "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "

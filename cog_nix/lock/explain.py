@@ -77,6 +77,13 @@ def explain(lock: Lock, name: str, asked: Asked) -> list[str]:
     return lines
 
 
+def all_reasons(lock: Lock, asked: Asked) -> dict[str, list[str]]:
+    """Tell of every package why it is in the image, by member of a layer: ``deb:NAME``, ``wheel:NAME``."""
+    debs = {f"deb:{deb.package}": _deb(lock, deb, asked) for deb in lock.installed}
+    wheels = {f"wheel:{wheel.name}": _wheel(lock, wheel, asked) for wheel in lock.wheels}
+    return {member: [line.strip() for line in lines[1:]] for member, lines in {**debs, **wheels}.items()}
+
+
 def _deb(lock: Lock, deb: Deb, asked: Asked) -> list[str]:
     lines = [f"{deb.package} {deb.version} (Debian package)"]
     if deb not in lock.installed:
@@ -175,8 +182,9 @@ def _chain(
     name: str, depends: Mapping[str, Sequence[str]], groups: Iterator[_Roots], *, also: bool = True
 ) -> list[str]:
     """Return the lines from a package to the nearest root of the first group that leads to it."""
+    needed_by = _reversed(depends)
     for roots in groups:
-        way = _way(name, depends, roots)
+        way = _way(name, needed_by, roots)
         if way:
             steps = [f"{needy} needs {needed}" for needed, needy in pairwise(way)]
             lines = [*steps, *roots[way[-1]].split("\n")]
@@ -188,7 +196,16 @@ def _chain(
     return []
 
 
-def _way(name: str, depends: Mapping[str, Sequence[str]], roots: _Roots) -> list[str]:
+def _reversed(depends: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return what needs each package, sorted."""
+    found: dict[str, list[str]] = {}
+    for needy in sorted(depends):
+        for needed in depends[needy]:
+            found.setdefault(needed, []).append(needy)
+    return found
+
+
+def _way(name: str, needed_by: Mapping[str, Sequence[str]], roots: _Roots) -> list[str]:
     """Return the shortest way up from a package to a root, both ends included; nothing when there is none."""
     came_from: dict[str, str] = {name: ""}
     pending = deque([name])
@@ -199,8 +216,8 @@ def _way(name: str, depends: Mapping[str, Sequence[str]], roots: _Roots) -> list
             while came_from[way[-1]]:
                 way.append(came_from[way[-1]])
             return way[::-1]
-        for needy in sorted(depends):
-            if one in depends[needy] and needy not in came_from:
+        for needy in needed_by.get(one, ()):
+            if needy not in came_from:
                 came_from[needy] = one
                 pending.append(needy)
     return []

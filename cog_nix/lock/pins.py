@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.lock.upgrade import INTERPRETER
+from cog_nix.lock.upgrade import BUILDERS, INTERPRETER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Pins:
     @property
     def seed(self) -> Seed | None:
         """The builders' Python."""
-        return self.previous.seed if self.previous and not self.upgrade.everything else None
+        return self.previous.seed if self.previous and self.upgrade.keeps(BUILDERS) else None
 
     @property
     def toolkit(self) -> Toolkit | None:

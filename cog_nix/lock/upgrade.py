@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 INTERPRETER = "python"
 """The name that lets the patch level of the project's Python move, where that is no Debian package."""
+BUILDERS = "builders"
+"""The name that lets the Python move that runs builders; it is in no image."""
 
 
 @dataclass(frozen=True)

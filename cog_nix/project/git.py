@@ -35,6 +35,18 @@ def labels(root: Path) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def remote(root: Path) -> str:
+    """Return where a project's repository came from, without user and password; "": not known."""
+    if not commit(root):
+        return ""
+    url = _git(root, "remote", "get-url", "origin")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return ""  # a folder, or a short form of SSH's that is no URI
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+
+
 def is_clean(root: Path) -> bool:
     """Whether the files of a project's folder are those of the commit that is checked out."""
     if not commit(root):

@@ -11,7 +11,8 @@ from cog_nix.errors import ImageError
 from cog_nix.image.description import UnreadableImageError, blob_file
 from cog_nix.image.known import Known
 from cog_nix.image.layer_bytes import outside_of
-from cog_nix.registry import compressed
+from cog_nix.image.packing import USUAL
+from cog_nix.registry import packed
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.config.model import Compression
     from cog_nix.image.layer_bytes import LayerBytes
+    from cog_nix.image.packing import Packing
     from cog_nix.report import Reporter
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -54,8 +55,8 @@ class Layout:
     """An image that is there as blobs."""
 
     manifest: Manifest
-    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes.
-    OCI's where a layer is compressed with Zstandard, for which Docker's has no name."""
+    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes. Of
+    layers in Zstandard, which it has no media type for, OCI's."""
     blobs: tuple[Blob, ...]
     """Layers from bottom to top, each once, and the configuration."""
 
@@ -63,15 +64,15 @@ class Layout:
 def read(
     root: Path,
     reporter: Reporter | None = None,
-    compression: Compression = "gzip",
+    packing: Packing = USUAL,
     outside: Sequence[LayerBytes] | None = None,
 ) -> Layout:
     """Read the image of a layout.
 
     Args:
         root: the folder.
-        compression: for layers whose files are not in the store, where it pays.
         reporter: shows the bytes of what has to be compressed first; None: nobody looks.
+        packing: how layers are compressed whose files are not in the store, where that pays.
         outside: these layers; None: those that Nix's layout names and does not have.
 
     Raises:
@@ -82,7 +83,7 @@ def read(
         manifest = jsonvalue.loads(_path(root, pointer).read_bytes())
         found = {}
         for layer in outside_of(root) if outside is None else outside:
-            descriptor, blob = _outside(layer, compression, reporter or SilentReporter())
+            descriptor, blob = _outside(layer, packing, reporter or SilentReporter())
             found[blob.digest] = blob
             manifest["layers"] = [
                 descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
@@ -100,9 +101,14 @@ def read(
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
+    return Layout(manifest_of(manifest), blobs)
+
+
+def manifest_of(manifest: dict[str, Any]) -> Manifest:
+    """Return what a registry is sent for an OCI manifest: Docker's, where that can say the same."""
     if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):
-        return Layout(Manifest(OCI_MANIFEST, _compact(manifest)), blobs)
-    return Layout(docker_manifest(manifest), blobs)
+        return Manifest(OCI_MANIFEST, _compact(manifest))
+    return docker_manifest(manifest)
 
 
 def known(root: Path) -> Known:
@@ -165,15 +171,15 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _outside(layer: LayerBytes, compression: Compression, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
+def _outside(layer: LayerBytes, packing: Packing, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
     """Return how a manifest names a layer whose files are not in the store, and its blob."""
     digest, size, kind = layer.layer.diff_id, layer.layer.size, _OCI_LAYER
     blob = Blob(digest, size, layer)
-    how = compressed.codec(compression)
-    if compressed.pays(layer, how):
-        found = compressed.compress(layer, how, reporter)
-        blob = Blob(found.digest, found.size, compressed.CompressedLayer(layer, found, how))
-        kind += f"+{compression}"
+    codec = packed.codec_of(packing)
+    if codec and packed.pays(layer, codec):
+        found = packed.compress(layer, codec, reporter)
+        blob = Blob(found.digest, found.size, packed.PackedLayer(layer, found, codec))
+        kind += codec.suffix
     return {"mediaType": kind, "digest": blob.digest, "size": blob.size}, blob
 
 

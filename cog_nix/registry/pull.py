@@ -11,6 +11,7 @@ from cog_nix.errors import FetchError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
+from cog_nix.image.packing import USUAL, packing_in
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.failures import NotPulledError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from cog_nix.image.packing import Packing
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.reference import Reference
     from cog_nix.report import Reporter
@@ -58,6 +60,8 @@ class Found:
     """Its configuration."""
     layers: tuple[tuple[str, Artifact], ...]
     """``(diff id, blob)`` from bottom to top."""
+    packing: Packing = USUAL
+    """How its layers are compressed."""
 
     @property
     def id(self) -> str:
@@ -145,7 +149,7 @@ def _found(repository: Repository) -> Found:
         layers = tuple(zip(diff_ids, blobs, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise NotPulledError(reference, "its manifest or configuration is not one of an image") from error
-    return Found(reference, digest, text, layers)
+    return Found(reference, digest, text, layers, packing_in(list_of(manifest["layers"])))
 
 
 def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[str, Any]]:

@@ -48,6 +48,8 @@ class Pushed:
     """The references of a bundle's weights, by name, in the order of cog.yaml."""
     blobs: Mapping[str, Outcome] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    manifest: Manifest | None = None
+    """The image's."""
 
     def total(self, outcome: Outcome) -> tuple[int, int]:
         """Return how many blobs had this outcome, and their bytes."""
@@ -108,7 +110,7 @@ def push(
     references = {
         one["annotations"]["run.cog.weight.name"]: f"{target.name}@{one['digest']}" for one in beside
     }
-    return Pushed(image, model, references, dict(zip(names, outcomes, strict=True)), sizes)
+    return Pushed(image, model, references, dict(zip(names, outcomes, strict=True)), sizes, layout.manifest)
 
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:

@@ -12,7 +12,7 @@ from cog_nix.lock import format as lock_format
 from cog_nix.lock import validity
 from cog_nix.lock.integrity import EditedLockError
 from cog_nix.lock.reasons import Verb
-from cog_nix.lock.upgrade import INTERPRETER, Upgrade
+from cog_nix.lock.upgrade import BUILDERS, INTERPRETER, Upgrade
 from cog_nix.resolve import cog_base
 from cog_nix.system.paths import cache_dir
 
@@ -176,6 +176,7 @@ def check_upgrade_names(previous: Lock | None, upgrade: Upgrade) -> None:
         return
     known = {deb.package for deb in previous.debs} | {wheel.name for wheel in previous.wheels}
     known |= {package.reference for package in previous.packages} | {file.path for file in previous.files}
+    known.add(BUILDERS)
     if previous.interpreter.artifact:
         known.add(INTERPRETER)
     for name in sorted(upgrade.names - known):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cog_nix.store.nix import Nix
     from cog_nix.system.child import Process
 
-REQUIREMENTS = ("installer", "pyyaml", "deflate", "isal")
+REQUIREMENTS = ("installer", "pyyaml", "deflate", "isal", "backports.zstd; python_version < '3.14'")
 _KEEP_SECONDS = 90 * 24 * 3600
 
 

@@ -3,7 +3,7 @@
 Spec::
 
     {"image": store path, "tag": "cog-hello:latest", "blobs": [store path, null or a :class:`Known`, …],
-     "keys": {"layers": [key or null, …], "frozen": key}}
+     "compression": "gzip", "keys": {"layers": [key or null, …], "frozen": key}}
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
 is small and changes at every edit, so it is compressed here. Layers whose files are not in the store are
@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import blob
 import inputs
@@ -36,6 +36,7 @@ class Descriptor(TypedDict):
     mediaType: str
     digest: str
     size: int
+    annotations: NotRequired[dict[str, str]]
 
 
 class Known(TypedDict):
@@ -52,10 +53,12 @@ class Layout:
 
     Args:
         root: folder to make.
+        compression: of the layers that are compressed here.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, compression: str = "gzip") -> None:
         self.root = root
+        self._compression = compression
         self._blobs = root / "blobs/sha256"
         self._blobs.mkdir(parents=True)
         (root / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
@@ -90,22 +93,33 @@ class Layout:
             return self.named(layer) if stream.is_outside(layer) else self.compressed(layer)
         if isinstance(blob, Path):
             return self.referenced(blob)
-        return _layer({"digest": blob["digest"], "size": blob["compressed"], "diff_id": blob["diff_id"]})
+        return _layer(
+            {
+                "digest": blob["digest"],
+                "size": blob["compressed"],
+                "diff_id": blob["diff_id"],
+                "compression": "gzip",  # a registry is told of no other blobs
+                "annotations": {},
+            }
+        )
 
     def compressed(self, layer: stream.Layer) -> Descriptor:
         """Compress a layer into the layout."""
         temporary = self.root / "blob"
-        found = blob.write(layer, temporary)
+        found = blob.write(layer, temporary, compression=self._compression)
         temporary.rename(self.path(found["digest"]))
         return _layer(found)
 
 
 def _layer(found: blob.Blob) -> Descriptor:
-    return {
-        "mediaType": f"{_OCI}.layer.v1.tar+gzip",
+    descriptor: Descriptor = {
+        "mediaType": f"{_OCI}.layer.v1.tar{blob.SUFFIXES[found['compression']]}",
         "digest": found["digest"],
         "size": found["size"],
     }
+    if found["annotations"]:
+        descriptor["annotations"] = found["annotations"]
+    return descriptor
 
 
 def compact(value: Any) -> str:
@@ -113,7 +127,9 @@ def compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def write(image: stream.Image, blobs: list[Path | Known | None], out: Path, tag: str) -> list[Descriptor]:
+def write(
+    image: stream.Image, blobs: list[Path | Known | None], out: Path, tag: str, compression: str = "gzip"
+) -> list[Descriptor]:
     """Write the layout of an image; return what names its layers.
 
     Args:
@@ -121,8 +137,9 @@ def write(image: stream.Image, blobs: list[Path | Known | None], out: Path, tag:
         blobs: for each layer its compressed form, or what is known of it; None: compress it.
         out: folder to make.
         tag: what the index calls the image.
+        compression: of the layers that are compressed here.
     """
-    layout = Layout(out)
+    layout = Layout(out, compression)
     config = layout.text("config.v1", image["config"])
     layers = [layout.layer(layer, blob) for layer, blob in zip(image["layers"], blobs, strict=True)]
     manifest = {
@@ -163,6 +180,6 @@ def main(spec: dict[str, Any]) -> None:
     out, path = inputs.output(), Path(spec["image"])
     image = stream.read(path)
     blobs = [Path(blob) if isinstance(blob, str) else blob for blob in spec["blobs"]]
-    layers = write(image, blobs, out, spec["tag"])
+    layers = write(image, blobs, out, spec["tag"], spec["compression"])
     (out / "known.json").write_text(compact(known(image, layers, spec["keys"])))
     (out / "image").symlink_to(Path("..", path.name))

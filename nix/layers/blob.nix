@@ -1,18 +1,19 @@
 /*
   A layer as registries hold it: compressed, with its digest.
 
-  Type: { derive, ... } -> { name : string, path : store path } -> store path
+  Type: { derive, ... } -> compression : string -> { name : string, path : store path } -> store path
 
   Example:
-    blob { name = "python"; path = "/nix/store/…-layer-python"; }
+    blob "gzip" { name = "python"; path = "/nix/store/…-layer-python"; }
     => "/nix/store/…-blob-python"
 */
 { derive, ... }:
 let
   compress = derive.many "blob";
 in
+compression:
 { name, path }:
 "${compress {
   name = "blob-${name}";
-  spec = { inherit path; };
+  spec = { inherit path compression; };
 }}"

@@ -5,10 +5,10 @@ let
 in
 {
   blobIsMadeOfALayer = {
-    expr = blob {
+    expr = blob "gzip" {
       name = "base";
       path = "/base";
     };
-    expected = "blob-base: {\"path\":\"/base\"}";
+    expected = "blob-base: {\"compression\":\"gzip\",\"path\":\"/base\"}";
   };
 }

@@ -14,6 +14,8 @@ import archive
 import blob
 import oci
 import pytest
+from backports import zstd
+from failure import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,42 @@ def test_each_block_is_a_member_without_a_time() -> None:
     assert member[:2] == b"\x1f\x8b"
     assert member[4:8] == bytes(4), "RFC 1952: MTIME"
     assert member[3] == 0, "RFC 1952: FLG, so neither name nor comment"
+
+
+def test_zstandard_has_a_frame_for_each_block(layer: stream.Layer, store: Path, tmp_path: Path) -> None:
+    found = blob.write(layer, tmp_path / "blob", store, "zstd")
+    plain = zstd.decompress((tmp_path / "blob").read_bytes())
+    assert f"sha256:{hashlib.sha256(plain).hexdigest()}" == found["diff_id"] == layer["diff_id"]
+    assert found["annotations"] == {}
+
+
+def test_nothing_is_compressed_where_that_is_asked_for(
+    layer: stream.Layer, store: Path, tmp_path: Path
+) -> None:
+    found = blob.write(layer, tmp_path / "blob", store, "none")
+    assert found["digest"] == layer["diff_id"]
+    assert found["size"] == layer["size"]
+
+
+def test_a_seed_without_zstandard_ends_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "backports", None)
+    with pytest.raises(BuildError, match="no Zstandard"):
+        blob.zstd_frame(b"text")
+
+
+@pytest.mark.parametrize("compression", ["zstd", "zstd:chunked", "none"])
+def test_a_layout_says_how_its_layers_are_compressed(
+    compression: str, layer: stream.Layer, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob, "STORE", store)
+    image: stream.Image = {"config": "{}", "layers": [layer], "tag": "a:b"}
+    oci.write(image, [None], store / "layout", "a:b", compression)
+    (pointer,) = json.loads((store / "layout/index.json").read_text())["manifests"]
+    manifest = json.loads((store / "layout/blobs/sha256" / pointer["digest"][7:]).read_text())
+    (one,) = manifest["layers"]
+    suffix = "" if compression == "none" else "+zstd"
+    assert one["mediaType"] == f"application/vnd.oci.image.layer.v1.tar{suffix}"
+    assert ("annotations" in one) == (compression == "zstd:chunked")
 
 
 def test_a_seed_without_libdeflate_will_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cog_nix.cli.app import run
 from cog_nix.cli.build import _Options as Options
-from cog_nix.cli.options import show_progress
+from cog_nix.cli.options import packing_of, show_progress
 from cog_nix.cli.session import Session
 from cog_nix.cli.terminal import TerminalReporter, print_error
 from cog_nix.errors import ConfigError
@@ -138,3 +138,16 @@ def test_options_of_the_program(
 def test_predict_is_deprecated(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "a=b", "--json", "no json"]) == 1
     assert capfd.readouterr().err.startswith('warning: "cog predict" is deprecated, use "cog run"\n')
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "gzip"), ("zstd:chunked", "zstd:chunked"), ("none", "none"), ("auto", None)],
+)
+def test_how_layers_are_compressed(given: str | None, expected: str | None) -> None:
+    assert packing_of(given) == expected
+
+
+def test_an_unknown_compression_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--compression brotli: expected gzip, zstd"):
+        packing_of("brotli")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cog_nix.cli import push
 from cog_nix.cli.session import Session
 from cog_nix.plugins import manager as plugins
@@ -13,16 +15,64 @@ from cog_nix.registry.push import Pushed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from cog_nix.build.options import BuildOptions
+
+
+def _project(folder: Path, settings: str = "") -> None:
+    (folder / "cog.yaml").write_text('build:\n  python_version: "3.13"\nrun: "run.py:Runner"\n')
+    (folder / "cog-nix.toml").write_text(settings)
+    (folder / "run.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "packing", "thin"),
+    [
+        pytest.param("", {}, "gzip", True, id="usual"),
+        pytest.param("[push]\ncompression = 'zstd'\n", {}, "zstd", False, id="setting"),
+        pytest.param("[push]\ncompression = 'zstd'\n", {"compression": "gzip"}, "gzip", True, id="option"),
+        pytest.param("", {"compression": "zstd:chunked"}, "zstd:chunked", False, id="chunked"),
+        pytest.param("", {"embed_sbom": True}, "gzip", False, id="bill-inside"),
+        pytest.param("", {"sbom": True}, "gzip", False, id="bill"),
+        pytest.param("", {"provenance": True}, "gzip", True, id="provenance"),
+    ],
+)
+def test_how_layers_go(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: str,
+    given: dict[str, Any],
+    packing: str,
+    *,
+    thin: bool,
+) -> None:
+    """The option counts before the setting. A thin push has gzip, and reads no layers."""
+    _project(tmp_path, settings)
+    monkeypatch.chdir(tmp_path)
+    asked: list[BuildOptions] = []
+    sent: list[object] = []
+
+    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> str:
+        asked.append(options)
+        return "build"
+
+    def push_built(*arguments: Any) -> Pushed:
+        sent.append(arguments[-1])
+        return Pushed("localhost:1/me/model@sha256:1")
+
+    monkeypatch.setattr(push, "build_image", build_image)
+    monkeypatch.setattr(push, "push_built", push_built)
+    monkeypatch.setattr(push, "_attach", lambda *_: {})
+    monkeypatch.setattr(push._Record, "add", lambda *_: None)
+    session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
+    push.push(session, push._Options(target="localhost:1/me/model:v1", **given))
+    assert [(options.packing, options.held is not None) for options in asked] == [(packing, thin)]
+    assert sent == [packing]
 
 
 def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "cog.yaml").write_text('build:\n  python_version: "3.13"\nrun: "run.py:Runner"\n')
-    (tmp_path / "run.py").touch()
+    _project(tmp_path)
     monkeypatch.chdir(tmp_path)
     asked: list[BuildOptions] = []
     recorded: list[object] = []

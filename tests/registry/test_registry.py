@@ -39,8 +39,8 @@ from tests.image.outside import described
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cog_nix.config.model import Compression
     from cog_nix.image.description import ImageDescription
+    from cog_nix.image.packing import Packing
     from cog_nix.registry.push import Pushed
 
 USER, PASSWORD = "ali", "open sesame"
@@ -60,7 +60,7 @@ def _push(
     cache: Path,
     known: Credentials | None = None,
     *,
-    compression: Compression = "gzip",
+    compression: Packing = "gzip",
 ) -> Pushed:
     reference = Reference.parse(target)
     return push(
@@ -247,7 +247,7 @@ def test_what_compresses_is_sent_compressed(
     registry: str,
     in_project: Callable[[bytes], tuple[Path, ImageDescription]],
     tmp_path: Path,
-    compression: Compression,
+    compression: Packing,
 ) -> None:
     some = random.Random(5)  # noqa: S311 - any numbers
     text = b"".join(b'{"x": %d}\n' % some.randrange(10**9) for _ in range(1_500_000))
@@ -267,7 +267,7 @@ def test_what_compresses_is_sent_compressed(
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_a_compressed_layer_is_made_from_any_byte_on(
-    in_project: Callable[[bytes], tuple[Path, ImageDescription]], compression: Compression
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]], compression: Packing
 ) -> None:
     root, _ = in_project(b"many words " * 2_000_000)
     blob_ = layout.read(root, SilentReporter(), compression).blobs[1]

@@ -1,0 +1,217 @@
+"""What the files of an image say of packages: dpkg's database, Python's metadata, and the like.
+
+Only headers and the few files that matter are read; what is between is passed over.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+import re
+import tarfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from cog_nix.errors import ImageError
+from cog_nix.image.description import Part, ProjectFiles
+from cog_nix.image.pieces import END
+from cog_nix.image.project_files import UNKNOWN, entries
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from cog_nix.image.description import ImageDescription, LayerDescription
+
+DPKG_STATUS = "var/lib/dpkg/status"
+OS_RELEASE = "usr/lib/os-release"
+_COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
+_METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
+_DOCUMENT = re.compile(r"(.+/)?[^/]+\.dist-info/sboms/.+")
+_NODE = re.compile(r"(.+/)?package\.json")
+_WINDOWS = re.compile(r".+\.(exe|dll)", re.IGNORECASE)
+_LIBRARY = re.compile(r"(?:.+/)?[^/]+\.libs/[^/]+\.so[^/]*")
+_NIX = re.compile(r"nix/store/([0-9a-z]{32}-[^/]+)")
+_HIDDEN, _OPAQUE = ".wh.", ".wh..wh..opq"
+"""What takes files of lower layers away (image-spec, layer.md, "Whiteouts")."""
+_LARGEST = 16 << 20
+"""Bytes of a file that is read; dpkg's database of 2000 packages has 3 MB."""
+_BUFFER = 1 << 16
+
+
+class UnreadableLayerError(ImageError):
+    """A layer of a built image cannot be read.
+
+    Args:
+        layer: its name.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, layer: str, reason: str) -> None:
+        super().__init__(hint="Build it again.")
+        self.layer, self.reason = layer, reason
+
+    def __str__(self) -> str:
+        return f"Layer {self.layer} cannot be read: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file that was read."""
+
+    data: bytes
+    layer: str
+    """Name of the layer that has it."""
+
+
+@dataclass
+class Contents:
+    """What an image has, by path; what a layer replaces or takes away is gone."""
+
+    texts: dict[str, Text] = field(default_factory=dict)
+    """Files that tell of packages."""
+    links: dict[str, str] = field(default_factory=dict)
+    """Targets of links below ``usr/share/doc``, where several packages share a copyright file."""
+    store_paths: dict[str, str] = field(default_factory=dict)
+    """Names in Nix's store, with the layer."""
+    libraries: dict[str, str] = field(default_factory=dict)
+    """Shared libraries that wheels bring from elsewhere (``NAME.libs``), with the layer."""
+    large: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Files of the project that stay out of the store: hash (hexadecimal) and layer."""
+
+    def copyright(self, package: str) -> bytes:
+        """Return the copyright file of a Debian package; nothing where it has none (Debian Policy 12.5)."""
+        for _ in range(3):
+            if found := self.texts.get(f"usr/share/doc/{package}/copyright"):
+                return found.data
+            target = self.links.get(f"usr/share/doc/{package}/copyright") or self.links.get(
+                f"usr/share/doc/{package}"
+            )
+            if target is None:
+                break
+            parts = PurePosixPath(target).parts
+            package = parts[-2] if parts[-1] == "copyright" and len(parts) > 1 else parts[-1]
+        return b""
+
+
+def read(image: ImageDescription) -> Contents:
+    """Read what the files of an image say.
+
+    Args:
+        image: one that Nix built, which says what its layers are made of.
+
+    Raises:
+        ImageError: a layer cannot be read.
+    """
+    found = Contents()
+    for layer in image.layers:
+        outside = next((part for part in layer.parts if isinstance(part, ProjectFiles)), None)
+        if outside:
+            store = image.path.parent
+            for one in entries(store / Path(outside.path).relative_to("/nix/store")):
+                sha256 = "" if one.sha256 == UNKNOWN else one.sha256
+                found.large[f"src/{one.path}"] = (sha256, layer.name)
+            continue
+        try:
+            with _opened(layer, image.path.parent) as stream:
+                _read_layer(found, layer.name, stream)
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise UnreadableLayerError(layer.name, str(error)) from error
+    return found
+
+
+def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            path = str(PurePosixPath(member.name))
+            folder, _, name = path.rpartition("/")
+            if name.startswith(_HIDDEN):
+                _take_away(found, folder if name == _OPAQUE else f"{folder}/{name.removeprefix(_HIDDEN)}")
+                continue
+            if path.startswith("usr/share/doc/") and member.issym():
+                found.links[path] = member.linkname
+            if store := _NIX.match(path):
+                found.store_paths.setdefault(store[1], layer)
+            if _LIBRARY.fullmatch(path):
+                found.libraries[path] = layer
+            if _matters(path):
+                _take(found, layer, path, tar, member)
+            tar.members.clear()  # type: ignore[attr-defined] # they would be all of the image's
+
+
+def _matters(path: str) -> bool:
+    return path in {DPKG_STATUS, OS_RELEASE} or any(
+        pattern.fullmatch(path) for pattern in (_COPYRIGHT, _METADATA, _DOCUMENT, _NODE, _WINDOWS)
+    )
+
+
+def _take(found: Contents, layer: str, path: str, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    if member.issym():
+        found.texts.pop(path, None)
+    elif member.islnk():
+        if linked := found.texts.get(str(PurePosixPath(member.linkname))):
+            found.texts[path] = Text(linked.data, layer)
+    elif member.isreg() and member.size <= _LARGEST:
+        data = tar.extractfile(member)
+        if data:
+            found.texts[path] = Text(data.read(), layer)
+
+
+def _take_away(found: Contents, path: str) -> None:
+    for known in (found.texts, found.links, found.libraries):
+        for one in [one for one in known if one == path or one.startswith(f"{path}/")]:
+            del known[one]
+
+
+class _Raw(io.RawIOBase):
+    """A layer's tar, from parts of files in the store; it seeks."""
+
+    def __init__(self, layer: LayerDescription, store: Path) -> None:
+        self._store = store
+        self._parts = [part for part in layer.parts if isinstance(part, Part)]
+        self._ends = list(accumulate(part.size for part in self._parts))
+        self._size = (self._ends[-1] if self._ends else 0) + len(END)
+        self._at = 0
+        self._current, self._opened = "", io.FileIO("/dev/null")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        number = bisect.bisect_right(self._ends, self._at)
+        if number == len(self._parts):
+            data = bytes(max(min(len(buffer), self._size - self._at), 0))
+        else:
+            part = self._parts[number]
+            inside = self._at - (self._ends[number] - part.size)
+            if part.path != self._current:
+                self._opened.close()
+                path = self._store / Path(part.path).relative_to("/nix/store")
+                self._current, self._opened = part.path, io.FileIO(path)
+            self._opened.seek(part.offset + inside)
+            data = self._opened.read(min(len(buffer), part.size - inside)) or b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._opened.close()
+        super().close()
+
+
+def _opened(layer: LayerDescription, store: Path) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Raw(layer, store), _BUFFER))

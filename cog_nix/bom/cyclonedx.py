@@ -1,0 +1,152 @@
+"""A bill of materials as CycloneDX 1.6 (ECMA-424, JSON)."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cog_nix.bom.model import Bill, Component, Document, Kind, Licence
+
+MEDIA_TYPE = "application/vnd.cyclonedx+json"
+_SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+_NAMESPACE = uuid.UUID("5ff1b9b6-3f0c-5dc4-8a4e-6d0a7c1d9a52")
+_PROPERTY = "cog-nix"
+_TYPES: dict[Kind, str] = {
+    "deb": "library",
+    "pypi": "library",
+    "interpreter": "platform",
+    "npm": "library",
+    "nix": "library",
+    "command": "file",
+    "file": "file",
+    "weights": "machine-learning-model",
+    "other": "library",
+}
+_URL = re.compile(r"(https?|ftp|git\+https|git\+ssh)://[^\s<>\"{}|\\^`]+")
+_FOREIGN = ("bom-ref", "type", "name", "version", "purl", "hashes", "licenses", "supplier", "publisher")
+_FOREIGN_MORE = ("description", "group", "cpe", "author", "copyright", "scope")
+_SCOPES = frozenset({"required", "optional", "excluded"})
+
+
+def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
+    """Return the document.
+
+    Args:
+        bill: what is in the image.
+        documents: bills that its packages bring; those in this format come in, each below its package.
+    """
+    foreign = {key: list(found) for key, found in _foreign(documents)}
+    found: dict[str, Any] = {
+        "$schema": _SCHEMA,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "timestamp": bill.created,
+            "tools": {"components": [{"type": "application", "name": "cog-nix", "version": bill.tool}]},
+            "component": _image(bill),
+        },
+        "components": [_component(one, foreign.get(one.key, [])) for one in bill.components],
+        "dependencies": _dependencies(bill),
+    }
+    text = json.dumps(found, sort_keys=True)
+    found["serialNumber"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, text)}"
+    return found
+
+
+def _image(bill: Bill) -> dict[str, Any]:
+    properties = [("lock", bill.lock), ("image-id", bill.image)]
+    return {
+        "bom-ref": "image",
+        "type": "container",
+        "name": bill.name,
+        **({"version": bill.image} if bill.image else {}),
+        "properties": _properties(pair for pair in properties if pair[1]),
+    }
+
+
+def _component(one: Component, inner: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"bom-ref": one.key, "type": _TYPES[one.kind], "name": one.name}
+    more = {
+        "version": one.version,
+        "purl": one.purl,
+        "publisher": one.supplier,
+        "description": one.description,
+    }
+    found |= {key: value for key, value in more.items() if value}
+    if one.sha256:
+        found["hashes"] = [{"alg": "SHA-256", "content": one.sha256}]
+    if one.licence:
+        found["licenses"] = _licences(one.licence)
+    references = [("distribution", one.url), ("website", one.homepage)]
+    references = [(kind, url) for kind, url in references if _URL.fullmatch(url)]
+    if references:
+        found["externalReferences"] = [{"type": kind, "url": url} for kind, url in references]
+    properties = [("layer", one.layer), ("inside", one.inside), *(("asked", text) for text in one.asked)]
+    if given := _properties(pair for pair in properties if pair[1]):
+        found["properties"] = given
+    if one.paths:
+        found["evidence"] = {"occurrences": [{"location": f"/{path}"} for path in one.paths]}
+    if inner:
+        found["components"] = inner
+    return found
+
+
+def _licences(licence: Licence) -> list[dict[str, Any]]:
+    """Return a licence choice: one expression, or licences of which some have names alone."""
+    if not licence.names:
+        return [{"expression": licence.expression}]
+    names = [*([licence.expression] if licence.expression else []), *licence.names]
+    return [{"license": {"name": name}} for name in names]
+
+
+def _properties(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": f"{_PROPERTY}:{name}", "value": value} for name, value in pairs]
+
+
+def _dependencies(bill: Bill) -> list[dict[str, Any]]:
+    own = [one.key for one in bill.components if not one.inside]
+    inside: dict[str, list[str]] = {}
+    for one in bill.components:
+        if one.inside:
+            inside.setdefault(one.inside, []).append(one.key)
+    found: list[dict[str, Any]] = [{"ref": "image", "dependsOn": own}]
+    for one in bill.components:
+        needs = sorted({*one.depends, *inside.get(one.key, [])})
+        found.append({"ref": one.key, **({"dependsOn": needs} if needs else {})})
+    return found
+
+
+def _foreign(documents: Sequence[Document]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the components of packages' own bills, by the package's key; other formats are left out."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, document in enumerate(documents):
+        if document.data.get("bomFormat") != "CycloneDX":
+            continue
+        taken = found.setdefault(document.key, [])
+        for one in _flat(document.data.get("components")):
+            taken.append(_taken(one, document, f"{document.key}/{number}/{len(taken)}"))
+    return list(found.items())
+
+
+def _flat(components: Any) -> Iterable[dict[str, Any]]:
+    for one in components if isinstance(components, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("name"), str):
+            yield one
+            yield from _flat(one.get("components"))
+
+
+def _taken(one: dict[str, Any], document: Document, reference: str) -> dict[str, Any]:
+    """Return a component of a package's bill as ours has it: under a reference that nothing else has."""
+    found = {key: one[key] for key in (*_FOREIGN, *_FOREIGN_MORE) if key in one}
+    if found.get("scope") not in _SCOPES:
+        found.pop("scope", None)
+    found["bom-ref"] = reference
+    found.setdefault("type", "library")
+    found["properties"] = _properties([("from", f"/{document.path}")])
+    return found

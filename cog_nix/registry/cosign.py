@@ -1,0 +1,188 @@
+"""Signatures of images, by cosign (sigstore), which is run where it is installed.
+
+A key is a file, or what cosign knows of keys elsewhere (``awskms://…``, ``k8s://…``). Without one, cosign
+asks an identity provider who the user is, and writes the signature into a public log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cog_nix.errors import RegistryError
+from cog_nix.registry.auth import may_be_plain
+from cog_nix.system.processes import ProcessError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cog_nix.registry.reference import Reference
+
+_NO_SERVICES = "--use-signing-config=false"
+"""Since 2.6: sigstore's own services are not asked."""
+_INSTALL = "Install it: https://docs.sigstore.dev/cosign/system_config/installation/"
+
+
+class NoCosignError(RegistryError):
+    """An image is to be signed or its signature checked, and cosign is not here."""
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__(hint=_INSTALL)
+        self.purpose = purpose
+
+    def __str__(self) -> str:
+        return f"cosign, which {self.purpose}, is not installed."
+
+
+class CosignFailedError(RegistryError):
+    """cosign refuses.
+
+    Args:
+        image: ``registry/repository@sha256:…``.
+        purpose: what was to be done.
+        said: what cosign says of it.
+    """
+
+    def __init__(self, image: str, purpose: str, said: str) -> None:
+        super().__init__(hint="Check the key, and that the registry takes signatures.")
+        self.image, self.purpose, self.said = image, purpose, said.strip()
+
+    def __str__(self) -> str:
+        return f"{self.image} cannot be {self.purpose}:\n  {self.said.replace(chr(10), f'{chr(10)}  ')}"
+
+
+class NotSignedError(RegistryError):
+    """An image has no signature by whom it should.
+
+    Args:
+        image: ``registry/repository@sha256:…``.
+        by: by whom.
+        said: what cosign says of it.
+    """
+
+    def __init__(self, image: str, by: str, said: str) -> None:
+        super().__init__(hint="Do not use it, unless you know better. Was it pushed with --sign?")
+        self.image, self.by, self.said = image, by, said.strip()
+
+    def __str__(self) -> str:
+        return f"{self.image} has no signature by {self.by} that holds:\n  {self.said}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """By whom a signature has to be."""
+
+    key: str = ""
+    """Of whoever has the secret part of this public key; "": of whoever the next two name."""
+    name: str = ""
+    """In the certificate: a mail address, or the URL of a workflow."""
+    issuer: str = ""
+    """URL of the identity provider."""
+
+    def arguments(self) -> list[str]:
+        """Return cosign's flags."""
+        if self.key:
+            return ["--key", self.key]
+        return ["--certificate-identity", self.name, "--certificate-oidc-issuer", self.issuer]
+
+    def __str__(self) -> str:
+        return self.key or f"{self.name} ({self.issuer})"
+
+
+def available() -> bool:
+    """Whether cosign is installed."""
+    return shutil.which("cosign") is not None
+
+
+def refuse_without(purpose: str) -> None:
+    """Refuse what needs cosign, before anything is built.
+
+    Raises:
+        NoCosignError: it is not installed.
+    """
+    if not available():
+        raise NoCosignError(purpose)
+
+
+def sign(image: str, reference: Reference, key: str) -> None:
+    """Sign an image that a registry has.
+
+    Args:
+        image: ``registry/repository@sha256:…``.
+        reference: where it is.
+        key: "" for none: who the user is, an identity provider says.
+
+    Raises:
+        NoCosignError: it is not installed.
+        CosignFailedError: it refuses.
+    """
+    refuse_without("signs images")
+    arguments = ["sign", "--yes", *_plain(reference)]
+    if key:
+        # What a log that everybody can read says of an image is for who signs without a key.
+        arguments += ["--key", key, *_without_log("sign")]
+    try:
+        run(["cosign", *arguments, image])
+    except ProcessError as error:
+        raise CosignFailedError(image, "signed", error.message) from error
+
+
+def attest(image: str, reference: Reference, key: str, statement: Path, kind: str) -> None:
+    """Sign a statement about an image, and give it to the registry (in-toto, DSSE).
+
+    Args:
+        image: ``registry/repository@sha256:…``.
+        reference: where it is.
+        key: as for :func:`sign`.
+        statement: file with the predicate.
+        kind: of the predicate, as cosign names it: ``slsaprovenance1``, ``spdxjson``, ``cyclonedx``.
+
+    Raises:
+        NoCosignError: it is not installed.
+        CosignFailedError: it refuses.
+    """
+    refuse_without("signs statements")
+    arguments = ["attest", "--yes", "--type", kind, "--predicate", str(statement), *_plain(reference)]
+    if key:
+        arguments += ["--key", key, *_without_log("attest")]
+    try:
+        run(["cosign", *arguments, image])
+    except ProcessError as error:
+        raise CosignFailedError(image, "attested", error.message) from error
+
+
+def check(image: str, reference: Reference, by: Identity) -> None:
+    """Check that an image is signed.
+
+    Args:
+        image: ``registry/repository@sha256:…``.
+        reference: where it is.
+        by: whom.
+
+    Raises:
+        NoCosignError: cosign is not installed.
+        NotSignedError: there is no such signature, or it is of another image.
+    """
+    refuse_without("checks signatures")
+    arguments: Sequence[str] = ["verify", *by.arguments(), *_plain(reference)]
+    if by.key:
+        arguments = [*arguments, "--insecure-ignore-tlog=true"]
+    try:
+        run(["cosign", *arguments, image])
+    except ProcessError as error:
+        raise NotSignedError(image, str(by), error.message) from error
+
+
+def _plain(reference: Reference) -> list[str]:
+    """Return the flags for a registry without TLS, as pushing goes there."""
+    host = reference.registry
+    return ["--allow-http-registry", "--allow-insecure-registry"] if may_be_plain(host, os.environ) else []
+
+
+def _without_log(command: str) -> list[str]:
+    """Return the flags for signing with a key alone; which there are depends on cosign's version."""
+    said = run(["cosign", command, "--help"]).stdout
+    return ["--tlog-upload=false", *([_NO_SERVICES] if _NO_SERVICES.partition("=")[0] in said else [])]

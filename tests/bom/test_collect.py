@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cog_nix.bom.collect import Sources, collect
+from cog_nix.bom.model import Component, Licence, purl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _found(sources: Sources) -> Mapping[str, Component]:
+    return {one.key: one for one in collect(sources)[0].components}
+
+
+def test_a_debian_package_has_all_that_lock_and_image_know(sources: Sources) -> None:
+    libc = _found(sources)["deb:libc6"]
+    more = "arch=amd64&distro=debian-13&upstream=glibc%402.41-12"
+    assert libc.purl == f"pkg:deb/debian/libc6@2.41-12%2Bb1?{more}"
+    assert libc.sha256 == hashlib.sha256(b"libc6.deb").hexdigest()
+    assert libc.licence == Licence("LGPL-2.1-or-later")
+    assert libc.asked == ("libc6 is part of the base system",)
+    assert libc.layer == "base"
+    assert "GNU Libc" in libc.supplier
+
+
+def test_a_package_that_a_command_installed_is_there_without_a_hash(sources: Sources) -> None:
+    found = _found(sources)
+    assert found["deb:added"].version == "1:3-1"
+    assert found["deb:added"].sha256 == ""
+    assert "deb:gone" not in found
+
+
+def test_distributions_are_the_locks_or_say_who_brought_them(sources: Sources) -> None:
+    found = _found(sources)
+    assert found["wheel:demo-pkg"].purl == "pkg:pypi/demo-pkg@1.0?file_name=demo_pkg-1.0.whl"
+    assert found["wheel:demo-pkg"].depends == ("wheel:other",)
+    names = {one.name: one for one in found.values()}
+    assert names["late"].asked[0].startswith("command 1 of cog.yaml left it")
+    assert names["inner"].version == "0.1"
+    assert names["@scope/page"].purl == "pkg:npm/%40scope/page@7"
+
+
+def test_everything_else_is_there(sources: Sources) -> None:
+    found = _found(sources)
+    kinds = {one.kind for one in found.values()}
+    assert {"interpreter", "nix", "command", "file", "weights", "npm", "other"} <= kinds
+    assert found["interpreter"].version == "3.12.4"
+    assert found["file:src/weights.bin"].sha256 == "cd" * 32
+    hello = next(one for one in found.values() if one.kind == "nix")
+    assert (hello.name, hello.version) == ("hello", "2.12.1")
+    copied = next(one for one in found.values() if one.name == "libz")
+    assert (copied.version, copied.inside) == ("1.3", "wheel:demo-pkg")
+
+
+def test_what_packages_bring_is_handed_on(sources: Sources) -> None:
+    (document,) = collect(sources)[1]
+    assert document.key == "wheel:demo-pkg"
+    assert document.data["components"][0]["name"] == "serde"
+
+
+def test_a_package_url_without_a_version() -> None:
+    assert purl("generic", "", "a b", "", checksum="") == "pkg:generic/a%20b"

@@ -1,0 +1,87 @@
+"""Both formats, judged by the validators of those who made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+from cog_nix.bom import cyclonedx, spdx
+from cog_nix.bom.collect import Sources, collect
+from cog_nix.bom.provenance import Origin, provenance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cog_nix.lock.model import Lock
+
+
+@pytest.fixture
+def in_spdx(sources: Sources) -> dict[str, Any]:
+    return spdx.render(*collect(sources))
+
+
+@pytest.fixture
+def in_cyclonedx(sources: Sources) -> dict[str, Any]:
+    return cyclonedx.render(*collect(sources))
+
+
+def test_spdx_is_valid(in_spdx: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "sbom.spdx.json"
+    path.write_text(json.dumps(in_spdx))
+    problems = validate_full_spdx_document(parse_file(str(path)))
+    assert [one.validation_message for one in problems] == []
+
+
+def test_cyclonedx_is_valid(in_cyclonedx: dict[str, Any]) -> None:
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(in_cyclonedx))
+    assert found is None, str(found)
+
+
+def test_package_urls_are_canonical(in_cyclonedx: dict[str, Any]) -> None:
+    found = [one["purl"] for one in in_cyclonedx["components"] if "purl" in one]
+    assert len(found) > 4
+    assert [PackageURL.from_string(one).to_string() for one in found] == found
+
+
+def test_both_name_the_same(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
+    nested = [inner for one in in_cyclonedx["components"] for inner in one.get("components", [])]
+    components = {(one["name"], one.get("version")) for one in [*in_cyclonedx["components"], *nested]}
+    packages = {(one["name"], one.get("versionInfo")) for one in in_spdx["packages"]}
+    assert packages == components | {("cog-demo", f"sha256:{'12' * 32}")}
+    assert ("serde", "1.0.1") in components
+
+
+def test_who_asked_is_told(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
+    (package,) = [one for one in in_spdx["packages"] if one["name"] == "other"]
+    assert package["comment"] == "demo-pkg needs other\nin layer python-packages"
+    assert package["licenseDeclared"].startswith("LicenseRef-our-own")
+    (component,) = [one for one in in_cyclonedx["components"] if one["name"] == "other"]
+    assert {"name": "cog-nix:asked", "value": "demo-pkg needs other"} in component["properties"]
+    assert component["licenses"] == [{"license": {"name": "our own"}}]
+
+
+def test_the_same_image_gives_the_same_bytes(sources: Sources) -> None:
+    for render in (spdx.render, cyclonedx.render):
+        assert json.dumps(render(*collect(sources))) == json.dumps(render(*collect(sources)))
+
+
+def test_provenance_names_what_was_built_from_and_no_time(lock: Lock, tmp_path: Path) -> None:
+    path = tmp_path / "cog.yaml"
+    path.write_text("a")
+    origin = Origin({"cog.yaml": path}, lock, "https://git.example.org/me/model", "c" * 40, dirty=True)
+    found = provenance("r.example.org/me/model", f"sha256:{'12' * 32}", origin)
+    assert found["subject"] == [{"name": "r.example.org/me/model", "digest": {"sha256": "12" * 32}}]
+    definition = found["predicate"]["buildDefinition"]
+    files = {one["name"]: one for one in definition["resolvedDependencies"]}
+    assert files["source"]["uri"] == f"git+https://git.example.org/me/model@{'c' * 40}"
+    assert files["source"]["annotations"] == {"changed": True}
+    assert files["libc6.deb"]["digest"] == {"sha256": hashlib.sha256(b"libc6.deb").hexdigest()}
+    assert "metadata" not in found["predicate"]["runDetails"]
