@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-
+GB = 1_000_000_000
+_CHUNK = 10_000_000
 
 _DOWNLOAD = """
 from pathlib import Path
@@ -75,6 +76,13 @@ class Project:
         path = next(self.folder.glob("*.py"))
         first, _, rest = path.read_text().partition("\n")
         path.write_text(f"{first.partition('  # edit')[0]}  # edit {time.time_ns()}\n{rest}")
+
+
+def fill(path: Path, size: int) -> None:
+    """Write so many bytes that do not compress, as weights do not."""
+    with path.open("wb") as stream:
+        for start in range(0, size, _CHUNK):
+            stream.write(os.urandom(min(_CHUNK, size - start)))
 
 
 def run(command: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None) -> str:

@@ -6,12 +6,12 @@
 
 Without names all are run but ``fetched``, ``thin-push`` and ``from-cache``, which measure the network,
 ``import-torch``, which needs 12 GB of disk, ``first-answer``, which needs root and debootstrap, those of
-large images, and those of containerd's store, which install a system with another Docker. Each works on a
-copy of examples/hello-world (the first of these of examples/torch-demo) and removes what it made. Downloads
-are cached before anything is timed, so no network is measured but by those that are said to do so and by
-``first-answer``. The comparison, where there is one, is the least
-that a Dockerfile could do on this machine: everything but the model's source is in the base image already,
-and the Dockerfile copies the source onto it. It says nothing about installing packages.
+large images (``large:6``: 6 GB; see :mod:`benchmarks.large`), and those of containerd's store, which install
+a system with another Docker. Each works on a copy of examples/hello-world (the first of these of
+examples/torch-demo) and removes what it made. Downloads are cached before anything is timed, so no network
+is measured but by those that are said to do so and by ``first-answer``. The comparison, where there is one,
+is the least that a Dockerfile could do on this machine: everything but the model's source is in the base
+image already, and the Dockerfile copies the source onto it. It says nothing about installing packages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks import cache, fetched, first, heavy, push, runtimes, sample
+from benchmarks import cache, fetched, first, heavy, large, push, runtimes, sample
 from benchmarks.measure import ROOT, Project, Row, has_docker, project, run, table, timed
 
 sys.path[:0] = [str(ROOT / "hooks"), str(ROOT / "nix/builders")]
@@ -315,13 +315,16 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Run benchmarks and print a table.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    sizes = ", ".join(f"{name}:SIZE" for name in large.BY_SIZE)
     names = parser.parse_args().names or [name for name in BENCHMARKS if name not in _BY_NAME]
-    if unknown := set(names) - BENCHMARKS.keys():
-        parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if unknown := [name for name in names if name not in BENCHMARKS and not large.sized(name)]:
+        parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)} and {sizes}")
     rows: list[Row] = []
     for name in names:
-        print(f"{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", file=sys.stderr)
-        found = BENCHMARKS[name]()
+        benchmark = large.sized(name) or BENCHMARKS[name]
+        told = large.BY_SIZE.get(name.partition(":")[0], benchmark).__doc__ or ""
+        print(f"{name}: {told.splitlines()[0]}", file=sys.stderr)
+        found = benchmark()
         rows += found if isinstance(found, tuple) else [found]
     print(table(rows))
 

@@ -66,7 +66,10 @@
     │   ├── NotKeptError           an image's layers cannot be read where it is: its title
     │   ├── NotRebuiltError        a build by the lock failed: how it was built, what it said
     │   ├── ImageNotHeldError      a runtime does not have an image: runtime, reference
-    │   └── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
+    │   ├── ImageNotPulledError    a runtime cannot fetch an image: reference, reason
+    │   ├── FileChangedError       a file of the project is not what the image has: path, when
+    │   ├── DamagedFileError       the store of weights has another file than it should: the file
+    │   └── FilesGoneError         files of the project that an image has are nowhere: root, paths
     ├── RegistryError          a container registry refuses, or cannot be reached; with its HTTP status
     │   ├── RefusedError           a request failed: method, what was asked for, status (registry)
     │   ├── LoginError             credentials are missing or not enough
@@ -95,6 +98,7 @@
         │   └── PortInUseError         a port to be published is taken
         ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
+        ├── NotSignalledError      a signal did not reach a container: its name, reason
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
@@ -102,8 +106,13 @@
         ├── InvalidInputsError     inputs do not fit the model's schema: all problems
         ├── UnreadableInputError   one input, or all as JSON, cannot be read: its name, problem
         ├── UnusableSchemaError    the model's OpenAPI document lacks what is needed: problem
+        ├── KeptModelError         a model that is kept warm does not start, or fails: what was said (keep)
+        ├── KeeperLostError        the process that keeps it has ended
+        ├── NotEndedError          kept models do not end: their names, processes
+        ├── UnsafePlaceError       others could reach the sockets of kept models: path, problem
         ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
+            └── FailedPredictionError  its prediction failed: its status, error and logs (runtime)
 
 Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
 stand where they are raised, in the folder that is named, or here where several folders raise them. Anything

@@ -11,6 +11,7 @@ let
   image = import ./default.nix (
     removeAttrs args [ "oci" "keys" ]
     // {
+      weights = map (layer: layer // { path = /. + layer.path; }) (args.weights or [ ]);
       lock = /. + args.lock;
       project = /. + args.project;
       core = /. + args.core;

@@ -22,8 +22,9 @@
   included ? null,
   # Those of them that configuration is read from; null: any may be one.
   configured ? null,
-  # Large files of the project, as { "relative/path" = 1; } with the folders above them: a layer of their own.
-  weights ? { },
+  # Layers of files that stay in the project, as [ { name, path } ], path a folder that describes one; `included`
+  # has none of them.
+  weights ? [ ],
   # Files that are put somewhere in the image, as [ { file, sha256, size, to } ]: where they are, and where they go.
   placed ? [ ],
   # Folder of the cog_nix Python package (its parts that read cog.yaml and signatures run in the build).
@@ -99,7 +100,7 @@ let
     else
       [ ]
   ) (builtins.concatMap (layer: layer.members) locked.layers);
-  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi folder; });
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
   group = import ./layers/group.nix args;
   files = import ./layers/files.nix args;
   description = import ./description.nix {

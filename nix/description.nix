@@ -61,7 +61,8 @@ let
     # Derivations that come into the image with all that they refer to.
     inherit packages;
 
-    # { name, path } from bottom to top, path a fragment's; the one without a path is the project.
+    # { name, path } from bottom to top, path a fragment's; the one without a path is the project. What is
+    # `outside` has its files in the project's folder.
     inherit layers;
 
     # What overlays may use.

@@ -19,8 +19,10 @@
 }:
 let
   plain = path: builtins.unsafeDiscardStringContext (baseNameOf path);
-  keyOf = layer: if layer.path == null then null else plain layer.path;
-  isKnown = layer: layer.path != null && known.layers ? ${keyOf layer};
+  # The project's own layer has no path, and its files may be outside of the store: a registry is told nothing of these.
+  isOwn = layer: layer.path == null || layer.outside or false;
+  keyOf = layer: if isOwn layer then null else plain layer.path;
+  isKnown = layer: !isOwn layer && known.layers ? ${keyOf layer};
   # Of which distributions are in the image.
   frozenKey =
     # Somebody says something else of them.
@@ -56,7 +58,7 @@ in
   # A layer for the builder of OCI layouts, by a function that makes one.
   blob =
     make: layer:
-    if layer.path == null then
+    if isOwn layer then
       null
     else if isKnown layer then
       known.layers.${keyOf layer}

@@ -21,7 +21,8 @@ derive {
   spec = {
     inherit (description) tag;
     image = "${image}";
-    # The project's own layer changes at every edit and is small: it gets no derivation of its own.
+    # The project's own layer changes at every edit and is small: it gets no derivation of its own. Neither do layers
+    # whose files are outside of the store: registries get them as they are.
     blobs = map (held.blob blob) description.layers;
     inherit (held) keys;
   };

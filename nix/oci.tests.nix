@@ -36,6 +36,19 @@ in
     expr = builtins.length (spec (image { }).oci).blobs;
     expected = builtins.length lock.layers;
   };
+  ociCompressesNoFilesOutsideOfTheStore = {
+    expr = builtins.length (
+      builtins.filter builtins.isNull (spec (image {
+        weights = [
+          {
+            name = "weights";
+            path = ./layers;
+          }
+        ];
+      }).oci).blobs
+    );
+    expected = 2;
+  };
   ociHasABlobForEachLayerButTheSource = {
     expr = builtins.filter builtins.isNull (spec (image { }).oci).blobs;
     expected = [ null ];

@@ -32,12 +32,13 @@ STOREYS = (
     ("plugins", "spec"),
     ("container",),
     ("runtime",),
+    ("keep",),
     ("run_commands",),
     ("resolve",),
     ("build",),
     ("compare",),
     ("explain",),
-    ("doctor", "check", "playground"),
+    ("doctor", "check", "playground", "watch"),
     ("cli", "__main__"),
 )
 """From the ground up; folders of one storey do not know each other."""

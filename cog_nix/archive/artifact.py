@@ -28,7 +28,7 @@ from cog_nix.registry.memory import Memory
 from cog_nix.registry.push import put_manifest, upload_all, workers
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
-from cog_nix.system import jsonvalue, scratch
+from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:
@@ -164,16 +164,14 @@ class RegistryArchive:
             return 0
         held = {**self._held, **{a.sha256: _Held(a.filename, path.stat().st_size) for a, path in files}}
         memory = Memory(self._cache, self._reference.registry)
-        with scratch.folder("archive") as folder:
-            config = folder / "config"
-            config.write_bytes(merged.dump())
-            own = Blob(digest_of(merged.dump()), config.stat().st_size, config)
-            blobs = [own, *(Blob(f"sha256:{a.sha256}", held[a.sha256].size, path) for a, path in files)]
-            sources = {one.digest: memory.sources(one.digest, self._reference.repository) for one in blobs}
-            others = sorted({name for found in sources.values() for name in found})
-            with self._repository("push", tuple(others)) as repository:
-                outcomes = upload_all(repository, blobs, sources, self._reporter, self._cancelled)
-                self._put(repository, held, own)
+        described = merged.dump()
+        own = Blob(digest_of(described), len(described), described)
+        blobs = [own, *(Blob(f"sha256:{a.sha256}", held[a.sha256].size, path) for a, path in files)]
+        sources = {one.digest: memory.sources(one.digest, self._reference.repository) for one in blobs}
+        others = sorted({name for found in sources.values() for name in found})
+        with self._repository("push", tuple(others)) as repository:
+            outcomes = upload_all(repository, blobs, sources, self._reporter, self._cancelled)
+            self._put(repository, held, own)
         try:
             memory.add(self._reference, [blob.digest for blob in blobs])
         except CogNixError as error:

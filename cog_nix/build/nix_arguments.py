@@ -12,15 +12,17 @@ from cog_nix.config.python_project import is_project
 from cog_nix.errors import ConfigError
 from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
-from cog_nix.project.large import large_files, with_folders
+from cog_nix.project.large import CROWDED, LEAST
 from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from cog_nix.config.model import Config, Project
+    from cog_nix.project.large import Group
 
 
 def nix_arguments(
@@ -31,10 +33,22 @@ def nix_arguments(
     openapi: str,
     *,
     included: Mapping[str, int],
+    outside: Sequence[tuple[Group, Path]] = (),
+    placed: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Return the arguments of ``nix/build.nix``."""
-    read = read_in_builds(project, config)
-    large = set(large_files(project.root, included)).difference(read)
+    """Return the arguments of ``nix/build.nix``.
+
+    Args:
+        project: whose.
+        config: what it says.
+        labels: of the image, as far as they are known.
+        tag: its name.
+        openapi: a document that was handed in; "": none was.
+        included: what is taken of the project (:func:`selected`).
+        outside: what stays out of the store, and the folder that describes it.
+        placed: files that go somewhere in the image; of these, large ones are outside.
+    """
+    small = [one for one in placed if one["size"] < LEAST]
     return {
         "lock": str(project.lock_path),
         "project": str(project.root),
@@ -42,14 +56,26 @@ def nix_arguments(
         "tag": with_tag(tag),
         "config": project.config_path.relative_to(project.root).as_posix(),
         "configured": _with_parents(_configured_by(project, config)),
-        "included": {path: 1 for path in included if path not in large} if large else dict(included),
-        **({"weights": with_folders(sorted(large))} if large else {}),
+        "included": _inside(included, [group for group, _ in outside]),
+        **({"weights": [{"name": one.name, "path": str(path)} for one, path in outside]} if outside else {}),
+        **({"placed": small} if small else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
         "environment": [list(pair) for pair in config.environment],
     }
+
+
+def _inside(included: Mapping[str, int], outside: Sequence[Group]) -> dict[str, int]:
+    """Return what Nix is to look at: nothing that stays outside, nor folders that have nothing else."""
+    apart = {path for group in outside for path in group.files}
+    crowded = {folder for group in outside if group.name == CROWDED for folder in group.folders}
+    left = [path for path in included if path not in apart]
+    if not crowded:
+        return dict.fromkeys(left, 1)
+    needed = {str(above) for path in left if path not in crowded for above in PurePosixPath(path).parents}
+    return {path: 1 for path in left if path not in crowded or path in needed}
 
 
 def selected(

@@ -13,6 +13,7 @@ from cog_nix.build.files import check_places, weights_of, with_files
 from cog_nix.build.interface import read_api
 from cog_nix.build.nix_arguments import nix_arguments, selected
 from cog_nix.build.options import OVERLAY, BuildOptions, Built, gc_root, labels
+from cog_nix.build.outside import outside_of_store
 from cog_nix.build.result import NAME as RESULT
 from cog_nix.build.result import link_result
 from cog_nix.build.results import BuiltImage, with_linked_libraries
@@ -83,11 +84,17 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
     unknown = _unknown_programs(request, lock, included, services.reporter)
-    arguments = {
-        **nix_arguments(project, config, known, tag, api.handed_in, included=included),
-        **({"placed": placed} if placed else {}),
-    }
     check_places(placed, lock.files, included)
+    arguments = nix_arguments(
+        project,
+        config,
+        known,
+        tag,
+        api.handed_in,
+        included=included,
+        outside=outside_of_store(request, lock, included, services, placed),
+        placed=placed,
+    )
     thin = options.held and not (placed or lock.files)  # of these a registry is told nothing
     if thin and (layout := thin_layout(place, options, arguments, services.plugins)):
         return Built(_image_of(layout, nix), tag, api.document(sdk_version(lock)), config.build.gpu, layout)

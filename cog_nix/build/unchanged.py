@@ -24,8 +24,12 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.system.status import status, unchanged_for_long
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from cog_nix.system.status import Status
 
 FOLDER = "builds"
 """Name of the folder in ``.cog`` that holds a file for each way of building."""
@@ -33,15 +37,6 @@ FOLDER = "builds"
 _FORMAT = 1
 KEPT = 8
 """So many ways of building are remembered of a project."""
-
-TICK_NS = 30_000_000
-"""A file that changed so shortly before a build began may change again without a trace. Kernels count in
-ticks of 1 to 10 ms."""
-_COARSE_TICK_NS = 3_000_000_000
-"""The same on file systems that count in seconds, or in two of them as FAT does."""
-_OTHER_CLOCK_NS = 3_600_000_000_000
-"""The same on another file system than the project's, whose clock may be a server's."""
-_ROUND_NS = 10_000_000
 
 _NOISE = frozenset(
     {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "PYTEST_CURRENT_TEST", "STARSHIP_SESSION_KEY"}
@@ -51,9 +46,6 @@ _NOISE = frozenset(
 
 OWN_NAMES = frozenset({".cog", ".git", "cog-nix.lock", "cog-nix.nix", "cog-nix.toml"})
 """Names at a project's root that are no part of its source (:mod:`cog_nix.project.ignore`)."""
-
-Status = list[int]
-"""What tells whether a file is the same: device, inode, mode, size, modification and change in ns."""
 
 
 def clock(state: str) -> int | None:
@@ -89,31 +81,6 @@ def _touched(path: str, flags: int = 0) -> int:
         return os.fstat(descriptor).st_ctime_ns
     finally:
         os.close(descriptor)
-
-
-def status(path: str, *, follow: bool = False) -> Status | None:
-    """Return what tells whether a file is the same; None when it is not there."""
-    try:
-        info = os.stat(path, follow_symlinks=follow)  # noqa: PTH116 - text
-    except (OSError, ValueError):
-        return None
-    return [info.st_dev, info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns]
-
-
-def unchanged_for_long(found: Status | None, began: int, device: int) -> bool:
-    """Tell whether a file changed long enough before a build began.
-
-    Args:
-        found: the file's status; None: yes, a file that appears is noticed.
-        began: what :func:`clock` said.
-        device: the file system of that clock.
-    """
-    if found is None:
-        return True
-    changed = found[-1]
-    if found[0] != device:
-        return changed < began - _OTHER_CLOCK_NS
-    return changed < began - (TICK_NS if changed % _ROUND_NS else _COARSE_TICK_NS)
 
 
 def names(folder: str) -> list[str]:
@@ -235,6 +202,7 @@ def renewed(
     kept: Mapping[str, Any],
     began: int,
     *,
+    files: Mapping[str, Status | None],
     sources: Iterable[str],
     links: Mapping[str, str],
     present: Iterable[str],
@@ -246,6 +214,7 @@ def renewed(
     Args:
         kept: what :func:`read` returned, and :func:`same_question` approved of.
         began: what :func:`clock` said before that.
+        files: what those that it went by are now, looked at after that.
         sources: as for :meth:`Watch.seal`; so are the others.
         links: symbolic links that must lead where they lead now.
         present: paths that must be there.
@@ -255,7 +224,6 @@ def renewed(
     """
     root = kept["root"]
     device = os.stat(f"{root}/.cog").st_dev  # noqa: PTH116 - text
-    files = {path: status(f"{root}/{path}") for path in kept["files"]}
     read = {path: status(f"{root}/{path}", follow=True) for path in sources}
     certain = all(files.values()) and all(
         unchanged_for_long(found, began, device) for found in (*files.values(), *read.values())
@@ -352,7 +320,8 @@ def remember(state: str, name: str, kept: dict[str, Any], answer: Mapping[str, A
         of_project.make_folder(Path(folder))
         of_project.make_way(Path(folder) / name, stat.S_ISREG)
         with open(beside, "w", encoding="utf-8") as stream:  # noqa: PTH123 - text
-            json.dump({**kept, "format": _FORMAT, "answer": answer}, stream)
+            # Not json.dump, which does it in Python: there may be very many files.
+            stream.write(json.dumps({**kept, "format": _FORMAT, "answer": answer}))
         os.replace(beside, f"{folder}/{name}")  # noqa: PTH105 - text
         _forget_old(folder)
 

@@ -36,7 +36,12 @@ def main() -> None:
     from cog_nix.cli import fast_path, streams  # not before there is an answer to Ctrl-C
 
     streams.ensure_open()
-    done, key = fast_path.build(sys.argv[1:])
+    if sys.argv[1:2] == ["run"]:
+        from cog_nix.cli import fast_run  # for this command alone
+
+        done, key = fast_run.run(sys.argv[1:])
+    else:
+        done, key = fast_path.build(sys.argv[1:])
     from cog_nix.system import scratch  # as above, and Nix should have started before
 
     scratch.sweep()

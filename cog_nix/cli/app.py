@@ -197,7 +197,7 @@ def _guarded(do: Callable[[], Any], program: str, reporter: TerminalReporter) ->
         if interrupts.interrupted():  # by what the interruption left half done
             interrupts.report(reporter.info)
             return INTERRUPTED
-        status = _explained(error, program, reporter)
+        status = explained(error, program, reporter)
         if status is None:
             raise
     return status if isinstance(status, int) else 0
@@ -227,7 +227,7 @@ def _check_surroundings() -> None:
         ) from error
 
 
-def _explained(error: BaseException, program: str, reporter: TerminalReporter) -> int | None:
+def explained(error: BaseException, program: str, reporter: TerminalReporter) -> int | None:
     """Tell what is the user's to mend; return the exit status, or None for a bug."""
     if isinstance(error, CogNixError):
         reporter.error(error.message, hint=error.hint or "", kind=type(error).__name__)

@@ -19,9 +19,13 @@ _SWITCHES = {
     **dict.fromkeys(("--use-replicate-token", "--debug", "--no-color", "--profile", "--version")),
     **dict.fromkeys(("--separate-weights", "--strip", "--precompile", "--skip-schema-validation")),
     **dict.fromkeys(("--no-cache", "--token-stdin", "--fix", "--playground", "--no-open", "--help")),
-    **dict.fromkeys(("--verbose", "--quiet", "--json-progress", "--dry-run")),
+    **dict.fromkeys(("--verbose", "--quiet", "--json-progress", "--dry-run", "--watch", "--update-lock")),
 }
 """Each switch, and what turns it off; None: leaving it out."""
+_KEEP, _NO_KEEP = "--keep", "--no-keep"
+"""An option whose value may be left out, as pflag has it (``NoOptDefVal``), and what turns it off."""
+_KEEP_BY_ITSELF = "10m"
+_TIME = re.compile(r"(?:[0-9]+[hms])+", re.ASCII)
 _ON = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _OFF = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 _TAKE_VALUES = frozenset(
@@ -71,6 +75,12 @@ def normalize(arguments: Sequence[str]) -> list[str]:
             continue
         if argument in values:
             found += [argument, *_next(rest)]
+            continue
+        if argument in (_KEEP, _NO_KEEP):
+            found.append(f"{_KEEP}={_KEEP_BY_ITSELF if argument == _KEEP else 0}")
+            continue
+        if found[-1:] == [f"{_KEEP}={_KEEP_BY_ITSELF}"] and _TIME.fullmatch(argument):
+            found[-1] = f"{_KEEP}={argument}"  # nobody names an image so
             continue
         for one in _expand(argument, switches):
             (of_program if one in _OF_PROGRAM else found).append(one)

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Held
 
-_HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
-"""Hooks that are called around a build."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Options(ImageOptions):
@@ -110,7 +107,7 @@ def build(session: Session, options: _Options) -> None:
     held = _load(session, built, began) if loads else _nothing
     if not loads:
         tell_built(session.reporter, built.tag, built.image.size, began, _where(built))
-    if session.fast_path_key and not session.plugins.broken and not _is_heard(session):
+    if session.fast_path_key and not session.plugins.broken and not session.is_heard:
         root = str(find_project(Path.cwd(), options.config_file).root)
         outcome = Outcome(built.kept, root, held, loaded=loads, linked=built.has_result_link)
         outcome.remember(session.fast_path_key)
@@ -123,11 +120,6 @@ def _archive(session: Session, source: str | None) -> Archive | None:
     from cog_nix.archive import place  # noqa: PLC0415 - most builds are from none
 
     return place.find(source, cache_dir(), session.reporter)
-
-
-def _is_heard(session: Session) -> bool:
-    """Whether a plugin wants to hear of the next build, which then needs to be one."""
-    return session.plugins.implements(*_HEARD)
 
 
 def _write(session: Session, built: Built, wanted: Output, began: float) -> None:

@@ -40,6 +40,16 @@ _EMPTY_DOCUMENT = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """A build of which the project's ``.cog`` knows enough to tell whether anything has changed since."""
+
+    name: str
+    """Of what is kept."""
+    linked: bool
+    """Whether ``./result`` leads to the image."""
+
+
+@dataclass(frozen=True)
 class LoadedImage:
     """An image that was built and that a runtime holds."""
 
@@ -51,6 +61,7 @@ class LoadedImage:
     """What has to be mounted: its managed weights."""
     files: tuple[ReferencedFile, ...] = ()
     """And files by reference."""
+    build: Remembered | None = None
 
     @property
     def root(self) -> Path:
@@ -134,6 +145,7 @@ def build_and_load(
     *,
     cog_base: bool | None,
     needs_schema: bool = True,
+    update: bool = False,
 ) -> LoadedImage:
     """Build the project here for being run at once, and load its image.
 
@@ -147,13 +159,18 @@ def build_and_load(
         cog_base: whether the packages of Cog's base image come; None: not said.
         needs_schema: whether a predictor that cannot be described is an error; a command that only wants the
             environment runs without.
+        update: whether a lock that does not fit any more is made anew.
 
     Raises:
         CogNixError: it cannot be built or loaded.
     """
     project = find_project(Path.cwd(), config_file)
     weights = _managed_weights(project)
-    options = story.BuildOptions(policy=Policy(cog_base=cog_base), openapi=document_of_environment())
+    options = story.BuildOptions(
+        policy=Policy(update=update, cog_base=cog_base),
+        openapi=document_of_environment(),
+        runs=RunOptions(accept=update),
+    )
     with ExitStack() as stack:
         try:
             built = build_image(session, config_file, options)
@@ -174,7 +191,8 @@ def build_and_load(
     runtime.load(built.image.path, [tag], session.reporter)
     lock = lock_format.read(project.lock_path)
     files = tuple(file for file in lock.files if file.mount) if lock else ()
-    return LoadedImage(tag, built.openapi, built.gpu, project, weights, files)
+    remembered = Remembered(built.kept, built.has_result_link) if built.kept else None
+    return LoadedImage(tag, built.openapi, built.gpu, project, weights, files, remembered)
 
 
 def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:

@@ -178,9 +178,20 @@ explained, whoever built it.
   cog-nix run -i n=1 -i tags=a -i tags=b          a name given twice makes a list
   cog-nix run registry.example.org/model -i n=1   an image that exists
   echo '{"n": 1}' | cog-nix run --json @-         inputs and answer as JSON
+  cog-nix run --keep -i prompt=again              leave the model warm for the next runs
 """,
     ),
     "predict": Command("predict:predict", "The same as run (deprecated, use run)."),
+    "stop": Command(
+        "stop:stop",
+        """End models that `run --keep` left warm: this folder's, an image's, or all of them.
+
+\b
+  cog-nix stop          of the project here
+  cog-nix stop IMAGE    of an image that exists
+  cog-nix stop --all    every one of yours
+""",
+    ),
     "serve": Command(
         "serve:serve",
         """Build the model and serve it over HTTP until Ctrl-C.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from cog_nix.project.large import is_large
 from cog_nix.store import ahead, events
 from cog_nix.system.processes import run
 from cog_nix.system.regular import read_bytes
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from cog_nix.build.again import Entry
     from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
+    from cog_nix.system.status import Status
 
 AUTO = plugins.AUTO
 
@@ -49,6 +52,17 @@ class Edit:
     """Which runtime has to have the image; None: none."""
     linked: bool
     """Whether ``./result`` leads to it."""
+
+    @cached_property
+    def statuses(self) -> dict[str, Status | None]:
+        """What the files that it went by are now: looked at once, after Nix was started."""
+        root = self.kept["root"]
+        return {path: status_of(f"{root}/{path}") for path in self.kept["files"]}
+
+    @cached_property
+    def changed(self) -> list[str]:
+        """Those that are something else."""
+        return [path for path, before in self.kept["files"].items() if self.statuses[path] != before]
 
     @property
     def answer(self) -> Mapping[str, Any]:
@@ -71,7 +85,7 @@ def build(edit: Edit, began: float) -> Outcome | None:
         CogNixError: the same; the usual way tells.
     """
     entry: Entry | None = edit.answer["entry"]
-    if entry is None or edit.answer["oci"] or not _same_size_classes(edit.kept):
+    if entry is None or edit.answer["oci"] or not _is_for_nix(edit):
         return None
     session = Session(plugins.load(), runtime_name=edit.runtime or AUTO)
     reporter, reference = session.reporter, with_tag(edit.answer["tag"])
@@ -79,7 +93,7 @@ def build(edit: Edit, began: float) -> Outcome | None:
     described = signature.describe_model(Path(edit.kept["root"]), entry["predict"], entry["train"])
     if (described.leading.concurrency or 1) > 1:
         return None
-    if _starts_new_programs(edit.kept, entry["programs"]):
+    if _starts_new_programs(edit, entry["programs"]):
         return None
     changed = {
         "openapi": described.document(entry["version"]),
@@ -105,23 +119,17 @@ def build(edit: Edit, began: float) -> Outcome | None:
     return Outcome(recorder.kept_as, edit.kept["root"], held, loaded=loaded, linked=edit.linked)
 
 
-def _starts_new_programs(kept: Mapping[str, Any], known: list[str] | None) -> bool:
+def _starts_new_programs(edit: Edit, known: list[str] | None) -> bool:
     """Tell whether an edit may have brought a program that the lock was made without."""
     if known is None:
         return False
-    root = kept["root"]
-    changed = [
-        path
-        for path, status in kept["files"].items()
-        if path.endswith(".py")
-        and unchanged.status(f"{root}/{path}") != status
-        and _mentions(Path(root, path))
-    ]
+    root = Path(edit.kept["root"])
+    changed = [path for path in edit.changed if path.endswith(".py") and _mentions(root / path)]
     if not changed:
         return False
     from cog_nix.programs.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
 
-    return not started_in_changed(Path(root), changed, kept["files"]) <= set(known)
+    return not started_in_changed(root, changed, edit.kept["files"]) <= set(known)
 
 
 def _mentions(path: Path) -> bool:
@@ -132,14 +140,11 @@ def _mentions(path: Path) -> bool:
         return False
 
 
-def _same_size_classes(kept: Mapping[str, Any]) -> bool:
-    """Tell whether files have not become large or small, which makes them part of another layer."""
-    root = kept["root"]
-    now = {path: unchanged.status(f"{root}/{path}") for path in kept["files"]}
-    return all(
-        status is not None and is_large(*status[2:4]) == is_large(*kept["files"][path][2:4])
-        for path, status in now.items()
-    )
+def _is_for_nix(edit: Edit) -> bool:
+    """Tell whether Nix sees all that has changed: no file that stays out of the store, now or before."""
+    seen = edit.answer["spec"]["included"]
+    now = {path: edit.statuses[path] for path in edit.changed}
+    return all(one and path in seen and not is_large(*one[2:4]) for path, one in now.items())
 
 
 def _prepared_runtime(session: Session, reference: str) -> Runtime:
@@ -180,7 +185,10 @@ class _Recorder(threading.Thread):
         if began is None or links is None:
             return
         present = [self._answer["image"]]
-        kept = unchanged.renewed(self._edit.kept, began, sources=self._sources, links=links, present=present)
+        edit, sources = self._edit, self._sources
+        kept = unchanged.renewed(
+            edit.kept, began, files=edit.statuses, sources=sources, links=links, present=present
+        )
         if kept:
             unchanged.remember(f"{kept['root']}/.cog", self._edit.name, kept, self._answer)
             self.kept_as = self._edit.name

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.build import unchanged
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
 _WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime", "--weights"})
-_NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
+NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0
 _FOUND = 200
@@ -38,7 +39,7 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
     """
     began = time.monotonic()
     name = ""
-    if not _is_plain(arguments) or any(map(os.environ.get, _NOT_HANDLED)):
+    if not _is_plain(arguments) or any(map(os.environ.get, NOT_HANDLED)):
         return False, name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
@@ -53,9 +54,9 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
-        if not _same_sources(kept):
+        if not same_sources(kept):
             return _start_nix(kept, state) and _build_edited(kept, command, arguments, name, began), name
-        if _is_same_question(kept) and _as_it_was(root, kept["answer"], command):
+        if is_same_question(kept) and _as_it_was(root, kept["answer"], command):
             _tell(kept["answer"], command, began)
             return True, name
     return False, name
@@ -77,7 +78,12 @@ def _is_plain(arguments: Sequence[str]) -> bool:
 def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
     if command["linked"] and os.readlink(f"{root}/result") != built["image"]:  # noqa: PTH115 - text
         return False
-    if any(unchanged.status(path, follow=True) != found for path, found in command["read"].items()):
+    return is_still_held(command)
+
+
+def is_still_held(command: Mapping[str, Any]) -> bool:
+    """Tell whether a runtime holds the image that it held then, where one was asked at all."""
+    if any(status_of(path, follow=True) != found for path, found in command["read"].items()):
         return False
     held = command["held"]
     if not all(map(os.path.exists, command["present"])):
@@ -85,14 +91,15 @@ def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) 
     return not (held and held["socket"]) or _is_held(**held)
 
 
-def _same_sources(kept: Mapping[str, Any]) -> bool:
+def same_sources(kept: Mapping[str, Any]) -> bool:
+    """Tell whether the source is as it was, and nothing is gone."""
     try:
         return unchanged.same_sources(kept)
     except OSError:
         return False
 
 
-def _is_same_question(kept: Mapping[str, Any]) -> bool:
+def is_same_question(kept: Mapping[str, Any]) -> bool:
     """Tell whether everything but the source is as it was."""
     built = kept["answer"]
     return built["labels"] == _labels(kept["root"], built["annotations"]) and unchanged.same_question(kept)
@@ -107,7 +114,7 @@ def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
 
     ahead.start(kept["answer"]["command"], kept["answer"]["spec"], clock)
     try:
-        if _is_same_question(kept):
+        if is_same_question(kept):
             return True
     except OSError:
         pass  # something is gone, so it is not

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix.build import unchanged
 from cog_nix.cli.terminal import amount
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ class Outcome:
             held = self.held()
             if self.loaded and held is None:
                 return
-            read = {path: unchanged.status(path, follow=True) for path in held.read} if held else {}
+            read = {path: status_of(path, follow=True) for path in held.read} if held else {}
             asked = {"id": held.id, "socket": held.socket, "path": held.path} if held else None
             present = held.present if held else ()
             if self.held() != held:  # what was read may be of another moment

@@ -8,44 +8,37 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli.keeping import Keep, keep_seconds
 from cog_nix.cli.options import BuildOptions, Dockerfile, Env, Gpus, Input, variables
 from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
-from cog_nix.errors import PredictionError, RuntimeFailure
+from cog_nix.cli.shown import Shown
+from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
-from cog_nix.programs.missing import advice, missing_program
 from cog_nix.runtime.client import ModelClient
 from cog_nix.runtime.inputs import prepare_inputs, read_inputs
 from cog_nix.runtime.logs import ModelLog, log_environment
-from cog_nix.runtime.outputs import (
-    choose_destination,
-    json_text,
-    split_extension,
-    text_of,
-    write_file,
-    write_files,
-)
+from cog_nix.runtime.outputs import choose_destination
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.runtime.session import running_model
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from cog_nix.cli.building import LoadedImage
+    from cog_nix.cli.keeping import Asked
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
-    from cog_nix.runtime.client import Prediction
     from cog_nix.runtime.inputs import GivenInputs
     from cog_nix.runtime.outputs import Destination
-    from cog_nix.runtime.schema import Schema
 
 _DEPRECATED = 'Command "train" is deprecated, the train command will be removed in a future version of Cog'
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
@@ -79,6 +72,7 @@ class _RunOptions(BuildOptions):
             "--use-replicate-token", help="Pass REPLICATE_API_TOKEN from the environment to the model."
         ),
     ] = False
+    keep: Keep = None
     dockerfile: Dockerfile = None
 
 
@@ -145,31 +139,55 @@ def _run_model(session: Session, options: _RunOptions, *, train: bool = False) -
     model = _find_model(session, options, runtime, train=train)
     if model.schema and inputs is None:
         inputs = prepare_inputs(given, model.schema, train=train)
-    reporter.info(starting_in(runtime))
     with (
         model.image.mounted(in_project=train) if model.image else nullcontext(()) as weights,
-        running_model(
+        _asked(
+            session,
+            options,
             runtime,
+            model,
             replace(_request(options, model, debug=reporter.verbose, train=train), read_only=weights),
-            setup_timeout=options.setup_timeout,
-            log=ModelLog(reporter.info),
-            reporter=reporter,
-        ) as container,
+        ) as client,
     ):
-        client = ModelClient(container.url, train=train)
         if inputs is None:
             inputs = prepare_inputs(given, client.schema(), train=train)
         reporter.info("Running training...\n" if train else "Running prediction...\n")
         prediction = client.predict(inputs, context)
         # The server's own document knows best what it answers; an image's label may be older than its server.
         output = client.schema().output(train=train)
-        show = _Shown(reporter, output, destination, functools.partial(_package_of, session, options))
+        show = Shown(reporter, output, destination, functools.partial(_package_of, session, options))
         if given.json is None:
             show.plain(prediction)
         else:
             show.as_json(prediction)
             if not prediction.succeeded:
                 sys.exit(1)
+
+
+@contextmanager
+def _asked(
+    session: Session, options: _RunOptions, runtime: Runtime, model: Model, request: ContainerRequest
+) -> Iterator[Asked]:
+    """Yield the model, ready to be asked: one that is kept, or one for this time alone."""
+    reporter = session.reporter
+    root, build = (str(model.image.root), model.image.build) if model.image else ("", None)
+    keep = 0 if request.command else keep_seconds(options.keep, root)
+    if keep:
+        from cog_nix.cli import keeping  # noqa: PLC0415 - only who keeps models needs it
+
+        kept = keeping.Wanted(request, root, keep, options.setup_timeout)
+        with keeping.kept_model(session, runtime, kept, build) as asked:
+            yield asked
+        return
+    reporter.info(starting_in(runtime))
+    with running_model(
+        runtime,
+        request,
+        setup_timeout=options.setup_timeout,
+        log=ModelLog(reporter.info),
+        reporter=reporter,
+    ) as container:
+        yield ModelClient(container.url, train=bool(request.command))
 
 
 def _request(options: _RunOptions, model: Model, *, debug: bool, train: bool) -> ContainerRequest:
@@ -195,71 +213,6 @@ def _project_schema(config_file: str) -> ApiSchema:
     from cog_nix.cli import building  # noqa: PLC0415 - an image that exists is run without
 
     return building.project_schema(config_file)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Shows a prediction: files are written, the rest goes to stdout or to the file that was asked for."""
-
-    reporter: Reporter
-    schema: Schema
-    """Of its output."""
-    destination: Destination
-    package_of: Callable[[str], str]
-    """Returns the system package that has a program; "" where it knows none."""
-
-    def plain(self, prediction: Prediction) -> None:
-        """Show its output.
-
-        Raises:
-            PredictionError: it failed.
-            RuntimeFailure: output cannot be written.
-        """
-        if not prediction.succeeded:
-            raise self._failure(prediction)
-        output = prediction.output
-        if output is None:
-            self.reporter.info("No output generated")
-            return
-        text = text_of(
-            write_files(output, self.schema, self.destination.path, self._tell_written), self.schema
-        )
-        if text is not None:
-            self._emit(text)
-
-    def as_json(self, prediction: Prediction) -> None:
-        """Show all of it, a failure as well.
-
-        Raises:
-            RuntimeFailure: output cannot be written.
-        """
-        output = prediction.output
-        if prediction.succeeded and output is not None:
-            path = self.destination.path
-            path = path.with_name(split_extension(path.name)[0] or "output")  # `-o .json` leaves no name
-            output = write_files(output, self.schema, path, self._tell_written)
-        answer = {**prediction.public(), "output": output}
-        self._emit(json_text({name: _sorted(value) for name, value in answer.items()}))
-
-    def _failure(self, prediction: Prediction) -> PredictionError:
-        logs = f"\n\n{prediction.logs.strip()}" if prediction.logs.strip() else ""
-        # The server tells no traceback, so a name is a program's where a package has that.
-        program = missing_program(f"{prediction.error}{logs}", traceback=False)
-        package = self.package_of(program) if program else ""
-        return PredictionError(
-            f'Prediction failed with status "{prediction.status}": {prediction.error}{logs}',
-            hint=advice(program, package) if program and package else "",
-        )
-
-    def _emit(self, text: str) -> None:
-        if not self.destination.asked:
-            typer.echo(text)
-            return
-        write_file(self.destination.path, text.encode())
-        self._tell_written(self.destination.path)
-
-    def _tell_written(self, path: Path) -> None:
-        self.reporter.info(f"Written output to: {path}")
 
 
 def _build_project(session: Session, options: _RunOptions, runtime: Runtime, *, train: bool) -> Model:
@@ -319,10 +272,3 @@ def _destination(options: _RunOptions, given: GivenInputs, reporter: Reporter) -
     if destination.path.suffix != ".json":
         reporter.info(f"--output value does not have a .json suffix: {destination.path.name}")
     return destination
-
-
-def _sorted(value: Any) -> Any:
-    """Sort the keys of a model's output as upstream does, and leave the answer's own in their order."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value

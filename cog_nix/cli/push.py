@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
-    from cog_nix.config.model import Project
+    from cog_nix.config.model import Compression, Project
     from cog_nix.image.known import Keys, Known
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
@@ -80,6 +80,7 @@ def push(session: Session, options: _Options) -> None:
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
+    compression = load_settings(project).push.compression
     weights = weights_lock.of_config(project.root, config)
     destination = resolve(config, options.target, os.environ)
     session.reporter.info(f"Building Docker image from environment in cog.yaml as {destination.target}...\n")
@@ -91,11 +92,11 @@ def push(session: Session, options: _Options) -> None:
     thin = replace(asked, held=record.known) if record.is_kept else asked
     built = build_image(session, options.config_file, thin, _warm_up)
     try:
-        pushed = push_built(built, destination, beside, session.reporter)
+        pushed = push_built(built, destination, beside, session.reporter, compression)
     except MissingBlobsError as error:
         session.reporter.warn(f"{error} The image is built whole.")
         built = build_image(session, options.config_file, asked, _warm_up)
-        pushed = push_built(built, destination, beside, session.reporter)
+        pushed = push_built(built, destination, beside, session.reporter, compression)
     record.add(built, pushed)
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     if options.as_json:
@@ -161,9 +162,20 @@ def _warm_up() -> None:
 
 
 def push_built(
-    built: Built, destination: Destination, weights: Sequence[LockedWeight], reporter: Reporter
+    built: Built,
+    destination: Destination,
+    weights: Sequence[LockedWeight],
+    reporter: Reporter,
+    compression: Compression = "gzip",
 ) -> Pushed:
     """Push an image that was built with its blobs.
+
+    Args:
+        built: the image.
+        destination: where to.
+        weights: that the registry has to have already.
+        reporter: tells what goes on.
+        compression: of large files of the project, where it pays.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
@@ -179,7 +191,7 @@ def push_built(
     registry = destination.image.registry
     try:
         return push_layout(
-            layout.read(built.oci),
+            layout.read(built.oci, reporter, compression),
             destination,
             credentials.of_registry(registry),
             cache=cache_dir(),

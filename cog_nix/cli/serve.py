@@ -17,15 +17,15 @@ from cog_nix.errors import ConfigError, FlagError
 from cog_nix.playground import Playground, Settings
 
 if TYPE_CHECKING:
+    from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import ContainerRequest, Runtime
+    from cog_nix.weights.mounts import Mounts
 
 _ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
 _PORT = 5000
-_SERVER = (
-    *("python", "--check-hash-based-pycs", "never", "-m", "cog.server.http"),
-    *("--await-explicit-shutdown", "true"),
-)
+_PYTHON = ("python", "--check-hash-based-pycs", "never")
+_SERVER = (*_PYTHON, "-m", "cog.server.http", "--await-explicit-shutdown", "true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,18 @@ class _Options(BuildOptions):
         ),
     ] = ""
     gpus: Gpus = ""
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Restart the model when its source is edited; the container goes on."),
+    ] = False
+    update_lock: Annotated[
+        bool,
+        typer.Option(
+            "--update-lock",
+            help="Resolve again when cog-nix.lock does not fit cog.yaml any more; with --watch also while it "
+            "is served: lock, build and swap the container.",
+        ),
+    ] = False
     playground: Annotated[
         bool, typer.Option("--playground", help="Serve a page for talking to the model beside it.")
     ] = False
@@ -69,24 +81,71 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
     host, port = options.host, options.port
     runtime = usable_runtime(session)
     session.reporter.info(building_for(runtime))
-    image = build_and_load(session, options.config_file, runtime, cog_base=options.use_cog_base_image)
-    command = (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
+    image = build_and_load(
+        session,
+        options.config_file,
+        runtime,
+        cog_base=options.use_cog_base_image,
+        update=options.update_lock,
+    )
+    command = _command(options)
     session.reporter.info(running_in(runtime, " ".join(command)))
     session.reporter.info(f"\nServing at {serving_at(host, port)}")
     if page:
         session.reporter.info(f"Playground at {page.url}")
     session.reporter.info("")
-    with image.mounted(in_project=True) as weights:
-        request = request_for(
-            image,
-            command,
-            options.gpus,
-            publish=((host, port, _PORT),),
-            reach_host=bool(options.upload_url) or options.playground,
-            read_only=weights,
-        )
-        status = _run(session, runtime, request, target(host, port))
+    if options.watch:
+        status = _run_watched(session, runtime, image, options)
+    else:
+        with image.mounted(in_project=True) as weights:
+            request = _request(image, command, options, weights)
+            status = _run(session, runtime, request, target(host, port))
     check_status(status)
+
+
+def _request(
+    image: LoadedImage, command: tuple[str, ...], options: _Options, weights: Mounts
+) -> ContainerRequest:
+    return request_for(
+        image,
+        command,
+        options.gpus,
+        publish=((options.host, options.port, _PORT),),
+        reach_host=bool(options.upload_url) or options.playground,
+        read_only=weights,
+    )
+
+
+def _command(options: _Options) -> tuple[str, ...]:
+    return (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
+
+
+def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options: _Options) -> int:
+    """Serve an image, and those that come after it, whose server starts anew when the source changes."""
+    from cog_nix.cli.watching import Plan, Watching, watched  # noqa: PLC0415 - only who watches needs it
+
+    url = target(options.host, options.port)
+    command = watched(_command(options)[len(_PYTHON) :])
+    plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock)
+    with Watching(session, runtime, image, plan) as watching:
+        session.reporter.info("Watching the project: an edit of its source restarts the model\n")
+        following: LoadedImage | None = image
+        status = 0
+        while following:
+            with (
+                following.mounted(in_project=True) as weights,
+                started(session, runtime, _request(following, command, options, weights)) as container,
+            ):
+                watching.serves(container)
+                try:
+                    status = container.attach(own_streams(stdin=False))
+                except (KeyboardInterrupt, SystemExit):
+                    _shut_down(url)
+                    return 0
+                finally:
+                    watching.serves(None)
+            following = watching.take_next()
+    return status
 
 
 def _run(session: Session, runtime: Runtime, request: ContainerRequest, url: str) -> int:

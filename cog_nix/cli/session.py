@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Held, Runtime
 
 
+_HEARD = ("before_command", "instead_of_command", "after_command", "before_build", "after_build")
+"""Hooks that are called around a build."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One run of the program."""
@@ -35,6 +39,11 @@ class Session:
     """Name under which :mod:`cog_nix.cli.fast_path` keeps what this command line did; empty: it does not."""
     without_effect: set[str] = field(default_factory=set)
     """Flags of which the user was told that they change nothing."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a plugin wants to hear of the next command or build, which then needs to be one."""
+        return self.plugins.implements(*_HEARD)
 
     def find_runtime(self) -> Runtime:
         """Return the runtime that this command would use, usable or not.
@@ -59,11 +68,15 @@ class Session:
         loaded = runtime.load(image, [reference], self.reporter)
 
         def held() -> Held | None:
-            again = self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
-            found = runtime.held(reference) if again and isinstance(runtime, RememberedRuntime) else None
+            found = self.held(runtime, reference)
             return found if found and found.id == loaded else None
 
         return held
+
+    def held(self, runtime: Runtime, reference: str) -> Held | None:
+        """Return where to ask for an image the next time, when the runtime would be this one again."""
+        again = self.runtime_name != manager.AUTO or runtime.name == self._first_choice()
+        return runtime.held(reference) if again and isinstance(runtime, RememberedRuntime) else None
 
     def _first_choice(self) -> str:
         if self.runtime_name != manager.AUTO:

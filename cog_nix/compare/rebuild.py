@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from cog_nix.compare import subject
 from cog_nix.compare.surroundings import MEMORY, Surroundings
+from cog_nix.config import load_settings
 from cog_nix.errors import ImageError, NoLockError
 from cog_nix.image.description import ImageDescription
+from cog_nix.image.layer_bytes import layers_outside
 from cog_nix.project import git
 from cog_nix.registry import layout
 from cog_nix.system import scratch
@@ -128,12 +130,14 @@ def _build(order: Order, how: Surroundings, copied: Path, work: Path, reporter: 
     if finished.returncode:
         raise NotRebuiltError(how.title, said)
     image = ImageDescription.read(store / "nix/store" / (copied / "result").readlink().name)
-    return subject.of_built(image, f"rebuilt ({how.title})", _manifests(blobs) if order.blobs else ())
+    manifests = _manifests(project, image, blobs) if order.blobs else ()
+    return subject.of_built(image, f"rebuilt ({how.title})", manifests)
 
 
-def _manifests(blobs: Path) -> tuple[str, ...]:
+def _manifests(project: Project, image: ImageDescription, blobs: Path) -> tuple[str, ...]:
     """Return the digests of an image's manifest: as a layout has it, and as it is pushed."""
-    found = layout.read(blobs)
+    compression = load_settings(project).push.compression
+    found = layout.read(blobs, None, compression, layers_outside(image))
     (own,) = layout.pointers(blobs)
     return own, found.manifest.digest
 

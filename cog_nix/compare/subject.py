@@ -10,9 +10,10 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from cog_nix.errors import ImageError
-from cog_nix.image import delta
+from cog_nix.image import pieces
 from cog_nix.image.compression import decompressed
 from cog_nix.image.description import UnreadableImageError
+from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of
 
@@ -130,7 +131,7 @@ def of_built(image: ImageDescription, title: str, manifests: tuple[str, ...] = (
 
     @contextmanager
     def opened(number: int) -> Iterator[Tar]:
-        yield _stream(delta.read(delta.layer_pieces(_complete(image, number), image.path.parent)))
+        yield _stream(pieces.read(LayerBytes(_complete(image, number), image.path.parent).pieces()))
 
     return Subject(title, image.id, image.config, layers, opened, manifests)
 

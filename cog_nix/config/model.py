@@ -11,7 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,17 @@ class GpuSettings:
     """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
+Compression = Literal["gzip", "zstd"]
+
+
+@dataclass(frozen=True)
+class PushSettings:
+    """The ``[push]`` table of cog-nix.toml."""
+
+    compression: Compression = "gzip"
+    """How large files of the project are compressed for registries, where that pays."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A ``[[check]]`` of cog-nix.toml: an input, and what the model has to make of it.
@@ -225,6 +236,22 @@ class Check:
     tolerance: float | None = None
     refused: str | None = None
     """A regular expression that is found in the message with which the model refuses the input, or fails."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The ``[run]`` table of cog-nix.toml."""
+
+    keep: int = 0
+    """Seconds that a model stays warm after a run; 0: it does not."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The ``[serve]`` table of cog-nix.toml."""
+
+    watch: tuple[str, ...] = ()
+    """Patterns of files besides the Python files whose edit restarts the worker, relative to the project."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +293,11 @@ class Settings:
     nix: NixSettings = field(default_factory=NixSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     check: tuple[Check, ...] = ()
+    run: RunSettings = field(default_factory=RunSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
+    push: PushSettings = field(default_factory=PushSettings)
 
 
 @dataclass(frozen=True)

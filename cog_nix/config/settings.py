@@ -13,7 +13,10 @@ from cog_nix.config.model import (
     LayerSettings,
     NixSettings,
     OriginSettings,
+    PushSettings,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
     WeightFile,
     WeightsSettings,
@@ -22,6 +25,7 @@ from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
+from cog_nix.system.duration import parse_duration
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +46,10 @@ _Table = TypeVar(
     NixSettings,
     GpuSettings,
     OriginSettings,
+    PushSettings,
     WeightsSettings,
+    RunSettings,
+    ServeSettings,
 )
 
 
@@ -78,7 +85,10 @@ def load_settings(project: Project) -> Settings:
         nix=_table(NixSettings, "nix", data, text, problems),
         gpu=_table(GpuSettings, "gpu", data, text, problems),
         check=_checks(data, text, problems),
+        run=_table(RunSettings, "run", data, text, problems),
+        serve=_table(ServeSettings, "serve", data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
+        push=_table(PushSettings, "push", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
     )
     if problems:
@@ -269,6 +279,14 @@ _SETTINGS = {
         ),
     ),
     "compiler": _switch("compiler = false"),
+    "keep": _Setting(
+        'keep = "10m"',
+        "a time such as 90s, 10m or 1h",
+        lambda value: isinstance(value, str) and parse_duration(value) is not None,
+        parse_duration,
+    ),
+    "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
+    "compression": _text('compression = "zstd"', '"gzip" or "zstd"', "gzip|zstd"),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
         "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cog_nix.errors import ImageError
 from cog_nix.image import archive_files, delta
 from cog_nix.image.description import blob_file
+from cog_nix.image.pieces import BLOCK, END
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 
@@ -205,7 +206,7 @@ def _pieces(archive: Archive, tags: list[str], skip: frozenset[str]) -> Iterator
         {"Config": "config.json", "RepoTags": tags, "Layers": [names[one] for one in archive.diff_ids]}
     ]
     yield delta.members({"config.json": archive.text, "manifest.json": json.dumps(manifest).encode()})
-    yield delta.END
+    yield END
 
 
 def _layer(name: str, archive: Archive, layer: Layer) -> Iterator[bytes]:
@@ -225,7 +226,7 @@ def _layer(name: str, archive: Archive, layer: Layer) -> Iterator[bytes]:
             digest.update(data)
             left -= len(data)
             yield data
-        yield bytes(-size % delta.BLOCK)
+        yield bytes(-size % BLOCK)
         if layer.digest and f"sha256:{digest.hexdigest()}" != layer.digest:
             raise ValueError(f"{layer.name} is not what its name says")
 

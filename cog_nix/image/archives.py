@@ -6,23 +6,24 @@ without any of these is a Docker archive.
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-import subprocess
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cog_nix.errors import ConfigError, ImageError
-from cog_nix.image.description import UnreadableImageError
+from cog_nix.image import pieces
+from cog_nix.image.delta import docker_archive, header
+from cog_nix.image.description import ImageDescription, blob_file
+from cog_nix.image.layer_bytes import outside_of
+from cog_nix.image.pieces import BLOCK
 from cog_nix.system import files, scratch
-from cog_nix.system.processes import reports_full_disk, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
 Kind = Literal["docker-archive", "oci", "oci-archive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -75,8 +76,9 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str])
     """
     try:
         if output.kind == "docker-archive":
+            described = ImageDescription.read(image)
             with _file(output.path) as sink:
-                _run(image, tags, sink)
+                pieces.write(docker_archive(described, tags, ()), sink)
             return
         assert layout is not None  # noqa: S101 - for the type checker
         if output.kind == "oci-archive":
@@ -92,28 +94,18 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str])
 
 
 @contextmanager
-def _file(path: Path) -> Iterator[IO[bytes]]:
+def _file(path: Path) -> Iterator[BinaryIO]:
     if path.is_dir():
         raise ImageError(f"{path} is a folder.", hint="Name a file, or write oci:FOLDER for an OCI layout.")
     with files.replacing(path) as sink:
         yield sink
 
 
-def _run(image: Path, tags: Sequence[str], sink: IO[bytes]) -> None:
-    names = [option for tag in tags for option in ("--tag", tag)]
-    with spawn([image, *names], stdout=sink, stderr=subprocess.PIPE) as process:
-        try:
-            said = process.communicate()[1].decode("utf-8", "replace").strip()
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode and reports_full_disk(said):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if process.returncode:
-        raise UnreadableImageError(image, said)
-
-
-def _tar(layout: Path, sink: IO[bytes]) -> None:
+def _tar(layout: Path, sink: BinaryIO) -> None:
+    for one in outside_of(layout):
+        sink.write(header(blob_file(one.layer.diff_id), one.layer.size))
+        pieces.write(one.pieces(), sink)
+        sink.write(bytes(-one.layer.size % BLOCK))
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
         for name in _LAYOUT:
             tar.add(layout / name, name, filter=_plain)
@@ -142,6 +134,9 @@ def _copy(layout: Path, folder: Path) -> None:
                 target.mkdir()
             else:
                 shutil.copyfile(source, target)
+        for one in outside_of(layout):
+            with (new / blob_file(one.layer.diff_id)).open("wb") as sink:
+                pieces.write(one.pieces(), sink)
         if folder.exists():
             folder.rename(work / "old")
         new.rename(folder)

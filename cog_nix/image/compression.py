@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import gzip
 import io
-import subprocess
-import threading
 from contextlib import contextmanager
-from shutil import copyfileobj, which
 from typing import IO, TYPE_CHECKING, cast
 
 from cog_nix.errors import ImageError
-from cog_nix.system.processes import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,14 +41,18 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     """Yield what is in a stream, decompressed; the stream need not seek.
 
     Raises:
-        BrokenLayerError: it is broken, or there is no program for it.
+        BrokenLayerError: it is broken.
     """
     whole = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
     try:
         start = whole.peek(len(_ZSTD))
         if start.startswith(_ZSTD):
-            with _zstd(whole) as out:
-                yield out
+            from cog_nix.system.zstandard import zstd  # noqa: PLC0415 - as below
+
+            try:
+                yield cast("IO[bytes]", zstd.ZstdFile(whole))
+            except (EOFError, zstd.ZstdError) as error:
+                raise BrokenLayerError(str(error)) from error
         elif start.startswith(_GZIP):
             from isal import igzip, igzip_lib  # noqa: PLC0415 - images that Nix built are not compressed
 
@@ -64,36 +64,3 @@ def decompressed(stream: IO[bytes]) -> Iterator[IO[bytes]]:
             yield whole
     finally:
         whole.detach()  # the stream is whose it was
-
-
-@contextmanager
-def _zstd(stream: IO[bytes]) -> Iterator[IO[bytes]]:
-    program = which("zstd")
-    if program is None:
-        raise BrokenLayerError(
-            "it is compressed with Zstandard, and there is no zstd here",
-            hint="Install it:  sudo apt-get install zstd",
-        )
-    pipe = subprocess.PIPE
-    with spawn([program, "-dc"], stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        # For the type checker: they were asked for.
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018
-        feeder = threading.Thread(target=_feed, args=(stream, process.stdin), daemon=True)
-        feeder.start()
-        try:
-            yield process.stdout
-        except BaseException:
-            process.kill()
-            raise
-        said = process.stderr.read().decode("utf-8", "replace").strip()
-        if process.wait():
-            raise BrokenLayerError(said)
-        feeder.join()
-
-
-def _feed(stream: IO[bytes], sink: IO[bytes]) -> None:
-    try:
-        with sink:
-            copyfileobj(stream, sink, _CHUNK)
-    except (OSError, ValueError):
-        pass  # it has ended; its exit status says why

@@ -10,60 +10,22 @@ the image alone. So its digest, by which containerd's store names an image, is k
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 import tarfile
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from cog_nix.errors import ImageError
 from cog_nix.image.description import blob_file
+from cog_nix.image.layer_bytes import LayerBytes
+from cog_nix.image.pieces import BLOCK, END
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from cog_nix.image.description import ImageDescription, LayerDescription
+    from cog_nix.image.description import ImageDescription
+    from cog_nix.image.pieces import Piece
 
 _OCI = "application/vnd.oci.image"
-_CHUNK = 1 << 23
-"""Bytes of a file that are sent at once."""
-END = bytes(1024)
-"""What a tar ends with."""
-BLOCK = 512
-
-
-@dataclass(frozen=True)
-class FileRange:
-    """A range of bytes of a file, which the kernel sends (sendfile(2)); it is open until the next piece."""
-
-    file: io.FileIO
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """Return its bytes."""
-        data = os.pread(self.file.fileno(), self.size, self.offset)
-        return data if len(data) == self.size else self._short()
-
-    def send(self, sink: int) -> None:
-        """Send its bytes to a descriptor."""
-        done = 0
-        while done < self.size:
-            sent = os.sendfile(sink, self.file.fileno(), self.offset + done, self.size - done)
-            if not sent:
-                self._short()
-            done += sent
-
-    def _short(self) -> NoReturn:
-        message = f"{self.file.name!s} is shorter than it was when it was built."
-        raise ImageError(message, hint="Build it again.")
-
-
-Piece = bytes | FileRange
-"""A piece of an archive."""
 
 
 class OciImage:
@@ -174,38 +136,9 @@ def _layers(image: ImageDescription, names: Mapping[str, str], skip: Collection[
         if layer.diff_id not in written:
             written.add(layer.diff_id)
             yield header(names[layer.diff_id], layer.size)
-            yield from layer_pieces(layer, image.path.parent)
+            yield from LayerBytes(layer, image.path.parent).pieces()
             if padding := -layer.size % BLOCK:
                 yield bytes(padding)
-
-
-def layer_pieces(layer: LayerDescription, store: Path) -> Iterator[Piece]:
-    """Yield a layer's tar.
-
-    Args:
-        layer: one that has parts.
-        store: the folder that holds the store paths, ``/nix/store`` or where that really is.
-
-    Raises:
-        OSError: the store cannot be read.
-    """
-    current, opened = "", io.FileIO("/dev/null")
-    try:
-        for part in layer.parts:
-            if part.path != current:
-                opened.close()
-                current, opened = part.path, io.FileIO(store / Path(part.path).relative_to("/nix/store"))
-            for start in range(0, part.size, _CHUNK):
-                yield FileRange(opened, part.offset + start, min(_CHUNK, part.size - start))
-    finally:
-        opened.close()
-    yield END
-
-
-def read(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """Yield the bytes of pieces, for who cannot send files."""
-    for piece in pieces:
-        yield piece if isinstance(piece, bytes) else piece.read()
 
 
 def members(files: Mapping[str, bytes]) -> bytes:

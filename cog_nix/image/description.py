@@ -58,6 +58,18 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ProjectFiles:
+    """Files of the project, with their headers: what the store has of them is their list.
+
+    :mod:`cog_nix.image.project_files` reads it.
+    """
+
+    path: str
+    """``/nix/store/HASH-NAME``, a folder."""
+    size: int
+
+
+@dataclass(frozen=True)
 class LayerDescription:
     """One layer, uncompressed."""
 
@@ -66,14 +78,19 @@ class LayerDescription:
     """``sha256:…`` (OCI image-spec, "Layer DiffID")."""
     size: int
     """Bytes of its tar."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part | ProjectFiles, ...] = ()
     """What, one after the other and ended as a tar is, makes its tar; none: only the executable knows."""
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether its files are the project's, and not in the store."""
+        return any(isinstance(part, ProjectFiles) for part in self.parts)
 
     @property
     def fragments(self) -> tuple[str, ...]:
         """Names of the store paths that its files lie in."""
         # /nix/store/HASH-NAME/files.tar; a layer of several fragments has directories of its own
-        paths = [part.path.rsplit("/", 2) for part in self.parts]
+        paths = [part.path.rsplit("/", 2) for part in self.parts if isinstance(part, Part)]
         return tuple(dict.fromkeys(name for _, name, file in paths if file == "files.tar"))
 
 
@@ -185,13 +202,16 @@ def _is_named(name: str) -> bool:
 
 
 def _layer(data: dict[str, Any]) -> LayerDescription:
-    parts = tuple(
-        Part(text_of(part["path"]), size_of(part["offset"]), size_of(part["size"]))
-        for part in list_of(data["parts"])
-    )
+    parts = tuple(_part(part) for part in list_of(data["parts"]))
     if any(not one.path.startswith("/nix/store/") or ".." in one.path.split("/") for one in parts):
         raise ValueError("a layer lies outside of the store")
     return LayerDescription(text_of(data["name"]), text_of(data["diff_id"]), size_of(data["size"]), parts)
+
+
+def _part(data: dict[str, Any]) -> Part | ProjectFiles:
+    if "files" in data:
+        return ProjectFiles(text_of(data["files"]), size_of(data["size"]))
+    return Part(text_of(data["path"]), size_of(data["offset"]), size_of(data["size"]))
 
 
 def default_tag(folder: str) -> str:

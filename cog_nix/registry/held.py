@@ -33,7 +33,7 @@ from cog_nix.registry.layout import OCI_MANIFEST, Manifest, digest_of
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.push import put_manifest, workers
 from cog_nix.registry.upload import Blob, Upload
-from cog_nix.system import jsonvalue, scratch
+from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix.system.keys import PublicKeys
 
@@ -135,16 +135,11 @@ class HeldLayers:
 
     def _write(self, repository: Repository, record: Record) -> None:
         data = json.dumps(record.document(), separators=(",", ":")).encode()
-        with scratch.folder("held") as folder:
-            blobs = []
-            for name, content in (("config", b"{}"), ("record", data)):
-                path = folder / name
-                path.write_bytes(content)
-                blobs.append(Blob(digest_of(content), len(content), path))
-            for blob in blobs:
-                upload = Upload(repository, blob)
-                if upload.spare() is None:
-                    upload.run(lambda _: None)
+        blobs = [Blob(digest_of(content), len(content), content) for content in (b"{}", data)]
+        for blob in blobs:
+            upload = Upload(repository, blob)
+            if upload.spare() is None:
+                upload.run(lambda _: None)
         config, layer = (
             {"mediaType": kind, "digest": blob.digest, "size": blob.size}
             for kind, blob in zip((_EMPTY, TYPE), blobs, strict=True)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import ImageError
 from cog_nix.image.description import UnreadableImageError, blob_file
 from cog_nix.image.known import Known
+from cog_nix.image.layer_bytes import outside_of
+from cog_nix.registry import compressed
 from cog_nix.registry.upload import Blob
+from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
@@ -18,12 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cog_nix.config.model import Compression
+    from cog_nix.image.layer_bytes import LayerBytes
+    from cog_nix.report import Reporter
+
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_DOCKER_PLAIN_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+"""What containerd, Podman and Docker know a layer by that is not compressed."""
 
 
 @dataclass(frozen=True)
@@ -44,35 +54,54 @@ class Layout:
     """An image that is there as blobs."""
 
     manifest: Manifest
-    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes."""
+    """Docker's image manifest, version 2, schema 2: what ``docker push`` makes, and every registry takes.
+    OCI's where a layer is compressed with Zstandard, for which Docker's has no name."""
     blobs: tuple[Blob, ...]
     """Layers from bottom to top, each once, and the configuration."""
 
 
-def read(root: Path) -> Layout:
+def read(
+    root: Path,
+    reporter: Reporter | None = None,
+    compression: Compression = "gzip",
+    outside: Sequence[LayerBytes] | None = None,
+) -> Layout:
     """Read the image of a layout.
 
     Args:
         root: the folder.
+        compression: for layers whose files are not in the store, where it pays.
+        reporter: shows the bytes of what has to be compressed first; None: nobody looks.
+        outside: these layers; None: those that Nix's layout names and does not have.
 
     Raises:
         ImageError: it is no layout of one image.
     """
     try:
-        (digest,) = pointers(root)
-        manifest = jsonvalue.loads(_path(root, digest).read_bytes())
+        (pointer,) = pointers(root)
+        manifest = jsonvalue.loads(_path(root, pointer).read_bytes())
+        found = {}
+        for layer in outside_of(root) if outside is None else outside:
+            descriptor, blob = _outside(layer, compression, reporter or SilentReporter())
+            found[blob.digest] = blob
+            manifest["layers"] = [
+                descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
+            ]
         described = [mapping_of(one) for one in [*list_of(manifest["layers"]), manifest["config"]]]
         named = {text_of(one["digest"]): size_of(one["size"]) for one in described}
         paths = {digest: _path(root, digest) for digest in named}
         blobs = tuple(
+            found.get(digest)
             # A thin layout lacks what the registry holds (cog_nix.build.thin).
-            Blob(digest, size, paths[digest] if paths[digest].exists() else None)
+            or Blob(digest, size, paths[digest] if paths[digest].exists() else None)
             for digest, size in named.items()
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
+    if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):
+        return Layout(Manifest(OCI_MANIFEST, _compact(manifest)), blobs)
     return Layout(docker_manifest(manifest), blobs)
 
 
@@ -105,9 +134,13 @@ def docker_manifest(manifest: dict[str, Any]) -> Manifest:
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": {**manifest["config"], "mediaType": _DOCKER_CONFIG},
-        "layers": [{**one, "mediaType": _DOCKER_LAYER} for one in manifest["layers"]],
+        "layers": [{**one, "mediaType": _docker_layer(one["mediaType"])} for one in manifest["layers"]],
     }
     return Manifest(DOCKER_MANIFEST, _compact(data))
+
+
+def _docker_layer(kind: str) -> str:
+    return _DOCKER_LAYER if kind.endswith("+gzip") else _DOCKER_PLAIN_LAYER
 
 
 def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manifest:
@@ -130,6 +163,18 @@ def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manife
 def digest_of(data: bytes) -> str:
     """Return ``sha256:…`` of some bytes (image-spec, descriptor.md, "Digests")."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _outside(layer: LayerBytes, compression: Compression, reporter: Reporter) -> tuple[dict[str, Any], Blob]:
+    """Return how a manifest names a layer whose files are not in the store, and its blob."""
+    digest, size, kind = layer.layer.diff_id, layer.layer.size, _OCI_LAYER
+    blob = Blob(digest, size, layer)
+    how = compressed.codec(compression)
+    if compressed.pays(layer, how):
+        found = compressed.compress(layer, how, reporter)
+        blob = Blob(found.digest, found.size, compressed.CompressedLayer(layer, found, how))
+        kind += f"+{compression}"
+    return {"mediaType": kind, "digest": blob.digest, "size": blob.size}, blob
 
 
 def _path(root: Path, digest: str) -> Path:

@@ -168,7 +168,7 @@ def upload_all(
         (upload for upload, outcome in zip(uploads, found, strict=True) if outcome is None),
         key=lambda upload: -upload.blob.size,
     )
-    if absent := tuple(upload.blob.digest for upload in left if upload.blob.path is None):
+    if absent := tuple(upload.blob.digest for upload in left if upload.blob.content is None):
         raise MissingBlobsError(absent)
     with reporter.bytes_bar("Uploading", sum(upload.blob.size for upload in left)) as bar:
         run_all([functools.partial(upload.run, bar.advance) for upload in left], workers(), cancelled)

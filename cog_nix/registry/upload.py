@@ -13,22 +13,23 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode
 
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.failures import TransientError
 from cog_nix.fetch.transport import whole_number
+from cog_nix.image.pieces import cut, ranges, read
 from cog_nix.registry.client import ACCEPTED, CREATED, NO_CONTENT, OK, absolute
 from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
-    from typing import BinaryIO
 
     import httpx
 
+    from cog_nix.image.pieces import Piece
     from cog_nix.registry.client import Repository
 
 Outcome = Literal["there", "mounted", "uploaded"]
@@ -44,32 +45,11 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _SMALLER = 4
 
 
-class Seekable(Protocol):
-    """A stream as an upload reads it."""
+class Readable(Protocol):
+    """What is made while it is sent."""
 
-    def seek(self, offset: int, /) -> object:
-        """Go to an offset from the beginning."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes, at most so many; none at the end."""
-
-
-class Openable(Protocol):
-    """What can be read as often as it takes; :class:`pathlib.Path` is one."""
-
-    def open(self, mode: Literal["rb"], /) -> AbstractContextManager[Seekable]:
-        """Open it at its beginning."""
-
-
-@dataclass(frozen=True)
-class Bytes:
-    """Something small, as :class:`Blob` wants it."""
-
-    data: bytes
-
-    def open(self, _mode: Literal["rb"], /) -> BinaryIO:
-        """Return a stream of it."""
-        return io.BytesIO(self.data)
+    def pieces(self, start: int = 0) -> Iterator[Piece]:
+        """Yield it from a byte on."""
 
 
 @dataclass(frozen=True)
@@ -79,26 +59,40 @@ class Blob:
     digest: str
     """``sha256:…``."""
     size: int
-    path: Openable | None
-    """What has it: a file, or what makes it as it is read. None: it is not here, and can only be there
-    already, or be mounted."""
+    content: bytes | Path | Readable | None
+    """Something small, a file, or what is made as often as it is read. None: it is not here, and can only be
+    there already, or be mounted."""
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield a range of its bytes.
+
+        Raises:
+            MissingBlobsError: it is not here.
+            OSError: a file cannot be read.
+            ImageError: files of the project have changed.
+        """
+        if self.content is None:
+            raise MissingBlobsError((self.digest,))
+        if isinstance(self.content, bytes):
+            yield self.content[start:end]
+        elif isinstance(self.content, Path):
+            with io.FileIO(self.content) as file:
+                yield from read(ranges(file, start, end - start))
+        else:
+            yield from read(cut(self.content.pieces(start), 0, end - start))
 
 
 class _Slice:
-    """Bytes of a file, in pieces; can be read again, as redirects need it."""
+    """Bytes of a blob, in pieces; can be read again, as redirects need it."""
 
-    def __init__(self, path: Openable | None, start: int, end: int, sent: Callable[[int], None]) -> None:
-        if path is None:
-            raise MissingBlobsError(("",))
-        self._path, self._start, self._end, self._sent = path, start, end, sent
+    def __init__(self, blob: Blob, start: int, end: int, sent: Callable[[int], None]) -> None:
+        self._blob, self._start, self._end, self._sent = blob, start, end, sent
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self._end - self._start
-        with self._path.open("rb") as stream:
-            stream.seek(self._start)
-            while left and (piece := stream.read(min(_PIECE, left))):
-                yield piece
-                left -= len(piece)
+        for data in self._blob.read(self._start, self._end):
+            for begin in range(0, len(data), _PIECE):
+                piece = memoryview(data)[begin : begin + _PIECE]
+                yield bytes(piece)
                 self._sent(len(piece))
 
 
@@ -229,7 +223,7 @@ class Upload:
             "Content-Length": str(end - start),
             "Content-Range": f"{start}-{end - 1}",
         }
-        body = _Slice(self._blob.path, start, end, self._count)
+        body = _Slice(self._blob, start, end, self._count)
         answer = self._repository.request(
             "PATCH", self._location, expected=(ACCEPTED, NO_CONTENT, CREATED), headers=headers, body=body
         )
@@ -242,7 +236,7 @@ class Upload:
         joiner = "&" if "?" in self._location else "?"
         url = f"{self._location}{joiner}{urlencode({'digest': self._blob.digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        body = _Slice(self._blob.path, 0, size, self._count) if size else None
+        body = _Slice(self._blob, 0, size, self._count) if size else None
         self._repository.request("PUT", url, expected=(CREATED, NO_CONTENT), headers=headers, body=body)
         self._move_to(self._blob.size)
 

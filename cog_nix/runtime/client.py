@@ -41,6 +41,24 @@ class Prediction:
         return {**answer, "metrics": self.metrics} if self.metrics else answer
 
 
+class FailedPredictionError(PredictionError):
+    """The model answered that it failed.
+
+    Args:
+        prediction: what it answered.
+        hint: what to do next.
+    """
+
+    def __init__(self, prediction: Prediction, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.prediction = prediction
+
+    def __str__(self) -> str:
+        logs = self.prediction.logs.strip()
+        said = f'Prediction failed with status "{self.prediction.status}": {self.prediction.error}'
+        return f"{said}\n\n{logs}" if logs else said
+
+
 class ModelClient:
     """A model behind a URL.
 
@@ -82,18 +100,22 @@ class ModelClient:
             raise RuntimeFailure(f"Failed to get OpenAPI schema: {status}")
         return ApiSchema.parse(body)
 
-    def predict(self, inputs: Mapping[str, Any], context: Mapping[str, str] | None = None) -> Prediction:
+    def predict(
+        self, inputs: Mapping[str, Any], context: Mapping[str, str] | None = None, name: str = ""
+    ) -> Prediction:
         """Run one prediction and wait for its end, however long it takes.
 
         Args:
             inputs: prepared inputs.
             context: what the model may ask for besides (``replicate_api_token``).
+            name: its id, by which it can be cancelled; empty: the server chooses one.
 
         Raises:
             PredictionError: the model refuses the inputs or answers with an HTTP error.
             RuntimeFailure: the connection breaks.
         """
-        body = json.dumps({"input": dict(inputs), "context": dict(context or {})}).encode()
+        named = {"id": name} if name else {}
+        body = json.dumps({**named, "input": dict(inputs), "context": dict(context or {})}).encode()
         status, answer = self._request_or_fail("POST", f"/{self._endpoint}", body)
         if status == 422:  # noqa: PLR2004
             raise self._refusal(answer)
@@ -105,6 +127,14 @@ class ModelClient:
             raise RuntimeFailure(
                 f"Failed to run prediction: Failed to decode prediction response: {error}"
             ) from error
+
+    def cancel(self, name: str) -> None:
+        """Cancel the prediction with this id; one that has ended already is no error.
+
+        Raises:
+            RuntimeFailure: the connection breaks.
+        """
+        self._request_or_fail("POST", f"/{self._endpoint}/{name}/cancel", b"", timeout=30)
 
     def _refusal(self, answer: bytes) -> PredictionError:
         verb = "train" if self._endpoint == "trainings" else "run"

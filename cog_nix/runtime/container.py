@@ -51,6 +51,22 @@ class StillRunningError(RuntimeFailure):
         self.seconds = seconds
 
 
+class NotSignalledError(RuntimeFailure):
+    """A signal did not reach a container's main process.
+
+    Args:
+        name: of the signal.
+        reason: why, as whoever was to send it says.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__()
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"{self.name} did not reach the container: {self.reason}"
+
+
 class NotInteractiveError(RuntimeFailure):
     """Streams are to be connected to a container that was started without any."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cog_nix.weights import tar
 from cog_nix.weights.model import TAR, LockedLayer
@@ -28,10 +28,6 @@ class LayerBlob:
 
     layer: PlannedLayer
     store: WeightsStore
-
-    def open(self, _mode: str = "rb") -> _Stream:
-        """Return a stream of its bytes, as :meth:`pathlib.Path.open` does."""
-        return _Stream(self.pieces)
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """Yield its bytes from an offset on.
@@ -105,33 +101,6 @@ def compressed(pieces: Iterable[bytes], level: int) -> Iterator[bytes]:
         if packed := packer.compress(piece):
             yield packed
     yield packer.flush()
-
-
-class _Stream:
-    """As much of a stream as an upload needs."""
-
-    def __init__(self, pieces: Callable[[int], Iterator[bytes]]) -> None:
-        self._open = pieces
-        self._pieces = pieces(0)
-        self._rest = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pieces = iter(())
-
-    def seek(self, offset: int) -> int:
-        """Go to an offset from the beginning."""
-        self._pieces, self._rest = self._open(offset), b""
-        return offset
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes, at most so many; none at the end."""
-        if not self._rest:
-            self._rest = next((piece for piece in self._pieces if piece), b"")
-        found, self._rest = self._rest[:size], self._rest[size:]
-        return found
 
 
 def _plain(files: Iterable[File], store: WeightsStore, start: int = 0) -> Iterator[bytes]:

@@ -138,22 +138,27 @@ def read_project(folder: Path) -> tuple[dict[str, Any], str]:
     return described, (folder / "openapi_schema.json").read_text()
 
 
-def read_layer(layer: dict[str, Any], source: Path) -> stream.Layer:
+def read_layer(layer: dict[str, Any], source: Path, known_as: Path | None = None) -> stream.Layer:
     """Return a layer's description, from the store unless it is told.
 
     Args:
         layer: as the spec has it.
         source: the layer of the project.
+        known_as: the layer's path in the store, where that is another one.
     """
     if "diff_id" in layer:
         return {"name": layer["name"], "diff_id": layer["diff_id"], "size": layer["size"], "parts": []}
-    found = json.loads((Path(layer["path"] or source) / "fragment.json").read_text())
-    return {
-        "name": layer["name"],
-        "diff_id": found["diff_id"],
-        "size": found["size"],
-        "parts": found["parts"],
-    }
+    path = Path(layer["path"] or source)
+    found = json.loads((path / "fragment.json").read_text())
+    parts = [_absolute(part, known_as or path) for part in found["parts"]]
+    return {"name": layer["name"], "diff_id": found["diff_id"], "size": found["size"], "parts": parts}
+
+
+def _absolute(part: stream.Part | stream.Files, path: Path) -> stream.Part | stream.Files:
+    """Complete a path that was written before the store had its folder (cog_nix/image/file_layers.py)."""
+    if "files" in part:
+        return {"files": str(path), "size": part["size"]}
+    return {**part, "path": str(path / part["path"])}
 
 
 _SCRIPT = (
@@ -162,8 +167,9 @@ _SCRIPT = (
  as a Docker archive to stdout: ./result | docker load
 self=$(readlink -f -- "$0")
 store=${{self%/*}}
+case $0 in */*) beside=${{0%/*}} ;; *) beside=. ;; esac
 exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/usr/lib/x86_64-linux-gnu" \\
-  "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" "$@"
+  "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" --beside "$beside" "$@"
 """
 )
 

@@ -6,8 +6,9 @@ Spec::
      "keys": {"layers": [key or null, …], "frozen": key}}
 
 ``blobs`` are the outputs of :mod:`blob`, from bottom to top. The layer without one is the project itself: it
-is small and changes at every edit, so it is compressed here. One that a registry holds already is named in
-the manifest and left out.
+is small and changes at every edit, so it is compressed here. Layers whose files are not in the store are
+named only: whoever takes the layout to somewhere reads them where they are. One that a registry holds already
+is named in the manifest and left out.
 
 Besides the layout (image-spec, image-layout.md) the output has ``image``, a link to the image, and
 ``known.json``, which tells what each layer came to, by its key. All links are relative, so they hold wherever
@@ -78,10 +79,15 @@ class Layout:
             link.symlink_to(Path("../../..", folder.name, "blob"))
         return _layer(found)
 
+    @staticmethod
+    def named(layer: stream.Layer) -> Descriptor:
+        """Describe a layer that stays where it is, as it is."""
+        return {"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer["diff_id"], "size": layer["size"]}
+
     def layer(self, layer: stream.Layer, blob: Path | Known | None) -> Descriptor:
-        """Return what names a layer, which comes into the layout unless a registry holds it."""
+        """Return what names a layer, which comes into the layout unless it is somewhere else."""
         if blob is None:
-            return self.compressed(layer)
+            return self.named(layer) if stream.is_outside(layer) else self.compressed(layer)
         if isinstance(blob, Path):
             return self.referenced(blob)
         return _layer({"digest": blob["digest"], "size": blob["compressed"], "diff_id": blob["diff_id"]})

@@ -5,7 +5,10 @@ The image that Nix builds is a small executable that runs this module with the i
     result [--tag NAME:TAG]… [--skip DIFF_ID]… | docker load
     result --inspect
 
-``--skip`` leaves the bytes of a layer out: a daemon that holds it already does not ask for them.
+``--skip`` leaves the bytes of a layer out: a daemon that holds it already does not ask for them. Files of a
+project that are not in the store (docs/design/large-files.md) are looked for in the folder that the program,
+or a link to it, is started from, in this one, where they were when the image was built, and in the store of
+weights.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ import os
 import sys
 import tarfile
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import IO, TYPE_CHECKING, Protocol, TypedDict, final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 END = bytes(1024)
 MARK = "\n__IMAGE__\n"
@@ -25,11 +31,20 @@ MARK = "\n__IMAGE__\n"
 _CHUNK = 1 << 20
 
 
+@final
 class Part(TypedDict):
     """A range of bytes of a file in the store."""
 
     path: str
     offset: int
+    size: int
+
+
+@final
+class Files(TypedDict):
+    """Files of the project, each behind its header: a folder in the store lists them, and bytes of all."""
+
+    files: str
     size: int
 
 
@@ -39,7 +54,7 @@ class Layer(TypedDict):
     name: str
     diff_id: str
     size: int
-    parts: list[Part]
+    parts: list[Part | Files]
 
 
 class Image(TypedDict):
@@ -53,9 +68,15 @@ class Image(TypedDict):
 class _Concatenation(io.RawIOBase):
     """The bytes of a layer."""
 
-    def __init__(self, layer: Layer, store: Path) -> None:
-        self._store = store
-        self._parts = list(reversed(layer["parts"]))
+    def __init__(self, layer: Layer, store: Path, roots: Sequence[Path]) -> None:
+        self._parts: list[Part] = []
+        for part in reversed(layer["parts"]):
+            if "files" in part:
+                from outside import ranges  # noqa: PLC0415 - few images have such files
+
+                self._parts += reversed(ranges(layer["diff_id"], _real(part["files"], store), roots))
+            else:
+                self._parts.append({**part, "path": str(_real(part["path"], store))})
         self._current: IO[bytes] = io.BytesIO()
         self._left = 0
         self._end = END
@@ -69,13 +90,13 @@ class _Concatenation(io.RawIOBase):
         while not self._left and self._parts:
             part = self._parts.pop()
             self._current.close()
-            self._current = (self._store / Path(part["path"]).relative_to("/nix/store")).open(
-                "rb", buffering=0
-            )
+            self._current = io.FileIO(part["path"])
             self._current.seek(part["offset"])
             self._left = part["size"]
         if self._left:
             data = self._current.read(min(len(buffer), self._left))
+            if not data:
+                raise EOFError(f"{self._current.name} is shorter than it was")
             self._left -= len(data)
         else:
             data, self._end = self._end[: len(buffer)], self._end[len(buffer) :]
@@ -94,14 +115,24 @@ def read(executable: Path) -> Image:
     return found
 
 
-def open_layer(layer: Layer, store: Path) -> io.BufferedReader:
+def _real(path: str, store: Path) -> Path:
+    return store / Path(path).relative_to("/nix/store")
+
+
+def is_outside(layer: Layer) -> bool:
+    """Tell whether a layer has files that are not in the store."""
+    return any("files" in part for part in layer["parts"])
+
+
+def open_layer(layer: Layer, store: Path, roots: Sequence[Path] = ()) -> io.BufferedReader:
     """Open a layer's tar for reading.
 
     Args:
         layer: which.
         store: the folder that holds the store paths, ``/nix/store`` or where that really is.
+        roots: folders in which files of the project may be.
     """
-    return io.BufferedReader(_Concatenation(layer, store), _CHUNK)
+    return io.BufferedReader(_Concatenation(layer, store, roots), _CHUNK)
 
 
 def image_id(image: Image) -> str:
@@ -117,7 +148,13 @@ def layer_file(layer: Layer) -> str:
 
 
 def write(
-    image: Image, store: Path, sink: IO[bytes], tags: list[str], skip: frozenset[str] = frozenset()
+    image: Image,
+    store: Path,
+    sink: IO[bytes],
+    tags: list[str],
+    skip: frozenset[str] = frozenset(),
+    *,
+    roots: Sequence[Path] = (),
 ) -> None:
     """Write the archive.
 
@@ -127,6 +164,10 @@ def write(
         sink: a binary file; need not seek.
         tags: references to give the image, ``name:tag``.
         skip: diff ids of layers to leave out.
+        roots: folders in which files of the project may be.
+
+    Raises:
+        EOFError: a file is not what it was.
     """
     config_name = f"{image_id(image).removeprefix('sha256:')}.json"
     manifest = [
@@ -137,8 +178,15 @@ def write(
         for layer in image["layers"]:
             if layer["diff_id"] not in skip | written:
                 written.add(layer["diff_id"])
-                with open_layer(layer, store) as stream:
-                    _member(tar, layer_file(layer), stream, layer["size"])
+                with open_layer(layer, store, roots) as stream:
+                    if is_outside(layer):
+                        from outside import Checked  # noqa: PLC0415 - few images have such files
+
+                        checked = Checked(stream, layer["diff_id"])
+                        _member(tar, layer_file(layer), checked, layer["size"])
+                        checked.check()
+                    else:
+                        _member(tar, layer_file(layer), stream, layer["size"])
         for name, data in (
             (config_name, image["config"].encode()),
             ("manifest.json", json.dumps(manifest).encode()),
@@ -146,7 +194,11 @@ def write(
             _member(tar, name, io.BytesIO(data), len(data))
 
 
-def _member(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+class _Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def _member(tar: tarfile.TarFile, name: str, stream: _Readable, size: int) -> None:
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = 0o644
@@ -173,6 +225,7 @@ def main() -> int:
         prog="result", description="Write this image as a Docker archive to stdout."
     )
     parser.add_argument("executable", help=argparse.SUPPRESS)
+    parser.add_argument("--beside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument(
         "--tag", action="append", metavar="NAME:TAG", help="reference to give the image (repeatable)"
     )
@@ -183,6 +236,7 @@ def main() -> int:
         "--inspect", action="store_true", help="print id, layers and configuration as JSON instead"
     )
     options = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parent))  # isolated Pythons (-I) leave it out
     executable = Path(options.executable)
     image = read(executable)
     if options.inspect:
@@ -193,7 +247,9 @@ def main() -> int:
         return 1
     try:
         with os.fdopen(sys.stdout.fileno(), "wb", buffering=_CHUNK, closefd=False) as sink:
-            write(image, executable.parent, sink, options.tag or [image["tag"]], frozenset(options.skip))
+            roots = [*([options.beside, options.beside.parent] if options.beside else []), Path.cwd()]
+            tags = options.tag or [image["tag"]]
+            write(image, executable.parent, sink, tags, frozenset(options.skip), roots=roots)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stderr.write("The reader went away before the whole image was written.\n")
@@ -201,6 +257,9 @@ def main() -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         sys.stderr.write(f"The image was not written: {error.strerror}{where}.\n")
+        return 1
+    except EOFError as error:
+        sys.stderr.write(f"The image was not written: {error}\n")
         return 1
     return 0
 

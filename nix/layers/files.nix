@@ -1,7 +1,7 @@
 /*
   Single files of known sha256 as layers, owned by root: those that somebody places, and those that the lock has by
-  their URL. Each large one is a layer, all others are one on top; where there are very many large ones, their places
-  decide which share a layer.
+  their URL. Each large one is a layer, all others are one on top; where there are more than 16 large ones, or little
+  room below the 127 layers that Docker takes, their places decide which share a layer.
 
   Type: { derive, store, locked } -> [ { file : string, sha256 : string, to : string, size : int } ] -> [ { name : string, path : store path } ]
 
@@ -11,9 +11,10 @@
 */
 { derive, store, locked }:
 let
-  # Bytes from which on a file is large (cog_nix/project/large.py), and most layers of these.
+  # Bytes from which on a file is large, and most layers of these (cog_nix/project/large.py).
   least = 10485760;
-  most = 16;
+  room = (122 - builtins.length locked.layers) / 2 - 1;
+  most = if room > 16 then 16 else if room < 1 then 1 else room;
 
   # Nix does not read again what its store has under this hash.
   given =

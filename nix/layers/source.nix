@@ -1,8 +1,8 @@
 /*
-  The project: what builders/source.py needs to put it under /src and to read the OpenAPI document from it, and a
-  layer of its large files, where it has some.
+  The project: what builders/source.py needs to put it under /src and to read the OpenAPI document from it, and the
+  layers of its files that are not copied into the store.
 
-  Type: { derive, locked, project, config, configured, included, weights, openapi, folder, ... } -> { spec, weights }
+  Type: { derive, locked, project, config, configured, included, weights, openapi, ... } -> { spec, weights }
 */
 {
   derive,
@@ -14,8 +14,6 @@
   included,
   weights,
   openapi,
-  # layers/folder.nix
-  folder,
   ...
 }:
 let
@@ -62,17 +60,13 @@ in
     inherit (sdk) version;
   };
 
-  # [ { name, path } ]: no layer, or one.
-  weights =
-    if weights == { } then
-      [ ]
-    else
-      [
-        (folder {
-          name = "weights";
-          path = project;
-          to = "/src";
-          filter = path: _type: weights ? ${relative path};
-        })
-      ];
+  # [ { name, path, outside } ]: what the store has of a layer says where its files are (cog_nix/image/file_layers.py).
+  weights = map (layer: {
+    inherit (layer) name;
+    path = "${builtins.path {
+      inherit (layer) path;
+      name = "files-${layer.name}";
+    }}";
+    outside = true;
+  }) weights;
 }

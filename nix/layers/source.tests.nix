@@ -4,7 +4,12 @@
   imageHasLargeFilesBelowTheProject = {
     expr = map (layer: layer.name) (spec (image {
       included."cog.yaml" = 1;
-      weights."default.nix" = 1;
+      weights = [
+        {
+          name = "weights";
+          path = ./.;
+        }
+      ];
     })).layers;
     expected = map builtins.head (
       builtins.filter (layer: builtins.head layer != "source") lock.layers

@@ -16,6 +16,8 @@ from cog_nix.config.model import Project
 from cog_nix.image.description import ImageDescription
 from cog_nix.project.ignore import OWN_FILES, Ignore
 from cog_nix.store import ahead
+from cog_nix.system.status import TICK_NS, unchanged_for_long
+from cog_nix.system.status import status as status_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     (tmp_path / ".dockerignore").write_text("left\n")
-    time.sleep(unchanged.TICK_NS / _SECOND * 1.5)
+    time.sleep(TICK_NS / _SECOND * 1.5)
     return tmp_path
 
 
@@ -64,7 +66,7 @@ def test_a_file_that_changed_just_before_is_not_trusted(project: Path) -> None:
 
 def test_a_file_that_changed_during_a_build_is_not_trusted(project: Path) -> None:
     began = unchanged.clock(str(project / ".cog"))
-    time.sleep(unchanged.TICK_NS / _SECOND * 1.5)
+    time.sleep(TICK_NS / _SECOND * 1.5)
     (project / "run.py").write_text("during")
     assert sealed(project, began) is None
 
@@ -97,17 +99,17 @@ def test_a_file_that_appears_counts_even_when_it_was_not_there(project: Path) ->
 )
 def test_when_a_time_is_trusted(changed: int, device: int, trusted: bool) -> None:  # noqa: FBT001 - a case
     status = [device, 7, 0o100644, 1, 0, changed]
-    assert unchanged.unchanged_for_long(status, 100 * _SECOND, 1) == trusted
+    assert unchanged_for_long(status, 100 * _SECOND, 1) == trusted
 
 
 def test_times_that_users_set_change_the_status(project: Path) -> None:
     path = project / "run.py"
     info = path.stat()
-    before = unchanged.status(str(path))
+    before = status_of(str(path))
     time.sleep(0.02)
     path.write_text("RUN.py")
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
-    after = unchanged.status(str(path))
+    after = status_of(str(path))
     assert before is not None
     assert after is not None
     assert before[:-1] == after[:-1]  # only the kernel's own time tells
@@ -174,7 +176,7 @@ def test_the_clock_of_a_head_start_counts(project: Path, monkeypatch: pytest.Mon
     ahead.start([sys.executable, "-c", "pass"], {}, began)
     assert kept() is not None
     (project / "run.py").write_text("RUN.py")
-    time.sleep(unchanged.TICK_NS / _SECOND * 3)
+    time.sleep(TICK_NS / _SECOND * 3)
     assert kept() is None
     ahead.stop()
     monkeypatch.setattr(ahead, "_began", [])

@@ -32,6 +32,11 @@ from cog_nix.cli.arguments import normalize
         pytest.param("build x --no-color --profile", "--no-color --profile build x", id="colours"),
         pytest.param("push --registry=a x --registry b", "--registry=a --registry b push x", id="registry"),
         pytest.param("exec -p 80 ls -p=1 --debug", "exec -p 80 -- ls -p=1 --debug", id="another-program"),
+        pytest.param("run --keep -i a=b", "run --keep=10m -i a=b", id="kept"),
+        pytest.param("run --keep=1h --keep 90s x", "run --keep=1h --keep=90s x", id="kept-for-a-time"),
+        pytest.param("run --no-keep x", "run --keep=0 x", id="not-kept"),
+        pytest.param("run -i --keep", "run -i --keep", id="keep-as-a-value"),
+        pytest.param("serve --watch=true --update-lock=false", "serve --watch", id="watched"),
         pytest.param("--debug exec --gpus all -- ls", "--debug exec --gpus all -- ls", id="its-own-dashes"),
     ],
 )

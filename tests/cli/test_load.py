@@ -347,14 +347,14 @@ def _load(monkeypatch: pytest.MonkeyPatch, file: str) -> bytes:
             """Say that it is."""
 
         def load(self, program: Path, *_: object) -> str:
-            from cog_nix.image import delta  # noqa: PLC0415 - only here
+            from cog_nix.image import delta, pieces  # noqa: PLC0415 - only here
 
             built = ImageDescription.ask(program)
             if delta.is_described(built):
-                pieces = b"".join(delta.read(delta.docker_archive(built, ["x:y"], ())))
+                data = b"".join(pieces.read(delta.docker_archive(built, ["x:y"], ())))
             else:
-                pieces = subprocess.check_output([program])
-            with tarfile.open(fileobj=io.BytesIO(pieces)) as tar:
+                data = subprocess.check_output([program])
+            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
                 stream = tar.extractfile(f"{built.diff_ids[0][7:]}.tar")
                 assert stream
                 got.append(stream.read())

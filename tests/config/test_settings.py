@@ -13,7 +13,10 @@ from cog_nix.config.model import (
     LayerSettings,
     OriginSettings,
     Project,
+    PushSettings,
     PythonSettings,
+    RunSettings,
+    ServeSettings,
     Settings,
     WeightFile,
 )
@@ -49,6 +52,12 @@ heavy_bytes = 1_000
 budget = 20
 [gpu]
 toolkit = "12.4"
+[run]
+keep = "1h30m"
+[serve]
+watch = ["prompts/*.json"]
+[push]
+compression = "zstd"
 [origins]
 archives = [" https://archive.example.org/models", "file:///srv/models"]
 """
@@ -67,6 +76,9 @@ archives = [" https://archive.example.org/models", "file:///srv/models"]
         ),
         LayerSettings(1000, 20),
         gpu=GpuSettings("12.4"),
+        run=RunSettings(5400),
+        serve=ServeSettings(("prompts/*.json",)),
+        push=PushSettings("zstd"),
         origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
     )
 
@@ -151,7 +163,10 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param(
             "x = 1\n",
-            ["cog-nix.toml:1:", "Known are check, debian, gpu, layers, nix, origins, python, weights."],
+            [
+                "cog-nix.toml:1:",
+                "Known are check, debian, gpu, layers, nix, origins, push, python, run, serve, weights.",
+            ],
             id="top-level",
         ),
         pytest.param(
@@ -178,6 +193,11 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param(
             "[debian]\nmirror = 'mirror'\n", ["cog-nix.toml:2: debian.mirror must be a URL"], id="url"
         ),
+        pytest.param("[run]\nkeep = 600\n", ["cog-nix.toml:2: run.keep must be a time"], id="seconds"),
+        pytest.param("[run]\nkeep = 'soon'\n", ["cog-nix.toml:2: run.keep must be a time"], id="no-time"),
+        pytest.param(
+            "[serve]\nwatch = '*.json'\n", ["cog-nix.toml:2: serve.watch must be a list"], id="watch"
+        ),
         pytest.param("[debian]\nsuite = 13\n", ["cog-nix.toml:2: debian.suite must be the name"], id="suite"),
         pytest.param("[python]\nexclude_newer = 'soon'\n", ["must be a date"], id="date"),
         pytest.param("[python]\nexclude_newer = 3\n", ["must be a date"], id="number-as-date"),
@@ -190,6 +210,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         pytest.param("[layers]\nbudget = 500\n", ["must be a number from 8 to 120"], id="budget"),
         pytest.param("[layers]\nbudget = true\n", ["must be a number from 8 to 120"], id="boolean"),
         pytest.param("[gpu]\ncompiler = 'no'\n", ["gpu.compiler must be true or false"], id="compiler"),
+        pytest.param("[push]\ncompression = 'xz'\n", ['push.compression must be "gzip" or "zstd"'], id="xz"),
         pytest.param("[layers]\nheavy_bytes = 0\n", ["must be a number of bytes"], id="bytes"),
         pytest.param("[layers\n", ["cog-nix.toml:1: this is not TOML", "1 | [layers"], id="syntax"),
         pytest.param(f"a = {'9' * 5000}", ["this is not TOML: Exceeds the limit"], id="digits"),

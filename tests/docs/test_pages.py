@@ -183,8 +183,8 @@ def test_every_environment_variable_is_explained() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {re.match(r"[\w-]+", line)[0] for line in declared}  # type: ignore[index]
-    reasons = re.findall(r"^\| `([\w-]+)` \|", (DOCS / "design/dependencies.md").read_text(), re.MULTILINE)
+    names = {re.match(r"[\w.-]+", line)[0] for line in declared}  # type: ignore[index]
+    reasons = re.findall(r"^\| `([\w.-]+)` \|", (DOCS / "design/dependencies.md").read_text(), re.MULTILINE)
     assert set(reasons) == names
 
 

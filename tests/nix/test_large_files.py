@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.project.large import LEAST, large_files, with_folders
+from cog_nix.project.large import LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +69,46 @@ def test_an_edit_leaves_their_layer_alone(
         if one["diff_id"] != other["diff_id"]
     }
     assert changed == {"source"}
+    # What was built is remembered, so the store alone is looked at.
+    in_store = [path for path in (plain.store / "nix/store").rglob("*") if path.is_file()]
+    assert not [path for path in in_store if path.name == "large.bin"]
+    assert max(path.stat().st_size for path in in_store if "-files-weights" in str(path)) < LEAST // 100
 
 
-def test_what_is_large(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(bytes(LEAST - 1))
-    (tmp_path / "b").write_bytes(bytes(LEAST))
-    (tmp_path / "link").symlink_to("b")
-    (tmp_path / "folder").mkdir()
-    assert list(large_files(tmp_path, ["a", "b", "link", "folder", "gone"])) == ["b"]
-    assert with_folders(["x/y/b", "c"]) == {"x/y": 1, "x": 1, ".": 1, "x/y/b": 1, "c": 1}
+@pytest.mark.nix
+@pytest.mark.network
+def test_the_program_finds_them_and_says_which_it_misses(
+    hello: tuple[Any, stream.Image], make_build: Callable[..., Any], copy: Callable[..., Path]
+) -> None:
+    plain, _ = hello
+    project = copy("with-a-model", plain.project / "cog-nix.lock")
+    for name in ("one.bin", "two.bin"):
+        (project / name).write_bytes(name.encode() + bytes(LEAST))
+    build = make_build(project, plain.store)
+    before = build.image()
+    assert [layer["name"] for layer in before["layers"]][-3:] == ["weights", "weights", "source"]
+    assert _digests(project / "result") >= {layer["diff_id"] for layer in before["layers"][-3:]}
+    (project / "two.bin").write_bytes(b"another" + bytes(LEAST))
+    changed = [
+        one["diff_id"] != other["diff_id"]
+        for one, other in zip(before["layers"], build.image()["layers"], strict=True)
+    ]
+    assert changed == [False] * (len(changed) - 2) + [True, False], "a changed file changes one layer"
+    moved = project.rename(project.with_name("with-a-moved-model"))
+    (moved / "two.bin").rename(moved / "three.bin")
+    ran = subprocess.run([moved / "result"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 1
+    assert b"two.bin" in ran.stderr
+
+
+def _digests(image: Path) -> set[str]:
+    """Return the digests of an archive's layers, as they are."""
+    with (
+        subprocess.Popen([image], stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+    ):
+        return {
+            f"sha256:{hashlib.sha256(archive.extractfile(member).read()).hexdigest()}"  # type: ignore[union-attr]
+            for member in archive
+            if member.name.endswith(".tar")
+        }

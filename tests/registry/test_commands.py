@@ -19,6 +19,7 @@ from cog_nix.errors import CogNixError, ConfigError, ImageError
 from cog_nix.image import archives
 from cog_nix.registry import credentials, replicate
 from conftest import copy_project
+from tests.hooks.docker.described import DescribedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,14 +217,33 @@ def test_a_layout_in_a_tar_is_the_same_each_time(layout: Path, tmp_path: Path) -
 
 
 def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
-    program = tmp_path / "image"
-    program.write_text("#!/bin/sh\necho half\necho the disk is gone >&2\nexit 1\n")
-    program.chmod(0o755)
+    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
+    with next((tmp_path / "store").glob("*-layer11/files.tar")).open("r+b") as stream:
+        stream.truncate(1_000_000)
     (tmp_path / "image.tar").write_text("before")
-    with pytest.raises(ImageError, match="the disk is gone"):
-        archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), program, None, [])
+    with pytest.raises(ImageError, match="is shorter than it was when it was built"):
+        archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, [])
     assert (tmp_path / "image.tar").read_text() == "before"
-    assert {path.name for path in tmp_path.iterdir()} == {"image", "image.tar"}
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "image.tar"}
+
+
+def test_an_archive_is_what_the_image_writes(tmp_path: Path) -> None:
+    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
+    archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, ["a:b"])
+
+    def members(data: bytes) -> dict[str, bytes]:
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            return {one.name: tar.extractfile(one).read() for one in tar}  # type: ignore[union-attr]
+
+    written, expected = (
+        members(one)
+        for one in (
+            (tmp_path / "image.tar").read_bytes(),
+            subprocess.check_output([built.path, "--tag", "a:b"]),
+        )
+    )
+    assert json.loads(written.pop("manifest.json")) == json.loads(expected.pop("manifest.json"))
+    assert written == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xff" * 600], ids=["empty", "text", "bytes"])

@@ -22,7 +22,6 @@ from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.registry.conftest import Faulty
 
@@ -31,7 +30,7 @@ OURS, THEIRS = "application/vnd.example.ours", "application/vnd.example.theirs"
 
 
 @pytest.fixture(params=["docker-registry", "with-the-api", "without-it"])
-def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
+def repository(request: pytest.FixtureRequest) -> Iterator[Repository]:
     """Yield a repository that has the blob ``{}``, in each kind of registry."""
     if request.param == "docker-registry":
         host = request.getfixturevalue("registry")
@@ -41,9 +40,7 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repos
         host = faulty.host
     reference = Reference.parse(f"{host}/{uuid.uuid4().hex}:v1")
     with Repository(reference, Credentials(), (), QUICK) as made:
-        empty = tmp_path / "empty"
-        empty.write_bytes(b"{}")
-        blob = Blob(digest_of(b"{}"), 2, empty)
+        blob = Blob(digest_of(b"{}"), 2, b"{}")
         upload_all(made, [blob], {blob.digest: ()}, SilentReporter(), threading.Event())
         yield made
 
@@ -84,12 +81,10 @@ def test_the_newest_of_a_type_is_among_them(repository: Repository) -> None:
     assert newest in [one["digest"] for one in referrers(repository, subject.digest, OURS)]
 
 
-def test_the_list_is_under_a_tag_where_the_registry_keeps_none(registry: str, tmp_path: Path) -> None:
+def test_the_list_is_under_a_tag_where_the_registry_keeps_none(registry: str) -> None:
     reference = Reference.parse(f"{registry}/{uuid.uuid4().hex}:v1")
-    empty = tmp_path / "empty"
-    empty.write_bytes(b"{}")
     with Repository(reference, Credentials(), (), QUICK) as repository:
-        blob = Blob(digest_of(b"{}"), 2, empty)
+        blob = Blob(digest_of(b"{}"), 2, b"{}")
         upload_all(repository, [blob], {blob.digest: ()}, SilentReporter(), threading.Event())
         subject = manifest("application/vnd.example.image")
         put_manifest(repository, subject, "v1")

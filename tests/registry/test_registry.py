@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import random
 import shutil
 import socket
 import socketserver
 import subprocess
+import tarfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import blob
+import oci
 import pytest
+import stream
 
 from cog_nix.errors import RegistryError
+from cog_nix.image import archive_program, archives
+from cog_nix.image.project_files import FilesGoneError
 from cog_nix.registry import layout
 from cog_nix.registry.auth import may_be_plain
 from cog_nix.registry.credentials import Credentials
@@ -23,11 +32,15 @@ from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.system.zstandard import zstd
+from cog_nix_hooks.bundle.runtime import BundleRuntime
+from tests.image.outside import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from cog_nix.config.model import Compression
+    from cog_nix.image.description import ImageDescription
     from cog_nix.registry.push import Pushed
 
 USER, PASSWORD = "ali", "open sesame"
@@ -41,10 +54,17 @@ def _skopeo(*arguments: str) -> Any:
     return json.loads(ran.stdout) if ran.stdout else None
 
 
-def _push(root: Path, target: str, cache: Path, known: Credentials | None = None) -> Pushed:
+def _push(
+    root: Path,
+    target: str,
+    cache: Path,
+    known: Credentials | None = None,
+    *,
+    compression: Compression = "gzip",
+) -> Pushed:
     reference = Reference.parse(target)
     return push(
-        layout.read(root),
+        layout.read(root, SilentReporter(), compression),
         Destination(target, reference),
         known or Credentials(),
         cache=cache,
@@ -65,11 +85,9 @@ def test_what_was_pushed_is_what_skopeo_finds(
     assert pushed.image == f"{registry}/me/model@{found['Digest']}"
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
-    for blob in layout.read(root).blobs:
-        assert blob.path is not None
-        with blob.path.open("rb") as stream:
-            content = stream.read(blob.size)
-        assert (copied / blob.digest.removeprefix("sha256:")).read_bytes() == content
+    for one in layout.read(root).blobs:
+        content = b"".join(one.read(0, one.size))
+        assert (copied / one.digest.removeprefix("sha256:")).read_bytes() == content
     raw = _skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{target}")
     assert raw["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
     assert {one["mediaType"] for one in raw["layers"]} == {
@@ -176,6 +194,142 @@ def test_a_cut_on_the_way(
     assert pushed.total("uploaded")[0] == 2
     copied = tmp_path / "copied"
     _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+
+
+@pytest.fixture
+def in_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[bytes], tuple[Path, ImageDescription]]:
+    """Return a function that makes an image with a project's files, and an OCI layout of it as Nix does."""
+    monkeypatch.setenv("COG_NIX_CACHE_DIR", str(tmp_path / "cache"))
+
+    def make(content: bytes) -> tuple[Path, ImageDescription]:
+        store, project = tmp_path / "store", tmp_path / "project"
+        project.mkdir()
+        (project / "a.bin").write_bytes(content)
+        (project / "b.bin").write_bytes(content[::-1])
+        image = described(project, store, below=({"lib": b"lib"},))
+        read = stream.read(image.path)
+        (store / "blob").mkdir()
+        made = blob.write(read["layers"][0], store / "blob/blob", store)
+        (store / "blob/blob.json").write_text(json.dumps(made))
+        oci.write(read, [store / "blob", None], store / "layout", "me:v1")
+        (store / "layout/image").symlink_to(Path("..", image.path.name))
+        return store / "layout", image
+
+    return make
+
+
+def test_files_of_the_project_are_sent_from_there(
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+) -> None:
+    root, image = in_project(LARGE)
+    pushed = _push(root, f"{registry}/me/files:v1", tmp_path)
+    assert pushed.total("uploaded")[0] == 3
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+    manifest = json.loads((copied / "manifest.json").read_text())
+    kinds = [one["mediaType"].removeprefix("application/vnd.docker.image.") for one in manifest["layers"]]
+    assert kinds == ["rootfs.diff.tar.gzip", "rootfs.diff.tar"]
+    assert manifest["layers"][1]["digest"] == image.diff_ids[1], "a plain tar's digest is its diff id"
+    with tarfile.open(copied / image.diff_ids[1][7:]) as tar:
+        assert tar.extractfile("src/b.bin").read() == LARGE[::-1]  # type: ignore[union-attr]
+
+
+_KINDS = {
+    "gzip": ("application/vnd.docker.image.rootfs.diff.tar.gzip", gzip.decompress),
+    "zstd": ("application/vnd.oci.image.layer.v1.tar+zstd", zstd.decompress),
+}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_what_compresses_is_sent_compressed(
+    registry: str,
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+    tmp_path: Path,
+    compression: Compression,
+) -> None:
+    some = random.Random(5)  # noqa: S311 - any numbers
+    text = b"".join(b'{"x": %d}\n' % some.randrange(10**9) for _ in range(1_500_000))
+    root, image = in_project(text)
+    target = f"{registry}/me/text-{compression}:v1"
+    first, again = (_push(root, target, tmp_path, compression=compression) for _ in range(2))
+    assert first.image == again.image
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{target}", f"dir:{copied}")
+    layer = json.loads((copied / "manifest.json").read_text())["layers"][1]
+    kind, decompress = _KINDS[compression]
+    assert layer["mediaType"] == kind
+    data = decompress((copied / layer["digest"][7:]).read_bytes())
+    assert f"sha256:{hashlib.sha256(data).hexdigest()}" == image.diff_ids[1]
+    assert layer["size"] < 0.6 * len(data)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_compressed_layer_is_made_from_any_byte_on(
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]], compression: Compression
+) -> None:
+    root, _ = in_project(b"many words " * 2_000_000)
+    blob_ = layout.read(root, SilentReporter(), compression).blobs[1]
+    whole = b"".join(blob_.read(0, blob_.size))
+    assert f"sha256:{hashlib.sha256(whole).hexdigest()}" == blob_.digest
+    assert len(whole) == blob_.size
+    for start in (1, blob_.size // 3, blob_.size // 2, blob_.size - 1, blob_.size):
+        assert b"".join(blob_.read(start, blob_.size)) == whole[start:]
+
+
+def test_what_is_compressed_with_zstandard_is_pulled(
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+) -> None:
+    """By Podman; by the runtime without a daemon as well."""
+    root, image = in_project(b"many words " * 2_000_000)
+    target = f"{registry}/me/words:v1"
+    _push(root, target, tmp_path, compression="zstd")
+    bundle = BundleRuntime(tmp_path / "bundle")
+    bundle.pull(target, SilentReporter())
+    layer = bundle._store.layers.folder(image.diff_ids[1])
+    assert (layer / "src/a.bin").read_bytes() == b"many words " * 2_000_000
+    copied = f"containers-storage:[vfs@{tmp_path}/storage+{tmp_path}/run]me/words:v1"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{target}", copied)
+
+
+@pytest.mark.parametrize("chunk", ["", str(1 << 20)], ids=["whole", "in chunks"])
+def test_files_of_the_project_after_a_cut(
+    cut_once: tuple[str, list[int]],
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: str,
+) -> None:
+    monkeypatch.setenv("COG_PUSH_DEFAULT_CHUNK_SIZE", chunk)
+    monkeypatch.setenv("COG_PUSH_MULTIPART_THRESHOLD", chunk)
+    host, cuts = cut_once
+    pushed = _push(in_project(LARGE)[0], f"{host}/me/files-{chunk or 'whole'}:v1", tmp_path)
+    assert cuts
+    copied = tmp_path / "copied"
+    _skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{pushed.image}", f"dir:{copied}")
+
+
+def test_a_file_that_changed_is_not_pushed(
+    registry: str, in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path
+) -> None:
+    root, _ = in_project(LARGE)
+    (tmp_path / "project/a.bin").write_bytes(bytes(len(LARGE)))
+    with pytest.raises(FilesGoneError, match=r"has a\.bin of"):
+        _push(root, f"{registry}/me/changed:v1", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
+def test_files_of_the_project_are_in_archives(
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path, kind: archives.Kind
+) -> None:
+    root, image = in_project(LARGE)
+    archives.write(archives.Output(kind, tmp_path / "written"), image.path, root, ["me:v1"])
+    found = _skopeo("inspect", "--config", f"{kind}:{tmp_path / 'written'}")
+    assert found["rootfs"]["diff_ids"] == list(image.diff_ids)
+    _skopeo("copy", "-q", f"{kind}:{tmp_path / 'written'}", f"dir:{tmp_path / 'copied'}")
+    with archive_program.opened(tmp_path / "written") as archive:
+        assert archive.diff_ids == image.diff_ids
 
 
 def test_with_a_password(locked_registry: str, make_layout: Callable[..., Path], tmp_path: Path) -> None:

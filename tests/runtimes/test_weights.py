@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
 
-FILES = {"config.json": b"{}", "deep/model.bin": bytes(range(256)) * 100}
+FILES = {"config.json": b"{}", "deep/model.bin": bytes(range(256)) * 45_000}  # the second is large
 MODEL = """\
 import json
 import os

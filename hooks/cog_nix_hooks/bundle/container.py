@@ -60,10 +60,11 @@ def start_container(
             )
         folder = stack.enter_context(owned(store.root / "containers", name))
         layers = [store.layers.folder(diff_id) for diff_id in image.diff_ids]
+        files = [one for diff_id in image.diff_ids for one in store.layers.bound(diff_id)]
         process = describe(image, request, layers, name)
         cgroups.record(folder, name)
         command = [
-            *rootfs.prepare(folder, layers, method, engine.isolation),
+            *rootfs.prepare(folder, layers, method, engine.isolation, files),
             *devices.equipped(engine.path, folder, gpus, engines.prepare(engine.path, folder, process, name)),
         ]
         if process.port is not None:

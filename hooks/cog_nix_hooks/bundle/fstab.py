@@ -20,9 +20,17 @@ def line(source: str | Path, target: Path, kind: str, options: str) -> str:
 
 def read_only(folder: Path) -> str:
     """Return the line that makes a folder, with all that is mounted below it, a mount that is read-only."""
-    flags = os.statvfs(folder).f_flag
-    kept = [name for flag, name in _LOCKED.items() if flags & flag]
-    return line(folder, folder, "none", ",".join(["rbind", "ro", *kept]))
+    return line(folder, folder, "none", ",".join(["rbind", "ro", *_kept(folder)]))
+
+
+def bound(source: Path, target: Path) -> str:
+    """Return the line that shows a file somewhere else, to read."""
+    return line(source, target, "none", ",".join(["bind", "ro", *_kept(source)]))
+
+
+def _kept(path: Path) -> list[str]:
+    flags = os.statvfs(path).f_flag
+    return [name for flag, name in _LOCKED.items() if flags & flag]
 
 
 def write(path: Path, lines: Iterable[str]) -> None:

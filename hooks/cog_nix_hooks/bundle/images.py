@@ -14,8 +14,11 @@ from urllib.parse import quote, unquote
 
 from cog_nix.errors import ImageError
 from cog_nix.fetch.parallel import run_all
-from cog_nix.image.delta import is_described, layer_pieces, read
+from cog_nix.image.delta import is_described
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
+from cog_nix.image.layer_bytes import LayerBytes
+from cog_nix.image.pieces import read
+from cog_nix.image.project_files import FileChangedError
 from cog_nix.image.written import written_archive
 from cog_nix.plugins.spec import Held
 from cog_nix.system import jsonvalue
@@ -97,14 +100,29 @@ class ImageStore:
         image = self._read(image_id) if image_id else None
         return image if image and all(map(self.layers.has, image.diff_ids)) else None
 
+    def check(self, reference: str) -> None:
+        """Refuse an image that is here but for files of its project, which have changed.
+
+        Raises:
+            FileChangedError: the first of them.
+        """
+        image_id = self._named(reference)
+        image = self._read(image_id) if image_id else None
+        for one in (
+            one for diff_id in (image.diff_ids if image else ()) for one in self.layers.bound(diff_id)
+        ):
+            if not one.is_there:
+                raise FileChangedError(one.source)
+
     def held(self, reference: str) -> Held | None:
         """Return what tells that an image is still here under its name; None when it is not."""
         image = self.find(reference)
         if image is None:
             return None
-        files = (self._tag_file(reference), self._image_file(image.id))
+        files = [str(self._tag_file(reference)), str(self._image_file(image.id))]
+        files += (one.source for diff_id in image.diff_ids for one in self.layers.bound(diff_id))
         layers = map(self.layers.folder, image.diff_ids)
-        return Held(image.id, read=tuple(map(str, files)), present=tuple(map(str, layers)))
+        return Held(image.id, read=tuple(files), present=tuple(map(str, layers)))
 
     def named(self) -> Iterator[tuple[str, HeldImage]]:
         """Yield the images that have names, each with one of them."""
@@ -171,8 +189,11 @@ class ImageStore:
         """Unpack layers from the store, as many at once as there are processors."""
 
         def unpack(layer: LayerDescription) -> None:
-            tar = read(layer_pieces(layer, built.path.parent))
-            self.layers.unpack_chunks(tar, [layer.diff_id], bar.advance)
+            content = LayerBytes(layer, built.path.parent)
+            if self.layers.bind(content):
+                bar.advance(layer.size)
+            else:
+                self.layers.unpack_chunks(read(content.pieces()), [layer.diff_id], bar.advance)
 
         # The largest first: one that starts last would run on alone.
         tasks = [partial(unpack, layer) for layer in sorted(missing, key=lambda layer: -layer.size)]

@@ -14,7 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -23,11 +23,14 @@ from cog_nix.errors import ImageError
 from cog_nix.image.compression import decompressed
 from cog_nix.namespaces import mounts_as_root
 from cog_nix.system import scratch
+from cog_nix.system.files import write_atomically
 from cog_nix.system.processes import spawn
+from cog_nix_hooks.bundle import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from cog_nix.image.layer_bytes import LayerBytes
     from cog_nix_hooks.bundle.programs import Programs
 
 _CHUNK = 1 << 20
@@ -53,8 +56,52 @@ class LayerStore:
         return self.root / "layers" / diff_id.removeprefix("sha256:")
 
     def has(self, diff_id: str) -> bool:
-        """Whether a layer is unpacked."""
-        return self.folder(diff_id).is_dir()
+        """Whether a layer is unpacked, and the files that it leaves where they are have not changed."""
+        try:
+            return self.folder(diff_id).is_dir() and all(one.is_there for one in self.bound(diff_id))
+        except ValueError:
+            return False
+
+    def bound(self, diff_id: str) -> list[bound.BoundFile]:
+        """Return the files that a layer leaves where they are.
+
+        Raises:
+            ValueError: what is written of them is damaged.
+        """
+        return bound.read(self._record(diff_id))
+
+    def _record(self, diff_id: str) -> Path:
+        return self.root / "bound" / f"{self.folder(diff_id).name}.json"
+
+    def bind(self, layer: LayerBytes) -> bool:
+        """Lay a layer of large files out without copying any; return whether that can be done.
+
+        Raises:
+            ImageError: files have changed, or the folder cannot be written.
+        """
+        files = layer.located()
+        if files is None or not bound.fits(files):
+            return False
+        folder = self.folder(layer.layer.diff_id)
+        private(self.root)
+        folder.parent.mkdir(exist_ok=True)
+        record = self._record(layer.layer.diff_id)
+        if folder.is_dir():  # the project is somewhere else now, or what is written of it is damaged
+            now = bound.moved(files, folder)
+        else:
+            beside = scratch.reserve("unpack", folder.parent)
+            try:
+                beside.mkdir()
+                beside.chmod(0o755)
+                now = bound.lay_out(files, beside)
+                write_atomically(record, bound.written(now), 0o600)
+                beside.rename(folder)
+            except OSError as error:
+                raise _not_unpacked(folder.parent, error) from error
+            finally:
+                scratch.release(beside)
+        write_atomically(record, bound.written(now), 0o600)
+        return True
 
     def unpack(self, stream: IO[bytes], wanted: Collection[str], advance: Callable[[int], None]) -> str:
         """Unpack a layer's tar and return its digest.
@@ -91,15 +138,19 @@ class LayerStore:
                 )
             keep_whiteouts(beside)
             if not self.has(digest):
+                self._make_way(digest)
                 beside.rename(self.folder(digest))
         except OSError as error:
-            raise ImageError(
-                f"A layer cannot be unpacked to {layers}: {error.strerror or error}",
-                hint="Free some space or fix the permissions, then run again.",
-            ) from error
+            raise _not_unpacked(layers, error) from error
         finally:
             scratch.release(beside)
         return digest
+
+    def _make_way(self, diff_id: str) -> None:
+        """Put a layer aside whose files have changed since: a container may still use what it has."""
+        with suppress(FileNotFoundError):
+            self.folder(diff_id).rename(self.root / "layers" / f"changed-{os.urandom(6).hex()}")
+        self._record(diff_id).unlink(missing_ok=True)
 
     def keep_only(self, diff_ids: Collection[str]) -> None:
         """Remove all other layers, unless a container runs: it may be using them."""
@@ -110,6 +161,14 @@ class LayerStore:
             for folder in (self.root / "layers").iterdir():
                 if folder.name not in wanted:
                     remove(folder)
+                    (self.root / "bound" / f"{folder.name}.json").unlink(missing_ok=True)
+
+
+def _not_unpacked(folder: Path, error: OSError) -> ImageError:
+    return ImageError(
+        f"A layer cannot be unpacked to {folder}: {error.strerror or error}",
+        hint="Free some space or fix the permissions, then run again.",
+    )
 
 
 def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Callable[[int], None]) -> str:

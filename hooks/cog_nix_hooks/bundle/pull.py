@@ -28,6 +28,7 @@ def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
     Raises:
         ImageError: it cannot be fetched or unpacked.
     """
+    store.check(reference)
     folder = store.root / "pulled"
     reporter.step(f"Pulling {reference}")
     try:

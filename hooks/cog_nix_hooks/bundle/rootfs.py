@@ -23,6 +23,8 @@ from cog_nix_hooks.bundle.programs import program
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cog_nix_hooks.bundle.bound import BoundFile
+
 _BEFORE = """\
 set -e
 mount=$1; folder=$2; options=$3; hidden=$4
@@ -31,10 +33,13 @@ shift 4
 cd "$folder"
 """
 _GUARD = "guard.fstab"
+_FILES = "files.fstab"
 _AFTER = f"""
-{sysfs.SCRIPT}[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
 # Devices that an image brings, or that root makes, are files and open nothing.
-"$mount" --bind -o nodev rootfs rootfs
+{sysfs.SCRIPT}"$mount" --bind -o nodev rootfs rootfs
+# Before anything is hidden: the project may lie there.
+[ ! -s {_FILES} ] || "$mount" --all --fstab {_FILES}
+[ -z "$hidden" ] || "$mount" -t tmpfs -o mode=755 tmpfs "$hidden"
 [ ! -s {_GUARD} ] || "$mount" --all --fstab {_GUARD}
 """
 _SCRIPTS = {
@@ -110,7 +115,13 @@ def choose(folder: Path, isolation: Isolation) -> str:
     return "copy"
 
 
-def prepare(folder: Path, layers: Sequence[Path], method: str, isolation: Isolation) -> list[str]:
+def prepare(
+    folder: Path,
+    layers: Sequence[Path],
+    method: str,
+    isolation: Isolation,
+    files: Sequence[BoundFile] = (),
+) -> list[str]:
     """Prepare a container's folder; return the command that mounts ``rootfs`` in it and runs what follows.
 
     Args:
@@ -118,6 +129,7 @@ def prepare(folder: Path, layers: Sequence[Path], method: str, isolation: Isolat
         layers: folders of the unpacked layers, from bottom to top.
         method: as :func:`choose` says.
         isolation: what it is mounted in.
+        files: that the layers leave where they are.
     """
     for name in ("rootfs", "upper", "work", _LAYERS):
         (folder / name).mkdir()
@@ -125,6 +137,8 @@ def prepare(folder: Path, layers: Sequence[Path], method: str, isolation: Isolat
         (folder / _LAYERS / str(index)).symlink_to(layer)
     sysfs.prepare(folder)
     fstab.write(folder / _GUARD, [fstab.read_only(Path(isolation.guarded))] if isolation.guarded else [])
+    rootfs = folder / "rootfs"
+    fstab.write(folder / _FILES, [fstab.bound(Path(one.source), rootfs / one.target) for one in files])
     if method == "copy":
         copy(layers, folder / "rootfs")
     lower = ":".join(f"{_LAYERS}/{index}" for index in reversed(range(len(layers))))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.image.delta import Piece
+    from cog_nix.image.pieces import Piece
     from cog_nix.report import Bar, Reporter
     from cog_nix_hooks.docker.images import ImageInfo, Images
 

@@ -26,6 +26,7 @@ from cog_nix.runtime.container import (
     ContainerStartError,
     NoProgramError,
     NotInteractiveError,
+    NotSignalledError,
     PortInUseError,
     StillRunningError,
 )
@@ -164,8 +165,15 @@ class DockerContainer(BaseContainer):
             raise RuntimeFailure(f"Docker cannot run {' '.join(command)}: {error.explanation}") from error
 
     def signal(self, name: str) -> None:
-        """Send a signal to the main process."""
-        self._client.kill(self._name, name)
+        """Send a signal to the main process.
+
+        Raises:
+            NotSignalledError: it has ended, or the daemon does not answer.
+        """
+        try:
+            self._client.kill(self._name, name)
+        except docker.errors.APIError as error:
+            raise NotSignalledError(name, str(error.explanation)) from error
 
     def wait(self, timeout: float) -> int:
         """Wait for the end; return the exit status. It is a RuntimeFailure when it still runs."""

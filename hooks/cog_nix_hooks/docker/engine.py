@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from cog_nix.image.delta import FileRange, Piece
+from cog_nix.image.pieces import FileRange, Piece
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import mapping_of
 from cog_nix_hooks.docker.failures import DaemonError, NotDockerError, UnreachableError

@@ -27,7 +27,7 @@ from cog_nix_hooks.docker.failures import NotDockerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cog_nix.image.delta import Piece
+    from cog_nix.image.pieces import Piece
     from cog_nix_hooks.docker.engine import Engine
 
 LABEL = "run.cog.nix.lock"

@@ -26,8 +26,8 @@ from cog_nix_hooks.docker.failures import DaemonError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from cog_nix.image.delta import Piece
     from cog_nix.image.description import ImageDescription
+    from cog_nix.image.pieces import Piece
     from cog_nix_hooks.docker.images import Images
 
 _STAGE = 400 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.image.delta import read
+from cog_nix.image.pieces import read
 from cog_nix_hooks.docker.failures import DaemonError, NotDockerError, UnreachableError
 
 if TYPE_CHECKING:

@@ -7,12 +7,14 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import image
 import stream
 
 from cog_nix.image.description import ImageDescription
@@ -32,9 +34,12 @@ class DescribedStore:
 
     root: Path
 
-    def build(self, *layers: dict[str, bytes], **config: Any) -> ImageDescription:
-        """Write an image with one layer for each mapping of paths to contents."""
-        described = [self._layer(f"layer{number}", layer) for number, layer in enumerate(layers)]
+    def build(self, *layers: dict[str, bytes] | Path, **config: Any) -> ImageDescription:
+        """Write an image with one layer for each mapping of paths to contents or folder that describes it."""
+        described = [
+            self._outside(layer) if isinstance(layer, Path) else self._layer(f"layer{number}", layer)
+            for number, layer in enumerate(layers)
+        ]
         document = {
             "architecture": "amd64",
             "os": "linux",
@@ -50,12 +55,21 @@ class DescribedStore:
             path.chmod(0o555)  # as Nix leaves what is in a store
         return ImageDescription.read(path)
 
+    def _outside(self, described: Path) -> stream.Layer:
+        """Take what describes a layer of a project's files, as Nix does."""
+        name = json.loads((described / "fragment.json").read_text())["diff_id"][7:39]
+        folder = self.root / f"{name}-files"
+        shutil.copytree(described, folder, dirs_exist_ok=True)
+        return image.read_layer(
+            {"name": "weights", "path": str(folder)}, folder, Path("/nix/store", folder.name)
+        )
+
     def _layer(self, name: str, files: dict[str, bytes]) -> stream.Layer:
         """Write a layer as two fragments, which are read in three ranges."""
         tar = layer_tar(files).rstrip(b"\0")
         tar += bytes(-len(tar) % 512)
         digest = hashlib.sha256(tar + stream.END).hexdigest()
-        parts: list[stream.Part] = []
+        parts: list[stream.Part | stream.Files] = []
         for number, data in enumerate((tar[:512], tar[512:])):
             folder = self.root / f"{digest[:32]}-{name}{number}"
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import ImageError
-from cog_nix.image.delta import FileRange, OciImage, docker_archive, is_described, read
+from cog_nix.image.delta import OciImage, docker_archive, is_described
 from cog_nix.image.description import ImageDescription
+from cog_nix.image.pieces import FileRange, read
 from tests.hooks.docker.conftest import Store
 from tests.hooks.docker.described import DescribedStore, layer
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cog_nix.image.delta import Piece
+    from cog_nix.image.pieces import Piece
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.runtime.client import ModelClient
+from cog_nix.runtime.container import NotSignalledError
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix_hooks.docker.container import feed_lines
 from cog_nix_hooks.docker.devices import gpu_request
@@ -108,6 +109,8 @@ def test_signals_and_the_exit_status(runtime: DockerRuntime, shell_image: str) -
         container.signal("SIGUSR1")
         assert container.wait(10) == 7
         assert not container.alive()
+        with pytest.raises(NotSignalledError, match="SIGUSR1 did not reach the container"):
+            container.signal("SIGUSR1")
 
 
 def test_a_fixed_port_and_one_that_is_taken(

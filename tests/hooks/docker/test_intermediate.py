@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from cog_nix.image.delta import read
+from cog_nix.image.pieces import read
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.docker import intermediate
 from cog_nix_hooks.docker.failures import DaemonError
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cog_nix.image.delta import Piece
     from cog_nix.image.description import ImageDescription
+    from cog_nix.image.pieces import Piece
     from cog_nix_hooks.docker.runtime import DockerRuntime
     from tests.hooks.docker.conftest import Store
 

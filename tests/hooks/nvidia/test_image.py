@@ -169,8 +169,10 @@ class _Layer(io.RawIOBase):
     """A layer's tar. What tarfile seeks over is not read."""
 
     def __init__(self, layer: stream.Layer, store: Path) -> None:
-        self._parts = [(store / Path(one["path"]).relative_to("/nix/store"), one) for one in layer["parts"]]
-        self._starts = [0, *accumulate(one["size"] for one in layer["parts"])]
+        ranges = [one for one in layer["parts"] if "path" in one]
+        assert len(ranges) == len(layer["parts"]), "all of it is in the store"
+        self._parts = [(store / Path(one["path"]).relative_to("/nix/store"), one) for one in ranges]
+        self._starts = [0, *accumulate(one["size"] for one in ranges)]
         self._at = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
