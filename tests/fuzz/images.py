@@ -123,12 +123,14 @@ def _compared_configurations(text: str, _: Path) -> object:
 
 
 @st.composite
-def _archives(draw: st.DrawFn) -> tuple[bytes, str]:
-    """Draw a layer as an archive has it, and the archive's configuration; one of them is odd."""
+def _archives(draw: st.DrawFn) -> bytes:
+    """Draw an archive whose layer or configuration is odd."""
     if draw(st.booleans()):
-        return _LAYER, draw(json_texts(_CONFIGURATION, {"history": [{"created_by": "x"}], **_CONFIGURATION}))
+        return _archive(
+            _LAYER, draw(json_texts(_CONFIGURATION, {"history": [{"created_by": "x"}], **_CONFIGURATION}))
+        )
     packed = draw(_LAYERS.flatmap(lambda layer: st.sampled_from([layer, gzip.compress(layer)])))
-    return draw(st.one_of(st.just(packed), contents(packed))), json.dumps(_CONFIGURATION)
+    return _archive(draw(st.one_of(st.just(packed), contents(packed))), json.dumps(_CONFIGURATION))
 
 
 def _archive(layer: bytes, config: str) -> bytes:
@@ -185,6 +187,8 @@ def _caused(drawn: tuple[bytes, bytes], folder: Path) -> object:
     return list(causes.Unsteady("cog.yaml:1", "make", found).lines())
 
 
+_ARCHIVE_BYTES = contents(_ARCHIVE)
+
 COMPARED = (
     Parser(
         "what is in an image",
@@ -199,16 +203,11 @@ COMPARED = (
         json_texts(_CONFIGURATION),
         _compared_configurations,
     ),
-    Parser(
-        "parts of an archive that is compared",
-        ("cog_nix/compare",),
-        _archives().map(lambda drawn: _archive(*drawn)),
-        _from_archive,
-    ),
+    Parser("parts of an archive that is compared", ("cog_nix/compare",), _archives(), _from_archive),
     Parser(
         "archive that is compared",
         ("cog_nix/compare",),
-        st.one_of(contents(_ARCHIVE), contents(_ARCHIVE).map(_with_checksums)),
+        st.one_of(_ARCHIVE_BYTES, _ARCHIVE_BYTES.map(_with_checksums)),
         _from_archive,
     ),
     Parser("what two runs leave", ("cog_nix/run_commands/causes",), _TWO, _caused),

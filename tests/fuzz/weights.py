@@ -57,13 +57,16 @@ _LINKS = texts(
 @st.composite
 def _hubs(draw: st.DrawFn) -> Answers:
     """Draw the answers to all that an import asks for; each of them may be odd."""
-    good: Answers = [(200, {}, json.dumps(one).encode()) for one in ({"sha": _COMMIT}, _TREE)]
-    odd = draw(st.integers(0, len(good) - 1))
-    said = json_texts(json.loads(good[odd][2])).map(encoded)
-    links = st.one_of(st.just({}), _LINKS.map(lambda link: {"link": link}))
-    pages = draw(st.lists(st.tuples(st.just(200), links, said), min_size=1, max_size=2))
-    files = [(200, {}, draw(contents(one))) for one in (_KEPT, _LARGE)]
-    return [*good[:odd], *pages, *good[odd + 1 :], *files]
+    odd = draw(st.sampled_from(["commit", "tree", "tree", "tree", "link", "files"]))
+    commit, tree = (json_texts(one).map(encoded) for one in ({"sha": _COMMIT}, _TREE))
+    first = draw(commit) if odd == "commit" else json.dumps({"sha": _COMMIT}).encode()
+    pages = [draw(tree)] if odd == "tree" else [json.dumps(_TREE).encode()]
+    headers: dict[str, str] = {}
+    if odd == "link":
+        headers, pages = {"link": draw(_LINKS)}, [*pages, b"[]"]
+    files = [draw(contents(one)) if odd == "files" else one for one in (_KEPT, _LARGE)]
+    bodies = [first, *pages, *files]
+    return [(200, headers if body is pages[0] else {}, body) for body in bodies]
 
 
 def _imported(answers: Answers, folder: Path) -> object:
