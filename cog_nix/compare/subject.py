@@ -16,7 +16,7 @@ from cog_nix.image.description import UnreadableImageError
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.packing import USUAL
 from cog_nix.system import jsonvalue
-from cog_nix.system.jsonvalue import mapping_of
+from cog_nix.system.jsonvalue import list_of, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,15 +106,21 @@ class Subject:
 
 
 def parsed(text: bytes, title: str) -> dict[str, Any]:
-    """Return what a configuration says.
+    """Return what a configuration says, whose parts that are read are of the types that they should be.
 
     Raises:
         NotAnImageError: it is none.
     """
     try:
-        return mapping_of(jsonvalue.loads(text))
+        found = mapping_of(jsonvalue.loads(text))
+        config = mapping_of(found.get("config") or {})
+        mapping_of(config.get("Labels") or {})
+        list_of(config.get("Env") or [])
+        for step in list_of(found.get("history") or []):
+            mapping_of(step)
     except (ValueError, TypeError) as error:
         raise NotAnImageError(title, str(error)) from error
+    return found
 
 
 def of_built(image: ImageDescription, title: str, manifests: tuple[str, ...] = ()) -> Subject:
@@ -142,11 +148,16 @@ def _complete(image: ImageDescription, number: int) -> LayerDescription:
 
 
 def of_archive(archive: Archive, title: str) -> Subject:
-    """Return the image of an archive or layout, which is open for as long as it is compared."""
+    """Return the image of an archive or layout, which is open for as long as it is compared.
+
+    Raises:
+        NotAnImageError: its configuration is none.
+    """
+    config = parsed(archive.text, title)
     sizes = archive.described()["sizes"]
     layers = tuple(Layer(*one) for one in zip(archive.diff_ids, sizes, strict=True))
     image_id = f"sha256:{hashlib.sha256(archive.text).hexdigest()}"
-    return Subject(title, image_id, archive.config, layers, partial(open_layer, archive))
+    return Subject(title, image_id, config, layers, partial(open_layer, archive))
 
 
 @contextmanager

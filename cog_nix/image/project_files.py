@@ -301,7 +301,7 @@ def recalled(folder: Path) -> Found | None:
             return None
         statuses = tuple(list(map(int, one)) for one in jsonvalue.list_of(data["statuses"]))
         return Found(str(data["diff_id"]), str(data["root"]), statuses, bool(data["certain"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):  # the last: int() of 1e999
         return None
 
 

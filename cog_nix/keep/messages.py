@@ -39,6 +39,7 @@ def receive(connection: socket) -> Iterator[dict[str, Any]]:
 
     Raises:
         OSError: the connection breaks.
+        ValueError: what comes is no JSON, or is nested too deep.
     """
     rest = bytearray()
     while data := connection.recv(_CHUNK):
@@ -47,6 +48,9 @@ def receive(connection: socket) -> Iterator[dict[str, Any]]:
         while (end := rest.find(b"\n", begin)) >= 0:
             line, begin = bytes(rest[:end]), 0
             del rest[: end + 1]
-            message = json.loads(line)
+            try:
+                message = json.loads(line)  # a model may write halves of surrogate pairs
+            except RecursionError as error:
+                raise ValueError("it is nested too deep") from error
             if isinstance(message, dict):
                 yield message

@@ -159,10 +159,10 @@ class HubSource:
         data, link = self._json(opener, url)
         try:
             entries = [_listed(one) for one in map(mapping_of, list_of(data)) if one.get("type") == "file"]
+            following = _NEXT.search(link)
+            return entries, urljoin(url, following[1]) if following else None
         except (ValueError, KeyError, TypeError) as error:
             raise self._strange(f"its list of files is not one: {error}") from error
-        following = _NEXT.search(link)
-        return entries, urljoin(url, following[1]) if following else None
 
     def _json(self, opener: _HubOpener, url: str) -> tuple[Any, str]:
         """Return what the hub says, and the Link header beside it."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 import filecmp
-import json
 import re
+import struct
 import tarfile
 import zipfile
 from contextlib import suppress
@@ -18,6 +18,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from cog_nix.image import tars
+from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -178,6 +179,8 @@ _RANDOM = re.compile(
     r"|tmp[.]?[A-Za-z0-9_]{6,}|0x[0-9a-f]{6,}|[0-9a-f]{12,}"
     r"|(?<=[.-])(?=[A-Za-z]*\d|[a-z]*[A-Z])[A-Za-z0-9]{6,}|\d+"
 )
+_UNREADABLE = (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError, OverflowError)
+"""What the table of contents of a ZIP archive that is none may raise."""
 _GZIP, _GZIP_CLOCK = b"\x1f\x8b", slice(4, 8)
 """RFC 1952, "MTIME"."""
 
@@ -205,8 +208,8 @@ def _only_numbers(ours: str, theirs: str) -> bool:
 
 def _is_reordered(ours: str, theirs: str) -> bool:
     """Whether two texts have the same lines, words or members, in another order."""
-    with suppress(ValueError):
-        if json.loads(ours) == json.loads(theirs):
+    with suppress(ValueError, RecursionError):  # the second: from the comparison of what is nested deep
+        if jsonvalue.loads(ours) == jsonvalue.loads(theirs):
             return True
     return sorted(re.split(r"[\s,;\[\](){}]+", ours)) == sorted(re.split(r"[\s,;\[\](){}]+", theirs))
 
@@ -215,7 +218,7 @@ def _by_zip(first: bytes, second: bytes) -> Cause | None:
     """Return why two ZIP archives differ; None: they are none, or in contents."""
     if not first.startswith(b"PK\x03\x04"):
         return None
-    with suppress(zipfile.BadZipFile, ValueError):
+    with suppress(*_UNREADABLE):
         ours, theirs = (zipfile.ZipFile(BytesIO(one)).infolist() for one in (first, second))
         if _summed(ours) == _summed(theirs):
             return Cause.CLOCK

@@ -83,7 +83,7 @@ class _Server:
         try:
             connection.request("GET", "/health-check")
             return str(json.loads(connection.getresponse().read().decode())["status"])
-        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, http.client.HTTPException):
             return ""
         finally:
             connection.close()

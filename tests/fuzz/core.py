@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from hypothesis import strategies as st
 
 from cog_nix.archive import artifact
@@ -30,7 +28,6 @@ from cog_nix.elf import ldcache
 from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
 from cog_nix.fetch.failures import TransientError
-from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
 from cog_nix.fetch.transport import Transport
 from cog_nix.image import archive_program
@@ -44,7 +41,7 @@ from cog_nix.programs import shell
 from cog_nix.programs.wheels import programs_of
 from cog_nix.project import dockerignore
 from cog_nix.project.ignore import Ignore
-from cog_nix.registry import client, credentials, destination, layout
+from cog_nix.registry import credentials, destination, layout
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.pull import pull
 from cog_nix.registry.push import push
@@ -62,13 +59,13 @@ from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
 from tests.check.models import document
 from tests.elf.made import make_elf
-from tests.fuzz.mutations import TEXTS, contents, encoded, json_texts, texts, values
+from tests.fuzz.answers import ONCE, Answers, answers_with, client_of, served
+from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
 from tests.lock.conftest import make_lock
 from tests.registry.conftest import digest_of, write_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _SILENT = SilentReporter()
@@ -420,67 +417,20 @@ IMAGES = (
 
 # --- registries
 
-_POLICY = RetryPolicy(attempts=1, delay=0, longest=0)
-_HEADERS = st.dictionaries(
-    st.sampled_from(
-        [
-            *("location", "range", "www-authenticate", "retry-after", "content-type", "content-length"),
-            *("docker-content-digest", "oci-chunk-min-length", "oci-chunk-max-length", "content-encoding"),
-            *("etag", "content-range", "last-modified"),
-        ]
-    ),
-    st.one_of(
-        st.sampled_from([*TEXTS, "gzip", "br", "bytes 0-1/2", "0-5", "/v2/x", "/v2/x?a", "text/html"]),
-        texts('Bearer realm="https://127.0.0.1:1/token",service="s",scope="a"', "Basic realm=x"),
-    ),
-    max_size=4,
-)
-_STATUSES = st.sampled_from(
-    [200, 200, 200, 201, 202, 204, 206, 301, 307, 400, 401, 404, 416, 429, 500, 600, 999]
-)
-
-
-@st.composite
-def _answers(draw: st.DrawFn, *bodies: Any) -> list[tuple[int, dict[str, str], bytes]]:
-    body = st.one_of(json_texts(*bodies).map(encoded), st.binary(max_size=20), st.just(b"a" * 64))
-    return draw(st.lists(st.tuples(_STATUSES, _HEADERS, body), min_size=1, max_size=5))
-
-
-class Said(httpx.BaseTransport):
-    """Answers one request after the other, the last again and again."""
-
-    def __init__(self, answers: list[tuple[int, dict[str, str], bytes]]) -> None:
-        self._answers = answers
-        self._number = -1
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._number += 1
-        status, headers, body = self._answers[min(self._number, len(self._answers) - 1)]
-        raw = [
-            (name.encode(), value.encode("utf-8", "surrogatepass").translate(None, b"\r\n\0"))
-            for name, value in headers.items()
-        ]
-        return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body), request=request)
-
-
-def _client(answers: list[tuple[int, dict[str, str], bytes]]) -> httpx.Client:
-    return httpx.Client(transport=Said(answers), follow_redirects=True)
-
-
 _REFERENCE = Reference("127.0.0.1:1", "me/model", "latest")
 _KNOWN = credentials.Credentials("ali", "open sesame")
 
 
-def _pull(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> object:
-    with _served(answers):
-        return pull(_REFERENCE, _KNOWN, folder=folder, held=lambda _: False, reporter=_SILENT, policy=_POLICY)
+def _pull(answers: Answers, folder: Path) -> object:
+    with served(answers):
+        return pull(_REFERENCE, _KNOWN, folder=folder, held=lambda _: False, reporter=_SILENT, policy=ONCE)
 
 
-def _push(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> object:
+def _push(answers: Answers, folder: Path) -> object:
     made = layout.read(write_layout(folder / "layout", [b"abc"]))
     target = destination.Destination("x", _REFERENCE)
-    with _served(answers):
-        return push(made, target, _KNOWN, cache=folder / "cache", reporter=_SILENT, policy=_POLICY)
+    with served(answers):
+        return push(made, target, _KNOWN, cache=folder / "cache", reporter=_SILENT, policy=ONCE)
 
 
 _ARTIFACT = {
@@ -493,27 +443,16 @@ _ARTIFACT = {
 _REFERRERS = {"manifests": [{"digest": "sha256:" + "c" * 64, "artifactType": artifact.ARTIFACT}]}
 
 
-def _kept(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> object:
-    with _served(answers):
-        found = artifact.RegistryArchive(_REFERENCE, _KNOWN, _SILENT, cache=folder, policy=_POLICY)
+def _kept(answers: Answers, folder: Path) -> object:
+    with served(answers):
+        found = artifact.RegistryArchive(_REFERENCE, _KNOWN, _SILENT, cache=folder, policy=ONCE)
         wanted = [Artifact("a.deb", "", "a" * 64, 3)]
         return found.supply(wanted, Store(folder / "store")), found.damaged(wanted)
 
 
-@contextmanager
-def _served(answers: list[tuple[int, dict[str, str], bytes]]) -> Iterator[None]:
-    """While it lasts, registries are the answers."""
-    former = client.new_client
-    client.new_client = lambda _host="": _client(answers)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        client.new_client = former
-
-
-def _fetch(answers: list[tuple[int, dict[str, str], bytes]], folder: Path) -> object:
-    transport = Transport(_client=_client(answers))
-    cache = fetched_texts.TextCache(folder, _POLICY)
+def _fetch(answers: Answers, folder: Path) -> object:
+    transport = Transport(_client=client_of(answers))
+    cache = fetched_texts.TextCache(folder, ONCE)
     return cache.get("https://host.example.org/a", 0, transport)
 
 
@@ -554,15 +493,15 @@ _REGISTRY_BODIES = (
 )
 
 REGISTRIES = (
-    Parser("registry pull", ("cog_nix/registry",), _answers(*_REGISTRY_BODIES), _pull),
-    Parser("registry push", ("cog_nix/registry",), _answers(*_REGISTRY_BODIES), _push),
+    Parser("registry pull", ("cog_nix/registry",), answers_with(*_REGISTRY_BODIES), _pull),
+    Parser("registry push", ("cog_nix/registry",), answers_with(*_REGISTRY_BODIES), _push),
     Parser(
         "archive in a registry",
         ("cog_nix/archive", "cog_nix/registry"),
-        _answers(_ARTIFACT, _REFERRERS, {"format": 1, "programs": {}}, *_REGISTRY_BODIES),
+        answers_with(_ARTIFACT, _REFERRERS, {"format": 1, "programs": {}}, *_REGISTRY_BODIES),
         _kept,
     ),
-    Parser("download", ("cog_nix/fetch",), _answers({}), _fetch, refuses=(TransientError,)),
+    Parser("download", ("cog_nix/fetch",), answers_with({}), _fetch, refuses=(TransientError,)),
     Parser(
         "kept download",
         ("cog_nix/fetch",),
@@ -573,8 +512,8 @@ REGISTRIES = (
         "URL",
         ("cog_nix/fetch",),
         texts("https://user:pass@host.example.org:80/a/b.whl?x#y", "file:///a", "git+ssh://a"),
-        lambda text, folder: fetched_texts.TextCache(folder, _POLICY).get(
-            text, 0, Transport(_client=_client([(404, {}, b"")]))
+        lambda text, folder: fetched_texts.TextCache(folder, ONCE).get(
+            text, 0, Transport(_client=client_of([(404, {}, b"")]))
         ),
     ),
     Parser("Docker's config.json", ("cog_nix/registry",), json_texts(_DOCKER_CONFIG), _credentials),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from base64 import b64encode
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from cog_nix.project import git
 from cog_nix.registry import credentials
 from cog_nix.run_commands import secrets
 from cog_nix.system import jsonvalue, scratch
+from cog_nix.system.keys import KEY_VARIABLE, PublicKeys, SecretKey
 from cog_nix.system.processes import Finished, ProcessError
 from cog_nix_hooks.bundle import cgroups
 from cog_nix_hooks.docker import attach, endpoint, failures, podman, sdk, ssh
@@ -281,6 +283,39 @@ def _record(data: bytes, folder: Path) -> None:
         assert (folder / "kept").exists()
 
 
+_SEED, _PUBLIC = (
+    bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"),
+    bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"),
+)
+"""RFC 8032, section 7.1, test 2."""
+_KEY = f"ci-1:{b64encode(_SEED + _PUBLIC).decode()}\n"
+_SIGNED = "ci-1:" + b64encode(bytes(64)).decode()
+
+
+def _key(data: bytes, folder: Path) -> object:
+    """Sign with the key of a file."""
+    (folder / "key").write_bytes(data)
+    key = SecretKey.named({KEY_VARIABLE: str(folder / "key")})
+    return key and key.sign("a")
+
+
+def _signed(drawn: tuple[str, str, str], _: Path) -> bool:
+    key, text, signature = drawn
+    found = PublicKeys((key,)).have_signed(text, [signature])
+    assert not found  # nobody has signed anything
+    return found
+
+
+KEYS = (
+    Parser("COG_NIX_SECRET_KEY_FILE", ("cog_nix/system/keys",), contents(_KEY.encode()), _key),
+    Parser(
+        "signatures",
+        ("cog_nix/system/keys",),
+        st.tuples(texts(f"ci-1:{b64encode(_PUBLIC).decode()}"), texts("a"), texts(_SIGNED)),
+        _signed,
+    ),
+)
+
 KERNEL = (
     Parser(
         "mountinfo and cgroup",
@@ -304,4 +339,4 @@ KERNEL = (
     ),
 )
 
-EDGES = (*FLAGS, *STREAMS, *PROGRAMS, *KERNEL)
+EDGES = (*FLAGS, *STREAMS, *PROGRAMS, *KEYS, *KERNEL)

@@ -14,11 +14,13 @@ from tests.fuzz.archives import ARCHIVES
 from tests.fuzz.core import CORE
 from tests.fuzz.edges import EDGES
 from tests.fuzz.hooks import HOOKS
+from tests.fuzz.images import COMPARED
+from tests.fuzz.weights import WEIGHTS
 
 if TYPE_CHECKING:
     from tests.fuzz.parser import Parser
 
-PARSERS = (*CORE, *EDGES, *HOOKS, *ARCHIVES)
+PARSERS = (*CORE, *EDGES, *HOOKS, *ARCHIVES, *COMPARED, *WEIGHTS)
 
 
 def attempt(parser: Parser, data: object) -> None:

@@ -74,6 +74,10 @@ OWN_JSON = {
         "cog_nix/run_commands/execute",
         "cog_nix/namespaces/sandbox",
     ),
+    "cog_nix/keep/keeper",  # which inherits its request from who starts it
+    "cog_nix/keep/messages",  # what reads: halves of surrogate pairs are a model's own
+    "cog_nix/watch/inside",  # which runs in a container, beside nothing of this package
+    "cog_nix/image/project_files",  # lists in the store that Nix made
     *("hooks/cog_nix_hooks/bundle/cgroups", "hooks/cog_nix_hooks/bundle/nsenter"),
     *("hooks/cog_nix_hooks/pypi/backend_call", "hooks/cog_nix_hooks/pypi/uv_python"),
     "hooks/cog_nix_hooks/bundle/devices",  # and what another part of this program has just written

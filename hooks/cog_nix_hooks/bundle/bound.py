@@ -130,7 +130,7 @@ def read(record: Path) -> list[BoundFile]:
         ]
     except FileNotFoundError:
         return []
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:  # the second: int() of 1e999
         raise ValueError(str(error)) from error
 
 
