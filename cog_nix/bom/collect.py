@@ -6,7 +6,6 @@ have brought along.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from email.parser import BytesParser
@@ -406,8 +405,8 @@ def _documents(contents: Contents, components: Sequence[Component]) -> Iterator[
         if not slash or not folder.endswith(".dist-info"):
             continue
         try:
-            data = json.loads(text.data)
-        except (ValueError, RecursionError):
+            data = jsonvalue.loads(text.data)
+        except ValueError:
             continue  # no bill in a format that is known here
         if isinstance(data, dict) and ("bomFormat" in data or "spdxVersion" in data):
             yield Document(path, owners.get(folder, ""), data)

@@ -77,12 +77,17 @@ class Archive:
         return tuple(map(archive_files.digest, list_of(mapping_of(self.config["rootfs"])["diff_ids"])))
 
     def described(self) -> dict[str, Any]:
-        """Return what ``--inspect`` of a built image says."""
+        """Return what ``--inspect`` of a built image says.
+
+        Raises:
+            ImageError: a layer is not there.
+        """
         sizes = []
-        for layer in self.layers:
-            stream, size = self.files.open(layer.name)
-            stream.close()
-            sizes.append(size)
+        with _explained(self.path):
+            for layer in self.layers:
+                stream, size = self.files.open(layer.name)
+                stream.close()
+                sizes.append(size)
         return {
             "id": _digest_of(self.text),
             "tag": next(iter(self.tags), ""),

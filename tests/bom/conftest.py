@@ -39,8 +39,7 @@ def artifact(name: str) -> Artifact:
     return Artifact(name, f"{_MIRROR}/{name}", hashlib.sha256(name.encode()).hexdigest(), 9)
 
 
-@pytest.fixture
-def lock() -> Lock:
+def made_lock() -> Lock:
     return Lock(
         inputs="sha256:1",
         suite="trixie",
@@ -62,8 +61,7 @@ def lock() -> Lock:
     )
 
 
-@pytest.fixture
-def contents() -> Contents:
+def made_contents() -> Contents:
     crates = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
         {"type": "library", "name": "serde", "version": "1.0.1", "purl": "pkg:cargo/serde@1.0.1",
          "licenses": [{"expression": "MIT OR Apache-2.0"}], "bom-ref": "x"}]}  # fmt: skip
@@ -89,6 +87,16 @@ def contents() -> Contents:
     found.libraries[f"{_SITE}/demo_pkg.libs/libz-0a1b2c3d.so.1.3"] = _PACKAGES
     found.large["src/weights.bin"] = ("cd" * 32, "weights")
     return found
+
+
+@pytest.fixture
+def lock() -> Lock:
+    return made_lock()
+
+
+@pytest.fixture
+def contents() -> Contents:
+    return made_contents()
 
 
 @pytest.fixture

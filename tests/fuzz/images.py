@@ -8,7 +8,7 @@ import json
 import tarfile
 import zipfile
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
@@ -107,11 +107,15 @@ def _told(drawn: tuple[bytes, str | None], _: Path) -> object:
 
 
 def _compared_layers(layer: bytes, folder: Path) -> object:
-    openers = [partial(io.BytesIO, one) for one in (_LAYER, layer)]
-    return [str(one) for one in tars.compare(*openers, folder)]  # type: ignore[arg-type]
+    first, second = (partial(io.BytesIO, one) for one in (_LAYER, layer))
+    return [str(one) for one in tars.compare(first, second, folder)]  # type: ignore[arg-type]
 
 
-_OPTIONS = {"Env": ["A=1"], "Labels": {"a": "b", "run.cog.pip_freeze": "numpy==2.2"}, "User": "me"}
+_OPTIONS: dict[str, Any] = {
+    "Env": ["A=1"],
+    "Labels": {"a": "b", "run.cog.pip_freeze": "numpy==2.2"},
+    "User": "me",
+}
 _CONFIGURATION = configuration([_LAYER], **_OPTIONS)
 
 

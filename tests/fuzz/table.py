@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
 from tests.fuzz.archives import ARCHIVES
+from tests.fuzz.bills import BILLS
 from tests.fuzz.core import CORE
 from tests.fuzz.edges import EDGES
 from tests.fuzz.hooks import HOOKS
@@ -20,7 +21,7 @@ from tests.fuzz.weights import WEIGHTS
 if TYPE_CHECKING:
     from tests.fuzz.parser import Parser
 
-PARSERS = (*CORE, *EDGES, *HOOKS, *ARCHIVES, *COMPARED, *WEIGHTS)
+PARSERS = (*CORE, *EDGES, *HOOKS, *ARCHIVES, *COMPARED, *WEIGHTS, *BILLS)
 
 
 def attempt(parser: Parser, data: object) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import httpx
 from hypothesis import strategies as st
 
+from cog_nix.fetch.transport import Transport
 from cog_nix.managed import hub, pulling
 from cog_nix.managed.source import Surroundings
 from cog_nix.registry.client import Repository
@@ -70,18 +72,17 @@ def _hubs(draw: st.DrawFn) -> Answers:
 
 
 def _imported(answers: Answers, folder: Path) -> object:
-    former, said, around = hub.Transport, Said(answers), _around(folder)
-    hub.Transport = lambda: former(  # type: ignore[assignment,misc]
-        _client=httpx.Client(transport=said, follow_redirects=True)
-    )
-    try:
+    said, around = Said(answers), _around(folder)
+
+    def transport() -> Transport:
+        return Transport(_client=httpx.Client(transport=said, follow_redirects=True))
+
+    with mock.patch.object(hub, "Transport", transport):
         source = hub.HubSource("hf://org/repo", around)
         found = source.inventory(None)
         files = source.complete(found.files, None)
         with _SILENT.bytes_bar("", 0) as bar:
             source.bring([one for one in files if not around.store.held(one.digest, one.size)], bar)
-    finally:
-        hub.Transport = former  # type: ignore[misc]
     return files
 
 
