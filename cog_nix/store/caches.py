@@ -75,7 +75,7 @@ class Caches:
         Args:
             extra: whether these come on top of what the user's nix.conf has.
         """
-        return [*self._substitution(extra="extra-" if extra else ""), *self._building(extra=extra)]
+        return [*self._substitution(extra="extra-" if extra else ""), *self._building()]
 
     def _substitution(self, extra: str) -> list[str]:
         if not self.substituters:
@@ -90,9 +90,9 @@ class Caches:
         }
         return [part for name, value in named.items() for part in ("--option", name, value)]
 
-    def _building(self, *, extra: bool) -> list[str]:
-        if not self.builders:
-            return [] if extra else ["--option", "builders", ""]
+    def _building(self) -> list[str]:
+        if not self.builders:  # as Nix's own configuration has it
+            return []
         use = ["--option", "builders-use-substitutes", "true"]
         return ["--option", "builders", " ; ".join(self.builders), *use]
 
