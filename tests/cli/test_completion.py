@@ -52,7 +52,7 @@ def test_an_unknown_shell(capfd: pytest.CaptureFixture[str]) -> None:
     ("words", "answers"),
     [
         ("cog-nix ser", ["serve"]),
-        ("cog-nix serve --up", ["--upload-url"]),
+        ("cog-nix serve --upl", ["--upload-url"]),
         ("cog-nix shim in", ["install"]),
         ("cog-nix exec --pub", ["--publish"]),
     ],
