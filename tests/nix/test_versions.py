@@ -130,7 +130,9 @@ def install_nix(suite: str, folder: Path) -> Path:
         loader = f"{folder}/usr/lib64/ld-linux-x86-64.so.2 --argv0 {name}"
         libraries = f"--library-path {folder}/usr/lib/x86_64-linux-gnu"
         script = programs / name
-        script.write_text(f'#!/bin/sh\nexec {loader} {libraries} {folder}/usr/bin/nix "$@"\n')
+        # Where Nix finds itself, to ask which machine builds: its own file is the loader here.
+        own = f"export NIX_BIN_DIR={programs}"
+        script.write_text(f'#!/bin/sh\n{own}\nexec {loader} {libraries} {folder}/usr/bin/nix "$@"\n')
         script.chmod(0o755)
     return programs
 

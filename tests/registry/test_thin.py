@@ -134,7 +134,7 @@ def test_what_the_registry_lacks_is_made(full: Machine, empty: Callable[..., Mac
         cog_nix("lock", cwd=full.project)
         runner = empty()
         digest, told = runner.push(target)
-        assert re.search(rf"^The registry holds 4 of 5 {_WHOLE}$", told, re.MULTILINE), told
+        assert re.search(rf"^The registry holds 4 of 6 {_WHOLE}$", told, re.MULTILINE), told
         assert "base-system" not in _names(runner)
         assert full.push(target)[0] == digest
     finally:
