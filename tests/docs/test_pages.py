@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCS = ROOT / "docs"
-SHELLS = ("sh", "sh runnable", "sh folder", "console")
+SHELLS = ("sh", "sh runnable", "sh folder", "sh tutorial", "console")
 
 
 def named(items: list[Any]) -> dict[str, Any]:

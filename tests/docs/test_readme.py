@@ -1,18 +1,24 @@
-"""The README's tutorial is executed from top to bottom, as somebody would paste it."""
+"""The README's first steps and the tutorial are executed from top to bottom, as somebody would paste them."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from .pages import ROOT, Block, blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
@@ -24,14 +30,14 @@ PYTHONPATH={path} exec {python} -m cog_nix "$@"
 _BETWEEN = "=== end of block {} ==="
 
 
-def walk_through() -> list[tuple[Block, Block | None]]:
-    """Return the runnable blocks, each with what it is said to print."""
-    found = list(blocks(ROOT / "README.md"))
+def walk_through(page: Path, info: str) -> list[tuple[Block, Block | None]]:
+    """Return the blocks of a page that are run, each with what it is said to print."""
+    found = list(blocks(page))
     following = [*found[1:], None]
     return [
         (block, after if after and after.info == "text" else None)
         for block, after in zip(found, following, strict=True)
-        if block.info == "sh runnable"
+        if block.info == info
     ]
 
 
@@ -47,13 +53,20 @@ def shim(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
-    steps = walk_through()
-    assert len(steps) >= 4
+def follow(steps: list[tuple[Block, Block | None]], shim: Path, work: Path, **texts: str) -> None:
+    """Paste blocks into one shell, one after the other; compare what they print.
+
+    Args:
+        steps: what :func:`walk_through` returned.
+        shim: the folder of a cog-nix.
+        work: where it begins.
+        texts: what stands in the blocks, and what is pasted in its place.
+    """
     script = "".join(
         f"{block.body}echo '{_BETWEEN.format(index)}'\n" for index, (block, _) in enumerate(steps)
     )
-    work = tmp_path / "work"
+    for old, new in texts.items():
+        script = re.sub(rf"^{old}=.*$", f"{old}={new}", script, flags=re.MULTILINE)
     work.mkdir()
     env = {**os.environ, "PATH": f"{shim}{os.pathsep}{os.environ['PATH']}"}
 
@@ -72,6 +85,50 @@ def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
         printed, _, rest = rest.partition(_BETWEEN.format(index) + "\n")
         if expected:
             assert printed == expected.body, block.name
+
+
+def test_the_first_steps_do_what_they_say(shim: Path, tmp_path: Path) -> None:
+    steps = walk_through(ROOT / "README.md", "sh runnable")
+    assert len(steps) >= 4
+    follow(steps, shim, tmp_path / "work")
+
+
+@pytest.mark.slow
+def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
+    steps = walk_through(ROOT / "docs/tutorial.md", "sh tutorial")
+    assert len(steps) >= 7
+    with registry(tmp_path) as address:
+        follow(steps, shim, tmp_path / "work", REGISTRY=address)
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """Yield the address of a registry of one's own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "http": {"addr": address},
+        "log": {"level": "error"},
+    }
+    (folder / "registry.yml").write_text(json.dumps(settings))
+    server = subprocess.Popen(
+        ["docker-registry", "serve", folder / "registry.yml"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            with suppress(httpx.HTTPError):
+                httpx.get(f"http://{address}/v2/", trust_env=False)
+                break
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_the_gpu_model_can_be_described(shim: Path, tmp_path: Path) -> None:
