@@ -41,10 +41,7 @@
   # Variables that the project sets, as [ [ name value ] ]: commands see them.
   environment ? [ ],
   # What a registry's layers came to, by their keys (known.nix); the image then is one for that registry alone.
-  known ? {
-    layers = { };
-    frozen = { };
-  },
+  known ? { layers = { }; frozen = { }; },
   # A command, after those that the lock has results of: how to run it, instead of the image; null: the image.
   command ? null,
   # A folder of bills of materials that the image is to have; "": none.
@@ -122,31 +119,18 @@ let
             package.flake;
       }
     ) locked.packages;
-    layers = map (group fragments) locked.layers ++ files placed ++ source.weights ++ told;
+    layers = map (group fragments) locked.layers ++ files placed ++ source.weights ++ import ./layers/documents.nix { inherit folder; } documents;
     closures = import ./layers/closures.nix args;
     inherit folder;
   };
-  # What the image says of itself.
-  told =
-    if documents == "" then
-      [ ]
-    else
-      [
-        (folder {
-          name = "sbom";
-          path = /. + documents;
-          to = "/usr/local/share/sbom";
-        })
-      ];
   distributions = builtins.attrValues wheels;
   held = import ./known.nix {
     inherit description distributions results known;
     python = locked.interpreter.version;
   };
   image = import ./image.nix {
-    inherit derive locked description held;
+    inherit derive locked description held distributions results;
     source = source.spec;
-    inherit distributions results;
   };
 in
 if command != null then

@@ -135,7 +135,6 @@ def test_what_the_registry_lacks_is_made(full: Machine, empty: Callable[..., Mac
         runner = empty()
         digest, told = runner.push(target)
         assert re.search(rf"^The registry holds 4 of 6 {_WHOLE}$", told, re.MULTILINE), told
-        assert "base-system" not in _names(runner)
         assert full.push(target)[0] == digest
     finally:
         config.write_text(before[0])
