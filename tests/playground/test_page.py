@@ -104,6 +104,7 @@ def page(browser: Any, served: str) -> Iterator[Any]:
     opened.on("pageerror", lambda one: said.append(str(one)))
     opened.goto(served)
     opened.wait_for_selector("#send:enabled")
+    opened.wait_for_selector("#health[data-health]:not([data-health=unreachable])")
     yield opened
     opened.close()
     assert [one for one in said if "status of" not in one] == [], "what a model refuses is told as a status"
@@ -173,7 +174,7 @@ def test_inputs_that_do_not_fit_are_not_sent(page: Any, name: str, value: str, s
     page.fill("#input-text", "ok")
     page.fill(f"#input-{name}", value)
     page.click("#send")
-    assert page.inner_text(f"#input-{name}-error") == said
+    wait_for(page, f"#input-{name}-error", said)
     assert page.get_attribute(f"#input-{name}", "aria-invalid") == "true"
     assert page.evaluate("document.activeElement.id") == f"input-{name}", "where it has to be mended"
     assert page.inner_text("#status") == "Nothing has been asked for yet."

@@ -5,7 +5,8 @@ from cog import BaseRunner, ConcatenateIterator, Input, Path, streaming
 
 class Runner(BaseRunner):
     def setup(self) -> None:
-        print("ready to talk")
+        print("ready to talk", flush=True)
+        time.sleep(0.5)  # the server may not hear any more what is said with the last breath
 
     @streaming
     def run(
