@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -167,3 +167,16 @@ def built_image(build_project: Callable[[Path], str]) -> Callable[[str], str]:
 def hello_image(built_image: Callable[[str], str]) -> str:
     """Return the reference of examples/hello-world's image."""
     return built_image("hello-world")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield Debian's Chromium, for pages that are looked at."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - takes a second, for these tests alone
+
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "scripts/setup test installs Chromium"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()

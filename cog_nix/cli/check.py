@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +31,7 @@ from cog_nix.project.find import find_project
 from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cog_nix.check import Result
     from cog_nix.check.release import Release
@@ -203,22 +204,33 @@ def _examine_declared(
     session: Session, options: _Options, root: Path, checks: Sequence[Check]
 ) -> list[Result]:
     """Try what the project here declares."""
-    found = []
+    with _explained():
+        runtime, env = usable_runtime(session), variables(options.env or ())
+        tried = suite.declared(options.image, checks, root, runtime=runtime, gpus=options.gpus, env=env)
+        return _watched(session, options.image, len(checks), tried)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what keeps an image from being examined into an error of ours.
+
+    Raises:
+        ImageError: something did.
+    """
     try:
-        with session.reporter.steps_bar(f"Checking {options.image}", len(checks)) as bar:
-            for result in suite.declared(
-                options.image,
-                checks,
-                root,
-                runtime=usable_runtime(session),
-                gpus=options.gpus,
-                env=variables(options.env or ()),
-            ):
-                found.append(result)
-                bar.advance(1)
-                bar.describe(f"{result.case} {result.outcome}")
+        yield
     except CompatError as error:
         raise ImageError(str(error), hint=error.hint) from error
+
+
+def _watched(session: Session, image: str, total: int, results: Iterable[Result]) -> list[Result]:
+    """Collect results, and tell on a terminal's stderr how far it got."""
+    found: list[Result] = []
+    with session.reporter.steps_bar(f"Checking {image}", total) as bar:
+        for result in results:
+            found.append(result)
+            bar.advance(1)
+            bar.describe(f"{result.case} {result.outcome}")
     return found
 
 
@@ -251,19 +263,10 @@ def examine(
     Raises:
         ImageError: the image cannot be examined.
     """
-    found: list[Result] = []
-    try:
+    with _explained():
         cases = select(only)
-        with session.reporter.steps_bar(f"Checking {image}", len(cases)) as bar:
-            for result in suite.results(
-                image, inputs=inputs, only=only, runtime=usable_runtime(session), env=env
-            ):
-                found.append(result)
-                bar.advance(1)
-                bar.describe(f"{result.case} {result.outcome}")
-    except CompatError as error:
-        raise ImageError(str(error), hint=error.hint) from error
-    return found
+        tried = suite.results(image, inputs=inputs, only=only, runtime=usable_runtime(session), env=env)
+        return _watched(session, image, len(cases), tried)
 
 
 def _print_results(results: Sequence[Result]) -> None:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from .pages import ROOT, Block, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [pytest.mark.network, pytest.mark.nix, pytest.mark.docker]
@@ -94,41 +90,12 @@ def test_the_first_steps_do_what_they_say(shim: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_tutorial_does_what_it_says(shim: Path, tmp_path: Path) -> None:
+def test_the_tutorial_does_what_it_says(
+    shim: Path, tmp_path: Path, start_registry: Callable[..., str]
+) -> None:
     steps = walk_through(ROOT / "docs/tutorial.md", "sh tutorial")
     assert len(steps) >= 7
-    with registry(tmp_path) as address:
-        follow(steps, shim, tmp_path / "work", REGISTRY=address)
-
-
-@contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """Yield the address of a registry of one's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
-        "http": {"addr": address},
-        "log": {"level": "error"},
-    }
-    (folder / "registry.yml").write_text(json.dumps(settings))
-    server = subprocess.Popen(
-        ["docker-registry", "serve", folder / "registry.yml"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(100):
-            with suppress(httpx.HTTPError):
-                httpx.get(f"http://{address}/v2/", trust_env=False)
-                break
-            time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
+    follow(steps, shim, tmp_path / "work", REGISTRY=start_registry())
 
 
 def test_the_gpu_model_can_be_described(shim: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,18 +41,6 @@ def test_a_title_is_text(tmp_path: Path) -> None:
     assert "<script>alert" not in text
     assert text.count("</script>") == 2
     assert "&lt;script&gt;alert(1)&lt;/script&gt;@DATA@</title>" in text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - takes a second, for these tests alone
-
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "scripts/setup test installs Chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -80,18 +79,6 @@ def _ready(port: int) -> bool:
             return b'"READY"' in answer.read()
     except OSError:
         return False
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - takes a second, for these tests alone
-
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "scripts/setup test installs Chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
