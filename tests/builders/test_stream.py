@@ -200,3 +200,15 @@ def test_docker_takes_it_and_runs_what_is_in_it(image: Path) -> None:
         assert shown.stdout.strip() == expected
     finally:
         subprocess.run(["docker", "rmi", "cog-nix-test-stream:1"], capture_output=True, check=False)
+
+
+def test_a_layer_that_lacks_a_file_fails_once(store: Path) -> None:
+    """And not again when its stream is thrown away: what a destructor raises is a warning, which fails."""
+    layer: stream.Layer = {
+        "name": "x",
+        "diff_id": "sha256:1",
+        "size": 1,
+        "parts": [{"files": "/elsewhere", "size": 1}],
+    }
+    with pytest.raises(ValueError, match="elsewhere"):
+        stream.open_layer(layer, store)
