@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DPKG_STATUS = "var/lib/dpkg/status"
 OS_RELEASE = "usr/lib/os-release"
+DEBIAN_VERSION = "etc/debian_version"
+"""Has the point release, which os-release leaves out."""
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 _METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
 _DOCUMENT = re.compile(r"(.+/)?[^/]+\.dist-info/sboms/.+")
@@ -137,7 +139,7 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
 
 
 def _matters(path: str) -> bool:
-    return path in {DPKG_STATUS, OS_RELEASE} or any(
+    return path in {DPKG_STATUS, OS_RELEASE, DEBIAN_VERSION} or any(
         pattern.fullmatch(path) for pattern in (_COPYRIGHT, _METADATA, _DOCUMENT, _NODE, _WINDOWS)
     )
 

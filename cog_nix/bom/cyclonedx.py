@@ -17,6 +17,7 @@ _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.UUID("5ff1b9b6-3f0c-5dc4-8a4e-6d0a7c1d9a52")
 _PROPERTY = "cog-nix"
 _TYPES: dict[Kind, str] = {
+    "system": "operating-system",
     "deb": "library",
     "pypi": "library",
     "interpreter": "platform",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-Kind = Literal["deb", "pypi", "interpreter", "npm", "nix", "command", "file", "weights", "other"]
+Kind = Literal["system", "deb", "pypi", "interpreter", "npm", "nix", "command", "file", "weights", "other"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,6 @@ class Bill:
     """In a fixed order, each key once."""
     image: str = ""
     """``sha256:…`` of the image's configuration; "": the bill is part of the image."""
-    distribution: tuple[str, str] = ("", "")
-    """Of the system: ``debian`` and ``13``."""
 
 
 def purl(kind: str, namespace: str, name: str, version: str, **qualifiers: str) -> str:

@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/spdx+json"
 _NAMESPACE = uuid.UUID("0c1f3c55-6e0b-5f6d-9d2a-3c0f6f0f7d1e")
 _NONE = "NOASSERTION"
 _PURPOSES: dict[Kind, str] = {
+    "system": "OPERATING-SYSTEM",
     "deb": "LIBRARY",
     "pypi": "LIBRARY",
     "interpreter": "APPLICATION",

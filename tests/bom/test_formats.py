@@ -59,6 +59,16 @@ def test_both_name_the_same(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any
     assert ("serde", "1.0.1") in components
 
 
+def test_scanners_find_the_system(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
+    """By the types that trivy and syft look for."""
+    (package,) = [
+        one for one in in_spdx["packages"] if one.get("primaryPackagePurpose") == "OPERATING-SYSTEM"
+    ]
+    (component,) = [one for one in in_cyclonedx["components"] if one["type"] == "operating-system"]
+    assert (package["name"], package["versionInfo"]) == ("debian", "13.8")
+    assert (component["name"], component["version"]) == ("debian", "13.8")
+
+
 def test_who_asked_is_told(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
     (package,) = [one for one in in_spdx["packages"] if one["name"] == "other"]
     assert package["comment"] == "demo-pkg needs other\nin layer python-packages"
