@@ -140,6 +140,7 @@ def _debs(sources: Sources, system: Component) -> Iterator[Component]:
                 upstream=upstream,
             ),
             licence=licences.of_copyright(sources.contents.copyright(name).decode("utf-8", "replace")),
+            source=(source or name, source_version.strip("()") or version),
             supplier=fields.get("Maintainer", ""),
             homepage=fields.get("Homepage", ""),
             description=fields.get("Description", ""),

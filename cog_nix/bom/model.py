@@ -49,6 +49,9 @@ class Component:
     """Why it is there, a sentence each, from it up to whoever asked for it."""
     inside: str = ""
     """Key of the component that brought it; "": it is one of the image's own."""
+    source: tuple[str, str] | None = None
+    """Name and version of the source package it was built from, where packages have such (Debian Policy 5.6.1).
+    Holes are known by it."""
     paths: tuple[str, ...] = ()
     """Where in the image it is, as far as one path says that."""
     layer: str = ""
