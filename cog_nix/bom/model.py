@@ -50,8 +50,8 @@ class Component:
     inside: str = ""
     """Key of the component that brought it; "": it is one of the image's own."""
     source: tuple[str, str] | None = None
-    """Name and version of the source package it was built from, where packages have such (Debian Policy 5.6.1).
-    Holes are known by it."""
+    """Name and version of the source package that it was built from (Debian Policy 5.6.1), by which holes are
+    known; None: it is of a kind that has none."""
     paths: tuple[str, ...] = ()
     """Where in the image it is, as far as one path says that."""
     layer: str = ""

@@ -109,4 +109,4 @@ def _sign(wanted: Wanted, said: list[_Said], place: Place, reporter: Reporter) -
         for one in said:
             path = folder / one.attachment.name
             path.write_bytes(_text(one.predicate))
-            cosign.attest(image, place.reference, wanted.key, path, one.kind, reporter)
+            cosign.attest(image, place.reference, wanted.key, path, kind=one.kind, reporter=reporter)

@@ -134,7 +134,7 @@ def sign(image: str, reference: Reference, key: str, reporter: Reporter) -> None
 
 
 def attest(
-    image: str, reference: Reference, key: str, statement: Path, kind: str, reporter: Reporter
+    image: str, reference: Reference, key: str, statement: Path, *, kind: str, reporter: Reporter
 ) -> None:
     """Sign a statement about an image, and give it to the registry (in-toto, DSSE).
 
