@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, damage, find_damage, pieces
+from cog_nix.archive.model import NAME, Header, copy_held, find_damage, pieces
 from cog_nix.fetch.store import Store
 from cog_nix.system.files import write_atomically
 
@@ -54,18 +54,11 @@ class FolderArchive:
     def damaged(self, files: Sequence[Artifact]) -> list[str]:
         """Read those files that are held; return the hashes of those that are damaged."""
         held = [one for one in files if self.holds(one.sha256)]
-        return find_damage(self.title, held, lambda sha256: pieces(self._store.path(sha256)), self._reporter)
+        return find_damage(self.title, held, self._pieces, self._reporter)
 
     def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
         """Copy those files into the cache that are held."""
-        held = [artifact for artifact in wanted if self.holds(artifact.sha256)]
-        found = []
-        with self._reporter.bytes_bar(f"Copying from {self.title}", sum(one.size for one in held)) as bar:
-            for artifact in held:
-                if self._copied(artifact, self._store, store):
-                    found.append(artifact.sha256)
-                bar.advance(artifact.size)
-        return found
+        return copy_held(self, wanted, self._pieces, store, self._reporter)
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Copy files that are not held; return their bytes."""
@@ -84,14 +77,8 @@ class FolderArchive:
             raise UnusableArchiveError(self.title, str(error.strerror), hint=hint) from error
         return total
 
-    def _copied(self, artifact: Artifact, source: Store, target: Store) -> bool:
-        try:
-            good = target.put(artifact.sha256, pieces(source.path(artifact.sha256)))
-        except OSError as error:
-            raise UnusableArchiveError(self.title, str(error)) from error
-        if not good:
-            self._reporter.warn(damage(artifact, self.title))
-        return good
+    def _pieces(self, sha256: str) -> Iterator[bytes]:
+        return pieces(self._store.path(sha256))
 
     def _read(self, *, new: bool) -> Header:
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cog_nix.fetch.store import Store
     from cog_nix.lock.model import Artifact
-    from cog_nix.report import Reporter
+    from cog_nix.report import Bar, Reporter
 
 NAME = "archive.json"
 """Name of the file that makes a folder an archive."""
@@ -142,6 +142,48 @@ def find_damage(
     except OSError as error:
         raise UnusableArchiveError(title, error.strerror or str(error)) from error
     return found
+
+
+def copy_held(
+    archive: Archive,
+    wanted: Sequence[Artifact],
+    read: Callable[[str], Iterable[bytes]],
+    store: Store,
+    reporter: Reporter,
+) -> list[str]:
+    """Copy files of an archive into the cache, as :meth:`Archive.supply` does.
+
+    Args:
+        archive: whose.
+        wanted: those that are not held are left out.
+        read: returns the bytes of one, by its hash.
+        store: of the cache.
+        reporter: shows the bytes, and hears of damaged files.
+
+    Returns:
+        The hashes of those that came.
+
+    Raises:
+        UnusableArchiveError: one cannot be read, or the cache not be written.
+    """
+    held = [artifact for artifact in wanted if archive.holds(artifact.sha256)]
+    found = []
+    try:
+        with reporter.bytes_bar(f"Copying from {archive.title}", sum(one.size for one in held)) as bar:
+            for artifact in held:
+                if store.put(artifact.sha256, _told(read(artifact.sha256), bar)):
+                    found.append(artifact.sha256)
+                else:
+                    reporter.warn(damage(artifact, archive.title))
+    except OSError as error:
+        raise UnusableArchiveError(archive.title, str(error)) from error
+    return found
+
+
+def _told(pieces: Iterable[bytes], bar: Bar) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        bar.advance(len(piece))
 
 
 def damage(artifact: Artifact, title: str) -> str:

@@ -13,7 +13,7 @@ import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, damage, find_damage, pieces
+from cog_nix.archive.model import NAME, Header, copy_held, find_damage, pieces
 from cog_nix.system.files import replacing
 
 if TYPE_CHECKING:
@@ -64,19 +64,7 @@ class FileArchive:
 
     def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
         """Copy those files into the cache that are held."""
-        held = [artifact for artifact in wanted if self.holds(artifact.sha256)]
-        found = []
-        try:
-            with self._reporter.bytes_bar(f"Copying from {self.title}", sum(one.size for one in held)) as bar:
-                for artifact in held:
-                    if store.put(artifact.sha256, self._pieces(artifact.sha256)):
-                        found.append(artifact.sha256)
-                    else:
-                        self._reporter.warn(damage(artifact, self.title))
-                    bar.advance(artifact.size)
-        except OSError as error:
-            raise UnusableArchiveError(self.title, str(error)) from error
-        return found
+        return copy_held(self, wanted, self._pieces, store, self._reporter)
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Write the file anew, with these files as well; return their bytes."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.bom import licences
-from cog_nix.bom.contents import DPKG_STATUS, OS_RELEASE
+from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE
 from cog_nix.bom.model import Bill, Component, Document, Licence, purl
 from cog_nix.config.requirements import normalised
 from cog_nix.system import jsonvalue
@@ -31,6 +31,8 @@ _RUN = re.compile(r"run-(\d+)")
 _PYPROJECT_METADATA = ("METADATA", "PKG-INFO")
 _STORE = re.compile(r"[0-9a-z]{32}-(?P<name>.+?)(?:-(?P<version>\d[^-]*(?:-[^-]+)*))?")
 _COPIED = re.compile(r"(?P<name>lib.+?)(?:-[0-9a-f]{8})?\.so(?:\.(?P<version>[\w.]+))?")
+_POINT = re.compile(r"\d+\.\d+")
+"""A release of Debian's; what is not released yet calls itself ``forky/sid``."""
 _MOST_DESCRIBED = 300
 
 
@@ -55,10 +57,13 @@ class Sources:
 def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
     """Return what is in an image, and the bills that its packages have brought."""
     lock, contents = sources.lock, sources.contents
-    release = _release(contents)
-    debs = list(_debs(sources, release))
-    found = [*debs, *_interpreter(lock), *_python(sources), *_node(contents)]
-    found += [
+    system = _system(contents)
+    found = [
+        *([system] if system.name else []),
+        *_debs(sources, system),
+        *_interpreter(lock),
+        *_python(sources),
+        *_node(contents),
         *_windows(contents),
         *_libraries(contents, sources),
         *_commands(lock),
@@ -76,7 +81,6 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
         tool=__version__,
         components=tuple(components),
         image=sources.image,
-        distribution=(release.get("ID", ""), release.get("VERSION_ID", "")),
     )
     return bill, tuple(_documents(contents, components))
 
@@ -86,15 +90,29 @@ def _settled(one: Component, layers: Mapping[str, str], known: Mapping[str, Comp
     return replace(one, depends=depends, layer=layers.get(one.key, one.layer))
 
 
-def _release(contents: Contents) -> dict[str, str]:
-    """Return what os-release(5) says."""
+def _system(contents: Contents) -> Component:
+    """Return what the image's system is: as os-release(5) says, or to the point release where that is told.
+
+    Scanners need it: which holes a package has depends on the release. They write ``debian-13.8`` themselves.
+    """
     text = contents.texts.get(OS_RELEASE)
     lines = text.data.decode("utf-8", "replace").splitlines() if text else []
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    return {key: value.strip("\"'") for key, _, value in pairs}
+    said = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
+    point = contents.texts.get(DEBIAN_VERSION)
+    version = point.data.decode("utf-8", "replace").strip() if point else ""
+    return Component(
+        "system",
+        "system",
+        said.get("ID", ""),
+        version if _POINT.fullmatch(version) else said.get("VERSION_ID", ""),
+        homepage=said.get("HOME_URL", ""),
+        description=said.get("PRETTY_NAME", ""),
+        asked=("it is the base system",),
+        layer=text.layer if text else "",
+    )
 
 
-def _debs(sources: Sources, release: Mapping[str, str]) -> Iterator[Component]:
+def _debs(sources: Sources, system: Component) -> Iterator[Component]:
     """Yield the packages that dpkg has as installed (deb822)."""
     locked = {deb.package: deb for deb in sources.lock.installed}
     status = sources.contents.texts.get(DPKG_STATUS)
@@ -118,10 +136,11 @@ def _debs(sources: Sources, release: Mapping[str, str]) -> Iterator[Component]:
                 name,
                 version,
                 arch=fields.get("Architecture", ""),
-                distro="-".join(filter(None, (release.get("ID"), release.get("VERSION_ID")))),
+                distro="-".join(filter(None, (system.name, system.version))),
                 upstream=upstream,
             ),
             licence=licences.of_copyright(sources.contents.copyright(name).decode("utf-8", "replace")),
+            source=(source or name, source_version.strip("()") or version),
             supplier=fields.get("Maintainer", ""),
             homepage=fields.get("Homepage", ""),
             description=fields.get("Description", ""),

@@ -5,28 +5,26 @@ Only headers and the few files that matter are read; what is between is passed o
 
 from __future__ import annotations
 
-import bisect
-import io
 import re
 import tarfile
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from cog_nix.errors import ImageError
-from cog_nix.image.description import Part, ProjectFiles
-from cog_nix.image.pieces import END
+from cog_nix.image.description import ProjectFiles
+from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.project_files import UNKNOWN, entries
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from cog_nix.image.description import ImageDescription, LayerDescription
+    from cog_nix.image.description import ImageDescription
 
 DPKG_STATUS = "var/lib/dpkg/status"
 OS_RELEASE = "usr/lib/os-release"
+DEBIAN_VERSION = "etc/debian_version"
+"""Has the point release, which os-release leaves out."""
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 _METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
 _DOCUMENT = re.compile(r"(.+/)?[^/]+\.dist-info/sboms/.+")
@@ -38,7 +36,6 @@ _HIDDEN, _OPAQUE = ".wh.", ".wh..wh..opq"
 """What takes files of lower layers away (image-spec, layer.md, "Whiteouts")."""
 _LARGEST = 16 << 20
 """Bytes of a file that is read; dpkg's database of 2000 packages has 3 MB."""
-_BUFFER = 1 << 16
 
 
 class UnreadableLayerError(ImageError):
@@ -115,7 +112,7 @@ def read(image: ImageDescription) -> Contents:
                 found.large[f"src/{one.path}"] = (sha256, layer.name)
             continue
         try:
-            with _opened(layer, image.path.parent) as stream:
+            with LayerBytes(layer, image.path.parent).opened() as stream:
                 _read_layer(found, layer.name, stream)
         except (tarfile.TarError, EOFError, OSError) as error:
             raise UnreadableLayerError(layer.name, str(error)) from error
@@ -142,7 +139,7 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
 
 
 def _matters(path: str) -> bool:
-    return path in {DPKG_STATUS, OS_RELEASE} or any(
+    return path in {DPKG_STATUS, OS_RELEASE, DEBIAN_VERSION} or any(
         pattern.fullmatch(path) for pattern in (_COPYRIGHT, _METADATA, _DOCUMENT, _NODE, _WINDOWS)
     )
 
@@ -163,55 +160,3 @@ def _take_away(found: Contents, path: str) -> None:
     for known in (found.texts, found.links, found.libraries):
         for one in [one for one in known if one == path or one.startswith(f"{path}/")]:
             del known[one]
-
-
-class _Raw(io.RawIOBase):
-    """A layer's tar, from parts of files in the store; it seeks."""
-
-    def __init__(self, layer: LayerDescription, store: Path) -> None:
-        self._store = store
-        self._parts = [part for part in layer.parts if isinstance(part, Part)]
-        self._ends = list(accumulate(part.size for part in self._parts))
-        self._size = (self._ends[-1] if self._ends else 0) + len(END)
-        self._at = 0
-        self._current, self._opened = "", io.FileIO("/dev/null")
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        number = bisect.bisect_right(self._ends, self._at)
-        if number == len(self._parts):
-            data = bytes(max(min(len(buffer), self._size - self._at), 0))
-        else:
-            part = self._parts[number]
-            inside = self._at - (self._ends[number] - part.size)
-            if part.path != self._current:
-                self._opened.close()
-                path = self._store / Path(part.path).relative_to("/nix/store")
-                self._current, self._opened = part.path, io.FileIO(path)
-            self._opened.seek(part.offset + inside)
-            data = self._opened.read(min(len(buffer), part.size - inside)) or b""
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._opened.close()
-        super().close()
-
-
-def _opened(layer: LayerDescription, store: Path) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_Raw(layer, store), _BUFFER))

@@ -17,6 +17,7 @@ _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.UUID("5ff1b9b6-3f0c-5dc4-8a4e-6d0a7c1d9a52")
 _PROPERTY = "cog-nix"
 _TYPES: dict[Kind, str] = {
+    "system": "operating-system",
     "deb": "library",
     "pypi": "library",
     "interpreter": "platform",
@@ -88,13 +89,32 @@ def _component(one: Component, inner: list[dict[str, Any]]) -> dict[str, Any]:
     if references:
         found["externalReferences"] = [{"type": kind, "url": url} for kind, url in references]
     properties = [("layer", one.layer), ("inside", one.inside), *(("asked", text) for text in one.asked)]
-    if given := _properties(pair for pair in properties if pair[1]):
+    if given := [*_properties(pair for pair in properties if pair[1]), *_source_of(one)]:
         found["properties"] = given
     if one.paths:
         found["evidence"] = {"occurrences": [{"location": f"/{path}"} for path in one.paths]}
     if inner:
         found["components"] = inner
     return found
+
+
+def _source_of(one: Component) -> list[dict[str, str]]:
+    """Return a Debian package's source package, under the names that trivy looks it up by.
+
+    Its lists of holes go by source packages.
+    """
+    if not one.source:
+        return []
+    name, version = one.source
+    epoch, _, rest = version.rpartition(":")
+    upstream, _, revision = rest.rpartition("-")
+    told = {
+        "SrcName": name,
+        "SrcEpoch": epoch,
+        "SrcVersion": upstream or rest,
+        "SrcRelease": revision if upstream else "",
+    }
+    return [{"name": f"aquasecurity:trivy:{key}", "value": value} for key, value in told.items() if value]
 
 
 def _licences(licence: Licence) -> list[dict[str, Any]]:

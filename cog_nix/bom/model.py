@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-Kind = Literal["deb", "pypi", "interpreter", "npm", "nix", "command", "file", "weights", "other"]
+Kind = Literal["system", "deb", "pypi", "interpreter", "npm", "nix", "command", "file", "weights", "other"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class Component:
     """Why it is there, a sentence each, from it up to whoever asked for it."""
     inside: str = ""
     """Key of the component that brought it; "": it is one of the image's own."""
+    source: tuple[str, str] | None = None
+    """Name and version of the source package that it was built from (Debian Policy 5.6.1), by which holes are
+    known; None: it is of a kind that has none."""
     paths: tuple[str, ...] = ()
     """Where in the image it is, as far as one path says that."""
     layer: str = ""
@@ -82,8 +85,6 @@ class Bill:
     """In a fixed order, each key once."""
     image: str = ""
     """``sha256:…`` of the image's configuration; "": the bill is part of the image."""
-    distribution: tuple[str, str] = ("", "")
-    """Of the system: ``debian`` and ``13``."""
 
 
 def purl(kind: str, namespace: str, name: str, version: str, **qualifiers: str) -> str:

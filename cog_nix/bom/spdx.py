@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/spdx+json"
 _NAMESPACE = uuid.UUID("0c1f3c55-6e0b-5f6d-9d2a-3c0f6f0f7d1e")
 _NONE = "NOASSERTION"
 _PURPOSES: dict[Kind, str] = {
+    "system": "OPERATING-SYSTEM",
     "deb": "LIBRARY",
     "pypi": "LIBRARY",
     "interpreter": "APPLICATION",
@@ -29,6 +30,8 @@ _PURPOSES: dict[Kind, str] = {
     "weights": "OTHER",
     "other": "LIBRARY",
 }
+_PREFIXES: dict[Kind, str] = {"system": "OperatingSystem-"}
+"""By which trivy knows a system; it does not read ``primaryPackagePurpose``."""
 _DOWNLOADABLE = re.compile(r"(https?|ftp|ssh|git(\+\w+)?)://\S+")
 _IMAGE = "SPDXRef-image"
 _URL = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
@@ -41,7 +44,7 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
         bill: what is in the image.
         documents: bills that its packages bring; what they name comes in, contained in the package.
     """
-    references = {one.key: _reference(one.key) for one in bill.components}
+    references = {one.key: _reference(one.key, _PREFIXES.get(one.kind, "")) for one in bill.components}
     own = [_package(one, references[one.key]) for one in bill.components]
     brought = list(_brought(documents, references))
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", _IMAGE), *_relations(bill, references)]
@@ -68,11 +71,11 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
     return found
 
 
-def _reference(key: str) -> str:
+def _reference(key: str, prefix: str = "") -> str:
     """Return a key as an element's identifier (SPDX 2.3, 7.2), which has fewer signs."""
     plain = re.sub(r"[^A-Za-z0-9.-]", "-", key)
     digest = hashlib.sha256(key.encode()).hexdigest()[:10]
-    return f"SPDXRef-{plain[:80]}-{digest}"
+    return f"SPDXRef-{prefix}{plain[:80]}-{digest}"
 
 
 def _image(bill: Bill) -> dict[str, Any]:
@@ -119,6 +122,8 @@ def _package(one: Component, reference: str) -> dict[str, Any]:
         found["comment"] = "\n".join(said)
     if one.paths:
         found["sourceInfo"] = f"at {', '.join(f'/{path}' for path in one.paths)}"
+    elif one.source:
+        found["sourceInfo"] = f"built package from: {' '.join(one.source)}"  # as trivy and syft write it
     if one.purl:
         found["externalRefs"] = [_purl(one.purl)]
     return found

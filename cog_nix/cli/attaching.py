@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.push import Pushed
     from cog_nix.registry.reference import Reference
+    from cog_nix.report import Reporter
 
 _COSIGN: dict[Format, str] = {"spdx": "spdxjson", "cyclonedx": "cyclonedx"}
 _PROVENANCE = "provenance.json"
@@ -75,7 +76,7 @@ def attach(wanted: Wanted, project: Project, built: Built, place: Place, session
     titles = {one.attachment.media_type: one.attachment.name for one in said}
     references = {titles[kind]: reference for kind, reference in found.items()}
     if wanted.sign:
-        _sign(wanted, said, place)
+        _sign(wanted, said, place, session.reporter)
         references["signature"] = f"by {wanted.key or 'whom the identity provider named'}"
     return references
 
@@ -100,12 +101,12 @@ def _text(document: Any) -> bytes:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
-def _sign(wanted: Wanted, said: list[_Said], place: Place) -> None:
+def _sign(wanted: Wanted, said: list[_Said], place: Place, reporter: Reporter) -> None:
     """Sign the image, and a statement about it for each document."""
     image = place.pushed.image
-    cosign.sign(image, place.reference, wanted.key)
+    cosign.sign(image, place.reference, wanted.key, reporter)
     with scratch.folder("attest") as folder:
         for one in said:
             path = folder / one.attachment.name
             path.write_bytes(_text(one.predicate))
-            cosign.attest(image, place.reference, wanted.key, path, one.kind)
+            cosign.attest(image, place.reference, wanted.key, path, kind=one.kind, reporter=reporter)

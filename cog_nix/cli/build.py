@@ -149,8 +149,7 @@ def _archive(session: Session, source: str | None) -> Archive | None:
 
 def _write(session: Session, built: Built, wanted: Output, began: float) -> None:
     """Write an image where the user wants it."""
-    session.reporter.step(f"Writing {wanted.path}")
-    write(wanted, built.image.path, built.oci, [with_tag(built.tag)])
+    write(wanted, built.image.path, built.oci, [with_tag(built.tag)], session.reporter)
     seconds = time.monotonic() - began
     session.reporter.info(f"Built {built.tag} in {seconds:.1f} s: {wanted.kind}:{wanted.path}")
 

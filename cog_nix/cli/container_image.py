@@ -41,7 +41,7 @@ def container_image(session: Session, options: _Options) -> None:
     name = with_tag(options.tag)
     with image.program(layout) as program:
         if target:
-            write(target, program, layout, [name])
+            write(target, program, layout, [name], session.reporter)
             session.reporter.info(f"Wrote {target.path}")
         elif runtime:
             runtime.load(program, [name], session.reporter)

@@ -78,14 +78,14 @@ def opened(name: str, find_runtime: Callable[[], Runtime], reporter: Reporter) -
     plain = name.removeprefix(_REGISTRY)
     if plain == name and not is_host(plain.partition("/")[0]):
         raise NoSuchImageError(name, tuple(looked))
-    try:
-        reference = Reference.parse(plain)
-        with scratch.folder("pulled") as folder:
-            yield from_registry(reference, folder, reporter)
-    except CogNixError as error:
-        for line in looked if plain == name else ():
-            error.add_note(f"  {line}")
-        raise
+    with scratch.folder("pulled") as folder:
+        try:
+            found = from_registry(Reference.parse(plain), folder, reporter)
+        except CogNixError as error:
+            for line in looked if plain == name else ():
+                error.add_note(f"  {line}")
+            raise
+        yield found
 
 
 def as_file(name: str) -> Path | None:

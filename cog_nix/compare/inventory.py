@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _STATUS = "var/lib/dpkg/status"
 _METADATA = re.compile(r".*-packages/[^/]+\.dist-info/METADATA")
+_LARGEST = 16 << 20
+"""Bytes of a file that is read; dpkg's database of 2000 packages has 3 MB."""
 _FREEZE = "run.cog.pip_freeze"
 """The label that says which Python packages an image has."""
 _NOT_FROZEN = frozenset({"pip", "setuptools", "wheel"})
@@ -119,6 +121,8 @@ def _databases(stream: IO[bytes], *, python: bool) -> Iterator[tuple[str, bytes]
             for member in tar:
                 path = str(PurePosixPath(member.name))
                 if path == _STATUS or (python and _METADATA.fullmatch(path)):
+                    if member.size > _LARGEST:
+                        raise BrokenLayerError(f"{path} has {member.size} bytes, more than any such file")
                     data = tar.extractfile(member)
                     if data:
                         yield path, data.read()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import ImageError
-from cog_nix.image import pieces
 from cog_nix.image.compression import decompressed
 from cog_nix.image.description import UnreadableImageError
 from cog_nix.image.layer_bytes import LayerBytes
@@ -135,7 +133,8 @@ def of_built(image: ImageDescription, title: str, manifests: tuple[str, ...] = (
 
     @contextmanager
     def opened(number: int) -> Iterator[Tar]:
-        yield _stream(pieces.read(LayerBytes(_complete(image, number), image.path.parent).pieces()))
+        with LayerBytes(_complete(image, number), image.path.parent).opened() as tar:
+            yield tar
 
     return Subject(title, image.id, image.config, layers, opened, manifests)
 
@@ -170,27 +169,3 @@ def open_layer(archive: Archive, number: int) -> Iterator[Tar]:
     stream, _ = archive.files.open(archive.layers[number].name)
     with stream, decompressed(stream) as tar:
         yield tar
-
-
-class _Chunks(io.RawIOBase):
-    """A stream of what an iterator yields."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._left = chunks, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        taken = min(len(buffer), len(self._left))
-        buffer[:taken], self._left = self._left[:taken], self._left[taken:]
-        return taken
-
-
-def _stream(chunks: Iterator[bytes]) -> Tar:
-    return cast("Tar", io.BufferedReader(_Chunks(chunks), 1 << 20))

@@ -6,24 +6,27 @@ without any of these is a Docker archive.
 
 from __future__ import annotations
 
-import shutil
+import io
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cog_nix.errors import ConfigError, ImageError
 from cog_nix.image import pieces
-from cog_nix.image.delta import docker_archive, header
+from cog_nix.image.delta import archive_size, docker_archive, header
 from cog_nix.image.description import ImageDescription, blob_file
 from cog_nix.image.layer_bytes import outside_of
-from cog_nix.image.pieces import BLOCK
+from cog_nix.image.pieces import BLOCK, END
 from cog_nix.system import files, scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
+
+    from cog_nix.report import Bar, Reporter
 
 Kind = Literal["docker-archive", "oci", "oci-archive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -62,7 +65,7 @@ class Output:
         return self.kind != "docker-archive"
 
 
-def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str]) -> None:
+def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str], reporter: Reporter) -> None:
     """Write an image; what was there before is replaced when all is done.
 
     Args:
@@ -70,22 +73,28 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str])
         image: the executable that Nix built.
         layout: the OCI layout that Nix built; needed for ``oci`` and ``oci-archive``.
         tags: names in a Docker archive.
+        reporter: shows the bytes that are written.
 
     Raises:
         ImageError: the image cannot be read or the file not be written.
     """
+    title = f"Writing {output.path.name}"
     try:
         if output.kind == "docker-archive":
             described = ImageDescription.read(image)
-            with _file(output.path) as sink:
-                pieces.write(docker_archive(described, tags, ()), sink)
+            with _file(output.path) as sink, reporter.bytes_bar(title, archive_size(described, tags)) as bar:
+                pieces.write(pieces.counted(docker_archive(described, tags, ()), bar), sink)
             return
         assert layout is not None  # noqa: S101 - for the type checker
+        members = list(_members(layout))
+        total = sum(one.size for one in members)
         if output.kind == "oci-archive":
-            with _file(output.path) as sink:
-                _tar(layout, sink)
+            with _file(output.path) as sink, reporter.bytes_bar(title, total) as bar:
+                _tar(members, sink, bar)
         else:
-            _copy(layout, output.path)
+            _refuse_other(output.path)
+            with reporter.bytes_bar(title, total) as bar:
+                _copy(members, output.path, bar)
     except OSError as error:
         raise ImageError(
             f"{output.path} cannot be written: {error.strerror or error}",
@@ -101,42 +110,68 @@ def _file(path: Path) -> Iterator[BinaryIO]:
         yield sink
 
 
-def _tar(layout: Path, sink: BinaryIO) -> None:
+@dataclass(frozen=True)
+class _Member:
+    """A folder or a file of a layout."""
+
+    name: str
+    size: int = 0
+    """Bytes; of a folder, 0."""
+    read: Callable[[], Iterator[pieces.Piece]] | None = None
+    """Yields its bytes; None: it is a folder."""
+
+
+def _members(layout: Path) -> Iterator[_Member]:
+    """Yield what is in a layout, each folder before what is in it; layers of project files come last."""
+    for path in sorted(path for name in _LAYOUT for path in (layout / name, *(layout / name).rglob("*"))):
+        name = path.relative_to(layout).as_posix()
+        if path.is_dir():
+            yield _Member(name)
+        else:
+            yield _Member(name, path.stat().st_size, partial(_bytes_of, path))
     for one in outside_of(layout):
-        sink.write(header(blob_file(one.layer.diff_id), one.layer.size))
-        pieces.write(one.pieces(), sink)
-        sink.write(bytes(-one.layer.size % BLOCK))
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
-        for name in _LAYOUT:
-            tar.add(layout / name, name, filter=_plain)
+        yield _Member(blob_file(one.layer.diff_id), one.layer.size, one.pieces)
 
 
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Make an entry the same everywhere."""
-    info.uid = info.gid = info.mtime = 0
-    info.uname = info.gname = ""
-    info.mode = 0o755 if info.isdir() else 0o644
-    return info
+def _bytes_of(path: Path) -> Iterator[pieces.Piece]:
+    with io.FileIO(path) as file:
+        yield from pieces.ranges(file, 0, path.stat().st_size)
 
 
-def _copy(layout: Path, folder: Path) -> None:
-    """Copy a layout to a folder; another layout there is replaced, anything else is left alone."""
+def _tar(members: Iterable[_Member], sink: BinaryIO, bar: Bar) -> None:
+    for one in members:
+        if one.read:
+            sink.write(header(one.name, one.size))
+            pieces.write(pieces.counted(one.read(), bar), sink)
+            sink.write(bytes(-one.size % BLOCK))
+        else:
+            sink.write(_folder(one.name))
+    sink.write(END)
+
+
+def _folder(name: str) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def _refuse_other(folder: Path) -> None:
+    """Refuse to replace what is no layout."""
     if folder.exists() and any(folder.iterdir()) and not (folder / "oci-layout").is_file():
         raise ImageError(f"{folder} holds something other than an OCI layout.", hint="Name another folder.")
+
+
+def _copy(members: Iterable[_Member], folder: Path, bar: Bar) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with scratch.folder("new", folder.parent) as work:
         new = work / "new"
         new.mkdir()
-        sources = [path for name in _LAYOUT for path in (layout / name, *(layout / name).rglob("*"))]
-        for source in sorted(sources):
-            target = new / source.relative_to(layout)
-            if source.is_dir():
-                target.mkdir()
+        for one in members:
+            if one.read:
+                with (new / one.name).open("wb") as sink:
+                    pieces.write(pieces.counted(one.read(), bar), sink)
             else:
-                shutil.copyfile(source, target)
-        for one in outside_of(layout):
-            with (new / blob_file(one.layer.diff_id)).open("wb") as sink:
-                pieces.write(one.pieces(), sink)
+                (new / one.name).mkdir()
         if folder.exists():
             folder.rename(work / "old")
         new.rename(folder)

@@ -102,6 +102,13 @@ def docker_archive(image: ImageDescription, tags: Sequence[str], skip: Collectio
     yield docker_archive_end(image, tags)
 
 
+def archive_size(image: ImageDescription, tags: Sequence[str]) -> int:
+    """Return how many bytes :func:`docker_archive` yields of a whole image."""
+    sizes = {layer.diff_id: layer.size for layer in image.layers}.items()
+    layers = sum(len(header(layer_file(one), size)) + size + -size % BLOCK for one, size in sizes)
+    return layers + len(docker_archive_end(image, tags))
+
+
 def docker_archive_layers(image: ImageDescription, skip: Collection[str]) -> Iterator[Piece]:
     """Yield the layers of a Docker archive: what it begins with.
 

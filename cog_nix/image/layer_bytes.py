@@ -1,21 +1,28 @@
-"""The bytes of a layer's tar, from any place on: ranges of files in the store, and files of the project."""
+"""The bytes of a layer's tar, from any place on: ranges of files in the store, and files of the project.
+
+:meth:`LayerBytes.opened` is the same as a file that is read and sought in.
+"""
 
 from __future__ import annotations
 
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cog_nix.image.description import ImageDescription, ProjectFiles
-from cog_nix.image.pieces import END, ranges
+from cog_nix.image.pieces import END, part_of, ranges, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from cog_nix.image.description import LayerDescription
     from cog_nix.image.pieces import Piece
     from cog_nix.image.project_files import Located
+
+
+_BUFFER = 1 << 18
 
 
 class LayerBytes:
@@ -59,6 +66,13 @@ class LayerBytes:
             opened.close()
         yield END[max(start - at, 0) :]
 
+    def opened(self) -> BinaryIO:
+        """Return the tar as a file; what lies between two places of it is not read.
+
+        Reading it raises what :meth:`pieces` does.
+        """
+        return cast("BinaryIO", io.BufferedReader(_Tar(self), _BUFFER))
+
     def _real(self, path: str) -> Path:
         return self._store / Path(path).relative_to("/nix/store")
 
@@ -69,6 +83,48 @@ class LayerBytes:
         from cog_nix.image.project_files import located  # noqa: PLC0415 - most images have no such files
 
         return located(self.layer.diff_id, self._real(part.path))
+
+
+class _Tar(io.RawIOBase):
+    """A layer's tar as a file: the piece that is read from, and those after it."""
+
+    def __init__(self, layer: LayerBytes) -> None:
+        self._layer, self._size = layer, layer.layer.size
+        self._pieces = layer.pieces()
+        self._piece: Piece = b""
+        self._begin = self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence] + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._at < self._begin:
+            self._pieces, self._piece, self._begin = self._layer.pieces(self._at), b"", self._at
+        while self._at >= self._begin + size_of(self._piece):
+            self._begin += size_of(self._piece)
+            piece = next(self._pieces, None)
+            self._piece = piece or b""
+            if piece is None:
+                return 0
+        inside = self._at - self._begin
+        size = min(len(buffer), size_of(self._piece) - inside)
+        buffer[:size] = part_of(self._piece, inside, size)
+        self._at += size
+        return size
+
+    def close(self) -> None:
+        self._pieces = iter(())  # closes the file that is open
+        super().close()
 
 
 def outside_of(layout: Path) -> list[LayerBytes]:

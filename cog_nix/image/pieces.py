@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
+    from cog_nix.report import Bar
+
 CHUNK = 1 << 23
 """Bytes of a file that are sent at once."""
 END = bytes(1024)
@@ -54,6 +56,20 @@ Piece = bytes | FileRange
 def size_of(piece: Piece) -> int:
     """Return a piece's bytes."""
     return len(piece) if isinstance(piece, bytes) else piece.size
+
+
+def part_of(piece: Piece, start: int, size: int) -> bytes:
+    """Return some of a piece's bytes."""
+    if isinstance(piece, bytes):
+        return piece[start : start + size]
+    return FileRange(piece.file, piece.offset + start, size).read()
+
+
+def counted(pieces: Iterable[Piece], bar: Bar) -> Iterator[Piece]:
+    """Yield pieces, and tell a bar how much of them has been used."""
+    for piece in pieces:
+        yield piece
+        bar.advance(size_of(piece))
 
 
 def read(pieces: Iterable[Piece]) -> Iterator[bytes]:

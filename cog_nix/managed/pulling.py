@@ -30,7 +30,7 @@ from cog_nix.weights.model import TAR, TAR_GZIP
 from cog_nix.weights.store import OtherContentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cog_nix.managed.source import Surroundings
     from cog_nix.registry.client import Repository
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cog_nix.weights.model import LockedFile, LockedLayer, LockedWeight
 
 _GZIP = 16 + zlib.MAX_WBITS
+_ROOM = 1 << 16
+"""Bytes that a tar may have for a file besides its contents: its headers, folders and padding."""
 
 
 class NotInRegistryError(RegistryError):
@@ -214,13 +216,29 @@ class _Layer:
         with self.repository.open(url) as answer:
             pieces = answer.chunks
             if self.layer.media_type == TAR_GZIP:
-                pieces = _unpacked(pieces)
+                pieces = self._unpacked(pieces, expected.values())
             try:
                 self._store(_Reader(pieces), expected, tell)
             except (tarfile.TarError, zlib.error, EOFError) as error:
                 raise TransientError(f"the layer {self.layer.digest} is damaged: {error}") from error
         if expected:
             raise self._wrong(f"it lacks {next(iter(expected))}")
+
+    def _unpacked(self, pieces: Iterator[bytes], files: Iterable[LockedFile]) -> Iterator[bytes]:
+        """Yield what gzip makes of pieces, a little at a time, up to what such files can take."""
+        limit = sum(file.size + _ROOM for file in files) + _ROOM
+        unpacker = zlib.decompressobj(_GZIP)
+        for piece in pieces:
+            waiting = piece
+            while waiting and not unpacker.eof:
+                found = unpacker.decompress(waiting, PIECE)
+                waiting = unpacker.unconsumed_tail
+                limit -= len(found)
+                if limit < 0:
+                    raise self._wrong("it unpacks to more than the files that weights.lock names")
+                yield found
+        if not unpacker.eof:
+            raise EOFError("it ends early")
 
     def _store(self, reader: _Reader, expected: dict[str, LockedFile], tell: Callable[[int], None]) -> None:
         done = 0
@@ -263,14 +281,6 @@ class _Reader:
         whole = b"".join(found)
         self._rest = whole[size:]
         return whole[:size]
-
-
-def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(_GZIP)
-    for piece in pieces:
-        yield unpacker.decompress(piece)
-    if not unpacker.eof:
-        raise EOFError("it ends early")
 
 
 def _wrong(repository: Repository, weight: LockedWeight, reason: str) -> NotInRegistryError:

@@ -7,8 +7,10 @@ asks an identity provider who the user is, and writes the signature into a publi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import RegistryError
@@ -20,9 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.registry.reference import Reference
+    from cog_nix.report import Reporter
 
 _NO_SERVICES = "--use-signing-config=false"
 """Since 2.6: sigstore's own services are not asked."""
+_NOT_SIGNED = frozenset({10, 12, 13})
+"""cosign ends so where there is no signature, none that matches, or none with a certificate (its
+``cmd/cosign/errors``); where signatures are bundles, with 1."""
+_NO_MATCH = ("no matching", "no signatures found", "none of the expected identities")
+"""What it says then."""
+_UNREACHED = re.compile(r"\bTUF\b|\btuf\b|dial tcp|no such host|fulcio|rekor")
 _INSTALL = "Install it: https://docs.sigstore.dev/cosign/system_config/installation/"
 
 
@@ -47,11 +56,11 @@ class CosignFailedError(RegistryError):
     """
 
     def __init__(self, image: str, purpose: str, said: str) -> None:
-        super().__init__(hint="Check the key, and that the registry takes signatures.")
-        self.image, self.purpose, self.said = image, purpose, said.strip()
+        super().__init__(hint=_hint(said))
+        self.image, self.purpose, self.said = image, purpose, said
 
     def __str__(self) -> str:
-        return f"{self.image} cannot be {self.purpose}:\n  {self.said.replace(chr(10), f'{chr(10)}  ')}"
+        return f"{self.image} cannot be {self.purpose}:\n{indent(self.said, '  ')}"
 
 
 class NotSignedError(RegistryError):
@@ -65,10 +74,10 @@ class NotSignedError(RegistryError):
 
     def __init__(self, image: str, by: str, said: str) -> None:
         super().__init__(hint="Do not use it, unless you know better. Was it pushed with --sign?")
-        self.image, self.by, self.said = image, by, said.strip()
+        self.image, self.by, self.said = image, by, said
 
     def __str__(self) -> str:
-        return f"{self.image} has no signature by {self.by} that holds:\n  {self.said}"
+        return f"{self.image} has no signature by {self.by} that holds:\n{indent(self.said, '  ')}"
 
 
 @dataclass(frozen=True)
@@ -107,30 +116,26 @@ def refuse_without(purpose: str) -> None:
         raise NoCosignError(purpose)
 
 
-def sign(image: str, reference: Reference, key: str) -> None:
+def sign(image: str, reference: Reference, key: str, reporter: Reporter) -> None:
     """Sign an image that a registry has.
 
     Args:
         image: ``registry/repository@sha256:…``.
         reference: where it is.
         key: "" for none: who the user is, an identity provider says.
+        reporter: passes on what cosign says without a key: where to log in.
 
     Raises:
         NoCosignError: it is not installed.
         CosignFailedError: it refuses.
     """
     refuse_without("signs images")
-    arguments = ["sign", "--yes", *_plain(reference)]
-    if key:
-        # What a log that everybody can read says of an image is for who signs without a key.
-        arguments += ["--key", key, *_without_log("sign")]
-    try:
-        run(["cosign", *arguments, image])
-    except ProcessError as error:
-        raise CosignFailedError(image, "signed", error.message) from error
+    _give(["sign", "--yes", *_plain(reference)], image, key, reporter, "signed")
 
 
-def attest(image: str, reference: Reference, key: str, statement: Path, kind: str) -> None:
+def attest(
+    image: str, reference: Reference, key: str, statement: Path, *, kind: str, reporter: Reporter
+) -> None:
     """Sign a statement about an image, and give it to the registry (in-toto, DSSE).
 
     Args:
@@ -139,6 +144,7 @@ def attest(image: str, reference: Reference, key: str, statement: Path, kind: st
         key: as for :func:`sign`.
         statement: file with the predicate.
         kind: of the predicate, as cosign names it: ``slsaprovenance1``, ``spdxjson``, ``cyclonedx``.
+        reporter: as for :func:`sign`.
 
     Raises:
         NoCosignError: it is not installed.
@@ -146,12 +152,18 @@ def attest(image: str, reference: Reference, key: str, statement: Path, kind: st
     """
     refuse_without("signs statements")
     arguments = ["attest", "--yes", "--type", kind, "--predicate", str(statement), *_plain(reference)]
+    _give(arguments, image, key, reporter, "attested")
+
+
+def _give(arguments: Sequence[str], image: str, key: str, reporter: Reporter, purpose: str) -> None:
+    """Have cosign sign something."""
     if key:
-        arguments += ["--key", key, *_without_log("attest")]
+        # What a log that everybody can read says of an image is for who signs without a key.
+        arguments = [*arguments, "--key", key, *_without_log(arguments[0])]
     try:
-        run(["cosign", *arguments, image])
+        run(["cosign", *arguments, image], on_stderr=None if key else reporter.info)
     except ProcessError as error:
-        raise CosignFailedError(image, "attested", error.message) from error
+        raise CosignFailedError(image, purpose, _reason(error)) from error
 
 
 def check(image: str, reference: Reference, by: Identity) -> None:
@@ -165,6 +177,7 @@ def check(image: str, reference: Reference, by: Identity) -> None:
     Raises:
         NoCosignError: cosign is not installed.
         NotSignedError: there is no such signature, or it is of another image.
+        CosignFailedError: cosign cannot tell: it has no key, or does not reach its services.
     """
     refuse_without("checks signatures")
     arguments: Sequence[str] = ["verify", *by.arguments(), *_plain(reference)]
@@ -173,7 +186,28 @@ def check(image: str, reference: Reference, by: Identity) -> None:
     try:
         run(["cosign", *arguments, image])
     except ProcessError as error:
-        raise NotSignedError(image, str(by), error.message) from error
+        said = _reason(error)
+        if error.finished.returncode in _NOT_SIGNED or said.startswith(_NO_MATCH):
+            raise NotSignedError(image, str(by), said) from error
+        raise CosignFailedError(image, "checked for a signature", said) from error
+
+
+def _reason(error: ProcessError) -> str:
+    """Return what cosign says is wrong, each line once: it writes warnings before, and all of it twice."""
+    said = error.finished.stderr.partition("error during command execution:")[0]
+    _, found, reason = said.rpartition("Error: ")
+    return "\n".join(dict.fromkeys(reason.strip().splitlines())) if found else error.message
+
+
+def _hint(said: str) -> str:
+    if _UNREACHED.search(said):
+        return (
+            "Without a key, cosign asks services of its own: see that they can be reached, or name others "
+            "with `cosign initialize`. With --key it needs none."
+        )
+    if "decrypt" in said or "password" in said:
+        return "Give the key's password in the variable COSIGN_PASSWORD."
+    return "Check the key, and that the registry takes signatures."
 
 
 def _plain(reference: Reference) -> list[str]:

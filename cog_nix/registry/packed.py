@@ -52,7 +52,7 @@ class Codec:
     suffix: str
     """Of the layer's media type (image-spec, layer.md)."""
     version: str
-    """Another one may make other bytes."""
+    """Of its library, and the level; another one may make other bytes."""
     compress: Callable[[bytes], bytes]
 
 
@@ -68,12 +68,16 @@ def codec_of(packing: Packing) -> Codec | None:
 
         return Codec(
             "+gzip",
-            str(deflate.__version__),
+            f"{deflate.__version__} at {_GZIP_LEVEL}",
             lambda block: bytes(deflate.gzip_compress(block, _GZIP_LEVEL)),
         )
     from cog_nix.system.zstandard import zstd  # noqa: PLC0415 - as above
 
-    return Codec("+zstd", zstd.zstd_version, lambda block: bytes(zstd.compress(block, _ZSTD_LEVEL)))
+    return Codec(
+        "+zstd",
+        f"{zstd.zstd_version} at {_ZSTD_LEVEL}",
+        lambda block: bytes(zstd.compress(block, _ZSTD_LEVEL)),
+    )
 
 
 class Compressed(NamedTuple):

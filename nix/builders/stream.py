@@ -69,6 +69,7 @@ class _Concatenation(io.RawIOBase):
     """The bytes of a layer."""
 
     def __init__(self, layer: Layer, store: Path, roots: Sequence[Path]) -> None:
+        self._current: IO[bytes] = io.BytesIO()
         self._parts: list[Part] = []
         for part in reversed(layer["parts"]):
             if "files" in part:
@@ -77,7 +78,6 @@ class _Concatenation(io.RawIOBase):
                 self._parts += reversed(ranges(layer["diff_id"], _real(part["files"], store), roots))
             else:
                 self._parts.append({**part, "path": str(_real(part["path"], store))})
-        self._current: IO[bytes] = io.BytesIO()
         self._left = 0
         self._end = END
 

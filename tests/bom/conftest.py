@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cog_nix.bom.collect import Sources
-from cog_nix.bom.contents import DPKG_STATUS, OS_RELEASE, Contents, Text
+from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE, Contents, Text
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
 
 _MIRROR = "https://mirror.example.org"
@@ -68,6 +68,7 @@ def made_contents() -> Contents:
     files = {
         DPKG_STATUS: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
+        DEBIAN_VERSION: ("13.8\n", "base"),
         "usr/share/doc/libc6/copyright": (
             f"{_FORMAT}\nLicense: LGPL-2.1+\n",
             "base",

@@ -3,7 +3,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cog_nix.bom.collect import Sources, collect
+from cog_nix.bom.contents import DEBIAN_VERSION, Text
 from cog_nix.bom.model import Component, Licence, purl
 
 if TYPE_CHECKING:
@@ -16,13 +19,24 @@ def _found(sources: Sources) -> Mapping[str, Component]:
 
 def test_a_debian_package_has_all_that_lock_and_image_know(sources: Sources) -> None:
     libc = _found(sources)["deb:libc6"]
-    more = "arch=amd64&distro=debian-13&upstream=glibc%402.41-12"
+    more = "arch=amd64&distro=debian-13.8&upstream=glibc%402.41-12"
     assert libc.purl == f"pkg:deb/debian/libc6@2.41-12%2Bb1?{more}"
     assert libc.sha256 == hashlib.sha256(b"libc6.deb").hexdigest()
     assert libc.licence == Licence("LGPL-2.1-or-later")
     assert libc.asked == ("libc6 is part of the base system",)
     assert libc.layer == "base"
     assert "GNU Libc" in libc.supplier
+
+
+def test_the_system_is_there_with_its_point_release(sources: Sources) -> None:
+    system = _found(sources)["system"]
+    assert (system.kind, system.name, system.version) == ("system", "debian", "13.8")
+
+
+@pytest.mark.parametrize(("told", "version"), [("forky/sid\n", "13"), ("", "13")])
+def test_a_system_that_is_not_released_goes_by_its_number(sources: Sources, told: str, version: str) -> None:
+    sources.contents.texts[DEBIAN_VERSION] = Text(told.encode(), "base")
+    assert _found(sources)["system"].version == version
 
 
 def test_a_package_that_a_command_installed_is_there_without_a_hash(sources: Sources) -> None:

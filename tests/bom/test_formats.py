@@ -59,6 +59,31 @@ def test_both_name_the_same(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any
     assert ("serde", "1.0.1") in components
 
 
+def test_scanners_find_the_system(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
+    """By the types that trivy and syft look for."""
+    (package,) = [
+        one for one in in_spdx["packages"] if one.get("primaryPackagePurpose") == "OPERATING-SYSTEM"
+    ]
+    (component,) = [one for one in in_cyclonedx["components"] if one["type"] == "operating-system"]
+    assert (package["name"], package["versionInfo"]) == ("debian", "13.8")
+    assert (component["name"], component["version"]) == ("debian", "13.8")
+    assert package["SPDXID"].startswith("SPDXRef-OperatingSystem-")
+
+
+def test_scanners_find_source_packages(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
+    """Debian tells of holes by source package."""
+    (package,) = [one for one in in_spdx["packages"] if one["name"] == "libc6"]
+    assert package["sourceInfo"] == "built package from: glibc 2.41-12"
+    (component,) = [one for one in in_cyclonedx["components"] if one["name"] == "added"]
+    told = {one["name"]: one["value"] for one in component["properties"]}
+    assert told["aquasecurity:trivy:SrcName"] == "added"
+    assert [told[f"aquasecurity:trivy:Src{key}"] for key in ("Epoch", "Version", "Release")] == [
+        "1",
+        "3",
+        "1",
+    ]
+
+
 def test_who_asked_is_told(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
     (package,) = [one for one in in_spdx["packages"] if one["name"] == "other"]
     assert package["comment"] == "demo-pkg needs other\nin layer python-packages"

@@ -200,3 +200,18 @@ def test_docker_takes_it_and_runs_what_is_in_it(image: Path) -> None:
         assert shown.stdout.strip() == expected
     finally:
         subprocess.run(["docker", "rmi", "cog-nix-test-stream:1"], capture_output=True, check=False)
+
+
+def test_a_layer_that_cannot_be_opened_fails_once(store: Path) -> None:
+    """And not again when its stream is thrown away, which Python tells of in its development mode."""
+    layer = {"name": "x", "diff_id": "", "size": 1, "parts": [{"path": "/elsewhere", "offset": 0, "size": 1}]}
+    told = (
+        f"import pathlib, sys; sys.path.insert(0, {str(_PROGRAM.parent)!r}); import stream\n"
+        f"try:\n    stream.open_layer({layer!r}, pathlib.Path({str(store)!r}))\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", told], capture_output=True, check=True, text=True
+    )
+    assert "elsewhere" in done.stdout
+    assert done.stderr == ""

@@ -134,6 +134,12 @@ def test_images_say_what_dpkg_and_python_know() -> None:
     }
 
 
+def test_a_list_of_packages_that_is_far_too_long_is_not_read() -> None:
+    found = image(layer({"var/lib/dpkg/status": STATUS + "\n" * (17 << 20)}))
+    with pytest.raises(ImageError, match=r"var/lib/dpkg/status has 178\d+ bytes, more than any such file"):
+        inventory.of_image(found)
+
+
 def test_a_label_spares_reading_below_the_topmost_database() -> None:
     def opened(number: int) -> Any:
         if not number:

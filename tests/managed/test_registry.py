@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import urllib.request
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.errors import RegistryError
 from cog_nix.managed import importing, pulling
 from cog_nix.managed.planning import plan
 from cog_nix.managed.publishing import lacking, publish
@@ -117,6 +119,23 @@ def test_a_layer_that_somebody_else_packed_stays(
         ours, _ = publish(repository, theirs, around)
         assert ours == replace(imported, imported=theirs.imported), "it has them not: they are packed anew"
         assert lacking(repository, ours, around) == []
+
+
+def test_a_layer_that_unpacks_to_far_more_is_left_off(
+    faulty: Any, connect: Connect, around: Surroundings, imported: LockedWeight
+) -> None:
+    """A few kilobytes of gzip can stand for gigabytes."""
+    small = gzip.compress(bytes(60_000_000))
+    layer = next(one for one in imported.layers if one.media_type != TAR)
+    swapped = replace(layer, digest=digest_of(small), size=len(small))
+    files = [replace(file, layer=swapped.digest) for file in imported.files_in(layer.digest)]
+    weight = replace(imported, files=tuple(files), layers=(swapped,))
+    with connect(f"{faulty.host}/me/model") as repository:
+        publish(repository, imported, around)
+        faulty.blobs["me/model", swapped.digest] = small
+        named = replace(weight, digest=imported.digest)
+        with pytest.raises(RegistryError, match=r"unpacks to more than the files that weights\.lock names"):
+            pulling.pull(repository, named, emptied(around))
 
 
 def _packed_otherwise(weight: LockedWeight) -> LockedWeight:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,14 @@ from cog_nix.cli import app
 from cog_nix.errors import CogNixError, ConfigError, ImageError
 from cog_nix.image import archives
 from cog_nix.registry import credentials, replicate
+from cog_nix.report import SilentReporter
 from conftest import copy_project
 from tests.hooks.docker.described import DescribedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cog_nix.report import Bar
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -204,13 +208,15 @@ def test_a_folder_with_something_else_is_left_alone(layout: Path, tmp_path: Path
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").write_text("mine")
     with pytest.raises(ImageError, match="something other than an OCI layout"):
-        archives.write(archives.Output("oci", tmp_path / "mine"), Path("/none"), layout, [])
+        archives.write(archives.Output("oci", tmp_path / "mine"), Path("/none"), layout, [], SilentReporter())
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
 
 
 def test_a_layout_in_a_tar_is_the_same_each_time(layout: Path, tmp_path: Path) -> None:
     for name in ("one.tar", "two.tar"):
-        archives.write(archives.Output("oci-archive", tmp_path / name), Path("/none"), layout, [])
+        archives.write(
+            archives.Output("oci-archive", tmp_path / name), Path("/none"), layout, [], SilentReporter()
+        )
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
     with tarfile.open(tmp_path / "one.tar") as tar:
         assert {"oci-layout", "index.json"} < set(tar.getnames())
@@ -222,14 +228,50 @@ def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
         stream.truncate(1_000_000)
     (tmp_path / "image.tar").write_text("before")
     with pytest.raises(ImageError, match="is shorter than it was when it was built"):
-        archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, [])
+        archives.write(
+            archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, [], SilentReporter()
+        )
     assert (tmp_path / "image.tar").read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"store", "image.tar"}
 
 
+class _Bars(SilentReporter):
+    """Remembers what bars were told."""
+
+    def __init__(self) -> None:
+        self.told: list[list[Any]] = []
+
+    @contextmanager
+    def bytes_bar(self, text: str, total: int | None) -> Iterator[Bar]:
+        self.told.append([text, total, 0])
+        yield self
+
+    def advance(self, amount: int) -> None:
+        self.told[-1][2] += amount
+
+    def describe(self, text: str) -> None: ...
+
+    def expect(self, total: int) -> None: ...
+
+
+@pytest.mark.parametrize("kind", archives.KINDS)
+def test_a_bar_counts_all_that_is_written(layout: Path, tmp_path: Path, kind: archives.Kind) -> None:
+    built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
+    bars, target = _Bars(), tmp_path / "written"
+    archives.write(archives.Output(kind, target), built.path, layout, ["a:b"], bars)
+    ((text, total, counted),) = bars.told
+    assert (text, counted) == ("Writing written", total)
+    if kind == "docker-archive":
+        assert total == target.stat().st_size
+    else:
+        assert total == sum(path.stat().st_size for path in layout.rglob("*") if path.is_file())
+
+
 def test_an_archive_is_what_the_image_writes(tmp_path: Path) -> None:
     built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
-    archives.write(archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, ["a:b"])
+    archives.write(
+        archives.Output("docker-archive", tmp_path / "image.tar"), built.path, None, ["a:b"], SilentReporter()
+    )
 
     def members(data: bytes) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:

@@ -324,7 +324,7 @@ def test_files_of_the_project_are_in_archives(
     in_project: Callable[[bytes], tuple[Path, ImageDescription]], tmp_path: Path, kind: archives.Kind
 ) -> None:
     root, image = in_project(LARGE)
-    archives.write(archives.Output(kind, tmp_path / "written"), image.path, root, ["me:v1"])
+    archives.write(archives.Output(kind, tmp_path / "written"), image.path, root, ["me:v1"], SilentReporter())
     found = _skopeo("inspect", "--config", f"{kind}:{tmp_path / 'written'}")
     assert found["rootfs"]["diff_ids"] == list(image.diff_ids)
     _skopeo("copy", "-q", f"{kind}:{tmp_path / 'written'}", f"dir:{tmp_path / 'copied'}")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.errors import ImageError
 from cog_nix.image.delta import OciImage, docker_archive, is_described
 from cog_nix.image.description import ImageDescription, UnreadableImageError, with_tag
+from cog_nix.image.pieces import counted
 from cog_nix.image.written import written_archive
 from cog_nix_hooks.docker import intermediate, prune
 from cog_nix_hooks.docker.failures import DaemonError
@@ -232,9 +233,7 @@ def _archive(target: _Target, tags: Sequence[str], skip: Collection[str], bar: B
 
 def _counted(archive: Iterator[Piece], program: Path, bar: Bar) -> Iterator[Piece]:
     try:
-        for piece in archive:
-            yield piece
-            bar.advance(len(piece) if isinstance(piece, bytes) else piece.size)
+        yield from counted(archive, bar)
     except OSError as error:
         raise UnreadableImageError(program, str(error)) from error
 
