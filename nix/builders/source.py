@@ -5,8 +5,8 @@ Spec::
     {"project": store path, "config": "cog.yaml", "configuration": what :mod:`configuration` made of it,
      "version": "0.23.1", "openapi": "", "owner": [1000, 1000]}
 
-``version`` is the SDK's, which the OpenAPI document carries. ``owner`` is whose the project is by number; without
-it it is root's. Besides the fragment, the output has
+``version`` is the SDK's, which the OpenAPI document carries. ``owner`` says by number whose the project is;
+without it it is root's. Besides the fragment, the output has
 ``openapi_schema.json`` and ``config.json``. Part of :mod:`image`, so that an edit costs one derivation; every
 edit waits for what it imports.
 """

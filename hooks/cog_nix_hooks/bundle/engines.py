@@ -58,11 +58,15 @@ def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
         words += ["--bind", str(source), target]
     for source, target in process.read_only:
         words += ["--ro-bind", str(source), target]
+    if process.sealed:
+        words += ["--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108 - as above
+    if process.mapped:
+        words += ["--unshare-user", "--uid", str(process.user.uid), "--gid", str(process.user.gid)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
     words += ["--cap-drop", "ALL"]
-    for capability in CAPABILITIES:
+    for capability in () if process.mapped else CAPABILITIES:
         words += ["--cap-add", capability]
     for key, value in process.env.items():
         words += ["--setenv", key, value]
