@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import seccomp
 from cog_nix_hooks.bundle.oci import (
@@ -20,6 +21,21 @@ from cog_nix_hooks.bundle.oci import (
 
 if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
+
+
+class NotThatUserError(RuntimeFailure):
+    """An engine cannot be a user for a plain one.
+
+    Args:
+        uid: whom the image names.
+    """
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(hint="Install crun or bubblewrap, run it as root, or with --runtime docker.")
+        self.uid = uid
+
+    def __str__(self) -> str:
+        return f"The image runs as the user {self.uid}, whom runc cannot be for a user without rights"
 
 
 def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]:
@@ -39,6 +55,8 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
         (folder / "seccomp").touch()
         script = f'exec "$0" --args 9 {filtered} -- "$@" 9<arguments 8<seccomp'
         return ["sh", "-c", script, engine, *process.args]
+    if process.mapped and Path(engine).name == "runc":
+        raise NotThatUserError(process.user.uid)
     (folder / "config.json").write_text(json.dumps(bundle_config(process, name, folder)))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
@@ -60,13 +78,14 @@ def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
         words += ["--ro-bind", str(source), target]
     if process.sealed:
         words += ["--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108 - as above
-    if process.mapped:
+    other = process.user.uid != 0
+    if other:  # it becomes no user otherwise
         words += ["--unshare-user", "--uid", str(process.user.uid), "--gid", str(process.user.gid)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
     words += ["--cap-drop", "ALL"]
-    for capability in () if process.mapped else CAPABILITIES:
+    for capability in () if other else CAPABILITIES:
         words += ["--cap-add", capability]
     for key, value in process.env.items():
         words += ["--setenv", key, value]

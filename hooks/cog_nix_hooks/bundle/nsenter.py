@@ -13,6 +13,7 @@ command is in the container (``uid:gid``), ``ENVIRONMENT`` a JSON object. It end
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ _SET_PDEATHSIG, _SET_SECCOMP, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 22, 24, 38
 _MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _FILTER_BYTES = 8
+_GET_OWNER = 0xB701
+"""ioctl_ns(2), ``NS_GET_USERNS``."""
 _WORD = 0xFFFFFFFF
 _NOT_FOUND = 127
 
@@ -50,15 +53,27 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
+def _is_same(descriptor: int, path: str) -> bool:
+    """Whether a namespace is the one that a path names."""
+    return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116 - start up fast
+
+
 def _enter(process: str) -> None:
     """Enter the namespaces of a process that are not this one's, and its folder."""
     folder = os.open(f"/proc/{process}/cwd", os.O_PATH | os.O_DIRECTORY)
     spaces = []
+    with suppress(OSError):  # bubblewrap makes two user namespaces, and the others belong to the outer one
+        owner = fcntl.ioctl(os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY), _GET_OWNER)
+        if not any(_is_same(owner, f"/proc/{one}/ns/user") for one in (process, "self")):
+            spaces.append(owner)
+    user_last = len(spaces)
     for name in _NAMESPACES:
         with suppress(FileNotFoundError):  # a kernel without such
             theirs = os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY)
-            if not os.path.samestat(os.fstat(theirs), os.stat(f"/proc/self/ns/{name}")):  # noqa: PTH116 - start up fast
+            if not _is_same(theirs, f"/proc/self/ns/{name}"):
                 spaces.append(theirs)
+    if user_last:
+        spaces.append(spaces.pop(1))
     for one in spaces:
         _call("setns", one, 0)
     os.fchdir(folder)
