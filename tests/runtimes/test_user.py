@@ -54,7 +54,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def foreign() -> Iterator[Path]:
     """Return a folder of a plain user's, with our own modules in it."""
-    folder = Path(tempfile.mkdtemp(prefix="cog-nix-user-", dir="/tmp"))  # noqa: S108 - all may look into it
+    folder = Path(tempfile.mkdtemp(prefix="cog-nix-user-", dir="/tmp"))
     for part in (ROOT / "cog_nix", ROOT / "hooks/cog_nix_hooks", Path(pluggy.__file__).parent):
         shutil.copytree(part, folder / "modules" / part.name)
     subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
@@ -87,7 +87,7 @@ def test_a_model_is_who_its_image_says(
     writable, sealed = map(json.loads, done.stdout.splitlines())
     for output, beside in (writable, sealed):
         who = [output[name] for name in ("user", "group", "owner", "home", "name")]
-        assert who == [1000, 1000, 1000, "/tmp", "cog"]  # noqa: S108 - in the container
+        assert who == [1000, 1000, 1000, "/tmp", "cog"]
         assert beside == [0, "1000\n"]
     assert "/src" in writable[0]["written"]
-    assert sealed[0]["written"] == ["/tmp", "/tmp/.cache"]  # noqa: S108 - as above
+    assert sealed[0]["written"] == ["/tmp", "/tmp/.cache"]
