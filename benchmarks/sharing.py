@@ -1,7 +1,7 @@
 """What registries and nodes hold of several models, by how their packages are put into layers.
 
-``python -m benchmarks.sharing FOLDER…`` reads the locks of projects and prints a table; with no folder it makes
-those of :data:`PROJECTS` in ``benchmarks/locks``. Sizes of wheels are read from their directories, by parts
+``python -m benchmarks.sharing FOLDER…`` reads the locks of projects and prints a table; with no folder it
+makes those of :data:`PROJECTS` in ``benchmarks/locks``. Sizes of wheels are read from their directories, by parts
 of the files: some kilobytes of each. Two layers of the same packages count as the same blob.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +88,8 @@ run: run.py:Runner
 """
 _TAIL = 1 << 17
 _GB = 1e9
+_LARGE_DEB = 1_000_000
+_MOST_DEBS = 20
 _UNPACKED_DEB = 3.6
 """How much larger a Debian package is unpacked, all of these together."""
 
@@ -226,11 +227,11 @@ def _buckets(count: int) -> Callable[[Model], list[Layer]]:
 
 
 def _system_apart(model: Model) -> list[Layer]:
-    """Ours, with each system package of a megabyte and more in a layer of its own, as far as there is room."""
+    """Ours, with system packages of a megabyte and more in layers of their own, as far as there is room."""
     found = []
     for name, members in model.planned(LayerSettings()):
-        large = [one for one in members if one.startswith("deb:") and model.packages[one].size >= 1_000_000]
-        alone = large[:20] if name == "system-packages" else []
+        large = [one for one in members if one.startswith("deb:") and model.packages[one].size >= _LARGE_DEB]
+        alone = large[:_MOST_DEBS] if name == "system-packages" else []
         found += [model.layer([one]) for one in alone]
         found.append(model.layer([one for one in members if one not in alone]))
     return found

@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 
 
 class NotThatUserError(RuntimeFailure):
-    """An engine cannot be a user for a plain one.
+    """An engine cannot be the user of an image: runc for a plain user, and bubblewrap for root.
 
     Args:
+        engine: its name.
         uid: whom the image names.
     """
 
-    def __init__(self, uid: int) -> None:
-        super().__init__(hint="Install crun or bubblewrap, run it as root, or with --runtime docker.")
-        self.uid = uid
+    def __init__(self, engine: str, uid: int) -> None:
+        super().__init__(hint="Install crun, or run it with --runtime docker.")
+        self.engine, self.uid = engine, uid
 
     def __str__(self) -> str:
-        return f"The image runs as the user {self.uid}, whom runc cannot be for a user without rights"
+        return f"The image runs as the user {self.uid}, whom {self.engine} cannot be here"
 
 
 def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]:
@@ -44,6 +45,9 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
     Environment variables may be secrets: they stand in files that only their owner can read, and in no
     command.
     """
+    kind = Path(engine).name
+    if (kind == "runc" and process.mapped) or (kind == "bwrap" and process.user.uid and not process.mapped):
+        raise NotThatUserError(kind, process.user.uid)
     hosts = folder / "hosts"
     hosts.write_text("\n".join((_hosts(), f"127.0.1.1\t{name}", *process.hosts, "")))
     if Path(engine).name == "bwrap":
@@ -55,8 +59,6 @@ def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]
         (folder / "seccomp").touch()
         script = f'exec "$0" --args 9 {filtered} -- "$@" 9<arguments 8<seccomp'
         return ["sh", "-c", script, engine, *process.args]
-    if process.mapped and Path(engine).name == "runc":
-        raise NotThatUserError(process.user.uid)
     (folder / "config.json").write_text(json.dumps(bundle_config(process, name, folder)))
     options = ["--cgroup-manager=disabled"] if Path(engine).name == "crun" else []
     return [engine, *options, "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
@@ -78,14 +80,13 @@ def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
         words += ["--ro-bind", str(source), target]
     if process.sealed:
         words += ["--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108 - as above
-    other = process.user.uid != 0
-    if other:  # it becomes no user otherwise
+    if process.mapped:
         words += ["--unshare-user", "--uid", str(process.user.uid), "--gid", str(process.user.gid)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
     words += ["--cap-drop", "ALL"]
-    for capability in () if other else CAPABILITIES:
+    for capability in () if process.mapped else CAPABILITIES:
         words += ["--cap-add", capability]
     for key, value in process.env.items():
         words += ["--setenv", key, value]
