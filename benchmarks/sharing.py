@@ -1,8 +1,8 @@
 """What registries and nodes hold of several models, by how their packages are put into layers.
 
 ``python -m benchmarks.sharing FOLDER…`` reads the locks of projects and prints a table; with no folder it
-makes those of :data:`PROJECTS` in ``benchmarks/locks``. Sizes of wheels are read from their directories, by parts
-of the files: some kilobytes of each. Two layers of the same packages count as the same blob.
+makes those of :data:`PROJECTS` in ``benchmarks/locks``. Sizes of wheels are read from their directories, by
+parts of the files: some kilobytes of each. Two layers of the same packages count as the same blob.
 """
 
 from __future__ import annotations
