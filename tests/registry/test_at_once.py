@@ -30,26 +30,20 @@ def test_sixteen_pushes(registry: str, repository: str, tmp_path: Path) -> None:
     cog_nix("build", "--no-load", cwd=folder)
     paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
     env = {**os.environ, "PYTHONPATH": paths}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "cog_nix", "push", "--json", f"{registry}/{repository.format(one)}"],
-            cwd=folder,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=(tmp_path / f"{one}.log").open("wb"),
-            text=True,
-        )
-        for one in range(_PUSHES)
-    ]
+    started = []
+    for number in range(_PUSHES):
+        target = f"{registry}/{repository.format(number)}"
+        with (tmp_path / f"{number}.out").open("wb") as out, (tmp_path / f"{number}.log").open("wb") as log:
+            command = [sys.executable, "-m", "cog_nix", "push", "--json", target]
+            started.append(subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=log))
     digests, uploaded = set(), 0
     for number, process in enumerate(started):
-        said = process.stdout.read() if process.stdout else ""
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         told = (tmp_path / f"{number}.log").read_text()
         assert process.returncode == 0, told
         assert used.ru_maxrss * 1024 < _MOST_MEMORY
-        digests.add(json.loads(said)["image"].partition("@")[2])
+        digests.add(json.loads((tmp_path / f"{number}.out").read_text())["image"].partition("@")[2])
         uploaded += int(re.search(r"Uploaded (\d+) of", told)[1])  # type: ignore[index]
     assert len(digests) == 1
     # Whoever asks before another has finished uploads as well: the protocol has nothing to wait by.
