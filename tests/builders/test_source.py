@@ -55,7 +55,8 @@ def test_a_project_of_a_user(project: Path) -> None:
     owners = [(entry.uid, entry.gid) for entry in source.owned(entries, [1000, 1001])]
     assert owners == [(1000, 1001), (1000, 1001), (0, 0)]
     _, _, of_root = built(project)
-    assert {member.uid for member in tarfile.open(fileobj=io.BytesIO(of_root + archive.END))} == {0}
+    with tarfile.open(fileobj=io.BytesIO(of_root + archive.END)) as tar:
+        assert {member.uid for member in tar} == {0}
 
 
 def test_tracing(project: Path) -> None:
