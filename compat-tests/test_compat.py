@@ -69,7 +69,7 @@ def test_a_model_keeps_the_promises_that_speak_of_it(
     )
 
 
-@pytest.mark.parametrize("project", ["trainer", "surroundings"])
+@pytest.mark.parametrize("project", ["trainer", "surroundings", "unprivileged"])
 def test_other_models_keep_the_promises_of_any_image(
     project: str, build_project: Callable[[Path], str], runtime: Runtime
 ) -> None:

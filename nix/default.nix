@@ -46,6 +46,10 @@
   command ? null,
   # A folder of bills of materials that the image is to have; "": none.
   documents ? "",
+  # Who runs the model, as the image's configuration has it; "": root.
+  user ? "",
+  # The same as [ uid gid ], whose the project is in the image; null: root's.
+  owner ? null,
   # How registries and OCI layouts get layers: gzip, zstd, zstd:chunked or none.
   compression ? "gzip",
 }:
@@ -101,11 +105,11 @@ let
     else
       [ ]
   ) (builtins.concatMap (layer: layer.members) locked.layers);
-  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi; });
+  source = import ./layers/source.nix (args // { inherit project config configured included weights openapi owner; });
   group = import ./layers/group.nix args;
   files = import ./layers/files.nix args;
   description = import ./description.nix {
-    inherit derive locked name tag labels overlay certificates;
+    inherit derive locked name tag labels overlay certificates user;
     packages = map (
       package:
       import ./package.nix {

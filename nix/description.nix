@@ -22,6 +22,7 @@
   labels,
   layers,
   certificates,
+  user,
   packages,
   closures,
   folder,
@@ -53,10 +54,20 @@ let
             SSL_CERT_FILE = bundle;
             REQUESTS_CA_BUNDLE = bundle;
           }
+      )
+      // (
+        # What programs keep of their own goes where anybody may write; getpass asks no passwd for a name.
+        if user == "" then
+          { }
+        else
+          {
+            HOME = "/tmp";
+            USER = if builtins.match "[0-9].*" user == null then builtins.head (builtins.split ":" user) else "cog";
+          }
       );
 
     # What replaces keys of the OCI image configuration (image-spec, config.md): User, Cmd, Entrypoint, …
-    config = { };
+    config = if user == "" then { } else { User = user; };
 
     # Derivations that come into the image with all that they refer to.
     inherit packages;

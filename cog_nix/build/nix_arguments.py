@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from cog_nix.config.model import Config, Project
+    from cog_nix.config.model import Config, ImageSettings, Project
     from cog_nix.project.large import Group
 
 
@@ -35,6 +35,7 @@ def nix_arguments(
     included: Mapping[str, int],
     outside: Sequence[tuple[Group, Path]] = (),
     placed: Sequence[dict[str, Any]] = (),
+    image: ImageSettings | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``.
 
@@ -47,6 +48,7 @@ def nix_arguments(
         included: what is taken of the project (:func:`selected`).
         outside: what stays out of the store, and the folder that describes it.
         placed: files that go somewhere in the image; of these, large ones are outside.
+        image: what cog-nix.toml says of it; None: nothing.
     """
     small = [one for one in placed if one["size"] < LEAST]
     return {
@@ -59,6 +61,8 @@ def nix_arguments(
         "included": _inside(included, [group for group, _ in outside]),
         **({"weights": [{"name": one.name, "path": str(path)} for one, path in outside]} if outside else {}),
         **({"placed": small} if small else {}),
+        **({"user": image.user} if image and image.user else {}),
+        **({"owner": list(image.owner)} if image and image.owner else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,

@@ -95,6 +95,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         included=included,
         outside=outside_of_store(request, lock, included, services, placed),
         placed=placed,
+        image=settings.image,
     )
     if (
         options.held

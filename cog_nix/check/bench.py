@@ -59,7 +59,9 @@ class Bench:
     def start(self, settings: ContainerSettings) -> Running:
         """Start a container of the image and wait for it; the caller closes it."""
         env = {**self.env, **settings.env}
-        running = self.engine.start(self.image.reference, env=env, command=settings.command)
+        running = self.engine.start(
+            self.image.reference, env=env, command=settings.command, sealed=self.image.sealed
+        )
         with contextlib.ExitStack() as on_error:
             on_error.enter_context(running)
             if settings.wait:

@@ -68,14 +68,22 @@ class Engine:
         env: Mapping[str, str],
         command: Sequence[str] | None = None,
         gpus: str | None = None,
+        sealed: bool = False,
     ) -> Running:
         """Start a container whose port 5000 answers on loopback; ``all`` GPUs may be none.
+
+        Args:
+            image: its reference.
+            env: variables.
+            command: in place of the image's.
+            gpus: as Docker's ``--gpus``.
+            sealed: whether nothing but /tmp can be written to.
 
         Raises:
             Broken: it cannot be started.
         """
         words = tuple(command) if command is not None else None
-        request = ContainerRequest(image, env=env, gpus=gpus, command=words, reach_host=True)
+        request = ContainerRequest(image, env=env, gpus=gpus, command=words, reach_host=True, sealed=sealed)
         try:
             container = start(self._runtime, request, SilentReporter())
         except RuntimeFailure as error:

@@ -24,6 +24,19 @@ class Image:
 
     reference: str
     attributes: Mapping[str, Any]
+    read_only: bool = False
+    """Whether it is tried so that nothing but /tmp can be written to, whoever runs it."""
+
+    @property
+    def user(self) -> str:
+        """Who runs it, as its configuration has it; "" for root."""
+        user = str(self.config.get("User") or "").partition(":")[0]
+        return "" if user in {"0", "root"} else user
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it does without writing to its own files: where it is told, and where it is not root's."""
+        return self.read_only or bool(self.user)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -108,6 +121,10 @@ FACTS: Mapping[str, tuple[Callable[[Image], bool], str]] = {
     "no streaming": (lambda image: not image.streams, "the model streams"),
     "training": (lambda image: image.trains, "the model cannot be trained"),
     "no training": (lambda image: not image.trains, "the model can be trained"),
+    "writable": (
+        lambda image: not image.sealed,
+        "it is tried with its files read-only",
+    ),
     "gpu": (lambda image: image.uses_gpu, "the model uses no GPU"),
 }
 """What a case may need of an image, and what to say when it is not so."""

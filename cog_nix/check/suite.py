@@ -35,6 +35,7 @@ def run(
     inputs: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     runtime: Runtime | None = None,
+    read_only: bool = False,
 ) -> list[Result]:
     """Check that an image keeps the promises of Cog's images.
 
@@ -45,6 +46,7 @@ def run(
         only: names of cases; none: all those that apply to any image. Cases with a project hold for images
             of that project only, and run only when named.
         runtime: what holds and runs the image; None: Docker.
+        read_only: whether nothing but /tmp can be written to; so it is for images that are not root's anyway.
 
     Returns:
         One result a case, in the order of their names.
@@ -52,7 +54,7 @@ def run(
     Raises:
         CompatError: the runtime does not answer, or there is no such image, case or input.
     """
-    return list(results(image, inputs=inputs, only=only, runtime=runtime))
+    return list(results(image, inputs=inputs, only=only, runtime=runtime, read_only=read_only))
 
 
 def results(
@@ -62,12 +64,13 @@ def results(
     only: Sequence[str] = (),
     runtime: Runtime | None = None,
     env: Mapping[str, str] | None = None,
+    read_only: bool = False,
 ) -> Iterator[Result]:
     """Like :func:`run`, but yield each result when it is known; ``env`` is the containers' environment."""
     cases = select(only)
     with ExitStack() as stack:
         engine = Engine(runtime)
-        subject = Image(image, engine.inspect(image))
+        subject = Image(image, engine.inspect(image), read_only)
         listener = stack.enter_context(Listener(engine.address, engine.host))
         bench = stack.enter_context(Bench(engine, subject, listener, dict(inputs or {}), dict(env or {})))
         for case in cases:
@@ -97,6 +100,7 @@ def declared(
     runtime: Runtime | None = None,
     gpus: str = "",
     env: Mapping[str, str] | None = None,
+    read_only: bool = False,
 ) -> Iterator[Result]:
     """Try what cog-nix.toml declares on an image; yield a result for each check.
 
@@ -107,17 +111,23 @@ def declared(
         runtime: as for :func:`results`.
         gpus: as Docker's ``--gpus``; "": as the image says.
         env: of the container.
+        read_only: as for :func:`run`.
 
     Raises:
         CompatError: there is no such image, or a file of a check cannot be read.
     """
     engine = Engine(runtime)
-    subject = Image(image, engine.inspect(image))
+    subject = Image(image, engine.inspect(image), read_only)
     questions = [(one, inputs_of(one, root)) for one in checks]
     with ExitStack() as stack:
         try:
             running = stack.enter_context(
-                engine.start(image, env=env or {}, gpus=gpus or ("all" if subject.wants_gpu else None))
+                engine.start(
+                    image,
+                    env=env or {},
+                    gpus=gpus or ("all" if subject.wants_gpu else None),
+                    sealed=subject.sealed,
+                )
             )
             wait_for(running, "READY")
             server = stack.enter_context(client(running.url))

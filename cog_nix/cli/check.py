@@ -78,6 +78,12 @@ class _Options(ProjectOptions):
         bool,
         typer.Option("--exact", help="With --against: what is drawn has to be answered in the same way."),
     ] = False
+    read_only: Annotated[
+        bool,
+        typer.Option(
+            "--read-only", help="Let nothing but /tmp be written to, as it is for images with a user anyway."
+        ),
+    ] = False
     env: Env = None
     gpus: Gpus = ""
     junit: Annotated[
@@ -129,7 +135,7 @@ def _tried(session: Session, options: _Options, root: Path, checks: Sequence[Che
     results = []
     if others or not only:
         inputs, env = parse_inputs(options.inputs or ()), variables(options.env or ())
-        results += examine(session, options.image, inputs, others, env)
+        results += examine(session, options.image, inputs, others, env, read_only=options.read_only)
     if own:
         results += _examine_declared(session, options, root, own)
     return results
@@ -206,7 +212,15 @@ def _examine_declared(
     """Try what the project here declares."""
     with _explained():
         runtime, env = usable_runtime(session), variables(options.env or ())
-        tried = suite.declared(options.image, checks, root, runtime=runtime, gpus=options.gpus, env=env)
+        tried = suite.declared(
+            options.image,
+            checks,
+            root,
+            runtime=runtime,
+            gpus=options.gpus,
+            env=env,
+            read_only=options.read_only,
+        )
         return _watched(session, options.image, len(checks), tried)
 
 
@@ -257,6 +271,8 @@ def examine(
     inputs: Mapping[str, str],
     only: Sequence[str],
     env: Mapping[str, str] | None = None,
+    *,
+    read_only: bool = False,
 ) -> list[Result]:
     """Try the cases, and tell on a terminal's stderr how far it got.
 
@@ -265,7 +281,8 @@ def examine(
     """
     with _explained():
         cases = select(only)
-        tried = suite.results(image, inputs=inputs, only=only, runtime=usable_runtime(session), env=env)
+        runtime = usable_runtime(session)
+        tried = suite.results(image, inputs=inputs, only=only, runtime=runtime, env=env, read_only=read_only)
         return _watched(session, image, len(cases), tried)
 
 

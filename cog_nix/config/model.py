@@ -258,6 +258,21 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class ImageSettings:
+    """The ``[image]`` table of cog-nix.toml."""
+
+    user: str = ""
+    """Who runs the model: a user and perhaps a group, ``uid[:gid]``, or names of them; "": root."""
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """User and group by number, where they are given so; the group is 0 where there is none."""
+        user, _, group = self.user.partition(":")
+        numeric = user.isdecimal() and (not group or group.isdecimal())
+        return (int(user), int(group or 0)) if numeric else None
+
+
+@dataclass(frozen=True)
 class OriginSettings:
     """The ``[origins]`` table of cog-nix.toml."""
 
@@ -298,6 +313,7 @@ class Settings:
     check: tuple[Check, ...] = ()
     run: RunSettings = field(default_factory=RunSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     push: PushSettings = field(default_factory=PushSettings)

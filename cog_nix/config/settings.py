@@ -11,6 +11,7 @@ from cog_nix.config.model import (
     Compression,
     DebianSettings,
     GpuSettings,
+    ImageSettings,
     LayerSettings,
     NixSettings,
     OriginSettings,
@@ -38,6 +39,10 @@ _LEAST_LAYERS = 8  # those that an image may have beside heavy wheels (cog_nix.l
 _MOST_LAYERS = 120
 """Docker stops at 127; the rest is for the layers of an image built on top of ours."""
 
+_NAME = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
+"""Of a user or a group, or its number."""
+_LARGEST_ID = 2097151
+"""What a header of a tar holds (POSIX.1-2017, pax, ustar interchange format); also Docker's files have it."""
 _URL = r"(https?|file)://\S+"
 _Table = TypeVar(
     "_Table",
@@ -51,6 +56,7 @@ _Table = TypeVar(
     WeightsSettings,
     RunSettings,
     ServeSettings,
+    ImageSettings,
 )
 
 
@@ -88,6 +94,7 @@ def load_settings(project: Project) -> Settings:
         check=_checks(data, text, problems),
         run=_table(RunSettings, "run", data, text, problems),
         serve=_table(ServeSettings, "serve", data, text, problems),
+        image=_table(ImageSettings, "image", data, text, problems),
         origins=_table(OriginSettings, "origins", data, text, problems),
         push=_table(PushSettings, "push", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
@@ -176,6 +183,13 @@ def _matching(example: str, must: str, pattern: str) -> _Setting:
 
 def _packages(example: str) -> _Setting:
     return _names(example, "a list of package names", normalised)
+
+
+def _is_user(value: Any) -> bool:
+    """Tell whether it names a user and perhaps a group (image-spec, config.md, "User")."""
+    if not isinstance(value, str) or not re.fullmatch(rf"{_NAME}(:{_NAME})?", value, re.ASCII):
+        return False
+    return all(int(one) <= _LARGEST_ID for one in value.split(":") if one.isdecimal())
 
 
 def _is_date(value: Any) -> bool:
@@ -288,6 +302,11 @@ _SETTINGS = {
         parse_duration,
     ),
     "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
+    "user": _Setting(
+        'user = "1000:1000"',
+        f"uid[:gid], with numbers up to {_LARGEST_ID}, or names of a user and a group in the image",
+        _is_user,
+    ),
     "compression": _Setting(
         'compression = "zstd"',
         f"one of {', '.join(_COMPRESSIONS)}",

@@ -413,6 +413,8 @@ class ContainerRequest:
     """Overrides the image's Entrypoint."""
     reach_host: bool = False
     """Make this machine known to the container as ``host.docker.internal``."""
+    sealed: bool = False
+    """Nothing of the image can be written to; ``/tmp`` is in memory, and can."""
 
 
 @dataclass(frozen=True)

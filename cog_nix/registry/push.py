@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,14 +16,14 @@ from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, OK, Repository
-from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError, UnusableAnswerError
+from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError, RefusedError, UnusableAnswerError
 from cog_nix.registry.layout import OCI_INDEX, bundle
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.upload import Upload
 from cog_nix.registry.weights import descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.registry.credentials import Credentials
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 _WORKERS = 5
 """As many uploads at a time as upstream has."""
 _MOST_WORKERS = 256
+_UNKNOWN_BLOB = "BLOB_UNKNOWN"
+"""In spec, "Error Codes", of a manifest: MANIFEST_BLOB_UNKNOWN."""
+_TRIES = 6
+_PAUSE = (0.2, 2.0)
+"""Seconds between two."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,8 @@ def push(
             outcomes: list[Outcome] = ["there"] * len(layout.blobs)
         else:
             outcomes = upload_all(repository, layout.blobs, sources, reporter, cancelled)
-        put_manifest(repository, layout.manifest, target.tag)
+        upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter, cancelled)
+        _put_whole(repository, layout.manifest, target.tag, upload)
         image = f"{target.name}@{layout.manifest.digest}"
         model = ""
         if destination.bundle:
@@ -134,6 +142,26 @@ def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:
             f"stored {said} for {manifest.digest}",
             hint="A proxy or the registry changes manifests; push to another one.",
         )
+
+
+def _put_whole(repository: Repository, manifest: Manifest, tag: str, upload: Callable[[], object]) -> None:
+    """Give a repository an image's manifest; where it lacks a blob after all, that again, then the manifest.
+
+    A registry that gets a blob from several pushes at once may lose sight of it for a moment.
+
+    Raises:
+        RegistryError: it still refuses.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            put_manifest(repository, manifest, tag)
+        except RefusedError as error:
+            if not left or _UNKNOWN_BLOB not in error.said:
+                raise
+        else:
+            return
+        time.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that those who met do not meet again
+        upload()
 
 
 def _is_there(repository: Repository, manifest: Manifest) -> bool:

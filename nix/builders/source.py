@@ -3,9 +3,10 @@
 Spec::
 
     {"project": store path, "config": "cog.yaml", "configuration": what :mod:`configuration` made of it,
-     "version": "0.23.1", "openapi": ""}
+     "version": "0.23.1", "openapi": "", "owner": [1000, 1000]}
 
-``version`` is the SDK's, which the OpenAPI document carries. Besides the fragment, the output has
+``version`` is the SDK's, which the OpenAPI document carries. ``owner`` says by number whose the project is;
+without it it is root's. Besides the fragment, the output has
 ``openapi_schema.json`` and ``config.json``. Part of :mod:`image`, so that an edit costs one derivation; every
 edit waits for what it imports.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archive
 from failure import BuildError
@@ -24,7 +25,7 @@ from cog_nix.errors import CogNixError
 from cog_nix.project.ignore import Ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from configuration import Configuration
 
@@ -80,7 +81,15 @@ def with_concurrency(label: str, maximum: int) -> str:
     return added(label, maximum)
 
 
-def build(spec: dict[str, str], out: Path) -> None:
+def owned(found: Iterable[archive.Entry], owner: list[int]) -> Iterator[archive.Entry]:
+    """Give what is below ``/src`` to a user and a group."""
+    uid, gid = owner
+    for entry in found:
+        below = entry.path == "src" or entry.path.startswith("src/")
+        yield entry._replace(uid=uid, gid=gid) if below else entry
+
+
+def build(spec: dict[str, Any], out: Path) -> None:
     """Write the fragment and what was read to ``out``."""
     root = Path(spec["project"])
     config: Configuration = json.loads(Path(spec["configuration"]).read_text())
@@ -90,7 +99,8 @@ def build(spec: dict[str, str], out: Path) -> None:
         maximum = config["concurrency_max"] or decorated_concurrency(config, root, spec["openapi"])
     except CogNixError as error:
         raise BuildError(str(error)) from error
-    archive.write_fragment(out, entries(root, spec["config"], config, openapi), "source")
+    found = entries(root, spec["config"], config, openapi)
+    archive.write_fragment(out, owned(found, spec["owner"]) if "owner" in spec else found, "source")
     (out / "openapi_schema.json").write_text(openapi)
     label = with_concurrency(config["label"], maximum) if maximum else config["label"]
     described = {**config, "label": label, "concurrency_max": maximum, "version": spec["version"]}

@@ -2,7 +2,7 @@
   The project: what builders/source.py needs to put it under /src and to read the OpenAPI document from it, and the
   layers of its files that are not copied into the store.
 
-  Type: { derive, locked, project, config, configured, included, weights, openapi, ... } -> { spec, weights }
+  Type: { derive, locked, project, config, configured, included, weights, openapi, owner, ... } -> { spec, weights }
 */
 {
   derive,
@@ -14,6 +14,8 @@
   included,
   weights,
   openapi,
+  # [ uid gid ] whose it is; null: root's.
+  owner,
   ...
 }:
 let
@@ -58,7 +60,8 @@ in
     configuration = "${configuration}";
     inherit config openapi;
     inherit (sdk) version;
-  };
+  }
+  // (if owner == null then { } else { inherit owner; });
 
   # [ { name, path, outside } ]: what the store has of a layer says where its files are (cog_nix/image/file_layers.py).
   weights = map (layer: {

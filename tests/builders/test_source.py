@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import tarfile
 from typing import TYPE_CHECKING, Any
 
+import archive
 import configuration
 import pytest
 import source
@@ -45,6 +48,15 @@ def test_a_plain_project(project: Path) -> None:
     assert files == {"src/cog.yaml", "src/run.py", "src/.cog/openapi_schema.json"}
     assert (described["concurrency_max"], described["tracing"]) == (3, [])
     assert described["label"].endswith('"predict":"run.py:Runner","concurrency":{"max":3}}')
+
+
+def test_a_project_of_a_user(project: Path) -> None:
+    entries = [archive.Entry("src", 0o755), archive.Entry("src/run.py", 0o644), archive.Entry(".cog", 0o755)]
+    owners = [(entry.uid, entry.gid) for entry in source.owned(entries, [1000, 1001])]
+    assert owners == [(1000, 1001), (1000, 1001), (0, 0)]
+    _, _, of_root = built(project)
+    with tarfile.open(fileobj=io.BytesIO(of_root + archive.END)) as tar:
+        assert {member.uid for member in tar} == {0}
 
 
 def test_tracing(project: Path) -> None:

@@ -10,6 +10,7 @@ from cog_nix.config import load_settings
 from cog_nix.config.model import (
     DebianSettings,
     GpuSettings,
+    ImageSettings,
     LayerSettings,
     OriginSettings,
     Project,
@@ -165,7 +166,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             "x = 1\n",
             [
                 "cog-nix.toml:1:",
-                "Known are check, debian, gpu, layers, nix, origins, push, python, run, serve, weights.",
+                "Known are check, debian, gpu, image, layers, nix, origins, push, python, run, serve, ",
             ],
             id="top-level",
         ),
@@ -195,6 +196,12 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
         ),
         pytest.param("[run]\nkeep = 600\n", ["cog-nix.toml:2: run.keep must be a time"], id="seconds"),
         pytest.param("[run]\nkeep = 'soon'\n", ["cog-nix.toml:2: run.keep must be a time"], id="no-time"),
+        pytest.param(
+            '[image]\nuser = "0x3e8"\n', ["cog-nix.toml:2: image.user must be uid[:gid]"], id="user"
+        ),
+        pytest.param(
+            '[image]\nuser = "9999999"\n', ["cog-nix.toml:2: image.user must be uid[:gid]"], id="large user"
+        ),
         pytest.param(
             "[serve]\nwatch = '*.json'\n", ["cog-nix.toml:2: serve.watch must be a list"], id="watch"
         ),
@@ -236,3 +243,11 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "cog-nix.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(Project(tmp_path, tmp_path / "cog.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [("1000", (1000, 0)), ("1000:1001", (1000, 1001)), ("nobody", None), ("1000:users", None), ("", None)],
+)
+def test_whose_the_project_is(user: str, owner: tuple[int, int] | None) -> None:
+    assert ImageSettings(user).owner == owner

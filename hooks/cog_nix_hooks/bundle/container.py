@@ -109,6 +109,7 @@ class BundleContainer(BaseContainer):
     ) -> None:
         self._process = running
         self._env = process.env
+        self._user = process.user
         self._connection = connection
         self._folder = folder
         self._resources = resources
@@ -144,7 +145,7 @@ class BundleContainer(BaseContainer):
         return _exit_status(status)
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command beside the main process: with its files, processes, environment and rights, as root.
+        """Run a command beside the main process: with its files, processes, environment, user and rights.
 
         Returns:
             Its exit status, and what it wrote to stdout and stderr.
@@ -153,6 +154,7 @@ class BundleContainer(BaseContainer):
         filtered = self._folder / "entered"
         has_filter = filtered.exists() or seccomp.write_program(filtered)
         kept = [str(main), str(CAPABILITY_MASK), str(filtered) if has_filter else ""]
+        kept.append(f"{self._user.uid}:{self._user.gid}")
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-B", nsenter.__file__, *kept, *command],
             input=json.dumps(self._env).encode(),

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.container import SHARED_MEMORY
 from cog_nix_hooks.bundle import seccomp
 from cog_nix_hooks.bundle.oci import (
@@ -22,12 +23,31 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.process import Process
 
 
+class NotThatUserError(RuntimeFailure):
+    """An engine cannot be the user of an image: runc for a plain user, and bubblewrap for root.
+
+    Args:
+        engine: its name.
+        uid: whom the image names.
+    """
+
+    def __init__(self, engine: str, uid: int) -> None:
+        super().__init__(hint="Install crun, or run it with --runtime docker.")
+        self.engine, self.uid = engine, uid
+
+    def __str__(self) -> str:
+        return f"The image runs as the user {self.uid}, whom {self.engine} cannot be here"
+
+
 def prepare(engine: str, folder: Path, process: Process, name: str) -> list[str]:
     """Write what an engine reads into a container's folder; return the command that runs the container.
 
     Environment variables may be secrets: they stand in files that only their owner can read, and in no
     command.
     """
+    kind = Path(engine).name
+    if (kind == "runc" and process.mapped) or (kind == "bwrap" and process.user.uid and not process.mapped):
+        raise NotThatUserError(kind, process.user.uid)
     hosts = folder / "hosts"
     hosts.write_text("\n".join((_hosts(), f"127.0.1.1\t{name}", *process.hosts, "")))
     if Path(engine).name == "bwrap":
@@ -58,11 +78,15 @@ def _bubblewrap(process: Process, name: str, folder: Path) -> list[str]:
         words += ["--bind", str(source), target]
     for source, target in process.read_only:
         words += ["--ro-bind", str(source), target]
+    if process.sealed:
+        words += ["--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108 - as above
+    if process.mapped:
+        words += ["--unshare-user", "--uid", str(process.user.uid), "--gid", str(process.user.gid)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--hostname", name, "--die-with-parent"]
     words += ["--as-pid-1", "--chdir", process.cwd, "--clearenv"]
     words += ["--cap-drop", "ALL"]
-    for capability in CAPABILITIES:
+    for capability in () if process.mapped else CAPABILITIES:
         words += ["--cap-add", capability]
     for key, value in process.env.items():
         words += ["--setenv", key, value]

@@ -3,16 +3,17 @@
 Standard library alone, since it is a process of its own, which enters the container's namespaces before the
 command's program is looked for::
 
-    python3 -I -S -B nsenter.py PROCESS CAPABILITIES FILTER COMMAND [ARGUMENT]… < ENVIRONMENT
+    python3 -I -S -B nsenter.py PROCESS CAPABILITIES FILTER USER COMMAND [ARGUMENT]… < ENVIRONMENT
 
 ``PROCESS`` is the container's first, ``CAPABILITIES`` a mask of those to keep (capabilities(7)), ``FILTER`` a
-file of a filter of system calls (seccomp(2), ``struct sock_filter``; none when empty), ``ENVIRONMENT`` a
-JSON object. The command is root in the container, and ends with this process.
+file of a filter of system calls (seccomp(2), ``struct sock_filter``; none when empty), ``USER`` who the
+command is in the container (``uid:gid``), ``ENVIRONMENT`` a JSON object. It ends with this process.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ _SET_PDEATHSIG, _SET_SECCOMP, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 22, 24, 38
 _MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _FILTER_BYTES = 8
+_GET_OWNER = 0xB701
+"""ioctl_ns(2), ``NS_GET_USERNS``."""
 _WORD = 0xFFFFFFFF
 _NOT_FOUND = 127
 
@@ -50,15 +53,27 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
+def _is_same(descriptor: int, path: str) -> bool:
+    """Whether a namespace is the one that a path names."""
+    return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116 - start up fast
+
+
 def _enter(process: str) -> None:
     """Enter the namespaces of a process that are not this one's, and its folder."""
     folder = os.open(f"/proc/{process}/cwd", os.O_PATH | os.O_DIRECTORY)
     spaces = []
+    with suppress(OSError):  # bubblewrap makes two user namespaces, and the others belong to the outer one
+        owner = fcntl.ioctl(os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY), _GET_OWNER)
+        if not any(_is_same(owner, f"/proc/{one}/ns/user") for one in (process, "self")):
+            spaces.append(owner)
+    user_last = len(spaces)
     for name in _NAMESPACES:
         with suppress(FileNotFoundError):  # a kernel without such
             theirs = os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY)
-            if not os.path.samestat(os.fstat(theirs), os.stat(f"/proc/self/ns/{name}")):  # noqa: PTH116 - start up fast
+            if not _is_same(theirs, f"/proc/self/ns/{name}"):
                 spaces.append(theirs)
+    if user_last:
+        spaces.append(spaces.pop(1))
     for one in spaces:
         _call("setns", one, 0)
     os.fchdir(folder)
@@ -79,14 +94,21 @@ def _drop(kept: int, filtered: bytes) -> None:
         _call("prctl", _SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
 
 
-def _become(command: list[str], environment: dict[str, str], kept: int, filtered: bytes) -> NoReturn:
+def _become(
+    command: list[str], environment: dict[str, str], user: tuple[int, int], kept: int, filtered: bytes
+) -> NoReturn:
     """Become the command, as the first process in there."""
     try:
         _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with suppress(OSError):  # in a user namespace of a plain user's it cannot be done
             os.setgroups([])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        _drop(kept, filtered)
+        uid, gid = user
+        if (os.getuid(), os.getgid()) != user:
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # the kernel forgets it with the user
+        _drop(0 if uid else kept, filtered)
         os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
@@ -96,13 +118,14 @@ def _become(command: list[str], environment: dict[str, str], kept: int, filtered
 
 def main() -> None:
     """Run the command; end with its status, 128 and the signal's number when a signal ended it."""
-    process, kept, filtered, *command = sys.argv[1:]
+    process, kept, filtered, user, *command = sys.argv[1:]
+    uid, _, gid = user.partition(":")
     program = Path(filtered).read_bytes() if filtered else b""
     environment = json.load(sys.stdin)
     _enter(process)
     child = os.fork()  # who enters a namespace of processes is not in it, its children are (setns(2))
     if child == 0:
-        _become(command, environment, int(kept), program)
+        _become(command, environment, (int(uid), int(gid)), int(kept), program)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     sys.exit(status if status >= 0 else 128 - status)
 

@@ -46,6 +46,7 @@ _CGROUP_NAMESPACE = Path("/proc/self/ns/cgroup")
 def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
     """Return the configuration of a container that shares the host's network and nothing else."""
     namespaces = ["pid", "ipc", "uts", "mount", *(["cgroup"] if _CGROUP_NAMESPACE.exists() else [])]
+    namespaces += ["user"] if process.mapped else []
     granted = CAPABILITIES if process.user.uid == 0 else []
     return {
         "ociVersion": "1.0.2",
@@ -58,21 +59,31 @@ def bundle_config(process: Process, name: str, folder: Path) -> dict[str, Any]:
             "cwd": process.cwd,
             "capabilities": {"bounding": CAPABILITIES, "effective": granted, "permitted": granted},
         },
-        "root": {"path": "rootfs"},
+        "root": {"path": "rootfs", "readonly": process.sealed},
         "hostname": name,
         "mounts": [
             *_MOUNTS,
+            *([_mount("/tmp", "tmpfs", "nosuid", "nodev", "mode=1777")] if process.sealed else []),  # noqa: S108 - as below
             *(_bind(source, target, *sysfs.FLAGS.split(",")) for source, target in kernel_binds(folder)),
             *(_bind(source, target) for source, target in binds(process, folder)),
             *(_bind(source, target, "ro") for source, target in process.read_only),
         ],
         "linux": {
             "namespaces": [{"type": kind} for kind in namespaces],
+            **_mapping(process),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
             "seccomp": oci_section(),
         },
     }
+
+
+def _mapping(process: Process) -> dict[str, Any]:
+    """Return how a plain user is the image's user: in a namespace below that in which he is root."""
+    if not process.mapped:
+        return {}
+    numbers = (("uidMappings", process.user.uid), ("gidMappings", process.user.gid))
+    return {name: [{"containerID": number, "hostID": 0, "size": 1}] for name, number in numbers}
 
 
 def _console(process: Process) -> dict[str, Any]:

@@ -44,6 +44,10 @@ class Process:
     """Rows and columns of its terminal when it starts."""
     hosts: tuple[str, ...] = ()
     """Lines that its ``/etc/hosts`` has beside this machine's."""
+    sealed: bool = False
+    """Whether nothing but ``/tmp`` can be written to."""
+    mapped: bool = False
+    """Whether who runs it, who is not root, is its user."""
 
 
 def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path], name: str) -> Process:
@@ -73,17 +77,26 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         env.setdefault("TERM", "xterm")
     env.update(request.env)
     port = _tell_where(args, env, request, (address, port))
-    if not mounts_as_root() and (user.uid, user.gid) != (0, 0):
-        raise RuntimeFailure(
-            f"The image {request.image} runs as the user {user.uid}, which only root can become.",
-            hint="Run it as root, or with --runtime docker.",
-        )
     cwd = request.workdir or config.get("WorkingDir") or "/"
     if not has_program(args[0], env, cwd, layers, (*request.mounts, *request.read_only)):
         raise NoProgramError(args[0], f'exec: "{args[0]}": executable file not found in $PATH')
     hosts = (f"{LOOPBACK}\t{_THIS_MACHINE}",) if request.reach_host else ()
     seen = request.mounts, request.read_only
-    return Process(tuple(args), env, cwd, user, request.tty, *seen, port, request.size, hosts)
+    # A plain user is one user in there: root, unless the image names another.
+    mapped = not mounts_as_root() and (user.uid, user.gid) != (0, 0)
+    return Process(
+        tuple(args),
+        env,
+        cwd,
+        user,
+        request.tty,
+        *seen,
+        port,
+        size=request.size,
+        hosts=hosts,
+        sealed=request.sealed,
+        mapped=mapped,
+    )
 
 
 def _tell_where(

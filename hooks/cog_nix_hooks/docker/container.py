@@ -263,6 +263,8 @@ def _create(
         **devices.host_config,
         extra_hosts={"host.docker.internal": this_machine} if request.reach_host else None,
         shm_size=SHARED_MEMORY,
+        read_only=request.sealed,
+        tmpfs={"/tmp": "exec,mode=1777"} if request.sealed else None,  # noqa: S108 - in the container
     )
     if request.size:
         # Daemons before API 1.42 take it on Windows only; there the size comes right after the start.
