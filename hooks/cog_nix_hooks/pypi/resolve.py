@@ -18,6 +18,7 @@ from cog_nix_hooks.pypi import (
     backends,
     builds,
     commits,
+    placeholders,
     projects,
     standin,
     tensorflow,
@@ -63,7 +64,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     try:
         found = _resolve(resolver)
     except PackageError as error:
-        if advice := torch.advice(error, lines, resolver.target):
+        advice = torch.advice(error, lines, resolver.target)
+        if advice and advice not in error.hint:
             error.hint = f"{error.hint} {advice}".strip()
         raise
     for wheel in found.wheels:
@@ -176,6 +178,7 @@ class _Resolver:
             python=backends.python(self.context.cache_dir, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
+            placeholders=placeholders.constraints(self.context.cache_dir / "placeholders"),
             fixed={} if self.depth else self.request.fixed,
             torch_backend=self.backend,
         )

@@ -37,6 +37,8 @@ class Question:
     exclude_newer: str | None = None
     builds: bool = True
     """Whether distributions that come as source alone may be chosen."""
+    placeholders: Path | None = None
+    """Constraints that put empty packages in the place of heavy ones, in builds for metadata alone."""
     metadata: tuple[Stated, ...] = ()
     """What is known about packages whose metadata cannot be built here."""
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -229,6 +231,7 @@ def _compile(
         *("--python-platform", platform(question.glibc)),
         *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
         *(("--no-build",) if not question.builds else ()),
+        *(("--build-constraint", str(question.placeholders)) if question.placeholders else ()),
         *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
         *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),
         *(word for place in lines.find_links for word in ("--find-links", place)),
