@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from .conftest import commit, sdist, static, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cog_nix.lock.model import Wheel
 
@@ -206,6 +207,20 @@ def test_a_heavy_package_is_fetched_for_metadata_only_where_it_is_used(
     assert found["upscaler"].source is not None
     fetched = "GET /files/torch-2.0-py3-none-any.whl" in stocked.asked
     assert fetched == needed
+
+
+def test_a_project_far_from_uv_s_cache_is_asked(
+    stocked: Index, resolve: Resolve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pyproject.toml").write_text(
+        f"{_OWN_BACKEND}[project]\nname = 'upscaler'\nversion = '1.0'\ndynamic = ['dependencies']\n"
+    )
+    (project / "own.py").write_text(_NAMES_TORCH)
+    elsewhere = next(one for one in ("/var/tmp", "/tmp") if Path(one).parts[1] != project.parts[1])
+    with tempfile.TemporaryDirectory(dir=elsewhere) as cache:
+        monkeypatch.setenv("UV_CACHE_DIR", cache)
+        found = resolve(stocked.line, "-r pyproject.toml")
+    assert "packaging" in found
 
 
 def test_a_source_that_tells_nothing_is_explained(stocked: Index, resolve: Resolve) -> None:
