@@ -224,6 +224,7 @@ class _Resolver:
                 exclude_newer=question.exclude_newer,
                 direct=filter(None, map(url_of, question.lines.requirements)),
                 places=question.lines.places,
+                instead=_instead(question, error),
             ) from error
 
     @cached_property
@@ -368,6 +369,16 @@ class _Resolver:
             hint="Choose another version of it, or another python_version.",
             package=package.name,
         )
+
+
+def _instead(question: uv.Question, error: uv.UvError) -> str:
+    """Return what to write for a release that no index has; "" for all other failures."""
+    if not error.output.unsatisfiable or not error.output.no_release:
+        return ""
+    name, version = error.output.no_release
+    with scratch.folder("uv") as folder:
+        other = uv.nearest(question, name, version, folder)
+    return f"Take the release of it that is nearest, {name}=={other}, or another one." if other else ""
 
 
 def _compiled(

@@ -162,6 +162,28 @@ def newest(question: Question, package: str, folder: Path) -> str:
     return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
 
 
+def nearest(question: Question, package: str, version: str, folder: Path) -> str:
+    """Return the release that comes next to one that no index has, a later one first; "" for none.
+
+    Args:
+        question: what the one that is not there was asked for in.
+        package: normalised name.
+        version: of the one that is not there.
+        folder: an empty folder.
+    """
+    output = folder / "requirements.txt"
+    options = ("--no-deps", "--no-annotate", "--no-header", "--output-file", str(output))
+    for relation, which in ((">", "lowest"), ("<", "highest")):
+        line = f"{package}{relation}{version.partition('+')[0]}"
+        lines = replace(question.lines, requirements=(line,), projects=())
+        try:
+            _compile(replace(question, lines=lines, fixed={}), ("--resolution", which, *options), folder)
+        except UvError:
+            continue
+        return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
+    return ""
+
+
 def indexes(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the URLs of the indexes that uv would ask, in its order; nothing is asked.
 
