@@ -107,11 +107,13 @@ def read_requirements(document: Document, root: Path) -> tuple[list[requirements
         ]
         return requirements.meaningful(written), []
     path = root / name
-    command = python_project.export_command(name)
+    other = python_project.other_lock(name, root)
+    command = python_project.export_command(other or name)
     if command:
         place = document.line("build", "python_requirements")
         fix = f"Run: {command}\nand write: python_requirements: requirements.txt"
-        return [], [Problem(place, f"{name} is not a file that uv or pip installs from", fix)]
+        what = f"{other}, which locks {name}," if other else name
+        return [], [Problem(place, f"{what} is not a file that uv or pip installs from", fix)]
     if python_project.is_project(name):
         return _read_project(document, name, root)
     try:

@@ -201,7 +201,16 @@ def name_another(package: str, version: str, known: Sequence[str]) -> str:
     wanted = _numbers(version)
     near = [one for one in known if _numbers(one)[:2] == wanted[:2]] or [known[0], known[-1]]
     names = " or ".join(f"{package}=={one}" for one in dict.fromkeys((near[0], near[-1])))
-    return f'Add below build: cuda: "{DEFAULT_CUDA}". Or take a release whose CUDA is known: {names}.'
+    cuda = _likely(package, wanted)
+    return f'Add below build: cuda: "{cuda}". Or take a release whose CUDA is known: {names}.'
+
+
+def _likely(package: str, wanted: tuple[int, ...]) -> str:
+    """Return a CUDA version for a release that nothing is known about: that of the one before it."""
+    if package != "torch":
+        return DEFAULT_CUDA
+    before = [one for one in known_releases("torch") if _numbers(one) <= wanted]
+    return max(_table()["torch"][before[-1]], key=_numbers) if before else DEFAULT_CUDA
 
 
 def _list_of(what: str, versions: Sequence[str]) -> str:

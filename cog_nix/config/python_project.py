@@ -47,6 +47,19 @@ def export_command(name: str) -> str:
     return _EXPORTS.get(PurePosixPath(name).name, "")
 
 
+def other_lock(name: str, root: Path) -> str:
+    """Return the lock of another tool's that says which packages a ``pyproject.toml`` means; "" for none.
+
+    Args:
+        name: of the file that ``python_requirements`` names, relative to ``root``.
+        root: the folder of cog.yaml.
+    """
+    folder = (root / name).parent
+    if PurePosixPath(name).name != PYPROJECT or (folder / UV_LOCK).is_file():
+        return ""
+    return next((one for one in ("poetry.lock", "pdm.lock") if (folder / one).is_file()), "")
+
+
 def files(name: str, root: Path) -> tuple[str, ...]:
     """Return the files that a project is read from: ``uv.lock`` stands beside its ``pyproject.toml``.
 

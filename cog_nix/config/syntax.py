@@ -19,6 +19,27 @@ if TYPE_CHECKING:
 
 _NO_SPACE = re.compile(r"(\s*(?:- +)?)([A-Za-z_]\w*):([^\s/].*)")
 """``gpu:true``, but not ``https://…``."""
+_KEYS = {
+    "build",
+    "concurrency",
+    "cuda",
+    "cudnn",
+    "gpu",
+    "image",
+    "model",
+    "observability",
+    "pre_install",
+    "predict",
+    "python_packages",
+    "python_requirements",
+    "python_version",
+    "run",
+    "sdk_version",
+    "system_packages",
+    "train",
+    "weights",
+}
+"""Keys of cog.yaml and of its build."""
 _SECTIONS = {"build", "concurrency", "observability", "traces"}
 """Keys of cog.yaml whose value is a mapping."""
 
@@ -76,7 +97,15 @@ def _mapping_value(lines: list[str], number: int, _start: int) -> Problem:
         )
     if re.fullmatch(r"\s*[A-Za-z_]\w*\s*", lines[above]):
         return Problem(above + 1, "there is no colon after this key", f"Write: {lines[above].strip()}:")
-    return _indentation(lines, number, number)
+    return _without_colon(lines, above) or _indentation(lines, number, number)
+
+
+def _without_colon(lines: list[str], number: int) -> Problem | None:
+    """A key and its value without a colon between them: ``gpu true``."""
+    key, _, value = lines[number].strip().partition(" ")
+    if key not in _KEYS or not value.strip():
+        return None
+    return Problem(number + 1, "there is no colon after this key", f"Write: {key}: {value.strip()}")
 
 
 def _no_colon(lines: list[str], number: int, start: int) -> Problem:
@@ -85,6 +114,8 @@ def _no_colon(lines: list[str], number: int, start: int) -> Problem:
     line = lines[number]
     if missing_space(line):
         return without_space(lines, number)
+    if lacking := _without_colon(lines, number):
+        return lacking
     above = _line_above(lines, number)
     if _lacks_dash(lines, number, above):
         return Problem(number + 1, "this list item has no dash", f"Write: - {line.strip()}")

@@ -186,6 +186,8 @@ class GpuLibraries:
     library and to the driver, and the image's dynamic linker is told of them."""
     compilers: tuple[str, ...] = ()
     """Names of other Python packages that go with them, as heavy and released as seldom."""
+    bundling: tuple[str, ...] = ()
+    """Names of Python packages that always have the libraries that they use, as files or as requirements."""
     sonames: str = ""
     """Regular expression for what the libraries' sonames begin with."""
     advice: str = ""
@@ -194,6 +196,10 @@ class GpuLibraries:
     def include(self, package: str) -> bool:
         """Tell whether a Python package consists of them."""
         return package.startswith(self.prefixes)
+
+    def are_chosen_by(self, package: str) -> bool:
+        """Tell whether a Python package consists of them, or has those that it uses."""
+        return self.include(package) or package in self.bundling
 
     def go_with(self, package: str) -> bool:
         """Tell whether a Python package consists of them, or is one of the others."""

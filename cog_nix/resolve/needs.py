@@ -65,8 +65,8 @@ def depth(wheel: Wheel, own: GpuLibraries) -> Depth:
 def depths(wheels: Sequence[Wheel], own: GpuLibraries, *, gpu: bool) -> dict[str, Depth]:
     """Return how much of each wheel has to be read at all, by name; nothing for what is built from source.
 
-    For a GPU that includes what it opens while it runs, unless it requires the makers' own distributions:
-    then it has chosen its libraries itself.
+    For a GPU that includes what it opens while it runs, unless it requires the makers' own distributions or a
+    framework that brings its own: then the libraries are chosen, and reading it to its end tells nothing.
 
     Args:
         wheels: all of the image's.
@@ -76,7 +76,9 @@ def depths(wheels: Sequence[Wheel], own: GpuLibraries, *, gpu: bool) -> dict[str
     depends = {wheel.name: wheel.depends for wheel in wheels}
     found = {wheel.name: depth(wheel, own) for wheel in wheels if wheel.source is None}
     if gpu:
-        chosen = [name for name in found if not any(map(own.include, with_dependencies([name], depends)))]
+        chosen = [
+            name for name in found if not any(map(own.are_chosen_by, with_dependencies([name], depends)))
+        ]
         found.update(dict.fromkeys(chosen, Depth.TEXT))
     return found
 

@@ -89,7 +89,7 @@ def requirements(
     early = cog == PRERELEASE or _is_prerelease(cog)
     return (
         *lines,
-        _line("cog", cog, root, early=early),
+        _line("cog", cog, root, early=early, least=least if last else MINIMUM_FOR_SCHEMA),
         *([] if last or _has_no_coglet(cog) else [_line("coglet", coglet, root, early=early)]),
         "pip",
     )
@@ -148,8 +148,11 @@ def _version(text: str, minimum: tuple[int, ...]) -> str:
     return version
 
 
-def _line(package: str, wanted: str, root: Path, *, early: bool) -> str:
-    """Return the requirement line of one of Cog's packages."""
+def _line(package: str, wanted: str, root: Path, *, early: bool, least: tuple[int, ...] = (0, 0)) -> str:
+    """Return the requirement line of one of Cog's packages.
+
+    Without a bound a resolver goes back to releases that are no SDK at all rather than give up.
+    """
     if wanted.startswith(("http://", "https://")):
         return f"{package} @ {wanted}"
     if wanted and wanted != PRERELEASE and not re.match(r"\d", wanted):
@@ -157,7 +160,10 @@ def _line(package: str, wanted: str, root: Path, *, early: bool) -> str:
     if wanted and wanted != PRERELEASE:
         return f"{package}=={wanted}"
     # A specifier that names a pre-release is what makes resolvers consider them (PEP 440).
-    return f"{package}>=0.0a0" if early else package
+    bound = ".".join(map(str, least))
+    if early:
+        return f"{package}>={bound}a0"
+    return f"{package}>={bound}" if any(least) else package
 
 
 def _wheel(package: str, wanted: str, root: Path) -> Path:

@@ -27,6 +27,12 @@ FAULTY = {
     "a key too far right": f"build:\n{PYTHON}   gpu: false\n",
     "a key too far left": f"build:\n{PYTHON} gpu: false\n",
     "a key without a colon": f"build\n{PYTHON}",
+    "a first key and its value without a colon": f"build:\n  gpu false\n{PYTHON}",
+    "a key and its value without a colon": f"build:\n{PYTHON}  gpu false\n  run:\n    - ls\n",
+    "a last key and its value without a colon": f"build:\n{PYTHON}  gpu false\n",
+    "a torch that is newer than what is known": (
+        f"build:\n{PYTHON}  gpu: true\n  python_packages:\n    - torch==2.99.0\n"
+    ),
     "no space behind colons": "build:\n  python_version:'3.11'\n  gpu:false\n",
     "a tab": "build:\n\tpython_version: '3.11'\n",
     "a colon in a value": f"build:\n{PYTHON}  run:\n    - echo a: b: c\n",

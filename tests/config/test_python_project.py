@@ -130,6 +130,17 @@ def test_files_of_other_tools_are_refused_with_the_command_that_exports_them(
     assert "python_requirements: requirements.txt" in told
 
 
+@pytest.mark.parametrize("lock", ["poetry.lock", "pdm.lock"])
+def test_a_lock_of_another_tool_is_not_passed_over(tmp_path: Path, lock: str) -> None:
+    project = "build:\n  python_version: '3.11'\n  python_requirements: pyproject.toml\n"
+    (write(tmp_path) / lock).write_text("")
+    told = refused(tmp_path, project)
+    assert told.startswith(f"cog.yaml:3: {lock}, which locks pyproject.toml, is not a file that uv")
+    assert f"Run: {lock.removesuffix('.lock')} export" in told
+    (tmp_path / "uv.lock").write_text("")
+    assert load(tmp_path, project).build.python_requirements == "pyproject.toml"
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

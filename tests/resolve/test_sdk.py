@@ -25,7 +25,7 @@ def lines(
 @pytest.mark.parametrize(
     ("version", "environ", "expected"),
     [
-        pytest.param(None, {}, ["cog", "coglet", "pip"], id="newest"),
+        pytest.param(None, {}, ["cog>=0.17.0", "coglet", "pip"], id="newest"),
         pytest.param("0.23.1", {}, ["cog==0.23.1", "coglet", "pip"], id="pinned"),
         pytest.param("0.16.0", {}, ["cog==0.16.0", "pip"], id="before-coglet"),
         pytest.param("0.17.0-alpha1", {}, ["cog==0.17.0a1", "coglet>=0.0a0", "pip"], id="semver-prerelease"),
@@ -38,7 +38,7 @@ def lines(
             id="environment-first",
         ),
         pytest.param(
-            "0.23.1", {"COG_SDK_WHEEL": "PyPI"}, ["cog", "coglet", "pip"], id="newest-by-environment"
+            "0.23.1", {"COG_SDK_WHEEL": "PyPI"}, ["cog>=0.17.0", "coglet", "pip"], id="newest-by-environment"
         ),
         pytest.param(
             None,
@@ -56,7 +56,7 @@ def test_the_sdk_is_chosen(
 
 def test_the_newest_prerelease_comes_with_a_warning(tmp_path: Path) -> None:
     found, warnings = lines(tmp_path, version="prerelease")
-    assert found == ["cog>=0.0a0", "coglet>=0.0a0", "pip"]
+    assert found == ["cog>=0.17.0a0", "coglet>=0.0a0", "pip"]
     assert "production" in warnings[0]
 
 

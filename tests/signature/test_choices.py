@@ -44,6 +44,29 @@ def allowed(root: Path) -> Any:
         ("FIRST = 'f'", "[FIRST, 'g']", ["f", "g"]),
         ("class Size:\n    ALL = ['s', 'm']", "Size.ALL", ["s", "m"]),
         ("", "('a', 'b')", ["a", "b"]),
+        ("", "[n.upper() for n in NAMES]", ["A", "B"]),
+        ("", "sorted(NAMES.keys()) + sorted([k.title() for k in MORE])", ["a", "b", "C"]),
+        ("N = {'en': 'english', 'de': 'german'}", "[*N, *N.values()]", ["en", "de", "english", "german"]),
+        (
+            "N = {'en': 'english', 'de': 'german'}",
+            "[f'{a}-{b}' for a, b in N.items() if a != 'en']",
+            ["de-german"],
+        ),
+        ("N = [('s', 512), ('m', 768)]", "[name for name, _ in N]", ["s", "m"]),
+        ("N = {'b', 'a'}", "sorted(set(N))", ["a", "b"]),
+        ("N = {k: 1 for k in 'ab'}", "list(N.keys())", ["a", "b"]),
+        ("", "[str(n) for n in range(1, 4)]", ["1", "2", "3"]),
+        ("N = 'a b'", "N.split()", ["a", "b"]),
+        (
+            "from enum import Enum\nclass Style(str, Enum):\n    ONE = 'one'\n    TWO = 'two'",
+            "[s.value for s in Style]",
+            ["one", "two"],
+        ),
+        (
+            "from enum import Enum\nclass Style(Enum):\n    ONE = open\n    TWO = 2",
+            "[s.name for s in Style]",
+            ["ONE", "TWO"],
+        ),
         ("", "['a',  # the first\n        \"it's\"]", ["a", "it's"]),
     ],
 )
@@ -60,17 +83,20 @@ def test_the_list_that_the_hint_gives_is_taken(
 @pytest.mark.parametrize(
     ("before", "choices", "name"),
     [
-        ("N = {k: 1 for k in 'ab'}", "list(N.keys())", "N"),
+        ("N = {k: 1 for k in open('ab')}", "list(N.keys())", "N"),
         ("from nowhere import N", "list(N)", "N"),
+        ("import os\nN = os.listdir('models')", "[n for n in N if n != 'x']", "N"),
+        ("N = [print, 'a']", "[n for n in N]", "the expression"),
+        ("N = 'a' * 100000", "list(N)", "N"),
+        ("A = ['a']\nB = A * 1999\nN = [x for x in B for y in B for z in B]", "list(N)", "N"),
         ("N = ['a']\nN = ['b']", "list(N)", "N"),
         ("N = N", "[*N]", "N"),
-        ("", "[n.upper() for n in NAMES]", "NAMES"),
     ],
 )
 def test_what_only_running_would_tell_is_named(tmp_path: Path, before: str, choices: str, name: str) -> None:
     with pytest.raises(SignatureError) as caught:
         allowed(write(tmp_path, before, choices))
-    assert f"{name} is not a list or dict of literals in this file" in caught.value.hint
+    assert f"what {name} has is not written out in this project" in caught.value.hint
 
 
 def test_choices_that_cog_passes_over_are_a_warning(tmp_path: Path) -> None:

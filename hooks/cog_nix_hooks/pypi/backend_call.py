@@ -33,6 +33,7 @@ def main() -> None:
         if path.is_file():
             inside.touch()
         binds[str(path)] = path
+    staged = {path: _BUILD / "tree" / place for place, path in told["shown"].items()}
     environment = {
         "PATH": f"{told['environment']}/bin:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": told["environment"],
@@ -41,7 +42,7 @@ def main() -> None:
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
     command = ["/bin/sh", "-c", _IN, "sh", told["source"], *told["command"]]
-    sys.exit(namespace.run(root, command, environment, {told["common"]: _BUILD / "tree", **binds}))
+    sys.exit(namespace.run(root, command, environment, {**binds, **staged}))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def explain(
     exclude_newer: str | None = None,
     direct: Iterable[str] = (),
     places: Mapping[str, str] = MappingProxyType({}),
+    instead: str = "",
 ) -> PackageError:
     """Return the error for what uv wrote to stderr.
 
@@ -41,6 +42,7 @@ def explain(
         exclude_newer: the date that limits the search, if any.
         direct: URLs that requirements name.
         places: indexes that they name, each with the option for it.
+        instead: what to take for a release that no index has.
     """
     found = Output.parse(redact(stderr).replace("`-`", asked_in))
     if found.no_room:
@@ -51,7 +53,7 @@ def explain(
     if found.refused:
         return _refused(*found.refused)
     if found.unsatisfiable:
-        return _unsatisfiable(found, asked_in, python_version, exclude_newer)
+        return _unsatisfiable(found, asked_in, python_version, exclude_newer, instead)
     if url := found.unfetched:
         named = {urls.without_credentials(one).partition("#")[0] for one in direct}
         is_file = urls.without_credentials(url).partition("#")[0] in named
@@ -110,7 +112,7 @@ def _unconfined(found: Output, asked_in: str) -> PackageError:
 
 
 def _unsatisfiable(
-    found: Output, asked_in: str, python_version: str, exclude_newer: str | None
+    found: Output, asked_in: str, python_version: str, exclude_newer: str | None, instead: str
 ) -> PackageError:
     said = found.reasons
     what = f"the requirements in {asked_in} cannot be satisfied for Python {python_version}"
@@ -121,7 +123,7 @@ def _unsatisfiable(
             " access counts as one that lacks it."
         )
     else:
-        hint = _NO_FILE if found.lacks_wheel else "Loosen one of the requirements named above."
+        hint = _NO_FILE if found.lacks_wheel else instead or "Loosen one of the requirements named above."
     if exclude_newer:
         hint += f" Only what was published before {exclude_newer} is considered (python.exclude_newer)."
     return PackageError(f"{what}:\n{_shown(said)}", hint=hint, said=said)

@@ -115,6 +115,9 @@ class Metadata:
     def _read(self, question: Question, package: Package, error: UvError) -> Question:
         tree = self.tree_of(package)
         dependencies = tree.dependencies
+        if dependencies is None and question.placeholders:
+            rest = tuple(one for one in question.metadata if one.name != package.name)
+            return replace(question, placeholders=None, metadata=rest)  # it may say more with the real ones
         if dependencies is None:
             raise error
         name = (tree.name if package.name in self._guessed else "") or package.name

@@ -36,6 +36,8 @@ _SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
 """uv has read an index's page. Where access is refused or a page is missing, it finds no torch."""
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 
+_NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)==([\w.+!-]*\w)")
+
 
 @dataclass(frozen=True)
 class Output:
@@ -60,6 +62,8 @@ class Output:
     """Whether a certificate is not trusted."""
     unknown_package: str
     """The package that no index has; "" for none."""
+    no_release: tuple[str, str] | None
+    """The package and the version of it that no index has."""
     lacks_wheel: bool
     """Whether there are only sources where wheels are needed."""
     lacks_git: bool
@@ -89,12 +93,14 @@ class Output:
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("warning:")]
         no_sandbox = _NO_NAMESPACES.search(text) is not None
         raised = _first(_RAISED, text, last=True)
+        statements = tuple(_PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines)
         return cls(
             text=text,
-            statements=tuple(_PREFIX.sub("", _PREFIX.sub("", line)).strip() for line in lines),
+            statements=statements,
             no_sandbox=no_sandbox,
             no_room=os.strerror(errno.ENOSPC) in text and not no_sandbox,
             unsatisfiable="No solution found" in text,
+            no_release=_pair(_NO_RELEASE, " ".join(statements)),
             refused=_pair(_REFUSED, text),
             is_refusal=re.search(r"\b(401|403)\b", text) is not None,
             unfetched=_first(_FETCHED, text),

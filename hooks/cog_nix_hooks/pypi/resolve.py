@@ -18,6 +18,7 @@ from cog_nix_hooks.pypi import (
     backends,
     builds,
     commits,
+    placeholders,
     projects,
     standin,
     tensorflow,
@@ -63,7 +64,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     try:
         found = _resolve(resolver)
     except PackageError as error:
-        if advice := torch.advice(error, lines, resolver.target):
+        advice = torch.advice(error, lines, resolver.target)
+        if advice and advice not in error.hint:
             error.hint = f"{error.hint} {advice}".strip()
         raise
     for wheel in found.wheels:
@@ -176,6 +178,7 @@ class _Resolver:
             python=backends.python(self.context.cache_dir, os.environ),
             exclude_newer=self.context.settings.python.exclude_newer,
             builds=not lines.prefer_binary,
+            placeholders=placeholders.constraints(self.context.cache_dir / "placeholders"),
             fixed={} if self.depth else self.request.fixed,
             torch_backend=self.backend,
         )
@@ -221,6 +224,7 @@ class _Resolver:
                 exclude_newer=question.exclude_newer,
                 direct=filter(None, map(url_of, question.lines.requirements)),
                 places=question.lines.places,
+                instead=_instead(question, error),
             ) from error
 
     @cached_property
@@ -365,6 +369,16 @@ class _Resolver:
             hint="Choose another version of it, or another python_version.",
             package=package.name,
         )
+
+
+def _instead(question: uv.Question, error: uv.UvError) -> str:
+    """Return what to write for a release that no index has; "" for all other failures."""
+    if not error.output.unsatisfiable or not error.output.no_release:
+        return ""
+    name, version = error.output.no_release
+    with scratch.folder("uv") as folder:
+        other = uv.nearest(question, name, version, folder)
+    return f"Take the release of it that is nearest, {name}=={other}, or another one." if other else ""
 
 
 def _compiled(

@@ -89,7 +89,9 @@ class Tree:
         literal = self._setup_argument("install_requires")
         if isinstance(literal, list | tuple):
             return _strings(literal)
-        return () if "PKG-INFO" in self.texts or not self._setup_passes("install_requires") else None
+        has_setup = "setup.py" in self.texts or "setup.cfg" in self.texts  # other backends ask elsewhere
+        says_none = has_setup and not self._setup_passes("install_requires")
+        return () if "PKG-INFO" in self.texts or says_none else None
 
     @property
     def setup_requires(self) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class Question:
     exclude_newer: str | None = None
     builds: bool = True
     """Whether distributions that come as source alone may be chosen."""
+    placeholders: Path | None = None
+    """Constraints that put empty packages in the place of heavy ones, in builds for metadata alone."""
     metadata: tuple[Stated, ...] = ()
     """What is known about packages whose metadata cannot be built here."""
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +162,28 @@ def newest(question: Question, package: str, folder: Path) -> str:
     return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
 
 
+def nearest(question: Question, package: str, version: str, folder: Path) -> str:
+    """Return the release that comes next to one that no index has, a later one first; "" for none.
+
+    Args:
+        question: what the one that is not there was asked for in.
+        package: normalised name.
+        version: of the one that is not there.
+        folder: an empty folder.
+    """
+    output = folder / "requirements.txt"
+    options = ("--no-deps", "--no-annotate", "--no-header", "--output-file", str(output))
+    for relation, which in ((">", "lowest"), ("<", "highest")):
+        line = f"{package}{relation}{version.partition('+')[0]}"
+        lines = replace(question.lines, requirements=(line,), projects=())
+        try:
+            _compile(replace(question, lines=lines, fixed={}), ("--resolution", which, *options), folder)
+        except UvError:
+            continue
+        return output.read_text(encoding="utf-8").partition("==")[2].split()[0]
+    return ""
+
+
 def indexes(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the URLs of the indexes that uv would ask, in its order; nothing is asked.
 
@@ -229,6 +253,7 @@ def _compile(
         *("--python-platform", platform(question.glibc)),
         *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
         *(("--no-build",) if not question.builds else ()),
+        *(("--build-constraint", str(question.placeholders)) if question.placeholders else ()),
         *(word for name in lines.no_binary if question.builds for word in ("--no-binary", name)),
         *(word for name in lines.only_binary if question.builds for word in ("--only-binary", name)),
         *(word for place in lines.find_links for word in ("--find-links", place)),

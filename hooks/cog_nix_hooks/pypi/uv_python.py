@@ -58,10 +58,23 @@ class Staging:
         self._written = [path for path in named if not path.is_relative_to(project)]
         self.common = Path(os.path.commonpath([environment, project, *(one.parent for one in self._written)]))
         self._folder = folder
+        self._places = {environment, project, *(one if one.is_dir() else one.parent for one in self._written)}
         self._copy(environment)
         self._copy(project)
-        for path in self._written:
-            self._staged(path if path.is_dir() else path.parent).mkdir(parents=True, exist_ok=True)
+        for place in self._places:
+            self._staged(place).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """Where each copy is to be seen, by its path below the folder.
+
+        Not all of what they have in common: that is the root where a project is far from uv's cache.
+        """
+        return {
+            str(place.relative_to(self.common)): str(place)
+            for place in sorted(self._places)
+            if not any(other in place.parents for other in self._places)
+        }
 
     def _staged(self, path: Path) -> Path:
         return self._folder / path.relative_to(self.common)
@@ -125,7 +138,7 @@ def call(told: dict[str, Any], program: str, arguments: list[str]) -> int:
         staging.use(told["python"], environment)
         question = {
             "system": told["shown"],
-            "common": str(staging.common),
+            "shown": staging.shown,
             "environment": str(environment),
             "source": str(source),
             "command": [f"{environment}/bin/python", *arguments],

@@ -175,7 +175,9 @@ def troubled(index: Index, project: Path) -> Index:
     ("lines", "message", "hint"),
     [
         pytest.param(("app", "lib<2"), "app depend on lib>=2 and you require app", "Loosen", id="conflict"),
-        pytest.param(("lib==7",), "there is no version of lib==7", "Loosen", id="no-such-version"),
+        pytest.param(("lib==7",), "there is no version of lib==7", "lib==2.0,", id="no-such-version"),
+        pytest.param(("lib==1.5",), "there is no version of lib==1.5", "lib==2.0,", id="none-between"),
+        pytest.param(("lib==0.5",), "there is no version of lib==0.5", "lib==1.0,", id="none-so-old"),
         pytest.param(("libb",), "libb was not found", "spelling of libb", id="no-such-name"),
         pytest.param(("source",), "cannot be read|not a source archive", "", id="broken-source"),
         pytest.param(("--only-binary=:all:", "source"), "no usable wheels", "has a wheel", id="no-wheel"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from .conftest import commit, sdist, static, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cog_nix.lock.model import Wheel
 
@@ -32,6 +33,27 @@ import torch
 from setuptools import setup
 setup(name='flash', version='1.0', install_requires=['torch'])
 """
+
+
+_OWN_BACKEND = "[build-system]\nrequires = []\nbuild-backend = 'own'\nbackend-path = ['.']\n"
+_NAMES_TORCH = """\
+import pathlib
+
+def get_requires_for_build_wheel(config_settings=None):
+    return ["torch"]
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    about = pathlib.Path(metadata_directory, "upscaler-1.0.dist-info")
+    about.mkdir()
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\\nName: upscaler\\nVersion: 1.0\\nRequires-Dist: packaging\\n"
+    )
+    return about.name
+"""
+_USES_TORCH = _NAMES_TORCH.replace(
+    "    about =",
+    "    from importlib.metadata import version\n    assert version('torch') == '2.0'\n    about =",
+)
 
 
 @pytest.fixture
@@ -171,6 +193,34 @@ def test_a_package_that_a_source_alone_asks_for_is_the_newest_of_today(
     stocked.add("torch", "2.0")
     stocked.add_source("flash", "1.0", {"setup.py": _BROKEN_SETUP})
     assert resolve(stocked.line, "flash")["torch"].version == "2.0"
+
+
+@pytest.mark.parametrize("needed", [False, True], ids=["named", "used"])
+def test_a_heavy_package_is_fetched_for_metadata_only_where_it_is_used(
+    stocked: Index, resolve: Resolve, *, needed: bool
+) -> None:
+    stocked.add("torch", "2.0")
+    files = {"pyproject.toml": _OWN_BACKEND, "own.py": _USES_TORCH if needed else _NAMES_TORCH}
+    stocked.add_source("upscaler", "1.0", files)
+    found = resolve(stocked.line, "upscaler")
+    assert found["upscaler"].depends == ("packaging",)
+    assert found["upscaler"].source is not None
+    fetched = "GET /files/torch-2.0-py3-none-any.whl" in stocked.asked
+    assert fetched == needed
+
+
+def test_a_project_far_from_uv_s_cache_is_asked(
+    stocked: Index, resolve: Resolve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pyproject.toml").write_text(
+        f"{_OWN_BACKEND}[project]\nname = 'upscaler'\nversion = '1.0'\ndynamic = ['dependencies']\n"
+    )
+    (project / "own.py").write_text(_NAMES_TORCH)
+    elsewhere = next(one for one in ("/var/tmp", "/tmp") if Path(one).parts[1] != project.parts[1])
+    with tempfile.TemporaryDirectory(dir=elsewhere) as cache:
+        monkeypatch.setenv("UV_CACHE_DIR", cache)
+        found = resolve(stocked.line, "-r pyproject.toml")
+    assert "packaging" in found
 
 
 def test_a_source_that_tells_nothing_is_explained(stocked: Index, resolve: Resolve) -> None:
