@@ -86,6 +86,7 @@
     │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
     ├── ListenError            the playground cannot listen: address, port, reason (playground)
+    ├── UnknownCommandError    there is no such command: it, those that may be meant (cli)
     ├── PluginError            a plugin broke
     │   └── NobodyAnsweredError    no plugin does what is asked for: the task (plugins)
     └── RuntimeFailure         a container did not start, or the model failed

@@ -175,7 +175,7 @@ def _run_with_hooks(
         if status is not None:
             return status
         if not native:
-            return upstream.hand_over(arguments)
+            return upstream.hand_over(arguments, known)
         status = app(args=normalize(arguments), prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns most Ctrl-C into this status by itself
             interrupts.report(reporter.info)

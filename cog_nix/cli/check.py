@@ -52,7 +52,7 @@ class _Options(ProjectOptions):
         str,
         typer.Argument(
             show_default=False,
-            help="An image that the runtime holds; none: the project's, with --against.",
+            help="An image that the runtime holds, or pulls; none: the project's, with --against.",
         ),
     ] = ""
     against: Annotated[
@@ -132,6 +132,7 @@ def _tried(session: Session, options: _Options, root: Path, checks: Sequence[Che
     only = options.case or ()
     own = [one for one in checks if not only or one.name in only]
     others = [name for name in only if name not in {one.name for one in own}]
+    _hold(session, usable_runtime(session), options.image)
     results = []
     if others or not only:
         inputs, env = parse_inputs(options.inputs or ()), variables(options.env or ())

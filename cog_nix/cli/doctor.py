@@ -76,6 +76,8 @@ def doctor(session: Session, options: _Options) -> None:
             reporter.info(line)
         reporter.info(f"\n{_summary(checks, fix=options.fix, program=session.program)}")
     if any(check.severity == "error" for check in checks):
+        if not options.as_json:
+            reporter.error("doctor found issues")
         raise typer.Exit(1)
 
 

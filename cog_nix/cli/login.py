@@ -20,6 +20,8 @@ from cog_nix.registry.destination import REPLICATE
 if TYPE_CHECKING:
     from cog_nix.cli.session import Session
 
+_ASKED_FOR = "Type both when they are asked for, or hand them in as two lines on stdin."
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
@@ -80,10 +82,10 @@ def _any_other(session: Session, host: str) -> None:
     write_stderr(f"Logging in to {host}\n\n")
     user = _shown("Username: ").strip()
     if not user:
-        raise CogNixError("username cannot be empty", hint="Run this again.")
+        raise CogNixError("username cannot be empty", hint=_ASKED_FOR)
     password = _hidden("Password: ")
     if not password:
-        raise CogNixError("password cannot be empty", hint="Run this again.")
+        raise CogNixError("password cannot be empty", hint=_ASKED_FOR)
     name = reference.DOCKER_HUB if host == "docker.io" else host
     where = credentials.store(name, user, password)
     session.reporter.log(f"kept in {where}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from cog_nix.image import archive_program, delta
 from cog_nix.image.archives import KINDS
 from cog_nix.image.compression import decompressed
 from cog_nix.image.description import ImageDescription, store_of, with_tag
-from cog_nix.plugins.spec import ExaminedRuntime, SavingRuntime
+from cog_nix.plugins.spec import ExaminedRuntime, SavingRuntime, UnpackedRuntime
 from cog_nix.registry.reference import Reference, is_host
 from cog_nix.system import scratch
 
@@ -155,6 +156,12 @@ def from_runtime(runtime: Runtime, name: str, folder: Path, reporter: Reporter) 
     layers = tuple(Layer(str(one)) for one in diff_ids)
     config: dict[str, Any] = {"config": dict(attributes.get("Config") or {})}
 
+    image_id = str(attributes.get("Id") or runtime.image_id(name))
+    if isinstance(runtime, UnpackedRuntime):
+        origins = runtime.layer_origins(name)
+        layers = tuple(Layer(one.diff_id, name=made) for one, made in zip(layers, origins, strict=True))
+        return Subject(title, image_id, config, layers, partial(runtime.open_layer, name), remade=True)
+
     def whole() -> Subject:
         assert isinstance(runtime, SavingRuntime)  # noqa: S101 - for the type checker
         path = folder / "image.tar"
@@ -163,7 +170,6 @@ def from_runtime(runtime: Runtime, name: str, folder: Path, reporter: Reporter) 
             runtime.save(name, path)
         return _saved(path, title)
 
-    image_id = str(attributes.get("Id") or runtime.image_id(name))
     saves = isinstance(runtime, SavingRuntime)
     return Subject(title, image_id, config, layers, None, whole=whole if saves else None)
 

@@ -137,7 +137,8 @@ def compare(first: Subject, second: Subject, *, look_inside: bool = True) -> Com
     settings = () if first.id == second.id else tuple(_all_settings(first.config, second.config))
     differing = next((pair for pair in pairs if not pair.same and pair.first and pair.second), None)
     detail = None
-    if look_inside and differing and first.open and second.open:
+    tars_are_kept = not (first.remade or second.remade)
+    if look_inside and tars_are_kept and differing and first.open and second.open:
         detail = _inside(first.open, second.open, differing)
     return Comparison(first, second, _manifests(first, second), settings, pairs, detail)
 

@@ -93,6 +93,8 @@ class Subject:
     """How its layers are compressed, in a registry."""
     compressed: bool = False
     """Whether the layers' sizes are those of blobs, as a registry has them."""
+    remade: bool = False
+    """Whether its layers are read as tars of their files, which are not those that the digests are of."""
     whole: Callable[[], Subject] | None = field(default=None, compare=False)
     """Reads what is not known yet; None: all of it is."""
 

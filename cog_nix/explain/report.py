@@ -155,7 +155,7 @@ def report(
     """
     if image.open is None:
         raise LayersUnpackedError(image.title)
-    total = None if image.compressed else sum(one.size for one in image.layers)
+    total = None if image.compressed else sum(one.size for one in image.layers) or None
     layers = []
     with reporter.bytes_bar(f"Reading {image.title}", total) as bar:
         for number, layer in enumerate(image.layers):
@@ -195,8 +195,8 @@ def layer_names(image: Subject) -> list[str]:
     if len(names) != len(image.layers):
         names = [""] * len(image.layers)
     return [
-        layer.name or (text.removeprefix(_BUILT) if text.startswith(_BUILT) else _instruction(text))
-        for layer, text in zip(image.layers, names, strict=True)
+        text.removeprefix(_BUILT) if text.startswith(_BUILT) else _instruction(text)
+        for text in (layer.name or name for layer, name in zip(image.layers, names, strict=True))
     ]
 
 

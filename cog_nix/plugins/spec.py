@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Self
 
     import typer
@@ -605,6 +606,26 @@ class SavingRuntime(Protocol):
 
         Raises:
             ImageError: there is no such image, or it cannot be written.
+        """
+
+
+@runtime_checkable
+class UnpackedRuntime(Protocol):
+    """What a runtime can do as well that keeps layers unpacked, and lets their files be read."""
+
+    def layer_origins(self, reference: str) -> Sequence[str]:
+        """Return what made each layer of a held image (OCI image-spec, config.md, "created_by"), or "".
+
+        Raises:
+            ImageError: there is no such image.
+        """
+
+    def open_layer(self, reference: str, number: int) -> AbstractContextManager[IO[bytes]]:
+        """Yield a tar of a layer's files, by its number from 0: not the bytes that its digest is of.
+
+        Raises:
+            ImageError: there is no such image, or a file of it has changed.
+            UnreadableFileError: a file cannot be read.
         """
 
 

@@ -18,6 +18,22 @@ from tests.cli.commands import invoke_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+class Holder:
+    """A runtime that holds one image, and pulls others."""
+
+    name = title = "Holder"
+
+    def __init__(self) -> None:
+        self.pulled: list[str] = []
+
+    def image_id(self, reference: str) -> str | None:
+        return "sha256:1" if reference == "model" else None
+
+    def pull(self, reference: str, _: object) -> None:
+        self.pulled.append(reference)
+
+
 GOOD = Result("root", "GET / lists the endpoints", Outcome.PASS)
 BAD = Result("predict", "POST /predictions answers", Outcome.FAIL, "step 1: answered [500]")
 MOOT = Result("stream", "Accept: text/event-stream is answered", Outcome.NOT_APPLICABLE, "does not stream")
@@ -26,14 +42,14 @@ MOOT = Result("stream", "Accept: text/event-stream is answered", Outcome.NOT_APP
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Answers with ``asked["answer"]``, and notes the question."""
-    note: dict[str, Any] = {"answer": [GOOD]}
+    note: dict[str, Any] = {"answer": [GOOD], "holder": Holder()}
 
     def results(image: str, **question: Any) -> Iterator[Result]:
         note.update(question, image=image)
         yield from note["answer"]
 
     monkeypatch.setattr(cog_nix.check.suite, "results", results)
-    monkeypatch.setattr(check, "usable_runtime", lambda _: None)
+    monkeypatch.setattr(check, "usable_runtime", lambda _: note["holder"])
     return note
 
 
@@ -49,6 +65,12 @@ def test_each_case_is_a_line(asked: dict[str, Any]) -> None:
     assert asked["image"] == "model"
     assert asked["inputs"] == {"text": "a=b"}
     assert asked["only"] == ["root"]
+
+
+@pytest.mark.parametrize(("image", "pulled"), [("model", []), ("other", ["other"])])
+def test_an_image_that_is_not_held_is_pulled(asked: dict[str, Any], image: str, pulled: list[str]) -> None:
+    assert invoke_command("check", image).exit_code == 0
+    assert asked["holder"].pulled == pulled
 
 
 def test_a_broken_promise_exits_with_1(asked: dict[str, Any]) -> None:

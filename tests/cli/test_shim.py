@@ -144,11 +144,14 @@ def test_what_goes_where(
 def test_without_upstream_it_says_what_is_missing(folders: tuple[Path, Path], tmp_path: Path) -> None:
     shim.install(folders[0])
     (folders[1] / "cog").unlink()
-    for command in ("brand-new",):
+    for command, meant in (("brand-new", ""), ("buidl", "\n\nDid you mean this?\n\tbuild\n")):
         done = call(command, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"`{command}` is left to Replicate's cog, and there is none on the PATH." in done.stderr
+        assert f'unknown command "{command}" for "cog"{meant}' in done.stderr
         assert shim.UPSTREAM in done.stderr
+    done = call("build", "--dockerfile", "Dockerfile", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "`build` is left to Replicate's cog, and there is none on the PATH." in done.stderr
 
 
 def test_version_and_help(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ def test_the_command(machine_with: Any, capfd: pytest.CaptureFixture[str]) -> No
         "    and that",
         "",
         'Found 1 error, 1 warning. Run "cog-nix doctor --fix" to auto-fix.',
+        "error: doctor found issues",
     ]
     assert calls == [], "nothing is changed without --fix"
     assert run(["doctor", "--fix", "--json"]) == 1

@@ -50,6 +50,8 @@ class HeldImage:
     """The ``config`` object of the OCI image configuration."""
     platform: str = "linux/amd64"
     """Operating system and architecture."""
+    made_by: tuple[str, ...] = ()
+    """What made each layer, as its history says; older ones are without it."""
 
     @classmethod
     def of(cls, image_id: str, diff_ids: Sequence[str], document: Mapping[str, Any]) -> Self:
@@ -66,7 +68,9 @@ class HeldImage:
                 hint="Build it again, or report it to whoever made it.",
             ) from error
         platform = f"{document.get('os', 'linux')}/{document.get('architecture', 'amd64')}"
-        return cls(image_id, tuple(diff_ids), config, platform)
+        steps = [one for one in document.get("history") or () if not one.get("empty_layer")]
+        made_by = tuple(str(one.get("created_by") or "") for one in steps)
+        return cls(image_id, tuple(diff_ids), config, platform, made_by)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -237,6 +241,8 @@ class ImageStore:
             document = mapping_of(jsonvalue.loads(self._image_file(image_id).read_bytes()))
             platform = text_of(document.get("platform", "linux/amd64"))  # older ones are without it
             diff_ids = tuple(map(text_of, list_of(document["diff_ids"])))
-            return HeldImage(text_of(document["id"]), diff_ids, _runnable(document["config"]), platform)
+            made_by = tuple(map(text_of, list_of(document.get("made_by") or [])))
+            config = _runnable(document["config"])
+            return HeldImage(text_of(document["id"]), diff_ids, config, platform, made_by)
         except (OSError, ValueError, KeyError, TypeError):
             return None

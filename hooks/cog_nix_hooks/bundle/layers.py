@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
 
 _CHUNK = 1 << 20
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
 OPAQUE_ATTRIBUTE = "user.overlay.opaque"
 
 
@@ -203,18 +203,18 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
 
 
 def keep_whiteouts(folder: Path) -> None:
-    """StartLock the marks of an image's layer into those of overlayfs."""
+    """Turn the marks of an image's layer into those of overlayfs."""
     for parent, _, files in os.walk(folder):
         for name in files:
-            if not name.startswith(_WHITEOUT):
+            if not name.startswith(WHITEOUT):
                 continue
             mark = Path(parent, name)
             mark.unlink()
-            if name == _OPAQUE:
+            if name == OPAQUE:
                 os.setxattr(parent, OPAQUE_ATTRIBUTE, b"y")
-            elif not name.startswith(_WHITEOUT * 2):  # others of aufs mean nothing in an image
+            elif not name.startswith(WHITEOUT * 2):  # others of aufs mean nothing in an image
                 # Needs no privilege since Linux 5.8.
-                os.mknod(Path(parent, name.removeprefix(_WHITEOUT)), stat.S_IFCHR, os.makedev(0, 0))
+                os.mknod(Path(parent, name.removeprefix(WHITEOUT)), stat.S_IFCHR, os.makedev(0, 0))
 
 
 def private(folder: Path) -> None:

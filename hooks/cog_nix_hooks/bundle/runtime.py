@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cog_nix.errors import RuntimeFailure
 from cog_nix.image.failures import ImageNotHeldError
@@ -16,6 +16,7 @@ from cog_nix_hooks.bundle.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from cog_nix.plugins.spec import ContainerRequest, Held
@@ -111,6 +112,23 @@ class BundleRuntime:
             "Architecture": architecture,
             "RootFS": {"Layers": list(image.diff_ids)},
         }
+
+    def layer_origins(self, reference: str) -> Sequence[str]:
+        """Return what made each layer of a held image.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        image = self.find(reference)
+        known = len(image.made_by) == len(image.diff_ids)
+        return image.made_by if known else [""] * len(image.diff_ids)
+
+    def open_layer(self, reference: str, number: int) -> AbstractContextManager[IO[bytes]]:
+        """Yield the files of a layer as a tar; see :func:`cog_nix_hooks.bundle.packed.opened`."""
+        from cog_nix_hooks.bundle.packed import opened  # noqa: PLC0415 - what runs needs none
+
+        diff_id = self.find(reference).diff_ids[number]
+        return opened(self._store.layers.folder(diff_id), self._store.layers.bound(diff_id))
 
     def held_layers(self) -> dict[str, tuple[str, ...]]:
         """Return the layers of all images that have a name."""

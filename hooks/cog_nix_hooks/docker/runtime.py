@@ -21,6 +21,7 @@ from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine
 from cog_nix_hooks.docker.failures import DaemonError
 from cog_nix_hooks.docker.images import Images
+from cog_nix_hooks.docker.pulling import PullProgress
 from cog_nix_hooks.docker.sdk import asking, sdk_client
 
 if TYPE_CHECKING:
@@ -174,9 +175,15 @@ class DockerRuntime:
         reporter.step(f"Pulling {reference}")
         client, refused = sdk_client(self.endpoint), ""
         try:
-            with closing(client), asking(client, self.endpoint):
+            with (
+                closing(client),
+                asking(client, self.endpoint),
+                reporter.bytes_bar("Downloading layers", None) as bar,
+            ):
+                progress = PullProgress(bar)
                 for message in client.pull(repository, tag, stream=True, decode=True, platform=_PLATFORM):
                     refused = refused or str(message.get("error", ""))
+                    progress.take(message)
                     reporter.log(" ".join(str(message[key]) for key in ("id", "status") if key in message))
         except DaemonError as error:
             refused = error.said
