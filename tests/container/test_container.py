@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 import python_tree
+import yaml
 
 from cog_nix.build.story import Services
 from cog_nix.config.model import Project, Settings
@@ -308,3 +309,54 @@ def test_a_job_in_a_container_builds_with_dockers_socket(
         _gone(client, 1)
     finally:
         client.remove_image(whole, force=True)
+
+
+def test_a_pod_without_privileges_builds_the_same_image(
+    image: tuple[Path, str], base: Path, client: docker.APIClient
+) -> None:
+    """As examples/kubernetes/build.yaml has it, but for the user namespace that ``hostUsers: false`` makes."""
+    (job,) = yaml.safe_load_all((ROOT / "examples/kubernetes/build.yaml").read_text())
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "Unconfined"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "procMount": "Unmasked",
+    }
+    uid, gid = (pod["securityContext"][key] for key in ("runAsUser", "runAsGroup"))
+    volumes = base / "pod"
+    for one in container["volumeMounts"]:
+        (volumes / one["name"]).mkdir(parents=True)
+    shutil.copytree(
+        image[0],
+        volumes / "source",
+        ignore=shutil.ignore_patterns(".cog", "result"),
+        dirs_exist_ok=True,
+    )
+    subprocess.run(["chown", "-R", f"{uid}:{gid}", str(volumes)], check=True)
+    whole = f"cog-nix-test-pod-{os.getpid()}:latest"
+    cog_nix("container-image", "--runtime", "docker", "-t", whole, cwd=base)
+    mounts = [f"--volume={volumes / one['name']}:{one['mountPath']}" for one in container["volumeMounts"]]
+    # Whoever stands between this machine and the network has a certificate that it trusts, and so shall the pod.
+    certificates = os.environ.get("SSL_CERT_FILE")
+    trusted = [f"--volume={certificates}:/etc/ssl/certs/ca-certificates.crt:ro"] if certificates else []
+    try:
+        finished = subprocess.run(
+            [
+                *("docker", "run", "--rm", "--network", "host", "--user", f"{uid}:{gid}", "--read-only"),
+                *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+                *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
+                *(*mounts, *trusted, "--workdir", container["workingDir"]),
+                *(whole, "build", "--no-load", "-t", TAG),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        assert (volumes / "source/result").readlink() == Path("/cog-nix/store/nix/store", image[1])
+    finally:
+        client.remove_image(whole, force=True)
+        subprocess.run(["chmod", "-R", "u+w", str(volumes)], check=True)

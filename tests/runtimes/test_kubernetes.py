@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -39,6 +40,21 @@ def test_what_a_pod_mounts_is_there_and_it_has_no_rights(name: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+@pytest.mark.parametrize("version", ["1.33", "1.34", "1.35"])
+@pytest.mark.parametrize("name", ["serve.yaml", "build.yaml"])
+def test_kubernetes_knows_every_key(name: str, version: str) -> None:
+    """From the first release on that has user namespaces for pods switched on."""
+    for document in documents(name):
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_schemas_refuse_a_key_that_there_is_not() -> None:
+    deployment = documents("serve.yaml")[0]
+    pod_of(deployment)["containers"][0]["securityContext"]["runAsNonroot"] = True
+    with pytest.raises(kubernetes_validate.ValidationError, match="runAsNonroot"):
+        kubernetes_validate.validate(deployment, "1.33", strict=True)
 
 
 def test_a_sandbox_may_mount_proc_in_a_user_namespace_alone() -> None:

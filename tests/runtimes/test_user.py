@@ -1,4 +1,4 @@
-"""Images with a user of their own, without a daemon: as root, and as somebody who is no root."""
+"""Images with a user of their own: without a daemon as root and as somebody who is no root, and by commands."""
 
 from __future__ import annotations
 
@@ -91,3 +91,67 @@ def test_a_model_is_who_its_image_says(
         assert beside == [0, "1000\n"]
     assert "/src" in writable[0]["written"]
     assert sealed[0]["written"] == ["/tmp", "/tmp/.cache"]
+
+
+MODEL = """\
+import json
+import os
+
+from cog import BaseRunner, Path
+
+
+def tell(document: Path) -> Path:
+    place = Path("/tmp/answer.json")
+    said = [os.getuid(), os.environ["HOME"], os.environ["ANSWER"], document.read_text()]
+    place.write_text(json.dumps(said))
+    return place
+
+
+class Runner(BaseRunner):
+    def run(self, document: Path) -> Path:
+        return tell(document)
+
+
+def train(document: Path) -> Path:
+    return tell(document)
+"""
+TOLD = [1000, "/tmp", "42", "Ada"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands") / "cog-nix-test-user"
+    folder.mkdir()
+    (folder / "run.py").write_text(MODEL)
+    (folder / "cog.yaml").write_text(
+        'build:\n  python_version: "3.13"\nenvironment: [ANSWER=42]\n'
+        'run: "run.py:Runner"\ntrain: "run.py:train"\n'
+    )
+    (folder / "cog-nix.toml").write_text('[image]\nuser = "1000:1000"\n')
+    (folder.parent / "in.txt").write_text("Ada")
+    (folder.parent / "in.txt").chmod(0o600)  # inputs are sent, and read by nobody else
+    return folder
+
+
+@pytest.mark.parametrize("name", [pytest.param("docker", marks=pytest.mark.docker), "podman", "bundle"])
+def test_commands_hand_files_to_a_user_and_back(
+    name: str, project: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if name == "podman":
+        request.getfixturevalue("podman_host")
+    monkeypatch.setenv("COG_NIX_RUNTIME", name)
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    for command in (["run"], ["run", "--keep", "60s"], ["run", "--keep", "60s"], ["train"]):
+        out = tmp_path / "out.json"
+        cog_nix(*command, "-i", "document=@../in.txt", "-o", str(out), cwd=project)
+        assert json.loads(out.read_text()) == TOLD
+        assert out.stat().st_uid == os.getuid()
+        out.unlink()
+    cog_nix("stop", cwd=project)
+    code = "import os; print(os.getuid(), os.environ['HOME'], os.environ['ANSWER'], open('cog.yaml').read(5))"
+    assert cog_nix("exec", "python", "-c", code, cwd=project).stdout == "1000 /tmp 42 build\n"
+    done = cog_nix("exec", "touch", "made", cwd=project, check=False)
+    assert "Permission denied" in done.stderr
+    assert not (project / "made").exists()

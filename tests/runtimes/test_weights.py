@@ -69,8 +69,12 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, projec
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator[Path]:  # noqa: F811 - the fixture
+@pytest.fixture(scope="module", params=["", "1000:1000"], ids=["root", "user"])
+def project(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    registry: str,  # noqa: F811 - the fixture
+) -> Iterator[Path]:
     """A project whose weights were imported, from a folder that is gone since, and locked."""
     folder = tmp_path_factory.mktemp("weights") / "cog-nix-test-weights"
     source = folder.parent / "source"
@@ -91,7 +95,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator
             f'  {{ path = "{path}", url = "{server.url}"{more} }},\n'
             for path, more in (("vae.bin", ""), ("/opt/clip.bin", ""), ("/opt/mounted.bin", ", mount = true"))
         ]
-        (folder / "cog-nix.toml").write_text(f"[weights]\nfiles = [\n{''.join(entries)}]\n")
+        (folder / "cog-nix.toml").write_text(
+            f'[image]\nuser = "{request.param}"\n' * bool(request.param)
+            + f"[weights]\nfiles = [\n{''.join(entries)}]\n"
+        )
         cog_nix("weights", "import", cwd=folder)
         cog_nix("lock", cwd=folder)
     shutil.rmtree(source)
@@ -104,14 +111,20 @@ def project(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator
     }, "nothing stays of what weights were mounted on"
 
 
-def expected() -> dict[str, Any]:
-    """What the model sees; root writes to what is in the image or the project."""
-    files = {"/src/vae.bin": True, "/opt/clip.bin": True, "/opt/mounted.bin": False}
+def expected(project: Path, *, mounted: bool = False) -> dict[str, Any]:
+    """What the model sees; root writes to what is in the image or the project, a user to what is its own.
+
+    Args:
+        project: whose settings may name a user.
+        mounted: whether ``/src`` is the project's folder, which here is root's.
+    """
+    root = "user" not in (project / "cog-nix.toml").read_text()
+    files = {"/src/vae.bin": root or not mounted, "/opt/clip.bin": root, "/opt/mounted.bin": False}
     return UNET | {path: [SIZE, can] for path, can in files.items()}
 
 
 def test_a_prediction_sees_them(project: Path) -> None:
-    assert json.loads(cog_nix("run", cwd=project).stdout) == expected()
+    assert json.loads(cog_nix("run", cwd=project).stdout) == expected(project)
 
 
 def test_a_training_sees_them(project: Path) -> None:
@@ -121,10 +134,10 @@ def test_a_training_sees_them(project: Path) -> None:
 
 def test_a_command_sees_them_and_cannot_write_to_them(project: Path) -> None:
     done = cog_nix("exec", "python", "-c", "import run; print(run.look())", cwd=project)
-    assert json.loads(done.stdout) == expected()
+    assert json.loads(done.stdout) == expected(project, mounted=True)
     done = cog_nix("exec", "sh", "-c", "echo 1 > /src/unet/config.json", cwd=project, check=False)
     assert done.returncode == 1
-    assert "Read-only file system" in done.stderr
+    assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
     path = WeightsStore(project.parent / "cache/weights").path(digest_of(FILES["config.json"]))
     assert path.read_bytes() == FILES["config.json"]
 
@@ -149,7 +162,7 @@ def test_a_server_sees_them(project: Path) -> None:
             time.sleep(0.2)
         serving.send_signal(signal.SIGINT)
         serving.wait(60)
-    assert json.loads(said["output"]) == expected()
+    assert json.loads(said["output"]) == expected(project, mounted=True)
 
 
 def test_a_missing_file_is_told_and_pulled(project: Path) -> None:
@@ -164,7 +177,7 @@ def test_a_missing_file_is_told_and_pulled(project: Path) -> None:
         assert "Starting" not in done.stderr
     cog_nix("weights", "pull", cwd=project)
     assert path.read_bytes() == FILES["deep/model.bin"]
-    assert json.loads(cog_nix("run", cwd=project).stdout) == expected()
+    assert json.loads(cog_nix("run", cwd=project).stdout) == expected(project)
 
 
 def test_they_are_in_the_image_where_that_is_asked_for(project: Path, name: str) -> None:
@@ -174,5 +187,5 @@ def test_they_are_in_the_image_where_that_is_asked_for(project: Path, name: str)
     assert "weights" not in pushed
     found = json.loads(cog_nix("run", tag, cwd=project.parent).stdout)
     assert {path: size for path, (size, _) in found.items()} == {
-        path: size for path, (size, _) in expected().items() if path != "/opt/mounted.bin"
+        path: size for path, (size, _) in expected(project).items() if path != "/opt/mounted.bin"
     }
