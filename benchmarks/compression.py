@@ -92,9 +92,10 @@ def _own_store() -> Iterator[dict[str, str]]:
 def _newer_podman() -> Iterator[Callable[[str], object]]:
     """Yield a function that pulls an image with Podman of Debian 13 into an empty store."""
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder:
-        host = hosts.Host(hosts.bootstrap(*_NEWER), Path(folder, "machine"))
-        host.write("/etc/containers/storage.conf", _STORAGE)
-        with host:
+        config = Path(folder, "storage.conf")
+        config.write_text(_STORAGE)
+        binds = {"/etc/containers/storage.conf": config}
+        with hosts.Host(hosts.bootstrap(*_NEWER), Path(folder, "machine"), binds=binds) as host:
             yield lambda image: host.check(["podman", "pull", "--tls-verify=false", image])
             host.check(["podman", "rmi", "--all", "--force"])
 
