@@ -44,7 +44,7 @@ def cold_start(gigabytes: int = 2) -> tuple[Row, ...]:
         copy.edit()
         copy.cog_nix("push", new)
         rows = []
-        for name, started in (("containerd", _containerd), ("podman", _podman)):
+        for name, started in (("containerd", containerd), ("podman", podman)):
             with started() as (pull, _):
                 (whole,) = timed(1, lambda _, pull=pull: pull(new))  # type: ignore[misc]
             with started() as (pull, content):
@@ -69,7 +69,7 @@ def _bytes_in(content: Path | None) -> int:
 
 
 @contextmanager
-def _containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
+def containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
     """Yield a function that pulls an image into an empty store, and the folder of its blobs."""
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder:
         config = Path(folder, "config.toml")
@@ -98,14 +98,22 @@ def _containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
 
 
 @contextmanager
-def _podman() -> Iterator[tuple[Callable[[str], object], Path | None]]:
-    """Yield a function that pulls an image into an empty store."""
+def podman(storage: str = "") -> Iterator[tuple[Callable[[str], object], Path | None]]:
+    """Yield a function that pulls an image into an empty store.
+
+    Args:
+        storage: what containers-storage.conf(5) says; none: what it says on this machine.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder,
         tempfile.TemporaryDirectory(prefix="cn-", dir="/tmp") as short,  # at most 50 characters
     ):
         own = ["podman", "--root", f"{folder}/root", "--runroot", short]
+        env = {}
+        if storage:
+            Path(folder, "storage.conf").write_text(storage)
+            env = {"CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
         try:
-            yield lambda image: run([*own, "pull", "--tls-verify=false", image], Path(folder)), None
+            yield lambda image: run([*own, "pull", "--tls-verify=false", image], Path(folder), env), None
         finally:
-            run([*own, "rmi", "--all", "--force"], Path(folder))
+            run([*own, "rmi", "--all", "--force"], Path(folder), env)

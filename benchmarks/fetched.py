@@ -23,9 +23,11 @@ _EXAMPLES = {"hello-world": 45, "torch-demo": 60}
 
 @dataclass
 class _Proxy:
-    """An HTTP proxy (RFC 9110, section 9.3.6) that counts what comes back."""
+    """An HTTP proxy (RFC 9110, section 9.3.6) that counts what goes through it."""
 
     received: int = 0
+    sent: int = 0
+    """Of plain HTTP the bodies, and headers that come after the connection was made."""
     port: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
@@ -57,24 +59,49 @@ class _Proxy:
             path = f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
             forth.write(f"{method} {path} HTTP/1.1\r\n".encode() + b"".join(headers))
             forth.write(b"Connection: close\r\n\r\n")
-        await asyncio.gather(self._pump(client, forth), self._pump(server, back, count=True))
+        await self._join(client, back, server, forth)
 
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, count: bool = False
+    async def _join(
+        self,
+        client: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        forth: asyncio.StreamWriter,
     ) -> None:
+        await asyncio.gather(self._pump(client, forth, up=True), self._pump(server, back, up=False))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, up: bool) -> None:
         with suppress(OSError):
             while chunk := await source.read(_CHUNK):
-                self.received += len(chunk) if count else 0
+                if up:
+                    self.sent += len(chunk)
+                else:
+                    self.received += len(chunk)
                 sink.write(chunk)
                 await sink.drain()
         with suppress(OSError):
             sink.close()
 
 
+@dataclass
+class _Relay(_Proxy):
+    """A port of this machine that is another one, counted: clients use no proxy for loopback addresses."""
+
+    to: int = 0
+
+    async def _handle(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        server, forth = await asyncio.open_connection("127.0.0.1", self.to)
+        await self._join(client, back, server, forth)
+
+
 @contextmanager
-def counting_proxy() -> Iterator[_Proxy]:
-    """Yield a proxy of this machine that counts what comes through it."""
-    proxy, ready = _Proxy(), threading.Event()
+def counting_proxy(to: int | None = None) -> Iterator[_Proxy]:
+    """Yield a proxy of this machine that counts what comes through it.
+
+    Args:
+        to: a port of this machine that takes all of it; None: clients say where each request goes.
+    """
+    proxy, ready = _Proxy() if to is None else _Relay(to=to), threading.Event()
     thread = threading.Thread(target=proxy.serve, args=(ready,), daemon=True)
     thread.start()
     ready.wait()
