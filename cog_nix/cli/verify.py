@@ -286,7 +286,7 @@ def _verify(
     session: Session, options: _Options, target: _Target, how: tuple[list[Surroundings], list[str]]
 ) -> Verification:
     image, project, (builds, lacking) = target.image, target.project, how
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise NoLockError(project.lock_path.name)
     known = {**target.labels, **dict(map(annotation, options.annotation or ()))}

@@ -11,6 +11,7 @@ from cog_nix.config.model import (
     Compression,
     DebianSettings,
     GpuSettings,
+    ImageSettings,
     LayerSettings,
     NixSettings,
     OriginSettings,
@@ -27,6 +28,7 @@ from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.duration import parse_duration
+from cog_nix.system.platforms import PLATFORMS, parse_platform
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ _Table = TypeVar(
     WeightsSettings,
     RunSettings,
     ServeSettings,
+    ImageSettings,
 )
 
 
@@ -91,6 +94,7 @@ def load_settings(project: Project) -> Settings:
         origins=_table(OriginSettings, "origins", data, text, problems),
         push=_table(PushSettings, "push", data, text, problems),
         weights=_table(WeightsSettings, "weights", data, text, problems),
+        image=_table(ImageSettings, "image", data, text, problems),
     )
     if problems:
         raise config_error(path.name, text, problems)
@@ -292,6 +296,12 @@ _SETTINGS = {
         'compression = "zstd"',
         f"one of {', '.join(_COMPRESSIONS)}",
         lambda value: value in _COMPRESSIONS,
+    ),
+    "platforms": _Setting(
+        'platforms = ["linux/amd64", "linux/arm64"]',
+        f"a list of {' and '.join(PLATFORMS)}",
+        lambda value: _is_names(value) and value and all(map(parse_platform, value)),
+        lambda value: tuple(dict.fromkeys(str(parse_platform(one)) for one in value)),
     ),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
