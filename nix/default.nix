@@ -35,6 +35,8 @@
   openapi ? "",
   # Certificate authorities that the image trusts besides Debian's (PEM); "": none.
   certificate ? "",
+  # What the image is for.
+  platform ? "linux/amd64",
   # What changes the description of the image (see description.nix); null: nothing does.
   overlay ?
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
@@ -50,7 +52,11 @@
   compression ? "gzip",
 }:
 let
-  locked = import ./lock.nix lock;
+  platforms = builtins.fromJSON (builtins.readFile (core + "/system/platforms.json"));
+  target =
+    platforms.${platform}
+      or (throw "Images can be made for ${builtins.concatStringsSep " and " (builtins.attrNames platforms)}, not for ${platform}.");
+  locked = import ./lock.nix { inherit lock platform; };
   store = import ./store.nix;
   seed = import ./seed.nix locked.seed;
   derive = import ./derive.nix {
@@ -58,11 +64,13 @@ let
     start = import ./start.nix {
       inherit seed core;
       inherit (locked.seed) python;
+      # What builders run on is what they make images for where nothing is said.
+      target = if platform == "linux/amd64" then null else target;
     };
   };
   args = { inherit derive store locked; };
   folder = import ./layers/folder.nix args;
-  interpreter = import ./layers/interpreter.nix args;
+  interpreter = import ./layers/interpreter.nix (args // { foreign = platform != "linux/amd64"; });
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args {
     inherit certificate;
@@ -110,6 +118,7 @@ let
       package:
       import ./package.nix {
         inherit (package) attribute;
+        system = target.nix_system;
         file = if package.file == "" then null else project + "/${package.file}";
         # A flake in the project's own folder is read where it is.
         flake =

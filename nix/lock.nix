@@ -4,15 +4,26 @@
   The order of packages, variables and labels in the file says nothing: they come sorted. Layers, and what is in
   each, stay in the file's order.
 
-  Type: path -> attrset
+  Type: { lock : path, platform : string } -> attrset
 
   Example:
-    (import ./lock.nix ./cog-nix.lock).layers
+    (import ./lock.nix { lock = ./cog-nix.lock; platform = "linux/amd64"; }).layers
     => [ { name = "base"; members = [ { kind = "deb"; name = "bash"; } { kind = "venv"; } { kind = "run"; index = 0; } ]; } ]
 */
-path:
+{
+  lock,
+  # Which of those that the file has.
+  platform ? "linux/amd64",
+}:
 let
-  lock = builtins.fromJSON (builtins.readFile path);
+  path = lock;
+  file = builtins.fromJSON (builtins.readFile path);
+  chosen =
+    if file.platform or "linux/amd64" == platform then
+      file
+    else
+      file.platforms.${platform}
+        or (throw ''${toString path} has nothing for ${platform}. Run "cog-nix lock --platform ${platform}".'');
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
 
@@ -39,30 +50,30 @@ let
         inherit name;
       };
 in
-if lock.version or 0 == 2 || lock.version or 0 == 3 then
-  removeAttrs lock [ "links" ]
+if file.version or 0 == 2 || file.version or 0 == 3 then
+  removeAttrs chosen [ "links" "platforms" ]
   // {
-    base = debs lock.base;
-    essential = debs lock.essential;
-    python = debs lock.python;
+    base = debs chosen.base;
+    essential = debs chosen.essential;
+    python = debs chosen.python;
     # Installed together; the lock says which of them somebody asked for.
-    system = debs (lock.system ++ lock.libraries);
-    linked = debs lock.linked;
-    build = debs lock.build;
-    wheels = sorted (wheel: wheel.name) lock.wheels;
-    environment = sorted builtins.head lock.environment;
-    labels = sorted builtins.head lock.labels;
-    files = lock.files or [ ];
+    system = debs (chosen.system ++ chosen.libraries);
+    linked = debs chosen.linked;
+    build = debs chosen.build;
+    wheels = sorted (wheel: wheel.name) chosen.wheels;
+    environment = sorted builtins.head chosen.environment;
+    labels = sorted builtins.head chosen.labels;
+    files = chosen.files or [ ];
     symlinks = map (pair: {
       name = builtins.head pair;
       links = builtins.elemAt pair 1;
-    }) (lock.links or [ ]);
+    }) (chosen.links or [ ]);
     layers = map (pair: {
       name = builtins.head pair;
       members = map member (builtins.elemAt pair 1);
-    }) lock.layers;
+    }) chosen.layers;
   }
 else
   throw ''
-    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads versions 2 and 3.
+    ${toString path} has format version ${toString (file.version or "unknown")}; this cog-nix reads versions 2 and 3.
     Run "cog-nix lock" to write it anew, or install the cog-nix that wrote it.''

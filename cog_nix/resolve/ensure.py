@@ -154,7 +154,10 @@ def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
         if names != (previous.programs or ()):
             return True
-    return policy.look_at_project and (_links_for_project(previous) or bool(scan_project(request.root).files))
+    return policy.look_at_project and (
+        _links_for_project(previous)
+        or bool(scan_project(request.root, request.project.platform.elf_machine).files)
+    )
 
 
 def _links_for_project(lock: Lock) -> bool:
