@@ -86,8 +86,8 @@ def _warn_of_cpu_build(request: Request, tools: Tools, wheels: Sequence[Wheel]) 
         and not any(own.include(one.name) for one in wheels)
     ):
         tools.reporter.warn(
-            f"torch {torch.version} for {platform} is a build without CUDA: the model computes on the CPU there. "
-            "Newer releases bring CUDA for it."
+            f"torch {torch.version} for {platform} comes without CUDA: the model computes on the CPU there. "
+            "Newer releases of it bring CUDA."
         )
 
 

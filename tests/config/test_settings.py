@@ -165,7 +165,7 @@ def test_a_day_is_a_date(tmp_path: Path, written: str) -> None:
             "x = 1\n",
             [
                 "cog-nix.toml:1:",
-                "Known are check, debian, gpu, image, layers, nix, origins, push, python, run, serve, weights.",
+                "Known are check, debian, gpu, image, layers, nix, origins, push, python, run, serve,",
             ],
             id="top-level",
         ),
