@@ -52,25 +52,17 @@
   compression ? "gzip",
 }:
 let
-  platforms = builtins.fromJSON (builtins.readFile (core + "/system/platforms.json"));
-  target =
-    platforms.${platform}
-      or (throw "Images can be made for ${builtins.concatStringsSep " and " (builtins.attrNames platforms)}, not for ${platform}.");
-  locked = import ./lock.nix { inherit lock platform; };
+  target = import ./platform.nix { inherit core platform; };
+  locked = import ./lock.nix platform lock;
   store = import ./store.nix;
   seed = import ./seed.nix locked.seed;
   derive = import ./derive.nix {
     inherit seed;
-    start = import ./start.nix {
-      inherit seed core;
-      inherit (locked.seed) python;
-      # What builders run on is what they make images for where nothing is said.
-      target = if platform == "linux/amd64" then null else target;
-    };
+    start = import ./start.nix { inherit seed core target; inherit (locked.seed) python; };
   };
   args = { inherit derive store locked; };
   folder = import ./layers/folder.nix args;
-  interpreter = import ./layers/interpreter.nix (args // { foreign = platform != "linux/amd64"; });
+  interpreter = import ./layers/interpreter.nix (args // { foreign = target != null; });
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args {
     inherit certificate;
@@ -118,7 +110,7 @@ let
       package:
       import ./package.nix {
         inherit (package) attribute;
-        system = target.nix_system;
+        system = target.nix_system or "x86_64-linux";
         file = if package.file == "" then null else project + "/${package.file}";
         # A flake in the project's own folder is read where it is.
         flake =

@@ -4,19 +4,15 @@
   The order of packages, variables and labels in the file says nothing: they come sorted. Layers, and what is in
   each, stay in the file's order.
 
-  Type: { lock : path, platform : string } -> attrset
+  Type: platform : string -> path -> attrset
 
   Example:
-    (import ./lock.nix { lock = ./cog-nix.lock; platform = "linux/amd64"; }).layers
+    (import ./lock.nix "linux/amd64" ./cog-nix.lock).layers
     => [ { name = "base"; members = [ { kind = "deb"; name = "bash"; } { kind = "venv"; } { kind = "run"; index = 0; } ]; } ]
 */
-{
-  lock,
-  # Which of those that the file has.
-  platform ? "linux/amd64",
-}:
+# Which of those that the file has.
+platform: path:
 let
-  path = lock;
   file = builtins.fromJSON (builtins.readFile path);
   chosen =
     if file.platform or "linux/amd64" == platform then

@@ -11,6 +11,7 @@ from cog_nix.namespaces import emulation
 from cog_nix.namespaces.emulation import NoEmulatorError
 from cog_nix.system.platforms import ARM64
 from conftest import EXAMPLES, cog_nix, copy_project
+from tests.registry.conftest import start_registry  # noqa: F401 - a fixture
 
 _REGISTRATION = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
 _BINFMT = Path("/proc/sys/fs/binfmt_misc/register")

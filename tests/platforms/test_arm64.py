@@ -22,30 +22,29 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.nix, pytest.mark.network, pytest.mark.slow]
 
-_ACCEPTED = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-    )
+_ACCEPTED = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json"
 )
 
 
 def _architectures(image: Path) -> set[int]:
     """Return ``e_machine`` of all programs and libraries of an image."""
     found = set()
-    with subprocess.Popen([image], stdout=subprocess.PIPE) as written:
-        with tarfile.open(fileobj=written.stdout, mode="r|") as archive:
-            for one in archive:
-                stream = archive.extractfile(one) if one.name.endswith(".tar") else None
-                if stream is None:
-                    continue
-                with tarfile.open(fileobj=stream, mode="r|") as layer:
-                    for member in layer:
-                        file = layer.extractfile(member) if member.isreg() else None
-                        start = file.read(20) if file else b""
-                        if start[:4] == MAGIC:
-                            found.add(int.from_bytes(start[18:20], "little"))
+    with (
+        subprocess.Popen([image], stdout=subprocess.PIPE) as written,
+        tarfile.open(fileobj=written.stdout, mode="r|") as archive,
+    ):
+        for one in archive:
+            stream = archive.extractfile(one) if one.name.endswith(".tar") else None
+            if stream is None:
+                continue
+            with tarfile.open(fileobj=stream, mode="r|") as layer:
+                for member in layer:
+                    file = layer.extractfile(member) if member.isreg() else None
+                    start = file.read(20) if file else b""
+                    if start[:4] == MAGIC:
+                        found.add(int.from_bytes(start[18:20], "little"))
     return found
 
 
