@@ -59,7 +59,7 @@ in
   };
   interpreterOfAnArchiveForAnotherPlatformRunsOnTheImagesOwnLibraries = {
     expr =
-      builtins.match ".*seed...tree of python-3.12.11-tree: .*libc6_2~3-4_amd64.deb.*"
+      builtins.match ".*seed...python-3.12.11-tree: .*libc6_2~3-4_amd64.deb.*"
         (interpreterFor true {
           version = "3.12.11";
           artifact = artifact "cpython-3.12.11.tar.gz";

@@ -58,9 +58,10 @@ def builds(env: Mapping[str, str], platform: Platform = AMD64) -> list[Build]:
     Raises:
         PythonListError: uv cannot tell.
     """
-    listed = _run(
-        env, "list", "--all-versions", "--all-platforms", "--only-downloads", "--output-format", "json"
-    )
+    # Of other processors uv tells only where it is asked for all.
+    every = () if platform.is_usual else ("--all-arches",)
+    options = ("--all-versions", "--all-platforms", *every, "--only-downloads", "--output-format", "json")
+    listed = _run(env, "list", *options)
     if listed.returncode:
         said = processes.redact(listed.stderr.strip())
         raise PythonListError(f"uv cannot list the Pythons that it knows: {said}")
