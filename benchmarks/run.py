@@ -202,7 +202,7 @@ def _packages(copy: Project) -> list[Path]:
     from cog_nix.lock import format as lock_format  # noqa: PLC0415
     from cog_nix.system.paths import cache_dir  # noqa: PLC0415
 
-    locked = lock_format.read(copy.folder / "cog-nix.lock")
+    locked = lock_format.read(copy.folder / "cog-nix.lock", None)
     assert locked is not None
     artifacts = [*(deb.artifact for deb in locked.debs), *(wheel.artifact for wheel in locked.wheels)]
     return [cache_dir() / f"downloads/sha256/{one.sha256[:2]}/{one.sha256}" for one in artifacts]

@@ -118,7 +118,7 @@ class Model:
 
 def read(folder: Path) -> Model:
     """Read a project's lock."""
-    lock = lock_format.read(folder / "cog-nix.lock")
+    lock = lock_format.read(folder / "cog-nix.lock", None)
     assert lock is not None, folder
     debs = (*lock.base, *lock.essential, *lock.python, *lock.system, *lock.libraries, *lock.linked)
     packages = {f"deb:{one.package}": one.artifact for one in debs}

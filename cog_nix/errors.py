@@ -30,6 +30,7 @@
     │   ├── NoLockError            the project has no lock: the lock's name
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
+    │   ├── NoPlatformError        the lock has nothing for a platform: file, platform, those there (lock)
     │   ├── StaleLockError         the project asks for something else than what is locked
     │   ├── NoZstandardError       the lock's builders cannot compress so: what is asked for (build)
     │   ├── ResultsNotHereError    what commands left cannot be archived: the commands (build)
@@ -53,6 +54,7 @@
     ├── NixError               Nix is missing, cannot run, or a derivation failed
     │   ├── NixFailedError         Nix's own message, the builder's log and name (store)
     │   ├── UnexpectedAnswerError  Nix answers something that cannot be used: reason
+    │   ├── NoEmulatorError        programs of a platform do not run here: platform, reason (namespaces)
     │   ├── UnknownStoreError      this Nix cannot open a store: its URL
     │   ├── NotObtainedError       caches did not bring what was asked for: store paths
     │   ├── ChangedDownloadError   a file of the cache is not what it was: its name

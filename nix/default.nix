@@ -35,6 +35,8 @@
   openapi ? "",
   # Certificate authorities that the image trusts besides Debian's (PEM); "": none.
   certificate ? "",
+  # What the image is for.
+  platform ? "linux/amd64",
   # What changes the description of the image (see description.nix); null: nothing does.
   overlay ?
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
@@ -54,19 +56,17 @@
   compression ? "gzip",
 }:
 let
-  locked = import ./lock.nix lock;
+  target = import ./platform.nix { inherit core platform; };
+  locked = import ./lock.nix platform lock;
   store = import ./store.nix;
   seed = import ./seed.nix locked.seed;
   derive = import ./derive.nix {
     inherit seed;
-    start = import ./start.nix {
-      inherit seed core;
-      inherit (locked.seed) python;
-    };
+    start = import ./start.nix { inherit seed core target; inherit (locked.seed) python; };
   };
   args = { inherit derive store locked; };
   folder = import ./layers/folder.nix args;
-  interpreter = import ./layers/interpreter.nix args;
+  interpreter = import ./layers/interpreter.nix (args // { foreign = target != null; });
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args {
     inherit certificate;
@@ -114,6 +114,7 @@ let
       package:
       import ./package.nix {
         inherit (package) attribute;
+        system = target.nix_system or "x86_64-linux";
         file = if package.file == "" then null else project + "/${package.file}";
         # A flake in the project's own folder is read where it is.
         flake =

@@ -30,7 +30,10 @@
           PYTHONUTF8
           TZ
           ;
-      };
+      }
+      // (
+        if started ? COG_NIX_PLATFORM then { inherit (started) COG_NIX_PLATFORM; } else { }
+      );
       inherit spec;
     };
 

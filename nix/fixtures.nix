@@ -29,7 +29,7 @@ rec {
 
   # As it is in a file, and as lock.nix reads it.
   lock = builtins.fromJSON (builtins.readFile ./fixtures/cog-nix.lock.json);
-  locked = import ./lock.nix ./fixtures/cog-nix.lock.json;
+  locked = import ./lock.nix "linux/amd64" ./fixtures/cog-nix.lock.json;
   file = value: builtins.toFile "cog-nix.lock" (builtins.toJSON value);
 
   backwards =

@@ -4,15 +4,22 @@
   The order of packages, variables and labels in the file says nothing: they come sorted. Layers, and what is in
   each, stay in the file's order.
 
-  Type: path -> attrset
+  Type: platform : string -> path -> attrset
 
   Example:
-    (import ./lock.nix ./cog-nix.lock).layers
+    (import ./lock.nix "linux/amd64" ./cog-nix.lock).layers
     => [ { name = "base"; members = [ { kind = "deb"; name = "bash"; } { kind = "venv"; } { kind = "run"; index = 0; } ]; } ]
 */
-path:
+# Which of those that the file has.
+platform: path:
 let
-  lock = builtins.fromJSON (builtins.readFile path);
+  file = builtins.fromJSON (builtins.readFile path);
+  chosen =
+    if file.platform or "linux/amd64" == platform then
+      file
+    else
+      file.platforms.${platform}
+        or (throw ''${toString path} has nothing for ${platform}. Run "cog-nix lock --platform ${platform}".'');
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
 
@@ -39,30 +46,30 @@ let
         inherit name;
       };
 in
-if lock.version or 0 == 2 || lock.version or 0 == 3 then
-  removeAttrs lock [ "links" ]
+if file.version or 0 == 2 || file.version or 0 == 3 then
+  removeAttrs chosen [ "links" "platforms" ]
   // {
-    base = debs lock.base;
-    essential = debs lock.essential;
-    python = debs lock.python;
+    base = debs chosen.base;
+    essential = debs chosen.essential;
+    python = debs chosen.python;
     # Installed together; the lock says which of them somebody asked for.
-    system = debs (lock.system ++ lock.libraries);
-    linked = debs lock.linked;
-    build = debs lock.build;
-    wheels = sorted (wheel: wheel.name) lock.wheels;
-    environment = sorted builtins.head lock.environment;
-    labels = sorted builtins.head lock.labels;
-    files = lock.files or [ ];
+    system = debs (chosen.system ++ chosen.libraries);
+    linked = debs chosen.linked;
+    build = debs chosen.build;
+    wheels = sorted (wheel: wheel.name) chosen.wheels;
+    environment = sorted builtins.head chosen.environment;
+    labels = sorted builtins.head chosen.labels;
+    files = chosen.files or [ ];
     symlinks = map (pair: {
       name = builtins.head pair;
       links = builtins.elemAt pair 1;
-    }) (lock.links or [ ]);
+    }) (chosen.links or [ ]);
     layers = map (pair: {
       name = builtins.head pair;
       members = map member (builtins.elemAt pair 1);
-    }) lock.layers;
+    }) chosen.layers;
   }
 else
   throw ''
-    ${toString path} has format version ${toString (lock.version or "unknown")}; this cog-nix reads versions 2 and 3.
+    ${toString path} has format version ${toString (file.version or "unknown")}; this cog-nix reads versions 2 and 3.
     Run "cog-nix lock" to write it anew, or install the cog-nix that wrote it.''

@@ -1,7 +1,7 @@
 # Reading a lock.
 { lock, locked, file, backwards, shuffled, fails, ... }:
 let
-  read = changes: import ./lock.nix (file (lock // changes));
+  read = changes: import ./lock.nix "linux/amd64" (file (lock // changes));
 in
 {
   lockReads = {
@@ -13,7 +13,7 @@ in
     };
   };
   lockIsSorted = {
-    expr = import ./lock.nix (file shuffled);
+    expr = import ./lock.nix "linux/amd64" (file shuffled);
     expected = locked;
   };
   lockKeepsTheOrderOfLayers = {
@@ -24,8 +24,24 @@ in
     expr = fails (read { version = 4; });
     expected = true;
   };
+  lockOfAnotherPlatform = {
+    expr =
+      let
+        both = file (lock // { platforms."linux/arm64" = lock // { suite = "sid"; }; });
+      in
+      map (platform: (import ./lock.nix platform both).suite) [ "linux/amd64" "linux/arm64" ];
+    expected = [ lock.suite "sid" ];
+  };
+  lockForAnotherPlatformAlone = {
+    expr = (import ./lock.nix "linux/arm64" (file (lock // { platform = "linux/arm64"; }))).suite;
+    expected = lock.suite;
+  };
+  lockLacksAPlatform = {
+    expr = fails (import ./lock.nix "linux/arm64" (file lock));
+    expected = true;
+  };
   lockWithoutAVersion = {
-    expr = fails (import ./lock.nix (file (removeAttrs lock [ "version" ])));
+    expr = fails (import ./lock.nix "linux/amd64" (file (removeAttrs lock [ "version" ])));
     expected = true;
   };
   lockNamesTheMembersOfLayersByKind = {

@@ -1,13 +1,18 @@
 /*
   A Nix package by the words of cog-nix.toml: an attribute of a Nix file, or of a flake.
 
-  Type: { file : path | null, flake : string | null, attribute : string } -> derivation
+  Type: { file : path | null, flake : string | null, attribute : string, system : string } -> derivation
 
   Example:
     import ./package.nix { file = ./tool.nix; flake = null; attribute = ""; }
     => «derivation /nix/store/…-tool.drv»
 */
-{ file, flake, attribute }:
+{
+  file,
+  flake,
+  attribute,
+  system ? "x86_64-linux",
+}:
 let
   steps = builtins.filter builtins.isString (builtins.split "\\." attribute);
   step =
@@ -23,7 +28,6 @@ let
   evaluated = if builtins.isFunction value then value { } else value;
 
   outputs = builtins.getFlake flake;
-  system = "x86_64-linux";
   # As `nix build` looks for installables (Nix manual, "Flake output attribute").
   candidates =
     if attribute == "" then

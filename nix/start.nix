@@ -1,9 +1,15 @@
 /*
   How a builder is started: the seed's Python, with the modules that this builder imports and no others.
 
-  Type: { seed, python, core } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
+  Type: { seed, python, core, target } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
 */
-{ seed, python, core }:
+{
+  seed,
+  python,
+  core,
+  # The platform that the image is for, where that is not what builders run on; null: it is.
+  target ? null,
+}:
 let
   # What each builder imports (scripts/write_modules.py): an edit of one module repeats what runs it, nothing else.
   modules = builtins.fromJSON (builtins.readFile ./modules.json);
@@ -60,6 +66,7 @@ let
     LC_ALL = "C.UTF-8";
     TZ = "UTC";
   }
+  // (if target == null then { } else { COG_NIX_PLATFORM = builtins.toJSON target; })
   // (if builtins.elem builder passing then { allowSubstitutes = false; } else { })
   // (if builtins.elem builder portable then { } else { preferLocalBuild = true; });
 

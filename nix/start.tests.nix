@@ -1,5 +1,15 @@
 # How builders are started.
 { start, fails, ... }:
+let
+  startFor =
+    target:
+    import ./start.nix {
+      seed = "/the/seed";
+      python = "3.13";
+      core = ../cog_nix;
+      inherit target;
+    };
+in
 {
 
   startNamesTheBuilder = {
@@ -29,6 +39,10 @@
       "sdist"
     ];
     expected = [ true false false ];
+  };
+  startSaysWhatTheImageIsForWhereThatIsAnotherPlatform = {
+    expr = map (target: (startFor target "layer").COG_NIX_PLATFORM or "") [ null { debian = "arm64"; } ];
+    expected = [ "" ''{"debian":"arm64"}'' ];
   };
   startOfWhatIsNoBuilder = {
     expr = fails (start "archive").PYTHONPATH;

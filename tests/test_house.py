@@ -54,6 +54,7 @@ SUITES = {
     "isolation": "what a build may do to its host",
     "machines": "`make demo` on fresh Debian machines",
     "nix": "the Nix library, and whole builds",
+    "platforms": "an image for another processor, from its lock to an index in a registry",
     "probes": "programs that other suites start inside builds and containers",
     "runtimes": "containers and predictions in every runtime",
 }

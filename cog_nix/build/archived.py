@@ -137,7 +137,7 @@ def bring(project: Project, config: Config, archive: Archive, services: Services
         FetchError: the archive cannot be read.
         RegistryError: its registry refuses, or cannot be reached.
     """
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise FlagError(
             "--from",

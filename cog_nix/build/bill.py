@@ -123,7 +123,7 @@ def origin_of(project: Project) -> Origin:
 
 
 def _lock(project: Project) -> Lock:
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise NoLockError(project.lock_path.name)
     return lock

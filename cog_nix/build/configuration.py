@@ -67,7 +67,7 @@ def explain(project: Project, name: str, plugins: Plugins) -> list[str]:
     """
     from cog_nix.lock import explain as lock_explain  # noqa: PLC0415 - a build goes without
 
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise NoLockError(project.lock_path.name)
     return lock_explain.explain(lock, name, asked_of(project, lock, plugins))

@@ -68,6 +68,7 @@ def nix_arguments(
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
         "environment": [list(pair) for pair in config.environment],
+        **({} if project.platform.is_usual else {"platform": project.platform.name}),
     }
 
 

@@ -42,7 +42,7 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
         FetchError: something that the lock names is neither in the store nor among the downloads.
     """
     project = request.project
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None or lock.inputs != completed(request, lock, services.plugins, policy).digest:
         state = "is missing" if lock is None else f"does not fit {project.config_path.name} any more"
         raise LockError(

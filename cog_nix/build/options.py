@@ -34,6 +34,8 @@ class BuildOptions:
     """What the user decides about one build."""
 
     policy: Policy = field(default_factory=Policy)
+    platform: str | None = None
+    """What the image is for, as the user named it; None: as cog-nix.toml says."""
     tag: str | None = None
     """Name of the image; None: ``image`` of cog.yaml, or ``cog-<folder>``."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -73,7 +73,7 @@ def wanted(project: Project, services: Services, nix: Nix) -> list[str]:
 
 
 def _lock(project: Project) -> Lock:
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise NotALockError(project.lock_path.name, "is missing", hint="Run: cog-nix lock")
     return lock

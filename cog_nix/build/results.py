@@ -62,7 +62,10 @@ class BuildResults:
         """Return what links to anything, by owner."""
         from cog_nix.elf.folder import scan_fragment  # noqa: PLC0415 - a build that made nothing new goes without
 
-        found = {owner: scan_fragment(self.store / name) for owner, name in self.fragments}
+        found = {
+            owner: scan_fragment(self.store / name, self.built.lock.target.elf_machine)
+            for owner, name in self.fragments
+        }
         return found if any(scan.files for scan in found.values()) else {}
 
     def remember(self) -> None:

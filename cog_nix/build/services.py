@@ -16,6 +16,7 @@ from cog_nix.store import caches
 from cog_nix.store import nix as nix_store
 from cog_nix.store.caches import Caches
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.platforms import AMD64
 from cog_nix.weights.store import default_store
 
 if TYPE_CHECKING:
@@ -79,7 +80,13 @@ class Services:
             suppliers=(self.archive,) if self.archive else (),
             elsewhere=elsewhere,
         )
-        context = Context(settings=settings, fetcher=fetcher, reporter=self.reporter, cache_dir=self.cache)
+        context = Context(
+            settings=settings,
+            fetcher=fetcher,
+            reporter=self.reporter,
+            cache_dir=self.cache,
+            platform=project.platform if project else AMD64,
+        )
         return context
 
     def _elsewhere(
@@ -95,7 +102,7 @@ class Services:
 
         lock = None
         with suppress(LockError):  # told by whoever needs one
-            lock = lock_format.read(project.lock_path) if project else None
+            lock = lock_format.read(project.lock_path, project.platform) if project else None
         answers = self.plugins.origins_of(files, lock, requirements, context)
         last = place.alternatives(files, context.settings.origins, os.environ)
         return {

@@ -29,6 +29,7 @@ from cog_nix.resolve.sdk import local_wheels
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.store.questions import plan
+from cog_nix.system.platforms import BUILDER
 from cog_nix.system.state import make_way_for_link
 from cog_nix.weights import lock as weights_lock
 
@@ -139,8 +140,20 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     return finish(project, options, services, result, config)
 
 
+def _check_platform(project: Project, nix: Nix) -> None:
+    """Refuse a platform whose programs do not run here; what runs in a container says so itself."""
+    if project.platform != BUILDER and not nix.within:
+        from cog_nix.namespaces import emulation  # noqa: PLC0415 - most images are for what builds them
+
+        emulation.check(project.platform)
+
+
 def _supply(request: Request, options: BuildOptions, services: Services, nix: Nix) -> None:
-    """Bring what an archive has, where one was named; see that all is here, where nothing may be fetched."""
+    """Bring what an archive has, where one was named; see that all is here, where nothing may be fetched.
+
+    And that programs of the image's platform run here.
+    """
+    _check_platform(request.project, nix)
     if services.archive:
         from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.build import story
 from cog_nix.build.interface import read_api
+from cog_nix.cli.platforms import project_here
 from cog_nix.config import load_config, load_settings
 from cog_nix.errors import SignatureError
 from cog_nix.image.description import default_tag, with_tag
@@ -101,6 +102,7 @@ def options_of(options: ImageOptions) -> story.BuildOptions:
     guard(secrets.values())
     return story.BuildOptions(
         policy=Policy(update=options.update_lock, cog_base=options.use_cog_base_image),
+        platform=options.platform,
         openapi=options.openapi_schema,
         weights_inside=options.weights == "inside",
         runs=RunOptions(secrets=secrets, again=options.no_cache, accept=options.update_lock),
@@ -126,7 +128,7 @@ def build_image(
         archive: the same.
         trusts_archive: the same.
     """
-    project = find_project(Path.cwd(), config_file)
+    project = project_here(config_file, options.platform)
     services = story.Services(
         session.plugins,
         session.reporter,
@@ -146,6 +148,7 @@ def build_and_load(
     cog_base: bool | None,
     needs_schema: bool = True,
     update: bool = False,
+    platform: str | None = None,
 ) -> LoadedImage:
     """Build the project here for being run at once, and load its image.
 
@@ -160,21 +163,23 @@ def build_and_load(
         needs_schema: whether a predictor that cannot be described is an error; a command that only wants the
             environment runs without.
         update: whether a lock that does not fit any more is made anew.
+        platform: what ``--platform`` says; None: nothing.
 
     Raises:
         CogNixError: it cannot be built or loaded.
     """
-    project = find_project(Path.cwd(), config_file)
+    project = project_here(config_file, platform)
     weights = _managed_weights(project)
     options = story.BuildOptions(
         policy=Policy(update=update, cog_base=cog_base),
+        platform=platform,
         openapi=document_of_environment(),
         runs=RunOptions(accept=update),
     )
     with ExitStack() as stack:
         try:
             built = build_image(session, config_file, options)
-            remember(project.state_dir / "openapi_schema.json", built.openapi)
+            remember(project.shared_state_dir / "openapi_schema.json", built.openapi)
         except SignatureError as error:
             if needs_schema:
                 raise
@@ -189,7 +194,7 @@ def build_and_load(
             built = build_image(session, config_file, without)
     tag = with_tag(built.tag)
     runtime.load(built.image.path, [tag], session.reporter)
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     files = tuple(file for file in lock.files if file.mount) if lock else ()
     remembered = Remembered(built.kept, built.has_result_link) if built.kept else None
     return LoadedImage(tag, built.openapi, built.gpu, project, weights, files, remembered)
@@ -229,7 +234,7 @@ def project_schema(config_file: str) -> ApiSchema:
 
 def package_of(session: Session, config_file: str, program: str) -> str:
     """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
-    project = find_project(Path.cwd(), config_file)
-    lock = lock_format.read(project.lock_path)
+    project = project_here(config_file)
+    lock = lock_format.read(project.lock_path, project.platform)
     services = story.Services(session.plugins, session.reporter)
     return services.package_of(project, load_settings(project), lock.suite, program) if lock else ""

@@ -58,7 +58,12 @@ def execute(session: Session, options: _Options) -> None:
     runtime = usable_runtime(session)
     reporter.info(building_for(runtime))
     image = build_and_load(
-        session, options.config_file, runtime, cog_base=options.use_cog_base_image, needs_schema=False
+        session,
+        options.config_file,
+        runtime,
+        cog_base=options.use_cog_base_image,
+        needs_schema=False,
+        platform=options.platform,
     )
     reporter.info(f"{running_in(runtime, shlex.join(words))}\n")
     tty, size = sys.stdin.isatty() and sys.stdout.isatty(), shutil.get_terminal_size()

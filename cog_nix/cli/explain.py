@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,8 @@ from cog_nix.build.configuration import asked_of
 from cog_nix.build.options import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.explained import told, tree
-from cog_nix.cli.options import ProjectOptions
+from cog_nix.cli.options import PlatformName, ProjectOptions
+from cog_nix.cli.platforms import project_here
 from cog_nix.compare import find, subject
 from cog_nix.errors import CogNixError, ConfigError, FlagError
 from cog_nix.explain.page import page
@@ -25,7 +26,6 @@ from cog_nix.explain.report import report
 from cog_nix.image.description import with_tag
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.spec import ListedRuntime
-from cog_nix.project.find import find_project
 from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class _Options(ProjectOptions):
             "REGISTRY/IMAGE:TAG; none: what the project here builds.",
         ),
     ] = None
+    platform: PlatformName = None
     as_tree: Annotated[
         bool, typer.Option("--tree", help="Show what came because of what, below who asked for it.")
     ] = False
@@ -106,7 +107,7 @@ def explain(session: Session, options: _Options) -> None:
 def _project(options: _Options) -> Project | None:
     """Return the project here; it has to be one where no image is named."""
     try:
-        return find_project(Path.cwd(), options.config_file)
+        return project_here(options.config_file, options.platform)
     except ConfigError:
         if options.image is None:
             raise
@@ -118,7 +119,7 @@ def _wishes(session: Session, project: Project | None) -> tuple[Lock | None, Ask
     if project is None:
         return None, None
     try:
-        lock = lock_format.read(project.lock_path)
+        lock = lock_format.read(project.lock_path, project.platform)
         return lock, asked_of(project, lock, session.plugins) if lock else None
     except CogNixError:  # another image may be explained all the same; a build says what is wrong
         return None, None
@@ -131,7 +132,9 @@ def _image(session: Session, options: _Options) -> Iterator[Subject]:
         with find.opened(options.image, session.find_runtime, session.reporter) as found:
             yield found.whole() if found.whole else found
         return
-    built = build_image(session, options.config_file, BuildOptions(result_link=False))
+    built = build_image(
+        session, options.config_file, BuildOptions(platform=options.platform, result_link=False)
+    )
     yield subject.of_built(built.image, with_tag(built.tag))
 
 

@@ -15,7 +15,10 @@ from cog_nix.build.configuration import asked_of, explain
 from cog_nix.build.files import with_files
 from cog_nix.cli.comparing import DIFFERS
 from cog_nix.cli.options import LockOptions
+from cog_nix.cli.platforms import parsed, platforms_of
+from cog_nix.config import load_settings
 from cog_nix.errors import FlagError
+from cog_nix.lock import format as lock_format
 from cog_nix.lock.changes import changes
 from cog_nix.lock.upgrade import Upgrade
 from cog_nix.project.find import find_project
@@ -26,14 +29,26 @@ from cog_nix.run_commands.secrets import guard, parse
 
 if TYPE_CHECKING:
     from cog_nix.cli.session import Session
+    from cog_nix.config import Loaded
+    from cog_nix.config.model import Project, Settings
     from cog_nix.lock.model import Lock
+    from cog_nix.report import Reporter
     from cog_nix.run_commands.causes import Unsteady
+    from cog_nix.system.platforms import Platform
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Options(LockOptions):
     names: Annotated[
         list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")
+    ] = None
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            help="What to lock for: linux/amd64 or linux/arm64; may be repeated, and locks of others stay. "
+            "[default: what cog-nix.toml names, or else what the lock has, or linux/amd64]",
+        ),
     ] = None
     upgrade: Annotated[
         bool,
@@ -91,15 +106,52 @@ class _Options(LockOptions):
 
 def lock(session: Session, options: _Options) -> None:
     """Resolve everything the image is made from and write cog-nix.lock."""
-    names, reporter = options.names or [], session.reporter
+    reporter = session.reporter
     options.refuse_contradictions()
     project = find_project(Path.cwd(), options.config_file)
+    chosen = _platforms(project, options.platform)
     if options.explain:
-        for line in explain(project, options.explain, session.plugins):
+        for line in explain(replace(project, platform=chosen[0]), options.explain, session.plugins):
             typer.echo(line)
         return
     services = story.Services(session.plugins, reporter)
     loaded, settings = story.load(project, reporter)
+    for platform in chosen:
+        if len(chosen) > 1 or not platform.is_usual:
+            reporter.step(f"Locking for {platform}")
+        _lock(replace(project, platform=platform), loaded, settings, options, services)
+    if settings.image.platforms and not options.dry_run:
+        _forget_others(project, settings, reporter)
+
+
+def _platforms(project: Project, given: list[str] | None) -> tuple[Platform, ...]:
+    """Return the platforms to lock for.
+
+    Raises:
+        FlagError: one that is named does not exist.
+        LockError: nothing is named, and the lock cannot be read.
+    """
+    if given:
+        return tuple(dict.fromkeys(map(parsed, given)))
+    settings = load_settings(project)
+    if settings.image.platforms:
+        return platforms_of(settings)
+    return lock_format.locked_platforms(project.lock_path) or platforms_of(settings)
+
+
+def _forget_others(project: Project, settings: Settings, reporter: Reporter) -> None:
+    """Take out of a lock what cog-nix.toml names no more."""
+    for platform in lock_format.locked_platforms(project.lock_path):
+        if platform.name not in settings.image.platforms:
+            lock_format.forget(platform, project.lock_path)
+            reporter.info(f"removed  {platform}, which {project.settings_path.name} does not name")
+
+
+def _lock(
+    project: Project, loaded: Loaded, settings: Settings, options: _Options, services: story.Services
+) -> None:
+    """Resolve for one platform."""
+    names, reporter = options.names or [], services.reporter
     moving = Upgrade(everything=options.upgrade and not names, names=frozenset(names))
     previous = previous_lock(project, moving, update=True)
     policy = Policy(

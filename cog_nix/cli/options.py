@@ -100,6 +100,15 @@ EmbedSbom = Annotated[
         help="Put what is in the image into it, as SPDX and CycloneDX, in /usr/local/share/sbom.",
     ),
 ]
+PlatformName = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        show_default=False,
+        help="What the image is for: linux/amd64 or linux/arm64. [default: of those in cog-nix.toml this "
+        "machine's, or else the first; linux/amd64 where it names none]",
+    ),
+]
 Tag = Annotated[
     str | None,
     typer.Option(
@@ -174,6 +183,7 @@ class BuildOptions(LockOptions):
         ),
     ] = None
 
+    platform: PlatformName = None
     builders: Annotated[
         str | None,
         typer.Option(

@@ -221,7 +221,9 @@ def _build_project(session: Session, options: _RunOptions, runtime: Runtime, *, 
 
     session.reporter.info(building_for(runtime))
     cog_base = options.use_cog_base_image
-    image = building.build_and_load(session, options.config_file, runtime, cog_base=cog_base)
+    image = building.build_and_load(
+        session, options.config_file, runtime, cog_base=cog_base, platform=options.platform
+    )
     mounts = ((image.root, "/src"),) if train else ()
     return Model(image.reference, ApiSchema.parse(image.openapi), image.has_gpu, mounts, image)
 

@@ -5,6 +5,7 @@ stdout gets the result with ``--json`` and nothing otherwise; narration goes to 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import typer
 
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
+from cog_nix.cli.platforms import parsed, platforms_of
 from cog_nix.cli.terminal import amount
 from cog_nix.config import load, load_settings
 from cog_nix.errors import CogNixError, FlagError, RegistryError
@@ -28,12 +30,14 @@ from cog_nix.registry.replicate import model_page
 from cog_nix.store import caches
 from cog_nix.system.keys import PublicKeys, SecretKey
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.platforms import AMD64
 from cog_nix.system.state import recall, remember
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cog_nix.build.options import BuildOptions
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
     from cog_nix.config.model import Project
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
     from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
@@ -123,7 +128,8 @@ def push(session: Session, options: _Options) -> None:
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
-    setting = load_settings(project).push.compression
+    settings = load_settings(project)
+    setting = settings.push.compression
     packing = packing_of(setting) if options.compression is None else given
     weights = weights_lock.of_config(project.root, config)
     destination = resolve(config, options.target, os.environ)
@@ -138,19 +144,20 @@ def push(session: Session, options: _Options) -> None:
         session.reporter.info(f"Layers go to {destination.image.registry} as {packing}.")
     asked = replace(asked, tag=tag, oci=True, packing=packing, embed_sbom=options.embed_sbom)
     beside = () if asked.weights_inside else weights
-    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ), packing)
-    # A bill of materials tells what is in the layers, so they have to be here.
-    is_thin = record.is_kept and not (options.sbom or options.embed_sbom)
-    thin = replace(asked, held=record.known) if is_thin else asked
-    built = build_image(session, options.config_file, thin, _warm_up)
-    try:
-        pushed = push_built(built, destination, beside, session.reporter, packing)
-    except MissingBlobsError as error:
-        session.reporter.warn(f"{error} The image is built whole.")
-        built = build_image(session, options.config_file, asked, _warm_up)
-        pushed = push_built(built, destination, beside, session.reporter, packing)
-    record.add(built, pushed)
-    attached = _attach(session, options, built, pushed, destination)
+    platforms = (parsed(options.platform),) if options.platform else platforms_of(settings)
+    done = [
+        _push_one(
+            *(session, options, asked, replace(project, platform=one)),
+            destination=destination,
+            weights=beside,
+            alone=len(platforms) == 1,
+        )
+        for one in platforms
+    ]
+    pushed = done[0].pushed
+    if platforms[1:]:
+        pushed = _push_index(done, destination, beside)
+    attached = {title: reference for one in done for title, reference in one.attached.items()}
     _tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     for title, reference in attached.items():
         session.reporter.info(f"  {title}  {reference}")
@@ -159,8 +166,80 @@ def push(session: Session, options: _Options) -> None:
         typer.echo(json.dumps(said, separators=(",", ":")))
 
 
+@dataclass(frozen=True)
+class _Done:
+    """The image of one platform, in the registry."""
+
+    pushed: Pushed
+    platform: Platform
+    attached: dict[str, str]
+    """What was left beside it, by title."""
+
+
+def _push_one(
+    session: Session,
+    options: _Options,
+    asked: BuildOptions,
+    project: Project,
+    *,
+    destination: Destination,
+    weights: Sequence[LockedWeight],
+    alone: bool,
+) -> _Done:
+    """Build and push the image of one platform.
+
+    Args:
+        session: whose reporter tells.
+        options: of the command line.
+        asked: what is built.
+        project: for that platform.
+        destination: where to.
+        weights: that the registry has to have already.
+        alone: whether it is the only one.
+    """
+    packing, platform = asked.packing, project.platform
+    if not alone:
+        session.reporter.step(f"Building for {platform}")
+    asked = replace(asked, platform=platform.name)
+    record = _Record(project, destination, session.reporter, SecretKey.named(os.environ), packing)
+    # A bill of materials tells what is in the layers, so they have to be here.
+    is_thin = record.is_kept and not (options.sbom or options.embed_sbom)
+    thin = replace(asked, held=record.known) if is_thin else asked
+    send = functools.partial(push_built, platform=platform, alone=alone)
+    built = build_image(session, options.config_file, thin, _warm_up)
+    try:
+        pushed = send(built, destination, weights, session.reporter, packing)
+    except MissingBlobsError as error:
+        session.reporter.warn(f"{error} The image is built whole.")
+        built = build_image(session, options.config_file, asked, _warm_up)
+        pushed = send(built, destination, weights, session.reporter, packing)
+    record.add(built, pushed)
+    attached = _attach(session, options, built, pushed, destination, project=project)
+    of = "" if alone else f" ({platform})"
+    return _Done(pushed, platform, {f"{title}{of}": found for title, found in attached.items()})
+
+
+def _push_index(done: Sequence[_Done], destination: Destination, weights: Sequence[LockedWeight]) -> Pushed:
+    """Give the name that is pushed to an index of the images of several platforms."""
+    from cog_nix.registry import credentials  # noqa: PLC0415 - see _warm_up
+    from cog_nix.registry.push import push_index  # noqa: PLC0415 - see _warm_up
+
+    return push_index(
+        [(one.pushed, one.platform) for one in done],
+        destination,
+        credentials.of_registry(destination.image.registry),
+        weights=weights,
+    )
+
+
 def _attach(
-    session: Session, options: _Options, built: Built, pushed: Pushed, destination: Destination
+    session: Session,
+    options: _Options,
+    built: Built,
+    pushed: Pushed,
+    destination: Destination,
+    *,
+    project: Project,
 ) -> dict[str, str]:
     """Give the registry what is asked for beside the image; return what came of it, by title.
 
@@ -174,7 +253,6 @@ def _attach(
 
     wanted = attaching.Wanted(options.sbom, options.provenance, options.sign, options.key or "")
     where = attaching.Place(pushed, destination.image, credentials.of_registry(destination.image.registry))
-    project = find_project(Path.cwd(), options.config_file)
     return attaching.attach(wanted, project, built, where, session)
 
 
@@ -246,6 +324,9 @@ def push_built(
     weights: Sequence[LockedWeight],
     reporter: Reporter,
     packing: Packing = USUAL,
+    *,
+    platform: Platform = AMD64,
+    alone: bool = True,
 ) -> Pushed:
     """Push an image that was built with its blobs.
 
@@ -255,6 +336,8 @@ def push_built(
         weights: that the registry has to have already.
         reporter: tells what goes on.
         packing: how its layers are compressed.
+        platform: what the image is for.
+        alone: whether it gets the name; otherwise an index will.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
@@ -276,6 +359,8 @@ def push_built(
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,
+            platform=platform,
+            alone=alone,
         )
     except MissingBlobsError:
         raise

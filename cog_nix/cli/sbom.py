@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +15,8 @@ import typer
 from cog_nix.build.bill import FORMATS, bill_of, rendered
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions, Tag, check_tag
+from cog_nix.cli.platforms import project_here
 from cog_nix.errors import FlagError
-from cog_nix.project.find import find_project
 from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def sbom(session: Session, options: _Options) -> None:
     options.apply(session)
     check_tag(options.tag)
     kind = format_of(options.format)
-    project = find_project(Path.cwd(), options.config_file)
+    project = project_here(options.config_file, options.platform)
     asked = options_of(options)
     built = build_image(session, options.config_file, replace(asked, tag=options.tag, result_link=False))
     document = rendered(kind, *bill_of(project, built, session.plugins))

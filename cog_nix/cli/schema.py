@@ -62,7 +62,7 @@ def _sdk_version(project: Project, config: Config) -> str:
     Raises:
         LockError: there is a lock that cannot be read.
     """
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock:
         return locked_version(lock)
     asked = config.build.sdk_version

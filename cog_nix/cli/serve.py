@@ -87,6 +87,7 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
         runtime,
         cog_base=options.use_cog_base_image,
         update=options.update_lock,
+        platform=options.platform,
     )
     command = _command(options)
     session.reporter.info(running_in(runtime, " ".join(command)))
@@ -126,7 +127,7 @@ def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options
 
     url = target(options.host, options.port)
     command = watched(_command(options)[len(_PYTHON) :])
-    plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock)
+    plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock, options.platform)
     with Watching(session, runtime, image, plan) as watching:
         session.reporter.info("Watching the project: an edit of its source restarts the model\n")
         following: LoadedImage | None = image

@@ -17,7 +17,8 @@ import typer
 from cog_nix.build.options import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.comparing import DIFFERS, NOT_COMPARED, told
-from cog_nix.cli.options import ProjectOptions, annotation
+from cog_nix.cli.options import PlatformName, ProjectOptions, annotation
+from cog_nix.cli.platforms import parsed, project_here
 from cog_nix.compare import find, subject
 from cog_nix.compare.rebuild import Order
 from cog_nix.compare.source import FLAG, REVISION, Source, checked_out
@@ -54,6 +55,7 @@ class _Options(ProjectOptions):
             "[default: what the project here builds]",
         ),
     ] = None
+    platform: PlatformName = None
     source: Annotated[
         str | None,
         typer.Option(
@@ -205,9 +207,11 @@ def _target(session: Session, options: _Options) -> Iterator[_Target]:
             raise FlagError(flag, "there is no image in a registry to check.", hint="Name one.")
         if options.source:
             raise FlagError(FLAG, "there is no image to compare with.", hint="Name one.")
-        project = _locked(find_project(Path.cwd(), options.config_file))
+        project = _locked(project_here(options.config_file, options.platform))
         labels = dict(map(annotation, options.annotation or ()))
-        asked = BuildOptions(labels=labels, openapi=options.openapi_schema, result_link=False)
+        asked = BuildOptions(
+            platform=project.platform.name, labels=labels, openapi=options.openapi_schema, result_link=False
+        )
         built = build_image(session, options.config_file, asked)
         title = f"{with_tag(built.tag)} of {project.root.name}"
         yield _Target(subject.of_built(built.image, title), project, _commit_here(project))
@@ -216,12 +220,13 @@ def _target(session: Session, options: _Options) -> Iterator[_Target]:
         _check_signature(session, options, image)
         source = _named(options, image)
         if source is None:
-            project = _locked(find_project(Path.cwd(), options.config_file))
+            project = _locked(_on_platform(project_here(options.config_file), image, options))
             yield _Target(image, project, _commit_here(project))
             return
         session.reporter.step(f"Fetching {source.shown} at {source.commit}")
         with checked_out(source) as folder:
-            yield _Target(image, _locked(_project_in(folder, options.config_file)), source)
+            project = _on_platform(_project_in(folder, options.config_file), image, options)
+            yield _Target(image, _locked(project), source)
 
 
 def _check_signature(session: Session, options: _Options, image: Subject) -> None:
@@ -270,6 +275,12 @@ def _project_in(folder: Path, config_file: str) -> Project:
     return project
 
 
+def _on_platform(project: Project, image: Subject, options: _Options) -> Project:
+    """Return a project for the platform that is named, or else for the image's."""
+    platform = parsed(options.platform) if options.platform else image.platform
+    return replace(project, platform=platform or project.platform)
+
+
 def _commit_here(project: Project) -> Source | None:
     """Return the commit that a project's folder is at; None: it has changes, or no commit."""
     return Source("", git.commit(project.root)) if git.is_clean(project.root) else None
@@ -286,7 +297,7 @@ def _verify(
     session: Session, options: _Options, target: _Target, how: tuple[list[Surroundings], list[str]]
 ) -> Verification:
     image, project, (builds, lacking) = target.image, target.project, how
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     if lock is None:
         raise NoLockError(project.lock_path.name)
     known = {**target.labels, **dict(map(annotation, options.annotation or ()))}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cog_nix.cli.building import build_and_load, document_of_environment
+from cog_nix.cli.platforms import project_here
 from cog_nix.errors import CogNixError
-from cog_nix.project.find import find_project
 from cog_nix.system.state import remember
 from cog_nix.watch import inside
 from cog_nix.watch.files import Watched
@@ -48,6 +48,8 @@ class Plan:
     """Whether the packages of Cog's base image come; None: not said."""
     swaps: bool
     """Whether a change of requirements is built unasked."""
+    platform: str | None = None
+    """What ``--platform`` says; None: nothing."""
 
 
 class Watching:
@@ -62,7 +64,7 @@ class Watching:
 
     def __init__(self, session: Session, runtime: Runtime, image: LoadedImage, plan: Plan) -> None:
         self._session, self._runtime, self._plan = session, runtime, plan
-        self._project = find_project(Path.cwd(), plan.config_file)
+        self._project = project_here(plan.config_file, plan.platform)
         self._watched = Watched(self._project)
         self._document = image.openapi
         self._container: InteractiveContainer | None = None
@@ -113,7 +115,7 @@ class Watching:
         for line in differences(self._document, document):
             self._session.reporter.info(f"  {line}")
         if document != self._document:
-            remember(self._project.state_dir / "openapi_schema.json", document)
+            remember(self._project.shared_state_dir / "openapi_schema.json", document)
             self._document = document
         if self._container:
             self._container.signal("SIGHUP")
@@ -133,7 +135,12 @@ class Watching:
     def _swap(self) -> None:
         """Build the project as it is now, and let its image take over; what runs goes on until then."""
         following = build_and_load(
-            self._session, self._plan.config_file, self._runtime, cog_base=self._plan.cog_base, update=True
+            self._session,
+            self._plan.config_file,
+            self._runtime,
+            cog_base=self._plan.cog_base,
+            update=True,
+            platform=self._plan.platform,
         )
         self._watched.built()
         for line in differences(self._document, following.openapi):

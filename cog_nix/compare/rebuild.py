@@ -110,6 +110,7 @@ def _build(order: Order, how: Surroundings, copied: Path, work: Path, reporter: 
     # What a command leaves now shows in its layer, instead of ending the build.
     arguments = ["build", "--no-load", *(["--from", order.archive] if order.archive else ["--accept-runs"])]
     arguments += ["-f", str(project.config_path.relative_to(project.root))]
+    arguments += ["--platform", project.platform.name]
     arguments += [one for name, value in order.labels.items() for one in ("--annotation", f"{name}={value}")]
     arguments += order.arguments
     if order.blobs:

@@ -15,6 +15,7 @@ from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.packing import USUAL
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of
+from cog_nix.system.platforms import Platform, parse_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +98,12 @@ class Subject:
     """Whether its layers are read as tars of their files, which are not those that the digests are of."""
     whole: Callable[[], Subject] | None = field(default=None, compare=False)
     """Reads what is not known yet; None: all of it is."""
+
+    @property
+    def platform(self) -> Platform | None:
+        """What it is for; None: it does not say, or it is something that cog-nix makes no images for."""
+        system, architecture = self.config.get("os"), self.config.get("architecture")
+        return parse_platform(f"{system}/{architecture}")
 
     @property
     def labels(self) -> dict[str, str]:

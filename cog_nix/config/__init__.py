@@ -76,7 +76,7 @@ def load(project: Project, *, references: bool = True) -> Loaded:
     from cog_nix.config.deprecations import deprecations  # noqa: PLC0415 - builds, where parts run, go without
 
     document = read_document(project)
-    validate(document, project.root, state_dir=project.state_dir, references=references)
+    validate(document, project.root, state_dir=project.shared_state_dir, references=references)
     return Loaded(complete(document, project.root), document, deprecations(document, project.root))
 
 

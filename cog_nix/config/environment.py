@@ -6,20 +6,32 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.config.dockerenv import ExpansionError, expand
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cog_nix.config.model import Config
 
+_LIBRARIES = "/usr/lib/{triplet}:/usr/local/nvidia/lib64:/usr/local/nvidia/bin"
 IMAGE = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "DEBIAN_FRONTEND": "noninteractive",
     "PYTHONUNBUFFERED": "1",
-    "LD_LIBRARY_PATH": "/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
+    "LD_LIBRARY_PATH": _LIBRARIES.format(triplet=AMD64.triplet),
     "NVIDIA_DRIVER_CAPABILITIES": "all",
 }
-"""What every image has."""
+"""What every image for linux/amd64 has."""
+
+
+def image(triplet: str) -> dict[str, str]:
+    """Return what every image of a platform has.
+
+    Args:
+        triplet: of its libraries' folder (multiarch).
+    """
+    return {**IMAGE, "LD_LIBRARY_PATH": _LIBRARIES.format(triplet=triplet)}
+
 
 TRACING_SETUP = "/.cog/telemetry.py"
 """Where the image has the file that ``observability.config`` names."""

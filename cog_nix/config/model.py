@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
 from typing import Any, Literal
 
+from cog_nix.system.platforms import AMD64, Platform
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -263,6 +265,8 @@ class ImageSettings:
 
     user: str = ""
     """Who runs the model: a user and perhaps a group, ``uid[:gid]``, or names of them; "": root."""
+    platforms: tuple[str, ...] = ()
+    """Names of the platforms that the image is for (:mod:`cog_nix.system.platforms`); none: linux/amd64."""
 
     @property
     def owner(self) -> tuple[int, int] | None:
@@ -327,6 +331,8 @@ class Project:
     """The folder that holds the configuration file; what becomes ``/src``."""
     config_path: Path
     """The configuration file, usually ``root / "cog.yaml"``."""
+    platform: Platform = AMD64
+    """What its image is made for."""
 
     @property
     def lock_path(self) -> Path:
@@ -344,6 +350,12 @@ class Project:
 
         Where the project cannot be written to, a folder of the user's cache stands in for it.
         """
+        shared = self.shared_state_dir
+        return shared if self.platform.is_usual else shared / self.platform.architecture
+
+    @property
+    def shared_state_dir(self) -> Path:
+        """The same for what no platform makes different."""
         own = self.root / ".cog"
         if self.writable or os.access(own, os.W_OK):
             return own

@@ -28,6 +28,7 @@ from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.duration import parse_duration
+from cog_nix.system.platforms import PLATFORMS, parse_platform
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
@@ -311,6 +312,12 @@ _SETTINGS = {
         'compression = "zstd"',
         f"one of {', '.join(_COMPRESSIONS)}",
         lambda value: value in _COMPRESSIONS,
+    ),
+    "platforms": _Setting(
+        'platforms = ["linux/amd64", "linux/arm64"]',
+        f"a list of {' and '.join(PLATFORMS)}",
+        lambda value: _is_names(value) and value and all(map(parse_platform, value)),
+        lambda value: tuple(dict.fromkeys(str(parse_platform(one)) for one in value)),
     ),
     "files": _Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',

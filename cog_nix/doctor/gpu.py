@@ -115,7 +115,7 @@ def _devices(machine: Machine, registry: Registry) -> Iterator[Finding]:
 
 def _fit(project: Project, machine: Machine, highest: Version | None) -> Iterator[Finding]:
     try:
-        lock = lock_format.read(project.lock_path)
+        lock = lock_format.read(project.lock_path, project.platform)
     except CogNixError:
         return  # whatever builds the project says so
     found = cuda.locked(lock) if lock else None

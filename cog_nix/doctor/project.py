@@ -206,7 +206,7 @@ def lock(project: Project, config: Config, plugins: Plugins) -> Finding:
     """Compare the lock with what is asked for."""
     name = project.lock_path.name
     try:
-        found = lock_format.read(project.lock_path)
+        found = lock_format.read(project.lock_path, project.platform)
         request = completed(Request(project, config, load_settings(project)), found, plugins, Policy())
         fresh = found is not None and found.inputs == request.digest
     except CogNixError as error:

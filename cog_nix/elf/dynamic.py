@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from cog_nix.system.platforms import AMD64
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -19,7 +21,7 @@ MAGIC = b"\x7fELF"
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 _ENTRY = struct.Struct("<qQ")
-_CLASS_64, _LITTLE_ENDIAN, _X86_64 = 2, 1, 62
+_CLASS_64, _LITTLE_ENDIAN = 2, 1
 _LOADABLE = (2, 3)
 """ET_EXEC and ET_DYN: what the kernel or the loader maps. Object files and core dumps are neither."""
 _PT_LOAD, _PT_DYNAMIC = 1, 2
@@ -63,26 +65,31 @@ class Bytes(Protocol):
         """Return the bytes of a range; fewer where the file ends."""
 
 
-def read_dynamic(reopen: Callable[[], Stream]) -> Dynamic | None:
+def read_dynamic(reopen: Callable[[], Stream], machine: int = AMD64.elf_machine) -> Dynamic | None:
     """Read one file that goes forward.
 
     Args:
         reopen: returns the file from its start; called again only when something stands before what was read.
+        machine: ``e_machine`` of the processor whose programs count (elf.h).
 
     Returns:
-        What it tells the loader, or None when it is no program or library for x86-64, or a damaged one.
+        What it tells the loader, or None when it is no program or library for that, or a damaged one.
     """
-    return dynamic_of(_Forward(reopen))
+    return dynamic_of(_Forward(reopen), machine)
 
 
-def dynamic_of(file: Bytes) -> Dynamic | None:
+def dynamic_of(file: Bytes, machine: int = AMD64.elf_machine) -> Dynamic | None:
     """Read one file.
 
+    Args:
+        file: the file.
+        machine: ``e_machine`` of the processor whose programs count (elf.h).
+
     Returns:
-        What it tells the loader, or None when it is no program or library for x86-64, or a damaged one.
+        What it tells the loader, or None when it is no program or library for that, or a damaged one.
     """
     try:
-        return _read(file)
+        return _read(file, machine)
     except (NotElfError, struct.error):
         return None
 
@@ -112,12 +119,12 @@ class _Forward:
         return self._last[:size]
 
 
-def _read(file: Bytes) -> Dynamic:
+def _read(file: Bytes, wanted: int) -> Dynamic:
     header = file.at(0, _HEADER.size)
     if header[:4] != MAGIC:
         raise NotElfError
     ident, kind, machine, _, _, start, _, _, _, entry_size, count, *_ = _HEADER.unpack(header)
-    native = ident[4] == _CLASS_64 and ident[5] == _LITTLE_ENDIAN and machine == _X86_64
+    native = ident[4] == _CLASS_64 and ident[5] == _LITTLE_ENDIAN and machine == wanted
     if not native or kind not in _LOADABLE or entry_size != _PROGRAM_HEADER.size:
         raise NotElfError
     table = _at(file, start, count * entry_size)

@@ -11,17 +11,19 @@ from typing import IO, TYPE_CHECKING
 from cog_nix.elf.dynamic import MAGIC, Dynamic, dynamic_of
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
 from cog_nix.project.ignore import Ignore
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from pathlib import Path
 _SITE_PACKAGES = re.compile(r"^usr/local/lib/python3\.\d+/site-packages/")
 
 
-def scan_project(root: Path) -> Scan:
+def scan_project(root: Path, machine: int = AMD64.elf_machine) -> Scan:
     """Return what a project's own programs and libraries need: those that reach ``/src``.
 
     Args:
         root: the project's folder.
+        machine: ``e_machine`` of the processor whose programs count (elf.h).
 
     Raises:
         ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
@@ -35,11 +37,11 @@ def scan_project(root: Path) -> Scan:
         if stat.S_ISLNK(mode) and is_library(path):
             links.append(path)
         elif stat.S_ISREG(mode) and may_be_elf(path, executable=bool(mode & 0o111)):
-            found.append((path, read_file(root / path)))
+            found.append((path, read_file(root / path, machine)))
     return gather(found, links)
 
 
-def scan_fragment(fragment: Path) -> Scan:
+def scan_fragment(fragment: Path, machine: int = AMD64.elf_machine) -> Scan:
     """Return what the files of a fragment need.
 
     Paths are the image's without a leading slash; those of Python packages begin below ``site-packages``, as
@@ -47,6 +49,7 @@ def scan_fragment(fragment: Path) -> Scan:
 
     Args:
         fragment: folder with ``files.tar``, a POSIX tar without end-of-archive blocks.
+        machine: ``e_machine`` of the processor whose programs count (elf.h).
     """
     found: list[tuple[str, Dynamic | None]] = []
     links = []
@@ -59,23 +62,23 @@ def scan_fragment(fragment: Path) -> Scan:
                 links.append(name)
             elif member.isreg():
                 stream = tar.extractfile(member)
-                found.append((name, _read_open(stream) if stream else None))
+                found.append((name, _read_open(stream, machine) if stream else None))
     return gather(found, links)
 
 
-def read_file(path: Path) -> Dynamic | None:
-    """Return what a file tells the loader, or None when it is no program or library for x86-64."""
+def read_file(path: Path, machine: int = AMD64.elf_machine) -> Dynamic | None:
+    """Return what a file tells the loader, or None when it is no program or library for a processor."""
     try:
         with path.open("rb") as file:
-            return _read_open(file)
+            return _read_open(file, machine)
     except OSError:
         return None  # unreadable here: whoever makes the layer says so
 
 
-def _read_open(file: IO[bytes]) -> Dynamic | None:
+def _read_open(file: IO[bytes], machine: int) -> Dynamic | None:
     if file.read(len(MAGIC)) != MAGIC:
         return None
-    return dynamic_of(_Seekable(file))
+    return dynamic_of(_Seekable(file), machine)
 
 
 class _Seekable:

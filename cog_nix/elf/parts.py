@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, cast
 from cog_nix.elf.dynamic import dynamic_of
 from cog_nix.elf.ends import BothEnds
 from cog_nix.elf.facts import Depth, read_facts
-from cog_nix.elf.wheel import candidates, libraries_of
+from cog_nix.elf.wheel import candidates, libraries_of, machine_of
 from cog_nix.errors import LockError
 from cog_nix.fetch.ranges import NoPartsError, PartsFile
 from cog_nix.fetch.urls import filename_of
@@ -77,7 +77,7 @@ class _OnServer:
             self._file.prefetch(info.header_offset, _packed(info))
 
     def dynamic(self, info: zipfile.ZipInfo) -> Dynamic | None:
-        return dynamic_of(BothEnds(self.parts, info))
+        return dynamic_of(BothEnds(self.parts, info), machine_of(self.name))
 
     def chunks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         yield from BothEnds(self.parts, info).chunks(_PIECE)

@@ -17,6 +17,7 @@ from isal import isal_zlib
 
 from cog_nix.elf.dynamic import read_dynamic
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
+from cog_nix.system.platforms import AMD64, PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,9 +67,11 @@ class OnDisk:
 
     Args:
         path: where it lies.
+        machine: ``e_machine`` of the processor whose programs count (elf.h).
     """
 
     path: Path
+    machine: int = AMD64.elf_machine
 
     @property
     def name(self) -> str:
@@ -85,7 +88,7 @@ class OnDisk:
     def dynamic(self, info: zipfile.ZipInfo) -> Dynamic | None:
         """See :class:`WheelFile`."""
         with self._reopen(info) as reopen:
-            return read_dynamic(reopen)
+            return read_dynamic(reopen, self.machine)
 
     def chunks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         """See :class:`WheelFile`."""
@@ -101,6 +104,17 @@ class OnDisk:
         else:
             with zipfile.ZipFile(self.path) as archive:
                 yield lambda: Member(archive.open(info), info.file_size, None)
+
+
+def machine_of(filename: str) -> int:
+    """Return ``e_machine`` of the processor that a wheel is for, as its tags say (PEP 425).
+
+    Args:
+        filename: of the wheel; one that says nothing is looked into for linux/amd64.
+    """
+    tags = filename.rpartition("-")[2]
+    fitting = (one for one in PLATFORMS.values() if one.machine in tags)
+    return next(fitting, AMD64).elf_machine
 
 
 def scan_wheel(wheel: WheelFile, members: Iterable[zipfile.ZipInfo]) -> Scan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cog_nix.lock.reasons import Reason  # noqa: TC001 - msgspec reads the annotations
+from cog_nix.system.platforms import AMD64, PLATFORMS, Platform
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,14 @@ class Lock:
     """The compiler for GPUs that builds see; None: no build needs one."""
     files: tuple[ReferencedFile, ...] = ()
     """Files by reference, as they were when they were first fetched; by path."""
+    platform: str = ""
+    """Name of what the image is for (:mod:`cog_nix.system.platforms`); "": linux/amd64, as in all locks that
+    were made when there was no other."""
+
+    @property
+    def target(self) -> Platform:
+        """What the image is for."""
+        return PLATFORMS[self.platform] if self.platform else AMD64
 
     @property
     def installed(self) -> tuple[Deb, ...]:

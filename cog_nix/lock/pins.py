@@ -20,6 +20,12 @@ class Pins:
 
     previous: Lock | None
     upgrade: Upgrade
+    sibling: Lock | None = None
+    """The lock of another platform, whose versions are taken where this one has none so far."""
+
+    @property
+    def _versions(self) -> Lock | None:
+        return self.previous or self.sibling
 
     @property
     def interpreter(self) -> Interpreter | None:
@@ -29,7 +35,7 @@ class Pins:
     @property
     def seed(self) -> Seed | None:
         """The builders' Python."""
-        return self.previous.seed if self.previous and self.upgrade.keeps(BUILDERS) else None
+        return self._versions.seed if self._versions and self.upgrade.keeps(BUILDERS) else None
 
     @property
     def toolkit(self) -> Toolkit | None:
@@ -39,13 +45,13 @@ class Pins:
     @property
     def debs(self) -> dict[str, str]:
         """Versions of system packages by name."""
-        debs = self.previous.debs if self.previous else ()
+        debs = self._versions.debs if self._versions else ()
         return {deb.package: deb.version for deb in debs if self.upgrade.keeps(deb.package)}
 
     @property
     def wheels(self) -> dict[str, str]:
         """Versions of Python packages by name."""
-        wheels = self.previous.wheels if self.previous else ()
+        wheels = self._versions.wheels if self._versions else ()
         return {wheel.name: wheel.version for wheel in wheels if self.upgrade.keeps(wheel.name)}
 
     @property
@@ -62,7 +68,7 @@ class Pins:
     @property
     def packages(self) -> dict[str, NixPackage]:
         """Nix packages by reference."""
-        packages = self.previous.packages if self.previous else ()
+        packages = self._versions.packages if self._versions else ()
         return {package.reference: package for package in packages if self.upgrade.keeps(package.reference)}
 
     @property
@@ -70,14 +76,14 @@ class Pins:
         """Versions that sources were built with, by the source's name."""
         return {
             wheel.name: {one.name: one.version for one in wheel.source.requires}
-            for wheel in (self.previous.wheels if self.previous else ())
+            for wheel in (self._versions.wheels if self._versions else ())
             if wheel.source and self.upgrade.keeps(wheel.name)
         }
 
     @property
     def commits(self) -> dict[str, str]:
         """Commits of git sources, by ``git+REPOSITORY@REVISION``."""
-        wheels = self.previous.wheels if self.previous else ()
+        wheels = self._versions.wheels if self._versions else ()
         return commits_of([wheel for wheel in wheels if self.upgrade.keeps(wheel.name)])
 
 

@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_c
 
 import pluggy
 
+from cog_nix.system.platforms import AMD64, Platform
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -92,6 +94,8 @@ class Context:
     reporter: Reporter
     cache_dir: Path
     """A folder a plugin may keep things in that can be lost at any time."""
+    platform: Platform = AMD64
+    """What is resolved for."""
 
 
 @dataclass(frozen=True)

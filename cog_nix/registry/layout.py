@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cog_nix.image.layer_bytes import LayerBytes
     from cog_nix.image.packing import Packing
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -149,20 +150,27 @@ def _docker_layer(kind: str) -> str:
     return _DOCKER_LAYER if kind.endswith("+gzip") else _DOCKER_PLAIN_LAYER
 
 
-def bundle(image: Manifest, weights: Sequence[Mapping[str, Any]] = ()) -> Manifest:
-    """Return the OCI index that upstream pushes for projects with ``model:``: an image and its weights.
+def index_of(
+    images: Sequence[tuple[Manifest, Platform]], weights: Sequence[Mapping[str, Any]] = ()
+) -> Manifest:
+    """Return an OCI index (image-spec, image-index.md) of one model's images.
+
+    With weights it is what upstream pushes for projects with ``model:``.
 
     Args:
-        image: its manifest.
+        images: their manifests, and what each is for.
         weights: descriptors of the weights' manifests (:mod:`cog_nix.registry.weights`).
     """
-    descriptor = {
-        "mediaType": image.media_type,
-        "size": len(image.data),
-        "digest": image.digest,
-        "platform": {"architecture": "amd64", "os": "linux"},
-    }
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor, *weights]}
+    descriptors = [
+        {
+            "mediaType": image.media_type,
+            "size": len(image.data),
+            "digest": image.digest,
+            "platform": {"architecture": platform.architecture, "os": platform.os},
+        }
+        for image, platform in images
+    ]
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*descriptors, *weights]}
     return Manifest(OCI_INDEX, _compact(index))
 
 

@@ -18,6 +18,7 @@ from cog_nix.registry.failures import NotPulledError
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.platforms import AMD64, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +33,8 @@ _WORKERS = 5
 _SHA256 = re.compile("sha256:[0-9a-f]{64}")
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
 _ACCEPTED = ", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *_INDEXES))
-_PLATFORM = {"os": "linux", "architecture": "amd64"}
+_PLATFORM = host_platform() or AMD64
+"""What is taken of an index."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def find(reference: Reference, credentials: Credentials, *, policy: RetryPolicy 
     """Ask what an image is (distribution-spec, "Pulling manifests").
 
     Args:
-        reference: which; of an index, what it has for Linux on x86-64.
+        reference: which; of an index, what it has for this machine.
         credentials: for its registry.
         policy: how often to try again; None: as usual.
 
@@ -117,7 +119,7 @@ def pull(
     """Fetch an image (distribution-spec, "Pull").
 
     Args:
-        reference: which; of an index, what it has for Linux on x86-64.
+        reference: which; of an index, what it has for this machine.
         credentials: for its registry.
         folder: where layers are put. Those that are there from an earlier try are taken or carried on.
         held: whether the layer of a diff id is needed no more.
@@ -162,7 +164,7 @@ def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[s
         except (ValueError, KeyError, TypeError) as error:
             raise NotPulledError(reference, "its index is not one") from error
         if not digest:
-            raise NotPulledError(reference, "it has nothing for linux/amd64")
+            raise NotPulledError(reference, f"it has nothing for {_PLATFORM}")
         text = _text(repository, "manifests", digest)
         found = _parsed(reference, text)
     if "config" not in found or "layers" not in found:
@@ -171,10 +173,10 @@ def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[s
 
 
 def _for_this_platform(index: Mapping[str, Any]) -> str:
-    """Return the digest of what an index has for Linux on x86-64; "" for nothing."""
+    """Return the digest of what an index has for this machine; "" for nothing."""
     for one in map(mapping_of, list_of(index["manifests"])):
         platform = mapping_of(one.get("platform") or {})
-        if all(platform.get(key) == value for key, value in _PLATFORM.items()):
+        if (platform.get("os"), platform.get("architecture")) == (_PLATFORM.os, _PLATFORM.architecture):
             return _digest(one)
     return ""
 

@@ -17,10 +17,11 @@ from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, OK, Repository
 from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError, RefusedError, UnusableAnswerError
-from cog_nix.registry.layout import OCI_INDEX, bundle
+from cog_nix.registry.layout import OCI_INDEX, index_of
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.upload import Upload
 from cog_nix.registry.weights import descriptors
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cog_nix.registry.layout import Layout, Manifest
     from cog_nix.registry.upload import Blob, Outcome
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
     from cog_nix.weights.model import LockedWeight
 
 _WORKERS = 5
@@ -73,6 +75,8 @@ def push(
     reporter: Reporter,
     weights: Sequence[LockedWeight] = (),
     policy: RetryPolicy | None = None,
+    platform: Platform = AMD64,
+    alone: bool = True,
 ) -> Pushed:
     """Make a registry hold an image under the destination's name.
 
@@ -84,6 +88,8 @@ def push(
         reporter: shows the bytes that go over.
         weights: of a bundle; their manifests have to be in the repository.
         policy: how often to try again; None: as usual.
+        platform: what the image is for.
+        alone: whether it gets the name; otherwise an index of several will (:func:`push_index`).
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
@@ -102,11 +108,11 @@ def push(
         else:
             outcomes = upload_all(repository, layout.blobs, sources, reporter, cancelled)
         upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter, cancelled)
-        _put_whole(repository, layout.manifest, target.tag, upload)
+        _put_whole(repository, layout.manifest, target.tag if alone else layout.manifest.digest, upload)
         image = f"{target.name}@{layout.manifest.digest}"
         model = ""
-        if destination.bundle:
-            index = bundle(layout.manifest, beside)
+        if destination.bundle and alone:
+            index = index_of([(layout.manifest, platform)], beside)
             put_manifest(repository, index, destination.reference.tag)
             model = f"{target.name}@{index.digest}"
     try:
@@ -119,6 +125,43 @@ def push(
         one["annotations"]["run.cog.weight.name"]: f"{target.name}@{one['digest']}" for one in beside
     }
     return Pushed(image, model, references, dict(zip(names, outcomes, strict=True)), sizes, layout.manifest)
+
+
+def push_index(
+    pushed: Sequence[tuple[Pushed, Platform]],
+    destination: Destination,
+    credentials: Credentials,
+    *,
+    weights: Sequence[LockedWeight] = (),
+    policy: RetryPolicy | None = None,
+) -> Pushed:
+    """Give the destination's name to an index of images that the registry holds.
+
+    Args:
+        pushed: the images, and what each is for.
+        destination: where they are.
+        credentials: for its registry.
+        weights: of a bundle.
+        policy: how often to try again; None: as usual.
+
+    Raises:
+        RegistryError: the registry refuses, or cannot be reached.
+    """
+    target = destination.image
+    images = [(one.manifest, platform) for one, platform in pushed if one.manifest]
+    cancelled = threading.Event()
+    with Repository(target, credentials, (), policy or RetryPolicy(), cancelled) as repository:
+        beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
+        index = index_of(images, beside)
+        put_manifest(repository, index, destination.reference.tag)
+    name = f"{target.name}@{index.digest}"
+    return Pushed(
+        image=name,
+        model=name if destination.bundle else "",
+        weights=pushed[0][0].weights,
+        blobs={digest: outcome for one, _ in reversed(pushed) for digest, outcome in one.blobs.items()},
+        sizes={digest: size for one, _ in pushed for digest, size in one.sizes.items()},
+    )
 
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:

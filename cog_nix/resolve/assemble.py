@@ -95,6 +95,7 @@ def assemble(parts: Parts, tools: Tools) -> Lock:
         build=tuple(groups.get("build", ())),
         programs=parts.programs,
         packages=parts.packages,
+        platform="" if request.project.platform.is_usual else request.project.platform.name,
         reasons=parts.reasons,
         toolkit=parts.toolkit,
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cog_nix.programs.project import Start
     from cog_nix.resolve.needs import Owner
     from cog_nix.resolve.request import Tools
+    from cog_nix.system.platforms import Platform
 
 _NO_RESULTS: Mapping[Owner, Scan] = MappingProxyType({})
 _SHOWN = 6
@@ -59,7 +60,7 @@ class DependencySearch:
             LockError: a wheel cannot be read.
         """
         read = self._facts(wheels)
-        scans = scans_of(wheels, read, self.project, self._own)
+        scans = scans_of(wheels, read, self.project, self._own, self._platform)
         depends = {wheel.name: wheel.depends for wheel in wheels}
         met = known_to_linker(scans, self._own).union(self._bundled)
         deep = depths(wheels, self._own, gpu=self.config.build.gpu)
@@ -108,7 +109,7 @@ class DependencySearch:
         Raises:
             LockError: a wheel cannot be read, or an index is broken.
         """
-        scans = {**scans_of(wheels, self._facts(wheels), self.project, self._own), **results}
+        scans = {**scans_of(wheels, self._facts(wheels), self.project, self._own, self._platform), **results}
         provided = known_to_linker(scans, self._own).union(self._bundled)
         request = LibraryRequest(
             suite=suite,
@@ -176,6 +177,10 @@ class DependencySearch:
         """Return what wheels say of themselves, all of it read."""
         self._known.learn(wheels, depths(wheels, self._own, gpu=self.config.build.gpu))
         return self._known
+
+    @property
+    def _platform(self) -> Platform:
+        return self.tools.context.platform
 
     @cached_property
     def _known(self) -> WheelFacts:

@@ -63,7 +63,8 @@ def ensure_lock(
     """
     project = request.project
     previous = previous_lock(project, policy.upgrade, update=policy.update)
-    request = completed(request, previous, plugins, policy)
+    sibling = None if previous else _sibling(project, policy)
+    request = replace(completed(request, previous, plugins, policy), sibling=sibling)
     fresh = previous and not policy.upgrade.anything and request.digest == previous.inputs
     if previous and fresh and not _is_outdated(request, policy, previous):
         validity.check_commands(previous, commands.texts(request.config.build), project.lock_path.name)
@@ -77,6 +78,23 @@ def ensure_lock(
     if not policy.dry:
         lock_format.write(lock, project.lock_path)
     return lock
+
+
+def _sibling(project: Project, policy: Policy) -> Lock | None:
+    """Return the lock of another platform, whose versions are taken where this one has none so far.
+
+    Raises:
+        NoPlatformError: there is one, and none for this platform may be made.
+        LockError: it cannot be read.
+    """
+    if policy.upgrade.everything:
+        return None
+    there = lock_format.locked_platforms(project.lock_path)
+    if there and not policy.update:
+        raise lock_format.NoPlatformError(
+            project.lock_path.name, project.platform.name, [one.name for one in there]
+        )
+    return lock_format.read(project.lock_path, None) if there else None
 
 
 def completed(request: Request, previous: Lock | None, plugins: Plugins, policy: Policy) -> Request:
@@ -136,7 +154,10 @@ def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
         if names != (previous.programs or ()):
             return True
-    return policy.look_at_project and (_links_for_project(previous) or bool(scan_project(request.root).files))
+    return policy.look_at_project and (
+        _links_for_project(previous)
+        or bool(scan_project(request.root, request.project.platform.elf_machine).files)
+    )
 
 
 def _links_for_project(lock: Lock) -> bool:
@@ -157,7 +178,7 @@ def previous_lock(project: Project, upgrade: Upgrade, *, update: bool = False) -
         LockError: it cannot be read, and pins of it are to be kept.
     """
     try:
-        return lock_format.read(project.lock_path)
+        return lock_format.read(project.lock_path, project.platform)
     except LockError as error:
         if upgrade.everything:
             return None

@@ -12,6 +12,7 @@ from cog_nix.elf.facts import Depth
 from cog_nix.elf.folder import scan_project
 from cog_nix.lock.dependencies import with_dependencies
 from cog_nix.plugins.spec import LibraryNeed
+from cog_nix.system.platforms import AMD64, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,9 @@ PROJECT = ""
 """The owner of the project's own files."""
 
 
-def scans_of(wheels: Iterable[Wheel], read: Read, project: Path, own: GpuLibraries) -> dict[Owner, Scan]:
+def scans_of(
+    wheels: Iterable[Wheel], read: Read, project: Path, own: GpuLibraries, platform: Platform = AMD64
+) -> dict[Owner, Scan]:
     """Return what wheels have and need by name, and the project's own under :data:`PROJECT`.
 
     Args:
@@ -43,6 +46,7 @@ def scans_of(wheels: Iterable[Wheel], read: Read, project: Path, own: GpuLibrari
         read: tells what is in one.
         project: its folder.
         own: of those only the names are read.
+        platform: whose programs and libraries count in the project.
 
     Raises:
         LockError: a wheel cannot be read.
@@ -50,7 +54,7 @@ def scans_of(wheels: Iterable[Wheel], read: Read, project: Path, own: GpuLibrari
     scans: dict[Owner, Scan] = {
         wheel.name: read(wheel, depth(wheel, own)).scan for wheel in wheels if wheel.source is None
     }
-    return {**scans, PROJECT: scan_project(project)}
+    return {**scans, PROJECT: scan_project(project, platform.elf_machine)}
 
 
 def depth(wheel: Wheel, own: GpuLibraries) -> Depth:

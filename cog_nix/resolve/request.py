@@ -39,6 +39,8 @@ class Request:
     """Pins that may move."""
     results: Mapping[Owner, Scan] | None = None
     """What commands and source builds left behind; None: what the previous lock knows of it."""
+    sibling: Lock | None = None
+    """The lock of another platform, where there is none of this one so far."""
 
     @property
     def root(self) -> Path:
@@ -48,7 +50,7 @@ class Request:
     @property
     def pins(self) -> Pins:
         """What is to stay as it is."""
-        return Pins(self.previous, self.upgrade)
+        return Pins(self.previous, self.upgrade, self.sibling)
 
     @property
     def digest(self) -> str:

@@ -22,6 +22,7 @@ from cog_nix.store.library import nix_library
 from cog_nix.store.paths import nar_hash, tree_path
 from cog_nix.system import scratch
 from cog_nix.system.files import write_atomically
+from cog_nix.system.platforms import BUILDER
 from cog_nix.system.processes import ProcessError, end, run, start_process
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
         yield lambda: pinned
         return
     tools.reporter.step("Resolving the builders' Python")
-    context = tools.context
+    context = replace(tools.context, platform=BUILDER)
     facts = tools.plugins.describe_seed()
     asked = SystemRequest(facts.suite, (("seed", facts.packages),))
     system = tools.plugins.resolve_system_packages(asked, context)

@@ -16,10 +16,10 @@ from cog_nix.resolve.packages import lock_packages
 from cog_nix.resolve.toolkit import resolve_toolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cog_nix.elf.scan import Scan
-    from cog_nix.lock.model import Lock
+    from cog_nix.lock.model import Lock, Wheel
     from cog_nix.resolve.needs import Owner
     from cog_nix.resolve.request import Request, Tools
 
@@ -41,6 +41,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
         search = DependencySearch(found.tools, request.config, request.root, found.interpreter)
         python, bringing = python_libraries.extend(found.python_request, found.python, search)
         bringing.tell(tools.reporter, told)
+        _warn_of_cpu_build(request, tools, python.wheels)
         toolkit = resolve_toolkit(found)
         starts = programs.starts(request.root, request.config, request.settings)
         present = system.always_there(found.system.groups, tools.plugins.describe_system())
@@ -72,6 +73,22 @@ def resolve(request: Request, tools: Tools) -> Lock:
         linked.tell(tools.reporter, told)
         parts = replace(parts, linked=linked, linked_debs=system.add_linked(found, added, linked))
     return _with_runs(assemble(parts, tools), request)
+
+
+def _warn_of_cpu_build(request: Request, tools: Tools, wheels: Sequence[Wheel]) -> None:
+    """Tell of a PyTorch for another processor that comes without the parts of CUDA that it would need."""
+    platform, own = request.project.platform, tools.plugins.describe_gpu_libraries()
+    torch = next((wheel for wheel in wheels if wheel.name == "torch"), None)
+    if (
+        torch
+        and request.config.build.gpu
+        and not platform.is_usual
+        and not any(own.include(one.name) for one in wheels)
+    ):
+        tools.reporter.warn(
+            f"torch {torch.version} for {platform} comes without CUDA: the model computes on the CPU there. "
+            "Newer releases of it bring CUDA."
+        )
 
 
 def results_lack(request: Request, tools: Tools, lock: Lock, results: Mapping[Owner, Scan]) -> bool:

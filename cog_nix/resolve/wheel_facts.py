@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cog_nix.elf import table
 from cog_nix.elf.facts import Depth, Facts, Known, Memory, read_facts, sealed_depth
 from cog_nix.elf.parts import read_parts
-from cog_nix.elf.wheel import OnDisk
+from cog_nix.elf.wheel import OnDisk, machine_of
 from cog_nix.errors import LockError
 from cog_nix.lock.seals import PACKAGE
 from cog_nix.lock.seals import fits as front_fits
@@ -79,8 +79,9 @@ class WheelFacts:
         files = fetcher.artifacts([artifact for artifact in artifacts if artifact.sha256 not in came])
         for sha256, facts in came.items():
             self._keep(sha256, Known.of(facts, deep[sha256]))
+        names = {artifact.sha256: artifact.filename for artifact in artifacts}
         for sha256, path in files.items():
-            facts = read_facts(OnDisk(path), deep[sha256])
+            facts = read_facts(OnDisk(path, machine_of(names[sha256])), deep[sha256])
             self._keep(sha256, Known.of(facts, deep[sha256], whole=True))
 
     def _recall(self, wheel: Wheel, depth: Depth) -> Facts | None:
@@ -164,7 +165,7 @@ def _fits(known: Memory, artifact: Artifact, seal: str, locate: Callable[[Artifa
         return True
     found = _whole(known, artifact.sha256, depth)
     if found is None and (path := locate(artifact)):
-        found = read_facts(OnDisk(path), depth)
+        found = read_facts(OnDisk(path, machine_of(artifact.filename)), depth)
         known.remember(artifact.sha256, Known.of(found, depth, whole=True))
     return found is None or found.seal(depth) == seal
 

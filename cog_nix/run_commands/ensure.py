@@ -288,6 +288,7 @@ class _Work:
                 "core": str(package_folder()),
                 "environment": [list(pair) for pair in self._config.environment],
                 "command": instruction.text,
+                **({} if self._project.platform.is_usual else {"platform": self._project.platform.name}),
             }
             return self._nix.build(nix_library() / "build.nix", spec, link, self._reporter)
 

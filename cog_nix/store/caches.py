@@ -18,13 +18,14 @@ from urllib.parse import unquote, urlsplit
 
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cog_nix.config.model import NixSettings
 
-SYSTEM = "x86_64-linux"
+SYSTEM = BUILDER.nix_system
 """What all derivations are for."""
 VARIABLES = {
     "substituters": "COG_NIX_SUBSTITUTERS",

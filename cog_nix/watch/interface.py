@@ -30,7 +30,7 @@ def read_document(project: Project, openapi: Path | None = None) -> str:
         SignatureError: the source cannot be described.
         CogNixError: the configuration or the lock cannot be read.
     """
-    lock = lock_format.read(project.lock_path)
+    lock = lock_format.read(project.lock_path, project.platform)
     return read_api(project, load_config(project), openapi).document(sdk_version(lock) if lock else "")
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 import inputs
 from failure import BuildError
+from target import TARGET
 
 from cog_nix import config as cog_config
 from cog_nix.config import environment
@@ -62,7 +63,7 @@ def read(root: Path, name: str) -> Configuration:
         "train": config.train,
         "concurrency_max": config.concurrency_max,
         "gpu": config.build.gpu,
-        "image": list(environment.IMAGE.items()),
+        "image": list(environment.image(TARGET.triplet).items()),
         "environment": list(config.environment),
         "tracing": list(environment.tracing(config)),
         "telemetry": (setup, environment.TRACING_SETUP.removeprefix("/")) if setup else None,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import foreign
+from target import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +182,7 @@ EXCLUDE = (
     "usr/share/lintian/*",
     "usr/share/linda/*",
     # Converters between character sets that glibc itself lists as extra (gconv-modules-extra.conf).
-    "usr/lib/x86_64-linux-gnu/gconv/*",
+    f"usr/lib/{TARGET.triplet}/gconv/*",
     "usr/bin/tini-static",
 )
 """Packaged files that stay out of images, as patterns whose ``*`` matches ``/`` (dpkg(1), path-exclude)."""
@@ -189,9 +190,9 @@ EXCLUDE = (
 INCLUDE = (
     "usr/share/doc/*/copyright",
     "usr/share/locale/locale.alias",
-    "usr/lib/x86_64-linux-gnu/gconv/gconv-modules",
+    f"usr/lib/{TARGET.triplet}/gconv/gconv-modules",
     *(
-        f"usr/lib/x86_64-linux-gnu/gconv/{name}.so"
+        f"usr/lib/{TARGET.triplet}/gconv/{name}.so"
         for name in (
             "ANSI_X3.110",
             "CP1252",

@@ -106,7 +106,7 @@ def unpack_by_hand(packages: Iterable[Package], root: Path) -> tuple[splitter.Ow
     found: splitter.Owners = {}
     paths: list[list[str]] = []
     folders: set[str] = set()
-    for name in dpkg.MERGED:
+    for name in dpkg.LINKS:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target import TARGET
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -11,6 +13,8 @@ INFO = "var/lib/dpkg/info"
 STATUS = "var/lib/dpkg/status"
 MERGED = ("bin", "sbin", "lib", "lib64")
 """Links to folders below ``/usr``."""
+LINKS = tuple(name for name in MERGED if name in ("bin", "sbin", "lib", TARGET.loader.partition("/")[0]))
+"""Those of them that a system of the image's platform has."""
 
 
 def merged(path: str) -> str:
@@ -22,7 +26,7 @@ def merged(path: str) -> str:
 def info_file(root: Path, package: str, kind: str) -> Path | None:
     """Return a file of a package's in the database, by its kind: ``list``, ``md5sums``."""
     name, _, architecture = package.partition(":")
-    candidates = (f"{name}:{architecture or 'amd64'}.{kind}", f"{name}.{kind}")
+    candidates = (f"{name}:{architecture or TARGET.debian}.{kind}", f"{name}.{kind}")
     return next((path for one in candidates if (path := root / INFO / one).is_file()), None)
 
 

@@ -27,6 +27,7 @@ import inputs
 import source
 import stream
 from failure import BuildError
+from target import TARGET
 
 from cog_nix.project.ignore import IMAGE_PROGRAM
 
@@ -108,7 +109,7 @@ def configuration(spec: dict[str, Any], layers: list[stream.Layer]) -> dict[str,
     described, openapi = read_project(spec["source"])
     frozen = spec["frozen"] if "frozen" in spec else frozen_of(spec)
     return {
-        "architecture": "amd64",
+        "architecture": TARGET.architecture,
         "os": "linux",
         "created": EPOCH,
         "config": {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dpkg
+from target import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ TRIGGERS = "var/lib/dpkg/triggers/File"
 STATES = "var/lib/apt/extended_states"
 ALTERNATIVES = "var/lib/dpkg/alternatives"
 
-_NATIVE = ("amd64", "all")
+_NATIVE = (TARGET.debian, "all")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 Stanzas = dict[str, str]
@@ -70,7 +71,7 @@ def as_automatic(packages: Iterable[str]) -> str:
     apt takes a package out of it that somebody asks for by name, installed or not.
     """
     return "".join(
-        f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n\n" for name in sorted(packages)
+        f"Package: {name}\nArchitecture: {TARGET.debian}\nAuto-Installed: 1\n\n" for name in sorted(packages)
     )
 
 

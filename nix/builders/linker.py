@@ -23,6 +23,7 @@ import archive
 import inputs
 import unpack
 from failure import BuildError
+from target import IS_FOREIGN, TARGET
 
 from cog_nix.elf import ldcache
 from cog_nix.elf.dynamic import read_dynamic
@@ -38,10 +39,10 @@ DRIVER = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64", "/usr/lib64")
 """Where hosts put the driver's libraries beside /usr/lib/x86_64-linux-gnu, which Debian's own file names:
 Google's container platform, and distributions like Red Hat's (CDI mounts files where the host has them)."""
 
-_LOADER = ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2")
-"""What Debian has in one of these."""
+_LOADERS = () if IS_FOREIGN else (ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2"),)
+"""What Debian for linux/amd64 has in one of these."""
 
-_DRIVER_LINKS = ("usr/lib/x86_64-linux-gnu/libcuda.so", "usr/lib64/libcuda.so")
+_DRIVER_LINKS = (f"usr/lib/{TARGET.triplet}/libcuda.so", "usr/lib64/libcuda.so")
 _HEADERS = 64 * 1024
 """Enough of an entry for its headers."""
 _LIBRARY = re.compile(
@@ -55,9 +56,9 @@ def libraries(fragment: Path) -> Iterator[ldcache.Library]:
     with (fragment / "files.tar").open("rb") as tar:
         for start, end, path in archive.read_index(fragment)[1]:
             if found := _LIBRARY.fullmatch(path):
-                dynamic = read_dynamic(partial(_Member, tar, start, end))
+                dynamic = read_dynamic(partial(_Member, tar, start, end), TARGET.elf_machine)
                 if dynamic:
-                    yield ldcache.Library(dynamic.soname or found["name"], f"/{path}")
+                    yield ldcache.Library(dynamic.soname or found["name"], f"/{path}", TARGET.linker_flags)
 
 
 class _Member:
@@ -110,7 +111,7 @@ def entries(wheels: Iterable[Path], lower: Iterable[Path]) -> Iterator[archive.E
     yield from archive.folders("etc/ld.so.conf.d")
     yield archive.Entry(CONFIGURATION, 0o644, data=configuration(found).encode())
     try:
-        yield archive.Entry(CACHE, 0o644, data=extended(_cache(lower), [_LOADER, *found]))
+        yield archive.Entry(CACHE, 0o644, data=extended(_cache(lower), [*_LOADERS, *found]))
     except ldcache.NotACacheError as error:
         raise BuildError(f"/{CACHE} of the image cannot be read: {error}") from error
     for link in _DRIVER_LINKS:

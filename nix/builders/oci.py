@@ -25,6 +25,7 @@ from typing import Any, NotRequired, TypedDict
 import blob
 import inputs
 import stream
+from target import TARGET
 
 _OCI = "application/vnd.oci.image"
 _REF = "org.opencontainers.image.ref.name"
@@ -150,7 +151,7 @@ def write(
     }
     pointer = {
         **layout.text("manifest.v1", compact(manifest)),
-        "platform": {"architecture": "amd64", "os": "linux"},
+        "platform": {"architecture": TARGET.architecture, "os": "linux"},
         "annotations": {_REF: tag.rpartition(":")[2]},
     }
     index = {"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [pointer]}

@@ -20,17 +20,19 @@ import os
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import deb
 import forks
 import namespace
+import python_tree
 import snapshot
 from failure import BuildError
+from target import IS_FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _SCRIPT = "usr/lib/python3.*/py_compile.py"
 _MODULE = re.compile(r"usr/lib/(python3\.\d+)/.*\.py")
@@ -42,6 +44,8 @@ if __name__ == "__main__":
             stream.write("\\0".join([sys.executable, __file__, *sys.argv[1:]]) + "\\n")
         raise SystemExit(0)
 """
+_MINOR = "{}.{}".format(*sys.version_info)
+"""Of the Python that runs builders."""
 _UPDATE = "usr/sbin/update-ca-certificates"
 _UPDATE_STUB = """\
 #!/bin/sh
@@ -71,6 +75,7 @@ class Postponed:
         self._root = root
         self._environment = dict(environment)
         self._pipe = shown / self.name
+        self._inside = inside
         self._told = f"{inside}/{self.name}"
         self.binds = {inside: shown, **self._stubs(shown)}
         """What to show inside while packages are configured."""
@@ -95,8 +100,8 @@ class Postponed:
             os.close(self._open)  # not before: opening waits for a writer, who may be gone by then
             return int(not self._serve(line.rstrip("\n") for line in lines))
 
-    def _start(self, command: list[str]) -> int:
-        return forks.start(lambda: namespace.run(self._root, command, self._environment, {}))
+    def _start(self, command: list[str], binds: dict[str, Path] | None = None) -> int:
+        return forks.start(lambda: namespace.run(self._root, command, self._environment, binds or {}))
 
     def _stubs(self, shown: Path) -> dict[str, Path]:
         """Write what is shown in place of programs to ``shown``; return it by their paths inside."""
@@ -185,7 +190,15 @@ class Compiler(Postponed):
         """Start to compile those of a call's files that stay; return the processes to wait for."""
         program, script, *_ = call
         files = self._wanted(call)
-        return [self._start([program, "-B", "-E", "-S", script, *files])] if files else []
+        if not files:
+            return []
+        options = ["-B", "-E", "-S", script, *files]
+        if IS_FOREIGN and program.endswith(f"/python{_MINOR}"):
+            # Bytecode is the same for every processor, and the builders' own Python needs no emulator.
+            seed = Path(sys.prefix).parent
+            own = python_tree.command(Path(self._inside), _MINOR, *options)
+            return [self._start(own, {self._inside: seed})]
+        return [self._start([program, *options])]
 
     def _wanted(self, call: Call) -> list[str]:
         """Return those of a call's files whose bytecode stays."""

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import deb
 import foreign
+from target import BUILDER, TARGET
 
 if TYPE_CHECKING:
     import tarfile
     from collections.abc import Iterable, Sequence
 
-_LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_LOADER = "lib64/ld-linux-x86-64.so.2"
 _CHUNKS = 8
 """Bytecode is compiled in this many processes; fixed, so the partition never depends on the machine."""
 COMPILING = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
@@ -24,11 +23,15 @@ COMPILING = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
 def command(tree: Path, minor: str, *arguments: str) -> list[str]:
-    """Return the command line that runs the tree's Python ``minor`` (``3.13``)."""
+    """Return the command line that runs the tree's Python ``minor`` (``3.13``).
+
+    It is the image's own, or the seed, which is for what builders run on.
+    """
+    of = TARGET if (tree / TARGET.loader).exists() else BUILDER
     return [
-        str(tree / _LOADER),
+        str(tree / of.loader),
         "--library-path",
-        str(tree / _LIBRARIES),
+        str(tree / f"usr/lib/{of.triplet}"),
         str(tree / f"usr/bin/python{minor}"),
         *arguments,
     ]
@@ -129,13 +132,13 @@ _UNUSED_EXTENSIONS = (
 
 
 def _wanted(name: str) -> bool:
-    if name.startswith(("usr/bin/python3", "usr/lib64/")):
+    if name.startswith(("usr/bin/python3", "usr/lib64/")) or name == f"usr/{TARGET.loader}":
         return True
     if name.startswith("usr/lib/python3"):
         inside = name.split("/")[3:] or [""]
         extension = inside[0] == "lib-dynload" and inside[-1].startswith(_UNUSED_EXTENSIONS)
         return not extension and inside[0] not in _UNUSED_MODULES
-    library = name.removeprefix(f"{_LIBRARIES}/")
+    library = name.removeprefix(f"usr/lib/{TARGET.triplet}/")
     return library != name and "/" not in library and not library.startswith(_UNUSED_LIBRARIES)
 
 

@@ -40,9 +40,10 @@ import snapshot
 import unpack
 from failure import BuildError
 from ownership import Ownership
+from target import TARGET
 
 from cog_nix.config import commands
-from cog_nix.config.environment import IMAGE
+from cog_nix.config.environment import image
 from cog_nix.elf import ldcache
 from cog_nix.errors import CogNixError
 
@@ -149,7 +150,7 @@ def _apt_sources(archives: list[list[str]]) -> str:
 def variables(given: list[list[str]], host: handover.Handover) -> dict[str, str]:
     """Return a command's environment: the image's, what upstream's builds have, the machine's proxies."""
     found = {
-        **IMAGE,
+        **image(TARGET.triplet),
         **dict(given),
         "HOME": "/root",
         # Importing a module leaves no trace; what is installed is compiled at the end, without clocks.

@@ -4,6 +4,8 @@ Spec::
 
     {"archive": store path, "python": "3.12", "seed": store path}
 
+``seed`` is where the C library is: the seed, or a tree of the image's own for another platform.
+
 Outputs: ``tree``, from which this Python runs inside builds (see :mod:`python_tree`), and ``out``, the same
 files as a fragment. The archive is one of python-build-standalone's ``install_only`` kind: a folder
 ``python`` with ``bin``, ``include``, ``lib`` and ``share``.
@@ -27,13 +29,14 @@ import inputs
 import python_tree
 import relocate
 from failure import BuildError
+from target import IS_FOREIGN, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "usr/local"
 _TOP = "python"
-_SYSTEM = "usr/lib/x86_64-linux-gnu"
+_SYSTEM = f"usr/lib/{TARGET.triplet}"
 
 _UNWANTED = re.compile(
     r"""
@@ -147,6 +150,8 @@ def main(spec: dict[str, Any]) -> None:
     previous = relocate.relocate(tree / "usr", f"/{PREFIX}")
     # The C library and the loader are the seed's: the build brings everything else.
     (tree / "lib64").symlink_to(seed / "lib64")
+    if IS_FOREIGN:
+        (tree / "lib").symlink_to(seed / "lib")
     (tree / _SYSTEM).symlink_to(seed / _SYSTEM)
     drop_library(tree, python)
     compile_library(tree, python)

@@ -4,7 +4,13 @@
 
   Type: { derive, store, locked } -> { tree : store path, minor : string, headers : string, fragments : attrset }
 */
-{ derive, store, locked }:
+{
+  derive,
+  store,
+  locked,
+  # Whether the image is for another platform than builders run on.
+  foreign ? false,
+}:
 let
   inherit (locked) interpreter;
   minor = builtins.concatStringsSep "." (
@@ -17,11 +23,7 @@ let
       if minor == locked.seed.python then
         "${derive.seed}"
       else
-        "${derive {
-          name = "python-${interpreter.version}-tree";
-          builder = "tree";
-          spec.debs = map (deb: "${store.file deb.artifact}") needed;
-        }}";
+        own;
     # Where pip puts a wheel's headers in a virtual environment.
     headers = "include/site/python${minor}";
     fragments.venv = "${derive {
@@ -33,6 +35,12 @@ let
       };
     }}";
   };
+  # What a Python of the image's runs on, and Debian's own Python where that is the image's.
+  own = "${derive {
+    name = "python-${interpreter.version}-tree";
+    builder = "tree";
+    spec.debs = map (deb: "${store.file deb.artifact}") needed;
+  }}";
   needed = builtins.filter (
     deb:
     builtins.match "lib(c6|expat1|ssl.*|ffi.*|bz2.*|lzma.*|z.*|uuid1|gcc-s1|sqlite3.*)|zlib1g|(lib)?python.*" deb.package
@@ -46,7 +54,7 @@ let
     spec = {
       archive = "${store.file interpreter.artifact}";
       python = minor;
-      seed = "${derive.seed}";
+      seed = if foreign then own else "${derive.seed}";
     };
   };
   standalone = {

@@ -2,10 +2,11 @@
 { artifact, deb, lock, store, derive, ... }:
 let
   interpreter = version: interpreterWith { inherit version; };
-  interpreterWith =
-    chosen:
+  interpreterWith = interpreterFor false;
+  interpreterFor =
+    foreign: chosen:
     import ./interpreter.nix {
-      inherit derive store;
+      inherit derive store foreign;
       locked = lock // {
         interpreter = lock.interpreter // chosen;
         base = map deb [ "bash" "libc6" "libssl3t64" "zlib1g" ];
@@ -55,6 +56,15 @@ in
       headers = "include/python3.12";
       fragments = [ "interpreter" ];
     };
+  };
+  interpreterOfAnArchiveForAnotherPlatformRunsOnTheImagesOwnLibraries = {
+    expr =
+      builtins.match ".*seed...python-3.12.11-tree: .*libc6_2~3-4_amd64.deb.*"
+        (interpreterFor true {
+          version = "3.12.11";
+          artifact = artifact "cpython-3.12.11.tar.gz";
+        }).tree != null;
+    expected = true;
   };
   interpreterMinor = {
     expr = (interpreter "3.11.2").minor;

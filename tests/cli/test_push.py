@@ -55,13 +55,13 @@ def test_how_layers_go(
         asked.append(options)
         return "build"
 
-    def push_built(*arguments: Any) -> Pushed:
+    def push_built(*arguments: Any, **_: object) -> Pushed:
         sent.append(arguments[-1])
         return Pushed("localhost:1/me/model@sha256:1")
 
     monkeypatch.setattr(push, "build_image", build_image)
     monkeypatch.setattr(push, "push_built", push_built)
-    monkeypatch.setattr(push, "_attach", lambda *_: {})
+    monkeypatch.setattr(push, "_attach", lambda *_, **__: {})
     monkeypatch.setattr(push._Record, "add", lambda *_: None)
     session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
     push.push(session, push._Options(target="localhost:1/me/model:v1", **given))
@@ -81,7 +81,7 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
         asked.append(options)
         return f"build {len(asked)}"
 
-    def push_built(built: str, *_: Any) -> Pushed:
+    def push_built(built: str, *_: Any, **__: object) -> Pushed:
         if built == "build 1":
             raise MissingBlobsError(("sha256:0",))
         return Pushed("localhost:1/me/model@sha256:1")

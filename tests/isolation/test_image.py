@@ -74,7 +74,7 @@ def hostile_source(project: Path, facts: str) -> None:
 def make_hostile(project: Path, facts: str) -> None:
     """Put a script into the package that is locked, and the package where downloads are."""
     path = project / "cog-nix.lock"
-    lock = lock_format.read(path)
+    lock = lock_format.read(path, None)
     assert lock
     (deb,) = lock.system
     downloads = cache_dir() / "downloads/sha256"

@@ -53,7 +53,7 @@ seed._compile_confined(python, Path(out), (f"usr/lib/python{python}", "site"), P
 def test_a_seed_that_is_hostile_does_not_get_out(
     built_copy: Callable[[Path], Path], machine: Machine, tmp_path: Path
 ) -> None:
-    lock = lock_format.read(built_copy(HELLO) / "cog-nix.lock")
+    lock = lock_format.read(built_copy(HELLO) / "cog-nix.lock", None)
     assert lock is not None
     tree, work = tmp_path / "tree", tmp_path / "work"
     stored = tree_path(lock.seed.nar_sha256, seed.store_name(lock.seed.python))

@@ -27,6 +27,7 @@ from cog_nix.lock.model import (
     Toolkit,
     Wheel,
 )
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,20 +212,20 @@ def test_what_is_no_lock_is_told_with_the_way_out(text: str, sentence: str) -> N
 
 def test_a_missing_file_is_no_lock_and_others_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cog-nix.lock"
-    assert lock_format.read(path) is None
+    assert lock_format.read(path, AMD64) is None
     path.write_bytes(b"\xff\xfe{}")
     with pytest.raises(LockError, match=r"cog-nix\.lock cannot be read"):
-        lock_format.read(path)
+        lock_format.read(path, AMD64)
     path.unlink()
     path.mkdir()
     with pytest.raises(LockError, match=r"cog-nix\.lock cannot be read"):
-        lock_format.read(path)
+        lock_format.read(path, AMD64)
 
 
 def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path, lock: Callable[..., Lock]) -> None:
     path = tmp_path / "cog-nix.lock"
     path.write_text("old")
     lock_format.write(lock(), path)
-    assert lock_format.read(path) == lock()
+    assert lock_format.read(path, AMD64) == lock()
     assert [one.name for one in tmp_path.iterdir()] == ["cog-nix.lock"]
     assert oct(path.stat().st_mode & 0o777) == "0o644"

@@ -322,7 +322,7 @@ def test_hostile_locks_are_refused_with_the_field(
     ):
         path.write_text(text)
         with pytest.raises(LockError, match="is not one that cog-nix writes") as caught:
-            lock_format.read(path)
+            lock_format.read(path, None)
         assert re.search(words, caught.value.message), caught.value.message
         assert "secret" not in caught.value.message
 

@@ -69,7 +69,7 @@ def dead(folder: Path, copy: Callable[..., Path], make_build: Callable[..., Any]
     config.write_text(config.read_text().replace("build:\n", "build:\n  run:\n    - echo kept > /opt/kept\n"))
     make_build(project, folder / "dead-store").run("lock")
     path = project / "cog-nix.lock"
-    locked = lock_format.read(path)
+    locked = lock_format.read(path, None)
     assert locked is not None
     seed = lock_format.artifacts_of(locked.seed.debs, locked.seed.wheels)
     CachingFetcher(cache_dir(), SilentReporter()).artifacts([*lock_format.built_from(locked), *seed])
@@ -79,7 +79,7 @@ def dead(folder: Path, copy: Callable[..., Path], make_build: Callable[..., Any]
     path.write_text(json.dumps(data))
     build = make_build(project, folder / "dead-store", _OFF)
     build.run("build", "--no-load", "-t", "kept")
-    lock = lock_format.read(path)
+    lock = lock_format.read(path, None)
     assert lock is not None
     return Dead(project, build.path().name, lock)
 

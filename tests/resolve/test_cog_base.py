@@ -59,7 +59,7 @@ def ensured(tmp_path: Path, lock: Callable[..., Lock]) -> Callable[..., bool]:
         policy = Policy(update=update, cog_base=asked)
         request = Request(project, CONFIG, _settings(setting))
         made = ensure_lock(request, policy, load(), _Resolver(lock()).resolve)
-        assert made == lock_format.read(project.lock_path)
+        assert made == lock_format.read(project.lock_path, project.platform)
         return made.cog_base
 
     return ensure

@@ -62,7 +62,7 @@ def _ensure(project: Project, resolver: Any, config: Config = _CONFIG, policy: P
 
 def test_a_first_lock_is_made_and_written(project: Project, lock: Callable[..., Lock]) -> None:
     resolver = _Resolver(lock())
-    assert _ensure(project, resolver) == lock() == lock_format.read(project.lock_path)
+    assert _ensure(project, resolver) == lock() == lock_format.read(project.lock_path, project.platform)
     assert resolver.asked == [(None, Upgrade())]
 
 
@@ -98,7 +98,11 @@ def test_a_stale_lock_is_replaced_where_that_is_asked_for(
     former, new = lock(inputs="sha256:old"), lock(inputs="sha256:new")
     lock_format.write(former, project.lock_path)
     resolver = _Resolver(new)
-    assert _ensure(project, resolver, policy=policy) == new == lock_format.read(project.lock_path)
+    assert (
+        _ensure(project, resolver, policy=policy)
+        == new
+        == lock_format.read(project.lock_path, project.platform)
+    )
     assert resolver.asked == [(former, policy.upgrade)]
 
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cog_nix.errors import RuntimeFailure
 from cog_nix.image.failures import ImageNotHeldError
 from cog_nix.runtime.container import LOOPBACK
+from cog_nix.system.platforms import host_platform, parse_platform
 from cog_nix_hooks.bundle import rootfs
 from cog_nix_hooks.bundle.choice import Engine, decide
 from cog_nix_hooks.bundle.images import ImageStore
@@ -152,4 +153,9 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
+        platform = parse_platform(self.find(request.image).platform)
+        if platform and platform != host_platform():
+            from cog_nix.namespaces import emulation  # noqa: PLC0415 - most images are for this machine
+
+            emulation.check(platform)
         return start_container(self._store, request, engine=self._engine(), method=self._method)

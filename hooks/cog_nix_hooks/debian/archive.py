@@ -19,11 +19,11 @@ from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import urls
 from cog_nix.fetch.failures import StatusError
 from cog_nix.lock.model import Artifact, Index
+from cog_nix.system.platforms import AMD64
 
 from .errors import HOW_TO_SET, MirrorError, ReleaseError
 from .newest import newest, place
 from .packages import Catalogue, open_index
-from .relations import ARCHITECTURE
 from .release import IndexFile, Release, find_keyring, read_release
 from .sources import find_archive
 
@@ -51,6 +51,7 @@ class _Pocket:
     file: IndexFile
     """The index that is wanted: a Packages file, or a Contents file."""
     component: str = COMPONENT
+    architecture: str = AMD64.debian
     passed_over: Release | None = None
     """What the mirror has, where this machine has seen a newer one."""
 
@@ -71,7 +72,7 @@ class _Pocket:
     def index(self) -> Index:
         """The entry of the lock."""
         date = f"{self.release.date:%Y-%m-%dT%H:%M:%SZ}"
-        return Index(self.uri, self.suite, self.component, ARCHITECTURE, date, self.file.sha256)
+        return Index(self.uri, self.suite, self.component, self.architecture, date, self.file.sha256)
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,19 @@ def open_suite(suite: str, context: Context, *, component: str = COMPONENT) -> O
     paths = reader.fetch(pockets)
     cache = context.cache_dir / "debian"
     indexes = tuple(
-        open_index(path, sha256=pocket.file.sha256, uri=pocket.uri, cache_dir=cache)
+        open_index(
+            path,
+            sha256=pocket.file.sha256,
+            uri=pocket.uri,
+            cache_dir=cache,
+            architecture=context.platform.debian,
+        )
         for pocket, path in zip(pockets, paths, strict=True)
     )
     names = tuple((pocket.release.codename, pocket.release.suite) for pocket in pockets)
-    return OpenSuite(Catalogue(suite, indexes, names), tuple(pocket.index for pocket in pockets))
+    return OpenSuite(
+        Catalogue(suite, indexes, names, context.platform.debian), tuple(pocket.index for pocket in pockets)
+    )
 
 
 def check_mirror(suite: str, context: Context) -> str:
@@ -156,7 +165,7 @@ def fetch_contents(suite: str, context: Context) -> ContentsFile | None:
         FetchError: the mirror does not answer.
     """
     pocket = _Reader(context).suite(suite)
-    file = pocket.release.files.get(f"{COMPONENT}/Contents-{ARCHITECTURE}.gz")
+    file = pocket.release.files.get(f"{COMPONENT}/Contents-{context.platform.debian}.gz")
     if file is None:
         return None
     pocket = replace(pocket, file=file)
@@ -188,6 +197,7 @@ class _Reader:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._settings = context.settings.debian
+        self._architecture = context.platform.debian
         self.archive = find_archive(self._settings, os.environ)
         self._keyring = find_keyring(os.environ)
 
@@ -239,11 +249,11 @@ class _Reader:
         if passed_over:
             kept = f"staying with the one of {_said(release)}, seen here before."
             self._context.reporter.info(f"{url} is of {_said(passed_over)}: {kept}")
-        file = release.packages(component, ARCHITECTURE)
+        file = release.packages(component, self._architecture)
         if file is None:
-            problem = f"names no Packages file for {component} on {ARCHITECTURE}."
+            problem = f"names no Packages file for {component} on {self._architecture}."
             raise ReleaseError(url, problem, hint=HOW_TO_SET)
-        return _Pocket(uri, suite, release, file, component, passed_over)
+        return _Pocket(uri, suite, release, file, component, self._architecture, passed_over)
 
     def _newest(self, url: str, suite: str) -> tuple[Release, Release | None]:
         """Fetch a Release file and check its signature; the cache keeps only what passes."""

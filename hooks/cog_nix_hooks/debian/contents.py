@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from cog_nix.system.platforms import AMD64
+
 from .tables import CHUNK, open_table
 
 if TYPE_CHECKING:
@@ -25,10 +27,9 @@ _FORMAT = 2
 # Where the loader looks (ld.so(8), multiarch): not the private folders below, not the libraries of cross
 # compilers and of other C libraries. The alternatives of BLAS and LAPACK lie a folder deeper; links point
 # there.
-_LINE = re.compile(
-    rb"^(?:usr/)?(?:lib/(?:x86_64-linux-gnu/)?(?:(?:blas|lapack)/)?([^/\s]+\.so(?:\.[^/\s]*)?)"
-    rb"|s?bin/([^/\s]+))[ \t]+(\S+)$",
-    re.MULTILINE,
+_LINE = (
+    r"^(?:usr/)?(?:lib/(?:{triplet}/)?(?:(?:blas|lapack)/)?([^/\s]+\.so(?:\.[^/\s]*)?)"
+    r"|s?bin/([^/\s]+))[ \t]+(\S+)$"
 )
 
 
@@ -59,7 +60,9 @@ class Contents:
         return tuple(row[0] for row in rows)
 
 
-def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: bool = True) -> Contents:
+def open_contents(
+    index: Path | bytes, *, sha256: str, cache_dir: Path, signed: bool = True, triplet: str = AMD64.triplet
+) -> Contents:
     """Open a Contents file, reading it the first time it is seen.
 
     Args:
@@ -67,6 +70,7 @@ def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: 
         sha256: its hash.
         cache_dir: where the table is kept.
         signed: whether the hash is one that the archive names.
+        triplet: the folder of the architecture's libraries (multiarch).
 
     Raises:
         BrokenIndexError: the file cannot be read as a Contents index.
@@ -75,22 +79,23 @@ def open_contents(index: Path | bytes, *, sha256: str, cache_dir: Path, signed: 
     place = f"{index}: " if isinstance(index, Path) else ""
     table = open_table(
         cache_dir / f"contents-{_FORMAT}-{sha256}.sqlite",
-        partial(_fill, index),
+        partial(_fill, index, triplet),
         index=f"{place}the Contents index",
         signed=signed,
     )
     return Contents(table)
 
 
-def _fill(index: Path | bytes, table: sqlite3.Connection) -> None:
+def _fill(index: Path | bytes, triplet: str, table: sqlite3.Connection) -> None:
     table.execute("CREATE TABLE files (kind, name, package)")
-    table.executemany("INSERT INTO files VALUES (?, ?, ?)", _rows(index))
+    table.executemany("INSERT INTO files VALUES (?, ?, ?)", _rows(index, triplet))
     table.execute("CREATE INDEX by_name ON files (name)")
 
 
-def _rows(index: Path | bytes) -> Iterator[tuple[str, str, str]]:
+def _rows(index: Path | bytes, triplet: str) -> Iterator[tuple[str, str, str]]:
+    line = re.compile(_LINE.format(triplet=re.escape(triplet)).encode(), re.MULTILINE)
     for block in _blocks(index):
-        for soname, program, locations in _LINE.findall(block):
+        for soname, program, locations in line.findall(block):
             kind, name = ("library", soname) if soname else ("program", program)
             for location in locations.decode().split(","):
                 # [[AREA/]SECTION/]PACKAGE

@@ -82,7 +82,11 @@ def open_index(
             context.reporter.warn(f"The Debian mirror has no Contents index of {suite}. {advice}")
             return None
         contents = open_contents(
-            index.source, sha256=index.sha256, cache_dir=context.cache_dir / "debian", signed=index.signed
+            index.source,
+            sha256=index.sha256,
+            cache_dir=context.cache_dir / "debian",
+            signed=index.signed,
+            triplet=context.platform.triplet,
         )
     except (FetchError, BrokenIndexError) as error:
         if isinstance(error, BrokenIndexError) and error.signed:

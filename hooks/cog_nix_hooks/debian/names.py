@@ -80,7 +80,9 @@ class Names:
         if not name:
             return None
         problem, version = self._version(name, wanted)
-        relation = Relation(name, "=" if version else "", version, wanted.qualifier)
+        relation = Relation(
+            name, "=" if version else "", version, wanted.qualifier, self._catalogue.architecture
+        )
         if problem := problem or self._what_is_wrong(relation):
             self._problem(entry, problem)
             return None
@@ -131,7 +133,7 @@ class Names:
     def _what_is_wrong(self, relation: Relation) -> str:
         suite = f"Debian {self._catalogue.suite}"
         if not relation.fits_architecture:
-            return f"{relation}: only packages for amd64 can be installed."
+            return f"{relation}: only packages for {self._catalogue.architecture} can be installed."
         named = self._catalogue.named(relation.name)
         if named:
             return ""
@@ -141,7 +143,7 @@ class Names:
         return "" if providers and not relation.version else self._unknown(relation.name)
 
     def _unknown(self, name: str) -> str:
-        sentence = f"there is no package {name!r} in Debian {self._catalogue.suite}."
+        sentence = f"there is no package {name!r} in {self._catalogue.title}."
         if name.endswith(("+", "-")) and self._catalogue.named(name[:-1]):
             return (
                 f"{sentence} Write {name[:-1]!r}, or leave it out: a sign behind a name is an order to apt."

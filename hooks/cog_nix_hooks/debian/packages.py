@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
+from cog_nix.system.platforms import AMD64
+
 from .relations import Clause, Relation, parse_clauses, parse_relations, version_of
 from .tables import CHUNK, open_table
 
@@ -74,21 +76,27 @@ class Package:
     breaks_field: str
     uri: str
     """Base URL that ``filename`` is relative to."""
+    native: str = AMD64.debian
+    """The architecture that the index is of."""
 
     @cached_property
     def depends(self) -> tuple[Clause, ...]:
         """Pre-Depends and Depends."""
-        return parse_clauses(self.pre_depends_field) + parse_clauses(self.depends_field)
+        return parse_clauses(self.pre_depends_field, self.native) + parse_clauses(
+            self.depends_field, self.native
+        )
 
     @cached_property
     def provides(self) -> tuple[Relation, ...]:
         """Virtual packages, each with a version when it has one (Policy 7.5)."""
-        return parse_relations(self.provides_field)
+        return parse_relations(self.provides_field, self.native)
 
     @cached_property
     def rejects(self) -> tuple[Relation, ...]:
         """Conflicts and Breaks: for a set that is installed as a whole, the two mean the same."""
-        return parse_relations(self.conflicts_field) + parse_relations(self.breaks_field)
+        return parse_relations(self.conflicts_field, self.native) + parse_relations(
+            self.breaks_field, self.native
+        )
 
     @property
     def priority_rank(self) -> int:
@@ -105,10 +113,11 @@ class PackagesIndex:
     Args:
         table: what :func:`open_index` opened.
         uri: base URL of the archive.
+        architecture: that it is of.
     """
 
-    def __init__(self, table: sqlite3.Connection, uri: str) -> None:
-        self._table, self._uri = table, uri
+    def __init__(self, table: sqlite3.Connection, uri: str, architecture: str = AMD64.debian) -> None:
+        self._table, self._uri, self._architecture = table, uri, architecture
 
     def close(self) -> None:
         """Close the file."""
@@ -132,8 +141,8 @@ class PackagesIndex:
         return [row[0] for row in self._table.execute(query)]
 
     def _select(self, condition: str, values: tuple[str, ...]) -> list[Package]:
-        query = f"SELECT *, ? FROM packages {condition} ORDER BY rowid"  # noqa: S608 - our own
-        return [Package(*row) for row in self._table.execute(query, (self._uri, *values))]
+        query = f"SELECT *, ?, ? FROM packages {condition} ORDER BY rowid"  # noqa: S608 - our own
+        return [Package(*row) for row in self._table.execute(query, (self._uri, self._architecture, *values))]
 
 
 class Catalogue:
@@ -143,16 +152,27 @@ class Catalogue:
         suite: the suite's name, for messages.
         indexes: the same version found in two of them is taken from the first.
         names: what each index' release is called (apt_preferences(5), "a" and "n"), as many as indexes.
+        architecture: that they are of.
     """
 
     def __init__(
-        self, suite: str, indexes: tuple[PackagesIndex, ...], names: tuple[tuple[str, ...], ...] = ()
+        self,
+        suite: str,
+        indexes: tuple[PackagesIndex, ...],
+        names: tuple[tuple[str, ...], ...] = (),
+        architecture: str = AMD64.debian,
     ) -> None:
-        self.suite = suite
+        self.suite, self.architecture = suite, architecture
         self._indexes = indexes
         self._releases = names
         self._named: dict[str, tuple[Package, ...]] = {}
         self._providing: dict[str, tuple[Package, ...]] = {}
+
+    @property
+    def title(self) -> str:
+        """What to call it in messages."""
+        of = "" if self.architecture == AMD64.debian else f" for {self.architecture}"
+        return f"Debian {self.suite}{of}"
 
     def __enter__(self) -> Self:
         return self
@@ -226,7 +246,9 @@ class Catalogue:
         return frozenset(name for index in self._indexes for name in index.names())
 
 
-def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> PackagesIndex:
+def open_index(
+    packages: Path, *, sha256: str, uri: str, cache_dir: Path, architecture: str = AMD64.debian
+) -> PackagesIndex:
     """Open a Packages file, reading it the first time it is seen.
 
     Args:
@@ -234,6 +256,7 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
         sha256: its hash, already verified.
         uri: base URL of the archive.
         cache_dir: where the table is kept.
+        architecture: that it is of.
 
     Raises:
         BrokenIndexError: the file cannot be read as a Packages index.
@@ -244,7 +267,7 @@ def open_index(packages: Path, *, sha256: str, uri: str, cache_dir: Path) -> Pac
         partial(_fill, packages),
         index=f"{uri}: the Packages index",
     )
-    return PackagesIndex(table, uri)
+    return PackagesIndex(table, uri, architecture)
 
 
 def _fill(packages: Path, table: sqlite3.Connection) -> None:

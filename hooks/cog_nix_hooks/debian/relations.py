@@ -9,14 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from debian.debian_support import BaseVersion
-
-ARCHITECTURE = "amd64"
-"""The architecture that is locked."""
 
 _RELATION = re.compile(
     r"""^(?P<name>[^\s:(\[<]+)
@@ -67,6 +65,8 @@ class Relation:
     version: str = ""
     qualifier: str = ""
     """``any``, ``native`` or an architecture, after a colon (Multi-Arch)."""
+    architecture: str = AMD64.debian
+    """What is resolved for."""
 
     def accepts(self, version: str) -> bool:
         """Tell whether a version fits the restriction.
@@ -84,7 +84,7 @@ class Relation:
     @property
     def fits_architecture(self) -> bool:
         """Whether the qualifier leaves packages of the locked architecture in question."""
-        return self.qualifier in ("", "any", "native", "all", ARCHITECTURE)
+        return self.qualifier in ("", "any", "native", "all", self.architecture)
 
     def __str__(self) -> str:
         name = f"{self.name}:{self.qualifier}" if self.qualifier else self.name
@@ -100,52 +100,57 @@ def show_clause(clause: Clause) -> str:
     return " | ".join(map(str, clause))
 
 
-def _parse_relation(text: str) -> Relation | None:
-    """Parse one relation; None when it does not concern the locked architecture."""
+def _parse_relation(text: str, architecture: str) -> Relation | None:
+    """Parse one relation; None when it does not concern the architecture."""
     found = _RELATION.match(text.strip())
     if not found:
         raise RelationError(f"not a package relationship: {text.strip()!r}")
-    if not _concerns(found["architectures"]):
+    if not _concerns(found["architectures"], architecture):
         return None
     sign = found["operator"] or ""
     return Relation(
-        found["name"], _OPERATORS.get(sign, sign), found["version"] or "", found["qualifier"] or ""
+        found["name"],
+        _OPERATORS.get(sign, sign),
+        found["version"] or "",
+        found["qualifier"] or "",
+        architecture,
     )
 
 
-def _concerns(restriction: str | None) -> bool:
-    """Tell whether ``[amd64 !i386]`` includes the locked architecture (Policy 7.1)."""
+def _concerns(restriction: str | None, architecture: str) -> bool:
+    """Tell whether ``[amd64 !i386]`` includes an architecture (Policy 7.1)."""
     if restriction is None:
         return True
     names = restriction.split()
-    matching = {ARCHITECTURE, "any", "linux-any", f"any-{ARCHITECTURE}"}
+    matching = {architecture, "any", "linux-any", f"any-{architecture}"}
     if any(name.startswith("!") for name in names):
         return not any(name.removeprefix("!") in matching for name in names)
     return any(name in matching for name in names)
 
 
 @lru_cache(maxsize=16384)
-def parse_clauses(field: str) -> tuple[Clause, ...]:
+def parse_clauses(field: str, architecture: str = AMD64.debian) -> tuple[Clause, ...]:
     """Parse a field of comma-separated clauses with alternatives.
 
     Args:
         field: a field's value, such as Depends; may be empty.
+        architecture: Debian's name of the one that is resolved for.
 
     Raises:
         RelationError: the value is not in the form of Debian Policy 7.1.
     """
     clauses = []
     for part in filter(None, map(str.strip, field.split(","))):
-        relations = tuple(filter(None, map(_parse_relation, part.split("|"))))
+        relations = tuple(found for text in part.split("|") if (found := _parse_relation(text, architecture)))
         if relations:
             clauses.append(relations)
     return tuple(clauses)
 
 
-def parse_relations(field: str) -> tuple[Relation, ...]:
+def parse_relations(field: str, architecture: str = AMD64.debian) -> tuple[Relation, ...]:
     """Parse a field that has no alternatives: Provides, Conflicts, Breaks.
 
     Raises:
         RelationError: the value is not in the form of Debian Policy 7.1.
     """
-    return tuple(relation for clause in parse_clauses(field) for relation in clause)
+    return tuple(relation for clause in parse_clauses(field, architecture) for relation in clause)

@@ -59,7 +59,7 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     lines, asked = commits.keep(lines, request.commits)
     if request.gpu and not request.fixed:
         tensorflow.tell(lines, context.reporter.warn)
-    lines = torch.matched(lines, Target(request.python_version, request.glibc))
+    lines = torch.matched(lines, Target(request.python_version, request.glibc, context.platform))
     resolver = _Resolver(request, context, lines, asked)
     try:
         found = _resolve(resolver)
@@ -173,6 +173,7 @@ class _Resolver:
             lines=lines,
             python_version=self.request.python_version,
             glibc=self.request.glibc,
+            platform=self.context.platform,
             project_root=self.request.project_root,
             env=uv_environment(lines, os.environ),
             python=backends.python(self.context.cache_dir, os.environ),
@@ -230,7 +231,7 @@ class _Resolver:
     @cached_property
     def target(self) -> Target:
         """What the image takes."""
-        return Target(self.request.python_version, self.request.glibc)
+        return Target(self.request.python_version, self.request.glibc, self.context.platform)
 
     @cached_property
     def _credentialed(self) -> tuple[str, ...]:
@@ -365,7 +366,7 @@ class _Resolver:
         have = ", ".join(sorted(file.filename for file in package.wheels)[:5])
         return PackageError(
             f"{asked_in}: no wheel of {what} fits Python {self.request.python_version} with glibc"
-            f" {self.request.glibc} on x86_64, and there is no source; there are {have}",
+            f" {self.request.glibc} on {self.target.platform.machine}, and no source; there are {have}",
             hint="Choose another version of it, or another python_version.",
             package=package.name,
         )

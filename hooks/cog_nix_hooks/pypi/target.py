@@ -9,27 +9,30 @@ from typing import TYPE_CHECKING
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from cog_nix.system.platforms import AMD64, Platform
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from packaging.markers import Marker
 
-_OLDEST_GLIBC = 5
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _LAST_WITH_PYMALLOC_FLAG = (3, 7)
 
 
 @dataclass(frozen=True)
 class Target:
-    """CPython on x86_64 Linux.
+    """CPython on Linux.
 
     Args:
         python_version: full version, ``3.13.5``.
         glibc: ``2.41``.
+        platform: the image's.
     """
 
     python_version: str
     glibc: str
+    platform: Platform = AMD64
 
     @cached_property
     def tags(self) -> dict[Tag, int]:
@@ -37,7 +40,7 @@ class Target:
         version = tuple(int(part) for part in self.python_version.split(".")[:2])
         nodot = "".join(map(str, version))
         abi = f"cp{nodot}m" if version <= _LAST_WITH_PYMALLOC_FLAG else f"cp{nodot}"
-        platforms = list(_platforms(int(self.glibc.split(".")[1])))
+        platforms = list(_platforms(int(self.glibc.split(".")[1]), self.platform))
         ordered = [
             *cpython_tags(version, [abi], platforms),
             *compatible_tags(version, f"cp{nodot}", platforms),
@@ -69,7 +72,7 @@ class Target:
             "implementation_name": "cpython",
             "implementation_version": full,
             "os_name": "posix",
-            "platform_machine": "x86_64",
+            "platform_machine": self.platform.machine,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",
@@ -82,9 +85,9 @@ class Target:
         return marker.evaluate(environment)
 
 
-def _platforms(glibc_minor: int) -> Iterator[str]:
-    for minor in range(glibc_minor, _OLDEST_GLIBC - 1, -1):
-        yield f"manylinux_2_{minor}_x86_64"
+def _platforms(glibc_minor: int, platform: Platform) -> Iterator[str]:
+    for minor in range(glibc_minor, platform.oldest_glibc - 1, -1):
+        yield f"manylinux_2_{minor}_{platform.machine}"
         if minor in _LEGACY:
-            yield f"{_LEGACY[minor]}_x86_64"
-    yield "linux_x86_64"
+            yield f"{_LEGACY[minor]}_{platform.machine}"
+    yield f"linux_{platform.machine}"

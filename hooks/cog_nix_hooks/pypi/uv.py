@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cog_nix.system import processes, scratch
+from cog_nix.system.platforms import AMD64, Platform
 from cog_nix.system.processes import redact
 from cog_nix_hooks.pypi.errors import PackageError
 from cog_nix_hooks.pypi.indexes import uv_files
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cog_nix_hooks.pypi.lines import Lines
 
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
-"""The C libraries that uv knows a platform for (``x86_64-manylinux_2_N``)."""
+"""The C libraries that uv knows a platform for (``x86_64-manylinux_2_N``, ``aarch64-manylinux_2_N``)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Question:
     """What is known about packages whose metadata cannot be built here."""
     fixed: Mapping[str, str] = field(default_factory=dict)
     """Versions that may not be others, by name, whether or not they are asked for."""
+    platform: Platform = AMD64
+    """The image's."""
     torch_backend: str = ""
     """The index of PyTorch's to take its packages from, as uv has it; "": they come as any other."""
 
@@ -226,8 +229,8 @@ def torch_index_failure(question: Question) -> str:
     return ""
 
 
-def platform(glibc: str) -> str:
-    """Return uv's name of the platform for a C library (PEP 600).
+def platform_name(platform: Platform, glibc: str) -> str:
+    """Return uv's name of a platform with a C library (PEP 600).
 
     Raises:
         PackageError: uv knows no platform that old.
@@ -238,7 +241,7 @@ def platform(glibc: str) -> str:
         raise PackageError(
             f"there are no wheels for glibc {glibc}", hint="Use a base suite with glibc 2.17 or later."
         )
-    return f"x86_64-manylinux_2_{fitting[-1]}"
+    return f"{platform.machine}-manylinux_2_{fitting[-1]}"
 
 
 def _compile(
@@ -250,7 +253,7 @@ def _compile(
         *(word for extra in lines.extras if lines.projects for word in ("--extra", extra)),
         *(word for at in lines.projects for group in lines.groups for word in ("--group", f"{at}:{group}")),
         *("--python", question.python, "--python-version", question.python_version),
-        *("--python-platform", platform(question.glibc)),
+        *("--python-platform", platform_name(question.platform, question.glibc)),
         *(("--torch-backend", question.torch_backend) if question.torch_backend else ()),
         *(("--no-build",) if not question.builds else ()),
         *(("--build-constraint", str(question.placeholders)) if question.placeholders else ()),

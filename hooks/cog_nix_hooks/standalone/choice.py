@@ -15,7 +15,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Build:
-    """One archive with a CPython for x86-64 and glibc, of the kind that holds an installation and no more."""
+    """One archive with a CPython for Linux and glibc, of the kind that holds an installation and no more."""
 
     key: str
     """uv's name of it: ``cpython-3.12.11-linux-x86_64-gnu``."""

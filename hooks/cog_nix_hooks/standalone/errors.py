@@ -21,17 +21,18 @@ class UnknownPythonError(LockError):
         version: that is asked for.
         uv: whose list was looked into, by its version.
         near: versions that there are.
+        platform: that it would run on.
     """
 
-    def __init__(self, version: str, uv: str, near: Sequence[str]) -> None:
+    def __init__(self, version: str, uv: str, near: Sequence[str], platform: str) -> None:
         super().__init__(
-            f"There is no Python {version} that cog-nix could take: neither Debian nor the list of uv {uv}"
-            " has it.",
+            f"There is no Python {version} for {platform} that cog-nix could take: neither"
+            f" Debian nor the list of uv {uv} has it.",
             hint=f"Near it are {', '.join(near) or 'none'}. "
             "A newer uv may know more:  pip install --upgrade uv\n"
             "For a build of your own, name a list with it in UV_PYTHON_DOWNLOADS_JSON_URL.",
         )
-        self.version, self.near = version, tuple(near)
+        self.version, self.near, self.platform = version, tuple(near), platform
 
 
 class PythonDownloadError(LockError):

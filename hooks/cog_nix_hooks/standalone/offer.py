@@ -50,11 +50,13 @@ def offer_interpreter(
     if pinned and pinned.kind == KIND and pinned.artifact and fits(pinned.version, python_version):
         return _choice(pinned.version, pinned.artifact)
     env = uv.environment(os.environ, context.settings.python.mirror)
-    listed = uv.builds(env)
+    listed = uv.builds(env, context.platform)
     build = choose(listed, python_version)
     if build is None:
-        raise UnknownPythonError(python_version, version("uv"), nearest(listed, python_version))
-    return _choice(build.version, _artifact(build, uv.known_sha256(build, env), context))
+        raise UnknownPythonError(
+            python_version, version("uv"), nearest(listed, python_version), context.platform.name
+        )
+    return _choice(build.version, _artifact(build, uv.known_sha256(build, env, context.platform), context))
 
 
 def _choice(full: str, artifact: Artifact) -> InterpreterChoice:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cog_nix.fetch import urls
 from cog_nix.system import jsonvalue, processes, scratch
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.system.platforms import AMD64, Platform
 from cog_nix_hooks.standalone.choice import Build
 from cog_nix_hooks.standalone.errors import PythonListError
 
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 _MIRROR = "UV_PYTHON_INSTALL_MIRROR"
 # These would hide builds from the list, or choose among them.
 _DROPPED = ("UV_PYTHON", "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON", "UV_PYTHON_PREFERENCE", "UV_OFFLINE")
-_PLATFORM = {
+_WANTED = {
     "implementation": "cpython",
     "variant": "default",  # neither free-threaded nor a debug build
     "os": "linux",
-    "arch": "x86_64",
     "libc": "gnu",
 }
 _ARCHIVE = (".tar.gz", ".tgz")
@@ -48,28 +48,34 @@ def environment(environ: Mapping[str, str], mirror: str | None) -> dict[str, str
     return {**env, _MIRROR: mirror} if mirror else env
 
 
-def builds(env: Mapping[str, str]) -> list[Build]:
+def builds(env: Mapping[str, str], platform: Platform = AMD64) -> list[Build]:
     """Return every build that could be a project's interpreter, newest first as uv lists them.
+
+    Args:
+        env: uv's environment.
+        platform: that they run on.
 
     Raises:
         PythonListError: uv cannot tell.
     """
-    listed = _run(
-        env, "list", "--all-versions", "--all-platforms", "--only-downloads", "--output-format", "json"
-    )
+    # Of other processors uv tells only where it is asked for all.
+    every = () if platform.is_usual else ("--all-arches",)
+    options = ("--all-versions", "--all-platforms", *every, "--only-downloads", "--output-format", "json")
+    listed = _run(env, "list", *options)
     if listed.returncode:
         said = processes.redact(listed.stderr.strip())
         raise PythonListError(f"uv cannot list the Pythons that it knows: {said}")
     try:
         found = list(map(mapping_of, list_of(jsonvalue.loads(listed.stdout))))
-        fitting = [one for one in found if all(one.get(key) == value for key, value in _PLATFORM.items())]
+        wanted = {**_WANTED, "arch": platform.machine}
+        fitting = [one for one in found if all(one.get(key) == value for key, value in wanted.items())]
         known = [Build(*(text_of(one[key]) for key in ("key", "version", "url"))) for one in fitting]
     except (ValueError, KeyError, TypeError) as error:
         raise PythonListError(f"uv's list of Pythons cannot be read: {error}") from error
     return [one for one in known if urls.filename_of(one.url).endswith(_ARCHIVE)]
 
 
-def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
+def known_sha256(build: Build, env: Mapping[str, str], platform: Platform = AMD64) -> str | None:
     """Return the hash that uv expects of a build; None when uv cannot be made to tell.
 
     uv's list leaves the hashes out. So uv is given a mirror with an empty archive in the build's place: it
@@ -78,7 +84,7 @@ def known_sha256(build: Build, env: Mapping[str, str]) -> str | None:
     with scratch.folder("uv") as folder:
         mirrored = {**env, _MIRROR: (folder / "mirror").as_uri(), "UV_HTTP_RETRIES": "0"}
         try:
-            there = next((one for one in builds(mirrored) if one.key == build.key), None)
+            there = next((one for one in builds(mirrored, platform) if one.key == build.key), None)
         except PythonListError:
             return None  # a list of the user's own, whose builds no mirror stands in for
         if there is None or not there.url.startswith((folder / "mirror").as_uri()):

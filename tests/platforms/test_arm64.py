@@ -1,0 +1,124 @@
+"""An image for linux/arm64 that a machine for linux/amd64 makes: its programs run through an emulator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cog_nix.elf.dynamic import MAGIC
+from cog_nix.image.description import ImageDescription
+from cog_nix.lock import format as lock_format
+from cog_nix.system.platforms import AMD64, ARM64
+from conftest import cog_nix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [pytest.mark.nix, pytest.mark.network, pytest.mark.slow]
+
+_ACCEPTED = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json"
+)
+
+
+def _architectures(image: Path) -> set[int]:
+    """Return ``e_machine`` of all programs and libraries of an image."""
+    found = set()
+    with (
+        subprocess.Popen([image], stdout=subprocess.PIPE) as written,
+        tarfile.open(fileobj=written.stdout, mode="r|") as archive,
+    ):
+        for one in archive:
+            stream = archive.extractfile(one) if one.name.endswith(".tar") else None
+            if stream is None:
+                continue
+            with tarfile.open(fileobj=stream, mode="r|") as layer:
+                for member in layer:
+                    file = layer.extractfile(member) if member.isreg() else None
+                    start = file.read(20) if file else b""
+                    if start[:4] == MAGIC:
+                        found.add(int.from_bytes(start[18:20], "little"))
+    return found
+
+
+def test_both_are_in_one_lock(hello: Path) -> None:
+    lock = hello / "cog-nix.lock"
+    assert lock_format.locked_platforms(lock) == (AMD64, ARM64)
+    for platform in (AMD64, ARM64):
+        found = lock_format.read(lock, platform)
+        assert found
+        assert {deb.architecture for deb in found.debs} == {platform.debian, "all"}
+        tags = {wheel.artifact.filename.rpartition("-")[2].removesuffix(".whl") for wheel in found.wheels}
+        assert all(tag == "any" or platform.machine in tag for tag in tags)
+        assert {deb.architecture for deb in found.seed.debs} <= {"amd64", "all"}  # builders run here
+
+
+def test_all_of_the_image_is_for_the_platform(hello: Path) -> None:
+    image = ImageDescription.read((hello / "result").resolve())
+    assert (image.config["os"], image.config["architecture"]) == ("linux", "arm64")
+    environment = dict(one.split("=", 1) for one in image.config["config"]["Env"])
+    assert environment["LD_LIBRARY_PATH"].startswith("/usr/lib/aarch64-linux-gnu:")
+    assert _architectures(hello / "result") == {ARM64.elf_machine}
+
+
+def test_the_model_answers_without_a_daemon(hello: Path) -> None:
+    asked = ("run", "--platform", "linux/arm64", "--setup-timeout", "300", "-i", "text=Ada")
+    ran = cog_nix("--runtime", "bundle", *asked, cwd=hello)
+    assert ran.stdout == "hello Ada\n"
+
+
+@pytest.mark.docker
+def test_the_model_answers_in_docker(hello: Path) -> None:
+    asked = ("run", "--platform", "linux/arm64", "--setup-timeout", "300", "-i", "text=Ada")
+    assert cog_nix("--runtime", "docker", *asked, cwd=hello).stdout == "hello Ada\n"
+
+
+def test_building_again_makes_the_same(hello: Path) -> None:
+    before = ImageDescription.read((hello / "result").resolve()).id
+    (hello / "result").unlink()
+    cog_nix("build", "--no-load", "--platform", "arm64", cwd=hello)
+    assert ImageDescription.read((hello / "result").resolve()).id == before
+
+
+def test_a_registry_has_both_under_one_name(hello: Path, start_registry: Callable[..., str]) -> None:
+    host = start_registry()
+    pushed = json.loads(cog_nix("push", f"{host}/me/two:v1", "--json", cwd=hello).stdout)
+
+    def get(name: str, kind: str = "manifests") -> bytes:
+        request = urllib.request.Request(
+            f"http://{host}/v2/me/two/{kind}/{name}", headers={"Accept": _ACCEPTED}
+        )
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            read: bytes = answer.read()
+        return read
+
+    index = json.loads(get("v1"))
+    assert pushed["image"].rpartition("@")[2].startswith("sha256:")
+    assert index["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    configs = {}
+    for one in index["manifests"]:
+        manifest = json.loads(get(one["digest"]))
+        configs[one["platform"]["architecture"]] = json.loads(get(manifest["config"]["digest"], "blobs"))
+    assert {name: config["architecture"] for name, config in configs.items()} == {
+        "amd64": "amd64",
+        "arm64": "arm64",
+    }
+
+
+def test_a_package_that_the_platform_lacks_is_named(hello: Path, tmp_path: Path) -> None:
+    for name in ("cog-nix.lock", "run.py"):
+        (tmp_path / name).write_bytes((hello / name).read_bytes())
+    (tmp_path / "cog.yaml").write_text(
+        'build:\n  python_version: "3.13"\n  system_packages: [libquadmath0]\nrun: "run.py:Runner"\n'
+    )
+    refused = cog_nix("lock", "--platform", "linux/arm64", cwd=tmp_path, check=False)
+    assert refused.returncode == 1
+    assert "libquadmath0" in refused.stderr
+    assert "trixie for arm64" in refused.stderr
