@@ -537,7 +537,7 @@ def test_the_python_resolver_is_told_about_the_image(house: _House) -> None:
     house.lock()
     request = house.resolvers.python[0]
     assert (request.python_version, request.glibc) == ("3.13.5", "2.41")
-    assert request.requirements == ("numpy>=1", "cog", "coglet", "pip")
+    assert request.requirements == ("numpy>=1", "cog>=0.17.0", "coglet", "pip")
     assert (request.asked_in, request.project_root) == ("cog.yaml", house.cache / "project")
 
 
@@ -545,7 +545,7 @@ def test_tracing_brings_its_exporters(house: _House) -> None:
     traced = Config(observability=Observability(traces=Traces(enabled=True)))
     house.lock(traced)
     assert house.resolvers.python[0].requirements == (
-        "cog",
+        "cog>=0.17.0",
         "coglet",
         "pip",
         "opentelemetry-exporter-otlp-proto-http==1.44.0",
@@ -565,7 +565,7 @@ def test_tracing_brings_its_exporters(house: _House) -> None:
 def test_old_interpreters_bring_setuptools(house: _House, version: str, expected: tuple[str, ...]) -> None:
     house.lock(Config(build=Build(python_version=version)))
     request = house.resolvers.python[0]
-    assert request.requirements == ("cog", "coglet", "pip", *expected)
+    assert request.requirements == ("cog>=0.17.0", "coglet", "pip", *expected)
     assert request.pins == ({"setuptools": "65.5.1"} if expected else {})
 
 
@@ -601,7 +601,7 @@ def test_requirements_of_a_file_are_asked_for_in_that_file(house: _House) -> Non
 )
 def test_the_sdk_in_requirements_is_ignored_with_a_warning(house: _House, line: str) -> None:
     house.lock(Config(build=Build(requirements=(line, "numpy"))))
-    assert house.resolvers.python[0].requirements == ("numpy", "cog", "coglet", "pip")
+    assert house.resolvers.python[0].requirements == ("numpy", "cog>=0.17.0", "coglet", "pip")
     assert len(house.reporter.warnings) == 1
     assert house.reporter.warnings[0].startswith(
         f"'{line}' found in requirements: overriding with latest cog"
