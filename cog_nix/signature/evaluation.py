@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,12 +91,12 @@ _UNKNOWN: Any = object()
 """A value of a dict that is no literal; its key may be all that counts."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Enumeration:
     members: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Member:
     name: str
     value: Any
@@ -112,23 +113,27 @@ def evaluate(node: ast.expr, module: Module) -> Any:
         UnknownError: it is not known without running something.
     """
     try:
-        value = _Scope(module).value(node)
+        value = _Scope(module, {}, _DEEPEST, iter(range(_TURNS))).value(node)
         return _Scope.listed(value) if isinstance(value, _Enumeration) else value
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UnknownError(*error.args) from error
 
 
-@dataclass(frozen=True)
+@frozen
 class _Scope:
     module: Module
-    local: Mapping[str, Any] = field(default_factory=dict)
-    depth: int = _DEEPEST
-    turns: Iterator[int] = field(default_factory=lambda: iter(range(_TURNS)))
+    local: Mapping[str, Any]
+    depth: int
+    turns: Iterator[int]
+
+    def changed(self, **fields: Any) -> _Scope:
+        """Return it with other fields."""
+        return _Scope(**{**self.__dict__, **fields})
 
     def value(self, node: ast.expr) -> Any:  # noqa: C901, PLR0912 - a case for each kind of expression
         if self.depth == 0 or next(self.turns, None) is None:
             raise UnknownError
-        inner = replace(self, depth=self.depth - 1)
+        inner = self.changed(depth=self.depth - 1)
         found: Any
         match node:
             case ast.Constant(value=value):
@@ -223,7 +228,7 @@ class _Scope:
         """Yield what the loops of a comprehension bind, turn by turn."""
         first, *others = generators
         for value in islice(self.listed(self.known(first.iter)), _MOST):
-            scope = replace(self, local={**self.local, **_bound(first.target, value)})
+            scope = self.changed(local={**self.local, **_bound(first.target, value)})
             if all(scope.known(condition) for condition in first.ifs):
                 if others:
                     yield from scope.scopes(others)
@@ -234,7 +239,7 @@ class _Scope:
         """Return what a name stands for: in a comprehension, in the module, or where it comes from."""
         if name in self.local:
             return self.local[name]
-        outer = replace(self, local={})
+        outer = self.changed(local={})
         body = self.module.source.tree.body
         assigned = _assigned(name, body)
         if assigned is not None:
@@ -250,7 +255,7 @@ class _Scope:
         other = self.module.project.module(origin.module, self.module.source.path) if origin else None
         if origin is None or other is None:
             raise UnknownError
-        return replace(self, module=other, local={}, depth=self.depth - 1).value(
+        return self.changed(module=other, local={}, depth=self.depth - 1).value(
             ast.Name(origin.name, ast.Load())
         )
 
@@ -262,11 +267,11 @@ class _Scope:
                     assigned = _assigned(name, node.body)
                     if assigned is None:
                         raise UnknownError
-                    return replace(self, local={}).value(assigned)
+                    return self.changed(local={}).value(assigned)
             origin = self.module.imports.names.get(owner.id)
             other = self.module.project.module(origin.module, self.module.source.path) if origin else None
             if other and _assigned(name, other.source.tree.body) is not None:
-                return replace(self, module=other, local={}, depth=self.depth - 1).named(name)
+                return self.changed(module=other, local={}, depth=self.depth - 1).named(name)
         held = self.known(owner)
         if isinstance(held, _Enumeration):
             return held.members if name == "__members__" else _Member(name, held.members[name])
