@@ -162,7 +162,7 @@ def _run_with_hooks(
     if completion_variable(program) in os.environ:  # a shell asks what it could be; nothing is run
         return int(app(args=[], prog_name=program, standalone_mode=False) or 0)
     command = command_of(arguments)
-    known = {one.name for one in app.registered_commands}
+    known = {one.name for one in app.registered_commands if one.name}
     as_cog = program == COG
     theirs = bool(command) and (command not in known or (as_cog and upstream.needs_upstream(arguments)))
     # A word that is no command of cog-nix is a mistyped one, unless the shim is called.
