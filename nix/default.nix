@@ -68,20 +68,14 @@ let
   folder = import ./layers/folder.nix args;
   interpreter = import ./layers/interpreter.nix (args // { foreign = target != null; });
   debs = import ./layers/debs.nix args;
-  certificates = import ./layers/certificate.nix args {
-    inherit certificate;
-    lower = debs.image;
-  };
+  certificates = import ./layers/certificate.nix args { inherit certificate; lower = debs.image; };
   toolkit = import ./layers/toolkit.nix (args // { inherit interpreter environment; });
   wheels = import ./layers/wheels.nix (args // { inherit interpreter debs toolkit; });
   linker = import ./layers/linker.nix args { inherit wheels; };
-  runs = import ./layers/runs.nix (
-    args
-    // {
-      inherit interpreter debs toolkit wheels environment command;
-      linker = builtins.attrValues (linker debs.image);
-    }
-  );
+  runs = import ./layers/runs.nix (args // {
+    inherit interpreter debs toolkit wheels environment command;
+    linker = builtins.attrValues (linker debs.image);
+  });
   results = map (result: "${result}") runs.results;
   linked = debs.linked results;
   # Of one kind each; a layer's members say which, and its name or number.

@@ -153,6 +153,7 @@ rec {
         }
       ];
       certificates = [ "/certificate" ];
+      user = "";
       packages = [ ];
       closures = import ./layers/closures.nix { inherit derive; };
       folder = _: throw "not asked for";
