@@ -233,7 +233,7 @@ def test_a_lock(
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
-    monkeypatch.setattr("cog_nix.lock.format.read", lambda _path: _Lock(**versions))
+    monkeypatch.setattr("cog_nix.lock.format.read", lambda _path, _platform: _Lock(**versions))
     found = [f"{one.severity} {one.message}" for one in gpu.examine(project, Machine(driver.root))][2:]
     assert len(found) == len(words)
     assert all(one.startswith(start) for one, start in zip(found, words, strict=True))
