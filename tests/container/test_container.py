@@ -314,7 +314,7 @@ def test_a_job_in_a_container_builds_with_dockers_socket(
 def test_a_pod_without_privileges_builds_the_same_image(
     image: tuple[Path, str], base: Path, client: docker.APIClient
 ) -> None:
-    """As examples/kubernetes/build.yaml has it, but for the user namespace that ``hostUsers: false`` makes."""
+    """As examples/kubernetes/build.yaml has it, but for the namespace that ``hostUsers: false`` makes."""
     (job,) = yaml.safe_load_all((ROOT / "examples/kubernetes/build.yaml").read_text())
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -339,7 +339,7 @@ def test_a_pod_without_privileges_builds_the_same_image(
     whole = f"cog-nix-test-pod-{os.getpid()}:latest"
     cog_nix("container-image", "--runtime", "docker", "-t", whole, cwd=base)
     mounts = [f"--volume={volumes / one['name']}:{one['mountPath']}" for one in container["volumeMounts"]]
-    # Whoever stands between this machine and the network has a certificate that it trusts, and so shall the pod.
+    # Certificates that this machine trusts on its way to the network, the pod shall trust as well.
     certificates = os.environ.get("SSL_CERT_FILE")
     trusted = [f"--volume={certificates}:/etc/ssl/certs/ca-certificates.crt:ro"] if certificates else []
     try:

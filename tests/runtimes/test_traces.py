@@ -19,7 +19,7 @@ import pytest
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.image.description import ImageDescription
 from cog_nix.plugins.manager import find_runtime
-from cog_nix.plugins.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest, ExaminedRuntime
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.health import wait_until_ready
 from conftest import cog_nix
@@ -135,6 +135,7 @@ def judge(url: str, server: Collector) -> None:
 @pytest.mark.parametrize("name", [pytest.param("docker", marks=pytest.mark.docker), "bundle"])
 def test_an_image_continues_a_trace(name: str, project: Path) -> None:
     runtime = find_runtime(name)
+    assert isinstance(runtime, ExaminedRuntime)
     runtime.load((project / "result").resolve(), ["cog-nix-test-traces"], SilentReporter())
     with collector(runtime.listening_address()) as server:
         env = variables("host.docker.internal", server)

@@ -1,4 +1,4 @@
-"""Images with a user of their own: without a daemon as root and as somebody who is no root, and by commands."""
+"""Images with a user of their own: without a daemon as root and as who is no root, and by commands."""
 
 from __future__ import annotations
 
