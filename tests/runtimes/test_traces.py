@@ -135,7 +135,6 @@ def judge(url: str, server: Collector) -> None:
 @pytest.mark.parametrize("name", [pytest.param("docker", marks=pytest.mark.docker), "bundle"])
 def test_an_image_continues_a_trace(name: str, project: Path) -> None:
     runtime = find_runtime(name)
-    assert isinstance(runtime, ExaminedRuntime)
     runtime.load((project / "result").resolve(), ["cog-nix-test-traces"], SilentReporter())
     assert isinstance(runtime, ExaminedRuntime)
     with collector(runtime.listening_address()) as server:
