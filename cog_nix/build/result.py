@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.project.ignore import is_image_program
 from cog_nix.system.files import link_atomically
+from cog_nix.system.state import NAME as STATE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,5 +38,11 @@ def link_result(root: Path, image: Path, reporter: Reporter) -> bool:
     if link.exists() and not link.is_symlink() and not is_image_program(link):
         reporter.warn(f"{NAME} is a file of yours; the image is {image}")
         return False
-    link_atomically(image, link)
+    link_atomically(image, link, _unseen(root))
     return True
+
+
+def _unseen(root: Path) -> Path:
+    """Return the folder to make the link in: builds of the same project that run read all others."""
+    own = root / STATE
+    return own if own.is_dir() and own.stat().st_dev == root.stat().st_dev else root

@@ -57,14 +57,19 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise UnwritableError(path, error) from error
 
 
-def link_atomically(target: Path, link: Path) -> None:
+def link_atomically(target: Path, link: Path, folder: Path | None = None) -> None:
     """Make a symbolic link, or turn one that is there to another target, in one step.
+
+    Args:
+        target: what it leads to.
+        link: the link.
+        folder: where it is made, on the same file system, before it is renamed; None: beside ``link``.
 
     Raises:
         UnwritableError: the folder is not writable or the disk is full; ``link`` is as it was.
     """
     try:
-        with scratch.beside(link) as new:
+        with scratch.beside(folder / link.name if folder else link) as new:
             new.symlink_to(target)
             new.replace(link)
     except OSError as error:

@@ -14,6 +14,7 @@ import pytest
 from conftest import EXAMPLES, ROOT, cog_nix, copy_project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [pytest.mark.nix, pytest.mark.network]
@@ -25,7 +26,8 @@ _MOST_MEMORY = 250_000_000
 
 
 @pytest.mark.parametrize("repository", ["me/model:v1", "me/model-{}:v1"], ids=["same", "own"])
-def test_sixteen_pushes(registry: str, repository: str, tmp_path: Path) -> None:
+def test_sixteen_pushes(start_registry: Callable[..., str], repository: str, tmp_path: Path) -> None:
+    registry = start_registry()
     folder = copy_project(EXAMPLES / "hello-world", tmp_path / "hello-world")
     cog_nix("build", "--no-load", cwd=folder)
     paths = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))

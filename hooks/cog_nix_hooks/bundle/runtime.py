@@ -153,7 +153,8 @@ class BundleRuntime:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""
         from cog_nix_hooks.bundle.container import start_container  # noqa: PLC0415 - a build needs none
 
-        platform = parse_platform(self.find(request.image).platform)
+        image = self._store.find(request.image)
+        platform = parse_platform(image.platform) if image else None
         if platform and platform != host_platform():
             from cog_nix.namespaces import emulation  # noqa: PLC0415 - most images are for this machine
 
