@@ -46,6 +46,8 @@ OWN = {
     "cog_nix/signature/newer": "tests/signature/test_fuzz.py",
     "cog_nix/store/choice": "what it remembered itself; any other answer counts as none",
     "cog_nix/store/paths": "digests of the lock, which are checked there",
+    "hooks/cog_nix_hooks/bundle/packed": "writes",
+    "hooks/cog_nix_hooks/pypi/placeholders": "writes",
     "hooks/cog_nix_hooks/bundle/choice": "what it remembered itself; any other answer counts as none",
     "hooks/cog_nix_hooks/docker/container": "a file that Docker copies from a container of ours",
     "nix/builders/archive": "fragments that we wrote ourselves",
@@ -66,7 +68,7 @@ OWN_JSON = {
     *("cog_nix/signature/legacy", "cog_nix/signature/openapi"),
     *("hooks/cog_nix_hooks/bundle/seccomp", "hooks/cog_nix_hooks/nvidia/libraries"),
     *("hooks/cog_nix_hooks/nvidia/metadata", "hooks/cog_nix_hooks/debian/known"),
-    "cog_nix/runtime/media",  # all of these read files of the package
+    *("cog_nix/runtime/media", "cog_nix/system/platforms"),  # all of these read files of the package
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),
     *(
         "cog_nix/container/server",

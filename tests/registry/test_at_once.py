@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.nix, pytest.mark.network]
 _PUSHES = 16
 _BLOBS = 6
 """Of hello-world: five layers and a configuration."""
-_MOST_MEMORY = 250_000_000
 
 
 @pytest.mark.parametrize("repository", ["me/model:v1", "me/model-{}:v1"], ids=["same", "own"])
@@ -40,11 +39,9 @@ def test_sixteen_pushes(start_registry: Callable[..., str], repository: str, tmp
             started.append(subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=log))
     digests, uploaded = set(), 0
     for number, process in enumerate(started):
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
         told = (tmp_path / f"{number}.log").read_text()
         assert process.returncode == 0, told
-        assert used.ru_maxrss * 1024 < _MOST_MEMORY
         digests.add(json.loads((tmp_path / f"{number}.out").read_text())["image"].partition("@")[2])
         uploaded += int(re.search(r"Uploaded (\d+) of", told)[1])  # type: ignore[index]
     assert len(digests) == 1
