@@ -147,7 +147,10 @@ def push(session: Session, options: _Options) -> None:
     platforms = (parsed(options.platform),) if options.platform else platforms_of(settings)
     done = [
         _push_one(
-            *(session, options, asked, replace(project, platform=one)),
+            session,
+            options,
+            asked,
+            replace(project, platform=one),
             destination=destination,
             weights=beside,
             alone=len(platforms) == 1,

@@ -347,7 +347,8 @@ def _others(lock: Lock, path: Path) -> list[Lock]:
 
 def renew(lock: Lock, path: Path) -> None:
     """Write a lock that an older version wrote, or a formatter, as it is written today."""
-    if path.read_text(encoding="utf-8") != dump(lock, _others(lock, path)):
+    text = path.read_text(encoding="utf-8")
+    if text != dump(lock) and text != dump(lock, _others(lock, path)):
         write(lock, path)
 
 
