@@ -281,6 +281,14 @@ def _gone(client: docker.APIClient, owner: int) -> None:
         time.sleep(0.1)
 
 
+def _build_in(image: str, *options: str) -> str:
+    """Build the model in a container of an image of cog-nix; return what it told."""
+    command = ["docker", "run", "--rm", *options, image, "build", "--no-load", "-t", TAG]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stderr
+
+
 def test_a_job_in_a_container_builds_with_dockers_socket(
     image: tuple[Path, str], plain: Path, client: docker.APIClient
 ) -> None:
@@ -290,21 +298,15 @@ def test_a_job_in_a_container_builds_with_dockers_socket(
     model = plain / "job"
     shutil.copytree(plain / "model", model, ignore=shutil.ignore_patterns(".cog", "result"))
     try:
-        finished = subprocess.run(
-            [
-                *("docker", "run", "--rm", "--volume", f"{SOCKET}:{SOCKET}"),
-                *("--volume", f"{plain / 'data/cog-nix/store'}:/kept/store"),
-                *("--volume", f"{plain / 'cache'}:/kept/cache"),
-                *("--volume", f"{model}:/builds/model", "--workdir", "/builds/model"),
-                *("--env", "COG_NIX_STORE=/kept/store", "--env", "COG_NIX_CACHE_DIR=/kept/cache"),
-                *(whole, "build", "--no-load", "-t", TAG),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
+        told = _build_in(
+            whole,
+            *("--volume", f"{SOCKET}:{SOCKET}"),
+            *("--volume", f"{plain / 'data/cog-nix/store'}:/kept/store"),
+            *("--volume", f"{plain / 'cache'}:/kept/cache"),
+            *("--volume", f"{model}:/builds/model", "--workdir", "/builds/model"),
+            *("--env", "COG_NIX_STORE=/kept/store", "--env", "COG_NIX_CACHE_DIR=/kept/cache"),
         )
-        assert finished.returncode == 0, finished.stderr
-        assert "Nix runs in a container (Docker)." in finished.stderr
+        assert "Nix runs in a container (Docker)." in told
         assert (model / "result").readlink() == Path("/kept/store/nix/store", image[1])
         _gone(client, 1)
     finally:
@@ -343,19 +345,13 @@ def test_a_pod_without_privileges_builds_the_same_image(
     certificates = os.environ.get("SSL_CERT_FILE")
     trusted = [f"--volume={certificates}:/etc/ssl/certs/ca-certificates.crt:ro"] if certificates else []
     try:
-        finished = subprocess.run(
-            [
-                *("docker", "run", "--rm", "--network", "host", "--user", f"{uid}:{gid}", "--read-only"),
-                *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-                *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
-                *(*mounts, *trusted, "--workdir", container["workingDir"]),
-                *(whole, "build", "--no-load", "-t", TAG),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
+        _build_in(
+            whole,
+            *("--network", "host", "--user", f"{uid}:{gid}", "--read-only"),
+            *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
+            *(*mounts, *trusted, "--workdir", container["workingDir"]),
         )
-        assert finished.returncode == 0, finished.stderr
         assert (volumes / "source/result").readlink() == Path("/cog-nix/store/nix/store", image[1])
     finally:
         client.remove_image(whole, force=True)
