@@ -14,22 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cog_nix.fetch import CachingFetcher
+from cog_nix.lock import format as lock_format
+from cog_nix.report import SilentReporter
+from cog_nix.system.paths import cache_dir
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 GB = 1_000_000_000
 _CHUNK = 10_000_000
-
-_DOWNLOAD = """
-from pathlib import Path
-from cog_nix.fetch import CachingFetcher
-from cog_nix.lock.format import built_from, read
-from cog_nix.system.paths import cache_dir
-from cog_nix.report import SilentReporter
-CachingFetcher(cache_dir(), SilentReporter()).artifacts(built_from(read(Path("cog-nix.lock"))))
-"""
-"""What a build does first; locking fetches less."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +113,16 @@ def project(example: str, *, lock: bool = True) -> Iterator[Project]:
         copy = Project(folder, {"PYTHONPATH": os.pathsep.join(paths), "COG_NIX_PLUGINS": "0"})
         if lock:
             copy.cog_nix("lock")
-            run([sys.executable, "-c", _DOWNLOAD], folder, copy.env)
+            _download(folder)
         yield copy
+
+
+def _download(folder: Path) -> None:
+    """Fetch what the lock of a project says it is built from; locking fetches less."""
+    lock = lock_format.read(folder / "cog-nix.lock", None)
+    if lock is None:
+        sys.exit(f"There is no lock in {folder}.")
+    CachingFetcher(cache_dir(), SilentReporter()).artifacts(lock_format.built_from(lock))
 
 
 def timed(times: int, action: Callable[[int], object]) -> tuple[float, ...]:
