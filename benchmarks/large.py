@@ -30,6 +30,7 @@ _SPARSE_MB = 150
 """What is aimed at: seconds, and MB of memory."""
 _LIKE_A_DISK = 0.8
 _HASHED = "reading and hashing it once"
+_SENT = "sending it to that registry, unhashed"
 
 
 def large(gigabytes: int = 2) -> tuple[Row, ...]:
@@ -68,8 +69,9 @@ def push_large(gigabytes: int = 2) -> Row:
         fill(copy.folder / "weights.bin", gigabytes * GB)
         copy.cog_nix("build", "--no-load")
         values = timed(1, lambda _: copy.cog_nix("push", f"{host}/me/model:v1"))
+        (raw,) = timed(1, lambda _: push.upload(copy.folder / "weights.bin", host, "me/raw"))
         read = _hashed(copy.folder / "weights.bin")
-    return Row(f"push-large:{gigabytes}", "s", values, read / _LIKE_A_DISK, read, _HASHED)
+    return Row(f"push-large:{gigabytes}", "s", values, max(raw, read) / _LIKE_A_DISK, raw, _SENT)
 
 
 def _hashed(path: Path) -> float:

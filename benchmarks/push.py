@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import socket
@@ -10,8 +11,10 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from benchmarks.measure import Project, Row, project, timed
 
@@ -55,6 +58,24 @@ def registry() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+def upload(path: Path, host: str, name: str) -> None:
+    """Send a file as a blob in one request, as fast as this registry takes it; nothing is hashed here."""
+    connection = http.client.HTTPConnection(host)
+    connection.request("POST", f"/v2/{name}/blobs/uploads/")
+    answer = connection.getresponse()
+    answer.read()
+    to = urlsplit(answer.headers["Location"])
+    with path.open("rb") as stream:
+        connection.putrequest("PATCH", f"{to.path}?{to.query}")
+        connection.putheader("Content-Length", str(path.stat().st_size))
+        connection.putheader("Content-Type", "application/octet-stream")
+        connection.endheaders()
+        connection.sock.sendfile(stream)
+        if connection.getresponse().status != HTTPStatus.ACCEPTED:
+            sys.exit("The registry does not take the file.")
+    connection.close()
 
 
 def edited() -> Row:
