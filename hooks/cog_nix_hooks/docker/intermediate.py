@@ -2,8 +2,8 @@
 
 Docker writes an archive to its disk, reads that again and unpacks its layers, one after the other: an image
 of 6 GB is written whole before the first layer is unpacked. So the image is sent as images that grow by some
-layers each, without a name. While Docker unpacks one, the next one's layers are written; what it was sent of
-the last is gone before the disk has to take it.
+layers each, without a name. While Docker unpacks one, the layers of the next two are written; what it was
+sent of the last is gone before the disk has to take it.
 
 An image that grows needs its layers below: the end of each archive, which says what it is, waits until the
 one before was unpacked. All but the last are removed again; their layers belong to the last by then. What a
@@ -34,7 +34,8 @@ _STAGE = 400 << 20
 """Bytes that are sent at once; a layer stays whole."""
 _WORTH = 1 << 30
 """Bytes from which on it saves more than the additional requests cost."""
-_AT_ONCE = 2
+_AT_ONCE = 3
+"""One is unpacked, one waits for it, and one is sent: a layer of a gigabyte is there when its turn comes."""
 _POLL = 0.1
 _KEPT = ("architecture", "os", "created")
 
