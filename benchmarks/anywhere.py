@@ -1,12 +1,13 @@
-"""Rebuild examples with all that this machine can have otherwise, and print which layers came out the same.
+"""Rebuild projects with all that this machine can have otherwise, and print which layers came out the same.
 
 ::
 
-    python -m benchmarks.anywhere [EXAMPLE…] [--nix FOLDER…]
+    python -m benchmarks.anywhere [PROJECT…] [--nix FOLDER…]
 
-Each example is copied and locked, built here, and built again by each Nix in a store, folder, user, time
-zone, locale, umask, number of processors and order of files of its own (``cog-nix verify --vary``). Without
-names, those are taken that download less than 1 GB. Exits with 1 when anything differs.
+Each project, an example or one of the compatibility tests', is copied and locked, built here, and built
+again by each Nix in a store, folder, user, time zone, locale, umask, number of processors and order of files
+of its own (``cog-nix verify --vary``). Without names, all are taken that download less than 1 GB. Exits with
+1 when anything differs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.measure import ROOT, Project, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _LARGE = ("torch-demo",)
 _COMPARED = (0, 3)
@@ -31,7 +33,7 @@ _COMPARED = (0, 3)
 
 @dataclass(frozen=True)
 class Outcome:
-    """One example."""
+    """One project."""
 
     name: str
     found: dict[str, Any]
@@ -69,22 +71,28 @@ def verified(copy: Project, nixes: Sequence[str]) -> Outcome:
     return Outcome(name, json.loads(ran.stdout), time.perf_counter() - began)
 
 
+def _configurations() -> Iterator[Path]:
+    """Yield each project's cog.yaml."""
+    for folder in ("examples", "compat-tests/projects"):
+        yield from sorted((ROOT / folder).glob("*/cog.yaml"))
+
+
 def main() -> None:
     """Read the command line."""
-    examples = sorted(path.parent.name for path in (ROOT / "examples").glob("*/cog.yaml"))
-    parser = argparse.ArgumentParser(description="Rebuild examples elsewhere and compare.")
-    parser.add_argument("names", nargs="*", metavar="EXAMPLE", help=f"of {', '.join(examples)}")
+    known = {path.parent.name: path.parent for path in _configurations()}
+    parser = argparse.ArgumentParser(description="Rebuild projects elsewhere and compare.")
+    parser.add_argument("names", nargs="*", metavar="PROJECT", help=f"of {', '.join(known)}")
     parser.add_argument(
         "--nix", action="append", default=[], metavar="FOLDER", help="programs of another Nix"
     )
     asked = parser.parse_args()
-    names = asked.names or [name for name in examples if name not in _LARGE]
-    if unknown := set(names) - set(examples):
-        parser.error(f"there is no example {min(unknown)}; there are {', '.join(examples)}")
-    print("| example | rebuilt | layers the same | image |\n|---|---|--:|---|")
+    names = asked.names or [name for name in known if name not in _LARGE]
+    if unknown := set(names) - set(known):
+        parser.error(f"there is no project {min(unknown)}; there are {', '.join(known)}")
+    print("| project | rebuilt | layers the same | image |\n|---|---|--:|---|")
     same = True
     for name in names:
-        with project(name) as copy:
+        with project(known[name]) as copy:
             outcome = verified(copy, asked.nix)
         print("\n".join(outcome.rows()), flush=True)
         print(f"{name}: {outcome.seconds:.0f} s", *outcome.found["not_varied"], sep="\n  ", file=sys.stderr)

@@ -95,15 +95,15 @@ def run(command: Sequence[str | Path], folder: Path, env: dict[str, str] | None 
 
 
 @contextmanager
-def project(example: str, *, lock: bool = True) -> Iterator[Project]:
+def project(example: str | Path, *, lock: bool = True) -> Iterator[Project]:
     """Yield a copy of an example, in a folder that is removed afterwards.
 
     Args:
-        example: its name.
+        example: its name, or the folder of another project.
         lock: whether it is locked, and all that it is built from downloaded.
     """
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as scratch:
-        folder = Path(scratch) / f"benchmark-{example}"
+        folder = Path(scratch) / f"benchmark-{Path(example).name}"
         shutil.copytree(
             ROOT / "examples" / example,
             folder,
