@@ -99,8 +99,8 @@ let
     in
     if all "cog_nix" == [ ] then own else compiled own shared;
 
-  # What an edit waits for. They import much the same, and the first builds of all wait while modules are compiled.
-  together = [ "configuration" "image" "oci" ];
+  # The second imports nearly all that the first does, and the first builds of all wait while modules are compiled.
+  together = [ "configuration" "image" ];
   common = modulesOf together;
 in
 builder:
