@@ -43,7 +43,7 @@ class Ran:
     @property
     def digest(self) -> str:
         """The pushed image's."""
-        return re.findall(r"@(sha256:[0-9a-f]{64})", self.told + self.stdout)[0]
+        return str(re.findall(r"@(sha256:[0-9a-f]{64})", self.told + self.stdout)[0])
 
     @property
     def sentences(self) -> list[str]:
