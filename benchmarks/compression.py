@@ -33,7 +33,7 @@ from benchmarks.cold_start import containerd, podman
 from benchmarks.fetched import MB, counting_proxy
 from benchmarks.measure import ROOT, project, run
 from benchmarks.push import registry
-from cog_nix.image.packing import PACKINGS
+from cog_nix.system.packing import PACKINGS
 from tests import hosts
 
 if TYPE_CHECKING:

@@ -153,7 +153,7 @@ def ffmpeg() -> Row:
 def resolve() -> Row:
     """Find the 300 packages that ffmpeg and git need, base system included, the index read before."""
     from cog_nix.config.model import Settings  # noqa: PLC0415
-    from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
+    from cog_nix.fetch.caching import CachingFetcher  # noqa: PLC0415
     from cog_nix.plugins.spec import Context, SystemRequest  # noqa: PLC0415
     from cog_nix.report import SilentReporter  # noqa: PLC0415
     from cog_nix.system.paths import cache_dir  # noqa: PLC0415
@@ -320,6 +320,7 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "kept": kept,
     "push": push.edited,
     "push-first": push.first,
+    "no-push": push.unchanged,
     "thin-push": cache.thin_push,
     "from-cache": cache.from_cache,
     "cold": cold,

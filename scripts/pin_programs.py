@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "hooks")]
 
 from cog_nix.cli.terminal import TerminalReporter  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.config.model import Settings  # noqa: E402 - found with or without an installed cog-nix
-from cog_nix.fetch import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
+from cog_nix.fetch.caching import CachingFetcher  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.plugins.spec import Context  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix.system.paths import cache_dir  # noqa: E402 - found with or without an installed cog-nix
 from cog_nix_hooks.debian import pins  # noqa: E402 - found with or without an installed cog-nix

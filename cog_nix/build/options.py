@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.errors import FlagError, LockError
-from cog_nix.image.packing import USUAL
 from cog_nix.lock.upgrade import BUILDERS
 from cog_nix.project import git
 from cog_nix.resolve.ensure import Policy
 from cog_nix.run_commands.ensure import RunOptions
+from cog_nix.system.packing import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Project
     from cog_nix.image.description import ImageDescription
     from cog_nix.image.known import Keys, Known
-    from cog_nix.image.packing import Packing
     from cog_nix.lock.model import Lock
+    from cog_nix.system.packing import Packing
 
 OWN_LABELS = "run.cog.nix."
 """What names of labels begin with that only cog-nix writes."""

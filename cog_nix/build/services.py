@@ -65,7 +65,7 @@ class Services:
             project: whose files may be among what is fetched.
             requirements: its requirement lines, which may carry credentials.
         """
-        from cog_nix.fetch import CachingFetcher  # a build with nothing to fetch goes without
+        from cog_nix.fetch.caching import CachingFetcher  # a build with nothing to fetch goes without
         from cog_nix.plugins.spec import Context
 
         def elsewhere(files: Sequence[Artifact]) -> Mapping[str, Sequence[Alternative]]:

@@ -6,8 +6,8 @@ import _signal  # type: ignore[import-not-found] # signal itself imports much mo
 import sys
 
 
-def leave() -> None:
-    """End well, without taking apart what Python has built up: that takes 15 ms."""
+def leave(status: int = 0) -> None:
+    """End, without taking apart what Python has built up: that takes 15 ms."""
     import atexit
     import os
     import threading
@@ -20,7 +20,7 @@ def leave() -> None:
     interrupts.ignore_from_now_on()
     atexit._run_exitfuncs()  # noqa: SLF001 - what Python runs at its end
 
-    status, problem = streams.flush_stdout(0)
+    status, problem = streams.flush_stdout(status)
     if problem:
         streams.write_stderr(f"error: {problem}\n")
     os._exit(status)
@@ -39,14 +39,14 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         from cog_nix.cli import fast_run  # for this command alone
 
-        done, key = fast_run.run(sys.argv[1:])
+        status, key = fast_run.run(sys.argv[1:])
     else:
-        done, key = fast_path.build(sys.argv[1:])
+        status, key = fast_path.answer(sys.argv[1:])
     from cog_nix.system import scratch  # as above, and Nix should have started before
 
     scratch.sweep()
-    if done:
-        leave()
+    if status is not None:
+        leave(status)
     from cog_nix.cli.app import INTERRUPTED, run  # typer takes longer than the fast path
 
     interrupts.finish(lambda: run(sys.argv[1:], fast_path_key=key), INTERRUPTED)

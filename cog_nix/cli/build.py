@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from cog_nix.archive.model import Archive
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
-    from cog_nix.image.packing import Packing
     from cog_nix.plugins.spec import Held
+    from cog_nix.system.packing import Packing
 
 _SMALLEST: Packing = "zstd"
 """What a file is compressed with that nobody said for whom it is."""

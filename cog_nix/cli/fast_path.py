@@ -1,4 +1,4 @@
-"""``cog-nix build`` when nothing has changed, answered before the command line is even put together.
+"""``cog-nix build`` and ``push`` when nothing or little has changed, before the command line is put together.
 
 A build that anything may have changed, whose flags are not among the few below, or that a plugin hears of
 goes the usual way. So does everything that fails here: this module only says what the usual way would say.
@@ -19,28 +19,36 @@ from cog_nix.system.status import status as status_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_SWITCHES = frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"})
-_WITH_VALUE = frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime", "--weights"})
+_SWITCHES = {
+    "build": frozenset({"--load", "--no-load", "--out-link", "--no-out-link", "--update-lock"}),
+    "push": frozenset({"--json", "--update-lock"}),
+}
+_WITH_VALUE = {
+    "build": frozenset({"-t", "--tag", "-f", "--file", "--annotation", "--runtime", "--weights"}),
+    "push": frozenset({"-f", "--file", "--annotation"}),
+}
+_TARGETS = {"build": 0, "push": 1}
+"""So many arguments may be no options."""
 NOT_HANDLED = ("BUILDKIT_PROGRESS", "COG_CA_CERT")
 """Variables with a meaning that is not looked into here."""
 _SECONDS = 2.0
 _FOUND = 200
 
 
-def build(arguments: Sequence[str]) -> tuple[bool, str]:
-    """Do what a build does of a project that is unchanged, or whose source alone has changed.
+def answer(arguments: Sequence[str]) -> tuple[int | None, str]:
+    """Do what a command does of a project that is unchanged, or whose source alone has changed.
 
     Args:
         arguments: of the command line.
 
     Returns:
-        Whether it was done; otherwise nothing was. And the name under which what this command line does is
+        The exit status; None: nothing was done. And the name under which what this command line does is
         remembered; empty: it is not.
     """
     began = time.monotonic()
     name = ""
     if not _is_plain(arguments) or any(map(os.environ.get, NOT_HANDLED)):
-        return False, name
+        return None, name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         root = os.getcwd()  # noqa: PTH109 - text
         question = [
@@ -54,31 +62,41 @@ def build(arguments: Sequence[str]) -> tuple[bool, str]:
         state = f"{root}/.cog"
         command = unchanged.read(state, name)["answer"]
         kept = unchanged.read(state, command["build"])
-        if not same_sources(kept):
-            return _start_nix(kept, state) and _build_edited(kept, command, arguments, name, began), name
-        if is_same_question(kept) and _as_it_was(root, kept["answer"], command):
+        edited = not same_sources(kept)
+        if not (_start_nix(kept, state) if edited else _is_as_it_was(kept, command)):
+            return None, name
+        if arguments[0] == "push":
+            return _push(kept, command, edited=edited), name
+        if edited:
+            return _build_edited(kept, command, arguments, name, began), name
+        if is_still_held(command):
             _tell(kept["answer"], command, began)
-            return True, name
-    return False, name
+            return 0, name
+    return None, name
 
 
 def _is_plain(arguments: Sequence[str]) -> bool:
-    if arguments[:1] != ["build"]:
+    command = arguments[0] if arguments else ""
+    if command not in _SWITCHES:
         return False
-    rest = iter(arguments[1:])
+    targets, rest = 0, iter(arguments[1:])
     for argument in rest:
         name, equals, _ = argument.partition("=")
-        if argument in _WITH_VALUE:
+        if argument in _WITH_VALUE[command]:
             next(rest, None)
-        elif argument not in _SWITCHES and not (equals and name in _WITH_VALUE):
+        elif not argument.startswith("-"):
+            targets += 1
+        elif argument not in _SWITCHES[command] and not (equals and name in _WITH_VALUE[command]):
             return False
-    return True
+    return targets <= _TARGETS[command]
 
 
-def _as_it_was(root: str, built: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
-    if command["linked"] and os.readlink(f"{root}/result") != built["image"]:  # noqa: PTH115 - text
+def _is_as_it_was(kept: Mapping[str, Any], command: Mapping[str, Any]) -> bool:
+    """Tell whether the build is the same again, and ``./result`` leads to the image, where it did."""
+    if not is_same_question(kept):
         return False
-    return is_still_held(command)
+    link = f"{kept['root']}/result"
+    return not command["linked"] or os.readlink(link) == kept["answer"]["image"]  # noqa: PTH115 - text
 
 
 def is_still_held(command: Mapping[str, Any]) -> bool:
@@ -124,21 +142,34 @@ def _start_nix(kept: Mapping[str, Any], state: str) -> bool:
 
 def _build_edited(
     kept: Mapping[str, Any], command: Mapping[str, Any], arguments: Sequence[str], name: str, began: float
-) -> bool:
-    """Build what differs in its source alone; return False where the usual way has to."""
+) -> int | None:
+    """Build what differs in its source alone; return None where the usual way has to."""
     from cog_nix.cli import edited_build  # only after an edit
+    from cog_nix.cli.edited import Edit
     from cog_nix.errors import CogNixError
 
     runtime = _given(arguments, "--runtime") or os.environ.get("COG_NIX_RUNTIME") or edited_build.AUTO
-    edit = edited_build.Edit(
-        kept, command["build"], runtime if command["held"] else None, linked=command["linked"]
-    )
     with suppress(CogNixError):  # told by the usual way
-        outcome = edited_build.build(edit, began)
+        outcome = edited_build.build(
+            Edit(kept, command["build"]),
+            runtime if command["held"] else None,
+            began,
+            linked=command["linked"],
+        )
         if outcome:
             outcome.remember(name)
-            return True
-    return False
+            return 0
+    return None
+
+
+def _push(kept: Mapping[str, Any], command: Mapping[str, Any], *, edited: bool) -> int | None:
+    """Push; return None where the usual way has to."""
+    from cog_nix.cli import quick_push  # a build goes without
+    from cog_nix.errors import CogNixError
+
+    with suppress(CogNixError):  # told by the usual way
+        return quick_push.push(kept, command, edited=edited)
+    return None
 
 
 def _given(arguments: Sequence[str], name: str) -> str:

@@ -32,19 +32,19 @@ _OUTPUT = "output"
 """Where files of outputs go, when nothing else is said."""
 
 
-def run(arguments: Sequence[str]) -> tuple[bool, str]:
+def run(arguments: Sequence[str]) -> tuple[int | None, str]:
     """Make a prediction through a model that is kept.
 
     Args:
         arguments: of the command line.
 
     Returns:
-        Whether it was made; otherwise nothing was done. And the name under which what this command line does
-        is remembered; empty: it is not.
+        The exit status; None: nothing was done. And the name under which what this command line does is
+        remembered; empty: it is not.
     """
     split = _split(arguments)
     if split is None or any(map(os.environ.get, fast_path.NOT_HANDLED)):
-        return False, ""
+        return None, ""
     inputs, images, rest = split
     name, command = "", None
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> tuple[bool, str]:
         name = unchanged.key({"run": question})
         if not any(map(_may_be_file, inputs)) and not os.path.lexists(_OUTPUT) and os.access(root, os.W_OK):
             command = _recall(root, name) if not images else _recall_image(name)
-    return command is not None and _predict(inputs, command), name
+    return 0 if command is not None and _predict(inputs, command) else None, name
 
 
 class Asked(NamedTuple):

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from cog_nix.errors import ConfigError, FlagError
-from cog_nix.image.packing import PACKINGS, USUAL
 from cog_nix.registry.reference import Reference
 from cog_nix.store.caches import VARIABLES
+from cog_nix.system.packing import PACKINGS, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cog_nix.cli.session import Session
     from cog_nix.cli.terminal import TerminalReporter
-    from cog_nix.image.packing import Packing
+    from cog_nix.system.packing import Packing
 
 Style = Literal["auto", "tty", "plain", "quiet"]
 STYLES: tuple[Style, ...] = get_args(Style)

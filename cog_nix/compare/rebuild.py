@@ -17,10 +17,10 @@ from cog_nix.compare.surroundings import MEMORY, Surroundings
 from cog_nix.errors import ImageError, NoLockError
 from cog_nix.image.description import ImageDescription
 from cog_nix.image.layer_bytes import layers_outside
-from cog_nix.image.packing import USUAL
 from cog_nix.project import git
 from cog_nix.registry import layout
 from cog_nix.system import scratch
+from cog_nix.system.packing import USUAL
 from cog_nix.system.processes import SHOWN_LINES, run
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from cog_nix.compare.subject import Subject
     from cog_nix.config.model import Project
-    from cog_nix.image.packing import Packing
     from cog_nix.report import Reporter
+    from cog_nix.system.packing import Packing
 
 _LEFT_OUT = frozenset({".git", ".cog", "result"})
 """What no image has, at the top of a project."""

@@ -12,9 +12,9 @@ from cog_nix.errors import ImageError
 from cog_nix.image.compression import decompressed
 from cog_nix.image.description import UnreadableImageError
 from cog_nix.image.layer_bytes import LayerBytes
-from cog_nix.image.packing import USUAL
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of
+from cog_nix.system.packing import USUAL
 from cog_nix.system.platforms import Platform, parse_platform
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cog_nix.image.archive_program import Archive
     from cog_nix.image.description import ImageDescription, LayerDescription
-    from cog_nix.image.packing import Packing
+    from cog_nix.system.packing import Packing
 
 Tar = IO[bytes]
 """A layer's tar, which is read once from its beginning."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclass fields
 from typing import Any, Literal
 
+from cog_nix.system.packing import Packing
 from cog_nix.system.platforms import AMD64, Platform
 
 
@@ -206,8 +207,6 @@ class GpuSettings:
     """Whether an image comes with the compiler that its packages run (Triton, ``torch.compile``)."""
 
 
-Packing = Literal["gzip", "zstd", "zstd:chunked", "none"]
-"""How layers are compressed (:mod:`cog_nix.image.packing`)."""
 Compression = Literal[Packing, "auto"]
 
 

@@ -8,6 +8,7 @@ that is fetched here needs them.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from cog_nix import __version__
@@ -41,6 +42,9 @@ def new_client(
     Raises:
         FetchError: the certificates cannot be read, or the proxy's settings cannot be used.
     """
+    # httpx goes without its own command line where that is missing: half of its import is that, with rich and
+    # pygments.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # "import, The module cache"
     from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - as httpx, which has it
 
     import httpx  # noqa: PLC0415 - costs a tenth of a second; a build with a full cache never needs it

@@ -78,7 +78,7 @@ class _LaterFetcher:
                 "This machine lacks programs that cog-nix would fetch, and --offline forbids that.",
                 hint="Run it once with a network; they are kept in the cache.",
             )
-        from cog_nix.fetch import CachingFetcher  # noqa: PLC0415 - that is the point
+        from cog_nix.fetch.caching import CachingFetcher  # noqa: PLC0415 - that is the point
 
         return CachingFetcher(self._cache, self._reporter, suppliers=self._suppliers, offline=self._offline)
 

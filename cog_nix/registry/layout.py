@@ -11,20 +11,20 @@ from cog_nix.errors import ImageError
 from cog_nix.image.description import UnreadableImageError, blob_file
 from cog_nix.image.known import Known
 from cog_nix.image.layer_bytes import outside_of
-from cog_nix.image.packing import USUAL
 from cog_nix.registry import packed
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.packing import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.image.layer_bytes import LayerBytes
-    from cog_nix.image.packing import Packing
     from cog_nix.report import Reporter
+    from cog_nix.system.packing import Packing
     from cog_nix.system.platforms import Platform
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.image.layer_bytes import LayerBytes
-    from cog_nix.image.packing import Packing
     from cog_nix.image.pieces import Piece
     from cog_nix.report import Reporter
+    from cog_nix.system.packing import Packing
 
 BLOCK = 8 << 20
 _GZIP_LEVEL = 2

@@ -12,16 +12,16 @@ import threading
 from typing import TYPE_CHECKING
 
 from cog_nix.fetch.retry import RetryPolicy
-from cog_nix.image.packing import USUAL
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.destination import REPLICATE
 from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import OCI_INDEX, digest_of
+from cog_nix.system.packing import USUAL
 
 if TYPE_CHECKING:
-    from cog_nix.image.packing import Packing
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.reference import Reference
+    from cog_nix.system.packing import Packing
 
 _TAKE_ZSTANDARD = re.compile(
     r"docker\.io|index\.docker\.io|ghcr\.io|quay\.io|registry\.gitlab\.com"

@@ -11,23 +11,23 @@ from cog_nix.errors import FetchError
 from cog_nix.fetch.download import download_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.store import Store
-from cog_nix.image.packing import USUAL, packing_in
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.failures import NotPulledError
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.packing import USUAL, packing_in
 from cog_nix.system.platforms import AMD64, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from cog_nix.image.packing import Packing
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.reference import Reference
     from cog_nix.report import Reporter
+    from cog_nix.system.packing import Packing
 
 _WORKERS = 5
 _SHA256 = re.compile("sha256:[0-9a-f]{64}")

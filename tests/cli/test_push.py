@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.cli import push
+from cog_nix.cli import push, pushing
 from cog_nix.cli.session import Session
 from cog_nix.plugins import manager as plugins
 from cog_nix.registry.failures import MissingBlobsError
@@ -51,9 +52,9 @@ def test_how_layers_go(
     asked: list[BuildOptions] = []
     sent: list[object] = []
 
-    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> str:
+    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> Any:
         asked.append(options)
-        return "build"
+        return SimpleNamespace(oci="layout", kept=None)
 
     def push_built(*arguments: Any, **_: object) -> Pushed:
         sent.append(arguments[-1])
@@ -62,7 +63,7 @@ def test_how_layers_go(
     monkeypatch.setattr(push, "build_image", build_image)
     monkeypatch.setattr(push, "push_built", push_built)
     monkeypatch.setattr(push, "_attach", lambda *_, **__: {})
-    monkeypatch.setattr(push._Record, "add", lambda *_: None)
+    monkeypatch.setattr(pushing.Record, "add", lambda *_: None)
     session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
     push.push(session, push._Options(target="localhost:1/me/model:v1", **given))
     assert [(options.packing, options.held is not None) for options in asked] == [(packing, thin)]
@@ -77,21 +78,21 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     asked: list[BuildOptions] = []
     recorded: list[object] = []
 
-    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> str:
+    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> Any:
         asked.append(options)
-        return f"build {len(asked)}"
+        return SimpleNamespace(oci=f"layout {len(asked)}", kept=None)
 
-    def push_built(built: str, *_: Any, **__: object) -> Pushed:
-        if built == "build 1":
+    def push_built(oci: str, *_: Any, **__: object) -> Pushed:
+        if oci == "layout 1":
             raise MissingBlobsError(("sha256:0",))
         return Pushed("localhost:1/me/model@sha256:1")
 
     monkeypatch.setattr(push, "build_image", build_image)
     monkeypatch.setattr(push, "push_built", push_built)
-    monkeypatch.setattr(push._Record, "add", lambda _self, built, _pushed: recorded.append(built))
+    monkeypatch.setattr(pushing.Record, "add", lambda _self, oci, _pushed: recorded.append(oci))
     session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
     push.push(session, push._Options(target="localhost:1/me/model:v1"))
     assert [options.held is not None for options in asked] == [True, False]
-    assert recorded == ["build 2"]
+    assert recorded == ["layout 2"]
     told = capsys.readouterr().err
     assert "warning: The registry lacks 1 layer that it held a moment ago. The image is built whole." in told

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.fetch.caching import CachingFetcher
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 

@@ -18,7 +18,9 @@ import trustme
 
 from cog_nix import __version__
 from cog_nix.errors import FetchError
-from cog_nix.fetch import CachingFetcher, RetryPolicy, download, urls
+from cog_nix.fetch import download, urls
+from cog_nix.fetch.caching import CachingFetcher
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 
@@ -54,7 +56,7 @@ def test_a_full_cache_needs_neither_server_nor_http_library(
     fetcher.artifacts([artifact])
     program = (
         "import sys; from pathlib import Path\n"
-        "from cog_nix.fetch import CachingFetcher; from cog_nix.lock.model import Artifact\n"
+        "from cog_nix.fetch.caching import CachingFetcher; from cog_nix.lock.model import Artifact\n"
         "from cog_nix.report import SilentReporter\n"
         "CachingFetcher(Path(sys.argv[1]), SilentReporter()).artifacts("
         "[Artifact('a.deb', 'http://127.0.0.1:9/a.deb', sys.argv[2], int(sys.argv[3]))])\n"
@@ -368,7 +370,7 @@ def test_a_cache_that_is_a_file_is_said(site: Site, tmp_path: Path) -> None:
 FETCH_ALL = """
 import sys
 from pathlib import Path
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 cache, *rows = sys.argv[1:]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import FetchError
-from cog_nix.fetch import CachingFetcher, RetryPolicy, commits, git
+from cog_nix.fetch import commits, git
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.fetch.origins import NowhereError
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter
 

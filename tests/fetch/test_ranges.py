@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import CogNixError
-from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.fetch.ranges import NoPartsError, Parts, PartsFile
-from cog_nix.fetch.retry import Cancelled
+from cog_nix.fetch.retry import Cancelled, RetryPolicy
 from cog_nix.fetch.transport import Transport
 from cog_nix.report import SilentReporter
 

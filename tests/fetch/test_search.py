@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.errors import FetchError
-from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.fetch.origins import Alternative, NowhereError
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import Transport
 from cog_nix.lock.model import Artifact
 from cog_nix.report import SilentReporter

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.errors import FetchError
-from cog_nix.fetch import measure, size_of, texts, urls
+from cog_nix.fetch import texts, urls
+from cog_nix.fetch.caching import measure, size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cog_nix.fetch import CachingFetcher
+    from cog_nix.fetch.caching import CachingFetcher
     from tests.fetch.conftest import Site
 
 

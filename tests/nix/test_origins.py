@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.archive.model import pieces
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.fetch.store import Store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock import integrity

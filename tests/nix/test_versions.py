@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import Settings
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import Context, SystemRequest
 from cog_nix.report import SilentReporter
 from cog_nix.resolve.seed import store_name

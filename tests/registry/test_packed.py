@@ -16,7 +16,7 @@ from tests.hooks.docker.described import DescribedStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cog_nix.image.packing import Packing
+    from cog_nix.system.packing import Packing
 
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cog_nix.image.description import ImageDescription
-    from cog_nix.image.packing import Packing
     from cog_nix.registry.push import Pushed
+    from cog_nix.system.packing import Packing
 
 USER, PASSWORD = "ali", "open sesame"
 LARGE = random.Random(2).randbytes(5 << 20)  # noqa: S311 - any bytes that do not compress

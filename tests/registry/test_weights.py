@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cog_nix.cli.push import document, tree
+from cog_nix.cli.pushing import document, tree
 from cog_nix.config.model import Config, Weight, WeightSource
 from cog_nix.errors import ConfigError, RegistryError
 from cog_nix.registry import layout

@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from cog_nix.errors import ConfigError, FetchError
-from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.fetch.caching import CachingFetcher
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.report import SilentReporter
 from cog_nix.system import certificate
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cog_nix import fetch
 from cog_nix.errors import FetchError, LockError
-from cog_nix.fetch import urls
+from cog_nix.fetch import caching, urls
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.plugins.spec import PythonResolution
 from cog_nix.system import scratch
@@ -281,7 +280,7 @@ class _Resolver:
         url = file.url if file.url.startswith("git+") else urls.without_credentials(file.url)
         try:
             if sha256 and size is None and "://" in url:
-                size = fetch.size_of(authorised(file.url, self._credentialed))
+                size = caching.size_of(authorised(file.url, self._credentialed))
             if sha256 is None or size is None:
                 sha256, size = self.context.fetcher.take(url)
         except FetchError as error:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from cog_nix import fetch
 from cog_nix.errors import FetchError
-from cog_nix.fetch import urls
+from cog_nix.fetch import caching, urls
 from cog_nix.lock.model import Artifact
 from cog_nix.plugins.spec import InterpreterChoice
 from cog_nix_hooks.standalone import uv
@@ -81,7 +80,7 @@ def _artifact(build: Build, sha256: str | None, context: Context) -> Artifact:
     """Download a build; return it as the lock names it, with the hash of uv's list or else the one it has."""
     try:
         if sha256 is None:
-            sha256, _ = fetch.measure(build.url)
+            sha256, _ = caching.measure(build.url)
         wanted = Artifact(urls.filename_of(build.url), urls.without_credentials(build.url), sha256, size=0)
         path = context.fetcher.artifacts([wanted])[sha256]
     except FetchError as error:

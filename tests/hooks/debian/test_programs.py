@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import Settings
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter

@@ -90,7 +90,7 @@ class Ears(SilentReporter):
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     from cog_nix.config.model import Settings  # noqa: PLC0415
-    from cog_nix.fetch import CachingFetcher  # noqa: PLC0415
+    from cog_nix.fetch.caching import CachingFetcher  # noqa: PLC0415
     from cog_nix.plugins.spec import Context  # noqa: PLC0415
 
     cache = tmp_path_factory.mktemp("cache")

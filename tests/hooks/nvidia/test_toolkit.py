@@ -9,7 +9,7 @@ import pytest
 
 from cog_nix.config.model import Build, Config, GpuSettings, Settings
 from cog_nix.errors import LockError
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.lock.model import Artifact, Source, Wheel
 from cog_nix.plugins.spec import Context, ToolkitChoice, ToolkitRequest
 from cog_nix.report import SilentReporter

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.model import Build, Config, Settings
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import Context, FoundRequirement, LibraryNeed, PythonLibraryRequest, PythonRequest
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import python_libraries

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config import torch
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:

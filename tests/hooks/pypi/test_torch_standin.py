@@ -9,7 +9,7 @@ import pytest
 
 from cog_nix.config.model import PythonSettings, Settings
 from cog_nix.errors import LockError
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import Context, PythonRequest, PythonResolution
 from cog_nix.report import SilentReporter
 from cog_nix_hooks import pypi

@@ -12,7 +12,7 @@ import pytest
 from cog_nix.config.model import Settings
 from cog_nix.elf import table
 from cog_nix.elf.facts import Depth
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import duplicates

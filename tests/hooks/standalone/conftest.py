@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import PythonSettings, Settings
-from cog_nix.fetch import CachingFetcher, RetryPolicy
+from cog_nix.fetch.caching import CachingFetcher
+from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.config.model import Settings
-from cog_nix.fetch import CachingFetcher
+from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import ContainerRequest, Context, PythonRequest
 from cog_nix.report import SilentReporter
 from cog_nix.runtime.health import wait_until_ready

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cog_nix.image.packing import packing_in
+from cog_nix.system.packing import packing_in
 
 _OCI = "application/vnd.oci.image.layer.v1.tar"
 _CHUNKED = {"io.github.containers.zstd-chunked.manifest-checksum": "sha256:1"}

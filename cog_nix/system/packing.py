@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
-
-from cog_nix.config.model import Packing
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["PACKINGS", "USUAL", "Packing", "packing_in"]
-
+Packing = Literal["gzip", "zstd", "zstd:chunked", "none"]
 PACKINGS: tuple[Packing, ...] = get_args(Packing)
 """What a layer's media type says (image-spec, layer.md), and ``zstd:chunked``, which is ``zstd`` with a table
 of contents behind it (containers/storage, ``pkg/chunked``)."""
