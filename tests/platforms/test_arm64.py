@@ -13,6 +13,8 @@ import pytest
 from cog_nix.elf.dynamic import MAGIC
 from cog_nix.image.description import ImageDescription
 from cog_nix.lock import format as lock_format
+from cog_nix.plugins.manager import find_runtime
+from cog_nix.plugins.spec import ExaminedRuntime
 from cog_nix.system.platforms import AMD64, ARM64
 from conftest import cog_nix
 
@@ -110,6 +112,21 @@ def test_a_registry_has_both_under_one_name(hello: Path, start_registry: Callabl
         "amd64": "amd64",
         "arm64": "arm64",
     }
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("runtime", ["docker", "bundle"])
+def test_what_is_pulled_is_for_the_platform_that_is_asked_for(
+    hello: Path, start_registry: Callable[..., str], runtime: str
+) -> None:
+    image = f"{start_registry()}/me/two:v1"
+    cog_nix("push", image, cwd=hello)
+    only = ("--case", "image-labels", "--json")
+    for platform in (ARM64, AMD64):
+        cog_nix("--runtime", runtime, "check", image, "--platform", platform.name, *only, cwd=hello)
+        held = find_runtime(runtime)
+        assert isinstance(held, ExaminedRuntime)
+        assert held.image_attributes(image)["Architecture"] == platform.architecture
 
 
 def test_a_package_that_the_platform_lacks_is_named(hello: Path, tmp_path: Path) -> None:
