@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from cog_nix.bom.contents import Contents
+    from cog_nix.elf.golang import Module
     from cog_nix.lock.model import Artifact, Lock, Wheel
 
 _DISTRO = "debian"
@@ -64,6 +65,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
         *_interpreter(lock),
         *_python(sources),
         *_node(contents),
+        *_go(sources),
         *_windows(contents),
         *_libraries(contents, sources),
         *_commands(lock),
@@ -312,6 +314,29 @@ def _node(contents: Contents) -> Iterator[Component]:
             asked=(_brought(path, text.layer, ""),),
             paths=(path,),
             layer=text.layer,
+        )
+
+
+def _go(sources: Sources) -> Iterator[Component]:
+    """Yield the modules of Go programs, each version once."""
+    found: dict[Module, dict[str, str]] = {}
+    for path, (modules, layer) in sorted(sources.contents.programs.items()):
+        for module in modules:
+            found.setdefault(module, {})[path] = layer
+    for module, programs in found.items():
+        path, layer = next(iter(programs.items()))
+        inside = _owner(path, sources)
+        namespace, _, name = module.path.lower().rpartition("/")
+        yield Component(
+            f"golang:{module.path}@{module.version}",
+            "golang",
+            module.path,
+            module.version,
+            purl=purl("golang", namespace, name, module.version),
+            asked=(_brought(path, layer, inside),),
+            inside=inside,
+            paths=tuple(programs),
+            layer=layer,
         )
 
 

@@ -22,6 +22,7 @@ _TYPES: dict[Kind, str] = {
     "pypi": "library",
     "interpreter": "platform",
     "npm": "library",
+    "golang": "library",
     "nix": "library",
     "command": "file",
     "file": "file",

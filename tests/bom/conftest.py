@@ -9,6 +9,7 @@ import pytest
 
 from cog_nix.bom.collect import Sources
 from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE, Contents, Text
+from cog_nix.elf.golang import Module
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
 
 _MIRROR = "https://mirror.example.org"
@@ -86,6 +87,9 @@ def made_contents() -> Contents:
     found = Contents({path: Text(text.encode(), layer) for path, (text, layer) in files.items()})
     found.store_paths["0123456789abcdfghijklmnpqrsvwxyz-hello-2.12.1"] = "closure"
     found.libraries[f"{_SITE}/demo_pkg.libs/libz-0a1b2c3d.so.1.3"] = _PACKAGES
+    tool, other = Module("example.org/Two/v2", "v2.0.0+incompatible"), Module("stdlib", "v1.24.2")
+    found.programs[f"{_SITE}/demo_pkg/tool"] = (other, tool), _PACKAGES
+    found.programs["usr/bin/late"] = (other,), "run-0"
     found.large["src/weights.bin"] = ("cd" * 32, "weights")
     return found
 
