@@ -34,6 +34,7 @@ _STORE = re.compile(r"[0-9a-z]{32}-(?P<name>.+?)(?:-(?P<version>\d[^-]*(?:-[^-]+
 _COPIED = re.compile(r"(?P<name>lib.+?)(?:-[0-9a-f]{8})?\.so(?:\.(?P<version>[\w.]+))?")
 _POINT = re.compile(r"\d+\.\d+")
 """A release of Debian's; what is not released yet calls itself ``forky/sid``."""
+_BILLS = (".cdx.json", ".spdx.json")
 _MOST_DESCRIBED = 300
 
 
@@ -84,7 +85,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
         components=tuple(components),
         image=sources.image,
     )
-    return bill, tuple(_documents(contents, components))
+    return bill, tuple(_documents(sources, components))
 
 
 def _settled(one: Component, layers: Mapping[str, str], known: Mapping[str, Component]) -> Component:
@@ -441,16 +442,16 @@ def _large(sources: Sources) -> Iterator[Component]:
         )
 
 
-def _documents(contents: Contents, components: Sequence[Component]) -> Iterator[Document]:
-    """Yield the bills that distributions bring (PEP 770): JSON in ``.dist-info/sboms``."""
+def _documents(sources: Sources, components: Sequence[Component]) -> Iterator[Document]:
+    """Yield the bills that distributions bring: JSON in ``.dist-info/sboms`` (PEP 770), or named as one."""
     owners = {one.paths[0]: one.key for one in components if one.kind == "pypi" and one.paths}
-    for path, text in sorted(contents.texts.items()):
-        folder, slash, _ = path.partition("/sboms/")
-        if not slash or not folder.endswith(".dist-info"):
+    for path, text in sorted(sources.contents.texts.items()):
+        folder, _, name = path.partition("/sboms/")
+        if not (name and folder.endswith(".dist-info")) and not path.endswith(_BILLS):
             continue
         try:
             data = jsonvalue.loads(text.data)
         except ValueError:
             continue  # no bill in a format that is known here
         if isinstance(data, dict) and ("bomFormat" in data or "spdxVersion" in data):
-            yield Document(path, owners.get(folder, ""), data)
+            yield Document(path, owners.get(folder) or _owner(path, sources), data)

@@ -28,7 +28,9 @@ DEBIAN_VERSION = "etc/debian_version"
 """Has the point release, which os-release leaves out."""
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 _METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
-_DOCUMENT = re.compile(r"(.+/)?[^/]+\.dist-info/sboms/.+")
+_DOCUMENT = re.compile(r"(.+/)?([^/]+\.dist-info/sboms/.+|(site|dist)-packages/.+\.(cdx|spdx)\.json)")
+"""Bills that packages bring (PEP 770), and others by the names that scanners look for: pip's of its
+``_vendor``. One in the project's folder may be of this very image."""
 _NODE = re.compile(r"(.+/)?package\.json")
 _WINDOWS = re.compile(r".+\.(exe|dll)", re.IGNORECASE)
 _LIBRARY = re.compile(r"(?:.+/)?[^/]+\.libs/[^/]+\.so[^/]*")

@@ -66,6 +66,11 @@ def made_contents() -> Contents:
     crates = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
         {"type": "library", "name": "serde", "version": "1.0.1", "purl": "pkg:cargo/serde@1.0.1",
          "licenses": [{"expression": "MIT OR Apache-2.0"}], "bom-ref": "x"}]}  # fmt: skip
+    vendored = {"bomFormat": "CycloneDX", "components": [{"name": "vendored", "version": "4"}]}
+    described = {
+        "spdxVersion": "SPDX-2.3",
+        "packages": [{"name": "described", "versionInfo": "5", "licenseDeclared": "MIT"}],
+    }
     files = {
         DPKG_STATUS: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
@@ -79,6 +84,8 @@ def made_contents() -> Contents:
             _PACKAGES,
         ),
         f"{_SITE}/demo_pkg-1.0.dist-info/sboms/crates.cdx.json": (json.dumps(crates), _PACKAGES),
+        f"{_SITE}/demo_pkg/_vendor/bom.cdx.json": (json.dumps(vendored), _PACKAGES),
+        f"{_SITE}/demo_pkg-1.0.dist-info/sboms/more.spdx.json": (json.dumps(described), _PACKAGES),
         f"{_SITE}/demo_pkg/_vendor/inner-0.1.dist-info/METADATA": ("Name: inner\nVersion: 0.1\n", _PACKAGES),
         f"{_SITE}/other-2.dist-info/METADATA": ("Name: other\nVersion: 2\nLicense: our own\n", _PACKAGES),
         f"{_SITE}/late-5.dist-info/METADATA": ("Name: late\nVersion: 5\n", "run-0"),

@@ -23,6 +23,14 @@ def layer(**files: tuple[int, bytes]) -> io.BytesIO:
     return made
 
 
+def test_bills_that_packages_bring() -> None:
+    site = "usr/local/lib/python3.13/site-packages"
+    assert contents._matters(f"{site}/pip/_vendor/bom.cdx.json")
+    assert contents._matters(f"{site}/pip-26.3.dist-info/sboms/anything")
+    assert not contents._matters("src/sbom.cdx.json")
+    assert not contents._matters("usr/local/share/sbom/sbom.spdx.json")
+
+
 def test_go_programs_that_are_left() -> None:
     found = contents.Contents()
     lower = {"kept": (0o755, _GO), "gone": (0o755, _GO), "other": (0o755, _GO), "text": (0o644, _GO)}
