@@ -69,8 +69,16 @@ def _bytes_in(content: Path | None) -> int:
 
 
 @contextmanager
-def containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
-    """Yield a function that pulls an image into an empty store, and the folder of its blobs."""
+def containerd(
+    programs: Path | None = None, unpacks: int = 1
+) -> Iterator[tuple[Callable[[str], object], Path | None]]:
+    """Yield a function that pulls an image into an empty store, and the folder of its blobs.
+
+    Args:
+        programs: folder with ``containerd`` and ``ctr``; None: this machine's.
+        unpacks: how many layers are unpacked at once; versions before 2.2 unpack one after the other.
+    """
+    daemon, client = (str(programs / name) if programs else name for name in ("containerd", "ctr"))
     with tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder:
         config = Path(folder, "config.toml")
         socket = f"{folder}/socket"
@@ -78,9 +86,10 @@ def containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
             'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
             f'root = "{folder}/root"\nstate = "{folder}/state"\n[grpc]\naddress = "{socket}"\n'
             f'[ttrpc]\naddress = "{socket}.ttrpc"\n'
+            f'[plugins."io.containerd.transfer.v1.local"]\nmax_concurrent_unpacks = {unpacks}\n'
         )
         process = subprocess.Popen(
-            ["containerd", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [daemon, "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             deadline = time.monotonic() + _WAIT
@@ -88,7 +97,7 @@ def containerd() -> Iterator[tuple[Callable[[str], object], Path | None]]:
                 time.sleep(0.05)
             yield (
                 lambda image: run(
-                    ["ctr", "--address", socket, "images", "pull", "--plain-http", image], Path(folder)
+                    [client, "--address", socket, "images", "pull", "--plain-http", image], Path(folder)
                 ),
                 Path(folder, "root/io.containerd.content.v1.content/blobs/sha256"),
             )

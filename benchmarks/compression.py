@@ -2,13 +2,15 @@
 
 ::
 
-    python -m benchmarks.compression [--example NAME] [PACKING…]
+    python -m benchmarks.compression [--example NAME] [--also WHEEL] [--containerd FOLDER] [PACKING…]
 
-The image has numpy, SciPy, pandas, PyArrow, OpenCV and scikit-learn, or is an example's (``torch-demo``: 25
-GB of disk; 6 GB otherwise). It is pushed from a store of its own, which has its layers and never the
-compressed ones, to an empty registry; then with another version of one small wheel, and after an edit of the
-source. Clients with empty stores pull the first two: containerd, Podman of this machine, and Podman of Debian
-13 in a root that is installed for it, both with partial pulls. What goes over the wire is counted on the way.
+The image has numpy, SciPy, pandas, PyArrow, OpenCV and scikit-learn, and what ``--also`` adds, or is an
+example's (``torch-demo``: 25 GB of disk; 6 GB otherwise). It is pushed from a store of its own, which has
+its layers and never the compressed ones, to an empty registry; then with another version of one small
+wheel, and after an edit of the source. Clients with empty stores pull the first two: containerd, Podman of
+this machine, and Podman of Debian 13 in a root that is installed for it, both with partial pulls; and,
+where a folder has the programs of a newer containerd, that one, with one layer unpacked at a time and with
+as many as there are processors. What goes over the wire is counted on the way.
 Needs root, and Debian's packages debootstrap, containerd, podman and docker-registry.
 """
 
@@ -26,6 +28,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,7 +40,8 @@ from cog_nix.system.packing import PACKINGS
 from tests import hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from benchmarks.measure import Project
 
@@ -101,8 +105,8 @@ def _newer_podman() -> Iterator[Callable[[str], object]]:
 
 
 @contextmanager
-def _containerd() -> Iterator[Callable[[str], object]]:
-    with containerd() as (pull, _):
+def _containerd(programs: Path | None = None, unpacks: int = 1) -> Iterator[Callable[[str], object]]:
+    with containerd(programs, unpacks) as (pull, _):
         yield pull
 
 
@@ -112,7 +116,20 @@ def _podman() -> Iterator[Callable[[str], object]]:
         yield pull
 
 
-_CLIENTS = {"containerd": _containerd, "Podman": _podman, "Podman of Debian 13": _newer_podman}
+def _clients(
+    newer: Path | None,
+) -> Mapping[str, Callable[[], AbstractContextManager[Callable[[str], object]]]]:
+    """Return what pulls, by what the table calls it.
+
+    Args:
+        newer: folder with a containerd that unpacks several layers at once; None: there is none.
+    """
+    found = {"containerd": _containerd, "Podman": _podman, "Podman of Debian 13": _newer_podman}
+    if newer:
+        processors = os.cpu_count() or 1
+        found["newer containerd, 1 layer at a time"] = partial(_containerd, newer)
+        found[f"newer containerd, {processors} layers at a time"] = partial(_containerd, newer, processors)
+    return found
 
 
 class _Versions:
@@ -149,7 +166,7 @@ def _size(image: str) -> int:
     return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
 
 
-def _measured(copy: Project, versions: _Versions, packing: str) -> Iterator[_Measure]:
+def _measured(copy: Project, versions: _Versions, packing: str, newer: Path | None) -> Iterator[_Measure]:
     """Push and pull with one packing, in an empty registry."""
     with registry() as host, counting_proxy(int(host.rpartition(":")[2])) as wire:
         name = f"127.0.0.1:{wire.port}/me/model"
@@ -170,7 +187,7 @@ def _measured(copy: Project, versions: _Versions, packing: str) -> Iterator[_Mea
         yield from first
         versions.take(1)
         yield from push("`push` after another version of six", "v2")
-        for client, started in _CLIENTS.items():
+        for client, started in _clients(newer).items():
             with started() as pull:
                 yield from timed(f"{client} pulls it", lambda pull=pull: pull(f"{name}:v1"))  # type: ignore[misc]
                 yield from timed(
@@ -195,10 +212,11 @@ def _cell(measure: _Measure, first: _Measure) -> str:
     return said if measure is first else f"{said} ({measure.value / first.value:.2f})"
 
 
-def _machine() -> Iterator[str]:
+def _machine(newer: Path | None) -> Iterator[str]:
     """Yield what the numbers depend on."""
     yield f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Linux {platform.release()}"
-    for command in (["containerd", "--version"], ["podman", "--version"]):
+    programs = ["containerd", "podman", *([str(newer / "containerd")] if newer else [])]
+    for command in ([one, "--version"] for one in programs):
         yield run(command, ROOT).strip()
     with (
         tempfile.TemporaryDirectory(prefix="cog-nix-benchmark-") as folder,
@@ -212,27 +230,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Push and pull with each compression.")
     parser.add_argument("packings", nargs="*", metavar="PACKING", help=f"of {', '.join(PACKINGS)}")
     parser.add_argument("--example", metavar="NAME", help="one with requirements.txt, such as torch-demo")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="WHEEL", help="one more, NAME==VERSION"
+    )
+    parser.add_argument(
+        "--containerd", type=Path, metavar="FOLDER", help="with containerd and ctr, 2.2 or newer"
+    )
     asked = parser.parse_args()
     packings: Sequence[str] = asked.packings or PACKINGS
     if unknown := set(packings) - set(PACKINGS):
         parser.error(f"there is no packing {min(unknown)}; there are {', '.join(PACKINGS)}")
     if os.geteuid() or not all(map(shutil.which, ("containerd", "ctr", "podman", "debootstrap"))):
         sys.exit("It needs root, and Debian's packages containerd, podman and debootstrap.")
-    print("\n".join(_machine()), file=sys.stderr, flush=True)
     with project(asked.example or "hello-world", lock=False) as copy, _own_store() as store:
         copy.env |= store
         requirements = copy.folder / "requirements.txt"
-        versions = _Versions(copy, requirements.read_text() if asked.example else _WHEELS)
+        versions = _Versions(
+            copy,
+            requirements.read_text()
+            if asked.example
+            else _WHEELS + "".join(f"{one}\n" for one in asked.also),
+        )
         for number in reversed(range(len(_SMALL))):
             versions.take(number)
             copy.cog_nix("build", "--no-load")
         found: dict[str, list[_Measure]] = {}
         for packing in packings:
             found[packing] = []
-            for measure in _measured(copy, versions, packing):
+            for measure in _measured(copy, versions, packing, asked.containerd):
                 found[packing].append(measure)
                 print(packing, measure.title, _cell(measure, measure), sep="\t", file=sys.stderr, flush=True)
-    print("\n".join(_table(found)))
+    print("\n".join((*_table(found), "", *_machine(asked.containerd))))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from cog_nix.bom.contents import Contents
+    from cog_nix.elf.golang import Module
     from cog_nix.lock.model import Artifact, Lock, Wheel
 
 _DISTRO = "debian"
@@ -33,6 +34,7 @@ _STORE = re.compile(r"[0-9a-z]{32}-(?P<name>.+?)(?:-(?P<version>\d[^-]*(?:-[^-]+
 _COPIED = re.compile(r"(?P<name>lib.+?)(?:-[0-9a-f]{8})?\.so(?:\.(?P<version>[\w.]+))?")
 _POINT = re.compile(r"\d+\.\d+")
 """A release of Debian's; what is not released yet calls itself ``forky/sid``."""
+_BILLS = (".cdx.json", ".spdx.json")
 _MOST_DESCRIBED = 300
 
 
@@ -64,6 +66,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
         *_interpreter(lock),
         *_python(sources),
         *_node(contents),
+        *_go(sources),
         *_windows(contents),
         *_libraries(contents, sources),
         *_commands(lock),
@@ -82,7 +85,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
         components=tuple(components),
         image=sources.image,
     )
-    return bill, tuple(_documents(contents, components))
+    return bill, tuple(_documents(sources, components))
 
 
 def _settled(one: Component, layers: Mapping[str, str], known: Mapping[str, Component]) -> Component:
@@ -315,6 +318,29 @@ def _node(contents: Contents) -> Iterator[Component]:
         )
 
 
+def _go(sources: Sources) -> Iterator[Component]:
+    """Yield the modules of Go programs, each version once."""
+    found: dict[Module, dict[str, str]] = {}
+    for path, (modules, layer) in sorted(sources.contents.programs.items()):
+        for module in modules:
+            found.setdefault(module, {})[path] = layer
+    for module, programs in found.items():
+        path, layer = next(iter(programs.items()))
+        inside = _owner(path, sources)
+        namespace, _, name = module.path.lower().rpartition("/")
+        yield Component(
+            f"golang:{module.path}@{module.version}",
+            "golang",
+            module.path,
+            module.version,
+            purl=purl("golang", namespace, name, module.version),
+            asked=(_brought(path, layer, inside),),
+            inside=inside,
+            paths=tuple(programs),
+            layer=layer,
+        )
+
+
 def _windows(contents: Contents) -> Iterator[Component]:
     """Yield programs and libraries for Windows, which some packages bring."""
     for path, text in sorted(contents.texts.items()):
@@ -416,16 +442,16 @@ def _large(sources: Sources) -> Iterator[Component]:
         )
 
 
-def _documents(contents: Contents, components: Sequence[Component]) -> Iterator[Document]:
-    """Yield the bills that distributions bring (PEP 770): JSON in ``.dist-info/sboms``."""
+def _documents(sources: Sources, components: Sequence[Component]) -> Iterator[Document]:
+    """Yield the bills that distributions bring: JSON in ``.dist-info/sboms`` (PEP 770), or named as one."""
     owners = {one.paths[0]: one.key for one in components if one.kind == "pypi" and one.paths}
-    for path, text in sorted(contents.texts.items()):
-        folder, slash, _ = path.partition("/sboms/")
-        if not slash or not folder.endswith(".dist-info"):
+    for path, text in sorted(sources.contents.texts.items()):
+        folder, _, name = path.partition("/sboms/")
+        if not (name and folder.endswith(".dist-info")) and not path.endswith(_BILLS):
             continue
         try:
             data = jsonvalue.loads(text.data)
         except ValueError:
             continue  # no bill in a format that is known here
         if isinstance(data, dict) and ("bomFormat" in data or "spdxVersion" in data):
-            yield Document(path, owners.get(folder, ""), data)
+            yield Document(path, owners.get(folder) or _owner(path, sources), data)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from cog_nix.elf import golang
 from cog_nix.errors import ImageError
 from cog_nix.image.description import ProjectFiles
 from cog_nix.image.layer_bytes import LayerBytes
@@ -27,7 +28,9 @@ DEBIAN_VERSION = "etc/debian_version"
 """Has the point release, which os-release leaves out."""
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 _METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
-_DOCUMENT = re.compile(r"(.+/)?[^/]+\.dist-info/sboms/.+")
+_DOCUMENT = re.compile(r"(.+/)?([^/]+\.dist-info/sboms/.+|(site|dist)-packages/.+\.(cdx|spdx)\.json)")
+"""Bills that packages bring (PEP 770), and others by the names that scanners look for: pip's of its
+``_vendor``. One in the project's folder may be of this very image."""
 _NODE = re.compile(r"(.+/)?package\.json")
 _WINDOWS = re.compile(r".+\.(exe|dll)", re.IGNORECASE)
 _LIBRARY = re.compile(r"(?:.+/)?[^/]+\.libs/[^/]+\.so[^/]*")
@@ -75,6 +78,8 @@ class Contents:
     """Names in Nix's store, with the layer."""
     libraries: dict[str, str] = field(default_factory=dict)
     """Shared libraries that wheels bring from elsewhere (``NAME.libs``), with the layer."""
+    programs: dict[str, tuple[tuple[golang.Module, ...], str]] = field(default_factory=dict)
+    """Go programs: of which modules they were linked, and the layer."""
     large: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Files of the project that stay out of the store: hash (hexadecimal) and layer."""
 
@@ -135,6 +140,7 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
                 found.libraries[path] = layer
             if _matters(path):
                 _take(found, layer, path, tar, member)
+            _take_program(found, layer, path, tar, member)
             tar.members.clear()  # type: ignore[attr-defined] # they would be all of the image's
 
 
@@ -156,7 +162,18 @@ def _take(found: Contents, layer: str, path: str, tar: tarfile.TarFile, member: 
             found.texts[path] = Text(data.read(), layer)
 
 
+def _take_program(
+    found: Contents, layer: str, path: str, tar: tarfile.TarFile, member: tarfile.TarInfo
+) -> None:
+    """Note a Go program; whatever else has its path now takes its place."""
+    found.programs.pop(path, None)
+    if member.isreg() and member.mode & 0o111 and member.size >= golang.SMALLEST:
+        data = tar.extractfile(member)
+        if data and (modules := golang.modules(data)):
+            found.programs[path] = (modules, layer)
+
+
 def _take_away(found: Contents, path: str) -> None:
-    for known in (found.texts, found.links, found.libraries):
+    for known in (found.texts, found.links, found.libraries, found.programs):
         for one in [one for one in known if one == path or one.startswith(f"{path}/")]:
             del known[one]

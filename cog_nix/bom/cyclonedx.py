@@ -7,6 +7,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.bom.spdx import named
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -16,12 +18,14 @@ MEDIA_TYPE = "application/vnd.cyclonedx+json"
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.UUID("5ff1b9b6-3f0c-5dc4-8a4e-6d0a7c1d9a52")
 _PROPERTY = "cog-nix"
+_IMAGE = "image"
 _TYPES: dict[Kind, str] = {
     "system": "operating-system",
     "deb": "library",
     "pypi": "library",
     "interpreter": "platform",
     "npm": "library",
+    "golang": "library",
     "nix": "library",
     "command": "file",
     "file": "file",
@@ -39,9 +43,10 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
 
     Args:
         bill: what is in the image.
-        documents: bills that its packages bring; those in this format come in, each below its package.
+        documents: bills that its packages bring; what they name comes in, needed by the package. It stands
+            beside the package, not in it, where trivy does not look.
     """
-    foreign = {key: list(found) for key, found in _foreign(documents)}
+    brought = list(_brought(documents))
     found: dict[str, Any] = {
         "$schema": _SCHEMA,
         "bomFormat": "CycloneDX",
@@ -52,8 +57,8 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
             "tools": {"components": [{"type": "application", "name": "cog-nix", "version": bill.tool}]},
             "component": _image(bill),
         },
-        "components": [_component(one, foreign.get(one.key, [])) for one in bill.components],
-        "dependencies": _dependencies(bill),
+        "components": [*map(_component, bill.components), *(one for _, one in brought)],
+        "dependencies": _dependencies(bill, brought),
     }
     text = json.dumps(found, sort_keys=True)
     found["serialNumber"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, text)}"
@@ -63,7 +68,7 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
 def _image(bill: Bill) -> dict[str, Any]:
     properties = [("lock", bill.lock), ("image-id", bill.image)]
     return {
-        "bom-ref": "image",
+        "bom-ref": _IMAGE,
         "type": "container",
         "name": bill.name,
         **({"version": bill.image} if bill.image else {}),
@@ -71,7 +76,7 @@ def _image(bill: Bill) -> dict[str, Any]:
     }
 
 
-def _component(one: Component, inner: list[dict[str, Any]]) -> dict[str, Any]:
+def _component(one: Component) -> dict[str, Any]:
     found: dict[str, Any] = {"bom-ref": one.key, "type": _TYPES[one.kind], "name": one.name}
     more = {
         "version": one.version,
@@ -93,8 +98,6 @@ def _component(one: Component, inner: list[dict[str, Any]]) -> dict[str, Any]:
         found["properties"] = given
     if one.paths:
         found["evidence"] = {"occurrences": [{"location": f"/{path}"} for path in one.paths]}
-    if inner:
-        found["components"] = inner
     return found
 
 
@@ -129,29 +132,41 @@ def _properties(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": f"{_PROPERTY}:{name}", "value": value} for name, value in pairs]
 
 
-def _dependencies(bill: Bill) -> list[dict[str, Any]]:
-    own = [one.key for one in bill.components if not one.inside]
+def _dependencies(bill: Bill, brought: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     inside: dict[str, list[str]] = {}
     for one in bill.components:
-        if one.inside:
-            inside.setdefault(one.inside, []).append(one.key)
-    found: list[dict[str, Any]] = [{"ref": "image", "dependsOn": own}]
+        inside.setdefault(one.inside or _IMAGE, []).append(one.key)
+    for owner, component in brought:
+        inside.setdefault(owner, []).append(component["bom-ref"])
+    found: list[dict[str, Any]] = [{"ref": _IMAGE, "dependsOn": inside.get(_IMAGE, [])}]
     for one in bill.components:
         needs = sorted({*one.depends, *inside.get(one.key, [])})
         found.append({"ref": one.key, **({"dependsOn": needs} if needs else {})})
     return found
 
 
-def _foreign(documents: Sequence[Document]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the components of packages' own bills, by the package's key; other formats are left out."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def _brought(documents: Sequence[Document]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the components of packages' own bills, with what needs each."""
     for number, document in enumerate(documents):
-        if document.data.get("bomFormat") != "CycloneDX":
-            continue
-        taken = found.setdefault(document.key, [])
-        for one in _flat(document.data.get("components")):
-            taken.append(_taken(one, document, f"{document.key}/{number}/{len(taken)}"))
-    return list(found.items())
+        owner = document.key or _IMAGE
+        for place, one in enumerate(_named(document.data)):
+            component = _taken(one, f"{owner}/{number}/{place}")
+            pairs = [("inside", document.key), ("from", f"/{document.path}")]
+            component["properties"] = _properties(pair for pair in pairs if pair[1])
+            yield owner, component
+
+
+def _named(data: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """Yield what a bill names, as CycloneDX has it."""
+    if data.get("bomFormat") == "CycloneDX":
+        yield from _flat(data.get("components"))
+        return
+    for name, version, purl, licence in named(data):
+        found: dict[str, Any] = {"type": "library", "name": name}
+        found |= {key: value for key, value in (("version", version), ("purl", purl)) if value}
+        if licence:
+            found["licenses"] = _licences(licence)
+        yield found
 
 
 def _flat(components: Any) -> Iterable[dict[str, Any]]:
@@ -161,12 +176,11 @@ def _flat(components: Any) -> Iterable[dict[str, Any]]:
             yield from _flat(one.get("components"))
 
 
-def _taken(one: dict[str, Any], document: Document, reference: str) -> dict[str, Any]:
+def _taken(one: dict[str, Any], reference: str) -> dict[str, Any]:
     """Return a component of a package's bill as ours has it: under a reference that nothing else has."""
     found = {key: one[key] for key in (*_FOREIGN, *_FOREIGN_MORE) if key in one}
     if found.get("scope") not in _SCOPES:
         found.pop("scope", None)
     found["bom-ref"] = reference
     found.setdefault("type", "library")
-    found["properties"] = _properties([("from", f"/{document.path}")])
     return found

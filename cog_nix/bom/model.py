@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-Kind = Literal["system", "deb", "pypi", "interpreter", "npm", "nix", "command", "file", "weights", "other"]
+Kind = Literal[
+    "system", "deb", "pypi", "interpreter", "npm", "golang", "nix", "command", "file", "weights", "other"
+]
 
 
 @dataclass(frozen=True)

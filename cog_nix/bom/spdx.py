@@ -24,6 +24,7 @@ _PURPOSES: dict[Kind, str] = {
     "pypi": "LIBRARY",
     "interpreter": "APPLICATION",
     "npm": "LIBRARY",
+    "golang": "LIBRARY",
     "nix": "LIBRARY",
     "command": "OTHER",
     "file": "FILE",

@@ -23,8 +23,8 @@ from cog_nix.check.engine import Engine
 from cog_nix.check.release import Plan, compare
 from cog_nix.cli.against import told
 from cog_nix.cli.building import build_and_load
-from cog_nix.cli.options import Env, Gpus, Input, ProjectOptions, variables
-from cog_nix.cli.runtimes import building_for, usable_runtime
+from cog_nix.cli.options import Env, Gpus, Input, PlatformName, ProjectOptions, variables
+from cog_nix.cli.runtimes import building_for, hold, usable_runtime
 from cog_nix.config import load_settings
 from cog_nix.errors import CogNixError, ConfigError, FlagError, ImageError
 from cog_nix.project.find import find_project
@@ -84,6 +84,7 @@ class _Options(ProjectOptions):
             "--read-only", help="Let nothing but /tmp be written to, as it is for images with a user anyway."
         ),
     ] = False
+    platform: PlatformName = None
     env: Env = None
     gpus: Gpus = ""
     junit: Annotated[
@@ -132,7 +133,7 @@ def _tried(session: Session, options: _Options, root: Path, checks: Sequence[Che
     only = options.case or ()
     own = [one for one in checks if not only or one.name in only]
     others = [name for name in only if name not in {one.name for one in own}]
-    _hold(session, usable_runtime(session), options.image)
+    hold(session, usable_runtime(session), options.image, options.platform)
     results = []
     if others or not only:
         inputs, env = parse_inputs(options.inputs or ()), variables(options.env or ())
@@ -164,13 +165,15 @@ def _compare(session: Session, options: _Options, root: Path, checks: tuple[Chec
             known = ", ".join(one.name for one in checks) or "none"
             hint = f"cog-nix.toml declares {known}; promises are tried without --against."
             raise FlagError("--case", "there is no such check.", name, hint=hint)
-    _hold(session, runtime, options.against)
+    hold(session, runtime, options.against, options.platform)
     new = options.image
     if new:
-        _hold(session, runtime, new)
+        hold(session, runtime, new, options.platform)
     else:
         session.reporter.info(building_for(runtime))
-        new = build_and_load(session, options.config_file, runtime, cog_base=None).reference
+        new = build_and_load(
+            session, options.config_file, runtime, cog_base=None, platform=options.platform
+        ).reference
     plan = Plan(
         tuple(chosen),
         root,
@@ -191,12 +194,6 @@ def _compare(session: Session, options: _Options, root: Path, checks: tuple[Chec
             typer.echo(line)
     if not found.compatible:
         raise typer.Exit(1)
-
-
-def _hold(session: Session, runtime: Runtime, image: str) -> None:
-    """Pull an image that the runtime does not hold."""
-    if runtime.image_id(image) is None:
-        runtime.pull(image, session.reporter)
 
 
 def _compared(session: Session, runtime: Runtime, images: tuple[str, str], plan: Plan) -> Release:

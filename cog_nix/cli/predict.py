@@ -17,7 +17,7 @@ import typer
 
 from cog_nix.cli.keeping import Keep, keep_seconds
 from cog_nix.cli.options import BuildOptions, Dockerfile, Env, Gpus, Input, variables
-from cog_nix.cli.runtimes import building_for, starting_in, usable_runtime
+from cog_nix.cli.runtimes import building_for, hold, starting_in, usable_runtime
 from cog_nix.cli.shown import Shown
 from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
@@ -234,8 +234,7 @@ def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, tra
         return _build_project(session, options, runtime, train=train)
     if "=" in image and not train:
         raise RuntimeFailure(f"Invalid image name '{image}'. Did you forget `-i`?")
-    if runtime.image_id(image) is None:
-        runtime.pull(image, session.reporter)
+    hold(session, runtime, image, options.platform)
     labels = runtime.image_labels(image)
     if "run.cog.config" not in labels:
         raise RuntimeFailure(

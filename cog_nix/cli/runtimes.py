@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cog_nix.cli.platforms import parsed
 from cog_nix.plugins.manager import AUTO
+from cog_nix.plugins.spec import ExaminedRuntime
 from cog_nix.plugins.unusable import NoRuntime
 from cog_nix.runtime.session import require
 
@@ -26,6 +28,35 @@ def usable_runtime(session: Session) -> Runtime:
     if session.runtime_name != AUTO or isinstance(runtime, NoRuntime):  # who was found has been asked
         require(runtime)
     return runtime
+
+
+def hold(session: Session, runtime: Runtime, image: str, platform: str | None) -> None:
+    """Pull an image that the runtime does not hold, or holds for another platform than the named one.
+
+    Args:
+        session: its reporter is used.
+        runtime: what is to hold it.
+        image: its name.
+        platform: what ``--platform`` says; None: nothing, and whatever is held will do.
+
+    Raises:
+        FlagError: there is no such platform.
+        ImageError: it cannot be pulled.
+    """
+    wanted = None if platform is None else parsed(platform)
+    if runtime.image_id(image) is None:
+        runtime.pull(image, session.reporter, wanted)
+    elif wanted and (held := _made_for(runtime, image)) not in ("", wanted.name):
+        session.reporter.info(f"{image} is here for {held}; pulling it for {wanted}")
+        runtime.pull(image, session.reporter, wanted)
+
+
+def _made_for(runtime: Runtime, image: str) -> str:
+    """Return the platform of a held image, ``linux/amd64``; "" where the runtime does not tell."""
+    if not isinstance(runtime, ExaminedRuntime):
+        return ""
+    attributes = runtime.image_attributes(image)
+    return f"{attributes.get('Os')}/{attributes.get('Architecture')}"
 
 
 def building_for(runtime: Runtime) -> str:

@@ -216,7 +216,8 @@ def _target(session: Session, options: _Options) -> Iterator[_Target]:
         title = f"{with_tag(built.tag)} of {project.root.name}"
         yield _Target(subject.of_built(built.image, title), project, _commit_here(project))
         return
-    with find.opened(options.image, session.find_runtime, session.reporter) as image:
+    platform = parsed(options.platform) if options.platform else None
+    with find.opened(options.image, session.find_runtime, session.reporter, platform) as image:
         _check_signature(session, options, image)
         source = _named(options, image)
         if source is None:

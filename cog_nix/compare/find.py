@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cog_nix.compare.subject import Tar
     from cog_nix.plugins.spec import Runtime
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
 
 _REGISTRY = "docker://"
 
@@ -53,13 +54,19 @@ class NoSuchImageError(ImageError):
 
 
 @contextmanager
-def opened(name: str, find_runtime: Callable[[], Runtime], reporter: Reporter) -> Iterator[Subject]:
+def opened(
+    name: str,
+    find_runtime: Callable[[], Runtime],
+    reporter: Reporter,
+    platform: Platform | None = None,
+) -> Iterator[Subject]:
     """Yield the image of a name.
 
     Args:
         name: as the module's docstring says.
         find_runtime: returns the runtime, usable or not; called only when the name is not a file.
         reporter: shows what comes from a registry.
+        platform: what one in a registry has to be for; None: of several, what is for this machine.
 
     Raises:
         CogNixError: there is none, or it cannot be read.
@@ -81,7 +88,7 @@ def opened(name: str, find_runtime: Callable[[], Runtime], reporter: Reporter) -
         raise NoSuchImageError(name, tuple(looked))
     with scratch.folder("pulled") as folder:
         try:
-            found = from_registry(Reference.parse(plain), folder, reporter)
+            found = from_registry(Reference.parse(plain), folder, reporter, platform)
         except CogNixError as error:
             for line in looked if plain == name else ():
                 error.add_note(f"  {line}")
@@ -187,13 +194,16 @@ def _saved(path: Path, title: str) -> Subject:
     return Subject(title, described.id, described.config, described.layers, opened_layer)
 
 
-def from_registry(reference: Reference, folder: Path, reporter: Reporter) -> Subject:
+def from_registry(
+    reference: Reference, folder: Path, reporter: Reporter, platform: Platform | None = None
+) -> Subject:
     """Return an image in a registry; its layers are fetched when they are read.
 
     Args:
         reference: which.
         folder: where layers are put.
         reporter: shows the bytes that come.
+        platform: as above.
 
     Raises:
         RegistryError: there is none, or the registry refuses or cannot be reached.
@@ -201,7 +211,7 @@ def from_registry(reference: Reference, folder: Path, reporter: Reporter) -> Sub
     from cog_nix.registry import credentials, pull  # noqa: PLC0415 - images that are here need no HTTP
 
     known = credentials.find(reference.registry)
-    found = pull.find(reference, known)
+    found = pull.find(reference, known, platform=platform)
     layers = tuple(Layer(diff_id, blob.size, digest=blob.filename) for diff_id, blob in found.layers)
 
     @contextmanager

@@ -685,8 +685,13 @@ class Runtime(Protocol):
             ImageError: there is no such image.
         """
 
-    def pull(self, reference: str, reporter: Reporter) -> None:
+    def pull(self, reference: str, reporter: Reporter, platform: Platform | None = None) -> None:
         """Fetch an image from its registry.
+
+        Args:
+            reference: which.
+            reporter: shows how far it got.
+            platform: what it has to be for; None: of several, what is for the machine that runs containers.
 
         Raises:
             ImageError: the registry has no such image or cannot be reached.

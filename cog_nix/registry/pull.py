@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from cog_nix.registry.reference import Reference
     from cog_nix.report import Reporter
     from cog_nix.system.packing import Packing
+    from cog_nix.system.platforms import Platform
 
 _WORKERS = 5
 _SHA256 = re.compile("sha256:[0-9a-f]{64}")
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
 _ACCEPTED = ", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *_INDEXES))
-_PLATFORM = host_platform() or AMD64
-"""What is taken of an index."""
+_HERE = host_platform() or AMD64
+"""What is taken of an index where nothing says which platform."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,26 @@ class Found:
         return digest_of(self.text)
 
 
-def find(reference: Reference, credentials: Credentials, *, policy: RetryPolicy | None = None) -> Found:
+def find(
+    reference: Reference,
+    credentials: Credentials,
+    *,
+    platform: Platform | None = None,
+    policy: RetryPolicy | None = None,
+) -> Found:
     """Ask what an image is (distribution-spec, "Pulling manifests").
 
     Args:
-        reference: which; of an index, what it has for this machine.
+        reference: which.
         credentials: for its registry.
+        platform: what it has to be for; None: of an index, what it has for this machine.
         policy: how often to try again; None: as usual.
 
     Raises:
         RegistryError: there is no such image, or the registry refuses or cannot be reached.
     """
     with Repository(reference, credentials, (), policy or RetryPolicy(), purpose="pull") as repository:
-        return _found(repository)
+        return _found(repository, platform)
 
 
 def fetch_layers(
@@ -114,16 +122,18 @@ def pull(
     folder: Path,
     held: Callable[[str], bool],
     reporter: Reporter,
+    platform: Platform | None = None,
     policy: RetryPolicy | None = None,
 ) -> Pulled:
     """Fetch an image (distribution-spec, "Pull").
 
     Args:
-        reference: which; of an index, what it has for this machine.
+        reference: which.
         credentials: for its registry.
         folder: where layers are put. Those that are there from an earlier try are taken or carried on.
         held: whether the layer of a diff id is needed no more.
         reporter: shows the bytes that come.
+        platform: what it has to be for; None: of an index, what it has for this machine.
         policy: how often to try again; None: as usual.
 
     Raises:
@@ -133,38 +143,42 @@ def pull(
     cancelled = threading.Event()
     policy = policy or RetryPolicy()
     with Repository(reference, credentials, (), policy, cancelled, "pull") as repository:
-        found = _found(repository)
+        found = _found(repository, platform)
         missing = {diff_id: blob for diff_id, blob in found.layers if not held(diff_id)}
         files = _fetch(repository, missing, folder, reporter, cancelled)
     config = mapping_of(jsonvalue.loads(found.text))
     return Pulled(found.id, config, tuple(diff_id for diff_id, _ in found.layers), files)
 
 
-def _found(repository: Repository) -> Found:
-    """Return what the repository's reference stands for."""
+def _found(repository: Repository, platform: Platform | None) -> Found:
+    """Return what the repository's reference stands for, on a platform."""
     reference = repository.reference
-    digest, manifest = _manifest(repository, reference)
+    digest, manifest = _manifest(repository, reference, platform or _HERE)
     try:
         text = _text(repository, "blobs", _digest(manifest["config"]))
-        diff_ids = map(text_of, list_of(mapping_of(jsonvalue.loads(text))["rootfs"]["diff_ids"]))
+        config = mapping_of(jsonvalue.loads(text))
+        diff_ids = map(text_of, list_of(config["rootfs"]["diff_ids"]))
         blobs = [_artifact(repository, one) for one in list_of(manifest["layers"])]
         layers = tuple(zip(diff_ids, blobs, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise NotPulledError(reference, "its manifest or configuration is not one of an image") from error
+    made_for = f"{config.get('os')}/{config.get('architecture')}"
+    if platform and made_for != platform.name:
+        raise NotPulledError(reference, f"it is for {made_for}, not for {platform}")
     return Found(reference, digest, text, layers, packing_in(list_of(manifest["layers"])))
 
 
-def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[str, Any]]:
+def _manifest(repository: Repository, reference: Reference, platform: Platform) -> tuple[str, dict[str, Any]]:
     """Return the manifest of the image itself with its digest, through an index where there is one."""
     text = _text(repository, "manifests", reference.digest or reference.tag)
     found = _parsed(reference, text)
     if found.get("mediaType") in _INDEXES or "manifests" in found:
         try:
-            digest = _for_this_platform(found)
+            digest = _for_platform(found, platform)
         except (ValueError, KeyError, TypeError) as error:
             raise NotPulledError(reference, "its index is not one") from error
         if not digest:
-            raise NotPulledError(reference, f"it has nothing for {_PLATFORM}")
+            raise NotPulledError(reference, f"it has nothing for {platform}")
         text = _text(repository, "manifests", digest)
         found = _parsed(reference, text)
     if "config" not in found or "layers" not in found:
@@ -172,11 +186,11 @@ def _manifest(repository: Repository, reference: Reference) -> tuple[str, dict[s
     return digest_of(text), found
 
 
-def _for_this_platform(index: Mapping[str, Any]) -> str:
-    """Return the digest of what an index has for this machine; "" for nothing."""
+def _for_platform(index: Mapping[str, Any], platform: Platform) -> str:
+    """Return the digest of what an index has for a platform; "" for nothing."""
     for one in map(mapping_of, list_of(index["manifests"])):
-        platform = mapping_of(one.get("platform") or {})
-        if (platform.get("os"), platform.get("architecture")) == (_PLATFORM.os, _PLATFORM.architecture):
+        told = mapping_of(one.get("platform") or {})
+        if (told.get("os"), told.get("architecture")) == (platform.os, platform.architecture):
             return _digest(one)
     return ""
 

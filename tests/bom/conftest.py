@@ -9,6 +9,7 @@ import pytest
 
 from cog_nix.bom.collect import Sources
 from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE, Contents, Text
+from cog_nix.elf.golang import Module
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
 
 _MIRROR = "https://mirror.example.org"
@@ -65,6 +66,11 @@ def made_contents() -> Contents:
     crates = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
         {"type": "library", "name": "serde", "version": "1.0.1", "purl": "pkg:cargo/serde@1.0.1",
          "licenses": [{"expression": "MIT OR Apache-2.0"}], "bom-ref": "x"}]}  # fmt: skip
+    vendored = {"bomFormat": "CycloneDX", "components": [{"name": "vendored", "version": "4"}]}
+    described = {
+        "spdxVersion": "SPDX-2.3",
+        "packages": [{"name": "described", "versionInfo": "5", "licenseDeclared": "MIT"}],
+    }
     files = {
         DPKG_STATUS: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
@@ -78,6 +84,8 @@ def made_contents() -> Contents:
             _PACKAGES,
         ),
         f"{_SITE}/demo_pkg-1.0.dist-info/sboms/crates.cdx.json": (json.dumps(crates), _PACKAGES),
+        f"{_SITE}/demo_pkg/_vendor/bom.cdx.json": (json.dumps(vendored), _PACKAGES),
+        f"{_SITE}/demo_pkg-1.0.dist-info/sboms/more.spdx.json": (json.dumps(described), _PACKAGES),
         f"{_SITE}/demo_pkg/_vendor/inner-0.1.dist-info/METADATA": ("Name: inner\nVersion: 0.1\n", _PACKAGES),
         f"{_SITE}/other-2.dist-info/METADATA": ("Name: other\nVersion: 2\nLicense: our own\n", _PACKAGES),
         f"{_SITE}/late-5.dist-info/METADATA": ("Name: late\nVersion: 5\n", "run-0"),
@@ -86,6 +94,9 @@ def made_contents() -> Contents:
     found = Contents({path: Text(text.encode(), layer) for path, (text, layer) in files.items()})
     found.store_paths["0123456789abcdfghijklmnpqrsvwxyz-hello-2.12.1"] = "closure"
     found.libraries[f"{_SITE}/demo_pkg.libs/libz-0a1b2c3d.so.1.3"] = _PACKAGES
+    tool, other = Module("example.org/Two/v2", "v2.0.0+incompatible"), Module("stdlib", "v1.24.2")
+    found.programs[f"{_SITE}/demo_pkg/tool"] = (other, tool), _PACKAGES
+    found.programs["usr/bin/late"] = (other,), "run-0"
     found.large["src/weights.bin"] = ("cd" * 32, "weights")
     return found
 

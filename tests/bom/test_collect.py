@@ -68,10 +68,23 @@ def test_everything_else_is_there(sources: Sources) -> None:
     assert (copied.version, copied.inside) == ("1.3", "wheel:demo-pkg")
 
 
+def test_a_module_of_go_programs_is_there_once(sources: Sources) -> None:
+    found = {one.name: one for one in _found(sources).values() if one.kind == "golang"}
+    two, library = found["example.org/Two/v2"], found["stdlib"]
+    assert two.purl == "pkg:golang/example.org/two/v2@v2.0.0%2Bincompatible"
+    assert (two.inside, two.asked) == (
+        "wheel:demo-pkg",
+        ("demo-pkg brings it, at usr/local/lib/python3.13/site-packages/demo_pkg/tool",),
+    )
+    assert library.purl == "pkg:golang/stdlib@v1.24.2"
+    assert [path.rpartition("/")[2] for path in library.paths] == ["late", "tool"]
+
+
 def test_what_packages_bring_is_handed_on(sources: Sources) -> None:
-    (document,) = collect(sources)[1]
-    assert document.key == "wheel:demo-pkg"
-    assert document.data["components"][0]["name"] == "serde"
+    documents = collect(sources)[1]
+    assert {one.key for one in documents} == {"wheel:demo-pkg"}
+    names = [one["name"] for document in documents for one in document.data.get("components", ())]
+    assert names == ["serde", "vendored"]
 
 
 def test_a_package_url_without_a_version() -> None:

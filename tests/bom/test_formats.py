@@ -52,11 +52,17 @@ def test_package_urls_are_canonical(in_cyclonedx: dict[str, Any]) -> None:
 
 
 def test_both_name_the_same(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:
-    nested = [inner for one in in_cyclonedx["components"] for inner in one.get("components", [])]
-    components = {(one["name"], one.get("version")) for one in [*in_cyclonedx["components"], *nested]}
+    components = {(one["name"], one.get("version")) for one in in_cyclonedx["components"]}
     packages = {(one["name"], one.get("versionInfo")) for one in in_spdx["packages"]}
     assert packages == components | {("cog-demo", f"sha256:{'12' * 32}")}
-    assert ("serde", "1.0.1") in components
+    assert {("serde", "1.0.1"), ("vendored", "4"), ("described", "5")} <= components
+
+
+def test_what_packages_bring_is_needed_by_them(in_cyclonedx: dict[str, Any]) -> None:
+    assert not any("components" in one for one in in_cyclonedx["components"])
+    by_reference = {one["bom-ref"]: one["name"] for one in in_cyclonedx["components"]}
+    (needs,) = [one["dependsOn"] for one in in_cyclonedx["dependencies"] if one["ref"] == "wheel:demo-pkg"]
+    assert {"serde", "vendored", "described", "inner"} <= {by_reference[one] for one in needs}
 
 
 def test_scanners_find_the_system(in_spdx: dict[str, Any], in_cyclonedx: dict[str, Any]) -> None:

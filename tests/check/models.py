@@ -163,7 +163,7 @@ class Models:
             model.gpus = request.gpus
         return Running(model)
 
-    def pull(self, reference: str, _: object) -> None:
+    def pull(self, reference: str, *_: object) -> None:
         raise ImageNotHeldError("this process", reference, hint="Build it.")
 
     def load(self, *_: object) -> str:

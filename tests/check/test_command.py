@@ -13,10 +13,13 @@ from cog_nix.cli import check
 from cog_nix.cli.session import Session
 from cog_nix.errors import CogNixError, ImageError
 from cog_nix.plugins import manager as plugins
+from cog_nix.system.platforms import ARM64
 from tests.cli.commands import invoke_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cog_nix.system.platforms import Platform
 
 
 class Holder:
@@ -25,13 +28,19 @@ class Holder:
     name = title = "Holder"
 
     def __init__(self) -> None:
-        self.pulled: list[str] = []
+        self.pulled: list[tuple[str, Platform | None]] = []
 
     def image_id(self, reference: str) -> str | None:
         return "sha256:1" if reference == "model" else None
 
-    def pull(self, reference: str, _: object) -> None:
-        self.pulled.append(reference)
+    def image_attributes(self, _: str) -> dict[str, Any]:
+        return {"Os": "linux", "Architecture": "amd64"}
+
+    def listening_address(self) -> str:
+        return ""
+
+    def pull(self, reference: str, _: object, platform: Platform | None = None) -> None:
+        self.pulled.append((reference, platform))
 
 
 GOOD = Result("root", "GET / lists the endpoints", Outcome.PASS)
@@ -67,10 +76,24 @@ def test_each_case_is_a_line(asked: dict[str, Any]) -> None:
     assert asked["only"] == ["root"]
 
 
-@pytest.mark.parametrize(("image", "pulled"), [("model", []), ("other", ["other"])])
-def test_an_image_that_is_not_held_is_pulled(asked: dict[str, Any], image: str, pulled: list[str]) -> None:
-    assert invoke_command("check", image).exit_code == 0
+@pytest.mark.parametrize(
+    ("words", "pulled"),
+    [
+        (["model"], []),
+        (["other"], [("other", None)]),
+        (["other", "--platform", "arm64"], [("other", ARM64)]),
+        (["model", "--platform", "linux/amd64"], []),
+        (["model", "--platform", "linux/arm64"], [("model", ARM64)]),
+    ],
+    ids=["held", "not-held", "not-held-arm64", "held-amd64", "held-arm64"],
+)
+def test_an_image_that_is_not_held_is_pulled(
+    asked: dict[str, Any], words: list[str], pulled: list[object]
+) -> None:
+    done = invoke_command("check", *words)
+    assert done.exit_code == 0
     assert asked["holder"].pulled == pulled
+    assert ("model is here for linux/amd64" in done.stderr) == (pulled == [("model", ARM64)])
 
 
 def test_a_broken_promise_exits_with_1(asked: dict[str, Any]) -> None:

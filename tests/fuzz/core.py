@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from cog_nix.config.commands import parse as parse_command
 from cog_nix.config.dockerenv import ExpansionError, expand
 from cog_nix.config.model import Config, Project
 from cog_nix.elf import folder as elf_folder
-from cog_nix.elf import ldcache
+from cog_nix.elf import golang, ldcache
 from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
 from cog_nix.fetch.failures import TransientError
@@ -58,7 +59,7 @@ from cog_nix.store import events, failures
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
 from tests.check.models import document
-from tests.elf.made import make_elf
+from tests.elf.made import make_elf, make_go
 from tests.fuzz.answers import ONCE, Answers, answers_with, client_of, served
 from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
@@ -723,6 +724,12 @@ MACHINE = (
         contents(_CACHE),
         lambda data, _: ldcache.reduced(data, lambda _: False),
         refuses=(ldcache.NotACacheError,),
+    ),
+    Parser(
+        "Go program",
+        ("cog_nix/elf/golang",),
+        contents(make_go("mod\texample.org/tool\tv1\ndep\tx\tv2\n=>\ty\tv3\n")),
+        lambda data, _: golang.modules(io.BytesIO(data)),
     ),
     Parser("Nix's events", ("cog_nix/store",), st.lists(json_texts(*_NIX), max_size=4), _nix),
     Parser(

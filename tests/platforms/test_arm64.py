@@ -13,6 +13,8 @@ import pytest
 from cog_nix.elf.dynamic import MAGIC
 from cog_nix.image.description import ImageDescription
 from cog_nix.lock import format as lock_format
+from cog_nix.plugins.manager import find_runtime
+from cog_nix.plugins.spec import ExaminedRuntime
 from cog_nix.system.platforms import AMD64, ARM64
 from conftest import cog_nix
 
@@ -110,6 +112,57 @@ def test_a_registry_has_both_under_one_name(hello: Path, start_registry: Callabl
         "amd64": "amd64",
         "arm64": "arm64",
     }
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("runtime", ["docker", "bundle"])
+def test_what_is_pulled_is_for_the_platform_that_is_asked_for(
+    hello: Path, start_registry: Callable[..., str], runtime: str
+) -> None:
+    image = f"{start_registry()}/me/two:v1"
+    cog_nix("push", image, cwd=hello)
+    only = ("--case", "image-labels", "--json")
+    for platform in (ARM64, AMD64):
+        cog_nix("--runtime", runtime, "check", image, "--platform", platform.name, *only, cwd=hello)
+        held = find_runtime(runtime)
+        assert isinstance(held, ExaminedRuntime)
+        assert held.image_attributes(image)["Architecture"] == platform.architecture
+
+
+_COMPILED = """\
+build:
+  python_version: "3.13"
+  python_requirements: requirements.txt
+  run:
+    - uname -m > /machine
+    - echo 'int puts(const char *); int main(void) { puts("compiled"); }' | cc -xc -o /usr/local/bin/said -
+run: "run.py:Runner"
+"""
+_RUNNER = """\
+import subprocess
+from pathlib import Path
+
+from cog import BaseRunner, Input
+from markupsafe._speedups import _escape_inner
+
+
+class Runner(BaseRunner):
+    def run(self, text: str = Input()) -> str:
+        return _escape_inner(text) + Path("/machine").read_text() + subprocess.check_output("said", text=True)
+"""
+
+
+@pytest.mark.usefixtures("emulator")
+def test_what_is_compiled_is_for_the_platform(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text(_COMPILED)
+    (tmp_path / "requirements.txt").write_text("--no-binary=markupsafe\nmarkupsafe==3.0.2\n")
+    (tmp_path / "run.py").write_text(_RUNNER)
+    cog_nix("lock", "--platform", "linux/arm64", cwd=tmp_path)
+    asked = ("run", "--platform", "linux/arm64", "--setup-timeout", "300", "-i", "text=<Ada>")
+    ran = cog_nix("--runtime", "bundle", *asked, cwd=tmp_path)
+    cog_nix("build", "--no-load", "--platform", "linux/arm64", cwd=tmp_path)
+    assert ran.stdout == "&lt;Ada&gt;aarch64\ncompiled\n\n"
+    assert _architectures(tmp_path / "result") == {ARM64.elf_machine}
 
 
 def test_a_package_that_the_platform_lacks_is_named(hello: Path, tmp_path: Path) -> None:

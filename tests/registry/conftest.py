@@ -35,7 +35,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def write_layout(root: Path, layers: list[bytes], **options: Any) -> Path:
+def write_layout(root: Path, layers: list[bytes], *, architecture: str = "amd64", **options: Any) -> Path:
     """Write an OCI layout by the image-spec, not by the code under test."""
     blobs = root / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -49,7 +49,7 @@ def write_layout(root: Path, layers: list[bytes], **options: Any) -> Path:
         }
 
     diff_ids = [digest_of(layer) for layer in layers]
-    config = {"architecture": "amd64", "os": "linux", "config": options, "rootfs": {"type": "layers"}}
+    config = {"architecture": architecture, "os": "linux", "config": options, "rootfs": {"type": "layers"}}
     config["rootfs"]["diff_ids"] = diff_ids  # type: ignore[index]
     manifest = {
         "schemaVersion": 2,

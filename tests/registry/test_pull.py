@@ -24,6 +24,7 @@ from cog_nix.registry.pull import pull
 from cog_nix.registry.push import push, put_manifest
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.system.platforms import AMD64, ARM64
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.hooks.docker.conftest import Store, layer_tar, programs
 from tests.registry.conftest import PASSWORD, USER, digest_of, write_layout
@@ -159,6 +160,32 @@ def test_an_index_has_the_image(registry: str, tmp_path: Path) -> None:
     target, _ = _index(registry, tmp_path, arm, arm)
     with pytest.raises(RegistryError, match="it has nothing for linux/amd64"):
         fetch(target, tmp_path / "pulled")
+
+
+def test_a_platform_is_asked_for(registry: str, bundle: BundleRuntime, tmp_path: Path) -> None:
+    target = f"{registry}/me/platform"
+    layers = [layer_tar({"a": b"a"})]
+    digests = {}
+    for one in (AMD64, ARM64):
+        root = write_layout(tmp_path / one.architecture, layers, architecture=one.architecture)
+        digests[one] = send(root, f"{target}:{one.architecture}", tmp_path).manifest
+    manifests = [
+        {
+            "mediaType": one.media_type,
+            "size": len(one.data),
+            "digest": one.digest,
+            "platform": {"os": platform.os, "architecture": platform.architecture},
+        }
+        for platform, one in digests.items()
+    ]
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+    with Repository(Reference.parse(target), Credentials()) as repository:
+        put_manifest(repository, Manifest(OCI_INDEX, index.encode()), "both")
+    for one in (ARM64, AMD64):
+        bundle.pull(f"{target}:both", SilentReporter(), one)
+        assert bundle.image_attributes(f"{target}:both")["Architecture"] == one.architecture
+    with pytest.raises(ImageError, match="it is for linux/arm64, not for linux/amd64"):
+        bundle.pull(f"{target}:arm64", SilentReporter(), AMD64)
 
 
 def test_what_broke_off_is_carried_on(faulty: Faulty, tmp_path: Path) -> None:

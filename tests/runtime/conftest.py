@@ -170,7 +170,7 @@ class FakeRuntime:
     def image_id(self, reference: str) -> str | None:
         return f"sha256:{reference}" if reference in self.images else None
 
-    def pull(self, reference: str, reporter: object) -> None:  # noqa: ARG002 - the protocol's
+    def pull(self, reference: str, *_: object) -> None:
         raise ImageError(f"no image {reference} to pull")
 
     def image_labels(self, reference: str) -> dict[str, str]:

@@ -16,10 +16,13 @@ from cog_nix_hooks.bundle.layers import lock, remove
 
 if TYPE_CHECKING:
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
     from cog_nix_hooks.bundle.images import ImageStore
 
 
-def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
+def pull_image(
+    store: ImageStore, reference: str, reporter: Reporter, platform: Platform | None = None
+) -> None:
     """Hold an image of a registry under the name that it was asked for by.
 
     Layers that other images have are not fetched. What has come is kept if this is broken off, and taken up
@@ -37,7 +40,14 @@ def pull_image(store: ImageStore, reference: str, reporter: Reporter) -> None:
         with lock(store.root / "pull.lock", fcntl.LOCK_EX):
             done = False
             while not done:  # a build elsewhere may remove a layer that was held when we looked
-                found = pull(wanted, known, folder=folder, held=store.layers.has, reporter=reporter)
+                found = pull(
+                    wanted,
+                    known,
+                    folder=folder,
+                    held=store.layers.has,
+                    reporter=reporter,
+                    platform=platform,
+                )
                 image = HeldImage.of(found.id, found.diff_ids, found.config)
                 done = store.add(image, found.layers, with_tag(reference), reporter)
             if folder.exists():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cog_nix.plugins.spec import ContainerRequest, Held
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
     from cog_nix_hooks.bundle.choice import Reason
     from cog_nix_hooks.bundle.container import BundleContainer
     from cog_nix_hooks.bundle.images import HeldImage
@@ -143,11 +144,11 @@ class BundleRuntime:
         """Take an image from the store; see :meth:`cog_nix_hooks.bundle.images.ImageStore.load`."""
         return self._store.load(image, tags, reporter)
 
-    def pull(self, reference: str, reporter: Reporter) -> None:
+    def pull(self, reference: str, reporter: Reporter, platform: Platform | None = None) -> None:
         """Fetch an image from its registry; see :func:`cog_nix_hooks.bundle.pull.pull_image`."""
         from cog_nix_hooks.bundle.pull import pull_image  # noqa: PLC0415 - what was built here needs none
 
-        pull_image(self._store, reference, reporter)
+        pull_image(self._store, reference, reporter, platform)
 
     def start(self, request: ContainerRequest) -> BundleContainer:
         """Start a container; see :func:`cog_nix_hooks.bundle.container.start_container`."""

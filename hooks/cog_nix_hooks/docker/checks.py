@@ -46,9 +46,8 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
     store = "containerd's image store" if containerd else info.get("Driver")
     yield Finding("Docker", "ok", f"Docker {info.get('ServerVersion')}, {store}")
     if info.get("Architecture") not in {"x86_64", "amd64"}:
-        yield Finding(
-            "Docker", "warning", f"Docker runs on {info.get('Architecture')}; images are linux/amd64", ""
-        )
+        said = f"Docker runs on {info.get('Architecture')}; images for linux/amd64 need an emulator there"
+        yield Finding("Docker", "warning", said, "")
     root = Path(info.get("DockerRootDir") or "/")
     if root.exists() and (free := shutil.disk_usage(root).free) < _ROOM:
         yield Finding(

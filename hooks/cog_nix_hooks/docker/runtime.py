@@ -16,6 +16,7 @@ from cog_nix.image.description import with_tag
 from cog_nix.image.failures import ImageNotHeldError, ImageNotPulledError
 from cog_nix.plugins.spec import Held
 from cog_nix.system.files import UnwritableError
+from cog_nix.system.platforms import AMD64, parse_platform
 from cog_nix_hooks.docker.archive import load_image
 from cog_nix_hooks.docker.endpoint import files, find_endpoint
 from cog_nix_hooks.docker.engine import Engine
@@ -30,11 +31,9 @@ if TYPE_CHECKING:
 
     from cog_nix.plugins.spec import Container, ContainerRequest, Worker, WorkerRequest
     from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
     from cog_nix_hooks.docker.endpoint import Endpoint
     from cog_nix_hooks.docker.images import ImageInfo
-
-_PLATFORM = "linux/amd64"
-
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - where no address is known that only containers reach
 
@@ -169,11 +168,29 @@ class DockerRuntime:
         """Prepare for an image that is still being made and will be loaded under a name that another has."""
         self._images.expect(reference)
 
-    def pull(self, reference: str, reporter: Reporter) -> None:
-        """Fetch an image from its registry, with the credentials that ``docker login`` left."""
-        repository, _, tag = with_tag(reference).rpartition(":")
+    def pull(self, reference: str, reporter: Reporter, platform: Platform | None = None) -> None:
+        """Fetch an image from its registry, with the credentials that ``docker login`` left.
+
+        A daemon for another processor takes what is for linux/amd64 where there is nothing else.
+        """
         reporter.step(f"Pulling {reference}")
+        refused = self._refusal(reference, reporter, platform)
+        if refused and platform is None and self._is_for() != AMD64:
+            refused = self._refusal(reference, reporter, AMD64)
+        if refused:
+            hint = "Check the name, and `docker login` if it is private."
+            raise ImageNotPulledError(reference, refused, hint=hint)
+
+    def _is_for(self) -> Platform | None:
+        """Return the daemon's platform (Docker Engine API, "SystemVersion"); None: not known."""
+        said = self._engine.get("/version")
+        return parse_platform(str(said.get("Arch", ""))) if isinstance(said, dict) else None
+
+    def _refusal(self, reference: str, reporter: Reporter, platform: Platform | None) -> str:
+        """Pull an image; return why the daemon does not, or ""."""
+        repository, _, tag = with_tag(reference).rpartition(":")
         client, refused = sdk_client(self.endpoint), ""
+        name = platform.name if platform else None
         try:
             with (
                 closing(client),
@@ -181,15 +198,13 @@ class DockerRuntime:
                 reporter.bytes_bar("Downloading layers", None) as bar,
             ):
                 progress = PullProgress(bar)
-                for message in client.pull(repository, tag, stream=True, decode=True, platform=_PLATFORM):
+                for message in client.pull(repository, tag, stream=True, decode=True, platform=name):
                     refused = refused or str(message.get("error", ""))
                     progress.take(message)
                     reporter.log(" ".join(str(message[key]) for key in ("id", "status") if key in message))
         except DaemonError as error:
             refused = error.said
-        if refused:
-            hint = "Check the name, and `docker login` if it is private."
-            raise ImageNotPulledError(reference, refused, hint=hint)
+        return refused
 
     def start(self, request: ContainerRequest) -> Container:
         """Start a container; see :func:`cog_nix_hooks.docker.container.start_container`.
