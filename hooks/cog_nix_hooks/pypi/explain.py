@@ -6,9 +6,12 @@ import textwrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from cog_nix.fetch import urls
 from cog_nix.system import room
 from cog_nix.system.processes import redact
+from cog_nix_hooks.pypi import names
 from cog_nix_hooks.pypi.backends import UNCONFINED
 from cog_nix_hooks.pypi.errors import PackageError, PackageIndexError
 from cog_nix_hooks.pypi.output import Output
@@ -117,8 +120,10 @@ def _unsatisfiable(
     said = found.reasons
     what = f"the requirements in {asked_in} cannot be satisfied for Python {python_version}"
     if found.unknown_package:
+        meant = names.meant(canonicalize_name(found.unknown_package))
+        first = f"Did you mean {meant}? If not, check" if meant else "Check"
         hint = (
-            f"Check the spelling of {found.unknown_package}; if it is in another index, name that with"
+            f"{first} the spelling of {found.unknown_package}; if it is in another index, name that with"
             " --extra-index-url among the requirements or in UV_INDEX. Of several indexes, one that refuses"
             " access counts as one that lacks it."
         )

@@ -36,7 +36,7 @@ _SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
 """uv has read an index's page. Where access is refused or a page is missing, it finds no torch."""
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 
-_NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)==([\w.+!-]*\w)")
+_NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([\w.+!-]*\w)")
 
 
 @dataclass(frozen=True)
