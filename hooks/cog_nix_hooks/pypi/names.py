@@ -18,8 +18,18 @@ _ALIKE = 0.8
 
 
 class _Table(TypedDict):
+    conda: list[str]
     imports: dict[str, str]
     projects: list[str]
+
+
+def is_cuda_of_conda(name: str) -> bool:
+    """Return whether a name is one of conda's for CUDA, which is in wheels or comes with them.
+
+    Args:
+        name: normalised (PEP 503).
+    """
+    return name in _table()["conda"]
 
 
 def pointed_to(name: str) -> str:

@@ -55,6 +55,13 @@ def test_the_name_that_is_meant_can_be_installed(resolve: Resolve, index: Index,
     assert "transformers" in resolve(index.line, re.sub("(?i)transfomers", found[1], written))
 
 
+def test_what_conda_brings_beside_packages_is_to_be_left_out(resolve: Resolve, index: Index) -> None:
+    index.add("torch", "2.1")
+    with pytest.raises(LockError, match="cudatoolkit was not found") as caught:
+        resolve(index.line, "torch", "cudatoolkit")
+    assert caught.value.hint.startswith("Leave cudatoolkit out: ")
+
+
 def test_a_name_that_an_index_has_is_taken_as_it_is(resolve: Resolve, index: Index) -> None:
     index.add("transfomers", "1.0")
     index.add("cv2", "1.0")
