@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
+from cog_nix.config.legacy import sdk_for
 from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Interpreter
 from cog_nix.plugins.spec import PythonRequest, SystemRequest, ToolkitRequest
@@ -116,12 +117,17 @@ def _offer(request: Request, tools: Tools) -> InterpreterChoice | None:
 
 def _advice(request: Request, tools: Tools) -> str:
     """Return which of the system's own Pythons would do instead: those that all of the rest goes with."""
-    pythons = tools.plugins.describe_system().pythons
+    asked = request.config.build.python_version
+    every = tools.plugins.describe_system().pythons
+    # Who asks for a Python that Cog has given up takes another such one.
+    pythons = [
+        one for one in every if not f"{asked}.".startswith(f"{one}.") and (sdk_for(asked) or not sdk_for(one))
+    ]
     if not pythons:
         return ""
     fitting = [version for version in pythons if _would_do(version, request, tools)]
     if not fitting:
-        return f"Debian's own Pythons, {' and '.join(pythons)}, do not go with what is asked for beside it."
+        return f"With Debian's own Python {' or '.join(pythons)} the rest of it cannot be locked here either."
     written = " or ".join(f'"{version}"' for version in fitting)
     return f"Debian has a Python of its own that goes with all that is asked for: python_version: {written}."
 

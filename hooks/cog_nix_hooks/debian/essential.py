@@ -8,7 +8,7 @@ from __future__ import annotations
 from cog_nix.plugins.spec import SeedFacts, SystemFacts
 
 from .cog_base import PACKAGES
-from .interpreter import PYTHON_OF_SUITE
+from .interpreter import LAST_RESORT, PYTHON_OF_SUITE
 
 TOOLS = (
     "base-files",
@@ -52,6 +52,6 @@ FACTS = SystemFacts(
     ONLY_FOR_SCRIPTS,
     c_library="libc6",
     cog_base=PACKAGES,
-    pythons=tuple(reversed(PYTHON_OF_SUITE.values())),
+    pythons=(*reversed(PYTHON_OF_SUITE.values()), *LAST_RESORT),
     seed=SEED,
 )
