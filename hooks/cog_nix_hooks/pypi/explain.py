@@ -122,10 +122,18 @@ def _unsatisfiable(
     if found.unknown_package:
         hint = _unknown(canonicalize_name(found.unknown_package))
     else:
-        hint = _NO_FILE if found.lacks_wheel else instead or "Loosen one of the requirements named above."
+        hint = (
+            _no_file(found) if found.lacks_wheel else instead or "Loosen one of the requirements named above."
+        )
     if exclude_newer:
         hint += f" Only what was published before {exclude_newer} is considered (python.exclude_newer)."
     return PackageError(f"{what}:\n{_shown(said)}", hint=hint, said=said)
+
+
+def _no_file(found: Output) -> str:
+    """Return what to do where there are wheels for other Pythons alone."""
+    known = f": there are wheels for {', '.join(found.pythons)}" if found.pythons else ""
+    return f"{_NO_FILE.removesuffix('.')}{known}."
 
 
 def _unknown(name: str) -> str:
