@@ -49,13 +49,16 @@ class _Proxy:
         while (line := await client.readline()) not in (b"\r\n", b""):
             if not line.lower().startswith((b"proxy-", b"connection:")):
                 headers.append(line)
+        url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        try:
+            server, forth = await asyncio.open_connection(url.hostname, url.port or 80)
+        except OSError:  # no such host, or nobody there: clients that hear nothing would wait
+            back.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            back.close()
+            return
         if method == "CONNECT":
-            host, _, port = target.rpartition(":")
-            server, forth = await asyncio.open_connection(host, int(port))
             back.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
-            url = urlsplit(target)
-            server, forth = await asyncio.open_connection(url.hostname, url.port or 80)
             path = f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
             forth.write(f"{method} {path} HTTP/1.1\r\n".encode() + b"".join(headers))
             forth.write(b"Connection: close\r\n\r\n")

@@ -34,7 +34,7 @@ from cog_nix.fetch.retry import RetryPolicy  # noqa: E402 - as above
 from cog_nix.fetch.transport import Transport  # noqa: E402 - as above
 
 JSON = "application/vnd.pypi.simple.v1+json"
-INTERPRETERS = frozenset({"cp39", "cp310", "cp311", "cp312", "cp313", "py3", "py2"})
+INTERPRETERS = frozenset({"cp38", "cp39", "cp310", "cp311", "cp312", "cp313", "py3", "py2"})
 ABIS = frozenset({"none", "abi3"}) | {name for name in INTERPRETERS if name.startswith("cp")}
 
 LINKS = {"torch": "2.0"}
@@ -47,7 +47,8 @@ TEXT = {
     "jax-cuda12-plugin": "0.4.26",
     "jax-cuda12-pjrt": "0.4.26",
     "onnxruntime-gpu": "1.15",
-    "tensorflow": "2.13",
+    "tensorflow": "2.5",
+    "paddlepaddle-gpu": "2.4",
 }
 """Read through, for the libraries that they open."""
 _PARTS = (

@@ -138,7 +138,7 @@ def _read_project(document: Document, name: str, root: Path) -> tuple[list[requi
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is not TOML: {error}"
         return [], [Problem(place, f"cannot read {name}: {reason}", "Correct the file, or name another one.")]
-    files = {PurePosixPath(line).name for line in found if line.startswith("-r ")}
+    files = {PurePosixPath(line.removeprefix("-r ")).name for line in found if line.startswith("-r ")}
     if PurePosixPath(name).name == python_project.UV_LOCK and python_project.PYPROJECT not in files:
         fix = f"Copy {python_project.PYPROJECT} into the same folder: uv reads a lock together with it."
         return [], [Problem(place, f"there is no {python_project.PYPROJECT} beside {name}", fix)]

@@ -108,7 +108,9 @@ def localise(lines: list[Line], folder: Path, root: Path) -> tuple[list[Line], l
     for line in lines:
         refusal = _refusal(line.text)
         if refusal:
-            problems.append(Problem(line.number, f"{refusal}: {line.text}", _LOCAL_ADVICE))
+            other = _OTHER_FILE.match(line.text)
+            advice = f"Copy the lines of {other[1]} into this file" if other else _LOCAL_ADVICE
+            problems.append(Problem(line.number, f"{refusal}: {line.text}", advice))
         elif not is_archive(line.text):
             result.append(line)
         else:
@@ -126,6 +128,7 @@ def localise(lines: list[Line], folder: Path, root: Path) -> tuple[list[Line], l
 _LOCAL_ADVICE = (
     "List an archive by its bare path, relative to this file and in the project: ./dist/mine-1.0.tar.gz"
 )
+_OTHER_FILE = re.compile(r"(?:-r|--requirement)[=\s]*(\S+)")
 
 
 def is_archive(text: str) -> bool:

@@ -39,12 +39,20 @@ _FIRST_SHARE = 0.3
 """Of what the end of a member would take if all of it packed alike."""
 _TRIED = 1 << 16
 """Packed bytes that have to inflate before a place is taken for a block's begin."""
+_AT_MOST_BEFORE = 1 << 24
+"""Packed bytes before what is wanted; where more would be needed to be sure, it is read from the start."""
 _LONGEST_TAIL = 1 << 27
 """Packed bytes."""
 _LONGEST = 1 << 28
 """Inflated bytes that are kept of one end."""
+_GAP = 256
+"""Bytes that stand for what is left out, so that what is before it and behind it do not become one word."""
 _DYNAMIC = 4
 """The first three bits of a block with codes of its own that is not the last (RFC 1951, section 3.2.3)."""
+
+
+_STORED, _ALL_BITS = b"\0", 0xFF
+"""The byte before a stored block's length, which stands there twice, once with all bits turned (3.2.4)."""
 
 
 class NoBlockError(Exception):
@@ -96,11 +104,10 @@ def inflate_tail(packed: bytes) -> Tail:
     Raises:
         NoBlockError: no place inflates to the end.
     """
-    for byte, bit in _places(packed):
-        prefix = _aligned(packed[byte], bit)
+    for prefix, rest in _places(packed):
         try:
-            _inflated(prefix + packed[byte + 1 : byte + _TRIED], _guess(0))
-            whole = prefix + packed[byte + 1 :]
+            _inflated(prefix + packed[rest : rest + _TRIED], _guess(0))
+            whole = prefix + packed[rest:]
             one = _inflated(whole, _guess(0), whole=True)
         except (EOFError, INFLATING):
             continue
@@ -122,12 +129,14 @@ def _guess(which: int) -> bytes:
     return bytes((number * 37 + 11 ^ 0x5A * which) & 0xFF for number in range(_WINDOW))
 
 
-def _places(packed: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where a block with codes of its own may begin, as byte and bit."""
+def _places(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield where a block may begin: bytes to take for what it begins with, and where its rest is."""
     for byte in range(min(len(packed) - 16, 8 * _MARGIN)):
+        if packed[byte] ^ packed[byte + 2] == packed[byte + 1] ^ packed[byte + 3] == _ALL_BITS:
+            yield _STORED, byte
         for bit in _candidates()[packed[byte] | (packed[byte + 1] & 3) << 8]:
             if _may_begin(int.from_bytes(packed[byte : byte + 12], "little") >> bit):
-                yield byte, bit
+                yield _aligned(packed[byte], bit), byte + 1
 
 
 @cache
@@ -233,15 +242,47 @@ class BothEnds:
         Raises:
             NoPartsError: it cannot be had, or is damaged.
         """
-        crc = zlib.crc32(self._head)
-        yield bytes(self._head)
-        while self._taken < self._info.compress_size:
-            self._head.clear()
-            wanted = min(piece, self._info.compress_size - self._taken)
-            self._feed(self._parts.read(self._start + self._taken, wanted))
-            crc = zlib.crc32(self._head, crc)
-            yield bytes(self._head)
+        crc = 0
+        for chunk in self._from_start(piece, self._info.file_size):
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
         self._check(crc)
+
+    def around(self, left_out: range, piece: int) -> Iterator[bytes]:
+        """Yield the content without a part of it: what stands behind that, zeros, and what stands before it.
+
+        Args:
+            left_out: the part; where the way around it is no shorter, all of the content comes.
+            piece: bytes to fetch, or to yield, at once.
+
+        Raises:
+            NoPartsError: it cannot be had, or is damaged.
+        """
+        stop = left_out.start
+        for behind in range(self._info.file_size - left_out.stop, 0, -piece):
+            found = self._from_end(behind, min(piece, behind)) if self._inflater else None
+            if found is None:
+                stop = self._info.file_size
+                break
+            yield found
+        self._tail, self._tail_packed = None, b""
+        yield bytes(_GAP)
+        yield from self._from_start(piece, stop)
+
+    def _from_start(self, piece: int, stop: int) -> Iterator[bytes]:
+        """Yield the content up to a place, and some bytes more; afterwards the start is forgotten."""
+        inflated = len(self._head)
+        yield bytes(self._head)
+        while self._taken < self._info.compress_size and inflated < stop:
+            self._head.clear()
+            likely = int((stop - inflated) * self._ratio * 1.1) + _FIRST
+            self._feed(self._parts.read(self._start + self._taken, self._next(min(piece, likely))))
+            inflated += len(self._head)
+            yield bytes(self._head)
+
+    def _next(self, wanted: int) -> int:
+        """Return how much of the packed bytes to fetch next."""
+        return min(wanted, self._info.compress_size - self._taken)
 
     def _check(self, crc: int) -> None:
         if crc != self._info.CRC:
@@ -253,8 +294,7 @@ class BothEnds:
             raise NoPartsError("too much would have to be inflated")
         while len(self._head) < stop and self._taken < self._info.compress_size:
             guess = int((stop - len(self._head)) * self._ratio * 1.1) + _FIRST
-            wanted = min(guess, self._info.compress_size - self._taken)
-            self._feed(self._parts.read(self._start + self._taken, wanted))
+            self._feed(self._parts.read(self._start + self._taken, self._next(guess)))
             if self._taken == self._info.compress_size:
                 self._check(zlib.crc32(self._head))
 
@@ -275,7 +315,7 @@ class BothEnds:
             return found
         # What stands behind a dynamic section is data and names, which pack better than code does.
         wanted = len(self._tail_packed) * 2 or int(behind * self._ratio * _FIRST_SHARE) + _MARGIN
-        while wanted < min(self._info.compress_size - self._taken, _LONGEST_TAIL):
+        while wanted < min(self._info.compress_size - self._taken, _LONGEST_TAIL, behind + _AT_MOST_BEFORE):
             end = self._start + self._info.compress_size
             more = wanted - len(self._tail_packed)
             self._tail_packed = self._parts.read(end - wanted, more) + self._tail_packed

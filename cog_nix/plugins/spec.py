@@ -178,6 +178,8 @@ class SystemFacts:
     """The package with the C library."""
     cog_base: tuple[str, ...] = ()
     """What Cog's own base image has."""
+    pythons: tuple[str, ...] = ()
+    """Minor versions of Python that come as such packages, the newest first."""
     seed: SeedFacts | None = None
     """None: images cannot be locked with these packages."""
 

@@ -15,7 +15,8 @@ from cog_nix.config.legacy import sdk_for
 _FIRST_WITHOUT = (3, 12)
 _SETUPTOOLS = "65.5.1"
 """Their version of it. Newer ones lack ``pkg_resources``; what requires a newer one gets it."""
-
+_WHEEL = "0.45.1"
+"""Their version of it. Newer ones require ``packaging``, which nobody has asked for."""
 
 _PYDANTIC = "1.10.27"
 """The last release of pydantic 1; what requires another gets it."""
@@ -28,7 +29,7 @@ def requirements(python_version: str) -> tuple[str, ...]:
 
 def preferences(python_version: str) -> dict[str, str]:
     """Return the versions of those to take where nothing else is asked for."""
-    found = {"setuptools": _SETUPTOOLS} if _brings(python_version) else {}
+    found = {"setuptools": _SETUPTOOLS, "wheel": _WHEEL} if _brings(python_version) else {}
     return {**found, "pydantic": _PYDANTIC} if sdk_for(python_version) else found
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
-from cog_nix.errors import LockError
+from cog_nix.config.legacy import sdk_for
+from cog_nix.errors import FetchError, LockError
 from cog_nix.lock.model import Interpreter
 from cog_nix.plugins.spec import PythonRequest, SystemRequest, ToolkitRequest
+from cog_nix.report import SilentReporter
 from cog_nix.resolve import bundled, cog_base, sdk
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ def lay_foundation(request: Request, tools: Tools) -> Foundation:
         LockError: something cannot be found or satisfied.
     """
     while True:
-        found = _in_one_suite(request, tools.within(request.settings))
+        within = tools.within(request.settings)
+        found = _in_one_suite(request, within, _interpreter_choice(request, within))
         toolkit = found.toolkit
         if toolkit is None or toolkit.suite in {"", found.suite}:
             return found
@@ -59,8 +62,7 @@ def lay_foundation(request: Request, tools: Tools) -> Foundation:
         request = request.in_suite(toolkit.suite)
 
 
-def _in_one_suite(request: Request, tools: Tools) -> Foundation:
-    choice = _interpreter_choice(request, tools)
+def _in_one_suite(request: Request, tools: Tools, choice: InterpreterChoice) -> Foundation:
     asked = system_request(request, tools, choice)
     tools.reporter.step(f"Resolving system packages in Debian {asked.suite}")
     system = tools.plugins.resolve_system_packages(asked, tools.context)
@@ -94,13 +96,53 @@ def _interpreter_choice(request: Request, tools: Tools) -> InterpreterChoice:
         LockError: nobody has it.
     """
     version = request.config.build.python_version
-    choice = tools.plugins.provide_interpreter(version, request.pins.interpreter, tools.context)
+    try:
+        choice = _offer(request, tools)
+    except LockError as error:
+        if isinstance(error.__cause__, FetchError):
+            error.hint = f"{error.hint}\n{_advice(request, tools)}".strip()
+        raise
     if choice is None:
         raise LockError(
             f"{request.project.config_path.name} asks for Python {version}, which no plugin provides.",
-            hint='Debian\'s own interpreters are available: set python_version to "3.13" or "3.11".',
+            hint=_advice(request, tools),
         )
     return choice
+
+
+def _offer(request: Request, tools: Tools) -> InterpreterChoice | None:
+    version = request.config.build.python_version
+    return tools.plugins.provide_interpreter(version, request.pins.interpreter, tools.context)
+
+
+def _advice(request: Request, tools: Tools) -> str:
+    """Return which of the system's own Pythons would do instead: those that all of the rest goes with."""
+    asked = request.config.build.python_version
+    every = tools.plugins.describe_system().pythons
+    # Who asks for a Python that Cog has given up takes another such one.
+    pythons = [
+        one for one in every if not f"{asked}.".startswith(f"{one}.") and (sdk_for(asked) or not sdk_for(one))
+    ]
+    if not pythons:
+        return ""
+    fitting = [version for version in pythons if _would_do(version, request, tools)]
+    if not fitting:
+        return f"With Debian's own Python {' or '.join(pythons)} the rest of it cannot be locked here either."
+    written = " or ".join(f'"{version}"' for version in fitting)
+    return f"Debian has a Python of its own that goes with all that is asked for: python_version: {written}."
+
+
+def _would_do(version: str, request: Request, tools: Tools) -> bool:
+    """Tell whether everything can be had with another Python, by resolving it."""
+    tools.reporter.step(f"Looking whether Python {version} would do")
+    build = replace(request.config.build, python_version=version)
+    other = replace(request, config=replace(request.config, build=build))
+    quiet = replace(tools, context=replace(tools.context, reporter=SilentReporter()))
+    try:
+        choice = _offer(other, quiet)
+        return choice is not None and bool(_in_one_suite(other, quiet, choice))
+    except (LockError, FetchError):
+        return False
 
 
 def system_request(request: Request, tools: Tools, choice: InterpreterChoice) -> SystemRequest:

@@ -159,6 +159,13 @@ def test_a_lock_without_its_project_is_told(tmp_path: Path) -> None:
     assert "there is no pyproject.toml beside uv.lock" in told
 
 
+def test_a_lock_stands_for_its_project(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").write_text("version = 1\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    config = load(tmp_path, "build:\n  python_version: '3.11'\n  python_requirements: uv.lock\n")
+    assert config.build.requirements == ("-r pyproject.toml", "-r uv.lock")
+
+
 def test_tables_of_other_types_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("project = 1\n")
     (tmp_path / "uv.lock").write_text('package = "torch"\n')

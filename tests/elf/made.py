@@ -112,3 +112,16 @@ def make_go(
         "<16sHHIQQQIHHHHHH", ident, 2, 62, 1, 0, 0, table_at, 0, 64, 56, 0, 64, len(headers), 2
     )
     return header + bytes(padding) + said + names + table
+
+
+def with_sections(elf: bytes, *sections: tuple[str, bytes]) -> bytes:
+    """Return an ELF file with more behind it: sections by name, their names, and the table of sections."""
+    names = b"\0" + b"".join(f"{name}\0".encode() for name, _ in sections) + b".shstrtab\0"
+    content, rows = bytearray(elf), [bytes(64)]
+    for name, data in (*sections, (".shstrtab", names)):
+        at = names.index(f"\0{name}\0".encode()) + 1
+        rows.append(struct.pack("<IIQQQQIIQQ", at, 1, 0, 0, len(content), len(data), 0, 0, 1, 0))
+        content += data
+    content[40:48] = struct.pack("<Q", len(content))
+    content[58:64] = struct.pack("<HHH", 64, len(rows), len(rows) - 1)
+    return bytes(content) + b"".join(rows)

@@ -18,7 +18,7 @@ from cog_nix.elf.wheel import OnDisk
 from cog_nix.fetch.ranges import NoPartsError, Parts
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.fetch.transport import Response
-from tests.elf.made import make_elf
+from tests.elf.made import make_elf, with_sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +106,24 @@ def test_what_stands_near_the_end_is_inflated_from_there(wheel: Path) -> None:
     assert member.at(3000, 100) == content[3000:3100]
     assert member.at(2_000_000, 100) == content[2_000_000:2_000_100]
     assert b"".join(BothEnds(server.parts, info).chunks(100_000)) == content
+
+
+def test_kernels_are_left_out_where_names_of_libraries_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.whl"
+    kernels = random.Random(3).randbytes(9_000_000)  # noqa: S311 - the same each time
+    before = _code(600_000, 4) + b"\0libcudnn.so.8\0"
+    behind = b"\0libnccl.so.2\0" + _code(800_000, 5) + b"\0libcublas.so.12\0" + _code(70_000, 6)
+    sections = ((".rodata", before), (".nv_fatbin", kernels), (".eh_frame", bytes(9)), (".data", behind))
+    for compression, most in ((zipfile.ZIP_DEFLATED, 0.2), (zipfile.ZIP_STORED, 1.2)):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            archive.writestr("x/kernels.so", with_sections(make_elf("libc.so.6"), *sections))
+            archive.writestr("x/small.so", make_elf("libGL.so.1") + b"\0libcufft.so.11\0")
+        parts = _Server(path.read_bytes()).parts
+        facts = read_parts(parts, Depth.TEXT, most=2)
+        assert facts == read_facts(OnDisk(path), Depth.TEXT)
+        names = {name for _, name in facts.named}
+        assert names >= {"libcudnn.so.8", "libnccl.so.2", "libcublas.so.12", "libcufft.so.11"}
+        assert parts.fetched < most * parts.size
 
 
 @pytest.mark.parametrize("level", [1, 6, 9])

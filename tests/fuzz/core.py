@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from cog_nix.config.commands import parse as parse_command
 from cog_nix.config.dockerenv import ExpansionError, expand
 from cog_nix.config.model import Config, Project
 from cog_nix.elf import folder as elf_folder
-from cog_nix.elf import golang, ldcache
+from cog_nix.elf import golang, ldcache, sections
 from cog_nix.errors import CogNixError
 from cog_nix.fetch import texts as fetched_texts
 from cog_nix.fetch.failures import TransientError
@@ -59,7 +60,7 @@ from cog_nix.store import events, failures
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
 from tests.check.models import document
-from tests.elf.made import make_elf, make_go
+from tests.elf.made import make_elf, make_go, with_sections
 from tests.fuzz.answers import ONCE, Answers, answers_with, client_of, served
 from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
@@ -687,6 +688,14 @@ def _cdi(text: str, folder: Path) -> object:
     return place.archive(cdi_hooks.without(edits, all_of_them=True).placement, b"")
 
 
+@dataclass
+class _File:
+    content: bytes
+
+    def at(self, offset: int, size: int) -> bytes:
+        return self.content[offset : offset + size]
+
+
 _ELF = make_elf("libc.so.6", "libm.so.6", soname="libx.so.1", runpath="$ORIGIN", padding=64)
 _CACHE = ldcache.write(ldcache.Cache((ldcache.Library("libc.so.6", "/lib/libc.so.6"),), b"x", ("a",)))
 _NIX = (
@@ -718,6 +727,12 @@ MACHINE = (
         lambda text, _: gpus.GpuRequest.parse(text).qualified(),
     ),
     Parser("ELF", ("cog_nix/elf",), contents(_ELF), in_file("a.so", elf_folder.read_file)),
+    Parser(
+        "ELF's sections",
+        ("cog_nix/elf/sections",),
+        contents(with_sections(_ELF, (".nv_fatbin", bytes(64)))),
+        lambda data, _: sections.without_text(_File(data)),
+    ),
     Parser(
         "ld.so.cache",
         ("cog_nix/elf",),

@@ -22,7 +22,7 @@ from cog_nix.config.model import (
     Traces,
 )
 from cog_nix.elf.scan import DynamicFile, Scan
-from cog_nix.errors import LockError, PluginError
+from cog_nix.errors import FetchError, LockError, PluginError
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Artifact, Index, Interpreter, Run, Seed, Toolkit
 from cog_nix.lock.pins import Pins
@@ -99,6 +99,10 @@ class _Resolvers:
         """A requirement that does not fit."""
         self.moved: dict[str, str] = {}
         """Versions that a disobedient resolver comes to when it is asked again; ``gone``: none."""
+        self.no_download: set[str] = set()
+        """Pythons whose builds cannot be fetched."""
+        self.only_for: dict[str, set[str]] = {}
+        """The Pythons that there are files for, by requirement."""
 
     @hookimpl
     def provide_toolkit(self, request: ToolkitRequest) -> ToolkitChoice | None:
@@ -118,6 +122,10 @@ class _Resolvers:
         self, python_version: str, pinned: Interpreter | None
     ) -> InterpreterChoice | None:
         self.pinned = pinned
+        if python_version in self.no_download:
+            raise LockError(
+                f"Python {python_version} cannot be downloaded", hint="Name a mirror."
+            ) from FetchError("x")
         if python_version in {"3.10", "3.11", "3.12"}:
             return InterpreterChoice(
                 kind="standalone",
@@ -209,6 +217,9 @@ class _Resolvers:
         self.python.append(request)
         if self.refused in request.requirements:
             raise LockError(f"no version of {self.refused} fits")
+        minor = ".".join(request.python_version.split(".")[:2])
+        if any(minor not in self.only_for.get(line, {minor}) for line in request.requirements):
+            raise LockError(f"nothing fits Python {minor}")
         moved = self.moved if len(self.python) > 1 else {}
         names = sorted(
             line.partition("=")[0].partition(">")[0].partition("[")[0] for line in request.requirements
@@ -566,7 +577,7 @@ def test_old_interpreters_bring_setuptools(house: _House, version: str, expected
     house.lock(Config(build=Build(python_version=version)))
     request = house.resolvers.python[0]
     assert request.requirements == ("cog>=0.17.0", "coglet", "pip", *expected)
-    assert request.pins == ({"setuptools": "65.5.1"} if expected else {})
+    assert request.pins == ({"setuptools": "65.5.1", "wheel": "0.45.1"} if expected else {})
 
 
 def test_a_version_of_setuptools_that_is_locked_is_preferred(house: _House) -> None:
@@ -709,7 +720,29 @@ def test_an_interpreter_that_nobody_provides_is_named_with_a_way_out(house: _Hou
     with pytest.raises(LockError) as error:
         house.lock(Config(build=Build(python_version="3.9")))
     assert error.value.message == "cog.yaml asks for Python 3.9, which no plugin provides."
-    assert "3.13" in error.value.hint
+    assert '"3.13"' in error.value.hint
+    assert house.lock(Config(build=Build(python_version="3.13"))).interpreter.version.startswith("3.13")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "advice"),
+    [
+        ("numpy>=1", 'all that is asked for: python_version: "3.13" or "3.11".'),
+        ("old==1", 'all that is asked for: python_version: "3.11".'),
+        ("ancient==1", "With Debian's own Python 3.13 or 3.11 the rest of it cannot be locked here either."),
+    ],
+)
+def test_where_a_python_cannot_be_downloaded_those_are_advised_that_everything_goes_with(
+    house: _House, requirement: str, advice: str
+) -> None:
+    house.resolvers.no_download = {"3.12"}
+    house.resolvers.only_for = {"old==1": {"3.11", "3.12"}, "ancient==1": {"3.12"}}
+    with pytest.raises(LockError, match=r"3\.12 cannot be downloaded") as error:
+        house.lock(Config(build=Build(python_version="3.12", requirements=(requirement,))))
+    assert error.value.hint == f"Name a mirror.\n{error.value.hint.splitlines()[-1]}"
+    assert error.value.hint.endswith(advice)
+    for python in re.findall('"(3.[0-9]+)"', error.value.hint):
+        assert house.lock(Config(build=Build(python_version=python, requirements=(requirement,)))).wheels
 
 
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:

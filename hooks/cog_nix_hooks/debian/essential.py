@@ -8,6 +8,7 @@ from __future__ import annotations
 from cog_nix.plugins.spec import SeedFacts, SystemFacts
 
 from .cog_base import PACKAGES
+from .interpreter import LAST_RESORT, PYTHON_OF_SUITE
 
 TOOLS = (
     "base-files",
@@ -46,4 +47,11 @@ SEED = SeedFacts(
     ),
 )
 
-FACTS = SystemFacts(TOOLS, ONLY_FOR_SCRIPTS, c_library="libc6", cog_base=PACKAGES, seed=SEED)
+FACTS = SystemFacts(
+    TOOLS,
+    ONLY_FOR_SCRIPTS,
+    c_library="libc6",
+    cog_base=PACKAGES,
+    pythons=(*reversed(PYTHON_OF_SUITE.values()), *LAST_RESORT),
+    seed=SEED,
+)

@@ -172,8 +172,12 @@ def suggest(name: str, names: Iterable[str]) -> list[str]:
     every = sorted({*names, *RENAMED})
     alike = [each for each in every if each.removeprefix("lib").startswith(stem[:2])]
     containing = [each for each in every if stem in _PARTS.split(each.removeprefix("lib"))]
+    longer = sorted(
+        (each for each in every if each.startswith(f"{name}-")), key=lambda one: one not in RENAMED
+    )
     found = (
-        difflib.get_close_matches(name, alike, n=_SUGGESTIONS, cutoff=0.85)
+        longer[:_SUGGESTIONS]
+        or difflib.get_close_matches(name, alike, n=_SUGGESTIONS, cutoff=0.85)
         or sorted(containing, key=_likeliness)[:_SUGGESTIONS]
         or difflib.get_close_matches(name, alike, n=_SUGGESTIONS, cutoff=0.7)
     )

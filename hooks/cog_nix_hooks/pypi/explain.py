@@ -6,9 +6,12 @@ import textwrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from cog_nix.fetch import urls
 from cog_nix.system import room
 from cog_nix.system.processes import redact
+from cog_nix_hooks.pypi import names
 from cog_nix_hooks.pypi.backends import UNCONFINED
 from cog_nix_hooks.pypi.errors import PackageError, PackageIndexError
 from cog_nix_hooks.pypi.output import Output
@@ -117,16 +120,33 @@ def _unsatisfiable(
     said = found.reasons
     what = f"the requirements in {asked_in} cannot be satisfied for Python {python_version}"
     if found.unknown_package:
-        hint = (
-            f"Check the spelling of {found.unknown_package}; if it is in another index, name that with"
-            " --extra-index-url among the requirements or in UV_INDEX. Of several indexes, one that refuses"
-            " access counts as one that lacks it."
-        )
+        hint = _unknown(canonicalize_name(found.unknown_package))
     else:
-        hint = _NO_FILE if found.lacks_wheel else instead or "Loosen one of the requirements named above."
+        hint = (
+            _no_file(found) if found.lacks_wheel else instead or "Loosen one of the requirements named above."
+        )
     if exclude_newer:
         hint += f" Only what was published before {exclude_newer} is considered (python.exclude_newer)."
     return PackageError(f"{what}:\n{_shown(said)}", hint=hint, said=said)
+
+
+def _no_file(found: Output) -> str:
+    """Return what to do where there are wheels for other Pythons alone."""
+    known = f": there are wheels for {', '.join(found.pythons)}" if found.pythons else ""
+    return f"{_NO_FILE.removesuffix('.')}{known}."
+
+
+def _unknown(name: str) -> str:
+    """Return what to do about a package that no index has."""
+    if names.is_cuda_of_conda(name):
+        return f"Leave {name} out: it is a package of conda's, and wheels have their CUDA or require it."
+    meant = names.meant(name)
+    first = f"Did you mean {meant}? If not, check" if meant else "Check"
+    return (
+        f"{first} the spelling of {name}; if it is in another index, name that with --extra-index-url among"
+        " the requirements or in UV_INDEX. Of several indexes, one that refuses access counts as one that"
+        " lacks it."
+    )
 
 
 def _refused(url: str, answer: str) -> PackageIndexError:

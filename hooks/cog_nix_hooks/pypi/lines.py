@@ -48,6 +48,10 @@ _GIT_PROTOCOL = re.compile(r"git\+git://(?P<host>github\.com)/")
 _OPTION_BEHIND = re.compile(r"\s(?=--?[a-z])", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
 _NAME = re.compile(r"^\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@ ]|$)")
+_CONDA_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<version>[A-Za-z0-9][\w.*+!-]*)(=\S*)?"
+)
+"""``NAME=VERSION``, and ``NAME=VERSION=BUILD``."""
 _ALL = ":all:"
 
 
@@ -239,10 +243,18 @@ def _direct(requirement: str, asked_in: str) -> str:
     """Bring what names its source into the form that uv takes; refuse what no image can be made from.
 
     Raises:
-        RequirementError: an editable folder, version control that is not git, or a protocol that is gone.
+        RequirementError: an editable folder, version control that is not git, a protocol that is gone, or a
+            pin of conda's.
     """
     if requirement.startswith(_PASSED_ON):
         return requirement
+    if pin := _CONDA_PIN.fullmatch(requirement):
+        raise RequirementError(
+            asked_in,
+            requirement,
+            "has one = between name and version, as conda writes it",
+            hint=f"Write {pin['name']}=={pin['version']}",
+        )
     plain = _EDITABLE.sub("", requirement)
     repository = _REPOSITORY.search(plain)
     if repository is None:

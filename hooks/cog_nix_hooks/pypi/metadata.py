@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from cog_nix.fetch import urls
+from cog_nix_hooks.pypi import names
 from cog_nix_hooks.pypi.lines import requirement_name, url_of
 from cog_nix_hooks.pypi.uv import Stated
 
@@ -122,10 +123,11 @@ class Metadata:
             raise error
         name = (tree.name if package.name in self._guessed else "") or package.name
         version = package.version if package.version != _UNKNOWN else tree.version or _UNKNOWN
-        self.reporter.info(
-            f"{name}: cannot be asked here what it requires ({error.output.raised});"
-            " using what its source says"
-        )
+        failed = f"{name}: cannot be asked here what it requires ({error.output.raised})"
+        if real := names.pointed_to(name):
+            self.reporter.warn(f"{failed}. The package that is meant is probably {real}: write that instead")
+        else:
+            self.reporter.info(f"{failed}; using what its source says")
         stated = Stated(name, version, dependencies)
         if stated in question.metadata:
             return question  # it requires nothing, as was assumed

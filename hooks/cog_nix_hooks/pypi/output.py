@@ -15,6 +15,8 @@ _FETCHED = re.compile(
 _NO_WHEEL = re.compile(
     r"no usable wheels|no wheels\b|building from source is disabled|Building source distributions"
 )
+_ABIS = re.compile(r"with the following Python ABI tags?: (.*)")
+_ABI = re.compile(r"`cp(\d)(\d+)m?`")
 _BUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 _NAMED_BUILD = re.compile(
     r"Failed to (?:download and )?build `(?P<name>[A-Za-z0-9._-]+)(?:==(?P<version>[^`\s]+)| @ [^`]*)`"
@@ -36,7 +38,7 @@ _SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
 """uv has read an index's page. Where access is refused or a page is missing, it finds no torch."""
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 
-_NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)==([\w.+!-]*\w)")
+_NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([\w.+!-]*\w)")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Output:
     """The package and the version of it that no index has."""
     lacks_wheel: bool
     """Whether there are only sources where wheels are needed."""
+    pythons: tuple[str, ...]
+    """The minor versions of Python that these wheels are for."""
     lacks_git: bool
     repository_failed: bool
     """Whether git itself failed."""
@@ -107,6 +111,7 @@ class Output:
             untrusted="certificate" in text.lower(),
             unknown_package=_first(_NOT_FOUND, text),
             lacks_wheel=_NO_WHEEL.search(text) is not None,
+            pythons=tuple(f"{one[1]}.{one[2]}" for one in _ABI.finditer(_first(_ABIS, text))),
             lacks_git="git executable not found" in text.lower(),
             repository_failed="Git operation failed" in text,
             git_failed=_GIT.search(text) is not None,

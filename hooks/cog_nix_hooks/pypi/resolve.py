@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch import caching, urls
 from cog_nix.lock.model import Artifact, Wheel
@@ -17,6 +19,7 @@ from cog_nix_hooks.pypi import (
     backends,
     builds,
     commits,
+    names,
     placeholders,
     projects,
     standin,
@@ -378,7 +381,10 @@ def _instead(question: uv.Question, error: uv.UvError) -> str:
     name, version = error.output.no_release
     with scratch.folder("uv") as folder:
         other = uv.nearest(question, name, version, folder)
-    return f"Take the release of it that is nearest, {name}=={other}, or another one." if other else ""
+    if other:
+        return f"Take the release of it that is nearest, {name}=={other}, or another one."
+    meant = names.meant(canonicalize_name(name))  # uv does not tell so of what is asked for with an extra
+    return f"Did you mean {meant}? No index has a release of {name}." if meant not in {"", name} else ""
 
 
 def _compiled(

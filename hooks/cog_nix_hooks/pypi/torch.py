@@ -170,10 +170,12 @@ def named(lines: Lines, target: Target) -> Backend | None:
 
 def advice(error: PackageError, lines: Lines, target: Target) -> str:
     """Return what goes with a pinned torch, when an error is about a companion of it; "" for all else."""
-    pinned = _named(lines, target).versions.get("torch")
-    known = facts.release(pinned) if pinned else None
-    about = filter(error.is_about, _COMPANIONS)
-    fitting = [f"{name}=={known.companions(name)[-1]}" for name in about if known and known.companions(name)]
+    versions = _named(lines, target).versions
+    known = facts.release(versions["torch"]) if versions.get("torch") else None
+    made = {name: known.companions(name) for name in _COMPANIONS if known and error.is_about(name)}
+    fitting = [
+        f"{name}=={ones[-1]}" for name, ones in made.items() if ones and versions.get(name) not in ones
+    ]
     return f"Beside torch {known.version}: {' and '.join(fitting)}." if known and fitting else ""
 
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from cog_nix.errors import FetchError
 
-_DEBIANS_OWN = 'Debian\'s own Pythons need no such download: python_version: "3.13", or "3.11".'
-
 
 class UnknownPythonError(LockError):
     """Nobody has a build of a version.
@@ -44,7 +42,6 @@ class PythonDownloadError(LockError):
             "It is one of the builds that uv installs. Where they cannot be reached, name a mirror of them:",
             '  mirror = "https://mirror.example.org/pythons"    under [python] in cog-nix.toml, or',
             "  UV_PYTHON_INSTALL_MIRROR in the environment; a file:// URL of a folder will do.",
-            _DEBIANS_OWN,
         ]
         super().__init__(f"Python {version} cannot be downloaded: {cause.message}", hint="\n".join(lines))
         self.version, self.cause = version, cause

@@ -137,6 +137,7 @@ def test_all_wrong_names_are_told_at_once_in_their_order(names: Names) -> None:
             "libsndfile", ["libsndfile1", "libsndio7", "sndfile-tools"], "libsndfile1", id="no-number"
         ),
         pytest.param("opencv", ["python3-opencv", "openrc", "opensc"], "python3-opencv", id="part-of-a-name"),
+        pytest.param("libgl1-mesa", ["libglu1-mesa", "libgl1", "libgl1-mesa-dri"], "libgl1", id="shortened"),
         pytest.param("libgl1-mesa-glxx", ["libgl1"], "libgl1", id="renamed-and-misspelt"),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cog_nix.errors import LockError
-from cog_nix_hooks.pypi.lines import Lines, parse
+from cog_nix_hooks.pypi.lines import Lines, parse, requirement_of
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,15 @@ def test_what_no_image_can_have_is_refused(line: str, message: str) -> None:
         parse([line], "cog.yaml")
     assert caught.value.hint
     assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("line", ["cudatoolkit=11.8", "numpy = 1.26.4", "scipy=1.11.3=py311h64a7726_1"])
+def test_a_pin_of_conda_is_refused_with_the_line_to_write(line: str) -> None:
+    with pytest.raises(LockError, match="as conda writes it") as caught:
+        parse([line], "cog.yaml")
+    written = (caught.value.hint or "").removeprefix("Write ")
+    assert parse([written], "cog.yaml").requirements == (written,)
+    assert requirement_of(written)
 
 
 def test_the_line_that_a_hint_gives_is_accepted() -> None:

@@ -181,7 +181,9 @@ def troubled(index: Index, project: Path) -> Index:
         pytest.param(("libb",), "libb was not found", "spelling of libb", id="no-such-name"),
         pytest.param(("source",), "cannot be read|not a source archive", "", id="broken-source"),
         pytest.param(("--only-binary=:all:", "source"), "no usable wheels", "has a wheel", id="no-wheel"),
-        pytest.param(("binary",), "cp310", "python_version", id="for-other-pythons"),
+        pytest.param(
+            ("binary",), "cp310", "python_version: there are wheels for 3.10.", id="for-other-pythons"
+        ),
         pytest.param(("lib ==",), "parse requirement in cog.yaml", "Fix", id="not-a-requirement"),
         pytest.param(("-r missing.txt",), "missing.txt", "Fix", id="missing-file"),
         pytest.param((".",), "is the folder|does not tell", "", id="a-source-tree"),

@@ -328,6 +328,9 @@ def test_a_pin_of_the_project_s_own_index_stays_as_it_is(index: Index, resolve: 
             id="no-release",
         ),
         pytest.param(("torch>=2", "torchvision==0.15.9"), "", id="no-pin"),
+        pytest.param(
+            ("torch==2.5.1", "torchvision==0.20.1", "torchvision<0.20"), "", id="it-is-pinned-already"
+        ),
         pytest.param(("torch==2.5.1", "nothing==1"), "", id="another-package"),
     ],
 )
