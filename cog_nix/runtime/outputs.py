@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\.[+-]?[0-9]+")
 _SMALL_NUMBERS = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.]+e-[0-9]+|-0\.0\b)')
-"""In JSON text: strings, to pass over them, and numbers that Python and Go write differently: small, or -0."""
+"""In JSON text: strings, to pass over them, and numbers that Go and Python write differently: small, -0."""
 _EXPONENT_BELOW = 1e-6
 
 
