@@ -247,11 +247,23 @@ def test_what_is_no_data_url(url: str, tmp_path: Path) -> None:
         ("application/x-bzip", ".bz"),
         ("image/bmp", ".bmp"),
         ("text/plain; charset=utf-8", ".txt"),
+        ("audio/flac", ".flac"),
+        ("image/jxl", ".jxl"),
+        ("model/gltf+json", ".gltf"),
+        ("video/x-matroska", ".mkv"),
     ],
 )
 def test_extensions(media_type: str, extension: str) -> None:
     assert extension_of(media_type) == extension
     assert type_of("x" + extension) == media_type.partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("a.ogg", "audio/ogg"), ("a.M4A", "audio/mp4"), ("a.m4v", "video/mp4"), ("a.yml", "application/x-yaml")],
+)
+def test_types_that_have_another_extension_as_well(name: str, media_type: str) -> None:
+    assert type_of(name) == media_type
 
 
 def test_json_keeps_the_order_of_an_answer_and_the_precision_of_integers() -> None:
