@@ -231,7 +231,7 @@ class RegistryArchive:
         try:
             document = mapping_of(jsonvalue.loads(data))
         except (ValueError, TypeError) as error:
-            raise UnusableArchiveError(self.title, f"its manifest is none: {error}") from error
+            raise UnusableArchiveError(self.title, f"its manifest cannot be read: {error}") from error
         media_type = str(document.get("mediaType") or answer.headers.get("content-type", OCI_MANIFEST))
         return Manifest(media_type, data), document
 

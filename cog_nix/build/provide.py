@@ -66,7 +66,8 @@ def provide(project: Project, lock: Lock, nix: Nix, context: Callable[[], Contex
     wheel_facts.check(lock, project.lock_path.name, services.cache_dir, partial(_locate, nix))
     if found != lock.seed:
         services.reporter.info(
-            f"{project.lock_path.name}: taking this version's form of the builders' Python"
+            f"{project.lock_path.name}: the builders' Python is taken in the form that this "
+            "version of cog-nix has"
         )
         lock = replace(lock, seed=found)
         lock_format.write(lock, project.lock_path)

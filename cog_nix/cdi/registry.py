@@ -106,7 +106,7 @@ class Registry:
     def _unknown(self, name: str) -> CdiError:
         if not is_qualified(name):
             message = f"{name!r} is not the name of a device."
-            return CdiError(message, hint="It would be vendor.com/class=name.")
+            return CdiError(message, hint="Write it as vendor.com/class=name, such as nvidia.com/gpu=0.")
         names = dict.fromkeys(one.qualified(device) for one in self.specifications for device in one.devices)
         hint = f"There are: {', '.join(names)}." if names else "No specification describes a device."
         return UnknownDeviceError("device", [name], hint=hint, problems=self.problems)

@@ -108,7 +108,7 @@ def _inputs(old: ApiSchema, new: ApiSchema, *, train: bool) -> Iterator[Finding]
         part = f"{kind} {name}"
         required = [name in one.get("required", ()) for one in (before, after)]
         if name not in has:
-            yield Finding(part, Effect.BREAKS, "is gone; who sends it is not heard")
+            yield Finding(part, Effect.BREAKS, "is gone; a value that is sent for it is ignored")
         elif name not in had:
             effect = Effect.BREAKS if required[1] else Effect.NEW
             yield Finding(

@@ -50,9 +50,9 @@ def archive(session: Session, options: _Options) -> None:
     target = place.destination(options.destination, cache_dir(), session.reporter)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)
     for one in kept.lacking:
-        session.reporter.warn(f"{one} is in no archive: it comes from where it is named")
+        session.reporter.warn(f"{one} is not archived: a build fetches it from where it is named")
     if options.check and not kept.damaged:
-        session.reporter.info("All that was there is as it should be.")
+        session.reporter.info("Nothing that was there is damaged.")
     session.reporter.info(summary(target.title, kept))
     if options.as_json:
         typer.echo(json.dumps(document(target, kept)))

@@ -161,8 +161,8 @@ def _key(session: Session, options: _Options) -> None:
         )
     typer.echo(SecretKey.make(name, secret))
     session.reporter.info(
-        f"{secret} signs: keep it secret. What stands above goes into [nix] trusted_public_keys of "
-        "cog-nix.toml, where others take from the cache."
+        f"{secret} signs: keep it secret. Who takes from the cache needs the line above in "
+        "[nix] trusted_public_keys of cog-nix.toml."
     )
 
 

@@ -72,11 +72,14 @@ class _Options(ProjectOptions):
         int, typer.Option("--random", min=0, help="With --against: how many inputs to draw by chance.")
     ] = Plan.count
     seed: Annotated[
-        int, typer.Option("--seed", help="With --against: of the chance; the same draws the same inputs.")
+        int,
+        typer.Option(
+            "--seed", help="With --against: the seed of --random; the same one draws the same inputs."
+        ),
     ] = Plan.seed
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="With --against: what is drawn has to be answered in the same way."),
+        typer.Option("--exact", help="With --against: answers to random inputs have to be equal, too."),
     ] = False
     read_only: Annotated[
         bool,

@@ -62,7 +62,7 @@ class _Options:
             "or REGISTRY/IMAGE:TAG."
         ),
     ] = f"HEAD:./{_LOCK_NAME}"
-    new: Annotated[str, typer.Argument(help="Another one.")] = _LOCK_NAME
+    new: Annotated[str, typer.Argument(help="What to compare it with.")] = _LOCK_NAME
     fixes: Annotated[
         bool,
         typer.Option(

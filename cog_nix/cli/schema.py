@@ -89,7 +89,7 @@ def _compare(document: str, path: Path, reporter: Reporter) -> str:
     here = jsonvalue.loads(document)
     if _same(here, there):
         if text != document:
-            reporter.info(f"{path} says the same, in other bytes")
+            reporter.info(f"{path} has the same document, written differently")
         return ""
     return "\n".join(
         difflib.unified_diff(_lines(there), _lines(here), str(path), "this model", lineterm="", n=3)

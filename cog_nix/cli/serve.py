@@ -96,7 +96,7 @@ def _serve(session: Session, options: _Options, page: Playground | None) -> None
         session.reporter.info(f"Playground at {page.url}")
     session.reporter.info("")
     if options.watch:
-        status = _run_watched(session, runtime, image, options)
+        status = _run_watched(session, runtime, image, options, page)
     else:
         with image.mounted(in_project=True) as weights:
             request = _request(image, command, options, weights)
@@ -121,14 +121,17 @@ def _command(options: _Options) -> tuple[str, ...]:
     return (*_SERVER, *(("--upload-url", options.upload_url) if options.upload_url else ()))
 
 
-def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options: _Options) -> int:
+def _run_watched(
+    session: Session, runtime: Runtime, image: LoadedImage, options: _Options, page: Playground | None
+) -> int:
     """Serve an image, and those that come after it, whose server starts anew when the source changes."""
     from cog_nix.cli.watching import Plan, Watching, watched  # noqa: PLC0415 - only who watches needs it
 
     url = target(options.host, options.port)
     command = watched(_command(options)[len(_PYTHON) :])
     plan = Plan(options.config_file, options.use_cog_base_image, options.update_lock, options.platform)
-    with Watching(session, runtime, image, plan) as watching:
+    notice = page.notice if page else _nothing
+    with Watching(session, runtime, image, plan, notice) as watching:
         session.reporter.info("Watching the project: an edit of its source restarts the model\n")
         following: LoadedImage | None = image
         status = 0
@@ -147,6 +150,10 @@ def _run_watched(session: Session, runtime: Runtime, image: LoadedImage, options
                     watching.serves(None)
             following = watching.take_next()
     return status
+
+
+def _nothing(_text: str) -> None:
+    """Tell nobody: there is no page."""
 
 
 def _run(session: Session, runtime: Runtime, request: ContainerRequest, url: str) -> int:

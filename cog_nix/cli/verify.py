@@ -77,7 +77,11 @@ class _Options(ProjectOptions):
     ] = None
     vary: Annotated[
         bool,
-        typer.Option("--vary", help="Build with all that this machine can have otherwise, and each Nix."),
+        typer.Option(
+            "--vary",
+            help="Build with each Nix that is here, and as another user, in another time zone and locale, "
+            "with another umask, number of processors and order of files, as far as this machine can.",
+        ),
     ] = False
     nix: Annotated[
         list[Path] | None,
@@ -86,22 +90,25 @@ class _Options(ProjectOptions):
     user: Annotated[
         int | None,
         typer.Option(
-            "--user", min=1, show_default=False, help="Build as this user, a number, without being root."
+            "--user", min=1, show_default=False, help="Build as the user with this number, not as root."
         ),
     ] = None
-    time_zone: Annotated[str | None, typer.Option("--time-zone", show_default=False, help="Build in it.")] = (
-        None
-    )
-    locale: Annotated[str | None, typer.Option("--locale", show_default=False, help="Build in it.")] = None
+    time_zone: Annotated[
+        str | None,
+        typer.Option("--time-zone", show_default=False, help="Build in this one: Pacific/Chatham."),
+    ] = None
+    locale: Annotated[
+        str | None, typer.Option("--locale", show_default=False, help="Build in this one: tr_TR.UTF-8.")
+    ] = None
     umask: Annotated[
-        str | None, typer.Option("--umask", show_default=False, help="Build with it, as 077.")
+        str | None, typer.Option("--umask", show_default=False, help="Build with this one: 077.")
     ] = None
     cpus: Annotated[
         int | None,
-        typer.Option("--cpus", min=1, show_default=False, help="Build on so many processors."),
+        typer.Option("--cpus", min=1, show_default=False, help="Build on this many processors."),
     ] = None
     shuffle: Annotated[
-        bool, typer.Option("--shuffle", help="Build from files that are listed in another order.")
+        bool, typer.Option("--shuffle", help="Build from a folder that lists its files in another order.")
     ] = False
     annotation: Annotated[
         list[str] | None,
@@ -246,7 +253,11 @@ def _check_signature(session: Session, options: _Options, image: Subject) -> Non
 
     by = cosign.Identity(options.key or "", options.identity or "", options.issuer or "")
     if not image.manifests or not image.compressed:
-        raise FlagError("--key" if options.key else "--identity", "the image is in no registry.")
+        raise FlagError(
+            "--key" if options.key else "--identity",
+            "the image is in no registry.",
+            hint="Name it as REGISTRY/IMAGE:TAG.",
+        )
     reference = Reference.parse((options.image or "").removeprefix("docker://"))
     cosign.check(f"{reference.name}@{image.manifests[0]}", reference, by)
     session.reporter.info(f"{reference} is signed by {by}")

@@ -60,9 +60,18 @@ class Watching:
         runtime: what loads an image that is built anew.
         image: what is served at first.
         plan: what the user decided.
+        notice: takes what is wrong with the source, beside the reporter; empty: nothing is.
     """
 
-    def __init__(self, session: Session, runtime: Runtime, image: LoadedImage, plan: Plan) -> None:
+    def __init__(
+        self,
+        session: Session,
+        runtime: Runtime,
+        image: LoadedImage,
+        plan: Plan,
+        notice: Callable[[str], None],
+    ) -> None:
+        self._notice = notice
         self._session, self._runtime, self._plan = session, runtime, plan
         self._project = project_here(plan.config_file, plan.platform)
         self._watched = Watched(self._project)
@@ -117,6 +126,7 @@ class Watching:
         if document != self._document:
             remember(self._project.shared_state_dir / "openapi_schema.json", document)
             self._document = document
+        self._notice("")
         if self._container:
             self._container.signal("SIGHUP")
 
@@ -146,6 +156,7 @@ class Watching:
         for line in differences(self._document, following.openapi):
             self._session.reporter.info(f"  {line}")
         self._document, self._next = following.openapi, following
+        self._notice("")
         self._session.reporter.info("Swapping the container")
         if self._container:
             self._container.signal("SIGTERM")
@@ -168,3 +179,4 @@ class Watching:
     def _tell(self, error: CogNixError, consequence: str) -> None:
         self._session.reporter.error(error.message, hint=error.hint, kind=type(error).__name__)
         self._session.reporter.info(consequence)
+        self._notice(f"{error.message}\n{consequence}")

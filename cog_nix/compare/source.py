@@ -47,7 +47,12 @@ class Source:
         if not repository or repository.startswith("-"):  # which Git takes for an option
             raise FlagError(FLAG, _EXPECTED, text)
         if commit and not fetch_git.is_commit(commit):
-            raise FlagError(FLAG, "expected a commit in full", commit, hint="Branches and tags can move.")
+            raise FlagError(
+                FLAG,
+                "expected a commit in full",
+                commit,
+                hint="Name all of its digits; branches and tags move.",
+            )
         if Path(folder).is_absolute() or ".." in Path(folder).parts:
             raise FlagError(FLAG, "the folder has to be in the repository.", folder)
         if Path(repository).is_dir():

@@ -227,7 +227,7 @@ def _sections(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if first in others:
         raise ValueError(f"{first} appears twice")
     if wrong := [name for name, one in others.items() if one.get("platform") != name]:
-        raise ValueError(f"{_OTHERS}: what is {wrong[0]}'s says to be another platform's")
+        raise ValueError(f"{_OTHERS}: the lock of {wrong[0]} says that it is for another platform")
     return {first: {key: one for key, one in data.items() if key != _OTHERS}, **others}
 
 

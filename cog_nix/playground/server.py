@@ -83,6 +83,7 @@ class _Server(ThreadingHTTPServer):
             "webhookBase": f"http://{_bracketed(settings.webhook_host)}:{port}",
             "cogVersion": cog_nix.__version__,
         }
+        self.notice = ""
         self.hub = Hub()
         self.slots = threading.BoundedSemaphore(_WEBHOOKS_AT_ONCE)
         self.url = f"http://{_bracketed(_reachable(host))}:{port}/"
@@ -124,6 +125,10 @@ class Playground:
         """The port that was chosen."""
         return int(self._server.server_address[1])
 
+    def notice(self, text: str) -> None:
+        """Show a text on the page until the next one; empty: none."""
+        self._server.notice = text
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -164,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/events":
             self._events(parse_qs(urlsplit(self.path).query).get("token", [""])[0])
         elif path == "/config":
-            self._send(200, json.dumps(self.server.config).encode(), "application/json")
+            notice = {"notice": self.server.notice} if self.server.notice else {}
+            self._send(200, json.dumps({**self.server.config, **notice}).encode(), "application/json")
         elif (page := _PAGE.get(path.lstrip("/") or "index.html")) and self.command in {"GET", "HEAD"}:
             kind = mimetypes.guess_type(page.name)[0] or "application/octet-stream"
             self._send(200, page.read_bytes(), f"{kind}; charset=utf-8")

@@ -119,5 +119,5 @@ def _manifests(repository: Repository, text: bytes) -> list[Descriptor]:
         return [mapping_of(one) for one in list_of(index["manifests"])]
     except (ValueError, KeyError, TypeError) as error:
         raise UnusableAnswerError(
-            repository.reference.registry, f"has a list of referrers that is none: {error}"
+            repository.reference.registry, f"has a list of referrers that cannot be read: {error}"
         ) from error

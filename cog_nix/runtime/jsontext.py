@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any, NoReturn
 
 MAX_DEPTH = 120
@@ -37,9 +38,12 @@ def without_surrogates(text: str) -> str:
 
 
 def whole(value: Any) -> Any:
-    """Return a value whose whole floats are integers, as Cog sends and prints them: ``5.0`` is ``5``."""
+    """Return a value whose whole floats are integers, as Cog sends and prints them: ``5.0`` is ``5``.
+
+    Of the digits of a large one only those count that tell it from its neighbours. The negative zero stays.
+    """
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
-        return int(value)
+        return value if repr(value) == "-0.0" else int(Decimal(repr(value)))
     if isinstance(value, list):
         return [whole(item) for item in value]
     if isinstance(value, dict):

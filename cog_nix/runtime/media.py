@@ -1,7 +1,8 @@
 """Data URLs (RFC 2397) and the names that media types have as file extensions.
 
 The tables are our own on top of :mod:`mimetypes`, because the standard library's differ between Python
-versions and with what the machine's ``/etc/mime.types`` says.
+versions and with what the machine's ``/etc/mime.types`` says. They are cog's, and what cog finds on a machine
+with freedesktop.org's types. A server names the files that it gets by their type, so ``a.flac`` stays one.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ DEFAULT_OF_URLS = "text/plain"
 """RFC 2397, section 2."""
 _BROKEN_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
-_PREFERRED: dict[str, str] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+_TABLES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+_PREFERRED = _TABLES["extensions"]
 """Extensions by media type."""
-_TYPE_OF = {
-    **{extension: media_type for media_type, extension in _PREFERRED.items()},
-    ".bmp": "image/bmp",
-}
+_TYPE_OF = {extension: media_type for media_type, extension in _PREFERRED.items()} | _TABLES["types"]
 
 
 def type_of(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 _NUMBER = re.compile(r"\.[+-]?[0-9]+")
-_SMALL_NUMBERS = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.]+e-[0-9]+)')
-"""In JSON text: strings, to pass over them, and numbers that Python writes with a negative exponent."""
+_SMALL_NUMBERS = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.]+e-[0-9]+|-0\.0\b)')
+"""In JSON text: strings, to pass over them, and numbers that Go and Python write differently: small, -0."""
 _EXPONENT_BELOW = 1e-6
 
 
@@ -171,6 +172,8 @@ def json_text(value: Any, *, sort_keys: bool = False) -> str:
 
 def _small(number: str) -> str:
     """Write a float below 1e-4 as Go does: with an exponent, without leading zeros, below 1e-6 only."""
+    if number == "-0.0":
+        return "-0"
     if abs(float(number)) >= _EXPONENT_BELOW:
         return format(Decimal(number), "f")
     mantissa, exponent = number.split("e-")
@@ -178,18 +181,26 @@ def _small(number: str) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: beside its place, then renamed; a device or pipe is written to directly.
+    """Write a whole file or nothing: beside its place, then renamed; one that is there keeps its mode.
+
+    What is no file (a device, a pipe), or lies in a folder that takes no other, is written to directly. A new
+    file can be executed, as cog has it.
 
     Raises:
         RuntimeFailure: it cannot be written.
     """
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
+        place = path.resolve()
+        mode = place.stat().st_mode if place.exists() else None
+        if mode is not None and not (stat.S_ISREG(mode) and os.access(place.parent, os.W_OK)):
+            place.write_bytes(content)
             return
-        with scratch.beside(path) as new:
-            new.write_bytes(content)
-            new.replace(path.resolve())
+        with scratch.beside(place) as new:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "wb") as stream:
+                if mode is not None:
+                    os.fchmod(stream.fileno(), stat.S_IMODE(mode))
+                stream.write(content)
+            new.replace(place)
     except (OSError, ValueError) as error:
         problem = why(error, str(path)) if not path.is_dir() else f"open {path}: is a directory"
         raise OutputError(problem, hint="Name another place with -o.") from error

@@ -88,7 +88,7 @@ def test_an_edit_in_either_is_noticed(locks: tuple[Lock, Lock]) -> None:
         ({"linux/arm64": []}, "platforms is not a table of locks"),
         ({"linux/sparc": {}}, "there is no platform 'linux/sparc'"),
         ({"linux/amd64": {"platform": "linux/amd64"}}, "linux/amd64 appears twice"),
-        ({"linux/arm64": {"platform": "linux/amd64"}}, "says to be another platform's"),
+        ({"linux/arm64": {"platform": "linux/amd64"}}, "says that it is for another platform"),
     ],
 )
 def test_what_is_no_table_of_locks(lock: Callable[..., Lock], others: object, problem: str) -> None:

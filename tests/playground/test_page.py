@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from cog_nix.signature import document
 from conftest import ROOT, copy_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.nix, pytest.mark.network]
@@ -43,12 +44,19 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the model with its playground; yield the page's URL."""
+    with serving(tmp_path_factory.mktemp("served") / "cog-nix-test-talker") as url:
+        yield url
+
+
+@contextmanager
+def serving(root: Path, *flags: str) -> Iterator[str]:
+    """Serve a copy of the model with its playground; yield the page's URL."""
     port = free_port()
     command = [sys.executable, "-m", "cog_nix", "--runtime", "bundle"]
-    command += ["serve", "-p", str(port), "--playground", "--playground-port", "0"]
+    command += ["serve", "-p", str(port), "--playground", "--playground-port", "0", *flags]
     server = subprocess.Popen(
         command,
-        cwd=copy_project(HERE / "projects/talker", tmp_path_factory.mktemp("served") / "cog-nix-test-talker"),
+        cwd=copy_project(HERE / "projects/talker", root),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))},
         stderr=subprocess.PIPE,
         text=True,
@@ -83,30 +91,25 @@ def _ready(port: int) -> bool:
 
 @pytest.fixture
 def page(browser: Any, served: str) -> Iterator[Any]:
-    """Yield the page, connected to the model; nothing may be said on the console."""
-    opened = browser.new_page()
-    opened.set_default_timeout(SECONDS)
+    """Yield the page, connected to the model."""
+    with opened(browser, served) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Any, url: str) -> Iterator[Any]:
+    """Yield a page that is connected to its model; nothing may be said on the console."""
+    page = browser.new_page()
+    page.set_default_timeout(SECONDS)
     said: list[str] = []
-    opened.on("console", lambda one: said.append(one.text) if one.type in {"error", "warning"} else None)
-    opened.on("pageerror", lambda one: said.append(str(one)))
-    opened.goto(served)
-    opened.wait_for_selector("#send:enabled")
-    opened.wait_for_selector("#health[data-health]:not([data-health=unreachable])")
-    yield opened
-    opened.close()
+    page.on("console", lambda one: said.append(one.text) if one.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda one: said.append(str(one)))
+    page.goto(url)
+    page.wait_for_selector("#send:enabled")
+    page.wait_for_selector("#health[data-health]:not([data-health=unreachable])")
+    yield page
+    page.close()
     assert [one for one in said if "status of" not in one] == [], "what a model refuses is told as a status"
-
-
-def send(page: Any) -> None:
-    """Send the form, again where the server has not noticed yet that what it did before has ended (409)."""
-    for _ in range(10):
-        page.click("#send")
-        page.wait_for_timeout(300)
-        if page.get_attribute("#status", "data-status") != "failed":
-            return
-        assert "409" in page.inner_text("#status")
-        page.wait_for_selector("#send:enabled")
-    pytest.fail("busy for ever")
 
 
 def finish(page: Any, status: str = "succeeded") -> str:
@@ -234,11 +237,12 @@ def test_it_can_be_canceled(page: Any, mode: str) -> None:
     page.fill("#input-times", "5")
     page.fill("#input-pause", "10")
     page.check(f'input[name="mode"][value="{mode}"]')
-    send(page)
-    wait_for(page, "#health-text", "BUSY")
-    page.click("#cancel")
-    finish(page, "canceled")
-    page.wait_for_selector("#send:enabled")
+    for _ in range(2):  # the second time at once: the model says for a moment that it is busy with the first
+        page.click("#send")
+        wait_for(page, "#health-text", "BUSY")
+        page.click("#cancel")
+        finish(page, "canceled")
+        page.wait_for_selector("#send:enabled")
     wait_for(page, "#health-text", "READY")
 
 
@@ -269,19 +273,30 @@ def test_a_training(page: Any, trainer: str) -> None:
 @pytest.fixture
 def trainer() -> Iterator[str]:
     """Yield the URL of what answers as a training server: with a picture of one pixel."""
-    answers = {
-        "/openapi.json": document(HERE / "projects/talker", "run.py:Runner", "train.py:train", "0.23.1"),
-        "/health-check": '{"status": "READY"}',
-        "/trainings": json.dumps({"status": "succeeded", "output": PIXEL}),
-    }
+    schema = document(HERE / "projects/talker", "run.py:Runner", "train.py:train", "0.23.1")
+    trained = json.dumps({"status": "succeeded", "output": PIXEL})
+    with answering(schema, lambda path: (200, trained) if path == "/trainings" else (404, "")) as url:
+        yield url
+
+
+@contextmanager
+def answering(schema: str, answer: Callable[[str], tuple[int, str]]) -> Iterator[str]:
+    """Yield the URL of what stands for a model.
+
+    Args:
+        schema: its document.
+        answer: status and JSON for the path of any other request.
+    """
+    known = {"/openapi.json": (200, schema), "/health-check": (200, '{"status": "READY"}')}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
+            status, body = known.get(self.path) or answer(self.path)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
-            self.wfile.write(answers[self.path].encode())
+            self.wfile.write(body.encode())
 
         do_POST = do_GET  # noqa: N815 - http.server's name
 
@@ -292,6 +307,29 @@ def trainer() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("refusals", "told"), [(3, "succeeded in "), (10**6, "failed: 409: busy")], ids=["a-moment", "for-ever"]
+)
+def test_a_model_that_is_busy_for_a_moment_is_asked_again(page: Any, refusals: int, told: str) -> None:
+    """Cog's server answers 409 until it has seen the end of what it did before."""
+    schema = document(HERE / "projects/talker", "run.py:Runner", None, "0.23.1")
+    asked: list[str] = []
+
+    def answer(path: str) -> tuple[int, str]:
+        asked.append(path)
+        refused = len(asked) <= refusals
+        return (409, '{"error": "busy"}') if refused else (200, '{"status": "succeeded", "output": ["ok"]}')
+
+    with answering(schema, answer) as url:
+        page.fill("#target", url)
+        page.click("#target-form button")
+        page.wait_for_selector("#send:enabled")
+        page.fill("#input-text", "hello")
+        page.click("#send")
+        assert finish(page, told.split(maxsplit=1)[0].rstrip(":")).startswith(told)
+    assert asked[:4] == ["/predictions"] * 4
 
 
 def test_a_model_that_is_not_there(page: Any) -> None:
@@ -348,3 +386,48 @@ def test_dark_and_light_and_by_keyboard(page: Any) -> None:
             .map((one) => one.outerHTML)"""
     )
     assert unnamed == [], "each control has a name for those who do not see it"
+
+
+def test_an_edit_reaches_the_page_that_is_open(browser: Any, tmp_path: Path) -> None:
+    """`serve --watch --playground`: new answers, what is wrong with the source, and another form."""
+    root = tmp_path / "cog-nix-test-edited"
+    with serving(root, "--watch") as url, opened(browser, url) as page:
+        source = root / "run.py"
+        page.fill("#input-text", "kept")
+        answers(page, "kept kept ")
+        edit(source, '{said} "', '{said}! "')
+        answers(page, "kept! kept! ")
+
+        edit(source, "class Runner(", "class Runner((")
+        page.wait_for_selector("#notice:visible")
+        told = page.inner_text("#notice")
+        assert "run.py:6: failed to parse Python source" in told
+        assert "The model goes on as it was" in told
+        answers(page, "kept! kept! ")
+        edit(source, "class Runner((", "class Runner(")
+        page.wait_for_selector("#notice", state="hidden")
+
+        edit(source, "pause: float =", 'ending: str = Input(default=""), pause: float =')
+        edit(source, '{said}! "', '{said}{ending} "')
+        page.get_by_label("ending text").fill("?")
+        assert page.input_value("#input-text") == "kept", "what was typed stays"
+        answers(page, "kept? kept? ")
+
+
+def edit(source: Path, before: str, after: str) -> None:
+    text = source.read_text()
+    assert before in text
+    source.write_text(text.replace(before, after))
+
+
+def answers(page: Any, expected: str) -> None:
+    """Ask until the model answers so: it is cut off while it starts again."""
+    deadline = time.monotonic() + SECONDS / 1000
+    while True:
+        page.wait_for_selector("#send:enabled")
+        page.click("#send")
+        page.wait_for_selector("#status:is([data-status=succeeded], [data-status=failed])")
+        if page.text_content("#output") == expected:
+            return
+        assert time.monotonic() < deadline, page.inner_text("#status")
+        page.wait_for_timeout(100)

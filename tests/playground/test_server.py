@@ -60,6 +60,10 @@ def test_settings_that_the_page_asks_for(playground: Playground, model: Model) -
         "cogVersion": cog_nix.__version__,
     }
     assert playground.url == f"http://127.0.0.1:{playground.port}/", "0.0.0.0 is no address to browse to"
+    playground.notice("run.py:1: broken")
+    assert json.loads(ask(playground, "GET", "/config")[2])["notice"] == "run.py:1: broken"
+    playground.notice("")
+    assert "notice" not in json.loads(ask(playground, "GET", "/config")[2])
 
 
 def test_every_answer_is_guarded(playground: Playground, model: Model) -> None:

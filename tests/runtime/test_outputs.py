@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ FILES = {"type": "array", "items": FILE}
         pytest.param(1e-7, {"type": "number"}, "1e-7", id="tiny-float"),
         pytest.param(2.5e-5, {"type": "number"}, "0.000025", id="small-float"),
         pytest.param(1e21, {"type": "number"}, "1e+21", id="huge-float"),
+        pytest.param([-0.0, 0.0, "-0.0"], {}, '[\n  -0,\n  0,\n  "-0.0"\n]', id="negative-zero"),
+        pytest.param(12345678901234567890.0, {"type": "number"}, "12345678901234567000", id="large-float"),
         pytest.param(["1e-07", 1e-7], {}, '[\n  "1e-07",\n  1e-7\n]', id="text-that-looks-like-one"),
         pytest.param(True, {"type": "boolean"}, "true", id="boolean"),
         pytest.param(
@@ -123,6 +127,30 @@ def test_an_existing_file_is_replaced_and_a_link_followed(tmp_path: Path) -> Non
     assert (tmp_path / "real").read_bytes() == b"new"
 
 
+def test_a_new_file_has_cogs_mode_and_one_that_was_there_its_own(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.write_bytes(b"old")
+    old.chmod(0o640)
+    before = os.umask(0o027)
+    try:
+        write_file(new, b"new")
+        write_file(old, b"new")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (new, old)] == [0o750, 0o640]
+
+
+def test_a_file_in_a_folder_that_takes_no_other_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    inode = path.stat().st_ino
+    monkeypatch.setattr(os, "access", lambda place, _mode: place != tmp_path)
+    write_file(path, b"new")
+    assert (path.read_bytes(), path.stat().st_ino) == (b"new", inode)
+
+
 def test_a_device_is_written_to_directly() -> None:
     write_file(Path("/dev/null"), b"new")
     assert Path("/dev/null").is_char_device()
@@ -219,11 +247,23 @@ def test_what_is_no_data_url(url: str, tmp_path: Path) -> None:
         ("application/x-bzip", ".bz"),
         ("image/bmp", ".bmp"),
         ("text/plain; charset=utf-8", ".txt"),
+        ("audio/flac", ".flac"),
+        ("image/jxl", ".jxl"),
+        ("model/gltf+json", ".gltf"),
+        ("video/x-matroska", ".mkv"),
     ],
 )
 def test_extensions(media_type: str, extension: str) -> None:
     assert extension_of(media_type) == extension
     assert type_of("x" + extension) == media_type.partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("a.ogg", "audio/ogg"), ("a.M4A", "audio/mp4"), ("a.m4v", "video/mp4"), ("a.yml", "application/x-yaml")],
+)
+def test_types_that_have_another_extension_as_well(name: str, media_type: str) -> None:
+    assert type_of(name) == media_type
 
 
 def test_json_keeps_the_order_of_an_answer_and_the_precision_of_integers() -> None:

@@ -1,5 +1,9 @@
 // Speaks to the model through the playground's server.
 
+/** So long, in ms, a model may answer 409 although what it did before has ended: then it is busy with something else. */
+const BUSY_FOR = 500;
+const BUSY_EVERY = 50;
+
 export class Api {
   constructor(target) {
     this.target = target;
@@ -20,12 +24,18 @@ export class Api {
   }
 
   /** Ask for a prediction or a training. `way`: sync, stream or async. */
-  create(kind, body, way, id, signal) {
+  async create(kind, body, way, id, signal) {
     const headers = { "Content-Type": "application/json" };
     if (way === "stream") headers.Accept = "text/event-stream";
     if (way === "async") headers.Prefer = "respond-async";
     const path = id ? `/${kind}/${encodeURIComponent(id)}` : `/${kind}`;
-    return this.ask(path, { method: id ? "PUT" : "POST", headers, body: JSON.stringify(body), signal });
+    const asked = performance.now();
+    for (;;) {
+      const response = await this.ask(path, { method: id ? "PUT" : "POST", headers, body: JSON.stringify(body), signal });
+      if (response.status !== 409 || performance.now() - asked > BUSY_FOR) return response;
+      await response.body?.cancel();
+      await new Promise((done) => { setTimeout(done, BUSY_EVERY); });
+    }
   }
 
   cancel(kind, id) {

@@ -2,7 +2,7 @@
 import { Api, events, upstreamHeaders, webhooks } from "./api.js";
 import { build, element } from "./form.js";
 import { show, shortened } from "./output.js";
-import { problems, resolve } from "./schema.js";
+import { problems, resolve, same } from "./schema.js";
 
 const HEALTH_EVERY = 2000;
 const at = (id) => document.getElementById(id);
@@ -12,6 +12,8 @@ const component = (kind, what) => (kind === "trainings" ? `Training${what}` : wh
 let api;
 let config = {};
 let root;
+/** When the setup began of the model whose document is shown. */
+let began;
 let form;
 let running;
 
@@ -26,27 +28,38 @@ async function begin() {
 
 function connect(target) {
   api = new Api(target);
-  root = undefined;
+  root = began = undefined;
   at("send").disabled = true;
   at("fields").replaceChildren();
   describe();
 }
 
-/** Read the model's document. */
-async function describe() {
+/** Read the document of a model whose setup began at a moment. */
+async function describe(started) {
   const asked = api;
   try {
     const found = await asked.json("/openapi.json");
     if (asked !== api) return;
-    root = found;
     complain("");
-    at("kind").hidden = !root.components?.schemas?.TrainingInput;
-    if (at("kind").hidden) document.querySelector('input[name="kind"][value="predictions"]').checked = true;
-    fields();
+    began = started;
+    if (!same(found, root)) take(found);
     at("send").disabled = Boolean(running);
   } catch (error) {
     if (asked === api) complain(`${asked.target}: ${error.message}`);
   }
+}
+
+/** Show the inputs of a document; what was edited in the form of the one before stays. */
+function take(found) {
+  const edited = root ? form.edited() : {};
+  const typed = at("json").value;
+  const typing = root && chosen("editor") === "json";
+  root = found;
+  at("kind").hidden = !root.components?.schemas?.TrainingInput;
+  if (at("kind").hidden) document.querySelector('input[name="kind"][value="predictions"]').checked = true;
+  fields();
+  form.fill(edited);
+  at("json").value = typing ? typed : JSON.stringify(form.values(), null, 2);
 }
 
 function fields() {
@@ -58,10 +71,12 @@ function fields() {
 async function watch() {
   const asked = api;
   let text = "unreachable";
+  let started;
   try {
     const health = await asked.json("/health-check");
     text = health.status;
     const { setup, version } = health;
+    started = setup?.started_at;
     at("setup").querySelector("pre").textContent = [JSON.stringify({ version, setup: { ...setup, logs: undefined } }, null, 2), setup?.logs ?? ""].join("\n");
     if (health.user_healthcheck_error) text += `: ${health.user_healthcheck_error}`;
   } catch {
@@ -72,9 +87,18 @@ async function watch() {
     const before = at("health").dataset.health;
     at("health").dataset.health = word;
     at("health-text").textContent = text;
-    if (!root && word !== "unreachable" && before !== word) describe();
+    const restarted = started && started !== began;
+    if (word !== "unreachable" && (root ? restarted : before !== word || restarted)) describe(started);
   }
+  notice();
   setTimeout(watch, HEALTH_EVERY);
+}
+
+/** Show what `serve --watch` says of the source. */
+async function notice() {
+  const told = await fetch("/config").then((response) => response.json(), () => ({}));
+  at("notice").textContent = told.notice ?? "";
+  at("notice").hidden = !told.notice;
 }
 
 /** The inputs as they are edited now; undefined where the JSON is none. */

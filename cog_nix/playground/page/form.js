@@ -1,5 +1,5 @@
 // A form for the inputs of a model. An empty field is an input that is not sent.
-import { inputs, resolve } from "./schema.js";
+import { inputs, resolve, same } from "./schema.js";
 
 const LARGEST_FILE = 16 * 1024 * 1024;
 
@@ -26,6 +26,10 @@ export function build(form, root, component, changed) {
         if (value !== undefined) found[name] = value;
       }
       return found;
+    },
+    /** The values that are not those the form began with. */
+    edited() {
+      return Object.fromEntries(fields.filter(({ read, began }) => !same(read(), began)).map(({ name, read }) => [name, read()]));
     },
     fill(values) {
       for (const { name, write } of fields) write(values[name]);
@@ -56,7 +60,7 @@ function field(name, schema, required, root, changed) {
   const label = element("label", { for: id }, name, " ", element("span", { class: "kind" }, kind.title + (required ? ", required" : "")));
   const block = element("div", { class: "field" }, label, about, made.block, error);
   made.write(schema.default);
-  return { name, block, error, control: made.control, read: made.read, write: (value) => made.write(value === undefined ? schema.default : value) };
+  return { name, block, error, control: made.control, began: made.read(), read: made.read, write: (value) => made.write(value === undefined ? schema.default : value) };
 }
 
 function kindOf(schema, root) {

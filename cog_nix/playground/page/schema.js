@@ -63,7 +63,7 @@ export function mismatch(value, given, root) {
   return ofType(value, schema) ?? limits(value, schema, root);
 }
 
-function same(a, b) {
+export function same(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
