@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from cog_nix.system.platforms import AMD64
 
@@ -63,6 +63,22 @@ class Bytes(Protocol):
 
     def at(self, offset: int, size: int, /) -> bytes:
         """Return the bytes of a range; fewer where the file ends."""
+
+
+class Seekable:
+    """A file that can be sought in.
+
+    Args:
+        file: open.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def at(self, offset: int, size: int, /) -> bytes:
+        """Return the bytes of a range; fewer where the file ends."""
+        self._file.seek(offset)
+        return self._file.read(size)
 
 
 def read_dynamic(reopen: Callable[[], Stream], machine: int = AMD64.elf_machine) -> Dynamic | None:

@@ -8,7 +8,7 @@ import stat
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from cog_nix.elf.dynamic import MAGIC, Dynamic, dynamic_of
+from cog_nix.elf.dynamic import MAGIC, Dynamic, Seekable, dynamic_of
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
 from cog_nix.project.ignore import Ignore
 from cog_nix.system.platforms import AMD64
@@ -78,16 +78,4 @@ def read_file(path: Path, machine: int = AMD64.elf_machine) -> Dynamic | None:
 def _read_open(file: IO[bytes], machine: int) -> Dynamic | None:
     if file.read(len(MAGIC)) != MAGIC:
         return None
-    return dynamic_of(_Seekable(file), machine)
-
-
-class _Seekable:
-    """A file as the reader wants it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def at(self, offset: int, size: int, /) -> bytes:
-        """Return the bytes of a range; fewer where the file ends."""
-        self._file.seek(offset)
-        return self._file.read(size)
+    return dynamic_of(Seekable(file), machine)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import struct
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from cog_nix.elf.dynamic import MAGIC
+from cog_nix.elf.dynamic import Seekable
+from cog_nix.elf.sections import sections
+
+if TYPE_CHECKING:
+    from cog_nix.elf.dynamic import Bytes
 
 SMALLEST = 1 << 20
 """Bytes of a program; Go's runtime alone has more."""
 STANDARD_LIBRARY = "stdlib"
 """What scanners call it, by the version of Go."""
 
-_IDENTITY = struct.Struct("<4sBB")
-_HEADER = struct.Struct("<40xQ10xHHH")
-_SECTION = struct.Struct("<I20xQQ24x")
-_CLASS_64, _LITTLE_ENDIAN = 2, 1
-_NAME = b".go.buildinfo\0"
+_NAME = b".go.buildinfo"
 _MAGIC = b"\xff Go buildinf:"
 _FLAGS, _STRINGS = 15, 32
 _INLINE = 2
@@ -48,12 +47,12 @@ def modules(program: IO[bytes]) -> tuple[Module, ...]:
         Nothing for what is no Go program, or one that was linked before Go 1.18.
     """
     try:
-        said = _section(program)
+        said = _section(Seekable(program))
         if said[: len(_MAGIC)] != _MAGIC or not said[_FLAGS] & _INLINE:
             return ()
         version, rest = _string(said[_STRINGS:])
         text, _ = _string(rest)
-    except (struct.error, IndexError):
+    except IndexError:
         return ()
     go = version.decode("utf-8", "replace").partition(" ")[0].removeprefix("go")
     return (
@@ -62,32 +61,12 @@ def modules(program: IO[bytes]) -> tuple[Module, ...]:
     )
 
 
-def _section(program: IO[bytes]) -> bytes:
-    """Return the section that Go's linker makes (System V ABI, chapter 4); nothing of a file without one."""
-    start = program.read(64)
-    if _IDENTITY.unpack_from(start) != (MAGIC, _CLASS_64, _LITTLE_ENDIAN):
-        return b""
-    place, size, count, names = _HEADER.unpack_from(start)
-    if size != _SECTION.size:
-        return b""
-    table = [_SECTION.unpack(one) for one in _chunks(_at(program, place, size * count), size)]
-    strings = _at(program, *table[names][1:])
-    for name, offset, length in table:
-        if strings.startswith(_NAME, name):
-            return _at(program, offset, length)
+def _section(program: Bytes) -> bytes:
+    """Return the section that Go's linker makes; nothing of a file without one."""
+    for name, part in sections(program):
+        if name == _NAME:
+            return program.at(part.start, min(len(part), _LARGEST))
     return b""
-
-
-def _chunks(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def _at(program: IO[bytes], offset: int, size: int) -> bytes:
-    """Return bytes of a file; of a damaged one fewer."""
-    if offset > 1 << 40:
-        return b""
-    program.seek(offset)
-    return program.read(min(size, _LARGEST))
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""Where in a library no text stands, by its section headers (System V ABI, chapter 4, "Sections").
+"""Sections of an ELF file by their headers (System V ABI, chapter 4), and where in it no text stands.
 
 Names of libraries that a program opens are data that it reads. Of what nobody reads as text there is far
 more: kernels for GPUs are nine tenths of a large library.
@@ -42,26 +42,26 @@ def without_text(file: Bytes) -> range:
         file: a library.
     """
     best = run = range(0)
-    for name, part in sorted(_sections(file), key=lambda one: (one[1].start, one[1].stop)):
+    for name, part in sorted(sections(file), key=lambda one: (one[1].start, one[1].stop)):
         # Bytes between two sections fill up to where the next one may begin.
         run = range(run.start if run else part.start, part.stop) if name in _WITHOUT_TEXT else range(0)
         best = max(best, run, key=len)
     return best
 
 
-def _sections(file: Bytes) -> Iterator[tuple[bytes, range]]:
+def sections(file: Bytes) -> Iterator[tuple[bytes, range]]:
     """Yield the sections that take room in a file; none where it is damaged or for other machines."""
     header = file.at(0, _HEADER.size)
     if len(header) < _HEADER.size:
         return
     magic, bits, order, start, entry, count, named_by = _HEADER.unpack(header)
-    native = magic == MAGIC and bits == _CLASS_64 and order == _LITTLE_ENDIAN
+    native = magic == MAGIC and bits == _CLASS_64 and order == _LITTLE_ENDIAN and start <= _LARGEST_FILE
     table = file.at(start, count * entry) if native and entry == _SECTION.size else b""
-    sections = list(_SECTION.iter_unpack(table[: len(table) // _SECTION.size * _SECTION.size]))
-    if named_by >= len(sections):
+    rows = list(_SECTION.iter_unpack(table[: len(table) // _SECTION.size * _SECTION.size]))
+    if named_by >= len(rows):
         return
-    _, _, _, _, offset, size, *_ = sections[named_by]
-    names = file.at(offset, size) if size <= _LARGEST_TABLE else b""
-    for at, kind, _, _, offset, size, *_ in sections:
+    _, _, _, _, offset, size, *_ = rows[named_by]
+    names = file.at(offset, size) if size <= _LARGEST_TABLE and offset <= _LARGEST_FILE else b""
+    for at, kind, _, _, offset, size, *_ in rows:
         if kind != _NOT_IN_FILE and 0 < offset + size <= _LARGEST_FILE:
             yield names[at:].partition(b"\0")[0], range(offset, offset + size)

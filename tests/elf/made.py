@@ -75,7 +75,7 @@ def make_go(
     *,
     version: str = "go1.24.2",
     flags: int = 2,
-    section: bytes = b".go.buildinfo",
+    section: str = ".go.buildinfo",
     padding: int = 0,
 ) -> bytes:
     """Return an ELF file with what Go's linker writes into its programs.
@@ -97,21 +97,7 @@ def make_go(
     around = bytes(range(16))
     said = b"\xff Go buildinf:" + bytes([8, flags]) + bytes(16)
     said += string(version.encode()) + string(around + text.encode() + around)
-    names = b"\0" + section + b"\0.shstrtab\0"
-    headers = [
-        (0, 0, 0),
-        (1, 64 + padding, len(said)),
-        (2 + len(section), 64 + padding + len(said), len(names)),
-    ]
-    table = b"".join(
-        struct.pack("<IIQQQQIIQQ", name, 1, 0, 0, *place, 0, 0, 1, 0) for name, *place in headers
-    )
-    ident = bytes([0x7F, *b"ELF", 2, 1, 1]) + bytes(9)
-    table_at = 64 + padding + len(said) + len(names)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", ident, 2, 62, 1, 0, 0, table_at, 0, 64, 56, 0, 64, len(headers), 2
-    )
-    return header + bytes(padding) + said + names + table
+    return with_sections(make_elf(), (".text", bytes(padding)), (section, said))
 
 
 def with_sections(elf: bytes, *sections: tuple[str, bytes]) -> bytes:

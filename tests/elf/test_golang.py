@@ -40,7 +40,7 @@ def test_what_goes_with_a_version_of_go_is_not_part_of_it() -> None:
         pytest.param(b"", id="nothing"),
         pytest.param(b"#!/bin/sh\n" + bytes(200), id="a-script"),
         pytest.param(make_elf("libc.so.6"), id="c"),
-        pytest.param(make_go(_LIST, section=b".go.buildinf0"), id="no-section"),
+        pytest.param(make_go(_LIST, section=".go.buildinf0"), id="no-section"),
         pytest.param(make_go(_LIST, flags=0), id="before-1.18"),
     ],
 )
