@@ -1,0 +1,252 @@
+"""Nix packages of a project, into an archive and out of it: sources of flakes, and what was built.
+
+A flake's sources go by the hashes of cog-nix.lock and of the flake's own lock. They come first, as Nix reads
+them to tell which store paths the packages are; an archive says what it has of these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode
+
+from cog_nix.archive import nars
+from cog_nix.archive.model import Header
+from cog_nix.archive.nars import Nar
+from cog_nix.build.options import OVERLAY
+from cog_nix.store.failures import UnexpectedAnswerError
+from cog_nix.store.library import nix_library, package_folder
+from cog_nix.store.objects import described
+from cog_nix.store.paths import tree_path
+from cog_nix.store.questions import evaluate
+from cog_nix.system import jsonvalue
+from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from cog_nix.archive.model import Archive
+    from cog_nix.build.services import Services
+    from cog_nix.config.model import Project
+    from cog_nix.lock.model import Lock, NixPackage
+    from cog_nix.report import Reporter
+    from cog_nix.store.nix import Nix
+
+_SOURCE = "source"
+"""Name of the store path of a flake's files, and of those of its inputs."""
+_TOLD = ("lastModified", "rev", "revCount")
+"""What else a flake knows of itself; a ``path:`` takes these words (Nix manual, "nix flake", "Types")."""
+_SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
+_FETCHES = re.compile(r"\b(?:fetchTarball|fetchGit|fetchTree|getFlake|fetchMercurial)\b")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What an archive is to have of Nix packages."""
+
+    nars: tuple[Nar, ...] = ()
+    header: Header = field(default_factory=Header)
+    lacking: tuple[str, ...] = ()
+    """What it cannot have."""
+
+
+def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Packages:
+    """Return what of a project's Nix packages is to be archived; it is in the store afterwards.
+
+    Args:
+        project: whose.
+        lock: names them.
+        nix: evaluates and builds them, as for an image.
+        reporter: hears of builds.
+
+    Raises:
+        NixError: one cannot be evaluated or built.
+    """
+    if not _has_any(project, lock):
+        return Packages()
+    roots = _store_paths(project, nix)
+    if nix.invalid(roots):
+        nix.build(_expression(), _spec(project), None, reporter, foreign=True)
+    objects = described(nix, roots)
+    found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, _fetching(project, lock)
+    for one in filter(_is_flake, lock.packages):
+        metadata = _metadata(nix, project, one)
+        own, inputs = _own(one), _inputs(_folder(project, one, nix))
+        if own:
+            flakes[one.flake] = urlencode({key: metadata[key] for key in _TOLD if key in metadata})
+        if metadata["inputs"] - inputs:
+            lacking.append(f"what the flake {one.reference} takes in, which its flake.lock does not have,")
+        found += _sources([*own, *inputs])
+    gone = set(nix.invalid([one.path for one in found]))  # inputs that nothing of it needs
+    there = tuple(one for one in found if one.path not in gone)
+    return Packages(there, Header(flakes=flakes, objects={one.name: one for one in objects}), tuple(lacking))
+
+
+def to_store(
+    project: Project, lock: Lock, archive: Archive, services: Services, nix: Nix
+) -> tuple[dict[str, str], list[str]]:
+    """Bring Nix packages into the store, as far as an archive has them.
+
+    Args:
+        project: whose.
+        lock: names them.
+        archive: has them.
+        services: say whether whoever made it is trusted; hear what is not taken.
+        nix: whose store.
+
+    Returns:
+        References of flakes whose sources are there, by the lock's names; and what the archive lacks.
+
+    Raises:
+        FetchError: the archive cannot be read.
+        NixError: a package cannot be evaluated.
+    """
+    if not _has_any(project, lock):
+        return {}, []
+    flakes = list(filter(_is_flake, lock.packages))
+    own = {one: _sources(_own(one)) for one in flakes}
+    _restore([nar for found in own.values() for nar in found], archive, services, nix)
+    absent = set(nix.invalid([nar.path for found in own.values() for nar in found]))
+    here = [one for one in flakes if absent.isdisjoint(nar.path for nar in own[one])]
+    inputs = [nar for one in here for nar in _sources(_inputs(_folder(project, one, nix)))]
+    _restore([nar for nar in inputs if archive.holds(nar.file.sha256)], archive, services, nix)
+    known = archive.header.flakes
+    sources = {one.flake: _reference(one, known[one.flake]) for one in here if one.flake in known}
+    if absent:
+        return sources, [f"the source of the flake {one.reference}" for one in flakes if one not in here]
+    roots = _store_paths(project, nix, sources)
+    trusted = services.trusts_archive
+    nars.take(roots, archive, services.cache, nix, services.reporter, trusted=trusted)
+    names = {path: path.rpartition("/")[2] for path in nix.invalid(roots)}
+    if left := [name for name in names.values() if name in archive.header.objects]:
+        services.reporter.warn(_left_alone(left, trusted=trusted))
+    return sources, [f"the Nix package {one}" for one in names.values() if one not in archive.header.objects]
+
+
+def _left_alone(names: Iterable[str], *, trusted: bool) -> str:
+    """Return what is said of packages that are in an archive and are not taken from it."""
+    shown = ", ".join(name.partition("-")[2] for name in names)
+    if trusted:
+        return f"Nix did not take {shown} from the archive, so it is built from source: -v says why"
+    return (
+        f"what the archive has of {shown} is left alone, and built from source instead: nobody has signed it "
+        "whose key this Nix trusts. If you trust who made the archive:  --trust-archive"
+    )
+
+
+def _restore(wanted: Iterable[Nar], archive: Archive, services: Services, nix: Nix) -> None:
+    by_path = {one.path: one for one in wanted}
+    missing = nix.invalid(list(by_path)) if by_path else []
+    nars.restore([by_path[path] for path in missing], archive, services.cache, nix)
+
+
+def _has_any(project: Project, lock: Lock) -> bool:
+    return bool(lock.packages) or (project.root / OVERLAY).exists()
+
+
+def _is_flake(package: NixPackage) -> bool:
+    return bool(package.flake)
+
+
+def _expression() -> Path:
+    return nix_library() / "build.nix"
+
+
+def _spec(project: Project, sources: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the arguments of ``nix/build.nix`` for packages alone."""
+    return {
+        "packages": True,
+        "lock": str(project.lock_path),
+        "project": str(project.root),
+        "name": "packages",
+        "core": str(package_folder()),
+        "sources": dict(sources or {}),
+        **({} if project.platform.is_usual else {"platform": project.platform.name}),
+    }
+
+
+def _store_paths(project: Project, nix: Nix, sources: Mapping[str, str] | None = None) -> list[str]:
+    """Return the store paths of a project's packages, whether or not they are there."""
+    answer = evaluate(nix, _expression(), _spec(project, sources), foreign=True)
+    try:
+        return list(map(text_of, list_of(answer)))
+    except TypeError as error:
+        raise UnexpectedAnswerError(error) from error
+
+
+def _own(package: NixPackage) -> list[str]:
+    """Return the hash of a flake's files; of one in the project, none."""
+    return list(filter(_SRI.fullmatch, [_words(package).get("narHash", "")]))
+
+
+def _words(package: NixPackage) -> dict[str, str]:
+    """Return the query of a flake's reference."""
+    return dict(parse_qsl(package.flake.partition("?")[2].replace("+", "%2B")))
+
+
+def _sources(hashes: Iterable[str]) -> list[Nar]:
+    return [Nar.of_tree(sri, _SOURCE) for sri in hashes]
+
+
+def _folder(project: Project, package: NixPackage, nix: Nix) -> Path:
+    """Return the folder of a flake that is here."""
+    if not (own := _own(package)):
+        return project.root / package.flake
+    return nix.real(tree_path(own[0], _SOURCE)) / _words(package).get("dir", "")
+
+
+def _inputs(folder: Path) -> set[str]:
+    """Return the hashes of what a flake takes in, as its own lock has them."""
+    try:
+        return hashes_of((folder / "flake.lock").read_bytes())
+    except OSError:
+        return set()
+
+
+def hashes_of(text: str | bytes) -> set[str]:
+    """Return the hashes (SRI) that a flake's lock has (Nix manual, "nix flake", "Lock files").
+
+    Raises:
+        UnexpectedAnswerError: it is something else.
+    """
+    try:
+        return _hashes(jsonvalue.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnexpectedAnswerError(error) from error
+
+
+def _hashes(locks: object) -> set[str]:
+    nodes = map(mapping_of, mapping_of(mapping_of(locks)["nodes"]).values())
+    locked = (text_of(mapping_of(one.get("locked", {})).get("narHash", "")) for one in nodes)
+    return set(filter(_SRI.fullmatch, locked))
+
+
+def _metadata(nix: Nix, project: Project, package: NixPackage) -> dict[str, Any]:
+    """Return what Nix knows of a flake besides its files, and the hashes of what it takes in."""
+    where = package.flake if _own(package) else f"path:{project.root / package.flake}"
+    try:
+        told = mapping_of(jsonvalue.loads(nix.flake_metadata(where, project.root)))
+        return {**mapping_of(told["locked"]), "inputs": _hashes(told["locks"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnexpectedAnswerError(error) from error
+
+
+def _reference(package: NixPackage, query: str) -> str:
+    """Return a flake's reference by its files in the store, which gives what the lock's gives."""
+    told = {key: value for key, value in parse_qsl(query) if key in _TOLD}
+    (own,) = _own(package)
+    inner = {key: value for key, value in _words(package).items() if key == "dir"}
+    return f"path:{tree_path(own, _SOURCE)}?{urlencode({**told, **inner, 'narHash': own}, quote_via=quote)}"
+
+
+def _fetching(project: Project, lock: Lock) -> list[str]:
+    """Return what to say of Nix files that fetch something while Nix reads them."""
+    texts = {
+        one.reference: (project.root / one.file).read_text(encoding="utf-8", errors="replace")
+        for one in lock.packages
+        if one.file
+    }
+    return [f"what {reference} fetches itself" for reference, text in texts.items() if _FETCHES.search(text)]
