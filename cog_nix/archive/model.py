@@ -78,10 +78,9 @@ class Header:
 
     def __or__(self, other: Header) -> Self:
         """Return one that says what the other does as well."""
+        known = {name: self.objects.get(name, one) | one for name, one in other.objects.items()}
         return type(self)(
-            {**self.programs, **other.programs},
-            {**self.flakes, **other.flakes},
-            {**self.objects, **other.objects},
+            {**self.programs, **other.programs}, {**self.flakes, **other.flakes}, {**self.objects, **known}
         )
 
 

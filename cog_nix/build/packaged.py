@@ -6,9 +6,10 @@ them to tell which store paths the packages are; an archive says what it has of 
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, quote, urlencode
 
 from cog_nix.archive import nars
@@ -22,6 +23,7 @@ from cog_nix.store.paths import tree_path
 from cog_nix.store.questions import evaluate
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
+from cog_nix.system.keys import SecretKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +55,31 @@ class Packages:
     """What it cannot have."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What Nix knows of a flake besides its files."""
+
+    query: str
+    """Its revision and time, as the query of a URL."""
+    inputs: frozenset[str]
+    """Hashes (SRI) of what it takes in."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``nix flake metadata --json`` printed.
+
+        Raises:
+            UnexpectedAnswerError: it is something else.
+        """
+        try:
+            told = mapping_of(jsonvalue.loads(text))
+            locked = mapping_of(told["locked"])
+            query = urlencode({key: locked[key] for key in _TOLD if key in locked})
+            return cls(query, frozenset(_hashes(told["locks"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnexpectedAnswerError(error) from error
+
+
 def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Packages:
     """Return what of a project's Nix packages is to be archived; it is in the store afterwards.
 
@@ -63,6 +90,7 @@ def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Pack
         reporter: hears of builds.
 
     Raises:
+        ConfigError: ``COG_NIX_SECRET_KEY_FILE`` names no key.
         NixError: one cannot be evaluated or built.
     """
     if not _has_any(project, lock):
@@ -70,14 +98,15 @@ def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Pack
     roots = _store_paths(project, nix)
     if nix.invalid(roots):
         nix.build(_expression(), _spec(project), None, reporter, foreign=True)
-    objects = described(nix, roots)
+    key = SecretKey.named(os.environ)
+    objects = [one.signed(key) if key and not one.content else one for one in described(nix, roots)]
     found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, _fetching(project, lock)
     for one in filter(_is_flake, lock.packages):
-        metadata = _metadata(nix, project, one)
+        told = _asked(nix, project, one)
         own, inputs = _own(one), _inputs(_folder(project, one, nix))
         if own:
-            flakes[one.flake] = urlencode({key: metadata[key] for key in _TOLD if key in metadata})
-        if metadata["inputs"] - inputs:
+            flakes[one.flake] = told.query
+        if told.inputs - inputs:
             lacking.append(f"what the flake {one.reference} takes in, which its flake.lock does not have,")
         found += _sources([*own, *inputs])
     gone = set(nix.invalid([one.path for one in found]))  # inputs that nothing of it needs
@@ -224,14 +253,10 @@ def _hashes(locks: object) -> set[str]:
     return set(filter(_SRI.fullmatch, locked))
 
 
-def _metadata(nix: Nix, project: Project, package: NixPackage) -> dict[str, Any]:
-    """Return what Nix knows of a flake besides its files, and the hashes of what it takes in."""
+def _asked(nix: Nix, project: Project, package: NixPackage) -> Told:
+    """Ask Nix what it knows of a flake besides its files."""
     where = package.flake if _own(package) else f"path:{project.root / package.flake}"
-    try:
-        told = mapping_of(jsonvalue.loads(nix.flake_metadata(where, project.root)))
-        return {**mapping_of(told["locked"]), "inputs": _hashes(told["locks"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnexpectedAnswerError(error) from error
+    return Told.parse(nix.flake_metadata(where, project.root))
 
 
 def _reference(package: NixPackage, query: str) -> str:

@@ -7,12 +7,12 @@ What is said comes from Nix's oldest commands, whose words are the same from 2.8
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from cog_nix.store import events
 from cog_nix.store.failures import UnexpectedAnswerError, explain
-from cog_nix.store.paths import STORE_DIR
+from cog_nix.store.paths import STORE_DIR, base32
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.processes import run
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cog_nix.report import Reporter
     from cog_nix.store.nix import Nix
+    from cog_nix.system.keys import SecretKey
 
 _NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -65,7 +66,21 @@ class StoreObject:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it, but for the name."""
-        return {key: value for key, value in asdict(self).items() if key != "name"}
+        listed = {"references": list(self.references), "signatures": list(self.signatures)}
+        return {"sha256": self.sha256, "size": self.size, **listed, "content": self.content}
+
+    def __or__(self, other: Self) -> Self:
+        """Return what the other says, with the signatures of this one where it is of the same files."""
+        same = self == replace(other, signatures=self.signatures)
+        own = self.signatures if same else ()
+        return replace(other, signatures=tuple(dict.fromkeys((*own, *other.signatures))))
+
+    def signed(self, key: SecretKey) -> Self:
+        """Return it with a key's signature (Nix manual, "Signing")."""
+        digest = base32(bytes.fromhex(self.sha256))
+        references = ",".join(f"{STORE_DIR}/{one}" for one in sorted(self.references))
+        signature = key.sign(f"1;{self.path};sha256:{digest};{self.size};{references}")
+        return replace(self, signatures=tuple(dict.fromkeys((*self.signatures, signature))))
 
     @property
     def path(self) -> str:
@@ -140,7 +155,9 @@ def _read(lines: Sequence[str], words: Mapping[str, Sequence[str]]) -> Iterator[
     at = 0
     while at < len(lines):
         path, sha256, size, _, count = lines[at : at + 5]
-        start, at = at + 5, at + 5 + int(count)
+        start, at = at + 5, at + 5 + size_of(int(count))
+        if at > len(lines):
+            raise ValueError(f"{path} lacks references")
         contents = [one for one in words[path] if one.startswith(_CONTENT)]
         said = {
             "sha256": sha256,

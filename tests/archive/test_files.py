@@ -153,7 +153,7 @@ def test_a_file_of_something_else_is_left_alone(root: Path, reporter: Listener) 
     [
         pytest.param("[]", id="no-object"),
         pytest.param('{"format": 1}', id="without-programs"),
-        pytest.param('{"format": 2, "programs": {}}', id="of-a-later-version"),
+        pytest.param('{"format": 3, "programs": {}, "objects": 1}', id="of-a-later-version"),
         pytest.param('{"format": 1, "programs": {"nix": 3}}', id="with-a-record-that-is-none"),
         pytest.param('{"format', id="half"),
     ],

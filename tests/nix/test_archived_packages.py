@@ -11,11 +11,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from cog_nix.archive.folder import FolderArchive
 from cog_nix.report import SilentReporter
+from cog_nix.store.paths import hexadecimal
 from tests.registry.conftest import registry, start_registry  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ _FLAKE = """\
 _TOOL = """\
 { tool = import ./package.nix { name = "tool"; files = ./files; text = ""; }; }
 """
+_FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _ALONE = {"NIX_CONFIG": "substituters ="}
 
 
@@ -101,8 +104,7 @@ def made(folder: Path, hello: Any, copy: Callable[..., Path], make_build: Callab
     (flake / "flake.nix").write_text(_FLAKE.format(words=words))
     subprocess.run(["git", "init", "-q"], cwd=flake, check=True)
     subprocess.run(["git", "add", "-A"], cwd=flake, check=True)
-    features = ["--extra-experimental-features", "nix-command flakes"]
-    own = ["--store", str(folder / "lock-store"), *features]
+    own = ["--store", str(folder / "lock-store"), *_FEATURES]
     subprocess.run(["nix", "flake", "lock", *own], cwd=flake, check=True, capture_output=True)
     _commit(flake)
     project = copy("packaged", lock=first.project / "cog-nix.lock")
@@ -152,18 +154,61 @@ def test_an_archive_alone_is_enough(
     assert all("ultimate" not in line for line in registered), "they came, and were not built"
 
 
-def test_what_nobody_signed_is_built_again(made: Made, elsewhere: Callable[..., Any], folder: Path) -> None:
-    build = elsewhere()
+def test_what_is_signed_is_taken_and_the_rest_built(
+    made: Made, elsewhere: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    secret, public = tmp_path / "secret", tmp_path / "public"
+    subprocess.run(["nix-store", "--generate-binary-cache-key", "team-1", secret, public], check=True)
+    (greet,) = (name for name in made.outputs if "-greet-" in name)
+    (tool,) = set(made.outputs) - {greet}
+    signing = ["nix", "store", "sign", *_FEATURES, "--key-file", str(secret), f"/nix/store/{greet}"]
+    subprocess.run([*signing, "--store", str(made.build.store)], check=True)
+    made.archive(str(folder / "inputs"))
+    build = elsewhere(COG_NIX_TRUSTED_PUBLIC_KEYS=public.read_text())
     ran = build.run("build", "--no-load", "--offline", "--from", str(folder / "inputs"))
     assert build.path().name == made.image
-    assert "whose key this Nix trusts" in ran.stderr
+    assert "the archive has of tool is left alone" in " ".join(ran.stderr.split())
     assert "--trust-archive" in ran.stderr
-    assert all("ultimate" in line for line in _registered(build, made.outputs))
+    assert ["ultimate" in line for line in _registered(build, (greet, tool))] == [False, True]
+
+
+def test_what_is_damaged_is_built_and_mended(
+    made: Made, elsewhere: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "inputs"
+    shutil.copytree(folder / "inputs", archive)
+    known = FolderArchive(archive, SilentReporter()).header.objects
+    (greet,) = (one for one in known.values() if "-greet-" in one.name)
+    file = archive / "sha256" / greet.sha256[:2] / greet.sha256
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"x")
+    build = elsewhere()
+    ran = build.run("build", "--no-load", "--offline", "--from", str(archive), "--trust-archive")
+    assert f"sha256 {greet.sha256}" in ran.stderr
+    assert build.path().name == made.image
+    told = json.loads(made.build.run("archive", str(archive), "--check", "--json").stdout)
+    assert [one["sha256"] for one in told["files"] if one["damaged"]] == [greet.sha256]
+    assert file.read_bytes() == whole
+
+
+def test_a_source_that_is_lost_is_named(
+    made: Made, elsewhere: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "inputs"
+    shutil.copytree(folder / "inputs", archive)
+    lock = json.loads((made.build.project / "cog-nix.lock").read_text())
+    (flake,) = (one["flake"] for one in lock["packages"] if one.get("flake"))
+    digest = hexadecimal(dict(parse_qsl(flake.partition("?")[2]))["narHash"])
+    (archive / "sha256" / digest[:2] / digest).unlink()
+    build = elsewhere()
+    ran = build.run("build", "--no-load", "--offline", "--from", str(archive), check=False)
+    assert ran.returncode == 1
+    assert f"the source of the flake git+file://{made.origins}/flake#greet" in ran.stderr
 
 
 def _registered(build: Any, names: tuple[str, ...]) -> list[str]:
     """Return what a store says of store paths."""
     paths = [f"/nix/store/{name}" for name in names]
-    command = ["nix", "path-info", "--extra-experimental-features", "nix-command", "--sigs", *paths]
+    command = ["nix", "path-info", *_FEATURES, "--sigs", *paths]
     told = subprocess.run([*command, "--store", str(build.store)], capture_output=True, text=True, check=True)
     return told.stdout.splitlines()
