@@ -16,6 +16,7 @@ from cog_nix.archive import nars
 from cog_nix.archive.model import Header
 from cog_nix.archive.nars import Nar
 from cog_nix.build.options import OVERLAY
+from cog_nix.store.choice import number
 from cog_nix.store.failures import UnexpectedAnswerError
 from cog_nix.store.library import nix_library, package_folder
 from cog_nix.store.objects import described
@@ -24,6 +25,8 @@ from cog_nix.store.questions import evaluate
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix.system.keys import SecretKey
+from cog_nix.system.paths import cache_dir
+from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,6 +44,8 @@ _SOURCE = "source"
 """Name of the store path of a flake's files, and of those of its inputs."""
 _TOLD = ("lastModified", "rev", "revCount")
 """What else a flake knows of itself; a ``path:`` takes these words (Nix manual, "nix flake", "Types")."""
+_FOLDERS = (2, 26)
+"""The first Nix known to take ``dir`` in a ``path:``; 2.8 refuses it."""
 _SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _FETCHES = re.compile(r"\b(?:fetchTarball|fetchGit|fetchTree|getFlake|fetchMercurial)\b")
 
@@ -103,7 +108,7 @@ def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Pack
     found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, _fetching(project, lock)
     for one in filter(_is_flake, lock.packages):
         told = _asked(nix, project, one)
-        own, inputs = _own(one), _inputs(_folder(project, one, nix))
+        own, inputs = _own(one), inputs_of(_folder(project, one, nix))
         if own:
             flakes[one.flake] = told.query
         if told.inputs - inputs:
@@ -136,16 +141,15 @@ def to_store(
     if not _has_any(project, lock):
         return {}, []
     flakes = list(filter(_is_flake, lock.packages))
-    own = {one: _sources(_own(one)) for one in flakes}
-    _restore([nar for found in own.values() for nar in found], archive, services, nix)
-    absent = set(nix.invalid([nar.path for found in own.values() for nar in found]))
-    here = [one for one in flakes if absent.isdisjoint(nar.path for nar in own[one])]
-    inputs = [nar for one in here for nar in _sources(_inputs(_folder(project, one, nix)))]
+    _restore([nar for one in flakes for nar in _sources(_own(one))], archive, services, nix)
+    absent = absent_flakes(lock, nix)
+    here = [one for one in flakes if one not in absent]
+    inputs = [nar for one in here for nar in _sources(inputs_of(_folder(project, one, nix)))]
     _restore([nar for nar in inputs if archive.holds(nar.file.sha256)], archive, services, nix)
     known = archive.header.flakes
     sources = {one.flake: _reference(one, known[one.flake]) for one in here if one.flake in known}
     if absent:
-        return sources, [f"the source of the flake {one.reference}" for one in flakes if one not in here]
+        return sources, list(absent.values())
     roots = _store_paths(project, nix, sources)
     trusted = services.trusts_archive
     nars.take(roots, archive, services.cache, nix, services.reporter, trusted=trusted)
@@ -153,6 +157,18 @@ def to_store(
     if left := [name for name in names.values() if name in archive.header.objects]:
         services.reporter.warn(_left_alone(left, trusted=trusted))
     return sources, [f"the Nix package {one}" for one in names.values() if one not in archive.header.objects]
+
+
+def absent_flakes(lock: Lock, nix: Nix) -> dict[NixPackage, str]:
+    """Return the flakes whose sources a store does not hold, or Nix cannot read there, and what to say."""
+    paths = {one: nar.path for one in lock.packages for nar in _sources(_own(one))}
+    gone = set(nix.invalid(list(paths.values())))
+    found = {one: f"the source of the flake {one.reference}" for one, path in paths.items() if path in gone}
+    if (number(nix.bin_dir / "nix-build", cache_dir()) or _FOLDERS) < _FOLDERS:
+        for one in paths:
+            if "dir" in _words(one):
+                found[one] = f"the flake {one.reference} for this Nix: of folders (dir=), 2.26 reads it"
+    return found
 
 
 def _left_alone(names: Iterable[str], *, trusted: bool) -> str:
@@ -227,24 +243,18 @@ def _folder(project: Project, package: NixPackage, nix: Nix) -> Path:
     return nix.real(tree_path(own[0], _SOURCE)) / _words(package).get("dir", "")
 
 
-def _inputs(folder: Path) -> set[str]:
-    """Return the hashes of what a flake takes in, as its own lock has them."""
-    try:
-        return hashes_of((folder / "flake.lock").read_bytes())
-    except OSError:
-        return set()
+def inputs_of(folder: Path) -> set[str]:
+    """Return the hashes (SRI) of what a flake takes in, as its own lock has them.
 
+    There are none where Nix could not read it either (Nix manual, "nix flake", "Lock files").
 
-def hashes_of(text: str | bytes) -> set[str]:
-    """Return the hashes (SRI) that a flake's lock has (Nix manual, "nix flake", "Lock files").
-
-    Raises:
-        UnexpectedAnswerError: it is something else.
+    Args:
+        folder: of the flake.
     """
     try:
-        return _hashes(jsonvalue.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnexpectedAnswerError(error) from error
+        return _hashes(jsonvalue.loads(read_bytes(folder / "flake.lock")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _hashes(locks: object) -> set[str]:

@@ -55,6 +55,7 @@ from cog_nix.runtime.outputs import text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.signature import openapi_file
 from cog_nix.store import events, failures, objects
+from cog_nix.store.paths import hexadecimal
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
 from tests.check.models import document
@@ -334,10 +335,16 @@ LOCKS = (
         lambda text, _: lock_packages._locked_flake(lock_packages._metadata(text, "a#b")),
     ),
     Parser(
-        "flake.lock, and what Nix says of a flake",
+        "what Nix says of a flake",
         ("cog_nix/build/packaged",),
-        json_texts({**_FLAKE, **_LOCKED, "locks": _LOCKED}),
-        lambda text, _: (packaged.hashes_of(text), packaged.Told.parse(text).query.encode()),
+        json_texts({**_FLAKE, "locks": _LOCKED}),
+        lambda text, _: packaged.Told.parse(text),
+    ),
+    Parser(
+        "flake.lock",
+        ("cog_nix/build/packaged",),
+        st.one_of(json_texts(_LOCKED).map(encoded), contents(json.dumps(_LOCKED).encode())),
+        in_file("flake.lock", lambda path: [*map(hexadecimal, packaged.inputs_of(path.parent))]),
     ),
 )
 

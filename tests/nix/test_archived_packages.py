@@ -43,7 +43,7 @@ _FLAKE = """\
   inputs.words.url = "git+file://{words}";
   outputs = {{ self, words }}: {{
     packages.x86_64-linux.greet = import ./package.nix {{
-      name = "greet-${{self.shortRev}}-${{toString self.lastModified}}";
+      name = "{name}";
       files = ./files;
       inherit (words.lib) text;
     }};
@@ -53,8 +53,9 @@ _FLAKE = """\
 _TOOL = """\
 { tool = import ./package.nix { name = "tool"; files = ./files; text = ""; }; }
 """
+_COMMIT = "greet-${self.shortRev}-${toString self.lastModified}"
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
-_ALONE = {"NIX_CONFIG": "substituters ="}
+_ALONE = {"NIX_CONFIG": "substituters =\nsandbox-paths ="}
 
 
 @dataclass(frozen=True)
@@ -86,39 +87,47 @@ def _write(folder: Path, program: str) -> None:
     (folder / "package.nix").write_text(_PACKAGE)
 
 
-def _commit(folder: Path) -> None:
+def _origin(folder: Path, flake: str) -> None:
+    """Make a repository with a flake."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "flake.nix").write_text(flake)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    _lock(folder)
     names = {f"GIT_{who}_{what}": "x@y.z" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+    for command in (["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run(["git", *command], cwd=folder, env={**os.environ, **names}, check=True)
+
+
+def _lock(folder: Path) -> None:
+    store = ["--store", str(folder.parent / "store")]
+    subprocess.run(["nix", "flake", "lock", *_FEATURES, *store], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def made(folder: Path, hello: Any, copy: Callable[..., Path], make_build: Callable[..., Any]) -> Made:
     """Build it in the store that hello-world was built in; remove its flake and what that takes in."""
     first, _ = hello
-    words, flake = folder / "origins/words", folder / "origins/flake"
-    words.mkdir(parents=True)
-    (words / "flake.nix").write_text(_INPUT)
-    _commit(words)
-    _write(flake, "greet")
-    (flake / "flake.nix").write_text(_FLAKE.format(words=words))
-    subprocess.run(["git", "init", "-q"], cwd=flake, check=True)
-    subprocess.run(["git", "add", "-A"], cwd=flake, check=True)
-    own = ["--store", str(folder / "lock-store"), *_FEATURES]
-    subprocess.run(["nix", "flake", "lock", *own], cwd=flake, check=True, capture_output=True)
-    _commit(flake)
+    origins = folder / "origins"
+    for name in ("words", "more-words"):
+        _origin(origins / name, _INPUT.replace("taken in", name))
+    _write(origins / "flake", "greet")
+    _origin(origins / "flake", _FLAKE.format(words=origins / "words", name=_COMMIT))
     project = copy("packaged", lock=first.project / "cog-nix.lock")
-    _write(project, "tool")
+    for place, program in ((project, "tool"), (project / "flake", "own")):
+        _write(place, program)
     (project / "tool.nix").write_text(_TOOL)
-    packages = json.dumps(["./tool.nix#tool", f"git+file://{flake}#greet"])
+    (project / "flake/flake.nix").write_text(_FLAKE.format(words=origins / "more-words", name="own"))
+    _lock(project / "flake")
+    packages = json.dumps(["./tool.nix#tool", f"git+file://{origins}/flake#greet", "./flake#greet"])
     (project / "cog-nix.toml").write_text(f"[nix]\npackages = {packages}\n")
     build = make_build(project, first.store, {**_ALONE, "HOME": str(folder / "home")})
     build.run("build", "--no-load", "--update-lock")
-    found = Made(build, build.path().name, folder / "origins")
+    found = Made(build, build.path().name, origins)
     assert found.archive(str(folder / "inputs"))["lacking"] == []
     known = FolderArchive(folder / "inputs", SilentReporter()).header.objects
     outputs = tuple(name for name, one in known.items() if not one.content)
-    assert sorted(name.partition("-")[2].partition("-")[0] for name in outputs) == ["greet", "tool"]
+    assert sorted(name.partition("-")[2].partition("-")[0] for name in outputs) == ["greet", "own", "tool"]
     return replace(found, outputs=outputs)
 
 
@@ -160,14 +169,14 @@ def test_what_is_signed_is_taken_and_the_rest_built(
     secret, public = tmp_path / "secret", tmp_path / "public"
     subprocess.run(["nix-store", "--generate-binary-cache-key", "team-1", secret, public], check=True)
     (greet,) = (name for name in made.outputs if "-greet-" in name)
-    (tool,) = set(made.outputs) - {greet}
+    (tool,) = (name for name in made.outputs if name.endswith("-tool"))
     signing = ["nix", "store", "sign", *_FEATURES, "--key-file", str(secret), f"/nix/store/{greet}"]
     subprocess.run([*signing, "--store", str(made.build.store)], check=True)
     made.archive(str(folder / "inputs"))
     build = elsewhere(COG_NIX_TRUSTED_PUBLIC_KEYS=public.read_text())
     ran = build.run("build", "--no-load", "--offline", "--from", str(folder / "inputs"))
     assert build.path().name == made.image
-    assert "the archive has of tool is left alone" in " ".join(ran.stderr.split())
+    assert "the archive has of tool, own is left alone" in " ".join(ran.stderr.split())
     assert "--trust-archive" in ran.stderr
     assert ["ultimate" in line for line in _registered(build, (greet, tool))] == [False, True]
 
@@ -203,7 +212,13 @@ def test_a_source_that_is_lost_is_named(
     build = elsewhere()
     ran = build.run("build", "--no-load", "--offline", "--from", str(archive), check=False)
     assert ran.returncode == 1
-    assert f"the source of the flake git+file://{made.origins}/flake#greet" in ran.stderr
+    said = ran.stderr.partition("error:")
+    for part in (said[0], said[2]):
+        assert f"the source of the flake git+file://{made.origins}/flake#greet" in part
+    (archive / "sha256" / digest[:2] / digest).write_bytes(b"nix-archive-1")
+    ran = build.run("build", "--no-load", "--offline", "--from", str(archive), check=False)
+    assert ran.returncode == 1
+    assert f"sha256 {digest}. `cog-nix archive --check" in ran.stderr
 
 
 def _registered(build: Any, names: tuple[str, ...]) -> list[str]:
