@@ -63,15 +63,21 @@ def dump(
 
 
 def restore(nars: Sequence[Nar], archive: Archive, cache: Path, nix: Nix) -> set[str]:
-    """Put folders that go by their content into the store, as far as they are held; return their paths."""
+    """Put folders that go by their content into the store, as far as they are held.
+
+    Returns:
+        Paths of those that came; what was there is not asked for.
+    """
+    by_path = {one.path: one for one in nars}
+    missing = [by_path[path] for path in nix.invalid(list(by_path))]
     found: set[str] = set()
-    if not nars:
+    if not missing:
         return found
     cache.mkdir(parents=True, exist_ok=True)
     with scratch.folder("results", cache) as folder:
         store = Store(folder / "archives")
-        came = archive.supply([one.file for one in nars], store)
-        for number, one in enumerate(nars):
+        came = archive.supply([one.file for one in missing], store)
+        for number, one in enumerate(missing):
             if one.file.sha256 in came:
                 tree = folder / str(number) / one.path.rpartition("/")[2].partition("-")[2]
                 tree.parent.mkdir()
@@ -82,7 +88,7 @@ def restore(nars: Sequence[Nar], archive: Archive, cache: Path, nix: Nix) -> set
 
 def take(
     roots: Sequence[str], archive: Archive, cache: Path, nix: Nix, reporter: Reporter, *, trusted: bool
-) -> None:
+) -> set[str]:
     """Put store paths into the store that an archive has with all that they refer to, and that are trusted.
 
     Trusted is what goes by its content, and what one has signed whose key this Nix trusts.
@@ -95,6 +101,9 @@ def take(
         reporter: shows what comes, and hears of damaged files.
         trusted: whether all else is trusted as well.
 
+    Returns:
+        Names of those that nobody has signed who is trusted: they and what refers to them did not come.
+
     Raises:
         UnusableArchiveError: the archive cannot be read.
         RegistryError: its registry refuses, or cannot be reached.
@@ -102,18 +111,20 @@ def take(
     """
     known = closure(roots, archive.header.objects)
     absent = {path.rpartition("/")[2] for path in nix.invalid([one.path for one in known.values()])}
+    refused: set[str] = set()
     if not absent:
-        return
+        return refused
     cache.mkdir(parents=True, exist_ok=True)
     with scratch.folder("packages", cache) as folder:
         url = objects.offer(known.values(), folder, "nars")
         paths = [known[name].path for name in absent]
-        refused = set() if trusted else objects.unsigned(nix, url, paths)
-        wanted = {Nar.of_object(known[name]).file for name in whole(known, refused & absent) & absent}
+        refused = set() if trusted else objects.unsigned(nix, url, paths) & absent
+        wanted = {Nar.of_object(known[name]).file for name in whole(known, refused) & absent}
         came = archive.supply(list(wanted), Store(folder / "nars"))
         lost = {name for name in absent if known[name].sha256 not in came}
         if found := [known[name].path for name in whole(known, lost) & absent]:
             objects.take(nix, url, found, reporter, trusted=trusted)
+    return refused
 
 
 def closure(roots: Iterable[str], known: Mapping[str, StoreObject]) -> dict[str, StoreObject]:

@@ -102,7 +102,7 @@ def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Pack
         return Packages()
     roots = _store_paths(project, nix)
     if nix.invalid(roots):
-        nix.build(_expression(), _spec(project), None, reporter, foreign=True)
+        nix.build(nix_library() / "build.nix", _spec(project), None, reporter, foreign=True)
     key = SecretKey.named(os.environ)
     objects = [one.signed(key) if key and not one.content else one for one in described(nix, roots)]
     found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, _fetching(project, lock)
@@ -141,22 +141,26 @@ def to_store(
     if not _has_any(project, lock):
         return {}, []
     flakes = list(filter(_is_flake, lock.packages))
-    _restore([nar for one in flakes for nar in _sources(_own(one))], archive, services, nix)
+    nars.restore([nar for one in flakes for nar in _sources(_own(one))], archive, services.cache, nix)
     absent = absent_flakes(lock, nix)
     here = [one for one in flakes if one not in absent]
     inputs = [nar for one in here for nar in _sources(inputs_of(_folder(project, one, nix)))]
-    _restore([nar for nar in inputs if archive.holds(nar.file.sha256)], archive, services, nix)
+    nars.restore(inputs, archive, services.cache, nix)
     known = archive.header.flakes
     sources = {one.flake: _reference(one, known[one.flake]) for one in here if one.flake in known}
     if absent:
         return sources, list(absent.values())
     roots = _store_paths(project, nix, sources)
     trusted = services.trusts_archive
-    nars.take(roots, archive, services.cache, nix, services.reporter, trusted=trusted)
-    names = {path: path.rpartition("/")[2] for path in nix.invalid(roots)}
-    if left := [name for name in names.values() if name in archive.header.objects]:
-        services.reporter.warn(_left_alone(left, trusted=trusted))
-    return sources, [f"the Nix package {one}" for one in names.values() if one not in archive.header.objects]
+    refused = nars.take(roots, archive, services.cache, nix, services.reporter, trusted=trusted)
+    if refused:
+        shown = ", ".join(sorted(name.partition("-")[2] for name in refused))
+        services.reporter.warn(
+            f"what the archive has of {shown} is left alone, and built from source: no key that this Nix "
+            "trusts has signed it. If you trust who made the archive:  --trust-archive"
+        )
+    names = [path.rpartition("/")[2] for path in nix.invalid(roots)]
+    return sources, [f"the Nix package {one}" for one in names if one not in archive.header.objects]
 
 
 def absent_flakes(lock: Lock, nix: Nix) -> dict[NixPackage, str]:
@@ -167,25 +171,8 @@ def absent_flakes(lock: Lock, nix: Nix) -> dict[NixPackage, str]:
     if (number(nix.bin_dir / "nix-build", cache_dir()) or _FOLDERS) < _FOLDERS:
         for one in paths:
             if "dir" in _words(one):
-                found[one] = f"the flake {one.reference} for this Nix: of folders (dir=), 2.26 reads it"
+                found[one] = f"Nix 2.26 or newer, for a flake in a folder of its source: {one.reference}"
     return found
-
-
-def _left_alone(names: Iterable[str], *, trusted: bool) -> str:
-    """Return what is said of packages that are in an archive and are not taken from it."""
-    shown = ", ".join(name.partition("-")[2] for name in names)
-    if trusted:
-        return f"Nix did not take {shown} from the archive, so it is built from source: -v says why"
-    return (
-        f"what the archive has of {shown} is left alone, and built from source instead: nobody has signed it "
-        "whose key this Nix trusts. If you trust who made the archive:  --trust-archive"
-    )
-
-
-def _restore(wanted: Iterable[Nar], archive: Archive, services: Services, nix: Nix) -> None:
-    by_path = {one.path: one for one in wanted}
-    missing = nix.invalid(list(by_path)) if by_path else []
-    nars.restore([by_path[path] for path in missing], archive, services.cache, nix)
 
 
 def _has_any(project: Project, lock: Lock) -> bool:
@@ -194,10 +181,6 @@ def _has_any(project: Project, lock: Lock) -> bool:
 
 def _is_flake(package: NixPackage) -> bool:
     return bool(package.flake)
-
-
-def _expression() -> Path:
-    return nix_library() / "build.nix"
 
 
 def _spec(project: Project, sources: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -215,7 +198,7 @@ def _spec(project: Project, sources: Mapping[str, str] | None = None) -> dict[st
 
 def _store_paths(project: Project, nix: Nix, sources: Mapping[str, str] | None = None) -> list[str]:
     """Return the store paths of a project's packages, whether or not they are there."""
-    answer = evaluate(nix, _expression(), _spec(project, sources), foreign=True)
+    answer = evaluate(nix, nix_library() / "build.nix", _spec(project, sources), foreign=True)
     try:
         return list(map(text_of, list_of(answer)))
     except TypeError as error:

@@ -205,7 +205,7 @@ def unsigned(nix: Nix, url: str, store_paths: Sequence[str]) -> set[str]:
 
 
 def take(nix: Nix, url: str, store_paths: Sequence[str], reporter: Reporter, *, trusted: bool) -> None:
-    """Copy store paths, with all that they refer to, from a binary cache; why one does not come is logged.
+    """Copy store paths, with all that they refer to, from a binary cache; tell why one does not come.
 
     Args:
         nix: whose store gets them.
@@ -219,7 +219,7 @@ def take(nix: Nix, url: str, store_paths: Sequence[str], reporter: Reporter, *, 
     with events.watch_copies(reporter, f"Taking {len(store_paths)} store paths from the archive") as log:
         finished = run(command, check=False, on_stderr=log.feed)
     if finished.returncode:
-        reporter.log(log.errors())
+        reporter.warn(f"Nix does not take this from the archive, and builds it: {log.errors()}")
 
 
 def _keys(nix: Nix) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 from cog_nix.archive.folder import FolderArchive
 from cog_nix.report import SilentReporter
 from cog_nix.store.paths import hexadecimal
+from cog_nix.system.keys import KEY_VARIABLE, SecretKey
 from tests.registry.conftest import registry, start_registry  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -70,12 +71,13 @@ class Made:
     outputs: tuple[str, ...] = ()
     """Names of the store paths of its packages."""
 
-    def archive(self, name: str) -> dict[str, Any]:
+    def archive(self, name: str, **variables: str) -> dict[str, Any]:
         """Archive it as long as its origins are there."""
+        build = replace(self.build, environment={**self.build.environment, **variables})
         gone = self.origins.with_name("gone")
         if gone.exists():
             gone.rename(self.origins)
-        told: dict[str, Any] = json.loads(self.build.run("archive", name, "--json").stdout)
+        told: dict[str, Any] = json.loads(build.run("archive", name, "--json").stdout)
         self.origins.rename(gone)
         return told
 
@@ -87,38 +89,38 @@ def _write(folder: Path, program: str) -> None:
     (folder / "package.nix").write_text(_PACKAGE)
 
 
-def _origin(folder: Path, flake: str) -> None:
+def _origin(folder: Path, flake: str, store: Path) -> None:
     """Make a repository with a flake."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "flake.nix").write_text(flake)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
-    _lock(folder)
+    _lock(folder, store)
     names = {f"GIT_{who}_{what}": "x@y.z" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     for command in (["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run(["git", *command], cwd=folder, env={**os.environ, **names}, check=True)
 
 
-def _lock(folder: Path) -> None:
-    store = ["--store", str(folder.parent / "store")]
-    subprocess.run(["nix", "flake", "lock", *_FEATURES, *store], cwd=folder, check=True, capture_output=True)
+def _lock(folder: Path, store: Path) -> None:
+    command = ["nix", "flake", "lock", *_FEATURES, "--store", str(store)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def made(folder: Path, hello: Any, copy: Callable[..., Path], make_build: Callable[..., Any]) -> Made:
     """Build it in the store that hello-world was built in; remove its flake and what that takes in."""
     first, _ = hello
-    origins = folder / "origins"
+    origins, store = folder / "origins", folder / "lock-store"
     for name in ("words", "more-words"):
-        _origin(origins / name, _INPUT.replace("taken in", name))
+        _origin(origins / name, _INPUT.replace("taken in", name), store)
     _write(origins / "flake", "greet")
-    _origin(origins / "flake", _FLAKE.format(words=origins / "words", name=_COMMIT))
+    _origin(origins / "flake", _FLAKE.format(words=origins / "words", name=_COMMIT), store)
     project = copy("packaged", lock=first.project / "cog-nix.lock")
     for place, program in ((project, "tool"), (project / "flake", "own")):
         _write(place, program)
     (project / "tool.nix").write_text(_TOOL)
     (project / "flake/flake.nix").write_text(_FLAKE.format(words=origins / "more-words", name="own"))
-    _lock(project / "flake")
+    _lock(project / "flake", store)
     packages = json.dumps(["./tool.nix#tool", f"git+file://{origins}/flake#greet", "./flake#greet"])
     (project / "cog-nix.toml").write_text(f"[nix]\npackages = {packages}\n")
     build = make_build(project, first.store, {**_ALONE, "HOME": str(folder / "home")})
@@ -147,17 +149,25 @@ def elsewhere(made: Made, folder: Path, make_build: Callable[..., Any], tmp_path
 
 @pytest.mark.parametrize("kind", ["folder", "file", "registry"])
 def test_an_archive_alone_is_enough(
-    made: Made, elsewhere: Callable[..., Any], folder: Path, kind: str, request: pytest.FixtureRequest
+    made: Made,
+    elsewhere: Callable[..., Any],
+    folder: Path,
+    kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
-    archive = str(folder / "inputs")
+    """Its word is taken where the user says so, or for what a trusted key has signed."""
+    archive, trust = str(folder / "inputs"), ["--trust-archive"]
+    public, secret = SecretKey.make("team-1", tmp_path / "secret"), {}
     if kind == "registry":
         archive = f"oci:{request.getfixturevalue('registry')}/packaged:inputs"
     elif kind == "file":
-        archive += ".tar"
-    made.archive(archive)
+        archive, trust = f"{archive}.tar", []
+        secret = {KEY_VARIABLE: str(tmp_path / "secret")}
+    made.archive(archive, **secret)
     assert not any(one["new"] for one in made.archive(archive)["files"])
-    build = elsewhere()
-    build.run("build", "--no-load", "--offline", "--from", archive, "--trust-archive")
+    build = elsewhere(COG_NIX_TRUSTED_PUBLIC_KEYS=public)
+    build.run("build", "--no-load", "--offline", "--from", archive, *trust)
     assert build.path().name == made.image
     registered = _registered(build, made.outputs)
     assert all("ultimate" not in line for line in registered), "they came, and were not built"
@@ -166,17 +176,24 @@ def test_an_archive_alone_is_enough(
 def test_what_is_signed_is_taken_and_the_rest_built(
     made: Made, elsewhere: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
-    secret, public = tmp_path / "secret", tmp_path / "public"
-    subprocess.run(["nix-store", "--generate-binary-cache-key", "team-1", secret, public], check=True)
+    public = SecretKey.make("team-1", tmp_path / "secret")
     (greet,) = (name for name in made.outputs if "-greet-" in name)
     (tool,) = (name for name in made.outputs if name.endswith("-tool"))
-    signing = ["nix", "store", "sign", *_FEATURES, "--key-file", str(secret), f"/nix/store/{greet}"]
+    signing = [
+        "nix",
+        "store",
+        "sign",
+        *_FEATURES,
+        "--key-file",
+        str(tmp_path / "secret"),
+        f"/nix/store/{greet}",
+    ]
     subprocess.run([*signing, "--store", str(made.build.store)], check=True)
     made.archive(str(folder / "inputs"))
-    build = elsewhere(COG_NIX_TRUSTED_PUBLIC_KEYS=public.read_text())
+    build = elsewhere(COG_NIX_TRUSTED_PUBLIC_KEYS=public)
     ran = build.run("build", "--no-load", "--offline", "--from", str(folder / "inputs"))
     assert build.path().name == made.image
-    assert "the archive has of tool, own is left alone" in " ".join(ran.stderr.split())
+    assert "the archive has of own, tool is left alone" in " ".join(ran.stderr.split())
     assert "--trust-archive" in ran.stderr
     assert ["ultimate" in line for line in _registered(build, (greet, tool))] == [False, True]
 
@@ -206,7 +223,7 @@ def test_a_source_that_is_lost_is_named(
     archive = tmp_path / "inputs"
     shutil.copytree(folder / "inputs", archive)
     lock = json.loads((made.build.project / "cog-nix.lock").read_text())
-    (flake,) = (one["flake"] for one in lock["packages"] if one.get("flake"))
+    (flake,) = (one["flake"] for one in lock["packages"] if "narHash=" in one["flake"])
     digest = hexadecimal(dict(parse_qsl(flake.partition("?")[2]))["narHash"])
     (archive / "sha256" / digest[:2] / digest).unlink()
     build = elsewhere()
