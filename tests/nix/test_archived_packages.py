@@ -151,13 +151,12 @@ def elsewhere(made: Made, folder: Path, make_build: Callable[..., Any], tmp_path
 def test_an_archive_alone_is_enough(
     made: Made,
     elsewhere: Callable[..., Any],
-    folder: Path,
     kind: str,
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
     """Its word is taken where the user says so, or for what a trusted key has signed."""
-    archive, trust = str(folder / "inputs"), ["--trust-archive"]
+    archive, trust = str(made.origins.with_name("inputs")), ["--trust-archive"]
     public, secret = SecretKey.make("team-1", tmp_path / "secret"), {}
     if kind == "registry":
         archive = f"oci:{request.getfixturevalue('registry')}/packaged:inputs"
