@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
+from cog_nix.archive.model import Header
 from cog_nix.build import packaged
 from cog_nix.config.model import Project
 from cog_nix.lock.model import NixPackage
+from cog_nix.report import SilentReporter
 from cog_nix.store.failures import UnexpectedAnswerError
 from cog_nix.store.nix import Nix
 from cog_nix.store.paths import tree_path
@@ -94,6 +96,25 @@ def test_a_flake_in_a_folder_takes_a_newer_nix(nix: Nix) -> None:
     (said,) = packaged.absent_flakes(lock, nix).values()
     assert "in-a-folder" in said
     assert "2.26" in said
+
+
+def test_a_flake_that_is_archived_has_its_inputs_there_or_they_are_named(nix: Nix, tmp_path: Path) -> None:
+    metadata = {"locked": {"rev": "0" * 40, "lastModified": 12}, "locks": LOCKS}
+    for name, answer in (("nix", json.dumps(metadata)), ("nix-instantiate", "[]")):
+        (nix.bin_dir / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
+        (nix.bin_dir / name).chmod(0o755)
+    _hold(nix)
+    lock = replace(make_lock(), packages=(FLAKE,))
+    project = Project(tmp_path, tmp_path / "cog.yaml")
+    without = packaged.of_store(project, lock, nix, SilentReporter())
+    assert without.header == Header(flakes={FLAKE.flake: f"lastModified=12&rev={'0' * 40}"})
+    assert [one.path for one in without.nars] == [SOURCE]
+    (said,) = without.lacking
+    assert said.startswith(f"what the flake {FLAKE.reference} takes in")
+    (nix.real(SOURCE) / "flake.lock").write_text(json.dumps(LOCKS))
+    found = packaged.of_store(project, lock, nix, SilentReporter())
+    assert [one.path for one in found.nars] == [SOURCE, tree_path(OTHER, "source")]
+    assert found.lacking == ()
 
 
 def test_a_file_that_fetches_by_itself_is_named(tmp_path: Path) -> None:
