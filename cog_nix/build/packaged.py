@@ -1,7 +1,8 @@
 """Nix packages of a project, into an archive and out of it: sources of flakes, and what was built.
 
 A flake's sources go by the hashes of cog-nix.lock and of the flake's own lock. They come first, as Nix reads
-them to tell which store paths the packages are; an archive says what it has of these.
+them to tell which store paths the packages are; an archive says what it has of these. What a
+Nix file of the project fetches by hash is a source as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cog_nix.store.choice import number
 from cog_nix.store.failures import UnexpectedAnswerError
 from cog_nix.store.library import nix_library, package_folder
 from cog_nix.store.objects import described
-from cog_nix.store.paths import tree_path
+from cog_nix.store.paths import sri_hash, tree_path
 from cog_nix.store.questions import evaluate
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
@@ -48,6 +49,8 @@ _FOLDERS = (2, 26)
 """The first Nix known to take ``dir`` in a ``path:``; 2.8 refuses it."""
 _SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _FETCHES = re.compile(r"\b(?:fetchTarball|fetchGit|fetchTree|getFlake|fetchMercurial)\b")
+_PIN = re.compile(r"\b(?:sha256-[A-Za-z0-9+/]{43}=|(?:sha256:)?[01][0-9a-df-np-sv-z]{51}\b)")
+"""A hash in a Nix file: SRI, or Nix's base 32."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,13 @@ def of_store(project: Project, lock: Lock, nix: Nix, reporter: Reporter) -> Pack
         nix.build(nix_library() / "build.nix", _spec(project), None, reporter, foreign=True)
     key = SecretKey.named(os.environ)
     objects = [one.signed(key) if key and not one.content else one for one in described(nix, roots)]
-    found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, _fetching(project, lock)
+    found, flakes, lacking = [Nar.of_object(one) for one in objects], {}, []
+    for file in (one for one in lock.packages if one.file):
+        pinned = pins_of(text := _text(project, file))
+        found += _sources(pinned)
+        here = len(pinned) - len(nix.invalid([one.path for one in _sources(pinned)]))
+        if len(_FETCHES.findall(text)) > here:
+            lacking.append(f"what {file.reference} fetches itself")
     for one in filter(_is_flake, lock.packages):
         told = _asked(nix, project, one)
         own, inputs = _own(one), inputs_of(_folder(project, one, nix))
@@ -144,8 +153,9 @@ def to_store(
     nars.restore([nar for one in flakes for nar in _sources(_own(one))], archive, services.cache, nix)
     absent = absent_flakes(lock, nix)
     here = [one for one in flakes if one not in absent]
-    inputs = [nar for one in here for nar in _sources(inputs_of(_folder(project, one, nix)))]
-    nars.restore(inputs, archive, services.cache, nix)
+    inputs = [sri for one in here for sri in inputs_of(_folder(project, one, nix))]
+    pinned = [sri for one in lock.packages if one.file for sri in pins_of(_text(project, one))]
+    nars.restore(_sources([*inputs, *pinned]), archive, services.cache, nix)
     known = archive.header.flakes
     sources = {one.flake: _reference(one, known[one.flake]) for one in here if one.flake in known}
     if absent:
@@ -260,11 +270,19 @@ def _reference(package: NixPackage, query: str) -> str:
     return f"path:{tree_path(own, _SOURCE)}?{urlencode({**told, **inner, 'narHash': own}, quote_via=quote)}"
 
 
-def _fetching(project: Project, lock: Lock) -> list[str]:
-    """Return what to say of Nix files that fetch something while Nix reads them."""
-    texts = {
-        one.reference: (project.root / one.file).read_text(encoding="utf-8", errors="replace")
-        for one in lock.packages
-        if one.file
-    }
-    return [f"what {reference} fetches itself" for reference, text in texts.items() if _FETCHES.search(text)]
+def _text(project: Project, package: NixPackage) -> str:
+    """Return what is in a package's Nix file; nothing where Nix could not read it either."""
+    try:
+        return read_bytes(project.root / package.file).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def pins_of(text: str) -> list[str]:
+    """Return the hashes (SRI) in a Nix file, by which ``fetchTarball`` looks into the store first.
+
+    Args:
+        text: of the file.
+    """
+    found = dict.fromkeys(_PIN.findall(text))
+    return [one if one.startswith("sha256-") else sri_hash(one) for one in found]

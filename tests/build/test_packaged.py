@@ -117,15 +117,27 @@ def test_a_flake_that_is_archived_has_its_inputs_there_or_they_are_named(nix: Ni
     assert found.lacking == ()
 
 
-def test_a_file_that_fetches_by_itself_is_named(tmp_path: Path) -> None:
+def test_what_a_file_fetches_by_hash_comes_and_the_rest_is_named(nix: Nix, tmp_path: Path) -> None:
     files = {
         "plain.nix": "{ pkgs }: pkgs.fetchurl { }",
-        "pinned.nix": "import (fetchTarball { url = ./x; }) { }",
+        "pinned.nix": f'import (fetchTarball {{ url = ./x; sha256 = "{SRI}"; }}) {{ }}',
+        "any.nix": "import (fetchTarball ./x) { }",
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
+    (nix.bin_dir / "nix-instantiate").write_text("#!/bin/sh\necho '[]'\n")
+    (nix.bin_dir / "nix-instantiate").chmod(0o755)
+    _hold(nix)
     packages = tuple(NixPackage(f"./{name}", name, "", "") for name in files)
     project = Project(tmp_path, tmp_path / "cog.yaml")
-    assert packaged._fetching(project, replace(make_lock(), packages=packages)) == [
-        "what ./pinned.nix fetches itself"
-    ]
+    found = packaged.of_store(project, replace(make_lock(), packages=packages), nix, SilentReporter())
+    assert [one.path for one in found.nars] == [SOURCE]
+    assert found.lacking == ("what ./any.nix fetches itself",)
+
+
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_a_hash_in_a_file_is_read_in_both_forms(prefix: str) -> None:
+    # SHA-256 of "abc" (FIPS 180-2, B.1), as nix-hash has it
+    hashed = "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s"
+    sri = "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+    assert packaged.pins_of(f'{{ a = "{prefix}{hashed}"; b = "{OTHER}"; }}') == [sri, OTHER]

@@ -341,6 +341,12 @@ LOCKS = (
         lambda text, _: packaged.Told.parse(text),
     ),
     Parser(
+        "hashes in a Nix file",
+        ("cog_nix/build/packaged",),
+        texts(f'a = "{_LOCKED["nodes"]["a"]["locked"]["narHash"]}"; b = "sha256:0{"z" * 51}";'),
+        lambda text, _: [*map(hexadecimal, packaged.pins_of(text))],
+    ),
+    Parser(
         "flake.lock",
         ("cog_nix/build/packaged",),
         st.one_of(json_texts(_LOCKED).map(encoded), contents(json.dumps(_LOCKED).encode())),

@@ -17,7 +17,7 @@ import pytest
 
 from cog_nix.archive.folder import FolderArchive
 from cog_nix.report import SilentReporter
-from cog_nix.store.paths import hexadecimal
+from cog_nix.store.paths import hexadecimal, nar_hash
 from cog_nix.system.keys import KEY_VARIABLE, SecretKey
 from tests.registry.conftest import registry, start_registry  # noqa: F401 - fixtures
 
@@ -52,7 +52,13 @@ _FLAKE = """\
 }}
 """
 _TOOL = """\
-{ tool = import ./package.nix { name = "tool"; files = ./files; text = ""; }; }
+{{
+  tool = import ./package.nix {{
+    name = "tool";
+    files = ./files;
+    text = import (fetchTarball {{ url = "file://{tar}"; sha256 = "{sri}"; }});
+  }};
+}}
 """
 _COMMIT = "greet-${self.shortRev}-${toString self.lastModified}"
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
@@ -118,7 +124,10 @@ def made(folder: Path, hello: Any, copy: Callable[..., Path], make_build: Callab
     project = copy("packaged", lock=first.project / "cog-nix.lock")
     for place, program in ((project, "tool"), (project / "flake", "own")):
         _write(place, program)
-    (project / "tool.nix").write_text(_TOOL)
+    (origins / "pinned").mkdir()
+    (origins / "pinned/default.nix").write_text('"pinned"')
+    tar = shutil.make_archive(str(origins / "pinned"), "gztar", origins, "pinned")
+    (project / "tool.nix").write_text(_TOOL.format(tar=tar, sri=nar_hash(origins / "pinned")))
     (project / "flake/flake.nix").write_text(_FLAKE.format(words=origins / "more-words", name="own"))
     _lock(project / "flake", store)
     packages = json.dumps(["./tool.nix#tool", f"git+file://{origins}/flake#greet", "./flake#greet"])
