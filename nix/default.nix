@@ -54,6 +54,8 @@
   owner ? null,
   # How registries and OCI layouts get layers: gzip, zstd, zstd:chunked or none.
   compression ? "gzip",
+  # References of flakes whose sources are in the store, by how the lock names them.
+  sources ? { },
 }:
 let
   target = import ./platform.nix { inherit core platform; };
@@ -112,10 +114,8 @@ let
         file = if package.file == "" then null else project + "/${package.file}";
         # A flake in the project's own folder is read where it is.
         flake =
-          if builtins.substring 0 1 package.flake == "." then
-            "path:${toString project}/${package.flake}"
-          else
-            package.flake;
+          if builtins.substring 0 1 package.flake == "." then "path:${toString project}/${package.flake}"
+          else sources.${package.flake} or package.flake;
       }
     ) locked.packages;
     layers = map (group fragments) locked.layers ++ files placed ++ source.weights ++ import ./layers/documents.nix { inherit folder; } documents;
@@ -139,6 +139,8 @@ else
   // {
     # Under what its layers would be known: costs evaluation alone.
     inherit (held) keys;
+    # Nix packages that are built; others are files of the project.
+    packages = builtins.filter (one: !builtins.isString one) description.packages;
     # The same image as registries hold it; costs nothing where nobody asks.
     oci = import ./oci.nix {
       inherit derive description image held compression;

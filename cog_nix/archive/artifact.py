@@ -159,7 +159,7 @@ class RegistryArchive:
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Upload files that are not held; name them all in one manifest; return the bytes that were sent."""
-        merged = self.header.with_programs(header.programs)
+        merged = self.header | header
         if not files and merged == self.header and self._manifests == 1:
             return 0
         held = {**self._held, **{a.sha256: _Held(a.filename, path.stat().st_size) for a, path in files}}
@@ -248,7 +248,7 @@ class RegistryArchive:
         text: bytes = repository.send("GET", f"blobs/{config}", (OK,)).content
         if digest_of(text) != config:
             raise UnusableArchiveError(self.title, f"what came as {config} is {digest_of(text)}")
-        self.header = self.header.with_programs(Header.parse(text, self.title).programs)
+        self.header = self.header | Header.parse(text, self.title)
         self._manifests += 1
 
     @contextmanager

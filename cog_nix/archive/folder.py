@@ -66,7 +66,7 @@ class FolderArchive:
         try:
             with self._alone(), self._reporter.bytes_bar(f"Copying to {self.title}", total) as bar:
                 # Others may have written to it meanwhile.
-                self.header = self._read(new=True).with_programs(header.programs)
+                self.header = self._read(new=True) | header
                 for artifact, path in files:
                     if not self._store.put(artifact.sha256, pieces(path)):
                         raise UnusableArchiveError(self.title, f"{artifact.filename} is not what is locked")

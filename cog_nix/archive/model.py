@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 from cog_nix.archive.errors import UnusableArchiveError
+from cog_nix.store.objects import StoreObject
 from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import mapping_of, text_of
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 NAME = "archive.json"
 """Name of the file that makes a folder an archive."""
-_FORMAT = 1
+_FORMAT = 2
+_WITHOUT_PACKAGES = 1
+"""The format of an archive that has nothing of Nix packages."""
 _CHUNK = 1 << 20
 
 
@@ -31,10 +34,20 @@ class Header:
 
     programs: Mapping[str, str] = field(default_factory=dict)
     """Records of programs whose files are there (the hook ``recall_programs``), by name."""
+    flakes: Mapping[str, str] = field(default_factory=dict)
+    """What the sources of a flake do not tell (revision, time), as the query of a URL; by the lock's name."""
+    objects: Mapping[str, StoreObject] = field(default_factory=dict)
+    """Store paths whose Nix archives are there, by name."""
 
     def dump(self) -> bytes:
         """Return it as the text of its file."""
-        known = {"format": _FORMAT, "programs": dict(sorted(self.programs.items()))}
+        known: dict[str, object] = {
+            "format": _WITHOUT_PACKAGES,
+            "programs": dict(sorted(self.programs.items())),
+        }
+        if self.flakes or self.objects:
+            objects = {name: one.document() for name, one in sorted(self.objects.items())}
+            known |= {"format": _FORMAT, "flakes": dict(sorted(self.flakes.items())), "objects": objects}
         return json.dumps(known, indent=1).encode() + b"\n"
 
     @classmethod
@@ -50,18 +63,29 @@ class Header:
         """
         try:
             known = mapping_of(jsonvalue.loads(data))
-            programs = mapping_of(known["programs"])
-            found = cls({name: text_of(record) for name, record in programs.items()})
+            if known["format"] not in (_WITHOUT_PACKAGES, _FORMAT):
+                hint = "Use the version of cog-nix that made it, or a newer one."
+                raise UnusableArchiveError(title, f"it has format {known['format']}", hint=hint)
+            objects = mapping_of(known.get("objects", {}))
+            found = cls(
+                _texts(known["programs"]),
+                _texts(known.get("flakes", {})),
+                {name: StoreObject.parse(name, said) for name, said in objects.items()},
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise UnusableArchiveError(title, f"{NAME} is damaged: {error}") from error
-        if known.get("format") != _FORMAT:
-            hint = "Use the version of cog-nix that made it, or a newer one."
-            raise UnusableArchiveError(title, f"it has format {known.get('format')}", hint=hint)
         return found
 
-    def with_programs(self, programs: Mapping[str, str]) -> Self:
-        """Return one that has these records as well."""
-        return type(self)({**self.programs, **programs})
+    def __or__(self, other: Header) -> Self:
+        """Return one that says what the other does as well."""
+        known = {name: self.objects.get(name, one) | one for name, one in other.objects.items()}
+        return type(self)(
+            {**self.programs, **other.programs}, {**self.flakes, **other.flakes}, {**self.objects, **known}
+        )
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {name: text_of(text) for name, text in mapping_of(value).items()}
 
 
 class Archive(Protocol):

@@ -68,7 +68,7 @@ class FileArchive:
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Write the file anew, with these files as well; return their bytes."""
-        merged = self.header.with_programs(header.programs)
+        merged = self.header | header
         if not files and merged == self.header and self._members:
             return 0
         new = {artifact.sha256: (path.stat().st_size, path) for artifact, path in files}

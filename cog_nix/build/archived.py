@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.archive import nars
 from cog_nix.archive.model import Header
+from cog_nix.archive.nars import Nar
+from cog_nix.build import packaged
 from cog_nix.build.offline import absent_files, absent_results
 from cog_nix.errors import FlagError, LockError
 from cog_nix.fetch.store import Store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.format import artifacts_of, built_from
-from cog_nix.lock.model import Artifact
 from cog_nix.resolve.ensure import Policy, ensure_lock
 from cog_nix.resolve.request import Request
 from cog_nix.run_commands.ensure import STORE_NAME
-from cog_nix.store.paths import file_path, store_name, tree_path
+from cog_nix.store.paths import file_path, store_name
 from cog_nix.system import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.archive.model import Archive
     from cog_nix.build.services import Services
     from cog_nix.config import Loaded
     from cog_nix.config.model import Config, Project, Settings
-    from cog_nix.lock.model import Run
+    from cog_nix.lock.model import Artifact, Run
     from cog_nix.plugins.spec import Context
     from cog_nix.store.nix import Nix
 
@@ -56,7 +57,8 @@ class Kept:
     """What an archive has of a project now."""
 
     files: tuple[Artifact, ...]
-    """Everything that a build of the lock takes, each once: files, results of commands, programs."""
+    """Everything that a build of the lock takes, each once: files, results of commands, programs,
+    Nix packages and their sources."""
     added: frozenset[str]
     """Hashes of those that it did not have before, or had damaged."""
     written: int
@@ -106,22 +108,25 @@ def keep(
     programs = services.plugins.describe_programs("nix", context)
     locked = [*built_from(lock), *artifacts_of(lock.seed.debs, lock.seed.wheels)]
     wanted = {one.sha256: one for one in (*locked, *(programs.files if programs else ()))}
+    packages = packaged.of_store(project, lock, nix, services.reporter)
+    kept = [*(_result(run, number) for number, run in enumerate(lock.runs)), *packages.nars]
     damaged = frozenset[str]()
     if check:
-        recorded = [_archived(run, number) for number, run in enumerate(lock.runs)]
-        damaged = frozenset(archive.damaged([*wanted.values(), *recorded]))
+        damaged = frozenset(archive.damaged([*wanted.values(), *(one.file for one in kept)]))
     missing = [one for sha256, one in wanted.items() if sha256 in damaged or not archive.holds(sha256)]
+    header = packages.header | Header({"nix": programs.record} if programs else {})
     with ExitStack() as stack:
         folder = stack.enter_context(scratch.folder("results", _made(services.cache)))
-        results = _dumped(lock.runs, archive, damaged, nix, folder)
-        new = [*_located(missing, nix, context), *((one, path) for one, path in results if path)]
-        written = archive.add(new, Header({"nix": programs.record} if programs else {}))
-    files = (*wanted.values(), *(one for one, _ in results))
-    lacking = tuple(f"the Nix package {one.reference}" for one in lock.packages)
-    return Kept(files, frozenset(one.sha256 for one, _ in new), written, damaged, lacking)
+        dumped = nars.dump(kept, archive, damaged, nix, folder)
+        new = [*_located(missing, nix, context), *((one, path) for one, path in dumped if path)]
+        written = archive.add(new, header)
+    files = (*wanted.values(), *(one for one, _ in dumped))
+    return Kept(files, frozenset(one.sha256 for one, _ in new), written, damaged, packages.lacking)
 
 
-def bring(project: Project, config: Config, archive: Archive, services: Services, nix: Nix) -> None:
+def bring(
+    project: Project, config: Config, archive: Archive, services: Services, nix: Nix
+) -> Mapping[str, str]:
     """Bring here what a lock is built from, as far as this machine lacks it; name what the archive lacks.
 
     Args:
@@ -129,11 +134,15 @@ def bring(project: Project, config: Config, archive: Archive, services: Services
         config: names commands.
         archive: has the files.
         services: the cache takes them.
-        nix: the store takes the results of commands.
+        nix: the store takes the results of commands, and Nix packages.
+
+    Returns:
+        References of flakes whose sources are here, by the lock's names.
 
     Raises:
         FlagError: there is no lock.
         LockError: it cannot be read.
+        NixError: a Nix package cannot be evaluated.
         FetchError: the archive cannot be read.
         RegistryError: its registry refuses, or cannot be reached.
     """
@@ -148,13 +157,16 @@ def bring(project: Project, config: Config, archive: Archive, services: Services
     came = archive.supply(wanted, Store(services.cache / "downloads" / "sha256")) if wanted else ()
     lacking = [one.filename for one in wanted if one.sha256 not in came]
     absent = absent_results(lock, config, nix)
-    recorded = {number: run for number, run in enumerate(lock.runs) if number in absent}
-    restored = _restored(recorded, archive, services.cache, nix) if recorded else set()
-    lacking += [said for number, said in absent.items() if number not in restored]
-    if lacking:
+    results = {number: _result(run, number) for number, run in enumerate(lock.runs) if number in absent}
+    restored = nars.restore(list(results.values()), archive, services.cache, nix)
+    here = {number for number, one in results.items() if one.path in restored}
+    lacking += [said for number, said in absent.items() if number not in here]
+    sources, others = packaged.to_store(project, lock, archive, services, nix)
+    if lacking := [*lacking, *others]:
         shown = [*lacking[:_SHOWN], *([f"and {len(lacking) - _SHOWN} more"] if len(lacking) > _SHOWN else [])]
         lines = "\n".join(f"  {line}" for line in shown)
         services.reporter.warn(f"{archive.title} lacks, of what {project.lock_path.name} names:\n{lines}")
+    return sources
 
 
 def _located(missing: Sequence[Artifact], nix: Nix, context: Context) -> list[tuple[Artifact, Path]]:
@@ -167,43 +179,9 @@ def _located(missing: Sequence[Artifact], nix: Nix, context: Context) -> list[tu
     ]
 
 
-def _archived(run: Run, number: int, size: int = 0) -> Artifact:
-    """Return a result as archives have it: its Nix archive, by the hash that the lock has of that."""
-    sha256 = base64.b64decode(run.nar_sha256.removeprefix("sha256-")).hex()
-    return Artifact(f"{STORE_NAME}-{number}.nar", "", sha256, size)
-
-
-def _dumped(
-    runs: Sequence[Run], archive: Archive, damaged: Collection[str], nix: Nix, folder: Path
-) -> list[tuple[Artifact, Path | None]]:
-    """Write results of commands that an archive lacks to files; return them, and the others without."""
-    found: list[tuple[Artifact, Path | None]] = []
-    for number, run in enumerate(runs):
-        one = _archived(run, number)
-        if one.sha256 not in damaged and archive.holds(one.sha256):
-            found.append((one, None))
-            continue
-        path = folder / one.filename
-        nix.dump(tree_path(run.nar_sha256, STORE_NAME), path)
-        found.append((_archived(run, number, path.stat().st_size), path))
-    return found
-
-
-def _restored(runs: Mapping[int, Run], archive: Archive, cache: Path, nix: Nix) -> set[int]:
-    """Put those results of commands into the store that an archive has; return their numbers."""
-    wanted = {number: _archived(run, number) for number, run in runs.items()}
-    found = set()
-    with scratch.folder("results", _made(cache)) as folder:
-        store = Store(folder / "archives")
-        came = archive.supply(list(wanted.values()), store)
-        for number, one in wanted.items():
-            if one.sha256 in came:
-                tree = folder / str(number) / STORE_NAME
-                tree.parent.mkdir()
-                nix.restore(store.path(one.sha256), tree)
-                nix.add_tree(tree)
-                found.add(number)
-    return found
+def _result(run: Run, number: int) -> Nar:
+    """Return what a command left behind, by the hash that the lock has of it."""
+    return Nar.of_tree(run.nar_sha256, STORE_NAME, f"{STORE_NAME}-{number}")
 
 
 def _made(folder: Path) -> Path:

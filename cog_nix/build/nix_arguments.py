@@ -36,6 +36,7 @@ def nix_arguments(
     outside: Sequence[tuple[Group, Path]] = (),
     placed: Sequence[dict[str, Any]] = (),
     image: ImageSettings | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of ``nix/build.nix``.
 
@@ -49,6 +50,7 @@ def nix_arguments(
         outside: what stays out of the store, and the folder that describes it.
         placed: files that go somewhere in the image; of these, large ones are outside.
         image: what cog-nix.toml says of it; None: nothing.
+        sources: references of flakes whose sources are in the store, by the lock's names; None: of none.
     """
     small = [one for one in placed if one["size"] < LEAST]
     return {
@@ -63,6 +65,7 @@ def nix_arguments(
         **({"placed": small} if small else {}),
         **({"user": image.user} if image and image.user else {}),
         **({"owner": list(image.owner)} if image and image.owner else {}),
+        **({"sources": dict(sources)} if sources else {}),
         "core": str(package_folder()),
         "labels": dict(labels),
         "openapi": openapi,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cog_nix.build.packaged import absent_flakes
 from cog_nix.config import commands
 from cog_nix.errors import FetchError, LockError
 from cog_nix.fetch.store import Store
@@ -51,6 +52,8 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
         )
     missing = [one.filename for one in absent_files(lock, nix, services.cache)]
     missing += absent_results(lock, request.config, nix).values()
+    if services.archive:  # otherwise Nix may have them in a cache of its own
+        missing += absent_flakes(lock, nix).values()
     if missing:
         shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
         lines = "\n".join(f"  {line}" for line in shown)

@@ -149,9 +149,9 @@ class Services:
 
     def _caches(self, project: Project, settings: Settings, *, offline: bool) -> Caches:
         """Return the binary caches and builders that count; tell of those that do not (yet)."""
-        if offline:
-            return Caches()
         found, untrusted = caches.effective(settings.nix, os.environ)
+        if offline:  # keys count for what an archive has
+            return Caches(trusted_public_keys=found.trusted_public_keys)
         if untrusted:
             self.reporter.warn(
                 f"{project.settings_path.name} names caches or builders that you have not said to trust, so "

@@ -76,7 +76,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     nix = services.nix(project, settings, offline=options.offline)
     request = Request(project, config, settings)
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
-    _supply(request, options, services, nix)
+    sources = _supply(request, options, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
     lock = with_files(request, lock, services.reporter, offline=options.offline, nix=nix)
     for line in local_wheels(lock.wheels, project.root):
@@ -97,6 +97,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
         outside=outside_of_store(request, lock, included, services, placed),
         placed=placed,
         image=settings.image,
+        sources=sources,
     )
     if (
         options.held
@@ -148,20 +149,25 @@ def _check_platform(project: Project, nix: Nix) -> None:
         emulation.check(project.platform)
 
 
-def _supply(request: Request, options: BuildOptions, services: Services, nix: Nix) -> None:
+def _supply(request: Request, options: BuildOptions, services: Services, nix: Nix) -> Mapping[str, str]:
     """Bring what an archive has, where one was named; see that all is here, where nothing may be fetched.
 
     And that programs of the image's platform run here.
+
+    Returns:
+        References of flakes whose sources came, by the lock's names.
     """
     _check_platform(request.project, nix)
+    sources: Mapping[str, str] = {}
     if services.archive:
         from cog_nix.build.archived import bring  # noqa: PLC0415 - most builds have everything here, or fetch it
 
-        bring(request.project, request.config, services.archive, services, nix)
+        sources = bring(request.project, request.config, services.archive, services, nix)
     if options.offline:
         from cog_nix.build.offline import check_offline  # noqa: PLC0415 - a faster build with the network
 
         check_offline(request, options.policy, services, nix)
+    return sources
 
 
 def _begin(services: Services, tag: str) -> None:

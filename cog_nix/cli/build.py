@@ -65,7 +65,8 @@ class _Options(ImageOptions):
         bool,
         typer.Option(
             "--trust-archive",
-            help="Where this machine has no Nix, run the archive's, though nothing but you vouches for it.",
+            help="Take from the archive what nothing but you vouches for: its Nix, to run where this machine "
+            "has none, and Nix packages that no trusted key has signed.",
         ),
     ] = False
     load_image: Annotated[

@@ -318,7 +318,7 @@ class Nix:
         Raises:
             NixError: it cannot be read.
         """
-        command = self.foreign("nix", "flake", "metadata", "--json", reference)
+        command = self.foreign("nix", "flake", "metadata", "--no-write-lock-file", "--json", reference)
         # `nix` takes a command's name first, and all options after it.
         program, rest = command[0], command[1:]
         start = rest.index("flake")

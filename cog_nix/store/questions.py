@@ -35,18 +35,21 @@ class Plan:
     """What Nix says of caches that it could not ask."""
 
 
-def evaluate(nix: Nix, expression: Path, spec: Mapping[str, object]) -> Any:
+def evaluate(nix: Nix, expression: Path, spec: Mapping[str, object], *, foreign: bool = False) -> Any:
     """Return what a Nix file makes of values, as JSON has it; no store takes part.
 
     Args:
         nix: evaluates.
         expression: evaluates to a function of ``{ spec }``, a JSON file.
         spec: values for it.
+        foreign: whether it reads what others wrote: then flakes come, and what is read is put into the store.
 
     Raises:
         NixError: it cannot be evaluated.
     """
-    command = [nix.program("nix-instantiate"), *_NO_STORE, "--eval", "--strict", "--json", str(expression)]
+    program = "nix-instantiate"
+    begun = nix.foreign(program, "--read-write-mode") if foreign else [nix.program(program), *_NO_STORE]
+    command = [*begun, "--eval", "--strict", "--json", str(expression)]
     with ahead.Values(spec) as file:
         finished = run([*command, *file.arguments()], env=file.environment(), check=False)
     if finished.returncode:

@@ -10,6 +10,7 @@ import pytest
 from cog_nix.archive import place
 from cog_nix.archive.errors import UnusableArchiveError
 from cog_nix.archive.model import Header
+from cog_nix.store.objects import StoreObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cog_nix.fetch.store import Store
     from tests.archive.conftest import Listener
 
+TOOL = StoreObject(f"{'a' * 32}-tool", "0" * 64, 120, (f"{'a' * 32}-tool",), ("team-1:x",))
 KINDS = ["folder", "file", "registry"]
 Word = str
 
@@ -58,13 +60,14 @@ def test_what_was_added_is_there_for_whoever_reads_it(
 
 def test_it_grows_by_what_it_lacks(written: Any, read: Any, file: Any, downloads: Store) -> None:
     one, other = file("a.deb", b"first"), file("b.whl", b"second")
-    written().add([one], Header({"nix": "old"}))
+    written().add([one], Header({"nix": "old"}, {"github:a/b": "rev=c"}, {TOOL.name: TOOL}))
     again = written()
     assert again.holds(one[0].sha256)
     one[1].unlink()  # needed no more
     assert again.add([other], Header({"container": "new"})) == len(b"second")
     found = read()
-    assert found.header == Header({"container": "new", "nix": "old"})
+    programs = {"container": "new", "nix": "old"}
+    assert found.header == Header(programs, {"github:a/b": "rev=c"}, {TOOL.name: TOOL})
     assert len(found.supply([one[0], other[0]], downloads)) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,7 @@ def test_a_file_of_something_else_is_left_alone(root: Path, reporter: Listener) 
     [
         pytest.param("[]", id="no-object"),
         pytest.param('{"format": 1}', id="without-programs"),
-        pytest.param('{"format": 2, "programs": {}}', id="of-a-later-version"),
+        pytest.param('{"format": 3, "programs": {}, "objects": 1}', id="of-a-later-version"),
         pytest.param('{"format": 1, "programs": {"nix": 3}}', id="with-a-record-that-is-none"),
         pytest.param('{"format', id="half"),
     ],
@@ -163,6 +164,14 @@ def test_a_header_that_is_none_is_refused(root: Path, reporter: Listener, text: 
     (root / NAME).write_text(text)
     with pytest.raises(UnusableArchiveError, match=str(root)):
         FolderArchive(root, reporter)
+
+
+def test_only_nix_packages_take_another_format() -> None:
+    """Who has none of them can read the archive with an older cog-nix."""
+    assert json.loads(Header({"nix": "record"}).dump()) == {"format": 1, "programs": {"nix": "record"}}
+    header = Header(flakes={"github:a/b": "rev=c"})
+    assert json.loads(header.dump())["format"] == 2
+    assert Header.parse(header.dump(), "inputs") == header
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def test_a_container_sees_caches_in_folders(
     assert found.caches.substituters == tuple(urls.split())
     assert [*places[0].folders] == [project.root, tmp_path / "cache", tmp_path / "key"]
     assert services.nix(project, Settings(), offline=True).caches == Caches()
+    monkeypatch.setenv(VARIABLES["trusted_public_keys"], "team-1:x")  # counts for what an archive has
+    assert services.nix(project, Settings(), offline=True).caches == Caches(trusted_public_keys=("team-1:x",))
 
 
 def test_what_a_project_names_does_not_count_by_itself(

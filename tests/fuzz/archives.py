@@ -43,6 +43,7 @@ from cog_nix.lock.model import Artifact
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import duplicates
+from cog_nix.store.objects import StoreObject
 from cog_nix_hooks.debian import pins, programs, provided
 from cog_nix_hooks.nvidia.metadata import cuda_extras
 from cog_nix_hooks.pypi import origins
@@ -389,6 +390,9 @@ _KEPT = {"archive.json": Header({"nix": "{}"}).dump()} | {
     for sha256 in [hashlib.sha256(data).hexdigest()]
 }
 
+_OBJECT = StoreObject("a" * 32 + "-b", "0" * 64, 120, ("a" * 32 + "-b",), ("key:x",), "")
+_PACKAGES = Header(flakes={"github:a/b": "rev=c&lastModified=1"}, objects={_OBJECT.name: _OBJECT})
+
 
 def _plain_tar(files: Mapping[str, bytes]) -> bytes:
     stream = io.BytesIO()
@@ -519,7 +523,7 @@ ARCHIVES = (
     Parser(
         "header of an archive",
         ("cog_nix/archive",),
-        json_texts({"format": 1, "programs": {"nix": "record"}}),
+        json_texts({"format": 1, "programs": {"nix": "record"}}, json.loads(_PACKAGES.dump())),
         in_file("archive.json", lambda path: FolderArchive(path.parent, SilentReporter())),
     ),
     Parser("record of programs", ("hooks/cog_nix_hooks/debian/programs",), json_texts(_RECORD), _recalled),

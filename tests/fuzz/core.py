@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cog_nix.archive import artifact
 from cog_nix.archive.model import Header
-from cog_nix.build import unchanged
+from cog_nix.build import packaged, unchanged
 from cog_nix.cdi import document as cdi_document
 from cog_nix.cdi import gpus, place
 from cog_nix.cdi import hooks as cdi_hooks
@@ -56,7 +56,8 @@ from cog_nix.runtime.logs import readable
 from cog_nix.runtime.outputs import text_of, write_files
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.signature import openapi_file
-from cog_nix.store import events, failures
+from cog_nix.store import events, failures, objects
+from cog_nix.store.paths import hexadecimal
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
 from tests.check.models import document
@@ -310,6 +311,7 @@ _KEPT = {
     "answer": {"image": "/nix/store/x"},
 }
 _FLAKE = {"locked": {"type": "github", "owner": "a", "repo": "b", "rev": "c", "narHash": "sha256-x"}}
+_LOCKED = {"nodes": {"root": {}, "a": {"locked": {"narHash": f"sha256-{'a' * 43}="}}}}
 
 LOCKS = (
     Parser("cog-nix.lock", ("cog_nix/lock",), json_texts(_LOCK), _lock),
@@ -333,6 +335,24 @@ LOCKS = (
         ("cog_nix/resolve/packages",),
         json_texts(_FLAKE),
         lambda text, _: lock_packages._locked_flake(lock_packages._metadata(text, "a#b")),
+    ),
+    Parser(
+        "what Nix says of a flake",
+        ("cog_nix/build/packaged",),
+        json_texts({**_FLAKE, "locks": _LOCKED}),
+        lambda text, _: packaged.Told.parse(text),
+    ),
+    Parser(
+        "hashes in a Nix file",
+        ("cog_nix/build/packaged",),
+        texts(f'a = "{_LOCKED["nodes"]["a"]["locked"]["narHash"]}"; b = "sha256:0{"z" * 51}";'),
+        lambda text, _: [*map(hexadecimal, packaged.pins_of(text))],
+    ),
+    Parser(
+        "flake.lock",
+        ("cog_nix/build/packaged",),
+        st.one_of(json_texts(_LOCKED).map(encoded), contents(json.dumps(_LOCKED).encode())),
+        in_file("flake.lock", lambda path: [*map(hexadecimal, packaged.inputs_of(path.parent))]),
     ),
 )
 
@@ -704,6 +724,10 @@ _NIX = (
     {"action": "msg", "level": 0, "raw_msg": "no", "msg": "no"},
 )
 
+_PATH = f"/nix/store/{'a' * 32}-b"
+_REGISTERED = f"{_PATH}\n{'0' * 64}\n120\n\n1\n{_PATH}\n"
+_SIGNED = f"{_PATH}\tultimate ca:fixed:r:sha256:x key:signature\n"
+
 
 def _nix(lines: list[str], _: Path) -> object:
     with events.watch(_SILENT) as log:
@@ -745,6 +769,12 @@ MACHINE = (
         ("cog_nix/elf/golang",),
         contents(make_go("mod\texample.org/tool\tv1\ndep\tx\tv2\n=>\ty\tv3\n")),
         lambda data, _: golang.modules(io.BytesIO(data)),
+    ),
+    Parser(
+        "what Nix says of store paths",
+        ("cog_nix/store",),
+        st.tuples(texts(_REGISTERED), texts(_SIGNED)),
+        lambda said, _: [one.narinfo("a").encode() for one in objects.read(*said)],
     ),
     Parser("Nix's events", ("cog_nix/store",), st.lists(json_texts(*_NIX), max_size=4), _nix),
     Parser(
