@@ -88,9 +88,7 @@ class _Options(ProjectOptions):
     gpus: Gpus = ""
     junit: Annotated[
         Path | None,
-        typer.Option(
-            "--junit", metavar="FILE", show_default=False, help="Write the results there as JUnit XML."
-        ),
+        typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML."),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
     list_cases: Annotated[
