@@ -8,7 +8,8 @@ import json
 import pytest
 
 from cog_nix.bom.collect import Sources
-from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE, Contents, Text
+from cog_nix.bom.contents import DEBIAN_VERSION, OS_RELEASE, Contents, Text
+from cog_nix.image.databases import STATUS
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
 
 _MIRROR = "https://mirror.example.org"
@@ -66,7 +67,7 @@ def made_contents() -> Contents:
         {"type": "library", "name": "serde", "version": "1.0.1", "purl": "pkg:cargo/serde@1.0.1",
          "licenses": [{"expression": "MIT OR Apache-2.0"}], "bom-ref": "x"}]}  # fmt: skip
     files = {
-        DPKG_STATUS: (_STATUS, "python"),
+        STATUS: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
         DEBIAN_VERSION: ("13.8\n", "base"),
         "usr/share/doc/libc6/copyright": (
