@@ -198,11 +198,8 @@ def _hold(session: Session, runtime: Runtime, image: str) -> None:
 
 
 def _compared(session: Session, runtime: Runtime, images: tuple[str, str], plan: Plan) -> Release:
-    try:
-        with session.reporter.steps_bar("Comparing", None) as bar:
-            return compare(*images, plan, Engine(runtime), bar.describe)
-    except CompatError as error:
-        raise ImageError(str(error), hint=error.hint) from error
+    with _explained(), session.reporter.steps_bar("Comparing", None) as bar:
+        return compare(*images, plan, Engine(runtime), bar.describe)
 
 
 def _examine_declared(
