@@ -55,7 +55,7 @@ def write_layout(root: Path, layers: list[bytes], **options: Any) -> Path:
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": add(json.dumps(config).encode(), "config.v1+json"),
-        "layers": [add(gzip.compress(layer, mtime=0), "layer.v1.tar+gzip") for layer in layers],
+        "layers": [add(gzip.compress(layer, 1, mtime=0), "layer.v1.tar+gzip") for layer in layers],
     }
     index = {"schemaVersion": 2, "manifests": [add(json.dumps(manifest).encode(), "manifest.v1+json")]}
     (root / "index.json").write_text(json.dumps(index))
