@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from cog_nix import errors
 
 _BRANCH = re.compile(r"^ {4}(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?= |$)", re.MULTILINE)
 _WIDTH = 4
+_TEXTS = (ast.Constant, ast.JoinedStr, ast.BinOp)
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path(__file__).with_name("ready_made_errors.json")
 """How many sentences without a class of their own each file still has; a number here only gets smaller."""
@@ -30,20 +31,41 @@ def drawn() -> dict[str, str]:
     return parents
 
 
+class Found(NamedTuple):
+    """What a file has of errors."""
+
+    bases: dict[str, list[str]]
+    """Of each class."""
+    writing: set[str]
+    """Classes that write their sentence."""
+    ready_made: list[str]
+    """What is called with a text, once for each call."""
+
+
+def found_in(path: Path) -> Found:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    classes = [one for one in nodes if isinstance(one, ast.ClassDef)]
+    return Found(
+        {one.name: list(map(_named, one.bases)) for one in classes},
+        {one.name for one in classes if any(getattr(each, "name", "") == "__str__" for each in one.body)},
+        [
+            _named(one.func)
+            for one in nodes
+            if isinstance(one, ast.Call) and one.args and isinstance(one.args[0], _TEXTS)
+        ],
+    )
+
+
 @cache
-def parsed(folder: str) -> dict[str, tuple[ast.AST, ...]]:
-    """Return all nodes of each file of Python in a folder."""
-    return {
-        path.relative_to(ROOT).as_posix(): tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
+def parsed(folder: str) -> dict[str, Found]:
+    """Return what the files of a folder have of errors."""
+    files = sorted((ROOT / folder).rglob("*.py"))
+    return {path.relative_to(ROOT).as_posix(): found_in(path) for path in files}
 
 
 def actual() -> dict[str, str]:
     """Return the parent of each error of the core; those that are private to a module are passed over."""
-    files = parsed("cog_nix").values()
-    classes = [node for nodes in files for node in nodes if isinstance(node, ast.ClassDef)]
-    bases = {one.name: [base.id for base in one.bases if isinstance(base, ast.Name)] for one in classes}
+    bases = {name: above for one in parsed("cog_nix").values() for name, above in one.bases.items()}
 
     def parent(name: str) -> str | None:
         """Return the nearest error above; None: it is none of ours."""
@@ -74,23 +96,17 @@ def _named(node: ast.expr) -> str:
 def ready_made() -> dict[str, int]:
     """Count, by file, where an error whose class writes no sentence is given one."""
     files = {**parsed("cog_nix"), **parsed("hooks")}
-    classes = {one.name: one for nodes in files.values() for one in nodes if isinstance(one, ast.ClassDef)}
+    classes = {name: (one, above) for one in files.values() for name, above in one.bases.items()}
 
     @cache
     def takes_sentence(name: str) -> bool:
         if name == "CogNixError" or name not in classes:
             return name == "CogNixError"
-        writes = any(isinstance(one, ast.FunctionDef) and one.name == "__str__" for one in classes[name].body)
-        return not writes and any(takes_sentence(_named(base)) for base in classes[name].bases)
+        file, bases = classes[name]
+        return name not in file.writing and any(map(takes_sentence, bases))
 
-    found = Counter(
-        file
-        for file, nodes in files.items()
-        for node in nodes
-        if isinstance(node, ast.Call) and node.args and takes_sentence(_named(node.func))
-        if isinstance(node.args[0], ast.Constant | ast.JoinedStr | ast.BinOp)
-    )
-    return dict(sorted(found.items()))
+    counts = {file: sum(map(takes_sentence, one.ready_made)) for file, one in files.items()}
+    return {file: count for file, count in sorted(counts.items()) if count}
 
 
 def test_no_more_sentences_are_ready_made() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, copy_held, find_damage, pieces
+from cog_nix.archive.model import NAME, Header, LocalArchive, pieces
 from cog_nix.fetch.store import Store
 from cog_nix.system.files import write_atomically
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FILES, _LOCK = "sha256", ".lock"
 
 
-class FolderArchive:
+class FolderArchive(LocalArchive):
     """A folder.
 
     Args:
@@ -38,27 +38,13 @@ class FolderArchive:
     """
 
     def __init__(self, root: Path, reporter: Reporter, *, new: bool = False) -> None:
-        self._root, self._reporter = root, reporter
+        super().__init__(root, reporter)
         self._store = Store(root / _FILES)
         self.header = self._read(new=new)
-
-    @property
-    def title(self) -> str:
-        """Its path."""
-        return str(self._root)
 
     def holds(self, sha256: str) -> bool:
         """Whether it has a file of this hash."""
         return self._store.path(sha256).is_file()
-
-    def damaged(self, files: Sequence[Artifact]) -> list[str]:
-        """Read those files that are held; return the hashes of those that are damaged."""
-        held = [one for one in files if self.holds(one.sha256)]
-        return find_damage(self.title, held, self._pieces, self._reporter)
-
-    def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
-        """Copy those files into the cache that are held."""
-        return copy_held(self, wanted, self._pieces, store, self._reporter)
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Copy files that are not held; return their bytes."""
@@ -71,7 +57,7 @@ class FolderArchive:
                     if not self._store.put(artifact.sha256, pieces(path)):
                         raise UnusableArchiveError(self.title, f"{artifact.filename} is not what is locked")
                     bar.advance(artifact.size)
-                write_atomically(self._root / NAME, self.header.dump())
+                write_atomically(self._path / NAME, self.header.dump())
         except OSError as error:
             hint = "Free some space or fix the permissions; what was copied is kept."
             raise UnusableArchiveError(self.title, str(error.strerror), hint=hint) from error
@@ -82,7 +68,7 @@ class FolderArchive:
 
     def _read(self, *, new: bool) -> Header:
         try:
-            return Header.parse((self._root / NAME).read_bytes(), self.title)
+            return Header.parse((self._path / NAME).read_bytes(), self.title)
         except FileNotFoundError:
             if new and self._is_ours_to_make():
                 return Header()
@@ -94,17 +80,17 @@ class FolderArchive:
 
     def _is_ours_to_make(self) -> bool:
         """Whether nothing is there, or what was left of one whose making was cut off."""
-        return not self._root.is_dir() or {one.name for one in self._root.iterdir()} <= {_LOCK, _FILES}
+        return not self._path.is_dir() or {one.name for one in self._path.iterdir()} <= {_LOCK, _FILES}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from writing to it at the same time."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnusableArchiveError(
                 self.title, str(error.strerror), hint="Name another folder."
             ) from error
-        with (self._root / _LOCK).open("w") as stream:
+        with (self._path / _LOCK).open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -13,7 +15,7 @@ from cog_nix.system import jsonvalue
 from cog_nix.system.jsonvalue import mapping_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.fetch.store import Store
@@ -139,69 +141,67 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def find_damage(
-    title: str, files: Sequence[Artifact], read: Callable[[str], Iterable[bytes]], reporter: Reporter
-) -> list[str]:
-    """Read files; return the hashes of those that are not what they should be.
+class LocalArchive(ABC):
+    """An archive that is a path of this machine.
 
     Args:
-        title: of the archive.
-        files: which.
-        read: returns the bytes of one, by its hash.
-        reporter: shows how far it is.
-
-    Raises:
-        UnusableArchiveError: one cannot be read.
+        path: where it is.
+        reporter: shows what is copied, and hears of damaged files.
     """
-    found = []
-    try:
-        with reporter.bytes_bar(f"Reading {title}", sum(one.size for one in files)) as bar:
-            for one in files:
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self._path, self._reporter = path, reporter
+
+    @property
+    def title(self) -> str:
+        """Its path."""
+        return str(self._path)
+
+    @abstractmethod
+    def holds(self, sha256: str) -> bool:
+        """Whether it has a file of this hash."""
+
+    @abstractmethod
+    def _pieces(self, sha256: str) -> Iterable[bytes]:
+        """Return the bytes of a file that is held."""
+
+    def damaged(self, files: Sequence[Artifact]) -> list[str]:
+        """Read those files that are held; return the hashes of those that are damaged."""
+        found = []
+        with self._reading("Reading", files) as (held, bar):
+            for one in held:
                 digest = hashlib.sha256()
-                for piece in read(one.sha256):
+                for piece in self._pieces(one.sha256):
                     digest.update(piece)
                 if digest.hexdigest() != one.sha256:
                     found.append(one.sha256)
                 bar.advance(one.size)
-    except OSError as error:
-        raise UnusableArchiveError(title, error.strerror or str(error)) from error
-    return found
+        return found
 
-
-def copy_held(
-    archive: Archive,
-    wanted: Sequence[Artifact],
-    read: Callable[[str], Iterable[bytes]],
-    store: Store,
-    reporter: Reporter,
-) -> list[str]:
-    """Copy files of an archive into the cache, as :meth:`Archive.supply` does.
-
-    Args:
-        archive: whose.
-        wanted: those that are not held are left out.
-        read: returns the bytes of one, by its hash.
-        store: of the cache.
-        reporter: shows the bytes, and hears of damaged files.
-
-    Returns:
-        The hashes of those that came.
-
-    Raises:
-        UnusableArchiveError: one cannot be read, or the cache not be written.
-    """
-    held = [artifact for artifact in wanted if archive.holds(artifact.sha256)]
-    found = []
-    try:
-        with reporter.bytes_bar(f"Copying from {archive.title}", sum(one.size for one in held)) as bar:
-            for artifact in held:
-                if store.put(artifact.sha256, _told(read(artifact.sha256), bar)):
-                    found.append(artifact.sha256)
+    def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
+        """Copy those files into the cache that are held."""
+        found = []
+        with self._reading("Copying from", wanted) as (held, bar):
+            for one in held:
+                if store.put(one.sha256, _told(self._pieces(one.sha256), bar)):
+                    found.append(one.sha256)
                 else:
-                    reporter.warn(damage(artifact, archive.title))
-    except OSError as error:
-        raise UnusableArchiveError(archive.title, str(error)) from error
-    return found
+                    self._reporter.warn(damage(one, self.title))
+        return found
+
+    @contextmanager
+    def _reading(self, what: str, files: Sequence[Artifact]) -> Iterator[tuple[list[Artifact], Bar]]:
+        """Yield those files that are held, and a bar for their bytes.
+
+        Raises:
+            UnusableArchiveError: one cannot be read, or its copy not be written.
+        """
+        held = [one for one in files if self.holds(one.sha256)]
+        try:
+            with self._reporter.bytes_bar(f"{what} {self.title}", sum(one.size for one in held)) as bar:
+                yield held, bar
+        except OSError as error:
+            raise UnusableArchiveError(self.title, error.strerror or str(error)) from error
 
 
 def _told(pieces: Iterable[bytes], bar: Bar) -> Iterator[bytes]:

@@ -13,14 +13,13 @@ import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from cog_nix.archive.errors import UnusableArchiveError
-from cog_nix.archive.model import NAME, Header, copy_held, find_damage, pieces
+from cog_nix.archive.model import NAME, Header, LocalArchive, pieces
 from cog_nix.system.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from cog_nix.fetch.store import Store
     from cog_nix.lock.model import Artifact
     from cog_nix.report import Reporter
 
@@ -29,7 +28,7 @@ _CHUNK = 1 << 20
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
-class FileArchive:
+class FileArchive(LocalArchive):
     """One file.
 
     Args:
@@ -42,29 +41,15 @@ class FileArchive:
     """
 
     def __init__(self, path: Path, reporter: Reporter, *, new: bool = False) -> None:
-        self._path, self._reporter = path, reporter
+        super().__init__(path, reporter)
         self._members: dict[str, tuple[int, int]] = {}
         self.header = Header()
         if not new or path.exists():
             self._read()
 
-    @property
-    def title(self) -> str:
-        """Its path."""
-        return str(self._path)
-
     def holds(self, sha256: str) -> bool:
         """Whether it has a file of this hash."""
         return sha256 in self._members
-
-    def damaged(self, files: Sequence[Artifact]) -> list[str]:
-        """Read those files that are held; return the hashes of those that are damaged."""
-        held = [one for one in files if self.holds(one.sha256)]
-        return find_damage(self.title, held, self._pieces, self._reporter)
-
-    def supply(self, wanted: Sequence[Artifact], store: Store) -> list[str]:
-        """Copy those files into the cache that are held."""
-        return copy_held(self, wanted, self._pieces, store, self._reporter)
 
     def add(self, files: Sequence[tuple[Artifact, Path]], header: Header) -> int:
         """Write the file anew, with these files as well; return their bytes."""

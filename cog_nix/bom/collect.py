@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from email.parser import BytesParser
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.bom import licences
-from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE
+from cog_nix.bom.contents import DEBIAN_VERSION, OS_RELEASE
 from cog_nix.bom.model import Bill, Component, Document, Licence, purl
 from cog_nix.config.requirements import normalised
+from cog_nix.image.databases import STATUS, distribution, installed
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
@@ -118,10 +118,8 @@ def _system(contents: Contents) -> Component:
 def _debs(sources: Sources, system: Component) -> Iterator[Component]:
     """Yield the packages that dpkg has as installed (deb822)."""
     locked = {deb.package: deb for deb in sources.lock.installed}
-    status = sources.contents.texts.get(DPKG_STATUS)
-    for fields in _paragraphs(status.data if status else b""):
-        if not fields.get("Status", "").endswith(" installed"):
-            continue
+    status = sources.contents.texts.get(STATUS)
+    for fields in installed(status.data if status else b""):
         name, version = fields["Package"], fields["Version"]
         deb = locked.get(name)
         ours = deb if deb and deb.version == version else None
@@ -152,15 +150,6 @@ def _debs(sources: Sources, system: Component) -> Iterator[Component]:
             layer=status.layer if status and not ours else "",
             **_file(ours.artifact if ours else None),
         )
-
-
-def _paragraphs(data: bytes) -> Iterator[dict[str, str]]:
-    for paragraph in data.decode("utf-8", "replace").split("\n\n"):
-        fields = dict(
-            line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] not in " \t"
-        )
-        if "Package" in fields and "Version" in fields:
-            yield fields
 
 
 def _file(artifact: Artifact | None) -> dict[str, Any]:
@@ -198,15 +187,15 @@ def _python(sources: Sources) -> Iterator[Component]:
     for path, text in sorted(sources.contents.texts.items()):
         if not path.endswith(_PYPROJECT_METADATA) and not path.endswith(".egg-info"):
             continue
-        message = BytesParser().parsebytes(text.data, headersonly=True)
-        if not message.get("Name"):
+        known = distribution(text.data)
+        if known is None:
             continue
-        name, version = normalised(str(message["Name"])), str(message.get("Version") or "")
+        name, version, _ = known
         wheel = locked.get(name)
         ours = wheel if wheel and wheel.version == version and _is_installed(path) else None
         if ours:
             seen.add(name)
-        yield _distribution(sources, path, text.layer, message, ours)
+        yield _distribution(sources, path, text.layer, known, ours)
     for name in locked.keys() - seen:  # a wheel without metadata that can be read
         yield Component(
             f"wheel:{name}", "pypi", name, locked[name].version, **_of_wheel(locked[name], sources)
@@ -219,9 +208,9 @@ def _is_installed(path: str) -> bool:
 
 
 def _distribution(
-    sources: Sources, path: str, layer: str, message: Message, wheel: Wheel | None
+    sources: Sources, path: str, layer: str, known: tuple[str, str, Message], wheel: Wheel | None
 ) -> Component:
-    name, version = normalised(str(message["Name"])), str(message.get("Version") or "")
+    name, version, message = known
     inside = "" if wheel else _owner(path, sources)
     described: dict[str, Any] = (
         _of_wheel(wheel, sources)

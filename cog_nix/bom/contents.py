@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.elf import golang
 from cog_nix.errors import ImageError
+from cog_nix.image.databases import LARGEST, STATUS, hidden_by
 from cog_nix.image.description import ProjectFiles
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.project_files import UNKNOWN, entries
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from cog_nix.image.description import ImageDescription
 
-DPKG_STATUS = "var/lib/dpkg/status"
 OS_RELEASE = "usr/lib/os-release"
 DEBIAN_VERSION = "etc/debian_version"
 """Has the point release, which os-release leaves out."""
@@ -35,10 +35,6 @@ _NODE = re.compile(r"(.+/)?package\.json")
 _WINDOWS = re.compile(r".+\.(exe|dll)", re.IGNORECASE)
 _LIBRARY = re.compile(r"(?:.+/)?[^/]+\.libs/[^/]+\.so[^/]*")
 _NIX = re.compile(r"nix/store/([0-9a-z]{32}-[^/]+)")
-_HIDDEN, _OPAQUE = ".wh.", ".wh..wh..opq"
-"""What takes files of lower layers away (image-spec, layer.md, "Whiteouts")."""
-_LARGEST = 16 << 20
-"""Bytes of a file that is read; dpkg's database of 2000 packages has 3 MB."""
 
 
 class UnreadableLayerError(ImageError):
@@ -128,9 +124,8 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         for member in tar:
             path = str(PurePosixPath(member.name))
-            folder, _, name = path.rpartition("/")
-            if name.startswith(_HIDDEN):
-                _take_away(found, folder if name == _OPAQUE else f"{folder}/{name.removeprefix(_HIDDEN)}")
+            if (hidden := hidden_by(path)) is not None:
+                _take_away(found, hidden)
                 continue
             if path.startswith("usr/share/doc/") and member.issym():
                 found.links[path] = member.linkname
@@ -145,7 +140,7 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
 
 
 def _matters(path: str) -> bool:
-    return path in {DPKG_STATUS, OS_RELEASE, DEBIAN_VERSION} or any(
+    return path in {STATUS, OS_RELEASE, DEBIAN_VERSION} or any(
         pattern.fullmatch(path) for pattern in (_COPYRIGHT, _METADATA, _DOCUMENT, _NODE, _WINDOWS)
     )
 
@@ -156,7 +151,7 @@ def _take(found: Contents, layer: str, path: str, tar: tarfile.TarFile, member: 
     elif member.islnk():
         if linked := found.texts.get(str(PurePosixPath(member.linkname))):
             found.texts[path] = Text(linked.data, layer)
-    elif member.isreg() and member.size <= _LARGEST:
+    elif member.isreg() and member.size <= LARGEST:
         data = tar.extractfile(member)
         if data:
             found.texts[path] = Text(data.read(), layer)

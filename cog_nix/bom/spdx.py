@@ -35,6 +35,7 @@ _PREFIXES: dict[Kind, str] = {"system": "OperatingSystem-"}
 """By which trivy knows a system; it does not read ``primaryPackagePurpose``."""
 _DOWNLOADABLE = re.compile(r"(https?|ftp|ssh|git(\+\w+)?)://\S+")
 _IMAGE = "SPDXRef-image"
+_UNLICENSED = Licence()
 _URL = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
 
 
@@ -79,18 +80,23 @@ def _reference(key: str, prefix: str = "") -> str:
     return f"SPDXRef-{prefix}{plain[:80]}-{digest}"
 
 
-def _image(bill: Bill) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "SPDXID": _IMAGE,
-        "name": bill.name,
-        "downloadLocation": _NONE,
+def _element(reference: str, name: str, licence: Licence = _UNLICENSED, url: str = "") -> dict[str, Any]:
+    """Return a package with the fields that each has to have (SPDX 2.3, clause 7)."""
+    return {
+        "SPDXID": reference,
+        "name": name,
+        "downloadLocation": url if _DOWNLOADABLE.fullmatch(url) else _NONE,
         "filesAnalyzed": False,
         "licenseConcluded": _NONE,
-        "licenseDeclared": _NONE,
+        "licenseDeclared": declared(licence),
         "copyrightText": _NONE,
-        "primaryPackagePurpose": "CONTAINER",
-        "comment": f"Built from a lock with the digest {bill.lock}.",
     }
+
+
+def _image(bill: Bill) -> dict[str, Any]:
+    found = _element(_IMAGE, bill.name)
+    found["primaryPackagePurpose"] = "CONTAINER"
+    found["comment"] = f"Built from a lock with the digest {bill.lock}."
     if bill.image:
         found["versionInfo"] = bill.image
         found["checksums"] = [_checksum(bill.image.removeprefix("sha256:"))]
@@ -98,16 +104,8 @@ def _image(bill: Bill) -> dict[str, Any]:
 
 
 def _package(one: Component, reference: str) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "SPDXID": reference,
-        "name": one.name,
-        "downloadLocation": one.url if _DOWNLOADABLE.fullmatch(one.url) else _NONE,
-        "filesAnalyzed": False,
-        "licenseConcluded": _NONE,
-        "licenseDeclared": declared(one.licence),
-        "copyrightText": _NONE,
-        "primaryPackagePurpose": _PURPOSES[one.kind],
-    }
+    found = _element(reference, one.name, one.licence, one.url)
+    found["primaryPackagePurpose"] = _PURPOSES[one.kind]
     if one.version:
         found["versionInfo"] = one.version
     if one.sha256:
@@ -187,16 +185,8 @@ def _brought(
     for number, document in enumerate(documents):
         owner = references.get(document.key, _IMAGE)
         for place, (name, version, purl, licence) in enumerate(named(document.data)):
-            package = {
-                "SPDXID": _reference(f"{document.key}/{number}/{place}"),
-                "name": name,
-                "downloadLocation": _NONE,
-                "filesAnalyzed": False,
-                "licenseConcluded": _NONE,
-                "licenseDeclared": declared(licence),
-                "copyrightText": _NONE,
-                "sourceInfo": f"as /{document.path} says",
-            }
+            package = _element(_reference(f"{document.key}/{number}/{place}"), name, licence)
+            package["sourceInfo"] = f"as /{document.path} says"
             if version:
                 package["versionInfo"] = version
             if purl:

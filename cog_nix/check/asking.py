@@ -30,14 +30,10 @@ class Answer:
 
     def __str__(self) -> str:
         return (
-            f"answers {_short(show(self.output))}"
+            f"answers {show(self.output, _SHOWN)}"
             if self.status == "succeeded"
             else f"{_SAYS[self.status]}: {self.message}"
         )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 _SHOWN = 80

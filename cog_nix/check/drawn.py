@@ -9,6 +9,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.check.inputs import merged, of_length
 from cog_nix.runtime.validation import satisfies
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def _value(schema: Schema, chance: random.Random) -> Any:
     members = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     if members and not schema.get("enum"):
         return _value(chance.choice(members), chance)
-    for one in schema.get("allOf", ()):
-        schema = {**one, **schema}
+    schema = merged(schema)
     if schema.get("enum"):
         return chance.choice(schema["enum"])
     if schema.get("format") == "uri" or "pattern" in schema:
@@ -154,10 +154,7 @@ def _number(least: float, most: float, between: float, chance: random.Random) ->
 
 
 def _text(schema: Schema, chance: random.Random) -> str:
-    text = chance.choice(_WORDS)
-    least = int(schema.get("minLength", 0))
-    most = int(schema.get("maxLength", max(least, len(text))))
-    return (text * (least // len(text) + 1))[: max(least, min(most, len(text)))]
+    return of_length(chance.choice(_WORDS), schema)
 
 
 _KINDS: dict[str, Callable[[Schema, random.Random], Any]] = {

@@ -5,17 +5,19 @@ Only required inputs are sent; everything else has a default that its author cho
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.check.case import CompatError
 from cog_nix.check.result import NotApplicable
+from cog_nix.runtime.media import encode_data_url, type_of
+from cog_nix.runtime.schema import ApiSchema
 from cog_nix.system.jsonvalue import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cog_nix.runtime.schema import Schema
 
 TEXT = "hello"
 TRUE = frozenset({"true", "1", "yes"})
@@ -23,18 +25,15 @@ TRUE = frozenset({"true", "1", "yes"})
 
 def input_schema(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of ``input``, references to other schemas (choices) filled in."""
-    schemas = document["components"]["schemas"]
-    schema = schemas["Input"]
-    properties = {name: _resolve(value, schemas) for name, value in schema.get("properties", {}).items()}
-    return {**schema, "properties": properties}
+    schema = ApiSchema(dict(document)).input_component()
+    return {**schema, "properties": {name: merged(one) for name, one in schema.get("properties", {}).items()}}
 
 
-def _resolve(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
-    resolved = dict(schema)
-    for part in (schema, *schema.get("allOf", ())):
-        if "$ref" in part:
-            resolved |= schemas[part["$ref"].rsplit("/", 1)[1]]
-    return resolved
+def merged(schema: Schema) -> Schema:
+    """Return a schema that says itself what its ``allOf`` does."""
+    for one in schema.get("allOf", ()):
+        schema = {**one, **schema}
+    return schema
 
 
 def made_up(document: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -93,12 +92,10 @@ def data_url(path: Path) -> str:
     Raises:
         CompatError: it cannot be read.
     """
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     try:
-        content = path.read_bytes()
+        return encode_data_url(path.read_bytes(), type_of(path.name))
     except OSError as error:
         raise CompatError(f"{path} cannot be read: {error.strerror}") from error
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def invent(name: str, schema: Mapping[str, Any]) -> Any:
@@ -121,13 +118,14 @@ def invent(name: str, schema: Mapping[str, Any]) -> Any:
         case "object":
             return {}
         case _:
-            return _text(schema)
+            return of_length(TEXT, schema)
 
 
-def _text(schema: Mapping[str, Any]) -> str:
+def of_length(text: str, schema: Mapping[str, Any]) -> str:
+    """Return a text that is repeated or cut to be as long as a schema has it."""
     least = int(schema.get("minLength", 0))
-    most = int(schema.get("maxLength", max(least, len(TEXT))))
-    return (TEXT * (least // len(TEXT) + 1))[: max(least, min(most, len(TEXT)))]
+    most = int(schema.get("maxLength", max(least, len(text))))
+    return (text * (least // len(text) + 1))[: max(least, min(most, len(text)))]
 
 
 WRONG: Mapping[str, Any] = {

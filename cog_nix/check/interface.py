@@ -7,11 +7,12 @@ something that was answered before. What is compared is what OpenAPI 3.0's schem
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cog_nix.check.matching import show
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.validation import satisfies
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from cog_nix.runtime.schema import ApiSchema, Schema
 
-_SHOWN = 120
 _ANYTHING = "anything"
+_show = partial(show, most=120)
 
 
 class Effect(StrEnum):
@@ -309,8 +310,3 @@ def _below(path: str, name: str) -> str:
 
 def _list(values: list[Any]) -> str:
     return ", ".join(map(_show, values)) or "none"
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -97,7 +97,7 @@ def _fits(expected: Any, actual: Any) -> bool:
     return bool(expected == actual)
 
 
-def show(value: Any) -> str:
-    """Return a value as JSON short enough for a table."""
+def show(value: Any, most: int = SHOWN) -> str:
+    """Return a value as JSON short enough for a table: so many characters of it."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= most else f"{text[:most]}…"

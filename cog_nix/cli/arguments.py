@@ -33,17 +33,8 @@ _TAKE_VALUES = frozenset(
         *("-i", "--input", "-o", "--output", "-e", "--env", "-f", "--file", "-t", "--tag", "--json"),
         *("--setup-timeout", "--progress", "--dockerfile", "--use-cuda-base-image", "--annotation"),
         *("--openapi-schema", "--secret", "--timestamp", "--registry", "--gpus", "--from"),
-        *(
-            "-p",
-            "--port",
-            "--publish",
-            "--host",
-            "--upload-url",
-            "--playground-port",
-            "--target",
-            "--webhook-host",
-            "--weights",
-        ),
+        *("-p", "--port", "--publish", "--host", "--upload-url", "--playground-port", "--target"),
+        *("--webhook-host", "--weights"),
     )
 )
 """Options whose value is the next argument, whatever that looks like."""

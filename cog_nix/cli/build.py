@@ -56,7 +56,6 @@ class _Options(ImageOptions):
         typer.Option(
             "--from",
             metavar="ARCHIVE",
-            show_default=False,
             help="Take what the lock names from there: a folder or a file that `cog-nix archive` made, or "
             "oci:REGISTRY/IMAGE:TAG.",
         ),

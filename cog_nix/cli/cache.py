@@ -56,7 +56,6 @@ class _Options(ProjectOptions):
         list[str] | None,
         typer.Argument(
             metavar="[WHERE]...",
-            show_default=False,
             help="push URL; pull [URL]; serve FOLDER; key NAME FILE.",
         ),
     ] = None
@@ -65,7 +64,6 @@ class _Options(ProjectOptions):
         typer.Option(
             "--secret-key",
             envvar=KEY_VARIABLE,
-            show_default=False,
             help="push: the file of the key that signs what is pushed.",
         ),
     ] = None

@@ -92,9 +92,7 @@ class _Options(ProjectOptions):
     gpus: Gpus = ""
     junit: Annotated[
         Path | None,
-        typer.Option(
-            "--junit", metavar="FILE", show_default=False, help="Write the results there as JUnit XML."
-        ),
+        typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML."),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
     list_cases: Annotated[
@@ -200,11 +198,8 @@ def _compare(session: Session, options: _Options, root: Path, checks: tuple[Chec
 
 
 def _compared(session: Session, runtime: Runtime, images: tuple[str, str], plan: Plan) -> Release:
-    try:
-        with session.reporter.steps_bar("Comparing", None) as bar:
-            return compare(*images, plan, Engine(runtime), bar.describe)
-    except CompatError as error:
-        raise ImageError(str(error), hint=error.hint) from error
+    with _explained(), session.reporter.steps_bar("Comparing", None) as bar:
+        return compare(*images, plan, Engine(runtime), bar.describe)
 
 
 def _examine_declared(

@@ -43,7 +43,6 @@ class _Options(ProjectOptions):
     image: Annotated[
         str | None,
         typer.Argument(
-            show_default=False,
             help="An image: ./result, an archive or layout, one that the runtime holds, or "
             "REGISTRY/IMAGE:TAG; none: what the project here builds.",
         ),
@@ -54,7 +53,7 @@ class _Options(ProjectOptions):
     ] = False
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", show_default=False, help="Write a page for a browser there."),
+        typer.Option("--html", metavar="FILE", help="Write a page for a browser there."),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False
     top: Annotated[

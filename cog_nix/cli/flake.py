@@ -34,7 +34,6 @@ class _Options(ProjectOptions):
         str | None,
         typer.Option(
             "--input",
-            show_default=False,
             help="Reference of cog-nix's own flake. [default: the checkout that this cog-nix is run from]",
         ),
     ] = None

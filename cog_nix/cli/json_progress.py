@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cog_nix.cli.streams import write_stderr
-from cog_nix.cli.terminal import TerminalReporter
+from cog_nix.cli.terminal import Counter, TerminalReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,45 +17,20 @@ if TYPE_CHECKING:
     from cog_nix.report import Bar
 
 SWITCH = "--json-progress"
-_SECONDS_BETWEEN = 0.1
-"""The least time between two events about one bar."""
 
 
 def _tell(event: str, **fields: object) -> None:
     write_stderr(f"{json.dumps({'event': event, **fields}, ensure_ascii=False)}\n")
 
 
-class _Bar:
+class _Bar(Counter):
     def __init__(self, number: int, text: str, total: int | None, unit: str) -> None:
-        self._id, self._total, self._done = number, total, 0
-        self._detail = ""
-        self._began = time.monotonic()
-        self._told = self._began
-        self._lock = threading.Lock()
+        super().__init__(total)
+        self._id = number
         _tell("begin", id=number, text=text, unit=unit, total=total)
 
-    def advance(self, amount: int) -> None:
-        """Count."""
-        with self._lock:
-            self._done += amount
-            self._progress()
-
-    def describe(self, text: str) -> None:
-        """Tell what is being done."""
-        with self._lock:
-            self._detail = text
-            self._progress()
-
-    def expect(self, total: int) -> None:
-        """Change how much it is in all."""
-        with self._lock:
-            self._total = total
-
-    def _progress(self) -> None:
-        now = time.monotonic()
-        if now - self._told >= _SECONDS_BETWEEN:
-            self._told = now
-            _tell("progress", id=self._id, done=self._done, total=self._total, detail=self._detail)
+    def _show(self, _now: float) -> None:
+        _tell("progress", id=self._id, done=self._done, total=self._total, detail=self._detail)
 
     def close(self) -> None:
         """Tell that this is over, whether it succeeded or not."""

@@ -34,7 +34,6 @@ Keep = Annotated[
         "--keep",
         envvar=VARIABLE,
         metavar="[=TIME]",
-        show_default=False,
         help="Leave the model warm for the next runs until nobody has asked for so long: 90s, "
         "10m (also without a time), 1h; 0: end it at once. `cog-nix stop` ends it. "
         "[default: run.keep of cog-nix.toml, or 0]",

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Options(LockOptions):
-    names: Annotated[
-        list[str] | None, typer.Argument(show_default=False, help="Packages whose pins may move.")
-    ] = None
+    names: Annotated[list[str] | None, typer.Argument(help="Packages whose pins may move.")] = None
     platform: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,7 +75,6 @@ class _Options(LockOptions):
         typer.Option(
             "--explain",
             metavar="NAME",
-            show_default=False,
             help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
         ),
     ] = None

@@ -27,7 +27,7 @@ _ASKED_FOR = "Type both when they are asked for, or hand them in as two lines on
 class _Options:
     registry: Annotated[
         str | None,
-        typer.Argument(show_default=False, help="A registry. [default: COG_REGISTRY_HOST, or Replicate's]"),
+        typer.Argument(help="A registry. [default: COG_REGISTRY_HOST, or Replicate's]"),
     ] = None
     token_stdin: Annotated[
         bool,

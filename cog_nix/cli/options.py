@@ -78,7 +78,6 @@ OutputTo = Annotated[
     typer.Option(
         "--output",
         "-o",
-        show_default=False,
         help="Write the image there instead of loading it: FILE.tar (a Docker archive), oci:FOLDER, "
         "oci-archive:FILE, docker-archive:FILE.",
     ),
@@ -87,7 +86,6 @@ Compression = Annotated[
     str | None,
     typer.Option(
         "--compression",
-        show_default=False,
         help="How layers are compressed: gzip, zstd (smaller, faster), zstd:chunked (Podman and CRI-O fetch "
         "changed files alone), none, or auto (as the registry is known to take them). "
         "[default: gzip; of `push` what push.compression in cog-nix.toml says]",
@@ -104,16 +102,13 @@ PlatformName = Annotated[
     str | None,
     typer.Option(
         "--platform",
-        show_default=False,
         help="What the image is for: linux/amd64 or linux/arm64. [default: of those in cog-nix.toml this "
         "machine's, or else the first; linux/amd64 where it names none]",
     ),
 ]
 Tag = Annotated[
     str | None,
-    typer.Option(
-        "--tag", "-t", show_default=False, help="A name for the image, name:tag. [default: cog-<folder>]"
-    ),
+    typer.Option("--tag", "-t", help="A name for the image, name:tag. [default: cog-<folder>]"),
 ]
 
 
@@ -156,7 +151,6 @@ class LockOptions(ProjectOptions):
         bool | None,
         typer.Option(
             "--use-cog-base-image/--no-use-cog-base-image",
-            show_default=False,
             help="Add the system packages of Cog's base image, or leave them out. "
             "[default: as the lock has it]",
         ),
@@ -171,16 +165,13 @@ class BuildOptions(LockOptions):
         str | None,
         typer.Option(
             "--progress",
-            show_default=False,
             help="How progress is shown: auto, tty (bars), plain (lines) or quiet (errors only). [default: "
             "BUILDKIT_PROGRESS, or auto]",
         ),
     ] = None
     use_cuda_base_image: Annotated[
         str | None,
-        typer.Option(
-            "--use-cuda-base-image", show_default=False, help=f"{_NO_EFFECT} CUDA comes with wheels."
-        ),
+        typer.Option("--use-cuda-base-image", help=f"{_NO_EFFECT} CUDA comes with wheels."),
     ] = None
 
     platform: PlatformName = None
@@ -189,7 +180,6 @@ class BuildOptions(LockOptions):
         typer.Option(
             "--builders",
             envvar=VARIABLES["builders"],
-            show_default=False,
             help="Machines that build, as Nix's `builders` has them: ssh-ng://HOST SYSTEM KEY JOBS; ….",
         ),
     ] = None
@@ -253,7 +243,6 @@ class ImageOptions(BuildOptions):
         typer.Option(
             "--openapi-schema",
             envvar="COG_OPENAPI_SCHEMA",
-            show_default=False,
             help="Take the OpenAPI document from a file.",
         ),
     ] = None

@@ -43,9 +43,7 @@ if TYPE_CHECKING:
 _DEPRECATED = 'Command "train" is deprecated, the train command will be removed in a future version of Cog'
 _TRAINING_SERVER = ("python", "-m", "cog.server.http", "--x-mode", "train")
 
-Image = Annotated[
-    str | None, typer.Argument(show_default=False, help="An image built by Cog; none: build this folder.")
-]
+Image = Annotated[str | None, typer.Argument(help="An image built by Cog; none: build this folder.")]
 
 
 @dataclass(frozen=True, kw_only=True)

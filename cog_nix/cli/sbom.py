@@ -32,7 +32,7 @@ class _Options(ImageOptions):
     ] = "spdx"
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", show_default=False, help="A file to write. [default: stdout]"),
+        typer.Option("--output", "-o", help="A file to write. [default: stdout]"),
     ] = None
 
 

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 class _Options(ProjectOptions):
     check: Annotated[
         Path | None,
-        typer.Option(
-            "--check", metavar="FILE", show_default=False, help="Compare with a file; exit 1 when it differs."
-        ),
+        typer.Option("--check", metavar="FILE", help="Compare with a file; exit 1 when it differs."),
     ] = None
 
 

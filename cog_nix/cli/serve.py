@@ -19,7 +19,7 @@ from cog_nix.playground import Playground, Settings
 if TYPE_CHECKING:
     from cog_nix.cli.building import LoadedImage
     from cog_nix.cli.session import Session
-    from cog_nix.plugins.spec import ContainerRequest, Runtime
+    from cog_nix.plugins.spec import ContainerRequest, InteractiveContainer, Runtime
     from cog_nix.weights.mounts import Mounts
 
 _ALL = "0.0.0.0"  # noqa: S104 - what upstream's playground listens on
@@ -134,7 +134,7 @@ def _run_watched(
     with Watching(session, runtime, image, plan, notice) as watching:
         session.reporter.info("Watching the project: an edit of its source restarts the model\n")
         following: LoadedImage | None = image
-        status = 0
+        status: int | None = 0
         while following:
             with (
                 following.mounted(in_project=True) as weights,
@@ -142,14 +142,13 @@ def _run_watched(
             ):
                 watching.serves(container)
                 try:
-                    status = container.attach(own_streams(stdin=False))
-                except (KeyboardInterrupt, SystemExit):
-                    _shut_down(url)
-                    return 0
+                    status = _attached(container, url)
                 finally:
                     watching.serves(None)
+                if status is None:
+                    return 0
             following = watching.take_next()
-    return status
+    return status or 0
 
 
 def _nothing(_text: str) -> None:
@@ -158,11 +157,16 @@ def _nothing(_text: str) -> None:
 
 def _run(session: Session, runtime: Runtime, request: ContainerRequest, url: str) -> int:
     with started(session, runtime, request) as container:
-        try:
-            return container.attach(own_streams(stdin=False))
-        except (KeyboardInterrupt, SystemExit):
-            _shut_down(url)  # it was told to wait for this, and would ignore SIGTERM
-            return 0
+        return _attached(container, url) or 0
+
+
+def _attached(container: InteractiveContainer, url: str) -> int | None:
+    """Return the status that a server ends with by itself; None: it was told to end."""
+    try:
+        return container.attach(own_streams(stdin=False))
+    except (KeyboardInterrupt, SystemExit):
+        _shut_down(url)  # it was told to wait for this, and would ignore SIGTERM
+        return None
 
 
 def _shut_down(url: str) -> None:

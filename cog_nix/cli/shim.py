@@ -31,7 +31,7 @@ class _Options:
     action: Annotated[Action, typer.Argument(help="install, remove or status.")] = Action.status
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", show_default=False, help="The folder of the program. [default: ~/.local/bin]"),
+        typer.Option("--dir", help="The folder of the program. [default: ~/.local/bin]"),
     ] = None
 
 

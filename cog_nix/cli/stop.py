@@ -28,9 +28,7 @@ _SECONDS = 30.0
 class _Options(ProjectOptions):
     image: Annotated[
         str | None,
-        typer.Argument(
-            show_default=False, help="The image whose models are to end; none: those of this folder."
-        ),
+        typer.Argument(help="The image whose models are to end; none: those of this folder."),
     ] = None
     every: Annotated[bool, typer.Option("--all", help="End every model that is kept for you.")] = False
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from cog_nix.report import Bar
 
-_REDRAW_SECONDS = 0.1
+_SECONDS_BETWEEN = 0.1
+"""The least time between two signs of one bar."""
 _WIDTH = 28
 _CLEAR = "\r\x1b[K"
 _COLOURS = {"error:": "\x1b[1;31m", "warning:": "\x1b[1;33m"}
@@ -55,39 +57,53 @@ def amount(count: float) -> str:
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
-class _Line:
-    """A bar on one line of a terminal; silent where there is none."""
+class Counter(ABC):
+    """What is done of something; shown now and then."""
 
-    def __init__(self, text: str, total: int | None, *, in_bytes: bool, shown: bool, summed_up: bool) -> None:
-        self._text, self._total, self._in_bytes, self._shown = text, total, in_bytes, shown
-        self._summed_up = in_bytes and summed_up
-        self._detail = ""
-        self._done = 0
-        self._began = time.monotonic()
-        self._drawn = 0.0
+    def __init__(self, total: int | None) -> None:
+        self._total, self._done, self._detail = total, 0, ""
+        self._began = self._shown_at = time.monotonic()
         self._lock = threading.Lock()
 
     def advance(self, amount: int) -> None:
-        """Count, and redraw now and then."""
+        """Count."""
         with self._lock:
             self._done += amount
-            self._draw()
+            self._tell()
 
     def describe(self, text: str) -> None:
-        """Change what stands beside the bar."""
+        """Say what is being done."""
         with self._lock:
             self._detail = text
-            self._draw()
+            self._tell()
 
     def expect(self, total: int) -> None:
         """Change how much it is in all."""
         with self._lock:
             self._total = total
 
-    def _draw(self) -> None:
+    def _tell(self) -> None:
         now = time.monotonic()
-        if self._shown and now - self._drawn >= _REDRAW_SECONDS:
-            self._drawn = now
+        if now - self._shown_at >= _SECONDS_BETWEEN:
+            self._shown_at = now
+            self._show(now)
+
+    @abstractmethod
+    def _show(self, now: float) -> None:
+        """Show how far it is."""
+
+
+class _Line(Counter):
+    """A bar on one line of a terminal; silent where there is none."""
+
+    def __init__(self, text: str, total: int | None, *, in_bytes: bool, shown: bool, summed_up: bool) -> None:
+        super().__init__(total)
+        self._text, self._in_bytes, self._shown = text, in_bytes, shown
+        self._summed_up = in_bytes and summed_up
+        self._shown_at = 0.0
+
+    def _show(self, now: float) -> None:
+        if self._shown:
             write_stderr(f"{_CLEAR}{self._line(now)}")
 
     def _line(self, now: float) -> str:

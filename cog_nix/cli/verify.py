@@ -50,7 +50,6 @@ class _Options(ProjectOptions):
     image: Annotated[
         str | None,
         typer.Argument(
-            show_default=False,
             help="An image: of the runtime, a file or layout, or REGISTRY/IMAGE:TAG. "
             "[default: what the project here builds]",
         ),
@@ -61,7 +60,6 @@ class _Options(ProjectOptions):
         typer.Option(
             "--source",
             metavar="REPOSITORY",
-            show_default=False,
             help="Rebuild from a Git repository, URL#COMMIT:FOLDER. [default: the project here, else what "
             "the image's labels name, which also tell the commit]",
         ),
@@ -71,7 +69,6 @@ class _Options(ProjectOptions):
         typer.Option(
             "--from",
             metavar="ARCHIVE",
-            show_default=False,
             help="Rebuild from an archive, as `cog-nix build` does; results of commands come from it, too.",
         ),
     ] = None
@@ -89,23 +86,16 @@ class _Options(ProjectOptions):
     ] = None
     user: Annotated[
         int | None,
-        typer.Option(
-            "--user", min=1, show_default=False, help="Build as the user with this number, not as root."
-        ),
+        typer.Option("--user", min=1, help="Build as the user with this number, not as root."),
     ] = None
     time_zone: Annotated[
-        str | None,
-        typer.Option("--time-zone", show_default=False, help="Build in this one: Pacific/Chatham."),
+        str | None, typer.Option("--time-zone", help="Build in this one: Pacific/Chatham.")
     ] = None
-    locale: Annotated[
-        str | None, typer.Option("--locale", show_default=False, help="Build in this one: tr_TR.UTF-8.")
-    ] = None
-    umask: Annotated[
-        str | None, typer.Option("--umask", show_default=False, help="Build with this one: 077.")
-    ] = None
+    locale: Annotated[str | None, typer.Option("--locale", help="Build in this one: tr_TR.UTF-8.")] = None
+    umask: Annotated[str | None, typer.Option("--umask", help="Build with this one: 077.")] = None
     cpus: Annotated[
         int | None,
-        typer.Option("--cpus", min=1, show_default=False, help="Build on this many processors."),
+        typer.Option("--cpus", min=1, help="Build on this many processors."),
     ] = None
     shuffle: Annotated[
         bool, typer.Option("--shuffle", help="Build from a folder that lists its files in another order.")
@@ -120,29 +110,23 @@ class _Options(ProjectOptions):
     ] = None
     openapi_schema: Annotated[
         Path | None,
-        typer.Option(
-            "--openapi-schema", show_default=False, help="The OpenAPI document that the image was built with."
-        ),
+        typer.Option("--openapi-schema", help="The OpenAPI document that the image was built with."),
     ] = None
     statement: Annotated[
         Path | None,
-        typer.Option(
-            "--statement", show_default=False, help="Write what was found as an in-toto Statement there."
-        ),
+        typer.Option("--statement", help="Write what was found as an in-toto Statement there."),
     ] = None
     key: Annotated[
         str | None,
-        typer.Option("--key", show_default=False, help="First check that this public key's owner signed it."),
+        typer.Option("--key", help="First check that this public key's owner signed it."),
     ] = None
     identity: Annotated[
         str | None,
-        typer.Option(
-            "--identity", show_default=False, help="First check that this identity signed it, without a key."
-        ),
+        typer.Option("--identity", help="First check that this identity signed it, without a key."),
     ] = None
     issuer: Annotated[
         str | None,
-        typer.Option("--issuer", show_default=False, help="Who vouches for --identity: a provider's URL."),
+        typer.Option("--issuer", help="Who vouches for --identity: a provider's URL."),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False
 

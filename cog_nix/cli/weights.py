@@ -97,9 +97,7 @@ class UnreadyWeightsError(ConfigError):
 @dataclass(frozen=True, kw_only=True)
 class _Options(ProjectOptions):
     action: Annotated[Action, typer.Argument(show_default=False, help="import, pull or status.")]
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", show_default=False, help="Weights; none: all.")
-    ] = None
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Weights; none: all.")] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Of import: say what would be done, and do nothing.")
     ] = False

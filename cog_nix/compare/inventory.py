@@ -7,13 +7,13 @@ import json
 import re
 import tarfile
 from dataclasses import dataclass
-from email.parser import BytesParser
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.compare.subject import NotKeptError
 from cog_nix.config.requirements import normalised
 from cog_nix.image.compression import BrokenLayerError
+from cog_nix.image.databases import LARGEST, STATUS, distribution, installed
 from cog_nix.lock.changes import Package
 from cog_nix.lock.changes import packages as packages_of
 from cog_nix.lock.upgrade import INTERPRETER
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from cog_nix.compare.subject import Subject
     from cog_nix.lock.model import Lock
 
-_STATUS = "var/lib/dpkg/status"
 _METADATA = re.compile(r".*-packages/[^/]+\.dist-info/METADATA")
-_LARGEST = 16 << 20
-"""Bytes of a file that is read; dpkg's database of 2000 packages has 3 MB."""
 _FREEZE = "run.cog.pip_freeze"
 """The label that says which Python packages an image has."""
 _NOT_FROZEN = frozenset({"pip", "setuptools", "wheel"})
@@ -103,11 +100,10 @@ def of_image(image: Subject) -> Inventory:
     for number in reversed(range(len(image.layers))):
         with image.open(number) as stream:
             for path, data in _databases(stream, python=label is None):
-                if path == _STATUS:
-                    system = system or dict(_installed(data))
-                else:
-                    for title, package in _distribution(data):
-                        python.setdefault(title, package)
+                if path == STATUS:
+                    system = system or {one.name: one for one in map(_debian, installed(data))}
+                elif found := distribution(data):
+                    python.setdefault(*_python(*found[:2]))
         if system and label is not None:
             break
     facts = (("user", str((image.config.get("config") or {}).get("User") or "root")),)
@@ -120,8 +116,8 @@ def _databases(stream: IO[bytes], *, python: bool) -> Iterator[tuple[str, bytes]
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 path = str(PurePosixPath(member.name))
-                if path == _STATUS or (python and _METADATA.fullmatch(path)):
-                    if member.size > _LARGEST:
+                if path == STATUS or (python and _METADATA.fullmatch(path)):
+                    if member.size > LARGEST:
                         raise BrokenLayerError(f"{path} has {member.size} bytes, more than any such file")
                     data = tar.extractfile(member)
                     if data:
@@ -130,22 +126,8 @@ def _databases(stream: IO[bytes], *, python: bool) -> Iterator[tuple[str, bytes]
         raise BrokenLayerError(f"it is not a tar: {error}") from error
 
 
-def _installed(status: bytes) -> Iterator[tuple[str, Package]]:
-    """Yield the packages that dpkg's database has as installed (deb822)."""
-    for paragraph in status.decode("utf-8", "replace").split("\n\n"):
-        fields = dict(
-            line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] not in " \t"
-        )
-        if fields.get("Status", "").endswith(" installed") and "Package" in fields:
-            name = fields["Package"]
-            yield name, Package(name, fields.get("Version", ""), "debian")
-
-
-def _distribution(metadata: bytes) -> Iterator[tuple[str, Package]]:
-    """Yield the distribution of a METADATA file (PyPA core metadata)."""
-    message = BytesParser().parsebytes(metadata, headersonly=True)
-    if name := message.get("Name"):
-        yield _python(str(name), str(message.get("Version", "")))
+def _debian(fields: Mapping[str, str]) -> Package:
+    return Package(fields["Package"], fields["Version"], "debian")
 
 
 def _frozen(text: str) -> Iterator[tuple[str, Package]]:

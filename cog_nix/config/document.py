@@ -9,16 +9,15 @@ with typed fields). PyYAML is all this needs: it runs inside a Nix build.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from cog_nix.config import scalars, syntax
+from cog_nix.config.form import alternatives, schema, types
 from cog_nix.config.problem import LINE_BREAK, Problem, config_error, split_lines
 
 if TYPE_CHECKING:
@@ -89,34 +88,6 @@ def parse(text: str, name: str = "cog.yaml") -> Document:
     builder = _Builder()
     data: dict[str, Any] = builder.value(node, schema(), ())
     return Document(name, text, data, builder.lines, tuple(builder.problems), tuple(builder.unknown))
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of cog.yaml."""
-    loaded: dict[str, Any] = json.loads(schema_text())
-    return loaded
-
-
-@cache
-def schema_text() -> str:
-    """Return the file that :func:`schema` reads."""
-    return Path(__file__).with_name("schema.json").read_text("utf-8")
-
-
-def resolve(fragment: dict[str, Any]) -> dict[str, Any]:
-    """Follow a ``$ref`` within the schema."""
-    reference = fragment.get("$ref")
-    if not reference:
-        return fragment
-    target: dict[str, Any] = schema()["$defs"][reference.rpartition("/")[2]]
-    return target
-
-
-def alternatives(fragment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the forms that a value may have."""
-    fragment = resolve(fragment)
-    return [resolve(option) for option in fragment.get("anyOf", [fragment])]
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
@@ -370,9 +341,3 @@ class _Builder:
 def _form(fragment: dict[str, Any], wanted: str) -> dict[str, Any]:
     """Return the form of a value that is of a JSON type, or an empty schema."""
     return next((option for option in alternatives(fragment) if wanted in types(option)), {})
-
-
-def types(fragment: dict[str, Any]) -> tuple[str, ...]:
-    """Return the JSON types that a part of the schema allows."""
-    declared = fragment.get("type", ())
-    return (declared,) if isinstance(declared, str) else tuple(declared)

@@ -85,12 +85,10 @@ def _show(problem: Problem, name: str, lines: list[str]) -> str:
     return "\n".join(shown)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
+def _shortened(text: str, most: int = _LONGEST_TEXT) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _clip(line: str) -> str:
     text = line.expandtabs(4).rstrip()
-    limit = 100
-    printable = "".join(char if char.isprintable() else "�" for char in text)
-    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+    return _shortened("".join(char if char.isprintable() else "�" for char in text), 100)

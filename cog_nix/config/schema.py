@@ -13,7 +13,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.config.document import Document, Location, alternatives, resolve, schema, schema_text, types
+from cog_nix.config.form import alternatives, resolve, schema, schema_text, types
 from cog_nix.config.problem import Problem, did_you_mean, nearest, split_lines
 from cog_nix.config.syntax import missing_space
 from cog_nix.errors import CogNixError
@@ -21,6 +21,8 @@ from cog_nix.errors import CogNixError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cog_nix.config.document import Document, Location
 
 RETIRED = {
     "build.fast": "cog-nix has one way of building, and it is fast",

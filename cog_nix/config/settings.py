@@ -5,24 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from cog_nix.config.model import (
-    Compression,
-    DebianSettings,
-    GpuSettings,
-    ImageSettings,
-    LayerSettings,
-    NixSettings,
-    OriginSettings,
-    PushSettings,
-    PythonSettings,
-    RunSettings,
-    ServeSettings,
-    Settings,
-    WeightFile,
-    WeightsSettings,
-)
+from cog_nix.config.model import Compression, DebianSettings, Settings, WeightFile
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
@@ -45,20 +30,6 @@ _NAME = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
 _LARGEST_ID = 2097151
 """What a header of a tar holds (POSIX.1-2017, pax, ustar interchange format); also Docker's files have it."""
 _URL = r"(https?|file)://\S+"
-_Table = TypeVar(
-    "_Table",
-    DebianSettings,
-    PythonSettings,
-    LayerSettings,
-    NixSettings,
-    GpuSettings,
-    OriginSettings,
-    PushSettings,
-    WeightsSettings,
-    RunSettings,
-    ServeSettings,
-    ImageSettings,
-)
 
 
 def load_settings(project: Project) -> Settings:
@@ -84,22 +55,14 @@ def load_settings(project: Project) -> Settings:
         data = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         raise config_error(path.name, text, [_syntax(error)]) from error
-    tables = {field.name for field in dataclasses.fields(Settings)}
-    problems = [_unknown(text, name, "", tables) for name in data.keys() - tables]
-    settings = Settings(
-        debian=_table(DebianSettings, "debian", data, text, problems),
-        python=_table(PythonSettings, "python", data, text, problems),
-        layers=_table(LayerSettings, "layers", data, text, problems),
-        nix=_table(NixSettings, "nix", data, text, problems),
-        gpu=_table(GpuSettings, "gpu", data, text, problems),
-        check=_checks(data, text, problems),
-        run=_table(RunSettings, "run", data, text, problems),
-        serve=_table(ServeSettings, "serve", data, text, problems),
-        image=_table(ImageSettings, "image", data, text, problems),
-        origins=_table(OriginSettings, "origins", data, text, problems),
-        push=_table(PushSettings, "push", data, text, problems),
-        weights=_table(WeightsSettings, "weights", data, text, problems),
-    )
+    defaults = vars(Settings())
+    problems = [_unknown(text, name, "", set(defaults)) for name in data.keys() - defaults.keys()]
+    tables = {
+        name: _table(type(default), name, data, text, problems)
+        for name, default in defaults.items()
+        if name != "check"
+    }
+    settings = Settings(**tables, check=_checks(data, text, problems))
     if problems:
         raise config_error(path.name, text, problems)
     return settings
@@ -113,7 +76,7 @@ def _checks(data: dict[str, Any], text: str, problems: list[Problem]) -> tuple[C
     return checks(data["check"], text, problems)
 
 
-def _table(kind: type[_Table], name: str, data: dict[str, Any], text: str, problems: list[Problem]) -> _Table:
+def _table(kind: type[Any], name: str, data: dict[str, Any], text: str, problems: list[Problem]) -> Any:
     values = data.get(name, {})
     if not isinstance(values, dict):
         problems.append(Problem(_line(text, name, ""), f"{name} must be a table", f"Write: [{name}]"))

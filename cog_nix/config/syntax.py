@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from cog_nix.config.form import keys
 from cog_nix.config.problem import Problem, split_lines
 
 if TYPE_CHECKING:
@@ -19,29 +20,6 @@ if TYPE_CHECKING:
 
 _NO_SPACE = re.compile(r"(\s*(?:- +)?)([A-Za-z_]\w*):([^\s/].*)")
 """``gpu:true``, but not ``https://…``."""
-_KEYS = {
-    "build",
-    "concurrency",
-    "cuda",
-    "cudnn",
-    "gpu",
-    "image",
-    "model",
-    "observability",
-    "pre_install",
-    "predict",
-    "python_packages",
-    "python_requirements",
-    "python_version",
-    "run",
-    "sdk_version",
-    "system_packages",
-    "train",
-    "weights",
-}
-"""Keys of cog.yaml and of its build."""
-_SECTIONS = {"build", "concurrency", "observability", "traces"}
-"""Keys of cog.yaml whose value is a mapping."""
 
 
 def explain(error: MarkedYAMLError, text: str) -> Problem:
@@ -103,7 +81,7 @@ def _mapping_value(lines: list[str], number: int, _start: int) -> Problem:
 def _without_colon(lines: list[str], number: int) -> Problem | None:
     """A key and its value without a colon between them: ``gpu true``."""
     key, _, value = lines[number].strip().partition(" ")
-    if key not in _KEYS or not value.strip():
+    if key not in keys() or not value.strip():
         return None
     return Problem(number + 1, "there is no colon after this key", f"Write: {key}: {value.strip()}")
 
@@ -157,7 +135,7 @@ def _is_section(lines: list[str], number: int) -> bool:
     key = _key(lines[number])
     below = next((line for line in lines[number + 1 :] if line.strip() and line.lstrip()[0] != "#"), "")
     return (
-        key in _SECTIONS
+        keys().get(key, False)
         and ":" in lines[number]
         and (not lines[number][0].isspace() or _column(below) > _column(lines[number]))
     )

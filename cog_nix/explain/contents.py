@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
 from cog_nix.image.compression import BrokenLayerError
+from cog_nix.image.databases import LARGEST, hidden_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,16 +28,10 @@ _LEVEL = 1
 _RATIO = 0.91
 """What a layer has as cog-nix pushes it (libdeflate, level 2), by what ISA-L's level 1 makes of it: from 0.90
 to 0.92 for the layers of examples/audio-waveform."""
-_LARGEST = 16 << 20
-"""Bytes of a database that is kept: the list of files of a package of 100 000 has 8 MB."""
 _DATABASES = re.compile(
     r"var/lib/dpkg/status|var/lib/dpkg/info/[^/]+\.list|.*-packages/[^/]+\.dist-info/(?:RECORD|METADATA)"
     r"|src/cog\.yaml|src/[^/]*requirements[^/]*\.txt"
 )
-WHITEOUT = ".wh."
-"""What the name of a file begins with that hides another (image-spec, layer.md, "Whiteouts")."""
-OPAQUE = ".wh..wh..opq"
-"""What hides all that was in its folder."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ def read(stream: IO[bytes], blob: int, advance: Callable[[int], None]) -> Conten
         with tarfile.open(fileobj=cast("IO[bytes]", meter), mode="r|", bufsize=_READ) as tar:
             for member in tar:
                 path = _text(str(PurePosixPath(member.name)))
-                if member.isreg() and member.size <= _LARGEST and _DATABASES.fullmatch(path):
+                if member.isreg() and member.size <= LARGEST and _DATABASES.fullmatch(path):
                     data = tar.extractfile(member)
                     databases[path] = data.read() if data else b""
                 members.append((path, member.offset, member.size if member.isreg() else 0, member.isdir()))
@@ -184,11 +179,8 @@ def hidden(layers: list[Contents]) -> Iterator[tuple[int, File]]:
             if not one.folder and (one.path in seen or _below(one.path, gone)):
                 yield number, one
         for one in files:
-            folder, _, name = one.path.rpartition("/")
-            if name == OPAQUE:
-                gone.add(folder)
-            elif name.startswith(WHITEOUT):
-                gone.add(f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
+            if (mark := hidden_by(one.path)) is not None:
+                gone.add(mark)
             elif not one.folder:
                 seen[one.path] = None
 

@@ -9,11 +9,10 @@ import csv
 import posixpath
 import re
 from dataclasses import dataclass
-from email.parser import BytesParser
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
-from cog_nix.config.requirements import normalised
+from cog_nix.image.databases import STATUS, distribution, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 Kind = Literal["debian", "python", "interpreter", "nix", "command", "project", "other"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_STATUS = "var/lib/dpkg/status"
 _LIST = re.compile(r"var/lib/dpkg/info/(?P<name>[^/:]+)(?::[^/]+)?\.list")
 _DISTRIBUTION = re.compile(r"(?P<site>.*-packages)/(?P<folder>[^/]+\.dist-info)/(?P<file>RECORD|METADATA)")
 _MERGED = re.compile(r"(?:bin|sbin|lib|lib32|lib64|libx32)/")
@@ -82,11 +80,7 @@ class Databases:
     @cached_property
     def system(self) -> dict[str, dict[str, str]]:
         """The fields of each installed Debian package, by its name (deb822)."""
-        return {
-            fields["Package"]: fields
-            for paragraph in self.files.get(_STATUS, b"").decode("utf-8", "replace").split("\n\n")
-            if (fields := _fields(paragraph)).get("Status", "").endswith(" installed") and "Package" in fields
-        }
+        return {fields["Package"]: fields for fields in installed(self.files.get(STATUS, b""))}
 
     @cached_property
     def python(self) -> dict[str, Distribution]:
@@ -94,13 +88,10 @@ class Databases:
         found = {}
         for path, data in self.files.items():
             place = _DISTRIBUTION.fullmatch(path)
-            if place and place["file"] == "METADATA":
-                message = BytesParser().parsebytes(data, headersonly=True)
-                name, version = (str(message.get(key, "")) for key in ("Name", "Version"))
-                requires = tuple(map(str, message.get_all("Requires-Dist", [])))
-                if name:
-                    folder = path.rpartition("/")[0]
-                    found[folder] = Distribution(normalised(name), version, requires)
+            if place and place["file"] == "METADATA" and (known := distribution(data)):
+                name, version, fields = known
+                requires = tuple(map(str, fields.get_all("Requires-Dist", [])))
+                found[path.rpartition("/")[0]] = Distribution(name, version, requires)
         return found
 
     @cached_property
@@ -124,11 +115,6 @@ class Databases:
                 owner = Owner("python", known.name, known.version)
                 found.update(dict.fromkeys(_recorded(place["site"], data), owner))
         return found
-
-
-def _fields(paragraph: str) -> dict[str, str]:
-    lines = (line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] not in " \t")
-    return {name: value for name, value in lines}  # noqa: C416 - pairs are lists
 
 
 def _merged(path: str) -> str:

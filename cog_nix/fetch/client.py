@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from cog_nix import __version__
@@ -86,22 +87,31 @@ def tls_context() -> ssl.SSLContext:
     Raises:
         FetchError: the named file cannot be read.
     """
-    import ssl  # noqa: PLC0415 - only downloads need it
-
-    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
-    if variable is None:
-        import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
-
-        context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
-        return context
-    path = os.environ[variable]
+    variable = next((name for name in BUNDLES if os.environ.get(name)), "")
+    path = os.environ.get(variable, "")
     try:
-        if os.path.isdir(path):  # noqa: PTH112 - requests allows a folder in REQUESTS_CA_BUNDLE
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
+        return _trusting(path, os.stat(path).st_mtime_ns if path else os.environ.get("SSL_CERT_DIR"))  # noqa: PTH116 - text
     except OSError as error:
         raise FetchError(
             f"cannot read the certificate authorities in {path} ({variable}): {error.strerror or error}",
             hint=f"Point {variable} at a file of PEM certificates, or unset it.",
         ) from error
+
+
+@cache
+def _trusting(path: str, _state: object) -> ssl.SSLContext:
+    """Return a context for a file or folder, as it is now; "": the system's, and certifi's.
+
+    Reading them takes 25 ms, and a command may make a dozen clients.
+    """
+    import ssl  # noqa: PLC0415 - only downloads need it
+
+    if os.path.isdir(path):  # noqa: PTH112 - requests allows a folder in REQUESTS_CA_BUNDLE
+        return ssl.create_default_context(capath=path)
+    if path:
+        return ssl.create_default_context(cafile=path)
+    import certifi  # noqa: PLC0415 - comes with httpx; a machine may have no certificates of its own
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

@@ -115,8 +115,7 @@ def check_commands(lock: Lock, commands: Sequence[str], name: str) -> None:
 def _problems(lock: Lock) -> Iterator[Problem]:
     yield from _of_texts(lock)
     for number, name in enumerate(lock.programs or ()):
-        if not _WORD.fullmatch(name):
-            yield f"programs[{number}]", _no("name of a program", name)
+        yield from _form(_WORD, f"programs[{number}]", "name of a program", name)
     yield from _of_runs(lock)
     yield from _of_packages(lock)
     for field in ("base", "essential", "python", "system", "libraries", "linked", "build"):
@@ -149,16 +148,13 @@ def _of_files(files: Sequence[ReferencedFile]) -> Iterator[Problem]:
 
 def _of_texts(lock: Lock) -> Iterator[Problem]:
     """Look at what is neither a package nor a layer."""
-    if not _DEBIAN_NAME.fullmatch(lock.suite):
-        yield "suite", _no("name of a suite", lock.suite)
+    yield from _form(_DEBIAN_NAME, "suite", "name of a suite", lock.suite)
     yield from _of_indexes("indexes", lock.indexes)
     yield from _of_indexes("seed.found_in", lock.seed.found_in)
     if lock.toolkit:
         yield from _of_indexes("toolkit.found_in", lock.toolkit.found_in)
-    if not _MINOR.fullmatch(lock.seed.python):
-        yield "seed.python", _no("minor version of Python", lock.seed.python)
-    if not SRI.fullmatch(lock.seed.nar_sha256):
-        yield "seed.nar_sha256", _no("SRI hash", lock.seed.nar_sha256)
+    yield from _form(_MINOR, "seed.python", "minor version of Python", lock.seed.python)
+    yield from _form(SRI, "seed.nar_sha256", "SRI hash", lock.seed.nar_sha256)
     for field, pairs in (("environment", lock.environment), ("labels", lock.labels)):
         yield from _twice(field, [key for key, _ in pairs])
         for number, (key, value) in enumerate(pairs):
@@ -170,16 +166,13 @@ def _of_indexes(field: str, indexes: Sequence[Index]) -> Iterator[Problem]:
     for number, index in enumerate(indexes):
         yield from _of_url(f"{field}[{number}].uri", index.uri)
         yield from _of_sha256(f"{field}[{number}].sha256", index.sha256)
-        if not _DATE.fullmatch(index.date):
-            yield f"{field}[{number}].date", _no("date", index.date)
+        yield from _form(_DATE, f"{field}[{number}].date", "date", index.date)
 
 
 def _of_runs(lock: Lock) -> Iterator[Problem]:
     for number, run in enumerate(lock.runs):
-        if not _DIGEST.fullmatch(run.key):
-            yield f"runs[{number}].key", _no("digest", run.key)
-        if not SRI.fullmatch(run.nar_sha256):
-            yield f"runs[{number}].nar_sha256", _no("SRI hash", run.nar_sha256)
+        yield from _form(_DIGEST, f"runs[{number}].key", "digest", run.key)
+        yield from _form(SRI, f"runs[{number}].nar_sha256", "SRI hash", run.nar_sha256)
 
 
 _TOOLKIT = "toolkit.wheels"
@@ -198,12 +191,9 @@ def _of_debs(field: str, debs: Sequence[Deb]) -> Iterator[Problem]:
     yield from _twice(field, [deb.package for deb in debs])
     for number, deb in enumerate(debs):
         place = f"{field}[{number}]"
-        if not _DEBIAN_NAME.fullmatch(deb.package):
-            yield f"{place}.package", _no("name of a package", deb.package)
-        if not _DEBIAN_VERSION.fullmatch(deb.version):
-            yield f"{place}.version", _no("version", deb.version)
-        if not _WORD.fullmatch(deb.architecture):
-            yield f"{place}.architecture", _no("architecture", deb.architecture)
+        yield from _form(_DEBIAN_NAME, f"{place}.package", "name of a package", deb.package)
+        yield from _form(_DEBIAN_VERSION, f"{place}.version", "version", deb.version)
+        yield from _form(_WORD, f"{place}.architecture", "architecture", deb.architecture)
         yield from _of_artifact(f"{place}.artifact", deb.artifact)
         if not (
             deb.artifact.filename.startswith(f"{deb.package}_") and deb.artifact.filename.endswith(".deb")
@@ -218,10 +208,8 @@ def _of_wheels(field: str, wheels: Sequence[Wheel]) -> Iterator[Problem]:
     )
     for number, wheel in enumerate(wheels):
         place = f"{field}[{number}]"
-        if not _PYTHON_NAME.fullmatch(wheel.name):
-            yield f"{place}.name", _no("normalised name", wheel.name)
-        if not _PYTHON_VERSION.fullmatch(wheel.version):
-            yield f"{place}.version", _no("version", wheel.version)
+        yield from _form(_PYTHON_NAME, f"{place}.name", "normalised name", wheel.name)
+        yield from _form(_PYTHON_VERSION, f"{place}.version", "version", wheel.version)
         if _CONTROL.search(wheel.origin):
             yield f"{place}.origin", _no("URL", wheel.origin)
         yield from _of_artifact(f"{place}.artifact", wheel.artifact)
@@ -379,6 +367,12 @@ def _is_same_version(one: str, other: str) -> bool:
 def _is_within(path: str) -> bool:
     """Whether a relative path stays below where it starts."""
     return not (path.startswith("/") or ".." in path.split("/") or "\\" in path or _CONTROL.search(path))
+
+
+def _form(form: re.Pattern[str], field: str, what: str, text: str) -> Iterator[Problem]:
+    """Yield that a text has not the form that its field has."""
+    if not form.fullmatch(text):
+        yield field, _no(what, text)
 
 
 def _no(what: str, value: str) -> str:

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from cog_nix.bom.collect import Sources
-from cog_nix.bom.contents import DEBIAN_VERSION, DPKG_STATUS, OS_RELEASE, Contents, Text
+from cog_nix.bom.contents import DEBIAN_VERSION, OS_RELEASE, Contents, Text
 from cog_nix.elf.golang import Module
+from cog_nix.image.databases import STATUS
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
 
 _MIRROR = "https://mirror.example.org"
@@ -72,7 +73,7 @@ def made_contents() -> Contents:
         "packages": [{"name": "described", "versionInfo": "5", "licenseDeclared": "MIT"}],
     }
     files = {
-        DPKG_STATUS: (_STATUS, "python"),
+        STATUS: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
         DEBIAN_VERSION: ("13.8\n", "base"),
         "usr/share/doc/libc6/copyright": (

@@ -63,6 +63,7 @@ def test_a_container_sees_caches_in_folders(
     (tmp_path / "cache").mkdir()
     urls = f"https://c file://{tmp_path}/cache file://{tmp_path}/none"
     monkeypatch.setenv(VARIABLES["substituters"], urls)
+    monkeypatch.setenv("COG_CACHE_DIR", str(tmp_path / "weights"))  # a machine may have some
     services = Services(load(), _Reporter(), tmp_path)
     found = services.nix(project, Settings(), beside=[tmp_path / "key"])
     assert found.caches.substituters == tuple(urls.split())

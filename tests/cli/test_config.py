@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conftest import copy_project
 
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = ROOT / "tests/config/projects/everything"
-
-
-def cog_nix(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where no other program can be found."""
-    env = {"PATH": str(folder / "nothing"), "HOME": str(folder)}
-    env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
-    return subprocess.run(
-        [sys.executable, "-m", "cog_nix", *arguments],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -37,25 +27,25 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_compact_has_the_labels_bytes(project: Path) -> None:
+def test_compact_has_the_labels_bytes(project: Path, cog_nix: Command) -> None:
     done = cog_nix(project, "config", "--compact")
     assert (done.returncode, done.stdout) == (0, (EVERYTHING / "expected.json").read_text().rstrip("\n"))
 
 
-def test_readable_form_has_the_labels_keys_in_their_order(project: Path) -> None:
+def test_readable_form_has_the_labels_keys_in_their_order(project: Path, cog_nix: Command) -> None:
     label = json.loads((EVERYTHING / "expected.json").read_text())
     done = cog_nix(project, "config")
     assert done.stdout == json.dumps(label, indent=2, ensure_ascii=False) + "\n"
 
 
-def test_warnings_go_to_stderr(project: Path) -> None:
+def test_warnings_go_to_stderr(project: Path, cog_nix: Command) -> None:
     (project / "cog.yaml").write_text('build:\n  python_version: "3.13"\n  pyton: 1\n')
     done = cog_nix(project, "config", "--compact")
     assert done.stdout == '{"build":{"python_version":"3.13"}}'
     assert 'warning: cog.yaml:3: there is no key "build.pyton" in cog.yaml; it is ignored' in done.stderr
 
 
-def test_concurrency_of_the_decorator_is_there(tmp_path: Path) -> None:
+def test_concurrency_of_the_decorator_is_there(tmp_path: Path, cog_nix: Command) -> None:
     (tmp_path / "other.yaml").write_text(
         'build:\n  python_version: "3.13"\nrun: run.py:Runner\nenvironment: [A=1]\n'
     )
@@ -67,7 +57,7 @@ def test_concurrency_of_the_decorator_is_there(tmp_path: Path) -> None:
     assert done.stdout == label + '"concurrency":{"max":3},"environment":["A=1"]}'
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_is_told_at_once(tmp_path: Path, cog_nix: Command) -> None:
     (tmp_path / "cog.yaml").write_text("build:\n  gpu: 1\n  python_version: '3.1'\nconcurrency: 2\n")
     done = cog_nix(tmp_path, "config")
     assert (done.returncode, done.stdout) == (1, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.cli import json_progress
+from cog_nix.cli import terminal
 from cog_nix.cli.app import run
 from cog_nix.cli.json_progress import JsonReporter
 
@@ -36,7 +36,7 @@ def test_stages_and_lines(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_bar_counts(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_progress, "_SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(terminal, "_SECONDS_BETWEEN", 0)
     reporter = JsonReporter()
     with reporter.bytes_bar("Fetching 2 files", 30) as bar, reporter.steps_bar("Building", None) as other:
         bar.advance(10)

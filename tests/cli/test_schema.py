@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cog_nix import signature
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Artifact, Interpreter, Lock, Seed, Wheel
+from conftest import cog_nix as started
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
 
 MODEL = """\
 from cog import BaseRunner, Input
@@ -23,7 +28,6 @@ class Runner(BaseRunner):
         return name
 """
 CONFIG = 'build:\n  python_version: "3.13"\nrun: run.py:Runner\n'
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -33,30 +37,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def cog_nix(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where no other program can be found."""
-    env = {"PATH": str(folder / "nothing"), "HOME": str(folder), **extra}
-    env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("", "hooks"))
-    return subprocess.run(
-        [sys.executable, "-m", "cog_nix", *arguments],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def expected(project: Path, version: str = "0.23.1") -> str:
     return signature.document(project, "run.py:Runner", None, version)
 
 
 def test_the_document_and_nothing_else(project: Path) -> None:
-    done = cog_nix(project, "schema")
+    done = started("schema", cwd=project)
     assert (done.returncode, done.stdout, done.stderr) == (0, expected(project), "")
 
 
-def test_from_a_folder_below_with_another_config(project: Path) -> None:
+def test_from_a_folder_below_with_another_config(project: Path, cog_nix: Command) -> None:
     (project / "cog.yaml").rename(project / "other.yaml")
     (project / "deep").mkdir()
     assert cog_nix(project / "deep", "schema", "-f", "other.yaml").stdout == expected(project)
@@ -65,12 +55,14 @@ def test_from_a_folder_below_with_another_config(project: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "version"), [("0.22.0", "0.22.0"), ("prerelease", "0.23.1")], ids=["pinned", "prerelease"]
 )
-def test_without_a_lock_the_version_is_the_one_asked_for(project: Path, asked: str, version: str) -> None:
+def test_without_a_lock_the_version_is_the_one_asked_for(
+    project: Path, asked: str, version: str, cog_nix: Command
+) -> None:
     (project / "cog.yaml").write_text(CONFIG.replace("run:", f'  sdk_version: "{asked}"\nrun:'))
     assert cog_nix(project, "schema").stdout == expected(project, version)
 
 
-def test_with_a_lock_the_version_is_the_locked_one(project: Path) -> None:
+def test_with_a_lock_the_version_is_the_locked_one(project: Path, cog_nix: Command) -> None:
     wheel = Wheel(
         "cog", "0.21.9", Artifact("cog-0.21.9-py3-none-any.whl", "https://example.org/c.whl", "0" * 64, 1)
     )
@@ -91,19 +83,19 @@ def test_with_a_lock_the_version_is_the_locked_one(project: Path) -> None:
     assert json.loads(cog_nix(project, "schema").stdout)["info"]["version"] == "0.21.9"
 
 
-def test_the_document_of_the_environment(project: Path) -> None:
+def test_the_document_of_the_environment(project: Path, cog_nix: Command) -> None:
     text = expected(project).replace("Whom", "Who") + "\n"
     (project / "own.json").write_text(text)
     assert cog_nix(project, "schema", COG_OPENAPI_SCHEMA="own.json").stdout == text
 
 
-def test_check_of_the_same_bytes_is_silent(project: Path) -> None:
+def test_check_of_the_same_bytes_is_silent(project: Path, cog_nix: Command) -> None:
     (project / "openapi.json").write_text(expected(project))
     done = cog_nix(project, "schema", "--check", "openapi.json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_check_of_other_bytes_says_so(project: Path) -> None:
+def test_check_of_other_bytes_says_so(project: Path, cog_nix: Command) -> None:
     value = json.loads(expected(project))
     shuffled = dict(reversed(value.items()))
     (project / "openapi.json").write_text(json.dumps(shuffled, indent=4))
@@ -112,7 +104,7 @@ def test_check_of_other_bytes_says_so(project: Path) -> None:
     assert done.stderr == "openapi.json has the same document, written differently\n"
 
 
-def test_check_shows_what_differs(project: Path) -> None:
+def test_check_shows_what_differs(project: Path, cog_nix: Command) -> None:
     (project / "openapi.json").write_text(expected(project).replace("Whom", "Who"))
     done = cog_nix(project, "schema", "--check", "openapi.json")
     assert done.returncode == 1
@@ -126,7 +118,7 @@ def test_check_shows_what_differs(project: Path) -> None:
     assert done.stderr.endswith("cog-nix schema > openapi.json\n")
 
 
-def test_check_tells_true_from_one(project: Path) -> None:
+def test_check_tells_true_from_one(project: Path, cog_nix: Command) -> None:
     text = expected(project).replace('"x-order":0', '"x-order":false')
     (project / "openapi.json").write_text(text)
     assert cog_nix(project, "schema", "--check", "openapi.json").returncode == 1
@@ -136,7 +128,9 @@ def test_check_tells_true_from_one(project: Path) -> None:
     ("content", "said"),
     [(None, ": cannot be read: No such file"), ("{", " is not JSON"), ("\xff", " is not JSON")],
 )
-def test_check_of_a_file_that_is_none(project: Path, content: str | None, said: str) -> None:
+def test_check_of_a_file_that_is_none(
+    project: Path, content: str | None, said: str, cog_nix: Command
+) -> None:
     if content is not None:
         (project / "openapi.json").write_bytes(content.encode("latin-1"))
     done = cog_nix(project, "schema", "--check", "openapi.json")
@@ -154,7 +148,7 @@ def test_check_of_a_file_that_is_none(project: Path, content: str | None, said: 
     ],
     ids=["config", "source", "no-reference", "old-sdk"],
 )
-def test_what_is_wrong_is_told(project: Path, config: str, model: str, said: str) -> None:
+def test_what_is_wrong_is_told(project: Path, config: str, model: str, said: str, cog_nix: Command) -> None:
     (project / "cog.yaml").write_text(config)
     (project / "run.py").write_text(model)
     done = cog_nix(project, "schema")
@@ -163,7 +157,7 @@ def test_what_is_wrong_is_told(project: Path, config: str, model: str, said: str
     assert "Traceback" not in done.stderr
 
 
-def test_no_project(tmp_path: Path) -> None:
+def test_no_project(tmp_path: Path, cog_nix: Command) -> None:
     done = cog_nix(tmp_path, "schema")
     assert done.returncode == 1
     assert "cog.yaml not found" in done.stderr

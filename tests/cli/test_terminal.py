@@ -83,7 +83,7 @@ def test_what_was_typed_before_a_program_starts_reaches_it(monkeypatch: pytest.M
 def test_more_than_the_whole_is_not_told_as_part_of_it(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cog_nix.cli.terminal._REDRAW_SECONDS", 0)
+    monkeypatch.setattr("cog_nix.cli.terminal._SECONDS_BETWEEN", 0)
     reporter = TerminalReporter()
     reporter.progress("tty")
     with reporter.bytes_bar("Uploading", 9700) as bar:

@@ -54,7 +54,7 @@ def make_elf(
     header = struct.pack("<16sHHIQQQIHHHHHH", ident, kind, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
     load = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, total, total, 4096)
     segment = struct.pack("<IIQQQQQQ", 2, 6, dynamic_at, _BASE + dynamic_at, 0, size, size, 8)
-    code = bytes(index % 251 for index in range(padding))
+    code = (bytes(range(251)) * (padding // 251 + 1))[:padding]
     parts = [strings, code, dynamic] if strings_first else [code, dynamic, strings]
     return header + load + segment + b"".join(parts)
 

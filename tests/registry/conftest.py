@@ -17,6 +17,7 @@ import urllib.request
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +34,12 @@ _HTPASSWD = f"{USER}:$2b$04$k1D/83XgaHCRyl0JbB29wujLgDVTU3R2u4G.9xlNGmHi0zZ2FX7o
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@lru_cache(maxsize=16)
+def compressed(layer: bytes) -> bytes:
+    """Return a layer as registries have it; many tests push the same one."""
+    return gzip.compress(layer, 1, mtime=0)
 
 
 def write_layout(root: Path, layers: list[bytes], *, architecture: str = "amd64", **options: Any) -> Path:
@@ -55,7 +62,7 @@ def write_layout(root: Path, layers: list[bytes], *, architecture: str = "amd64"
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": add(json.dumps(config).encode(), "config.v1+json"),
-        "layers": [add(gzip.compress(layer, mtime=0), "layer.v1.tar+gzip") for layer in layers],
+        "layers": [add(compressed(layer), "layer.v1.tar+gzip") for layer in layers],
     }
     index = {"schemaVersion": 2, "manifests": [add(json.dumps(manifest).encode(), "manifest.v1+json")]}
     (root / "index.json").write_text(json.dumps(index))

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
 from cog_nix.image.compression import decompressed
+from cog_nix.image.databases import OPAQUE, WHITEOUT
 from cog_nix.namespaces import mounts_as_root
 from cog_nix.system import scratch
 from cog_nix.system.files import write_atomically
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from cog_nix_hooks.bundle.programs import Programs
 
 _CHUNK = 1 << 20
-WHITEOUT = ".wh."
-OPAQUE = ".wh..wh..opq"
 OPAQUE_ATTRIBUTE = "user.overlay.opaque"
 
 
