@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Project
     from cog_nix.image.known import Keys, Known
+    from cog_nix.registry.client import Repository
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
@@ -131,6 +132,21 @@ def warm_up() -> None:
         new_client().close()
 
 
+def repository_of(oci: Path, destination: Destination) -> Repository:
+    """Return the repository that an image goes to, to be spoken to before the image is there.
+
+    Args:
+        oci: the layout of an earlier one, which has most of its blobs.
+        destination: where to.
+    """
+    from cog_nix.registry import credentials, layout  # noqa: PLC0415 - see warm_up
+    from cog_nix.registry.push import repository_for  # noqa: PLC0415 - see warm_up
+
+    known = credentials.of_registry(destination.image.registry)
+    digests = [blob.digest for blob in layout.read(oci).blobs]
+    return repository_for(destination, known, digests, cache=cache_dir())
+
+
 def push_built(
     oci: Path,
     destination: Destination,
@@ -140,6 +156,7 @@ def push_built(
     *,
     platform: Platform = AMD64,
     alone: bool = True,
+    greeted: Repository | None = None,
 ) -> Pushed:
     """Push an image that was built with its blobs.
 
@@ -151,6 +168,7 @@ def push_built(
         packing: how its layers are compressed.
         platform: what the image is for.
         alone: whether it gets the name; otherwise an index will.
+        greeted: the repository, where it was spoken to already.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
@@ -167,12 +185,13 @@ def push_built(
         return push_layout(
             layout.read(oci, reporter, packing),
             destination,
-            credentials.of_registry(registry),
+            greeted.credentials if greeted else credentials.of_registry(registry),
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,
             platform=platform,
             alone=alone,
+            greeted=greeted,
         )
     except MissingBlobsError:
         raise

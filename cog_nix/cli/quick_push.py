@@ -1,7 +1,7 @@
 """``cog-nix push`` when nothing has changed, or the source alone, without the command line.
 
 As :mod:`cog_nix.cli.fast_path`: whatever is out of the ordinary goes the usual way, before anything is said.
-What speaks to the registry is what the usual way has; it is imported, and credentials are found, while Nix
+What speaks to the registry is what the usual way has; it is imported, and the registry greeted, while Nix
 works.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cog_nix.build.options import Built
+    from cog_nix.cli.edited import Edit, Read
     from cog_nix.config.model import Project
+    from cog_nix.registry.client import Repository
     from cog_nix.system.keys import PublicKeys
 
 
@@ -68,56 +71,69 @@ def push(kept: Mapping[str, Any], command: Mapping[str, Any], *, edited: bool) -
     Raises:
         CogNixError: the same; the usual way tells.
     """
-    reporter = TerminalReporter()
-    reporter.progress("plain" if os.environ.get("TERM") == "dumb" else "auto")
-    destination = Destination(command["target"], Reference(*command["reference"]))
-    answer, oci, recorder = kept["answer"], kept["answer"]["oci"], None
+    edit = read = None
     if edited:
-        from cog_nix.cli.edited import Edit, Recorder, read_source, wait_for_nix  # noqa: PLC0415 - as said
+        from cog_nix.cli.edited import Edit, read_source  # noqa: PLC0415 - as said
 
         edit = Edit(kept, command["build"])
         read = read_source(edit)
         if read is None:
             return None
-        pushing.warm_up()
-        made = wait_for_nix(read.answer, reporter)
+    reporter = TerminalReporter()
+    reporter.progress("plain" if os.environ.get("TERM") == "dumb" else "auto")
+    destination = Destination(command["target"], Reference(*command["reference"]))
+    before = Path(kept["answer"]["oci"])
+    with pushing.repository_of(before, destination) as repository:
+        push = _Push(Path(kept["root"]), command, destination, repository, reporter)
+        return push.edited(edit, read) if edit and read else push.run(kept["answer"], before)
+
+
+@dataclass(frozen=True)
+class _Push:
+    """A push to a repository that has answered."""
+
+    root: Path
+    command: Mapping[str, Any]
+    destination: Destination
+    repository: Repository
+    reporter: TerminalReporter
+
+    def edited(self, edit: Edit, read: Read) -> int | None:
+        """Push what Nix makes."""
+        from cog_nix.build.result import link_result  # noqa: PLC0415 - as said
+        from cog_nix.cli.edited import Recorder, wait_for_nix  # noqa: PLC0415 - as said
+
+        made = wait_for_nix(read.answer, self.reporter)
         if made is None or made.oci is None:
             return None
-        if command["linked"]:
-            from cog_nix.build.result import link_result  # noqa: PLC0415 - as above
-
-            link_result(Path(kept["root"]), made.image.path, reporter)
-        answer, oci = read.answer, made.oci
+        if self.command["linked"]:
+            link_result(self.root, made.image.path, self.reporter)
         recorder = Recorder(edit, read, made)
         recorder.start()
-    pushing.announce(destination.target, reporter)
-    tell_start(reporter, answer)
-    try:
-        _send(Path(oci), destination, command, Path(kept["root"]), reporter)
-    except (CogNixError, OSError) as error:
-        status = _failed(error, reporter)
-    else:
-        status = 0
-    if recorder:
+        status = self.run(read.answer, made.oci)
         recorder.join()
-    return status
+        return status
 
+    def run(self, answer: Mapping[str, Any], oci: Path) -> int:
+        """Push a layout; tell of it, and of what fails now."""
+        pushing.announce(self.destination.target, self.reporter)
+        tell_start(self.reporter, answer)
+        try:
+            pushed = pushing.push_built(oci, self.destination, (), self.reporter, greeted=self.repository)
+            pushing.Record(self.root / ".cog", self.destination, self.reporter, self._trusted).add(
+                oci, pushed
+            )
+        except (CogNixError, OSError) as error:
+            return _failed(error, self.reporter)
+        pushing.tell(pushed, self.destination, self.reporter, with_tree=not self.command["json"])
+        if self.command["json"]:
+            sys.stdout.write(f"{json.dumps(pushing.document(pushed), separators=(',', ':'))}\n")
+        return 0
 
-def _send(
-    oci: Path, destination: Destination, command: Mapping[str, Any], root: Path, reporter: TerminalReporter
-) -> None:
-    """Push a layout; tell of it."""
-
-    def trusted() -> PublicKeys:
+    def _trusted(self) -> PublicKeys:
         from cog_nix.config.model import Project  # noqa: PLC0415 - few pushes ask
 
-        return pushing.trusted_keys(Project(root, Path(command["config"])))
-
-    pushed = pushing.push_built(oci, destination, (), reporter)
-    pushing.Record(root / ".cog", destination, reporter, trusted).add(oci, pushed)
-    pushing.tell(pushed, destination, reporter, with_tree=not command["json"])
-    if command["json"]:
-        sys.stdout.write(f"{json.dumps(pushing.document(pushed), separators=(',', ':'))}\n")
+        return pushing.trusted_keys(Project(self.root, Path(self.command["config"])))
 
 
 def _failed(error: Exception, reporter: TerminalReporter) -> int:

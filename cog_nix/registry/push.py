@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from cog_nix.registry.weights import descriptors
 from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.registry.credentials import Credentials
@@ -77,6 +77,7 @@ def push(
     policy: RetryPolicy | None = None,
     platform: Platform = AMD64,
     alone: bool = True,
+    greeted: Repository | None = None,
 ) -> Pushed:
     """Make a registry hold an image under the destination's name.
 
@@ -90,17 +91,20 @@ def push(
         policy: how often to try again; None: as usual.
         platform: what the image is for.
         alone: whether it gets the name; otherwise an index of several will (:func:`push_index`).
+        greeted: the repository, where it was spoken to already (:func:`repository_for`), and stays open.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
     """
     target = destination.image
     memory = Memory(cache, target.registry)
-    sources = {blob.digest: memory.sources(blob.digest, target.repository) for blob in layout.blobs}
-    every = Counter(one for found in sources.values() for one in found)
-    cancelled = threading.Event()
-    repository = Repository(target, credentials, tuple(sorted(every)), policy or RetryPolicy(), cancelled)
-    with repository:
+    digests = [blob.digest for blob in layout.blobs]
+    sources = {digest: memory.sources(digest, target.repository) for digest in digests}
+    with ExitStack() as stack:
+        repository = greeted or stack.enter_context(
+            repository_for(destination, credentials, digests, cache=cache, policy=policy)
+        )
+        cancelled = repository.cancelled or threading.Event()
         # Missing weights are reported before anything is uploaded.
         beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
         if _is_there(repository, layout.manifest):
@@ -116,15 +120,37 @@ def push(
             put_manifest(repository, index, destination.reference.tag)
             model = f"{target.name}@{index.digest}"
     try:
-        memory.add(target, [blob.digest for blob in layout.blobs])
+        memory.add(target, digests)
     except CogNixError as error:
         reporter.log(error.message)
-    names = [blob.digest for blob in layout.blobs]
     sizes = {blob.digest: blob.size for blob in layout.blobs}
     references = {
         one["annotations"]["run.cog.weight.name"]: f"{target.name}@{one['digest']}" for one in beside
     }
-    return Pushed(image, model, references, dict(zip(names, outcomes, strict=True)), sizes, layout.manifest)
+    return Pushed(image, model, references, dict(zip(digests, outcomes, strict=True)), sizes, layout.manifest)
+
+
+def repository_for(
+    destination: Destination,
+    credentials: Credentials,
+    digests: Iterable[str],
+    *,
+    cache: Path,
+    policy: RetryPolicy | None = None,
+) -> Repository:
+    """Return the repository that an image goes to, with the right to mount what others have of it.
+
+    Args:
+        destination: where to.
+        credentials: for its registry.
+        digests: of the image's blobs, as far as they are known.
+        cache: folder of the user's caches.
+        policy: how often to try again; None: as usual.
+    """
+    target = destination.image
+    memory = Memory(cache, target.registry)
+    others = {one for digest in digests for one in memory.sources(digest, target.repository)}
+    return Repository(target, credentials, tuple(sorted(others)), policy or RetryPolicy(), threading.Event())
 
 
 def push_index(
