@@ -320,6 +320,7 @@ BENCHMARKS: dict[str, Callable[[], Row | tuple[Row, ...]]] = {
     "kept": kept,
     "push": push.edited,
     "push-first": push.first,
+    "no-push": push.unchanged,
     "thin-push": cache.thin_push,
     "from-cache": cache.from_cache,
     "cold": cold,
