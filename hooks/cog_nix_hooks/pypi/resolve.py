@@ -64,7 +64,7 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     lines = torch.matched(lines, Target(request.python_version, request.glibc, context.platform))
     resolver = _Resolver(request, context, lines, asked)
     try:
-        found = _resolve(resolver)
+        found = _with_companions(resolver, _resolve(resolver))
     except PackageError as error:
         advice = torch.advice(error, lines, resolver.target)
         if advice and advice not in error.hint:
@@ -89,6 +89,20 @@ def _resolve(resolver: _Resolver) -> PythonResolution:
     found = resolver.wheels(lines, request.pins if own else torch.preferences(request.pins, None))
     required = torch.for_required(lines, request, {wheel.name: wheel.version for wheel in found.wheels})
     return _with_backend(resolver, required, found) if required else found
+
+
+def _with_companions(resolver: _Resolver, found: PythonResolution) -> PythonResolution:
+    """Resolve again where a companion of PyTorch came with something else, and does not go with its torch."""
+    request = resolver.request
+    instead = torch.mismatched({wheel.name: wheel.version for wheel in found.wheels})
+    if not instead or request.fixed or torch.has_own_index(resolver.lines):
+        return found
+    try:
+        known = {**request.reasons, **found.reasons}
+        return _resolve(replace(resolver, request=replace(request, fixed=instead, reasons=known)))
+    except LockError as error:
+        resolver.context.reporter.log(error.message)
+        return found
 
 
 def _with_backend(

@@ -110,6 +110,21 @@ def matched(lines: Lines, target: Target) -> Lines:
     return replace(lines, requirements=(*lines.requirements, *added))
 
 
+def mismatched(versions: Mapping[str, str]) -> dict[str, str]:
+    """Return what to take in place of companions that were made for another torch and do not say so.
+
+    Args:
+        versions: what requirements came to, by name.
+    """
+    known = facts.release(versions["torch"]) if "torch" in versions else None
+    return {
+        name: known.companions(name)[-1]
+        for name in _COMPANIONS
+        if known and known.companions(name) and _is_open(name, versions.get(name, ""))
+        if _public(f"=={versions[name]}") not in known.companions(name)
+    }
+
+
 def choose(lines: Lines, request: PythonRequest, target: Target) -> Choice:
     """Decide which of PyTorch's builds to ask for.
 

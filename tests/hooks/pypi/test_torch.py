@@ -293,6 +293,23 @@ def test_a_pin_stays_from_one_build_to_another(pytorch: PyTorch, resolve: Resolv
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
+        pytest.param(("speech", "torch==2.5.1"), "2.5.1", id="pinned"),
+        pytest.param(("speech", "torch<2.6"), "2.5.1", id="a-range"),
+        pytest.param(("speech", "torch==2.5.1", "torchaudio==2.11.0"), "2.11.0", id="asked-for"),
+        pytest.param(("speech", "torch==2.13.0"), "2.11.0", id="none-of-its-own"),
+    ],
+)
+@pytest.mark.usefixtures("pytorch")
+def test_a_companion_that_another_package_requires_goes_with_the_torch(
+    index: Index, resolve: Resolve, lines: tuple[str, ...], expected: str
+) -> None:
+    index.add("speech", "1.0", ["torchaudio", "torch"])
+    assert versions(resolve(*lines, gpu=True))["torchaudio"] == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
         pytest.param(("torch==2.5.1", "torchaudio"), {"torch": "2.5.1", "torchaudio": "2.5.1"}, id="plain"),
         pytest.param(
             ("torch==2.5.1", "torchaudio>=2.11"), {"torch": "2.5.1", "torchaudio": "2.11.0"}, id="a-range"
