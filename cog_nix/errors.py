@@ -107,6 +107,7 @@
         ├── MissingWeightsError    files of weights are not here: which (weights)
         ├── StillRunningError      a container did not end: seconds
         ├── NotSignalledError      a signal did not reach a container: its name, reason
+        ├── ContainerGoneError     somebody else has removed a container: what its runtime says
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log

@@ -14,7 +14,7 @@ from cog_nix.cli.arguments import as_options, command_of, has_switch, normalize
 from cog_nix.cli.commands import COMMANDS, CommandGroup, completion_variable
 from cog_nix.cli.json_progress import SWITCH, JsonReporter
 from cog_nix.cli.session import Session
-from cog_nix.cli.streams import flush_stdout
+from cog_nix.cli.streams import BROKEN_PIPE, flush_stdout
 from cog_nix.cli.terminal import TerminalReporter
 from cog_nix.errors import CogNixError
 from cog_nix.plugins.manager import AUTO, Plugins
@@ -233,7 +233,9 @@ def explained(error: BaseException, program: str, reporter: TerminalReporter) ->
         reporter.error(error.message, hint=error.hint or "", kind=type(error).__name__)
         return error.exit_code
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
+        # Typer's answer to a reader that has left is 1.
+        code = BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
+        return code if isinstance(code, int) else 1
     if isinstance(error, _UsageProblem):
         if isinstance(reporter, JsonReporter):
             reporter.error(error.format_message(), kind=type(error).__name__)

@@ -22,7 +22,9 @@ def main() -> None:
 
     interrupts.watch()
     from cog_nix.cli.app import COG, INTERRUPTED, run
+    from cog_nix.cli.streams import ensure_open
 
+    ensure_open()
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"{version_line()}\n")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
 
-_BROKEN_PIPE = 128 + 13
+BROKEN_PIPE = 128 + 13
 """The status of a program that SIGPIPE ends, as shells have it."""
 
 
@@ -14,6 +15,7 @@ def ensure_open() -> None:
     """Open what is closed: the next file that is opened would take its number, and be written to.
 
     What is written to a closed stdout fails (it is the answer), to a closed stderr is lost (it is narration).
+    Without a buffer (PYTHONUNBUFFERED) Python loses what the system does not take at once, so it gets one.
     """
     for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
@@ -21,6 +23,8 @@ def ensure_open() -> None:
         except OSError:
             os.open(os.devnull, flags)
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
@@ -50,7 +54,7 @@ def flush_stdout(status: int) -> tuple[int, str]:
         sys.stdout.flush()
     except BrokenPipeError:
         _forget()
-        return status or _BROKEN_PIPE, ""
+        return status or BROKEN_PIPE, ""
     except OSError as error:
         _forget()
         return status or 1, f"standard output cannot be written: {error.strerror}"

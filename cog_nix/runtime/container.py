@@ -67,6 +67,21 @@ class NotSignalledError(RuntimeFailure):
         return f"{self.name} did not reach the container: {self.reason}"
 
 
+class ContainerGoneError(RuntimeFailure):
+    """A container cannot be asked any more: it was removed by somebody else.
+
+    Args:
+        said: what its runtime says.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(hint="Something else has removed it. Run the same command again.")
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"The container is gone: {self.said}"
+
+
 class NotInteractiveError(RuntimeFailure):
     """Streams are to be connected to a container that was started without any."""
 

@@ -191,9 +191,9 @@ def write_file(path: Path, content: bytes) -> None:
     """
     try:
         place = path.resolve()
-        mode = place.stat().st_mode if place.exists() else None
+        mode = path.stat().st_mode if path.exists() else None
         if mode is not None and not (stat.S_ISREG(mode) and os.access(place.parent, os.W_OK)):
-            place.write_bytes(content)
+            path.write_bytes(content)  # not its place: /dev/stdout is a link to what has no name
             return
         with scratch.beside(place) as new:
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "wb") as stream:

@@ -153,6 +153,11 @@ def test_a_file_in_a_folder_that_takes_no_other_is_written_to(
 
 def test_a_device_is_written_to_directly() -> None:
     write_file(Path("/dev/null"), b"new")
+    reading, writing = os.pipe()
+    write_file(Path(f"/dev/fd/{writing}"), b"new")
+    assert os.read(reading, 10) == b"new"
+    os.close(reading)
+    os.close(writing)
     assert Path("/dev/null").is_char_device()
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -23,6 +23,7 @@ from cog_nix.runtime.container import (
     LOOPBACK,
     SHARED_MEMORY,
     BaseContainer,
+    ContainerGoneError,
     ContainerStartError,
     NoProgramError,
     NotInteractiveError,
@@ -121,11 +122,13 @@ class DockerContainer(BaseContainer):
 
     def logs(self) -> str:
         """Return what the container wrote so far."""
-        return _written(self._client, self._name).decode("utf-8", "replace")
+        with _still_there():
+            return _written(self._client, self._name).decode("utf-8", "replace")
 
     def follow_logs(self, sink: Callable[[str], None]) -> None:
         """Call ``sink`` with each line, from the first on, in a thread that ends with the container."""
-        stream = self._client.logs(self._name, stdout=True, stderr=True, stream=True, follow=True)
+        with _still_there():
+            stream = self._client.logs(self._name, stdout=True, stderr=True, stream=True, follow=True)
         self._follower = threading.Thread(
             target=feed_lines, args=(stream, sink), daemon=True, name="container-logs"
         )
@@ -137,7 +140,8 @@ class DockerContainer(BaseContainer):
         if attachment is None:
             raise NotInteractiveError
         attachment.copy(streams)
-        status = int(self._client.wait(self._name, timeout=None)["StatusCode"])
+        with _still_there():
+            status = int(self._client.wait(self._name, timeout=None)["StatusCode"])
         if attachment.torn:
             attachment.complete(streams, self._logged)
         return status
@@ -180,7 +184,8 @@ class DockerContainer(BaseContainer):
         import requests  # noqa: PLC0415 - the SDK has imported it
 
         try:
-            return int(self._client.wait(self._name, timeout=max(1, round(timeout)))["StatusCode"])
+            with _still_there():
+                return int(self._client.wait(self._name, timeout=max(1, round(timeout)))["StatusCode"])
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             raise StillRunningError(timeout) from error
 
@@ -188,6 +193,15 @@ class DockerContainer(BaseContainer):
         """Let the last lines of the log arrive."""
         if self._follower:
             self._follower.join(_STOP_SECONDS)
+
+
+@contextmanager
+def _still_there() -> Iterator[None]:
+    """Tell of a container that somebody else has removed, or is removing."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise ContainerGoneError(str(error.explanation)) from error
 
 
 class _Removal:

@@ -264,8 +264,8 @@ def _direct(requirement: str, asked_in: str) -> str:
                 requirement,
                 "asks for a folder in place, which no image has: requirements are installed before the"
                 " project is there",
-                hint="Name an archive of it (./dist/NAME-1.0.tar.gz), or put its folder on the path with"
-                " environment: [PYTHONPATH=/src/FOLDER].",
+                hint="Name an archive of it (./dist/NAME-1.0.tar.gz), or put its folder on the path in"
+                ' the source: sys.path.append("/src/FOLDER").',
             )
         return requirement
     if repository["kind"].lower() != "git":

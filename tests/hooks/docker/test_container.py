@@ -20,7 +20,7 @@ from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import ContainerRequest
 from cog_nix.runtime.client import ModelClient
-from cog_nix.runtime.container import NotSignalledError
+from cog_nix.runtime.container import ContainerGoneError, NotSignalledError
 from cog_nix.runtime.health import wait_until_ready
 from cog_nix_hooks.docker.container import feed_lines
 from cog_nix_hooks.docker.devices import gpu_request
@@ -98,6 +98,17 @@ def test_frames_become_lines(frames: list[bytes], lines: list[str]) -> None:
     seen: list[str] = []
     feed_lines(iter(frames), seen.append)
     assert seen == lines
+
+
+def test_one_that_somebody_else_removes(
+    runtime: DockerRuntime, shell_image: str, leftovers: Leftovers
+) -> None:
+    with runtime.start(sh(shell_image, "while :; do sleep 0.05; done")) as container:
+        subprocess.run(["docker", "rm", "-f", *leftovers()], capture_output=True, check=True)
+        assert not container.alive()
+        for ask in (container.logs, lambda: container.follow_logs(print), lambda: container.wait(1)):
+            with pytest.raises(ContainerGoneError, match="The container is gone: "):
+                ask()
 
 
 def test_signals_and_the_exit_status(runtime: DockerRuntime, shell_image: str) -> None:
