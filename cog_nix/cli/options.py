@@ -172,7 +172,7 @@ class BuildOptions(LockOptions):
         typer.Option(
             "--progress",
             show_default=False,
-            help="How progress is shown: auto, tty (bars), plain (lines) or quiet (errors only). [default: "
+            help="How progress is shown: auto, tty (bars), plain (lines) or quiet (results only). [default: "
             "BUILDKIT_PROGRESS, or auto]",
         ),
     ] = None

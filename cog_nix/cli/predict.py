@@ -239,7 +239,7 @@ def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, tra
     labels = runtime.image_labels(image)
     if "run.cog.config" not in labels:
         raise RuntimeFailure(
-            f"{image} is not a Cog model: it has no label run.cog.config.",
+            f"image {image}: image is not a Cog model: it has no label run.cog.config.",
             hint="Name an image that `cog-nix build` (or cog) built.",
         )
     document = labels.get("run.cog.openapi_schema", "")

@@ -81,6 +81,12 @@ def test_a_right_project(tmp_path: Path) -> None:
     assert "the first build makes it" in found[1].message
 
 
+def test_an_environment_without_a_model_is_right(tmp_path: Path) -> None:
+    found = look(tmp_path, cog__yaml='build:\n  python_version: "3.13"\n')
+    assert problems(found) == []
+    assert found[0].message == "there is no model: this is an environment for commands"
+
+
 @pytest.mark.parametrize(
     ("files", "check", "message"),
     [
