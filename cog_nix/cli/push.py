@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from cog_nix.weights.model import LockedWeight
 
 _NOT_FOUND = 404
+_WHO_ARE_YOU = (401, 403)
 _OF_AN_EDIT = 2
 """Blobs that are new after an edit: the project's layer and the configuration."""
 _NO_MODEL = """\
@@ -370,7 +371,8 @@ def push_built(
     except RegistryError as error:
         if registry == REPLICATE and error.status == _NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=_NOT_FOUND) from error
-        message = f"failed to push image: {error.message}"
+        refused = "authorization failed: " if error.status in _WHO_ARE_YOU else ""
+        message = f"failed to push image: {refused}{error.message}"
         raise RegistryError(message, hint=error.hint, status=error.status) from error
 
 

@@ -1,4 +1,4 @@
-"""What a wrong command line is told, in upstream's words (spf13/cobra and spf13/pflag), which scripts look for."""
+"""What a wrong command line is told: upstream's words (of spf13/cobra and pflag), which scripts look for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def in_cobras_words(problem: Any) -> str:
 
 
 def _unknown(option: str) -> str:
-    return f"unknown flag: {option}" if option.startswith("--") else f"unknown shorthand flag: {_flag(option)}"
+    what = "flag" if option.startswith("--") else "shorthand flag"
+    return f"unknown {what}: {_flag(option)}"
 
 
 def _flag(option: str) -> str:

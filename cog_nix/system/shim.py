@@ -23,7 +23,7 @@ NAME = "cog"
 UPSTREAM = "COG_NIX_UPSTREAM"
 """Environment variable with the path of upstream's program, where the PATH does not lead to it."""
 HANDED_TO = "COG_NIX_HANDED_TO"
-"""Environment variable with the program that a command was handed to: when that leads back here, it is no upstream."""
+"""Environment variable with the program that a command was handed to: if it leads back here, it is a shim."""
 
 _MARK = b"# cog-nix's stand-in for cog"
 _HEAD = 512

@@ -256,6 +256,15 @@ def test_what_cannot_be_changed_without_asking(
     assert f"{migrate.CHECK}: " in capfd.readouterr().err
 
 
+def test_a_file_is_changed_before_it_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = "from cog.types import ExperimentalFeatureWarning\n"
+    look(tmp_path, cog__yaml=OLD_CONFIG, predict__py=gone + PREDICTOR)
+    monkeypatch.chdir(tmp_path)
+    run(["doctor", "--fix"])
+    assert (tmp_path / "run.py").read_text().count("class Runner") == 1
+    assert problems(look(tmp_path)) == []
+
+
 def test_a_predictor_that_is_not_there_cannot_be_moved(tmp_path: Path) -> None:
     (tmp_path / "cog.yaml").write_text(OLD_CONFIG)
     [found] = migrate.findings(find_project(tmp_path))
