@@ -180,14 +180,12 @@ def _asked(
             yield asked
         return
     reporter.info(starting_in(runtime))
+    log = ModelLog(reporter.info)
     with running_model(
-        runtime,
-        request,
-        setup_timeout=options.setup_timeout,
-        log=ModelLog(reporter.info),
-        reporter=reporter,
+        runtime, request, setup_timeout=options.setup_timeout, log=log, reporter=reporter
     ) as container:
         yield ModelClient(container.url, train=bool(request.command))
+        log.end()
 
 
 def _request(options: _RunOptions, model: Model, *, debug: bool, train: bool) -> ContainerRequest:
