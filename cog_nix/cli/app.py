@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cog_nix import __version__
-from cog_nix.cli import interrupts, upstream
+from cog_nix.cli import interrupts, upstream, usage
 from cog_nix.cli.arguments import as_options, command_of, has_switch, normalize
-from cog_nix.cli.commands import COMMANDS, CommandGroup, completion_variable
+from cog_nix.cli.commands import COMMANDS, CommandGroup, completion_variable, named
 from cog_nix.cli.json_progress import SWITCH, JsonReporter
 from cog_nix.cli.session import Session
 from cog_nix.cli.streams import BROKEN_PIPE, flush_stdout
@@ -45,7 +45,7 @@ _SURROUNDINGS = {
 }
 """What the machine refuses, wherever that is noticed, and what to do then (errno(3))."""
 
-_HELP = """Build Cog models into reproducible Docker images with Nix.
+_HELP = """Containers for machine learning: Cog models into reproducible Docker images, with Nix.
 
 \b
   cog-nix build                        build the model in this folder, load it into Docker
@@ -78,7 +78,7 @@ def application(plugins: Plugins, program: str = "cog-nix", fast_path_key: str =
     app = typer.Typer(
         name="cog-nix",
         cls=CommandGroup,
-        help=_HELP,
+        help=named(program, _HELP),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -240,7 +240,7 @@ def explained(error: BaseException, program: str, reporter: TerminalReporter) ->
         if isinstance(reporter, JsonReporter):
             reporter.error(error.format_message(), kind=type(error).__name__)
         else:
-            error.show()
+            usage.show(error)
         return 1 if program == COG else int(error.exit_code)
     if isinstance(error, OSError) and error.filename is None:
         status, problem = flush_stdout(0)

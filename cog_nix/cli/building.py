@@ -26,7 +26,7 @@ from cog_nix.system.state import remember
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cog_nix.archive.model import Archive
     from cog_nix.cli.options import ImageOptions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cog_nix.config.model import Project
     from cog_nix.lock.model import ReferencedFile
     from cog_nix.plugins.spec import Runtime
+    from cog_nix.run_commands.secrets import Secret
     from cog_nix.weights.model import LockedWeight
     from cog_nix.weights.mounts import Mounts
 
@@ -92,14 +93,26 @@ class LoadedImage:
                 yield found
 
 
+def given_secrets(given: Sequence[str] | None, config_file: str) -> dict[str, Secret]:
+    """Return what ``--secret`` says; files are looked for from the project's folder on, as cog has it.
+
+    Raises:
+        ConfigError: a secret cannot be had.
+    """
+    if not given:
+        return {}
+    secrets = parse(given, find_project(Path.cwd(), config_file).root, os.environ)
+    guard(secrets.values())
+    return secrets
+
+
 def options_of(options: ImageOptions) -> story.BuildOptions:
     """Return what a command's options say about a build; secrets are kept out of all output from then on.
 
     Raises:
         ConfigError: a secret cannot be had.
     """
-    secrets = parse(options.secret or (), Path.cwd(), os.environ)
-    guard(secrets.values())
+    secrets = given_secrets(options.secret, options.config_file)
     return story.BuildOptions(
         policy=Policy(update=options.update_lock, cog_base=options.use_cog_base_image),
         platform=options.platform,

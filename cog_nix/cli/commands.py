@@ -73,7 +73,13 @@ class CommandGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name and isinstance(command, _NotImported):
             command = COMMANDS[name].load(name)
+            command.help = named(ctx.info_name, command.help)
         return name, command, rest
+
+
+def named(program: str, text: str) -> str:
+    """Return a help text whose examples call the program as the user did."""
+    return text.replace("  cog-nix ", f"  {program} ")
 
 
 def completion_variable(program: str) -> str:

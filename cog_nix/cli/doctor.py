@@ -67,7 +67,9 @@ def doctor(session: Session, options: _Options) -> None:
         settings = Settings()
     context = Services(session.plugins, reporter).context(settings)
     found = examine(project, session.plugins, context)
-    checks = [_fixed(one) if options.fix else one for one in _checks(found)]
+    checks = _checks(found)
+    if options.fix:  # the last first: the first one moves predict.py, which others change
+        checks = [_fixed(one) for one in reversed(checks)][::-1]
     if options.as_json:
         typer.echo(json.dumps([_plain(one) for check in checks for one in _told(check)], indent=2))
     else:

@@ -16,4 +16,4 @@ def init(session: Session) -> None:
     session.reporter.info("Setting up the current directory for use with Cog...\n")
     for name, is_new in create(Path.cwd()).items():
         session.reporter.info(f"Creating {name}" if is_new else f"Skipped existing {name}")
-    session.reporter.info("\nDone! Run the model with:  cog-nix run -i text=world")
+    session.reporter.info(f"\nDone! Run the model with:  {session.program} run -i text=world")

@@ -52,12 +52,12 @@ class JsonReporter(TerminalReporter):
 
     def step(self, text: str) -> None:
         """Tell that a stage begins."""
-        if self._talks:
+        if self._tells_progress:
             _tell("step", text=text)
 
     def info(self, text: str) -> None:
         """Tell something, without the empty lines that people want around it."""
-        if self._talks and text.strip():
+        if not self._quiet and text.strip():
             _tell("info", text=text.strip("\n"))
 
     def warn(self, text: str) -> None:
@@ -75,7 +75,7 @@ class JsonReporter(TerminalReporter):
 
     @contextmanager
     def _bar(self, text: str, total: int | None, *, in_bytes: bool) -> Iterator[Bar]:
-        if not self._talks:
+        if not self._tells_progress:
             with super()._bar(text, total, in_bytes=in_bytes) as silent:
                 yield silent
             return

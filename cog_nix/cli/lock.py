@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from cog_nix.build import story
 from cog_nix.build.commands import with_runs
 from cog_nix.build.configuration import asked_of, explain
 from cog_nix.build.files import with_files
+from cog_nix.cli.building import given_secrets
 from cog_nix.cli.comparing import DIFFERS
 from cog_nix.cli.options import LockOptions
 from cog_nix.cli.platforms import parsed, platforms_of
@@ -25,7 +25,6 @@ from cog_nix.project.find import find_project
 from cog_nix.resolve.ensure import Policy, ensure_lock, previous_lock
 from cog_nix.resolve.request import Request
 from cog_nix.run_commands.ensure import RunOptions
-from cog_nix.run_commands.secrets import guard, parse
 
 if TYPE_CHECKING:
     from cog_nix.cli.session import Session
@@ -199,8 +198,7 @@ def _check_runs(request: Request, lock: Lock, options: _Options, services: story
     Raises:
         Exit: there are some; what is recorded stays.
     """
-    secrets = parse(options.secret or (), Path.cwd(), os.environ)
-    guard(secrets.values())
+    secrets = given_secrets(options.secret, options.config_file)
     found: list[Unsteady] = []
     with_runs(request, lock, RunOptions(secrets=secrets, tried=found.append), services)
     for one in found:

@@ -165,7 +165,7 @@ class BuildOptions(LockOptions):
         str | None,
         typer.Option(
             "--progress",
-            help="How progress is shown: auto, tty (bars), plain (lines) or quiet (errors only). [default: "
+            help="How progress is shown: auto, tty (bars), plain (lines) or quiet (results only). [default: "
             "BUILDKIT_PROGRESS, or auto]",
         ),
     ] = None

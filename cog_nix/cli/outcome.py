@@ -57,8 +57,9 @@ def tell_start(reporter: Reporter, answer: Mapping[str, Any]) -> None:
 
 
 def tell_loaded(reporter: Reporter, tag: str, size: int, began: float) -> None:
-    """Say that a runtime has the image."""
-    reporter.info(f"Image built as {summary(tag, size, began)}")
+    """Say that a runtime has the image; its name ends the last line, as cog has it, for who reads that."""
+    reporter.step(f"Built {amount(size)} in {time.monotonic() - began:.1f} s")
+    reporter.info(f"Image built as {tag}")
 
 
 def tell_built(reporter: Reporter, tag: str, size: int, began: float, where: object) -> None:

@@ -178,14 +178,12 @@ def _asked(
             yield asked
         return
     reporter.info(starting_in(runtime))
+    log = ModelLog(reporter.info)
     with running_model(
-        runtime,
-        request,
-        setup_timeout=options.setup_timeout,
-        log=ModelLog(reporter.info),
-        reporter=reporter,
+        runtime, request, setup_timeout=options.setup_timeout, log=log, reporter=reporter
     ) as container:
         yield ModelClient(container.url, train=bool(request.command))
+        log.end()
 
 
 def _request(options: _RunOptions, model: Model, *, debug: bool, train: bool) -> ContainerRequest:
@@ -236,7 +234,7 @@ def _find_model(session: Session, options: _RunOptions, runtime: Runtime, *, tra
     labels = runtime.image_labels(image)
     if "run.cog.config" not in labels:
         raise RuntimeFailure(
-            f"{image} is not a Cog model: it has no label run.cog.config.",
+            f"image {image}: image is not a Cog model: it has no label run.cog.config.",
             hint="Name an image that `cog-nix build` (or cog) built.",
         )
     document = labels.get("run.cog.openapi_schema", "")

@@ -198,7 +198,8 @@ def push_built(
     except RegistryError as error:
         if registry == REPLICATE and error.status == NOT_FOUND:
             raise RegistryError(_NO_MODEL.format(target=destination.target), status=NOT_FOUND) from error
-        message = f"failed to push image: {error.message}"
+        refused = "authorization failed: " if error.status in _WHO_ARE_YOU else ""
+        message = f"failed to push image: {refused}{error.message}"
         raise RegistryError(message, hint=error.hint, status=error.status) from error
 
 

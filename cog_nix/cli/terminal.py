@@ -149,8 +149,8 @@ class TerminalReporter:
         self._style = "auto"
 
     @property
-    def _talks(self) -> bool:
-        """Whether narration is wanted."""
+    def _tells_progress(self) -> bool:
+        """Whether it is wanted how far something has got."""
         return not self._quiet and self._style != "quiet"
 
     def progress(self, style: str) -> None:
@@ -159,11 +159,12 @@ class TerminalReporter:
 
     def step(self, text: str) -> None:
         """Say that a stage begins."""
-        self.info(text)
+        if self._tells_progress:
+            self.info(text)
 
     def info(self, text: str) -> None:
         """Say something."""
-        if self._talks:
+        if not self._quiet:
             write_stderr(f"{text}\n")
 
     def warn(self, text: str) -> None:
@@ -198,8 +199,8 @@ class TerminalReporter:
     @contextmanager
     def _bar(self, text: str, total: int | None, *, in_bytes: bool) -> Iterator[Bar]:
         watched = self._style == "tty" or (self._style == "auto" and sys.stderr.isatty())
-        shown = self._talks and not self.verbose and watched
-        bar = _Line(text, total, in_bytes=in_bytes, shown=shown, summed_up=self._talks)
+        shown = self._tells_progress and not self.verbose and watched
+        bar = _Line(text, total, in_bytes=in_bytes, shown=shown, summed_up=self._tells_progress)
         try:
             yield bar
         finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import signal
 from typing import TYPE_CHECKING
 
 from cog_nix.cli import interrupts
 from cog_nix.errors import CogNixError
 from cog_nix.system.processes import spawn
-from cog_nix.system.shim import UPSTREAM, find_upstream, require_upstream
+from cog_nix.system.shim import HANDED_TO, UPSTREAM, find_upstream, require_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,7 +62,7 @@ def hand_over(arguments: Sequence[str], known: Collection[str]) -> int:
     if find_upstream() is None and arguments[0] not in known and not needs_upstream(arguments):
         raise UnknownCommandError(arguments[0], difflib.get_close_matches(arguments[0], known))
     program = require_upstream(f"`{arguments[0]}`" if arguments else "This")
-    with spawn([program, *arguments]) as process:
+    with spawn([program, *arguments], env={**os.environ, HANDED_TO: str(program)}) as process:
         while True:
             try:
                 status = process.wait()

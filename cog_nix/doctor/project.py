@@ -111,7 +111,10 @@ def reference_problems(project: Project, config: Config) -> list[Finding]:
 
 
 def _interface(project: Project, config: Config) -> Iterator[Finding]:
-    """Read the interface; a type that is not there is a warning, as upstream's doctor has it."""
+    """Read the interface; as upstream has it, a missing type is a warning, and no model at all is right."""
+    if not (config.predict or config.train):
+        yield _config(_INTERFACE, "ok", "there is no model: this is an environment for commands")
+        return
     if unannotated := list(_unannotated(project, config)):
         yield from unannotated
         return

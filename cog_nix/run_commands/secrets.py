@@ -61,12 +61,27 @@ class Secret:
             try:
                 with self.path.open("rb") as stream:
                     value = stream.read(_LARGEST + 1)
-            except (OSError, ValueError) as error:  # ValueError: no path at all
-                said = error.strerror if isinstance(error, OSError) else "no file can be called so"
-                raise SecretError(self.id, f"{self.path}: {said}") from error
+            except (OSError, ValueError) as error:
+                raise self._unreadable(error) from error
         if len(value) > _LARGEST:
             raise SecretError(self.id, f"more than {_LARGEST} bytes", hint="Hand over a key, not data.")
         return value
+
+    def require(self) -> None:
+        """See that a file is there. It is not opened: a pipe can be read once, and a command may want it.
+
+        Raises:
+            SecretError: it is not.
+        """
+        try:
+            if self.path is not None:
+                self.path.stat()
+        except (OSError, ValueError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> SecretError:
+        said = error.strerror if isinstance(error, OSError) else "no file can be called so"
+        return SecretError(self.id, f"{self.path}: {said}")
 
 
 def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) -> dict[str, Secret]:
@@ -79,8 +94,11 @@ def parse(given: Iterable[str], folder: Path, environment: Mapping[str, str]) ->
 
     Raises:
         FlagError: one is not of these forms.
+        SecretError: a file is not there, whether or not a command asks for it.
     """
-    secrets = (_secret(text, folder, environment) for text in given)
+    secrets = [_secret(text, folder, environment) for text in given]
+    for secret in secrets:
+        secret.require()
     return {secret.id: secret for secret in secrets}
 
 

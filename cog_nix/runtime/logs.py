@@ -51,10 +51,15 @@ class ModelLog:
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
         self._tail: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Show only what the model wrote from here on: a server that is stopped complains of its worker."""
+        self._is_ending = True
 
     def __call__(self, line: str) -> None:
         """Take one line."""
-        text = readable(line)
+        text = readable(line, of_server=not self._is_ending)
         if text is not None:
             self._tail.append(text)
             self._show(text)
@@ -64,20 +69,25 @@ class ModelLog:
         return "\n".join(self._tail)
 
 
-def readable(line: str) -> str | None:
-    """Return what to show for a line of the container, or None for the server's own chatter."""
+def readable(line: str, *, of_server: bool = True) -> str | None:
+    """Return what to show for a line of the container, or None for the server's own chatter.
+
+    Args:
+        line: as it comes.
+        of_server: whether its warnings and errors are worth showing.
+    """
     if _NO_COGLET.search(line):
         return None
     record = _record(line)
     if record is None:
         return line
     if "logger" in record:
-        return str(record.get("message", "")) if record["severity"] in _SHOWN else None
+        return str(record.get("message", "")) if of_server and record["severity"] in _SHOWN else None
     fields, level = record["fields"], record.get("level", "")
     message = str(fields.get("message", ""))
     if record.get("target") in _MODEL_TARGETS or "source" in fields:
         return message
-    if level not in ("WARN", "ERROR"):
+    if not of_server or level not in ("WARN", "ERROR"):
         return None
     error = fields.get("error")
     return f"{message}: {error}" if error else message

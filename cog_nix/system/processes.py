@@ -185,6 +185,7 @@ def spawn(
     arguments: Sequence[str | Path],
     *,
     cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] | None = None,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
@@ -196,7 +197,7 @@ def spawn(
     """
     return subprocess.Popen(
         arguments,
-        env=warden.environment(_without_hidden(None)),
+        env=warden.environment(_without_hidden(env)),
         cwd=cwd,
         stdin=stdin,
         stdout=stdout,

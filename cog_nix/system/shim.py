@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAME = "cog"
 UPSTREAM = "COG_NIX_UPSTREAM"
 """Environment variable with the path of upstream's program, where the PATH does not lead to it."""
+HANDED_TO = "COG_NIX_HANDED_TO"
+"""Environment variable with the program that a command was handed to: if it leads back here, it is a shim."""
 
 _MARK = b"# cog-nix's stand-in for cog"
 _HEAD = 512
@@ -121,8 +123,13 @@ def find_upstream(environment: Mapping[str, str] = os.environ) -> Path | None:
     """
     if named := environment.get(UPSTREAM):
         path = Path(named).absolute()
-        return path if _runs(path) and not is_shim(path) else None
-    return next((path for path in _programs(environment) if not is_shim(path)), None)
+        return path if _runs(path) and not _leads_back(path, environment) else None
+    return next((path for path in _programs(environment) if not _leads_back(path, environment)), None)
+
+
+def _leads_back(path: Path, environment: Mapping[str, str]) -> bool:
+    """Whether a program is known to start cog-nix: a shim, or a wrapper that has done so just now."""
+    return is_shim(path) or str(path) == environment.get(HANDED_TO)
 
 
 def require_upstream(what: str, environment: Mapping[str, str] = os.environ) -> Path:

@@ -76,13 +76,13 @@ def test_two_base_images_exclude_each_other(command: str, capfd: pytest.CaptureF
 @pytest.mark.parametrize(
     ("asked", "variable", "seen"),
     [
-        pytest.param("tty", "", ["bar", "text"], id="bars-without-a-terminal"),
-        pytest.param("plain", "", ["text"], id="lines"),
-        pytest.param("quiet", "", [], id="errors-only"),
-        pytest.param(None, "", ["text"], id="auto-without-a-terminal"),
-        pytest.param(None, "tty", ["bar", "text"], id="from-the-environment"),
-        pytest.param("plain", "tty", ["text"], id="flag-beats-environment"),
-        pytest.param("rawjson", "", ["text"], id="of-buildkit"),
+        pytest.param("tty", "", ["bar", "step", "text"], id="bars-without-a-terminal"),
+        pytest.param("plain", "", ["step", "text"], id="lines"),
+        pytest.param("quiet", "", ["text"], id="results-only"),
+        pytest.param(None, "", ["step", "text"], id="auto-without-a-terminal"),
+        pytest.param(None, "tty", ["bar", "step", "text"], id="from-the-environment"),
+        pytest.param("plain", "tty", ["step", "text"], id="flag-beats-environment"),
+        pytest.param("rawjson", "", ["step", "text"], id="of-buildkit"),
     ],
 )
 def test_progress(
@@ -97,10 +97,12 @@ def test_progress(
     show_progress(reporter, asked)
     with reporter.bytes_bar("Loading", 10) as bar:
         bar.advance(5)
+    reporter.step("next")
     reporter.info("done")
     print_error("error: told in any case")
     said = capfd.readouterr().err
-    assert [name for name, sign in (("bar", "[#"), ("text", "done\n")) if sign in said] == seen
+    signs = {"bar": "[#", "step": "next\n", "text": "done\n"}
+    assert [name for name, sign in signs.items() if sign in said] == seen
     assert said.endswith("error: told in any case\n")
 
 

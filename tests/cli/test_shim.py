@@ -154,6 +154,16 @@ def test_without_upstream_it_says_what_is_missing(folders: tuple[Path, Path], tm
     assert "`build` is left to Replicate's cog, and there is none on the PATH." in done.stderr
 
 
+def test_a_wrapper_that_leads_back_is_no_upstream(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    shim.install(folders[0])
+    wrapper = folders[1] / "cog"
+    wrapper.write_text(f'#!/bin/sh\necho >> "{tmp_path}/called"\nexec "{folders[0]}/cog" "$@"\n')
+    done = call("brand-new", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'unknown command "brand-new" for "cog"' in done.stderr
+    assert (tmp_path / "called").read_text() == "\n", "it was started over and over"
+
+
 def test_version_and_help(folders: tuple[Path, Path], tmp_path: Path) -> None:
     shim.install(folders[0])
     assert call("--version", cwd=tmp_path).stdout.startswith("cog version 0.23.1 (cog-nix ")

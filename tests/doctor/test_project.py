@@ -81,6 +81,12 @@ def test_a_right_project(tmp_path: Path) -> None:
     assert "the first build makes it" in found[1].message
 
 
+def test_an_environment_without_a_model_is_right(tmp_path: Path) -> None:
+    found = look(tmp_path, cog__yaml='build:\n  python_version: "3.13"\n')
+    assert problems(found) == []
+    assert found[0].message == "there is no model: this is an environment for commands"
+
+
 @pytest.mark.parametrize(
     ("files", "check", "message"),
     [
@@ -248,6 +254,15 @@ def test_what_cannot_be_changed_without_asking(
     monkeypatch.chdir(tmp_path)
     assert run(["doctor", "--fix"]) == 1, "as upstream has it"
     assert f"{migrate.CHECK}: " in capfd.readouterr().err
+
+
+def test_a_file_is_changed_before_it_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = "from cog.types import ExperimentalFeatureWarning\n"
+    look(tmp_path, cog__yaml=OLD_CONFIG, predict__py=gone + PREDICTOR)
+    monkeypatch.chdir(tmp_path)
+    run(["doctor", "--fix"])
+    assert (tmp_path / "run.py").read_text().count("class Runner") == 1
+    assert problems(look(tmp_path)) == []
 
 
 def test_a_predictor_that_is_not_there_cannot_be_moved(tmp_path: Path) -> None:

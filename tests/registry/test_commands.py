@@ -125,7 +125,7 @@ def test_with_what_login_kept(cli: Cli, locked_registry: str) -> None:
     target = f"{locked_registry}/me/hello:v1"
     refused = cli("push", target, check=False)
     assert refused.returncode == 1
-    assert "failed to push image: " in refused.stderr
+    assert "failed to push image: authorization failed: " in refused.stderr
     assert f"Log in with: cog-nix login {locked_registry}" in refused.stderr
     ran = cli("login", locked_registry, said="ali\nopen sesame\n")
     assert f"Login succeeded for {locked_registry}" in ran.stderr

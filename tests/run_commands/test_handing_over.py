@@ -12,6 +12,7 @@ import handover as receiving
 import mounts
 import pytest
 
+from cog_nix.cli import building
 from cog_nix.config.commands import Place
 from cog_nix.errors import ConfigError
 from cog_nix.run_commands import handover, secrets
@@ -51,6 +52,22 @@ def test_a_secret_that_cannot_be_read_is_refused(text: str, said: str, tmp_path:
     (tmp_path / "large").write_bytes(bytes(600 * 1024))
     with pytest.raises(ConfigError, match=said):
         secrets.parse([text], tmp_path, {})["a"].read({})
+
+
+def test_a_file_that_is_not_there_is_told_before_a_command_asks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"secret a: .*/missing: No such file or directory"):
+        secrets.parse(["id=a,src=missing"], tmp_path, {})
+    os.mkfifo(tmp_path / "pipe")
+    assert secrets.parse(["id=a,src=pipe"], tmp_path, {}), "a pipe is read when it is asked for"
+
+
+def test_files_are_looked_for_from_the_project_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cog.yaml").touch()
+    (tmp_path / "key").write_bytes(b"one")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.setattr(building, "guard", lambda _: None)
+    assert building.given_secrets(["id=a,src=key"], "cog.yaml")["a"].read({}) == b"one"
 
 
 def test_what_is_handed_over_arrives(tmp_path: Path) -> None:

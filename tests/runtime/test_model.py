@@ -229,6 +229,22 @@ def test_the_log_keeps_what_it_showed() -> None:
     assert log.tail() == "one\ntwo"
 
 
+def test_a_server_that_is_stopped_complains_unheard() -> None:
+    shown: list[str] = []
+    log = ModelLog(shown.append)
+    lines = (
+        record("ERROR", "coglet", message="Slot poisoned"),
+        older("ERROR", "cog.server.http", "worker lost"),
+        record("INFO", "coglet::prediction", message="late", source="Stdout"),
+    )
+    for line in lines:
+        log(line)
+    log.end()
+    for line in lines:
+        log(line)
+    assert shown == ["Slot poisoned", "worker lost", "late", "late"]
+
+
 @pytest.mark.parametrize(
     ("environ", "debug", "expected"),
     [

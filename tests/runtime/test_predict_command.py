@@ -138,7 +138,7 @@ def test_an_image_without_a_schema_is_asked_when_it_runs(
     [
         ("text=a", "Invalid image name 'text=a'. Did you forget `-i`?"),
         ("gone", "no image gone to pull"),
-        ("plain", "plain is not a Cog model: it has no label run.cog.config."),
+        ("plain", "image plain: image is not a Cog model: it has no label run.cog.config."),
     ],
 )
 def test_images_that_cannot_be_run(
