@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _OF_AN_EDIT = 2
 """Blobs that are new after an edit: the project's layer and the configuration."""
+_WHO_ARE_YOU = (401, 403)
 _NO_MODEL = """\
 Unable to find existing Replicate model for {target}. \
 Go to replicate.com and create a new model before pushing.
