@@ -127,6 +127,8 @@ def test_what_is_pulled_is_for_the_platform_that_is_asked_for(
         held = find_runtime(runtime)
         assert isinstance(held, ExaminedRuntime)
         assert held.image_attributes(image)["Architecture"] == platform.architecture
+        if runtime == "docker":
+            subprocess.run(["docker", "rmi", image], stdout=subprocess.DEVNULL, check=True)
 
 
 _COMPILED = """\
