@@ -107,7 +107,7 @@ def test_nothing_new(push: Pusher, target: str, faulty: Any) -> None:
     usual = push(target, "--annotation", "a=b", "--compression", "gzip")
     assert usual.needed
     again = push(target)
-    assert (again.status, again.needed) == (0, False)
+    assert (again.status, again.needed) == (0, False), again.told
     assert re.search(
         r"^Uploaded 0 of (\d+) blobs \(0 B\), skipped \1 that were there", again.told, re.MULTILINE
     )
@@ -140,7 +140,7 @@ def test_what_a_registry_has_lost_is_brought_and_recorded_again(
     faulty.blobs.clear()
     push.edit()
     ran = push(target)
-    assert (ran.status, ran.needed) == (0, False)
+    assert (ran.status, ran.needed) == (0, False), ran.told
     assert re.search(r"^Uploaded (\d+) of \1 blobs", ran.told, re.MULTILINE)
     assert faulty.manifests[f"me/hello:{TAG}"] == record
 
@@ -160,7 +160,7 @@ def test_who_is_refused_at_the_door_is_told_by_the_usual_way(push: Pusher, targe
     push.edit()
     faulty.current = "a token that nobody gets"
     ran = push(target)
-    assert (ran.status, ran.needed) == (1, True)
+    assert (ran.status, ran.needed) == (1, True), ran.told
     assert ran.told.count("Pushing to ") == ran.told.count("Building Docker image") == 1
     assert "error: failed to push image: " in ran.told
     assert f"Log in with: cog-nix login {faulty.host}" in ran.told
@@ -170,7 +170,7 @@ def test_a_token_that_is_handed_out_is_used(push: Pusher, target: str, faulty: A
     push.edit()
     faulty.tokens.extend(["first"])
     ran = push(target)
-    assert (ran.status, ran.needed) == (0, False)
+    assert (ran.status, ran.needed) == (0, False), ran.told
     assert "push" in faulty.asked[0]["scope"][0]
 
 
@@ -188,7 +188,7 @@ def test_what_passes_is_tried_again(push: Pusher, target: str, faulty: Any) -> N
     push.edit()
     faulty.answers["POST"] = deque([(429, {"Retry-After": "0"}), (503, {})])
     ran = push(target)
-    assert (ran.status, ran.needed) == (0, False)
+    assert (ran.status, ran.needed) == (0, False), ran.told
     assert re.search(r"^Uploaded 2 of", ran.told, re.MULTILINE)
 
 
@@ -210,5 +210,5 @@ def test_source_is_refused_as_ever(push: Pusher, target: str, source: str) -> No
     time.sleep(0.2)
     quick, usual = push(target), push(target, "--compression", "gzip")
     path.write_text(good)
-    assert (quick.status, quick.needed) == (1, True)
+    assert (quick.status, quick.needed) == (1, True), quick.told
     assert quick.told == usual.told
