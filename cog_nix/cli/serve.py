@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.cli import interrupts
 from cog_nix.cli.building import build_and_load
 from cog_nix.cli.options import BuildOptions, Gpus
 from cog_nix.cli.project_container import LOOPBACK, check_status, own_streams, request_for, started
@@ -71,6 +72,7 @@ def serve(session: Session, options: _Options) -> None:
         RuntimeFailure: the server does not start, or ends by itself.
     """
     host, port = options.host, options.port
+    interrupts.answer_interrupt()
     options.apply(session)
     _check_address(host)
     with _playground(host, port, options.playground_port) if options.playground else nullcontext() as page:

@@ -123,7 +123,7 @@ def _compose_slowly(text: str, name: str) -> yaml.Node | None:
         except RecursionError as error:
             raise config_error(name, original, [_too_deep(1)]) from error
         except ValueError as error:  # PyYAML computes with code points of escapes before it checks them
-            raise config_error(name, original, [Problem(0, f"this is not YAML: {error}")]) from error
+            raise config_error(name, original, [Problem(0, f"invalid YAML: {error}")]) from error
     raise AssertionError  # for the type checker: the loop has no end of its own
 
 

@@ -62,7 +62,9 @@ def _references(document: Document, root: Path | None) -> Iterator[Problem]:
     if document.value(str, "run") is not None and document.value(str, "predict") is not None:
         line = document.line("predict")
         yield Problem(
-            line, "only one of run or predict can be set", "Keep run: and remove predict:, its older name."
+            line,
+            "invalid run: only one of run or predict can be set",
+            "Keep run: and remove predict:, its older name.",
         )
         return
     for key, example in (
@@ -144,7 +146,7 @@ def _packages(document: Document, root: Path) -> Iterator[Problem]:
         return
     line = document.line("build", "python_requirements")
     if document.value(list, "build", "python_packages"):
-        what = "only one of python_packages or python_requirements can be set, not both"
+        what = "invalid build: only one of python_packages or python_requirements can be set, not both"
         yield Problem(line, what, f"Move the packages into {name}, and remove python_packages.")
     if not _exists(root, name):
         here = sorted(p.relative_to(root).as_posix() for p in root.glob("*.txt"))

@@ -45,7 +45,7 @@ def explain(error: MarkedYAMLError, text: str) -> Problem:
         if re.search(pattern, trouble):
             return say(lines, number, start)
     return Problem(
-        number + 1, f"this is not YAML: {trouble}", "Put the value in quotes if it should be a plain text."
+        number + 1, f"invalid YAML: {trouble}", "Put the value in quotes if it should be a plain text."
     )
 
 

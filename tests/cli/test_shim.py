@@ -169,6 +169,7 @@ def test_version_and_help(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert call("--version", cwd=tmp_path).stdout.startswith("cog version 0.23.1 (cog-nix ")
     assert call("help", "build", cwd=tmp_path).stdout.startswith("Usage: cog build ")
     assert as_options(["help"]) == as_options([]) == ["--help"]
+    assert as_options(["help", "weights"]) == as_options(["weights"]) == ["weights", "--help"]
 
 
 @pytest.mark.parametrize("line", ["build --nope", "build --progress", "exec", "init here"])

@@ -106,6 +106,25 @@ def work():
 interrupts.finish(work, 130)
 """
 _SLOW = "print('ready', flush=True); run([{child}])"
+_SERVES = "interrupts.answer_interrupt(); print('ready', flush=True); time.sleep(60)"
+
+
+def test_a_server_in_the_background_of_a_script_is_ended_by_sigint(world: World) -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", _WORK.format(body=_SERVES)],
+        cwd=world.project,
+        env=world.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+
+
 _STUBBORN = """
 import subprocess, sys
 grandchild = subprocess.Popen(["sleep", "1000"])
