@@ -74,9 +74,9 @@ def write_layout(root: Path, layers: list[bytes], *, architecture: str = "amd64"
 def make_layout(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a layout of layers with these bytes."""
 
-    def make(*layers: bytes) -> Path:
+    def make(*layers: bytes, architecture: str = "amd64") -> Path:
         number = len(list(tmp_path.glob("layout-*")))
-        return write_layout(tmp_path / f"layout-{number}", list(layers))
+        return write_layout(tmp_path / f"layout-{number}", list(layers), architecture=architecture)
 
     return make
 

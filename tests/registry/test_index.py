@@ -27,7 +27,6 @@ def test_each_is_found_under_one_name(
     faulty: Faulty,
     make_layout: Callable[..., Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     *,
     bundle: bool,
 ) -> None:
@@ -36,7 +35,9 @@ def test_each_is_found_under_one_name(
     pushed = [
         (
             push(
-                layout.read(make_layout(b"common", platform.name.encode())),
+                layout.read(
+                    make_layout(b"common", platform.name.encode(), architecture=platform.architecture)
+                ),
                 destination,
                 Credentials(),
                 cache=tmp_path,
@@ -60,8 +61,7 @@ def test_each_is_found_under_one_name(
     assert found.model == (found.image if bundle else "")
 
     def diff_ids(platform: Platform) -> list[str]:
-        monkeypatch.setattr(pull, "_PLATFORM", platform)
-        return [diff_id for diff_id, _ in pull.find(reference, Credentials()).layers]
+        return [diff_id for diff_id, _ in pull.find(reference, Credentials(), platform=platform).layers]
 
     first, second = map(diff_ids, (AMD64, ARM64))
     assert first[0] == second[0]

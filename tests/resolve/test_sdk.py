@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a folder without wheels: a path is looked for where the command runs first."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+
 def lines(
     root: Path, *requirements: str, version: str | None = None, **environ: str
 ) -> tuple[list[str], list[str]]:
