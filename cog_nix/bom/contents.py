@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from cog_nix.elf import golang
 from cog_nix.errors import ImageError
-from cog_nix.image.databases import LARGEST, STATUS, hidden_by
+from cog_nix.image.databases import LARGEST, STATUS
 from cog_nix.image.description import ProjectFiles
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.project_files import UNKNOWN, entries
+from cog_nix.image.whiteouts import hidden_by
 
 if TYPE_CHECKING:
     from typing import BinaryIO

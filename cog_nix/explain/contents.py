@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
 from cog_nix.image.compression import BrokenLayerError
-from cog_nix.image.databases import LARGEST, hidden_by
+from cog_nix.image.databases import LARGEST
+from cog_nix.image.whiteouts import hidden_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,18 +14,6 @@ if TYPE_CHECKING:
 STATUS = "var/lib/dpkg/status"
 LARGEST = 16 << 20
 """Bytes of a file that is read: dpkg's database of 2000 packages has 3 MB, a list of 100 000 files 8 MB."""
-WHITEOUT = ".wh."
-"""What the name of a file begins with that hides another (image-spec, layer.md, "Whiteouts")."""
-OPAQUE = ".wh..wh..opq"
-"""What hides all that was in its folder."""
-
-
-def hidden_by(path: str) -> str | None:
-    """Return the file or folder of lower layers that a mark takes away; None: the path is no mark."""
-    folder, _, name = path.rpartition("/")
-    if not name.startswith(WHITEOUT):
-        return None
-    return folder if name == OPAQUE else f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/")
 
 
 def installed(status: bytes) -> Iterator[dict[str, str]]:

@@ -64,9 +64,13 @@ OWN = {
 }
 """Modules that are not in the table, and why."""
 OWN_JSON = {
-    *("cog_nix/cdi/document", "cog_nix/config/document", "cog_nix/config/gpu", "cog_nix/config/torch"),
+    *("cog_nix/cdi/document", "cog_nix/config/form", "cog_nix/config/gpu", "cog_nix/config/torch"),
     *("cog_nix/signature/legacy", "cog_nix/signature/openapi"),
-    *("hooks/cog_nix_hooks/bundle/seccomp", "hooks/cog_nix_hooks/nvidia/libraries"),
+    *(
+        "hooks/cog_nix_hooks/bundle/seccomp",
+        "hooks/cog_nix_hooks/pypi/names",
+        "hooks/cog_nix_hooks/nvidia/libraries",
+    ),
     *("hooks/cog_nix_hooks/nvidia/metadata", "hooks/cog_nix_hooks/debian/known"),
     *("cog_nix/runtime/media", "cog_nix/system/platforms"),  # all of these read files of the package
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),

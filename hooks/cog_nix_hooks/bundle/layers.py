@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import ImageError
 from cog_nix.image.compression import decompressed
-from cog_nix.image.databases import OPAQUE, WHITEOUT
+from cog_nix.image.whiteouts import OPAQUE, WHITEOUT
 from cog_nix.namespaces import mounts_as_root
 from cog_nix.system import scratch
 from cog_nix.system.files import write_atomically

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cog_nix.errors import CogNixError, UnreadableFileError
-from cog_nix.image.databases import OPAQUE, WHITEOUT
 from cog_nix.image.project_files import FileChangedError
+from cog_nix.image.whiteouts import OPAQUE, WHITEOUT
 from cog_nix.system.status import status
 from cog_nix_hooks.bundle.layers import OPAQUE_ATTRIBUTE
 
