@@ -65,7 +65,7 @@ def test_everything_else_different_and_the_same_image(
     for path in project.iterdir():
         path.chmod(0o600)
         os.utime(path, (1, 1))
-    home = folder / "home"
+    home = folder / "another home"
     home.mkdir()
     environment = {
         "TZ": "Pacific/Chatham",

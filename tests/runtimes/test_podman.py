@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from tests.hooks.docker.conftest import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cog_nix.plugins.spec import Container
 
@@ -61,17 +62,18 @@ def test_it_loads_and_runs(
 
 
 @pytest.mark.slow
-def test_a_service_that_listens_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "podman").mkdir()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "podman/podman.sock"))
+def test_a_service_that_listens_is_taken() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = Path(folder, "podman/podman.sock")  # its length has a limit (unix(7))
+        path.parent.mkdir()
+        listener.bind(str(path))
         listener.listen()
-        found = podman.find_service({"XDG_RUNTIME_DIR": str(tmp_path)})
+        found = podman.find_service({"XDG_RUNTIME_DIR": folder})
         assert found is not None
-        assert found.socket_path == str(tmp_path / "podman/podman.sock")
-    named = podman.find_service({"CONTAINER_HOST": "unix:///x", "XDG_RUNTIME_DIR": str(tmp_path)})
-    assert named is not None
-    assert named.host == "unix:///x"
+        assert found.socket_path == str(path)
+        named = podman.find_service({"CONTAINER_HOST": "unix:///x", "XDG_RUNTIME_DIR": folder})
+        assert named is not None
+        assert named.host == "unix:///x"
 
 
 def test_a_service_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
