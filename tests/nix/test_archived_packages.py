@@ -247,8 +247,9 @@ def test_a_source_that_is_lost_is_named(
 
 
 def _registered(build: Any, names: tuple[str, ...]) -> list[str]:
-    """Return what a store says of store paths."""
+    """Return what a store says of store paths, in the order of these; Nix has its own."""
     paths = [f"/nix/store/{name}" for name in names]
     command = ["nix", "path-info", *_FEATURES, "--sigs", *paths]
     told = subprocess.run([*command, "--store", str(build.store)], capture_output=True, text=True, check=True)
-    return told.stdout.splitlines()
+    said = {line.split()[0]: line for line in told.stdout.splitlines()}
+    return [said[path] for path in paths]
