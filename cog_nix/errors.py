@@ -102,6 +102,7 @@
         ├── MissingDeviceDriverError   there is no driver for GPUs that are asked for
         │   └── MissingFilesError      specifications name files that are not here
         ├── ContainerStartError    a container was not started: what was said (runtime)
+        │   ├── HookFailedError        a hook of the runtime failed
         │   ├── NoProgramError         the image has no such program: its name
         │   └── PortInUseError         a port to be published is taken
         ├── MissingWeightsError    files of weights are not here: which (weights)

@@ -36,6 +36,10 @@ class NoProgramError(ContainerStartError):
         self.program = program
 
 
+class HookFailedError(ContainerStartError):
+    """A hook failed while a container started (OCI runtime specification, "POSIX-platform Hooks")."""
+
+
 class PortInUseError(ContainerStartError):
     """Something listens on a port of this machine that was to be published."""
 

@@ -25,6 +25,7 @@ from cog_nix.runtime.container import (
     BaseContainer,
     ContainerGoneError,
     ContainerStartError,
+    HookFailedError,
     NoProgramError,
     NotInteractiveError,
     NotSignalledError,
@@ -56,6 +57,9 @@ def start_container(
 ) -> DockerContainer:
     """Create and start a container that publishes port 5000 on loopback, or what the request says.
 
+    Docker's hook that joins a container to its network fails now and then (20.10, in one of many thousand):
+    where a hook fails, the container is made and started once more.
+
     Args:
         client: the daemon.
         request: what to start.
@@ -69,6 +73,18 @@ def start_container(
     """
     if devices is None:
         devices = Devices((gpu_request(request.gpus),)) if request.gpus else Devices()
+    with suppress(HookFailedError):
+        return _start(client, request, devices, this_machine, socket_path)
+    return _start(client, request, devices, this_machine, socket_path)
+
+
+def _start(
+    client: docker.APIClient,
+    request: ContainerRequest,
+    devices: Devices,
+    this_machine: str,
+    socket_path: str | None,
+) -> DockerContainer:
     # A name of our own: an interrupted creation can be undone although its answer never came.
     name = f"cog-nix-{os.getpid()}-{secrets.token_hex(4)}"
     removal = _Removal(client, name)
@@ -374,5 +390,7 @@ def _failure(error: docker.errors.DockerException, request: ContainerRequest) ->
         return NoProgramError((request.command or ("",))[0], refusal.said)
     if refusal.cause is Cause.PORT_IN_USE:
         return PortInUseError(refusal.said)
+    if refusal.cause is Cause.HOOK:
+        return HookFailedError(refusal.said)
     hint = f"Build or pull {request.image} first." if refusal.cause is Cause.NO_IMAGE else ""
     return ContainerStartError(refusal.said, hint=_ELSEWHERE if refusal.cause is Cause.NO_FOLDER else hint)

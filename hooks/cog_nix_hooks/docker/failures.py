@@ -79,6 +79,8 @@ class Cause(Enum):
     PORT_IN_USE = auto()
     NO_PROFILE = auto()
     """AppArmor's."""
+    HOOK = auto()
+    """One that joins the network, or brings GPUs (OCI runtime specification, "POSIX-platform Hooks")."""
     OTHER = auto()
 
 
@@ -87,6 +89,7 @@ _SIGNS = {
     "|CDI device injection failed|unresolvable CDI devices",
     Cause.NO_FOLDER: r"bind source path does not exist: (\S+)|statfs (\S+): no such file",
     Cause.NO_PROFILE: "apparmor",
+    Cause.HOOK: "error running hook|error executing hook",
     Cause.NO_PROGRAM: r"not found in \$PATH|executable file not found|no such file or directory",
     Cause.PORT_IN_USE: "port is already allocated|address already in use",
 }

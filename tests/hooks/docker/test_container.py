@@ -11,18 +11,19 @@ import textwrap
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
+import requests
 
 from cog_nix.cdi.failures import MissingDeviceDriverError
 from cog_nix.errors import RuntimeFailure
-from cog_nix.plugins.spec import ContainerRequest
+from cog_nix.plugins.spec import ContainerRequest, Streams
 from cog_nix.runtime.client import ModelClient
-from cog_nix.runtime.container import ContainerGoneError, NotSignalledError
+from cog_nix.runtime.container import ContainerGoneError, HookFailedError, NotSignalledError
 from cog_nix.runtime.health import wait_until_ready
-from cog_nix_hooks.docker.container import feed_lines
+from cog_nix_hooks.docker.container import feed_lines, start_container
 from cog_nix_hooks.docker.devices import gpu_request
 
 if TYPE_CHECKING:
@@ -57,6 +58,40 @@ def test_a_container_gets_what_was_asked_for(
         assert seen["HostConfig"]["ShmSize"] == 6 << 30
         assert container.alive()
         assert wait_for(lambda: container.logs().splitlines() == ["b c", "from the host"])
+    assert leftovers() == []
+
+
+class Stumbling(docker.APIClient):  # type: ignore[misc] # the SDK has no types
+    """The daemon, whose hook fails at the first starts: in Docker 20.10 it does once in a long while."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(version="auto", base_url=os.environ.get("DOCKER_HOST"))
+        self.failures = failures
+
+    def start(self, container: Any) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            said = 'error running hook #0: exit status 1, stderr: level=fatal msg="no such file or directory"'
+            raise docker.errors.APIError("500", requests.Response(), explanation=said)
+        super().start(container)
+
+
+def test_a_container_whose_hook_failed_is_started_once_more(shell_image: str, leftovers: Leftovers) -> None:
+    request = sh(shell_image, "read line; echo got $line", interactive=True, stdin=True)
+    read, write = os.pipe()
+    os.write(write, b"it\n")
+    os.close(write)
+    out, said = os.pipe()
+    with start_container(Stumbling(1), request) as container:
+        assert container.attach(Streams(read, said, said)) == 0
+    os.close(said)
+    assert os.read(out, 100) == b"got it\n"
+    assert leftovers() == []
+
+
+def test_a_hook_that_fails_again_is_told_of(shell_image: str, leftovers: Leftovers) -> None:
+    with pytest.raises(HookFailedError, match=r"^Failed to start container: .*error running hook #0"):
+        start_container(Stumbling(2), sh(shell_image, "true"))
     assert leftovers() == []
 
 
