@@ -46,11 +46,14 @@ def describe_gpu_libraries() -> GpuLibraries:
 
 @hookimpl
 def find_python_libraries(
-    request: PythonLibraryRequest,
+    request: PythonLibraryRequest, context: Context
 ) -> Sequence[FoundRequirement] | None:
     """Name the packages that bring CUDA's libraries."""
     from .libraries import find
+    from .opened import tell
 
+    if request.config.build.gpu:
+        tell(request.wheels, context.reporter.warn)
     return find(request)
 
 

@@ -13,10 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+
 from cog_nix.config import torch as facts
 from cog_nix.plugins.spec import FoundRequirement
 
 from .metadata import cuda_extras, is_part, title
+from .opened import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +63,8 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
     search = _Search(tuple(request.wheels), build.cuda or "", request.asked)
     found: list[FoundRequirement] = []
     by_owner: dict[str, list[LibraryNeed]] = {}
-    for need in (*request.needs, *request.named):
+    loaded = [need for major, need in opened(request.wheels) if build.gpu and not search.has(major, need)]
+    for need in (*request.needs, *request.named, *loaded):
         by_owner.setdefault(need.owner, []).append(need)
     linked = {(need.owner, need.soname) for need in request.needs}
 
@@ -122,6 +126,11 @@ class _Search:
     def _parts(self) -> set[str]:
         """The packages with CUDA's libraries that are there, without CUDA's version."""
         return {title(name) for name in self._present if name.startswith("nvidia-") and is_part(name)}
+
+    def has(self, major: str, need: LibraryNeed) -> bool:
+        """Tell whether the package that has a library of one CUDA is there."""
+        family = next(one for one in families() if one.major == major)
+        return Requirement(_requirement(family, need.soname)).name in self._present
 
     def extras(
         self, wheel: Wheel, requires: Sequence[str], needs: Sequence[LibraryNeed], linked: set[str]
@@ -195,9 +204,7 @@ class _Search:
             if by_release and not asked.startswith("nvidia-"):
                 extras.setdefault(asked, need)
             else:
-                requirement = (
-                    asked if asked.startswith("nvidia-") else _package(asked, plan.family, need.soname)
-                )
+                requirement = _requirement(plan.family, need.soname)
                 yield FoundRequirement(requirement, self._sentence(need, plan.linked))
         for extra, need in extras.items():
             requirement = f"{_TOOLKIT}[{extra}]{self._release(plan.family)}"
@@ -262,16 +269,18 @@ class _Search:
         return f"{title or 'The project'}: {need.path} {verb} {need.soname}"
 
 
-def _package(extra: str, family: Family, soname: str) -> str:
-    """Return the requirement of the package behind an extra of ``cuda-toolkit``.
+def _requirement(family: Family, soname: str) -> str:
+    """Return the requirement of the package that has a library.
 
     From CUDA 13 on, a package's major version is that of its libraries.
     """
-    name = _BY_EXTRA[extra]
+    asked = family.libraries[soname]
+    if asked.startswith("nvidia-"):
+        return asked
     if int(family.major) < _NEW_NAMES:
-        return f"{name}-cu{family.major}"
+        return f"{_BY_EXTRA[asked]}-cu{family.major}"
     major = int(soname.partition(".so.")[2].partition(".")[0])
-    return f"{name}>={major},<{major + 1}"
+    return f"{_BY_EXTRA[asked]}>={major},<{major + 1}"
 
 
 @cache

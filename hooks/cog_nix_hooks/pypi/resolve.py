@@ -23,7 +23,6 @@ from cog_nix_hooks.pypi import (
     placeholders,
     projects,
     standin,
-    tensorflow,
     torch,
     uv,
 )
@@ -59,8 +58,6 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
     settings = context.settings.python
     lines = projects.named(lines, settings.extras, settings.groups, request.project_root)
     lines, asked = commits.keep(lines, request.commits)
-    if request.gpu and not request.fixed:
-        tensorflow.tell(lines, context.reporter.warn)
     lines = torch.matched(lines, Target(request.python_version, request.glibc, context.platform))
     resolver = _Resolver(request, context, lines, asked)
     try:

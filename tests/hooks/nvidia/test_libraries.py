@@ -49,7 +49,9 @@ class _Case:
     def ask(self, *, gpu: bool = True, cuda: str | None = None) -> dict[str, str]:
         return {each.requirement: each.because for each in self.found(gpu=gpu, cuda=cuda)}
 
-    def found(self, *, gpu: bool = True, cuda: str | None = None) -> list[FoundRequirement]:
+    def found(
+        self, *, gpu: bool = True, cuda: str | None = None, context: _Context | None = None
+    ) -> list[FoundRequirement]:
         asked: dict[str, frozenset[str]] = {}
         for need in (*self.needs, *self.named):
             asked[need.owner] = asked.get(need.owner, frozenset()) | {need.soname, *self.met}
@@ -61,9 +63,20 @@ class _Case:
             asked,
             self.requires,
         )
-        found = nvidia.find_python_libraries(request)
+        found = nvidia.find_python_libraries(request, context or _Context())  # type: ignore[arg-type]
         assert found is not None
         return list(found)
+
+
+class _Context:
+    """What hooks get beside the request: here whoever hears their warnings."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.reporter = self
+
+    def warn(self, said: str) -> None:
+        self.said.append(said)
 
 
 @pytest.fixture
@@ -325,3 +338,52 @@ def test_a_driver_that_is_mounted_as_a_folder_is_found(gpu: bool) -> None:  # no
         if gpu
         else None
     )
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "cuda", "parts"),
+    [
+        ("tensorflow", "2.5.0", "11", "cublas,cudart,cufft,curand,cusolver,cusparse"),
+        ("tensorflow-gpu", "2.10.1", "11", "cublas,cudart,cufft,curand,cusolver,cusparse"),
+        ("tensorflow", "2.13.1", "11", "cublas,cudart,cufft,curand,cusolver,cusparse"),
+        ("tensorflow", "2.14.0", "11", "cublas,cudart,cufft,cusolver,cusparse"),
+        ("tensorflow", "2.15.0", "12", "cublas,cudart,cufft,cusolver,cusparse"),
+    ],
+)
+def test_a_tensorflow_without_an_extra_gets_the_cuda_that_it_opens(
+    case: _Case, package: str, version: str, cuda: str, parts: str
+) -> None:
+    found = case.wheel(package, version).ask()
+    release = "11.8" if cuda == "11" else "12"
+    assert found.keys() == {f"cuda-toolkit[{parts}]=={release}.*", f"nvidia-cudnn-cu{cuda}>=8,<9"}
+    assert all(because.startswith(f"{package} {version}: tensorflow/") for because in found.values())
+
+
+def test_parts_that_the_project_has_are_not_asked_for_again(case: _Case) -> None:
+    case.wheel("tensorflow", "2.12.0").wheel("nvidia-cudnn-cu11", "8.6.0.163").wheel(
+        "nvidia-cublas-cu11", "11.10.3"
+    )
+    assert case.ask().keys() == {"cuda-toolkit[cudart,cufft,curand,cusolver,cusparse]==11.8.*"}
+
+
+def test_parts_of_another_cuda_do_not_do(case: _Case) -> None:
+    case.wheel("tensorflow", "2.12.0").wheel("nvidia-cudnn-cu12", "8.9.7.29")
+    assert "nvidia-cudnn-cu11>=8,<9" in case.ask()
+
+
+@pytest.mark.parametrize(
+    ("version", "gpu", "told"),
+    [
+        pytest.param("2.4.4", True, True, id="too-old"),
+        pytest.param("2.4.4", False, False, id="no-gpu"),
+        pytest.param("2.5.0", True, False, id="first"),
+    ],
+)
+def test_a_tensorflow_whose_cuda_no_package_has_is_told_of(
+    case: _Case, version: str, *, gpu: bool, told: bool
+) -> None:
+    context = _Context()
+    found = case.wheel("tensorflow", version).found(gpu=gpu, context=context)
+    assert len(context.said) == int(told)
+    assert all(said.startswith("tensorflow 2.4.4: ") for said in context.said)
+    assert bool(found) is (gpu and not told)

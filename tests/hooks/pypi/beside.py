@@ -11,7 +11,8 @@ from cog_nix.fetch.caching import CachingFetcher
 from cog_nix.plugins.spec import Context, FoundRequirement, LibraryNeed, PythonLibraryRequest, PythonRequest
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import python_libraries
-from cog_nix_hooks import nvidia, pypi
+from cog_nix_hooks import pypi
+from cog_nix_hooks.nvidia import libraries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def real(
             for name, text in texts.items()
         },
     )
-    return nvidia.find_python_libraries(request) or ()
+    return libraries.find(request)
 
 
 def attempt(project: Project, index: Index, url: str, root: Path, *, hostile: bool = False) -> Tried:

@@ -211,27 +211,3 @@ def test_without_dates_in_the_index_a_date_leaves_pypi_s_build(
     assert versions(found) == {"torch": "2.6.0"}
     assert len(listener.said) == 1
     assert pytorch.asked
-
-
-@pytest.mark.usefixtures("pytorch")
-@pytest.mark.parametrize(
-    ("line", "gpu", "told"),
-    [
-        pytest.param("tensorflow==2.18.0", True, False, id="gpu"),
-        pytest.param("TensorFlow >= 2.16", True, False, id="a-range"),
-        pytest.param("tensorflow==2.15.*", True, False, id="any-patch"),
-        pytest.param("tensorflow==2.13.0", False, False, id="cpu"),
-        pytest.param("tensorflow==2.13.0", True, True, id="too-old"),
-        pytest.param("tensorflow<2.15", True, True, id="a-range-of-old-ones"),
-    ],
-)
-def test_a_tensorflow_without_cuda_is_told_and_left_as_it_is(
-    index: Index, ask: Ask, listener: Listener, *, line: str, gpu: bool, told: bool
-) -> None:
-    index.add("tensorflow", "2.13.0")
-    for version in ("2.15.1", "2.18.0"):
-        index.add("tensorflow", version, ["nvidia-cudnn-cu12; extra == 'and-cuda'"], extras=("and-cuda",))
-    index.add("nvidia-cudnn-cu12", "9.3.0")
-    assert versions(ask(line, gpu=gpu)).keys() == {"tensorflow"}
-    assert [said for said in listener.said if "Take tensorflow>=2.15.1" in said] == listener.said
-    assert len(listener.said) == int(told)
