@@ -182,13 +182,10 @@ def _give(arguments: Sequence[str], image: str, key: str, reporter: Reporter, pu
         if not line.startswith(_FAILED):  # which the error says as well
             reporter.info(line)
 
+    heard = None if key else tell  # a URL to log in at, which goes to stdout
+    command = ["cosign", *arguments, image]
     try:
-        run(
-            ["cosign", *arguments, image],
-            env=environment,
-            secrets=_secrets(),
-            on_stderr=None if key else tell,
-        )
+        run(command, env=environment, secrets=_secrets(), on_stderr=heard, on_stdout=heard)
     except ProcessError as error:
         raise CosignFailedError(image, purpose, _reason(error), keyless=not key) from error
 

@@ -123,12 +123,20 @@ class _Told(SilentReporter):
         self.lines.append(text)
 
 
-def test_where_to_log_in_is_passed_on_and_failures_are_told_once(program: Path) -> None:
-    (program.parent / "refuses").write_text(f"Go to https://id.example.org\n{_SAID.format('it expired')}")
+def test_where_to_log_in_is_passed_on(program: Path) -> None:
+    """cosign writes it to stdout."""
+    (program.parent / "answer").write_text("Enter the code AB in your browser at: https://id.example.org\n")
+    told = _Told()
+    cosign.sign(_IMAGE, _HERE, "", told)
+    assert told.lines == ["Enter the code AB in your browser at: https://id.example.org"]
+
+
+def test_failures_are_told_once(program: Path) -> None:
+    (program.parent / "refuses").write_text(_SAID.format("it expired"))
     told = _Told()
     with pytest.raises(cosign.CosignFailedError, match="it expired"):
         cosign.sign(_IMAGE, _HERE, "", told)
-    assert told.lines == ["Go to https://id.example.org", "WARNING: Skipping it is an insecure practice."]
+    assert told.lines == ["WARNING: Skipping it is an insecure practice."]
 
 
 @pytest.mark.parametrize(
