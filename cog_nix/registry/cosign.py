@@ -1,7 +1,8 @@
 """Signatures of images, by cosign (sigstore), which is run where it is installed.
 
 A key is a file, or what cosign knows of keys elsewhere (``awskms://…``, ``k8s://…``). Without one, cosign
-asks an identity provider who the user is, and writes the signature into a public log.
+asks an identity provider who the user is, and writes the signature into a log. Tokens reach it in its
+environment, where cosign itself looks for them, and are in no argument.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from cog_nix.errors import RegistryError
 from cog_nix.registry.auth import may_be_plain
-from cog_nix.system.processes import ProcessError, run
+from cog_nix.system import jsonvalue
+from cog_nix.system.processes import ProcessError, redact, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,17 @@ _NOT_SIGNED = frozenset({10, 12, 13})
 ``cmd/cosign/errors``); where signatures are bundles, with 1."""
 _NO_MATCH = ("no matching", "no signatures found", "none of the expected identities")
 """What it says then."""
-_UNREACHED = re.compile(r"\bTUF\b|\btuf\b|dial tcp|no such host|fulcio|rekor")
+_SIGNATURES = frozenset({"https://sigstore.dev/cosign/sign/v1", "cosign container image signature"})
+"""What cosign calls a signature, in a bundle and before (its ``pkg/types``, sigstore's ``payload``)."""
+_UNREACHED = re.compile(r"\bTUF\b|\btuf\b|dial tcp|no such host")
+_TOKEN = re.compile(r"(?i)\b(identity|id) token")
+_OTHER_SERVICES = re.compile(r"leaf certificate|log inclusion|log entry|timestamp")
+_TOKENS = ("SIGSTORE_ID_TOKEN", "COSIGN_IDENTITY_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "COSIGN_PASSWORD")
+"""Variables whose values are not shown: cosign takes a token that it cannot read for a path, and names it."""
+_CONFIG, _ROOT = "COSIGN_SIGNING_CONFIG", "COSIGN_TRUSTED_ROOT"
+"""Variables that name services of one's own, and whom to trust, as cosign's flags do."""
+_OTHER_ROOT = f"Signed by services of your own? {_ROOT} names the file that says whom to trust."
+_FAILED = ("Error: ", "error during command execution:")
 _INSTALL = "Install it: https://docs.sigstore.dev/cosign/system_config/installation/"
 
 
@@ -53,10 +65,11 @@ class CosignFailedError(RegistryError):
         image: ``registry/repository@sha256:…``.
         purpose: what was to be done.
         said: what cosign says of it.
+        keyless: whether an identity provider is to say who signs.
     """
 
-    def __init__(self, image: str, purpose: str, said: str) -> None:
-        super().__init__(hint=_hint(said))
+    def __init__(self, image: str, purpose: str, said: str, *, keyless: bool) -> None:
+        super().__init__(hint=_hint(said, keyless=keyless))
         self.image, self.purpose, self.said = image, purpose, said
 
     def __str__(self) -> str:
@@ -73,7 +86,8 @@ class NotSignedError(RegistryError):
     """
 
     def __init__(self, image: str, by: str, said: str) -> None:
-        super().__init__(hint="Do not use it, unless you know better. Was it pushed with --sign?")
+        question = _OTHER_ROOT if _OTHER_SERVICES.search(said) else "Was it pushed with --sign?"
+        super().__init__(hint=f"Do not use it, unless you know better. {question}")
         self.image, self.by, self.said = image, by, said
 
     def __str__(self) -> str:
@@ -160,10 +174,20 @@ def _give(arguments: Sequence[str], image: str, key: str, reporter: Reporter, pu
     if key:
         # What a log that everybody can read says of an image is for who signs without a key.
         arguments = [*arguments, "--key", key, *_without_log(arguments[0])]
+    else:
+        arguments = [*arguments, *_own_services(_CONFIG, _ROOT)]
+    environment = {name: value for name, value in os.environ.items() if not (key and name == _CONFIG)}
+
+    def tell(line: str) -> None:
+        if not line.startswith(_FAILED):  # which the error says as well
+            reporter.info(line)
+
+    heard = None if key else tell  # a URL to log in at, which goes to stdout
+    command = ["cosign", *arguments, image]
     try:
-        run(["cosign", *arguments, image], on_stderr=None if key else reporter.info)
+        run(command, env=environment, secrets=_secrets(), on_stderr=heard, on_stdout=heard)
     except ProcessError as error:
-        raise CosignFailedError(image, purpose, _reason(error)) from error
+        raise CosignFailedError(image, purpose, _reason(error), keyless=not key) from error
 
 
 def check(image: str, reference: Reference, by: Identity) -> None:
@@ -180,34 +204,79 @@ def check(image: str, reference: Reference, by: Identity) -> None:
         CosignFailedError: cosign cannot tell: it has no key, or does not reach its services.
     """
     refuse_without("checks signatures")
-    arguments: Sequence[str] = ["verify", *by.arguments(), *_plain(reference)]
-    if by.key:
-        arguments = [*arguments, "--insecure-ignore-tlog=true"]
+    how = ["--insecure-ignore-tlog=true"] if by.key else _own_services(_ROOT)
     try:
-        run(["cosign", *arguments, image])
+        found = run(
+            ["cosign", "verify", *by.arguments(), *_plain(reference), *how, image], secrets=_secrets()
+        )
     except ProcessError as error:
         said = _reason(error)
         if error.finished.returncode in _NOT_SIGNED or said.startswith(_NO_MATCH):
             raise NotSignedError(image, str(by), said) from error
-        raise CosignFailedError(image, "checked for a signature", said) from error
+        raise CosignFailedError(image, "checked for a signature", said, keyless=not by.key) from error
+    if not _SIGNATURES & (kinds := verified(found.stdout)):
+        only = ", ".join(sorted(kinds)) or "nothing that can be read"
+        raise NotSignedError(image, str(by), f"What is signed are statements about it: {only}")
+
+
+def verified(answer: str) -> frozenset[str]:
+    """Return what ``cosign verify`` found to hold, by type; nothing where its answer cannot be read.
+
+    With bundles, that is any statement about the image: "its tests failed", too.
+
+    Args:
+        answer: its output, a list of payloads ("simple signing", containers/image's
+            ``containers-signature(5)``), in which it puts a statement's type of predicate.
+    """
+    try:
+        return frozenset(
+            jsonvalue.text_of(jsonvalue.mapping_of(jsonvalue.mapping_of(one)["critical"])["type"])
+            for one in jsonvalue.list_of(jsonvalue.loads(answer))
+        )
+    except (KeyError, TypeError, ValueError):
+        return frozenset()
 
 
 def _reason(error: ProcessError) -> str:
     """Return what cosign says is wrong, each line once: it writes warnings before, and all of it twice."""
-    said = error.finished.stderr.partition("error during command execution:")[0]
-    _, found, reason = said.rpartition("Error: ")
+    said = redact(error.finished.stderr, _secrets()).partition(_FAILED[1])[0]
+    _, found, reason = said.rpartition(_FAILED[0])
     return "\n".join(dict.fromkeys(reason.strip().splitlines())) if found else error.message
 
 
-def _hint(said: str) -> str:
+def _hint(said: str, *, keyless: bool) -> str:
+    if "unknown flag" in said:
+        return "Install a newer cosign: 3 signs and checks with services of your own."
     if _UNREACHED.search(said):
         return (
             "Without a key, cosign asks services of its own: see that they can be reached, or name others "
-            "with `cosign initialize`. With --key it needs none."
+            f"(`cosign initialize`, or {_CONFIG} and {_ROOT}). With --key it needs none."
         )
+    if keyless and _TOKEN.search(said):
+        return "Get a new token: it is for the audience that is asked for (`sigstore`), and soon expires."
     if "decrypt" in said or "password" in said:
         return "Give the key's password in the variable COSIGN_PASSWORD."
-    return "Check the key, and that the registry takes signatures."
+    what = f"what {_CONFIG} and {_ROOT} name" if keyless else "the key"
+    return f"Check {what}, and that the registry takes signatures."
+
+
+def _own_services(*variables: str) -> list[str]:
+    """Return what the environment says of services of one's own, as flags.
+
+    A cosign that does not know them refuses flags. Variables it would pass over, and tell the public
+    services, and with them everybody, of the image.
+    """
+    return [
+        f"--{variable.removeprefix('COSIGN_').lower().replace('_', '-')}={os.environ[variable]}"
+        for variable in variables
+        if os.environ.get(variable)
+    ]
+
+
+def _secrets() -> list[str]:
+    """Return what is not to be shown. The name of a token's file may be: a token has no slash (RFC 7515)."""
+    values = (os.environ.get(name, "") for name in _TOKENS)
+    return [value for value in values if value and "/" not in value]
 
 
 def _plain(reference: Reference) -> list[str]:

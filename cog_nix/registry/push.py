@@ -60,6 +60,11 @@ class Pushed:
     manifest: Manifest | None = None
     """The image's."""
 
+    @property
+    def named(self) -> str:
+        """What the name that was pushed to stands for: an index or the image."""
+        return self.model or self.image
+
     def total(self, outcome: Outcome) -> tuple[int, int]:
         """Return how many blobs had this outcome, and their bytes."""
         found = [digest for digest, one in self.blobs.items() if one == outcome]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from cog_nix.system.child import Process
 
+    _Heard = Callable[[str], bool | None]
+
 SHOWN_LINES = 40
 """So many of the last lines of a failed command's output go into its error."""
 
@@ -128,7 +130,8 @@ def run(
     stdin: str = "",
     check: bool = True,
     secrets: Sequence[str] = (),
-    on_stderr: Callable[[str], bool | None] | None = None,
+    on_stderr: _Heard | None = None,
+    on_stdout: _Heard | None = None,
     started: Process | None = None,
 ) -> Finished:
     """Run a command to its end and return what it wrote.
@@ -142,6 +145,7 @@ def run(
         secrets: values that must not appear in errors or in lines handed on.
         on_stderr: called with each line of stderr as it comes, redacted, from a thread; one that it answers
             with False is not kept.
+        on_stdout: the same of stdout.
         started: this command, as :func:`start_process` or :mod:`cog_nix.system.child` started it before.
 
     Raises:
@@ -152,9 +156,12 @@ def run(
         process = started or start_process(arguments, env=env, cwd=cwd)
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument or a variable
         raise NotStartedError(arguments, cwd, error, secrets) from error
-    finished = _converse(
-        process, arguments, stdin, lambda line: on_stderr(redact(line, secrets)) if on_stderr else None
-    )
+
+    def redacted(heard: _Heard | None) -> _Heard:
+        return lambda line: heard(redact(line, secrets)) if heard else None
+
+    heard = {"stdout": redacted(on_stdout), "stderr": redacted(on_stderr)}
+    finished = _converse(process, arguments, stdin, heard)
     if check and finished.returncode != 0:
         raise ProcessError(finished, secrets)
     return finished
@@ -211,7 +218,7 @@ def _without_hidden(env: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _converse(
-    process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], bool | None]
+    process: Process, command: tuple[str, ...], stdin: str, heard: Mapping[str, _Heard]
 ) -> Finished:
     outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
@@ -219,7 +226,7 @@ def _converse(
         stream = process.stdout if name == "stdout" else process.stderr
         assert stream is not None  # noqa: S101 - for the type checker: all three are pipes
         for line in stream:
-            if name == "stdout" or on_line(line.rstrip("\n")) is not False:
+            if heard[name](line.rstrip("\n")) is not False:
                 outputs[name].append(line)
 
     readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in outputs]

@@ -10,6 +10,7 @@ import pytest
 from cog_nix.cli import push, pushing
 from cog_nix.cli.session import Session
 from cog_nix.plugins import manager as plugins
+from cog_nix.registry import cosign
 from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.push import Pushed
 
@@ -96,3 +97,34 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     assert recorded == ["layout 2"]
     told = capsys.readouterr().err
     assert "warning: The registry lacks 1 layer that it held a moment ago. The image is built whole." in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "signed"),
+    [
+        pytest.param("", "", [], id="image"),
+        pytest.param("", "@sha256:bundle", ["@sha256:bundle"], id="bundle"),
+        pytest.param(
+            "[image]\nplatforms = ['linux/amd64', 'linux/arm64']\n", "", ["@sha256:index"], id="platforms"
+        ),
+    ],
+)
+def test_an_index_is_signed_beside_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, model: str, signed: list[str]
+) -> None:
+    _project(tmp_path, settings)
+    monkeypatch.chdir(tmp_path)
+    found: list[str] = []
+    built = SimpleNamespace(oci="layout", kept=None)
+    monkeypatch.setattr(push, "build_image", lambda *_: built)
+    monkeypatch.setattr(push, "push_built", lambda *_, **__: Pushed("@sha256:image", model))
+    monkeypatch.setattr(push, "_push_index", lambda *_: Pushed("@sha256:index"))
+    monkeypatch.setattr(push, "_attach", lambda *_, **__: {})
+    monkeypatch.setattr(pushing.Record, "add", lambda *_: None)
+    monkeypatch.setattr(cosign, "refuse_without", lambda _: None)
+    monkeypatch.setattr(cosign, "sign", lambda image, *_: found.append(image))
+    push.push(
+        Session(plugins.load({"COG_NIX_PLUGINS": "0"})),
+        push._Options(target="localhost:1/me/model:v1", sign=True),
+    )
+    assert found == signed

@@ -43,7 +43,7 @@ from cog_nix.programs import shell
 from cog_nix.programs.wheels import programs_of
 from cog_nix.project import dockerignore
 from cog_nix.project.ignore import Ignore
-from cog_nix.registry import credentials, destination, layout
+from cog_nix.registry import cosign, credentials, destination, layout
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.pull import pull
 from cog_nix.registry.push import push
@@ -540,6 +540,12 @@ REGISTRIES = (
     ),
     Parser("Docker's config.json", ("cog_nix/registry",), json_texts(_DOCKER_CONFIG), _credentials),
     Parser("pushed before", ("cog_nix/registry",), json_texts({"sha256:x": ["a/b"]}), _memory),
+    Parser(
+        "cosign's answer",
+        ("cog_nix/registry",),
+        json_texts([{"critical": {"type": "https://sigstore.dev/cosign/sign/v1"}, "optional": {}}]),
+        lambda text, _: cosign.verified(text),
+    ),
     Parser("image reference", ("cog_nix/registry",), _NAMES, lambda text, _: Reference.parse(text)),
     Parser(
         "COG_MODEL*",
