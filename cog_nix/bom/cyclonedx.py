@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.bom.spdx import named
+from cog_nix.system.jsonvalue import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -170,8 +171,8 @@ def _named(data: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _flat(components: Any) -> Iterable[dict[str, Any]]:
-    for one in components if isinstance(components, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("name"), str):
+    for one in objects(components):
+        if isinstance(one.get("name"), str):
             yield one
             yield from _flat(one.get("components"))
 

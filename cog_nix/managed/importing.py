@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.fetch.parallel import run_all
+from cog_nix.system.digests import digest_of
 from cog_nix.system.files import write_atomically
 from cog_nix.weights import lock as weights_lock
 from cog_nix.weights import manifest
@@ -139,7 +140,7 @@ def locked(
         layers=tuple(by_digest[digest] for digest in sorted(by_digest)),
         imported=imported,
     )
-    return replace(weight, digest=manifest.digest_of(manifest.manifest(weight)))
+    return replace(weight, digest=digest_of(manifest.manifest(weight)))
 
 
 def write(

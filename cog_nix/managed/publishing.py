@@ -12,6 +12,7 @@ from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import Manifest
 from cog_nix.registry.push import put_manifest, workers
 from cog_nix.registry.upload import Blob, Upload
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import manifest
 from cog_nix.weights.blob import LayerBlob
 from cog_nix.weights.model import TAR
@@ -84,7 +85,7 @@ def _largest_first(blobs: Sequence[Blob]) -> list[Blob]:
 def _finish(repository: Repository, weight: LockedWeight) -> None:
     """Send the configuration, then the manifest (distribution-spec, "Pushing Manifests")."""
     described = manifest.config(weight)
-    upload = Upload(repository, Blob(manifest.digest_of(described), len(described), described))
+    upload = Upload(repository, Blob(digest_of(described), len(described), described))
     if not upload.spare():
         upload.run(lambda _: None)
     put_manifest(repository, Manifest(manifest.OCI_MANIFEST, manifest.manifest(weight)), manifest.tag(weight))

@@ -16,9 +16,10 @@ from cog_nix.managed import importing, pulling
 from cog_nix.managed.planning import plan
 from cog_nix.managed.publishing import lacking, publish
 from cog_nix.managed.status import statuses
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import lock as weights_lock
 from cog_nix.weights import packing
-from cog_nix.weights.manifest import OCI_MANIFEST, digest_of, manifest, tag
+from cog_nix.weights.manifest import OCI_MANIFEST, manifest, tag
 from cog_nix.weights.model import TAR, WeightsLock
 from cog_nix.weights.store import WeightsStore
 from tests.managed.conftest import config_of, weight
