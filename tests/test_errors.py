@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from cog_nix import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BRANCH = re.compile(r"^ {4}(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?= |$)", re.MULTILINE)
 _WIDTH = 4
 _TEXTS = (ast.Constant, ast.JoinedStr, ast.BinOp)
 ROOT = Path(__file__).resolve().parent.parent
+_ODD = re.compile(r"(?<!there )\b(is|are|was|were) (no (?!longer)\w|none\b)", re.IGNORECASE)
+"""What a message does not say: "is no tar" is "is not a tar"."""
 _FILLED = "\0"
 _ALIKE = 4
 """Words in a row that two sentences do not have in common by chance."""
@@ -42,6 +44,8 @@ class Found(NamedTuple):
     """Of each class."""
     writing: set[str]
     """Classes that write their sentence."""
+    odd: list[str]
+    """Texts that say what something is not as nobody does."""
     ready_made: list[tuple[str, str]]
     """What is called with a text, and the text."""
 
@@ -52,12 +56,21 @@ def found_in(path: Path) -> Found:
     return Found(
         {one.name: list(map(_named, one.bases)) for one in classes},
         {one.name for one in classes if any(getattr(each, "name", "") == "__str__" for each in one.body)},
+        [text for text in _texts(nodes) if _ODD.search(text)],
         [
             (_named(one.func), _text(one.args[0]))
             for one in nodes
             if isinstance(one, ast.Call) and one.args and isinstance(one.args[0], _TEXTS)
         ],
     )
+
+
+def _texts(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the texts of a file that are not documentation."""
+    told = {id(one.value) for one in nodes if isinstance(one, ast.Expr)}
+    for one in nodes:
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in told:
+            yield one.value
 
 
 @cache
@@ -134,3 +147,8 @@ def test_a_sentence_of_no_class_stands_in_one_place() -> None:
     assert {run: files for run, files in places.items() if len(files) > 1} == {}, (
         "give these errors one class that holds what happened, and writes its sentence in __str__"
     )
+
+
+def test_messages_are_plain() -> None:
+    files = {**parsed("cog_nix"), **parsed("hooks")}
+    assert {file: one.odd for file, one in files.items() if one.odd} == {}

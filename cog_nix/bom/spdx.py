@@ -49,9 +49,9 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
     """
     references = {one.key: _reference(one.key, _PREFIXES.get(one.kind, "")) for one in bill.components}
     own = [_package(one, references[one.key]) for one in bill.components]
-    brought = list(_brought(documents, references))
+    embedded = list(_embedded(documents, references))
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", _IMAGE), *_relations(bill, references)]
-    relations += [(owner, "CONTAINS", package["SPDXID"]) for owner, package in brought]
+    relations += [(owner, "CONTAINS", package["SPDXID"]) for owner, package in embedded]
     extracted = dict(_extracted(bill))
     found: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3",
@@ -59,7 +59,7 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": bill.name,
         "creationInfo": {"created": bill.created, "creators": [f"Tool: cog-nix-{bill.tool}"]},
-        "packages": [_image(bill), *own, *(package for _, package in brought)],
+        "packages": [_image(bill), *own, *(package for _, package in embedded)],
         "relationships": [
             {"spdxElementId": first, "relationshipType": kind, "relatedSpdxElement": second}
             for first, kind, second in relations
@@ -179,7 +179,7 @@ def _relations(bill: Bill, references: dict[str, str]) -> Iterable[tuple[str, st
             yield reference, "DEPENDS_ON", references[needed]
 
 
-def _brought(
+def _embedded(
     documents: Sequence[Document], references: dict[str, str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what packages' own bills name, with the reference of the package."""

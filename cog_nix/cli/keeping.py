@@ -95,7 +95,7 @@ def keep_seconds(given: str | None, root: str) -> int:
         seconds = parse_duration(given)
         if seconds is None:
             hint = "A time is written 90s, 10m or 1h; 0 keeps nothing."
-            raise FlagError("--keep", "this is no time", given, hint=hint)
+            raise FlagError("--keep", "this is not a time", given, hint=hint)
         return seconds
     if not root:
         return 0

@@ -317,10 +317,10 @@ def _builds(session: Session, options: _Options) -> tuple[list[Surroundings], li
     nixes = [path.expanduser().absolute() for path in options.nix or ()]
     if not options.vary:
         return [checked(replace(asked, nix=nix)) for nix in nixes or (None,)], []
-    return everything(asked, [*nixes, *_brought(session, nixes)])
+    return everything(asked, [*nixes, *_own_nix(session, nixes)])
 
 
-def _brought(session: Session, named: Sequence[Path]) -> Iterator[Path]:
+def _own_nix(session: Session, named: Sequence[Path]) -> Iterator[Path]:
     """Yield cog-nix's own Nix, where that is another version than the machine's and those that are named."""
     own = bring.bring("nix", session.reporter, session.plugins)
     here = choice.on_machine(os.environ)

@@ -44,12 +44,12 @@ def publish(repository: Repository, weight: LockedWeight, around: Surroundings) 
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
     """
     planned = layers_of(weight)
-    missing = set(lacking(repository, weight, around))
+    missing = set(missing_layers(repository, weight, around))
     again = [one for one, layer in planned.items() if layer.digest in missing and layer.media_type != TAR]
     if again:
         planned |= {one: LayerBlob(one, around.store).measure() for one in again}
         weight = locked(weight.name, weight.target, weight.sources, planned, weight.imported)
-        missing = set(lacking(repository, weight, around))
+        missing = set(missing_layers(repository, weight, around))
     sent = [
         Blob(layer.digest, layer.size, LayerBlob(one, around.store))
         for one, layer in planned.items()
@@ -63,7 +63,7 @@ def publish(repository: Repository, weight: LockedWeight, around: Surroundings) 
     return weight, total
 
 
-def lacking(repository: Repository, weight: LockedWeight, around: Surroundings) -> list[str]:
+def missing_layers(repository: Repository, weight: LockedWeight, around: Surroundings) -> list[str]:
     """Return the digests of those layers of a weight that a repository does not have, in their order.
 
     Raises:

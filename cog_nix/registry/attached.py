@@ -134,7 +134,7 @@ def _document(repository: Repository, digest: str) -> Mapping[str, object]:
         (layer,) = list_of(manifest["layers"])
         name = text_of(mapping_of(layer)["digest"])
     except (ValueError, KeyError, TypeError) as error:
-        what = f"has {digest}, which is no artifact with one document: {error}"
+        what = f"has {digest}, which is not an artifact with one document: {error}"
         raise UnusableAnswerError(repository.reference.registry, what) from error
     return _fetched(repository, "blobs", name)
 
@@ -148,4 +148,4 @@ def _fetched(repository: Repository, kind: str, digest: str) -> dict[str, object
     try:
         return mapping_of(jsonvalue.loads(answer.content))
     except (ValueError, TypeError) as error:
-        raise UnusableAnswerError(registry, f"has {digest}, which is no document: {error}") from error
+        raise UnusableAnswerError(registry, f"has {digest}, which is not a document: {error}") from error
