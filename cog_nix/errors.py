@@ -5,6 +5,8 @@
     CogNixError                anything the user can mend; the CLI prints it and exits with ``exit_code``
     ├── ConfigError            cog.yaml, cog-nix.toml or a file they name is wrong
     │   ├── FlagError              a flag's value is wrong: flag, value, problem
+    │   ├── OldSdkError            a release of the SDK is too old: it, the oldest that works (config)
+    │   ├── DocumentError          a file is no OpenAPI document: what failed, path, reason (signature)
     │   ├── UnreadableFileError    a file of the project or of the configuration: path, reason
     │   ├── PatternsError          an ignore file has patterns that are not valid: file, lines (project)
     │   ├── FlakeExistsError       a project has a flake of its own already: path (project)
@@ -86,6 +88,7 @@
     │   ├── NotSignedError         nobody signed an image who should have: the image, by whom
     │   ├── NotPulledError         a reference stands for no image that can be had
     │   └── NotInRegistryError     a weight cannot be pulled: weight, repository, reason (managed)
+    ├── NotAShimError          a program is in a shim's way: its path (system)
     ├── MigrationError         a project is to be moved to newer names by hand: obstacle, detail (doctor)
     ├── ListenError            the playground cannot listen: address, port, reason (playground)
     ├── UnknownCommandError    there is no such command: it, those that may be meant (cli)
@@ -112,6 +115,7 @@
         ├── NotInteractiveError    streams are to be connected to a container that has none
         ├── ContainerExitedError   the container ended early: status and log (runtime)
         ├── SetupFailedError       the model's ``setup()`` failed: its log
+        ├── WorkerError            the container that Nix runs in: what it does instead (container)
         ├── NotReadyError          the model took too long: seconds
         ├── InvalidInputsError     inputs do not fit the model's schema: all problems
         ├── UnreadableInputError   one input, or all as JSON, cannot be read: its name, problem
@@ -120,8 +124,10 @@
         ├── KeeperLostError        the process that keeps it has ended
         ├── NotEndedError          kept models do not end: their names, processes
         ├── UnsafePlaceError       others could reach the sockets of kept models: path, problem
+        ├── NotTextError           the model promises a text and answers something else (runtime)
         ├── OutputError            an output cannot be written: problem, its number in a list
         └── PredictionError        the model answered, with a failure
+            ├── NotPredictedError      its server refuses, or fails: HTTP status, what it says (runtime)
             └── FailedPredictionError  its prediction failed: its status, error and logs (runtime)
 
 Subclasses hold what happened: their ``__str__`` writes the sentence, and what helps is their ``hint``. They
@@ -161,7 +167,7 @@ class ConfigError(CogNixError):
 
 
 class FlagError(ConfigError):
-    """A flag of the command line has a value that cannot be used.
+    """A flag of the command line, or of a ``run:`` command, has a value that cannot be used.
 
     Args:
         flag: as it is typed: ``--secret``.

@@ -131,8 +131,8 @@ def main() -> None:
     arguments.add_argument("--tag", default="", help="read files alone whose name has this")
     arguments.add_argument("projects", nargs="*", help="all that the table has, when none is named")
     options = arguments.parse_args()
-    kept, listing = Memory(options.kept), options.kept / "listing.json"
-    names: dict[str, dict[str, str]] = json.loads(listing.read_text()) if listing.exists() else {}
+    kept, index = Memory(options.kept), options.kept / "listing.json"
+    names: dict[str, dict[str, str]] = json.loads(index.read_text()) if index.exists() else {}
     if options.index:
         with Transport() as transport, ThreadPoolExecutor(options.jobs) as crew:
             transport.prepare()
@@ -143,8 +143,8 @@ def main() -> None:
                     print(f"{name}: {str(error).splitlines()[0]}", flush=True)
                     continue
                 names.setdefault(name, {}).update({one.sha256: one.filename for one in found})
-                listing.parent.mkdir(parents=True, exist_ok=True)
-                listing.write_text(json.dumps(names))
+                index.parent.mkdir(parents=True, exist_ok=True)
+                index.write_text(json.dumps(names))
                 versions = sorted({one.version for one in found}, reverse=True)
                 chosen = set(versions[options.skip : options.newest])
                 todo = [one for one in found if one.version in chosen and options.tag in one.filename]

@@ -23,12 +23,13 @@ from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.failures import NOT_FOUND, RefusedError
-from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, digest_of
+from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.push import put_manifest, upload_all, workers
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 
 if TYPE_CHECKING:

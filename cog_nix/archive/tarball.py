@@ -102,7 +102,7 @@ class FileArchive(LocalArchive):
             if begun:
                 raise self._cut_off() from error
             hint = "Name a file that `cog-nix archive` made."
-            raise UnusableArchiveError(self.title, f"it is no tar: {error}", hint=hint) from error
+            raise UnusableArchiveError(self.title, f"it is not a tar: {error}", hint=hint) from error
         except OSError as error:
             raise UnusableArchiveError(self.title, error.strerror or str(error)) from error
 

@@ -75,7 +75,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
     ]
     layers = {member: name for name, members in lock.layers for member in members}
     by_key = {one.key: one for one in found}
-    components = [_settled(one, layers, by_key) for one in sorted(by_key.values(), key=lambda one: one.key)]
+    components = [_placed(one, layers, by_key) for one in sorted(by_key.values(), key=lambda one: one.key)]
     dates = [index.date for index in lock.indexes]
     bill = Bill(
         name=sources.name,
@@ -88,7 +88,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
     return bill, tuple(_documents(sources, components))
 
 
-def _settled(one: Component, layers: Mapping[str, str], known: Mapping[str, Component]) -> Component:
+def _placed(one: Component, layers: Mapping[str, str], known: Mapping[str, Component]) -> Component:
     depends = tuple(sorted(key for key in set(one.depends) if key in known and key != one.key))
     return replace(one, depends=depends, layer=layers.get(one.key, one.layer))
 
@@ -215,7 +215,7 @@ def _distribution(
     described: dict[str, Any] = (
         _of_wheel(wheel, sources)
         if wheel
-        else {"purl": purl("pypi", "", name, version), "asked": (_brought(path, layer, inside),)}
+        else {"purl": purl("pypi", "", name, version), "asked": (_origin(path, layer, inside),)}
     )
     return Component(
         f"wheel:{name}" if wheel else f"file:{path}",
@@ -270,7 +270,7 @@ def _owner(path: str, sources: Sources) -> str:
     return ""
 
 
-def _brought(path: str, layer: str, inside: str) -> str:
+def _origin(path: str, layer: str, inside: str) -> str:
     if inside:
         return f"{inside.partition(':')[2]} brings it, at {path}"
     if command := _RUN.fullmatch(layer):
@@ -301,7 +301,7 @@ def _node(contents: Contents) -> Iterator[Component]:
             version,
             purl=purl("npm", scope, base, version),
             licence=licences.of_text(licence) if isinstance(licence, str) else Licence(),
-            asked=(_brought(path, text.layer, ""),),
+            asked=(_origin(path, text.layer, ""),),
             paths=(path,),
             layer=text.layer,
         )
@@ -323,7 +323,7 @@ def _go(sources: Sources) -> Iterator[Component]:
             module.path,
             module.version,
             purl=purl("golang", namespace, name, module.version),
-            asked=(_brought(path, layer, inside),),
+            asked=(_origin(path, layer, inside),),
             inside=inside,
             paths=tuple(programs),
             layer=layer,
@@ -342,7 +342,7 @@ def _windows(contents: Contents) -> Iterator[Component]:
                 "other",
                 name or PurePosixPath(path).stem,
                 version,
-                asked=(_brought(path, text.layer, ""),),
+                asked=(_origin(path, text.layer, ""),),
                 paths=(path,),
                 layer=text.layer,
             )
@@ -359,7 +359,7 @@ def _libraries(contents: Contents, sources: Sources) -> Iterator[Component]:
             "other",
             found["name"] if found else PurePosixPath(path).name,
             (found["version"] or "") if found else "",
-            asked=(_brought(path, layer, inside),),
+            asked=(_origin(path, layer, inside),),
             inside=inside,
             paths=(path,),
             layer=layer,

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.bom.spdx import named
+from cog_nix.system.jsonvalue import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +47,7 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
         documents: bills that its packages bring; what they name comes in, needed by the package. It stands
             beside the package, not in it, where trivy does not look.
     """
-    brought = list(_brought(documents))
+    embedded = list(_embedded(documents))
     found: dict[str, Any] = {
         "$schema": _SCHEMA,
         "bomFormat": "CycloneDX",
@@ -57,8 +58,8 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
             "tools": {"components": [{"type": "application", "name": "cog-nix", "version": bill.tool}]},
             "component": _image(bill),
         },
-        "components": [*map(_component, bill.components), *(one for _, one in brought)],
-        "dependencies": _dependencies(bill, brought),
+        "components": [*map(_component, bill.components), *(one for _, one in embedded)],
+        "dependencies": _dependencies(bill, embedded),
     }
     text = json.dumps(found, sort_keys=True)
     found["serialNumber"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, text)}"
@@ -132,11 +133,11 @@ def _properties(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": f"{_PROPERTY}:{name}", "value": value} for name, value in pairs]
 
 
-def _dependencies(bill: Bill, brought: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _dependencies(bill: Bill, embedded: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     inside: dict[str, list[str]] = {}
     for one in bill.components:
         inside.setdefault(one.inside or _IMAGE, []).append(one.key)
-    for owner, component in brought:
+    for owner, component in embedded:
         inside.setdefault(owner, []).append(component["bom-ref"])
     found: list[dict[str, Any]] = [{"ref": _IMAGE, "dependsOn": inside.get(_IMAGE, [])}]
     for one in bill.components:
@@ -145,7 +146,7 @@ def _dependencies(bill: Bill, brought: Sequence[tuple[str, dict[str, Any]]]) -> 
     return found
 
 
-def _brought(documents: Sequence[Document]) -> Iterable[tuple[str, dict[str, Any]]]:
+def _embedded(documents: Sequence[Document]) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield the components of packages' own bills, with what needs each."""
     for number, document in enumerate(documents):
         owner = document.key or _IMAGE
@@ -170,8 +171,8 @@ def _named(data: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _flat(components: Any) -> Iterable[dict[str, Any]]:
-    for one in components if isinstance(components, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("name"), str):
+    for one in objects(components):
+        if isinstance(one.get("name"), str):
             yield one
             yield from _flat(one.get("components"))
 

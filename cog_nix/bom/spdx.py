@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.bom.model import Licence
+from cog_nix.system.jsonvalue import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,9 +49,9 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
     """
     references = {one.key: _reference(one.key, _PREFIXES.get(one.kind, "")) for one in bill.components}
     own = [_package(one, references[one.key]) for one in bill.components]
-    brought = list(_brought(documents, references))
+    embedded = list(_embedded(documents, references))
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", _IMAGE), *_relations(bill, references)]
-    relations += [(owner, "CONTAINS", package["SPDXID"]) for owner, package in brought]
+    relations += [(owner, "CONTAINS", package["SPDXID"]) for owner, package in embedded]
     extracted = dict(_extracted(bill))
     found: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3",
@@ -58,7 +59,7 @@ def render(bill: Bill, documents: Sequence[Document]) -> dict[str, Any]:
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": bill.name,
         "creationInfo": {"created": bill.created, "creators": [f"Tool: cog-nix-{bill.tool}"]},
-        "packages": [_image(bill), *own, *(package for _, package in brought)],
+        "packages": [_image(bill), *own, *(package for _, package in embedded)],
         "relationships": [
             {"spdxElementId": first, "relationshipType": kind, "relatedSpdxElement": second}
             for first, kind, second in relations
@@ -178,7 +179,7 @@ def _relations(bill: Bill, references: dict[str, str]) -> Iterable[tuple[str, st
             yield reference, "DEPENDS_ON", references[needed]
 
 
-def _brought(
+def _embedded(
     documents: Sequence[Document], references: dict[str, str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what packages' own bills name, with the reference of the package."""
@@ -196,10 +197,10 @@ def _brought(
 
 def named(data: dict[str, Any]) -> Iterator[tuple[str, str, str, Licence]]:
     """Yield name, version, purl and licence of what a bill names, in CycloneDX or SPDX 2."""
-    pending = _listed(data.get("components")) or _listed(data.get("packages"))
+    pending = objects(data.get("components")) or objects(data.get("packages"))
     while pending:
         one = pending.pop(0)
-        pending = _listed(one.get("components")) + pending
+        pending = objects(one.get("components")) + pending
         name = one.get("name")
         if not isinstance(name, str) or not name:
             continue
@@ -207,7 +208,7 @@ def named(data: dict[str, Any]) -> Iterator[tuple[str, str, str, Licence]]:
         purl = one.get("purl") or next(
             (
                 found.get("referenceLocator")
-                for found in _listed(one.get("externalRefs"))
+                for found in objects(one.get("externalRefs"))
                 if found.get("referenceType") == "purl"
             ),
             "",
@@ -220,16 +221,12 @@ def named(data: dict[str, Any]) -> Iterator[tuple[str, str, str, Licence]]:
         )
 
 
-def _listed(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
 def _licence_of(one: dict[str, Any]) -> Licence:
     from cog_nix.bom.licences import all_of  # noqa: PLC0415 - few packages bring a bill
 
     said = [
         choice.get("expression") or (choice.get("license") or {}).get("id") or ""
-        for choice in _listed(one.get("licenses"))
+        for choice in objects(one.get("licenses"))
     ]
     text = one.get("licenseDeclared")
     if isinstance(text, str) and text not in {_NONE, "NONE"} and "LicenseRef" not in text:

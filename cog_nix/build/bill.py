@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,6 +15,7 @@ from cog_nix.image.description import name_in_store
 from cog_nix.lock import format as lock_format
 from cog_nix.lock.explain import all_reasons
 from cog_nix.project import git
+from cog_nix.system.digests import digest_of
 from cog_nix.system.files import write_atomically
 from cog_nix.system.state import make_folder
 from cog_nix.weights import lock as weights_lock
@@ -78,7 +78,7 @@ def described(
     sources = Sources(
         name=name_in_store(tag),
         lock=lock,
-        lock_digest=f"sha256:{hashlib.sha256(project.lock_path.read_bytes()).hexdigest()}",
+        lock_digest=digest_of(project.lock_path.read_bytes()),
         contents=contents.read(image),
         reasons=all_reasons(lock, asked_of(project, lock, plugins)),
         managed=[(one.name, one.set_digest, one.size) for one in weights],

@@ -24,7 +24,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cog_nix.system.status import status, unchanged_for_long
+from cog_nix.system.status import kind_of, status, unchanged_for_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,13 +86,7 @@ def _touched(path: str, flags: int = 0) -> int:
 def names(folder: str) -> list[str]:
     """Return what is in a folder, each name behind its kind: ``d`` folder, ``f`` file or link, ``-``."""
     with os.scandir(folder) as entries:
-        return sorted(f"{_kind(entry)}{entry.name}" for entry in entries)
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    if entry.is_dir(follow_symlinks=False):
-        return "d"
-    return "f" if entry.is_symlink() or entry.is_file() else "-"
+        return sorted(f"{kind_of(entry)}{entry.name}" for entry in entries)
 
 
 def names_at_root(folder: str) -> list[str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from cog_nix.check.case import CompatError
 from cog_nix.check.inputs import data_url
-from cog_nix.check.matching import show
+from cog_nix.check.matching import is_number, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ def text_of(output: Any) -> str:
 
 def _off(expected: Any, actual: Any, tolerance: float, where: str) -> list[str]:
     """Return where numbers are off by more than a tolerance, or something else differs."""
-    if _is_number(expected) and _is_number(actual):
+    if is_number(expected) and is_number(actual):
         if math.isclose(expected, actual, rel_tol=0.0, abs_tol=tolerance):
             return []
         return [f"{where} is {show(actual)}, not {show(expected)} by {tolerance:g}"]
@@ -113,10 +113,6 @@ def _off(expected: Any, actual: Any, tolerance: float, where: str) -> list[str]:
             text for key in expected for text in _off(expected[key], actual[key], tolerance, f"{where}.{key}")
         ]
     return [] if same(expected, actual) else [f"{where} is {show(actual)}, not {show(expected)}"]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _other_file(output: Any, path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.check.matching import show
 from cog_nix.errors import RuntimeFailure
 from cog_nix.runtime.validation import satisfies
+from cog_nix.system.jsonvalue import members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,10 +88,7 @@ def compare(old: ApiSchema, new: ApiSchema) -> tuple[Finding, ...]:
 
 
 def _post(schema: ApiSchema, path: str) -> dict[str, Any]:
-    paths = schema.document.get("paths")
-    one = paths.get(path) if isinstance(paths, dict) else None
-    post = one.get("post") if isinstance(one, dict) else None
-    return post if isinstance(post, dict) else {}
+    return members(members(members(schema.document.get("paths")).get(path)).get("post"))
 
 
 def _has(schema: ApiSchema, path: str) -> bool:
@@ -301,7 +299,7 @@ def _objects(wide: Schema, narrow: Schema, path: str) -> Iterator[Narrowing]:
     values = narrow.get("additionalProperties")
     if isinstance(values, dict):
         others = wide.get("additionalProperties")
-        yield from narrowings(others if isinstance(others, dict) else {}, values, f"{path}{{}}")
+        yield from narrowings(members(others), values, f"{path}{{}}")
 
 
 def _below(path: str, name: str) -> str:

@@ -34,14 +34,15 @@ def _is_time(value: object) -> bool:
         return False
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a number of JSON's."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 KINDS: Mapping[str, Callable[[object], bool]] = {
     "<any>": lambda _: True,
     "<text>": lambda value: isinstance(value, str),
-    "<number>": _is_number,
+    "<number>": is_number,
     "<time>": _is_time,
     "<list>": lambda value: isinstance(value, list),
     "<table>": lambda value: isinstance(value, dict),

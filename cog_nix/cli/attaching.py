@@ -86,9 +86,9 @@ def _documents(
 ) -> Iterator[_Said]:
     if wanted.sbom:
         session.reporter.step("Writing the bill of materials")
-        bill, brought = bill_of(project, built, session.plugins)
+        bill, documents = bill_of(project, built, session.plugins)
         for kind in FORMATS:
-            document = rendered(kind, bill, brought)
+            document = rendered(kind, bill, documents)
             yield _Said(Attachment(MEDIA_TYPES[kind], FILES[kind], _text(document)), _COSIGN[kind], document)
     if wanted.provenance:
         image = place.pushed.image

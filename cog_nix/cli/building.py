@@ -24,6 +24,7 @@ from cog_nix.runtime.schema import ApiSchema
 from cog_nix.system import scratch
 from cog_nix.system.state import remember
 from cog_nix.weights import lock as weights_lock
+from cog_nix.weights import mountpoints, mounts, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,6 @@ class LoadedImage:
             yield ()
             return
         from cog_nix.managed import referenced  # noqa: PLC0415 - few models have any
-        from cog_nix.weights import mountpoints, mounts, store  # noqa: PLC0415 - as above
 
         kept = store.default_store()
         with mounts.mounted(self.weights, kept, referenced.mounted(self.files, kept)) as found:
@@ -222,8 +222,6 @@ def _managed_weights(project: Project) -> tuple[LockedWeight, ...]:
     """
     weights = weights_lock.of_config(project.root, load_config(project))
     if weights:
-        from cog_nix.weights import mounts, store  # noqa: PLC0415 - few models have managed weights
-
         mounts.require(weights, store.default_store())
     return weights
 

@@ -98,7 +98,7 @@ def _starts_new_programs(edit: Edit, known: list[str] | None) -> bool:
     changed = [path for path in edit.changed if path.endswith(".py") and _mentions(root / path)]
     if not changed:
         return False
-    from cog_nix.programs.project import started_in_changed  # noqa: PLC0415 - Nix runs meanwhile
+    from cog_nix.programs.project import started_in_changed
 
     return not started_in_changed(root, changed, edit.kept["files"]) <= set(known)
 

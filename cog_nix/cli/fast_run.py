@@ -103,7 +103,7 @@ def remember_image(name: str, held: Callable[[], Held | None], asked: Asked) -> 
 
 def is_kept(title: str, keep: int) -> str:
     """Return the line that says that a model stays warm."""
-    from cog_nix.system.duration import format_duration  # noqa: PLC0415 - as the module says
+    from cog_nix.system.duration import format_duration
 
     return (
         f"Kept warm in {title} until nothing was asked for {format_duration(keep)}; `cog-nix stop` ends it."
@@ -163,9 +163,9 @@ def _recall_image(name: str) -> dict[str, Any] | None:
 
 def _predict(inputs: Sequence[str], command: Mapping[str, Any]) -> bool:
     """Ask the model; return False, with nothing done, when it is not there any more."""
-    from cog_nix.cli.outcome import tell_start  # noqa: PLC0415 - as the module says
-    from cog_nix.cli.terminal import TerminalReporter  # noqa: PLC0415 - as above
-    from cog_nix.keep.client import open_by_name  # noqa: PLC0415 - as above
+    from cog_nix.cli.outcome import tell_start
+    from cog_nix.cli.terminal import TerminalReporter
+    from cog_nix.keep.client import open_by_name
 
     reporter = TerminalReporter()
     model = open_by_name(command["model"], command["keep"], reporter)
@@ -185,19 +185,19 @@ def _predict(inputs: Sequence[str], command: Mapping[str, Any]) -> bool:
 
 def _answer(model: KeptModel, inputs: Sequence[str], reporter: TerminalReporter) -> int:
     """Make the prediction and show it; return the exit status."""
-    from cog_nix.errors import CogNixError  # noqa: PLC0415 - as the module says
+    from cog_nix.errors import CogNixError
 
     try:
         with model:
             answer = model.predict(None, flags=inputs)
             if answer.get("text") is None:
-                from cog_nix.cli.shown import show_plainly  # noqa: PLC0415 - files, failures and nothing at all
+                from cog_nix.cli.shown import show_plainly
 
                 show_plainly(answer["prediction"], model.openapi(), reporter)
             else:
                 sys.stdout.write(f"{answer['text']}\n")
     except CogNixError as error:
-        from cog_nix.cli.app import explained  # noqa: PLC0415 - only where something is wrong
+        from cog_nix.cli.app import explained
 
         return explained(error, "cog-nix", reporter) or 0
     return 0

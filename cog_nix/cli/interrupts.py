@@ -67,7 +67,7 @@ def answer_interrupt() -> None:
 
 def begin() -> None:
     """Interrupt by exceptions from now on: there is work that puts itself in order."""
-    import threading  # noqa: PLC0415 - not before there is an answer to Ctrl-C
+    import threading
 
     sys.unraisablehook = _unraisable
     threading.excepthook = lambda args: None if interrupted() else threading.__excepthook__(args)
@@ -193,7 +193,7 @@ def _unraisable(problem: sys.UnraisableHookArgs, /) -> None:
             sys.__unraisablehook__(problem)
         return
     _State.ending_since = None
-    import _thread  # noqa: PLC0415 - as good as never
+    import _thread
 
     _thread.interrupt_main(_State.caught)  # type: ignore[arg-type] # any number will do
 

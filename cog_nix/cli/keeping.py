@@ -12,7 +12,12 @@ import typer
 
 from cog_nix.cli import fast_run
 from cog_nix.cli.runtimes import building_for, starting_in
+from cog_nix.config import load_settings
+from cog_nix.config.model import Project
 from cog_nix.errors import FlagError
+from cog_nix.keep.client import open_model
+from cog_nix.keep.request import KeepRequest
+from cog_nix.project.find import CONFIG_FILE
 from cog_nix.runtime.client import Prediction
 from cog_nix.runtime.schema import ApiSchema
 from cog_nix.system import jsonvalue
@@ -90,14 +95,10 @@ def keep_seconds(given: str | None, root: str) -> int:
         seconds = parse_duration(given)
         if seconds is None:
             hint = "A time is written 90s, 10m or 1h; 0 keeps nothing."
-            raise FlagError("--keep", "this is no time", given, hint=hint)
+            raise FlagError("--keep", "this is not a time", given, hint=hint)
         return seconds
     if not root:
         return 0
-    from cog_nix.config import load_settings  # noqa: PLC0415 - an image that exists is run without
-    from cog_nix.config.model import Project  # noqa: PLC0415 - as above
-    from cog_nix.project.find import CONFIG_FILE  # noqa: PLC0415 - as above
-
     return load_settings(Project(Path(root), Path(root, CONFIG_FILE))).run.keep
 
 
@@ -116,9 +117,6 @@ def kept_model(
     Raises:
         RuntimeFailure: it does not start.
     """
-    from cog_nix.keep.client import open_model  # noqa: PLC0415 - only who keeps models needs it
-    from cog_nix.keep.request import KeepRequest  # noqa: PLC0415 - as above
-
     reporter, reference = session.reporter, wanted.request.image
     request = KeepRequest(
         container=wanted.request,

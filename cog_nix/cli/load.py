@@ -79,7 +79,7 @@ def _built(path: Path) -> ImageDescription | None:
         return None
     if store_of(real) is None or not delta.is_described(described):
         raise ImageError(
-            f"{path} looks like an image that cog-nix built, and is not in a Nix store.",
+            f"{path} looks like what a build leaves, and is not in a Nix store.",
             hint="Name ./result, as the build has left it, or the archive of an image (cog-nix build -o).",
         )
     return described

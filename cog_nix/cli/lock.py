@@ -13,9 +13,13 @@ from cog_nix.build.commands import with_runs
 from cog_nix.build.configuration import asked_of, explain
 from cog_nix.build.files import with_files
 from cog_nix.cli.building import given_secrets
+from cog_nix.cli.changes import told
 from cog_nix.cli.comparing import DIFFERS
 from cog_nix.cli.options import LockOptions
 from cog_nix.cli.platforms import parsed, platforms_of
+from cog_nix.compare import inventory
+from cog_nix.compare.diff import diff
+from cog_nix.compare.fixes import with_fixes
 from cog_nix.config import load_settings
 from cog_nix.errors import FlagError
 from cog_nix.lock import format as lock_format
@@ -179,11 +183,6 @@ def _lock(
 
 def _preview(request: Request, previous: Lock, new: Lock, services: story.Services) -> None:
     """Print what would change."""
-    from cog_nix.cli.changes import told  # noqa: PLC0415 - a lock that is written goes without
-    from cog_nix.compare import inventory  # noqa: PLC0415 - the same
-    from cog_nix.compare.diff import diff  # noqa: PLC0415 - the same
-    from cog_nix.compare.fixes import with_fixes  # noqa: PLC0415 - the same
-
     name = request.project.lock_path.name
     old, later = inventory.of_lock(previous, name), inventory.of_lock(new, f"{name} upgraded")
     found = diff(old, later, asked_of(request.project, new, services.plugins))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cog_nix.cli.keeping import Keep, keep_seconds
+from cog_nix.cli.keeping import Keep, Wanted, keep_seconds, kept_model
 from cog_nix.cli.options import BuildOptions, Dockerfile, Env, Gpus, Input, variables
 from cog_nix.cli.runtimes import building_for, hold, starting_in, usable_runtime
 from cog_nix.cli.shown import Shown
@@ -171,10 +171,8 @@ def _asked(
     root, build = (str(model.image.root), model.image.build) if model.image else ("", None)
     keep = 0 if request.command else keep_seconds(options.keep, root)
     if keep:
-        from cog_nix.cli import keeping  # noqa: PLC0415 - only who keeps models needs it
-
-        kept = keeping.Wanted(request, root, keep, options.setup_timeout)
-        with keeping.kept_model(session, runtime, kept, build) as asked:
+        wanted = Wanted(request, root, keep, options.setup_timeout)
+        with kept_model(session, runtime, wanted, build) as asked:
             yield asked
         return
     reporter.info(starting_in(runtime))

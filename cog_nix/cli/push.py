@@ -22,6 +22,7 @@ from cog_nix.cli.pushing import Record, announce, document, push_built, tell, tr
 from cog_nix.config import load, load_settings
 from cog_nix.errors import FlagError
 from cog_nix.project.find import find_project
+from cog_nix.registry import cosign, credentials
 from cog_nix.registry.destination import REPLICATE, resolve
 from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.system.keys import SecretKey
@@ -88,8 +89,6 @@ class _Options(ImageOptions):
         if self.key is not None and not self.sign:
             raise FlagError("--key", "nothing is to be signed.", hint="Add --sign.")
         if self.sign:
-            from cog_nix.registry import cosign  # noqa: PLC0415 - few pushes need it
-
             cosign.refuse_without("signs images")
 
 
@@ -117,7 +116,6 @@ def push(session: Session, options: _Options) -> None:
     tag = destination.reference.name if destination.bundle else destination.target
     usual = packing == USUAL
     if packing is None:
-        from cog_nix.registry import credentials  # noqa: PLC0415 - see warm_up
         from cog_nix.registry.packing import best  # noqa: PLC0415 - see warm_up
 
         packing = best(destination.image, credentials.of_registry(destination.image.registry))
@@ -235,7 +233,6 @@ def _push_one(
 
 def _push_index(done: Sequence[_Done], destination: Destination, weights: Sequence[LockedWeight]) -> Pushed:
     """Give the name that is pushed to an index of the images of several platforms."""
-    from cog_nix.registry import credentials  # noqa: PLC0415 - see warm_up
     from cog_nix.registry.push import push_index  # noqa: PLC0415 - see warm_up
 
     return push_index(
@@ -263,7 +260,6 @@ def _attach(
     if not (options.sbom or options.provenance or options.sign):
         return {}
     from cog_nix.cli import attaching  # noqa: PLC0415 - few pushes need it
-    from cog_nix.registry import credentials  # noqa: PLC0415 - see warm_up
 
     wanted = attaching.Wanted(options.sbom, options.provenance, options.sign, options.key or "")
     where = attaching.Place(pushed, destination.image, credentials.of_registry(destination.image.registry))

@@ -51,9 +51,9 @@ of 'cog push', which causes Docker to use the wrong Docker credentials."""
 
 def trusted_keys(project: Project) -> PublicKeys:
     """Return the keys whose word counts for a project."""
-    from cog_nix.config import load_settings  # noqa: PLC0415 - few pushes ask
-    from cog_nix.store import caches  # noqa: PLC0415 - as above
-    from cog_nix.system.keys import PublicKeys  # noqa: PLC0415 - as above
+    from cog_nix.config import load_settings
+    from cog_nix.store import caches
+    from cog_nix.system.keys import PublicKeys
 
     counted, _ = caches.effective(load_settings(project).nix, os.environ)
     return PublicKeys(counted.trusted_public_keys)
@@ -98,7 +98,7 @@ class Record:
         """
         if not self.is_kept:
             return
-        from cog_nix.registry import layout  # noqa: PLC0415 - see warm_up
+        from cog_nix.registry import layout
 
         mark = self.state / "held"
         known = layout.known(oci)
@@ -111,8 +111,8 @@ class Record:
         remember(mark, digest)
 
     def _held(self) -> HeldLayers:
-        from cog_nix.registry import credentials  # noqa: PLC0415 - see warm_up
-        from cog_nix.registry.held import HeldLayers  # noqa: PLC0415 - see warm_up
+        from cog_nix.registry import credentials
+        from cog_nix.registry.held import HeldLayers
 
         return HeldLayers(
             self.destination.image,
@@ -126,8 +126,8 @@ class Record:
 
 def warm_up() -> None:
     """Import what pushing needs, a tenth of a second's worth, while Nix has the other processor."""
-    from cog_nix.registry import layout, push  # noqa: F401, PLC0415 - for their being there
-    from cog_nix.registry.client import new_client  # noqa: PLC0415 - as above
+    from cog_nix.registry import layout, push  # noqa: F401 - for their being there
+    from cog_nix.registry.client import new_client
 
     with suppress(CogNixError):  # told where a client is needed
         new_client().close()
@@ -140,8 +140,8 @@ def repository_of(oci: Path, destination: Destination) -> Repository:
         oci: the layout of an earlier one, which has most of its blobs.
         destination: where to.
     """
-    from cog_nix.registry import credentials, layout  # noqa: PLC0415 - see warm_up
-    from cog_nix.registry.push import repository_for  # noqa: PLC0415 - see warm_up
+    from cog_nix.registry import credentials, layout
+    from cog_nix.registry.push import repository_for
 
     known = credentials.of_registry(destination.image.registry)
     digests = [blob.digest for blob in layout.read(oci).blobs]
@@ -175,8 +175,8 @@ def push_built(
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see warm_up.
-    from cog_nix.registry import credentials, layout  # noqa: PLC0415 - as said above
-    from cog_nix.registry.push import push as push_layout  # noqa: PLC0415 - as said above
+    from cog_nix.registry import credentials, layout
+    from cog_nix.registry.push import push as push_layout
 
     if weights:
         reporter.info(f"\n{len(weights)} managed weight(s)")
@@ -240,7 +240,7 @@ def tell(pushed: Pushed, destination: Destination, reporter: Reporter, *, with_t
     if with_tree:  # with --json, stdout has the references
         reporter.info(f"\n{tree(pushed)}")
     if destination.image.registry == REPLICATE:
-        from cog_nix.registry.replicate import model_page  # noqa: PLC0415 - for this registry alone
+        from cog_nix.registry.replicate import model_page
 
         reporter.info(f"\nRun your model on Replicate:\n    {model_page(destination.image.name)}")
 

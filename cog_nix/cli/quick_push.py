@@ -73,7 +73,7 @@ def push(kept: Mapping[str, Any], command: Mapping[str, Any], *, edited: bool) -
     """
     edit = read = None
     if edited:
-        from cog_nix.cli.edited import Edit, read_source  # noqa: PLC0415 - as said
+        from cog_nix.cli.edited import Edit, read_source
 
         edit = Edit(kept, command["build"])
         read = read_source(edit)
@@ -100,8 +100,8 @@ class _Push:
 
     def edited(self, edit: Edit, read: Read) -> int | None:
         """Push what Nix makes."""
-        from cog_nix.build.result import link_result  # noqa: PLC0415 - as said
-        from cog_nix.cli.edited import Recorder, wait_for_nix  # noqa: PLC0415 - as said
+        from cog_nix.build.result import link_result
+        from cog_nix.cli.edited import Recorder, wait_for_nix
 
         made = wait_for_nix(read.answer, self.reporter)
         if made is None or made.oci is None:
@@ -131,14 +131,14 @@ class _Push:
         return 0
 
     def _trusted(self) -> PublicKeys:
-        from cog_nix.config.model import Project  # noqa: PLC0415 - few pushes ask
+        from cog_nix.config.model import Project
 
         return pushing.trusted_keys(Project(self.root, Path(self.command["config"])))
 
 
 def _failed(error: Exception, reporter: TerminalReporter) -> int:
     """Tell what is the user's to mend, as the usual way does; return the exit status."""
-    from cog_nix.cli.app import explained  # noqa: PLC0415 - only here
+    from cog_nix.cli.app import explained
 
     status = explained(error, "cog-nix", reporter)
     if status is None:

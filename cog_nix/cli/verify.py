@@ -31,6 +31,8 @@ from cog_nix.lock import format as lock_format
 from cog_nix.plugins import bring
 from cog_nix.project import git
 from cog_nix.project.find import CONFIG_FILE, find_project
+from cog_nix.registry import cosign
+from cog_nix.registry.reference import Reference
 from cog_nix.store import choice
 from cog_nix.system.files import write_atomically
 
@@ -232,9 +234,6 @@ def _check_signature(session: Session, options: _Options, image: Subject) -> Non
         return
     if options.key is None and not (options.identity and options.issuer):
         raise FlagError("--identity and --issuer", "they go together.", hint="Give both, or --key.")
-    from cog_nix.registry import cosign  # noqa: PLC0415 - few ask for it
-    from cog_nix.registry.reference import Reference  # noqa: PLC0415 - the same
-
     by = cosign.Identity(options.key or "", options.identity or "", options.issuer or "")
     if not image.manifests or not image.compressed:
         raise FlagError(
@@ -318,10 +317,10 @@ def _builds(session: Session, options: _Options) -> tuple[list[Surroundings], li
     nixes = [path.expanduser().absolute() for path in options.nix or ()]
     if not options.vary:
         return [checked(replace(asked, nix=nix)) for nix in nixes or (None,)], []
-    return everything(asked, [*nixes, *_brought(session, nixes)])
+    return everything(asked, [*nixes, *_own_nix(session, nixes)])
 
 
-def _brought(session: Session, named: Sequence[Path]) -> Iterator[Path]:
+def _own_nix(session: Session, named: Sequence[Path]) -> Iterator[Path]:
     """Yield cog-nix's own Nix, where that is another version than the machine's and those that are named."""
     own = bring.bring("nix", session.reporter, session.plugins)
     here = choice.on_machine(os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from cog_nix.image.compression import decompressed
 from cog_nix.image.description import UnreadableImageError
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.system import jsonvalue
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of
 from cog_nix.system.packing import USUAL
 from cog_nix.system.platforms import Platform, parse_platform
@@ -164,7 +164,7 @@ def of_archive(archive: Archive, title: str) -> Subject:
     config = parsed(archive.text, title)
     sizes = archive.described()["sizes"]
     layers = tuple(Layer(*one) for one in zip(archive.diff_ids, sizes, strict=True))
-    image_id = f"sha256:{hashlib.sha256(archive.text).hexdigest()}"
+    image_id = digest_of(archive.text)
     return Subject(title, image_id, config, layers, partial(open_layer, archive))
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines, settled
+from cog_nix.config.complete import DEFAULT_PYTHON, complete, requirement_lines, with_python_version
 from cog_nix.config.document import Document, parse
 from cog_nix.config.label import with_concurrency
 from cog_nix.config.problem import config_error
@@ -115,7 +115,7 @@ def validate(
     from cog_nix.config.rules import rule_problems  # noqa: PLC0415 - builds, where parts run, go without
     from cog_nix.config.schema import schema_problems, unknown_keys  # noqa: PLC0415 - as above
 
-    whole = settled(document, root)
+    whole = with_python_version(document, root)
     problems = [
         *document.problems,
         # What is remembered of a text is no use where other files decide as well.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, FlagError
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
@@ -114,15 +114,12 @@ def _argv(command: str) -> tuple[str, ...]:
 def _flag(name: str, value: str) -> list[Place]:
     if name == "mount":
         return [_mount(value)]
+    flag = f"--{name}={value}"
     if name not in _HARMLESS:
-        raise ConfigError(
-            f"--{name}={value}: unknown flag", hint="RUN knows --mount, --network and --security."
-        )
+        raise FlagError(flag, "unknown flag", hint="RUN knows --mount, --network and --security.")
     if value not in _HARMLESS[name]:
-        raise ConfigError(
-            f"--{name}={value}: cog-nix runs every command in the sandbox, with the network.",
-            hint=f"Remove --{name}.",
-        )
+        problem = "cog-nix runs every command in the sandbox, with the network."
+        raise FlagError(flag, problem, hint=f"Remove --{name}.")
     return []
 
 
@@ -138,8 +135,9 @@ def _mount(value: str) -> Place:
         return Place("empty", str(PurePosixPath("/") / target))
     if kind == "secret":
         return _secret(value, options, target)
-    raise ConfigError(
-        f"--mount={value}: cog-nix knows mounts of the types secret, cache and tmpfs, each with a target.",
+    raise FlagError(
+        f"--mount={value}",
+        "cog-nix knows mounts of the types secret, cache and tmpfs, each with a target.",
         hint="The project's files are not there while commands run; upstream copies them afterwards, too.\n"
         "Download or write what the command needs, or do this part in setup().",
     )
@@ -149,7 +147,7 @@ def _secret(value: str, options: dict[str, str], target: str) -> Place:
     given = options.get("source") or options.get("src") or options.get("id")
     name = given or PurePosixPath(target).name
     if not name:
-        raise ConfigError(f"--mount={value}: a secret needs an id.", hint="--mount=type=secret,id=NAME")
+        raise FlagError(f"--mount={value}", "a secret needs an id.", hint="--mount=type=secret,id=NAME")
     mode, required = options.get("mode", ""), options.get("required")
     if not target and "env" not in options:
         target = str(_SECRETS / name)

@@ -42,7 +42,7 @@ def complete(document: Document, root: Path) -> Config:
     Raises:
         ConfigError: the requirements file cannot be read, or the CUDA version cannot be settled.
     """
-    data = settled(document, root).data
+    data = with_python_version(document, root).data
     build: dict[str, Any] = data.get("build", {})
     lines = requirement_lines(document, root)
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
@@ -69,7 +69,7 @@ def complete(document: Document, root: Path) -> Config:
     )
 
 
-def settled(document: Document, root: Path) -> Document:
+def with_python_version(document: Document, root: Path) -> Document:
     """Return a document with the Python version of the project that ``python_requirements`` names.
 
     Where cog.yaml gives a version, or names a plain requirements file, it is returned as it is.

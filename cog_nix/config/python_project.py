@@ -11,6 +11,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cog_nix.system.jsonvalue import members, objects, texts
 from cog_nix.system.regular import read_bytes
 
 PYPROJECT, UV_LOCK = "pyproject.toml", "uv.lock"
@@ -165,7 +166,7 @@ def _frameworks(documents: list[dict[str, Any]]) -> list[str]:
     """Return lines for the frameworks: the locked releases, or else what the project says of them."""
     locked: dict[str, set[str]] = {}
     for document in documents:
-        for package in _tables(document.get("package")) + _tables(document.get("packages")):
+        for package in objects(document.get("package")) + objects(document.get("packages")):
             name, version = package.get("name"), package.get("version")
             if name in _FRAMEWORKS and isinstance(version, str):
                 locked.setdefault(name, set()).add(version)
@@ -175,13 +176,7 @@ def _frameworks(documents: list[dict[str, Any]]) -> list[str]:
 
 
 def _dependencies(document: dict[str, Any]) -> list[str]:
-    project = document.get("project")
-    found = project.get("dependencies") if isinstance(project, dict) else None
-    return [line for line in found if isinstance(line, str)] if isinstance(found, list) else []
-
-
-def _tables(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return texts(members(document.get("project")).get("dependencies"))
 
 
 def _name(line: str) -> str:

@@ -16,6 +16,24 @@ MINIMUM = (0, 16, 0)
 MINIMUM_FOR_SCHEMA = (0, 17, 0)
 """Older servers do not take a document that was written from the source; these also lack ``coglet``."""
 
+
+class OldSdkError(ConfigError):
+    """The release that is asked for is older than any that works.
+
+    Args:
+        what: of whom the version is, in upstream's words.
+        version: as it was asked for.
+        least: the oldest that works.
+    """
+
+    def __init__(self, what: str, version: str, least: str) -> None:
+        super().__init__(hint=_EXAMPLE)
+        self.what, self.version, self.least = what, version, least
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.version} is below the minimum required version {self.least}"
+
+
 _EXAMPLE = 'Name a newer one, for example: sdk_version: "0.23.1"'
 
 
@@ -33,10 +51,7 @@ def check_sdk(version: str | None, *, from_source: bool) -> None:
     if numbers is None:
         return
     if numbers < MINIMUM:
-        least = ".".join(map(str, MINIMUM))
-        raise ConfigError(
-            f"cog version {version} is below the minimum required version {least}", hint=_EXAMPLE
-        )
+        raise OldSdkError("cog version", version or "", ".".join(map(str, MINIMUM)))
     if from_source and numbers < MINIMUM_FOR_SCHEMA:
         least = ".".join(map(str, MINIMUM_FOR_SCHEMA))
         what = f"SDK version {version} is not supported by static schema generation; use {least} or newer"

@@ -36,6 +36,22 @@ _START_SECONDS = 60
 _LENGTH = 4
 
 
+class WorkerError(RuntimeFailure):
+    """The container that Nix runs in is of no use.
+
+    Args:
+        problem: what it does, or does not do.
+        hint: what to do next.
+    """
+
+    def __init__(self, problem: str, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"The container that Nix runs in {self.problem}"
+
+
 class ContainerWorker:
     """Where Nix's programs run.
 
@@ -145,18 +161,17 @@ class ContainerWorker:
         """Wait until the server listens.
 
         Raises:
-            RuntimeFailure: it does not.
+            WorkerError: it does not.
         """
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError):
                 return client.connect(str(self.launchers))
             if (said := worker.ended()) is not None:
-                raise RuntimeFailure(f"The container that Nix runs in has ended at once: {said}")
+                raise WorkerError(f"has ended at once: {said}")
             time.sleep(0.02)
-        raise RuntimeFailure(
-            "The container that Nix runs in does not answer.",
-            hint="Its runtime has to be on this machine; see docs/how-to/containers.md.",
+        raise WorkerError(
+            "does not answer.", hint="Its runtime has to be on this machine; see docs/how-to/containers.md."
         )
 
 

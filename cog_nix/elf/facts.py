@@ -182,8 +182,8 @@ class Memory:
 
     def remember(self, sha256: str, known: Known) -> None:
         """Keep it, with what is known already."""
-        former = self.recall(sha256)
-        write_atomically(self._path(sha256), _text((known.joined(former) if former else known).to_json()))
+        previous = self.recall(sha256)
+        write_atomically(self._path(sha256), _text((known.joined(previous) if previous else known).to_json()))
 
     def refute(self, seal: str) -> None:
         """Remember that a lock went by something that is not so."""

@@ -149,7 +149,7 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
         labels: its labels.
     """
     config = _config(labels)
-    build = config.get("build") if isinstance(config.get("build"), dict) else {}
+    build = jsonvalue.members(config.get("build"))
     system, python = databases.system, databases.distributions
     provided = {
         name: package
@@ -164,7 +164,7 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
         f"python:{name}": _keys("python", _required(one.requires, python.keys()))
         for name, one in python.items()
     }
-    named = {str(one).partition("=")[0] for one in _list(build, "system_packages")}
+    named = {str(one).partition("=")[0] for one in jsonvalue.items(build.get("system_packages"))}
     asked, place = _python_asked(databases, build)
     roots = [
         {f"debian:{name}": BASE for name, fields in system.items() if _is_base(fields)},
@@ -179,7 +179,10 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
     ]
     reached = with_dependencies((key for group in roots for key in group), depends)
     rest = {key: UNKNOWN for key in depends if key not in reached}
-    runs = [one.get("command", "") if isinstance(one, dict) else str(one) for one in _list(build, "run")]
+    runs = [
+        one.get("command", "") if isinstance(one, dict) else str(one)
+        for one in jsonvalue.items(build.get("run"))
+    ]
     more = {
         "project": SOURCE,
         "interpreter": PYTHON,
@@ -194,20 +197,14 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
 
 def _config(labels: Mapping[str, str]) -> dict[str, Any]:
     try:
-        found = jsonvalue.loads(labels.get(_CONFIG, "{}"))
+        return jsonvalue.members(jsonvalue.loads(labels.get(_CONFIG, "{}")))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _list(table: Any, name: str) -> list[Any]:
-    found = table.get(name)
-    return found if isinstance(found, list) else []
 
 
 def _python_asked(databases: Databases, build: Any) -> tuple[list[str], str]:
     """Return the Python packages that a project names, and where."""
-    lines, place = list(map(str, _list(build, "python_packages"))), "cog.yaml"
+    lines, place = list(map(str, jsonvalue.items(build.get("python_packages")))), "cog.yaml"
     file = build.get("python_requirements")
     if isinstance(file, str):
         text = databases.files.get(f"src/{file}", b"").decode("utf-8", "replace")

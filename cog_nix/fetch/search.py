@@ -99,7 +99,7 @@ class Search:
             raise NowhereError(tried)
         return {artifact.sha256: found for artifact, found in came.items() if not isinstance(found, tuple)}
 
-    def places(self, artifact: Artifact) -> Iterator[Alternative]:
+    def alternatives(self, artifact: Artifact) -> Iterator[Alternative]:
         """Yield where a file may be beside its own URL."""
         if git.is_git(artifact.url):
             for url in commits.archives(artifact.url):
@@ -186,19 +186,19 @@ class _Line:
         own = Alternative(artifact.url, "")
         attempts = [Attempt("", artifact.url, failure)] if failure else []
         if not failure:
-            found = self._ask(own, artifact)
+            found = self._try(own, artifact)
             if not isinstance(found, Attempt):
                 return found
             attempts.append(found)
-        for place in self.search.places(artifact):
-            found = self._ask(place, artifact)
+        for place in self.search.alternatives(artifact):
+            found = self._try(place, artifact)
             if not isinstance(found, Attempt):
                 self.search.reporter.log(f"{artifact.filename} came from {urls.shown(place.url)}")
                 return found
             attempts.append(found)
         return tuple(attempts)
 
-    def _ask(self, place: Alternative, artifact: Artifact) -> Path | Attempt:
+    def _try(self, place: Alternative, artifact: Artifact) -> Path | Attempt:
         wanted = replace(artifact, url=place.url)
         search, policy = self.search, self.search.policy
         try:

@@ -73,7 +73,7 @@ class Folder:
         """Open a file, as :meth:`Files.open`."""
         path = Path(os.path.realpath(self._root / _clean(name)))
         if not path.is_relative_to(self._within):
-            raise ImageError(f"{name} leads out of the folder.")
+            raise ImageError(f"{name} leads elsewhere.")
         try:
             # A FIFO would make us wait.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

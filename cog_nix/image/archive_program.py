@@ -24,6 +24,7 @@ from cog_nix.image import archive_files, delta
 from cog_nix.image.description import blob_file
 from cog_nix.image.pieces import BLOCK, END
 from cog_nix.system import jsonvalue
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Archive:
                 stream.close()
                 sizes.append(size)
         return {
-            "id": _digest_of(self.text),
+            "id": digest_of(self.text),
             "tag": next(iter(self.tags), ""),
             "diff_ids": self.diff_ids,
             "sizes": sizes,
@@ -156,7 +157,7 @@ def _blob(files: archive_files.Files, descriptor: Mapping[str, Any]) -> bytes:
     """Return what a descriptor names (image-spec, descriptor.md)."""
     digest = archive_files.digest(mapping_of(descriptor)["digest"])
     data = archive_files.read(files, blob_file(digest))
-    if _digest_of(data) != digest or len(data) != descriptor.get("size", len(data)):
+    if digest_of(data) != digest or len(data) != descriptor.get("size", len(data)):
         raise ValueError(f"{blob_file(digest)} is not what its name says")
     return data
 
@@ -234,10 +235,6 @@ def _layer(name: str, archive: Archive, layer: Layer) -> Iterator[bytes]:
         yield bytes(-size % BLOCK)
         if layer.digest and f"sha256:{digest.hexdigest()}" != layer.digest:
             raise ValueError(f"{layer.name} is not what its name says")
-
-
-def _digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def program(archive: Path, folder: Path) -> Path:

@@ -9,7 +9,6 @@ the image alone. So its digest, by which containerd's store names an image, is k
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tarfile
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cog_nix.image.description import blob_file
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.pieces import BLOCK, END
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ class OciImage:
     @cached_property
     def digest(self) -> str:
         """``sha256:…`` of the manifest."""
-        return f"sha256:{hashlib.sha256(self.manifest).hexdigest()}"
+        return digest_of(self.manifest)
 
     def archive(self, skip: Collection[str]) -> Iterator[Piece]:
         """Yield the archive: an image layout in a tar (image-spec, image-layout.md). It gives no name.

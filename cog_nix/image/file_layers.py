@@ -244,7 +244,7 @@ class _Layer:
         each = self.group.name == LARGE
         with (
             (layer / "headers.tar").open("wb") as sink,
-            (layer / "files.tsv").open("w", encoding="utf-8") as listing,
+            (layer / "files.tsv").open("w", encoding="utf-8") as table,
             ThreadPoolExecutor(1) as pool,
         ):
             for path, source in zip(self.group.files, self._sources, strict=True):
@@ -265,7 +265,7 @@ class _Layer:
                 sha256 = own.hexdigest() if own else UNKNOWN
                 if source.sha256 and sha256 != source.sha256:
                     raise DamagedFileError(Held(str(source.path), source.sha256, size))
-                listing.write(Entry(headers, size, sha256, path).line())
+                table.write(Entry(headers, size, sha256, path).line())
         whole.update(END)
         diff_id = f"sha256:{whole.hexdigest()}"
         # Paths in the store are not known yet: nix/builders/image.py completes them.

@@ -59,7 +59,7 @@ def make_parent() -> str:
     with suppress(FileExistsError):
         os.mkdir(path, _PRIVATE)
     if not _is_private(path):
-        raise UnsafePlaceError(path, "others can enter it, or it is no folder of this user")
+        raise UnsafePlaceError(path, "others can enter it, or it is not a folder of this user")
     return path
 
 

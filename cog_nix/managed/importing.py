@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.fetch.parallel import run_all
+from cog_nix.system.digests import digest_of
 from cog_nix.system.files import write_atomically
 from cog_nix.weights import lock as weights_lock
 from cog_nix.weights import manifest
@@ -139,17 +140,17 @@ def locked(
         layers=tuple(by_digest[digest] for digest in sorted(by_digest)),
         imported=imported,
     )
-    return replace(weight, digest=manifest.digest_of(manifest.manifest(weight)))
+    return replace(weight, digest=digest_of(manifest.manifest(weight)))
 
 
 def write(
-    root: Path, former: WeightsLock, weights: Iterable[LockedWeight], configured: Sequence[Weight]
+    root: Path, previous: WeightsLock, weights: Iterable[LockedWeight], configured: Sequence[Weight]
 ) -> WeightsLock:
     """Write ``weights.lock``, if it says something else then.
 
     Args:
         root: the project's folder.
-        former: what it says.
+        previous: what it says.
         weights: what was imported.
         configured: all of cog.yaml's; what it no longer has goes.
 
@@ -159,21 +160,21 @@ def write(
     Raises:
         UnwritableError: it cannot be written, and is as it was.
     """
-    entries = {one.name: one for one in former.weights} | {one.name: one for one in weights}
+    entries = {one.name: one for one in previous.weights} | {one.name: one for one in weights}
     kept = tuple(entry for name, entry in entries.items() if name in {one.name for one in configured})
-    lock = WeightsLock(kept, _envelope(former, kept))
-    if lock != former:
+    lock = WeightsLock(kept, _envelope(previous, kept))
+    if lock != previous:
         write_atomically(root / weights_lock.NAME, weights_lock.format_lock(lock))
     return lock
 
 
-def _envelope(former: WeightsLock, weights: Sequence[LockedWeight]) -> str:
+def _envelope(previous: WeightsLock, weights: Sequence[LockedWeight]) -> str:
     """Return the digest of the rules that all layers of a lock are packed by."""
-    kept = {layer for one in former.weights for layer in one.layers}
+    kept = {layer for one in previous.weights for layer in one.layers}
     compressed = {layer for one in weights for layer in one.layers if layer.media_type != TAR}
     if not compressed:
         return PLAIN_ENVELOPE
-    return former.envelope if compressed <= kept and former.envelope else ENVELOPE
+    return previous.envelope if compressed <= kept and previous.envelope else ENVELOPE
 
 
 def _plain(file: LockedFile) -> File:

@@ -12,6 +12,7 @@ from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import Manifest
 from cog_nix.registry.push import put_manifest, workers
 from cog_nix.registry.upload import Blob, Upload
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import manifest
 from cog_nix.weights.blob import LayerBlob
 from cog_nix.weights.model import TAR
@@ -43,12 +44,12 @@ def publish(repository: Repository, weight: LockedWeight, around: Surroundings) 
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
     """
     planned = layers_of(weight)
-    missing = set(lacking(repository, weight, around))
+    missing = set(missing_layers(repository, weight, around))
     again = [one for one, layer in planned.items() if layer.digest in missing and layer.media_type != TAR]
     if again:
         planned |= {one: LayerBlob(one, around.store).measure() for one in again}
         weight = locked(weight.name, weight.target, weight.sources, planned, weight.imported)
-        missing = set(lacking(repository, weight, around))
+        missing = set(missing_layers(repository, weight, around))
     sent = [
         Blob(layer.digest, layer.size, LayerBlob(one, around.store))
         for one, layer in planned.items()
@@ -62,7 +63,7 @@ def publish(repository: Repository, weight: LockedWeight, around: Surroundings) 
     return weight, total
 
 
-def lacking(repository: Repository, weight: LockedWeight, around: Surroundings) -> list[str]:
+def missing_layers(repository: Repository, weight: LockedWeight, around: Surroundings) -> list[str]:
     """Return the digests of those layers of a weight that a repository does not have, in their order.
 
     Raises:
@@ -84,7 +85,7 @@ def _largest_first(blobs: Sequence[Blob]) -> list[Blob]:
 def _finish(repository: Repository, weight: LockedWeight) -> None:
     """Send the configuration, then the manifest (distribution-spec, "Pushing Manifests")."""
     described = manifest.config(weight)
-    upload = Upload(repository, Blob(manifest.digest_of(described), len(described), described))
+    upload = Upload(repository, Blob(digest_of(described), len(described), described))
     if not upload.spare():
         upload.run(lambda _: None)
     put_manifest(repository, Manifest(manifest.OCI_MANIFEST, manifest.manifest(weight)), manifest.tag(weight))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cog_nix.managed.publishing import lacking
+from cog_nix.managed.publishing import missing_layers
 from cog_nix.weights.lock import changes
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def statuses(
             yield WeightStatus(weight.name, weight.target, "stale", known)
         else:
             repository = repository or connect()
-            missing = frozenset(lacking(repository, known, around))
+            missing = frozenset(missing_layers(repository, known, around))
             state: State = "incomplete" if missing else "ready"
             yield WeightStatus(weight.name, weight.target, state, known, missing)
     configured = {weight.name for weight in config.weights}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import UnreadableFileError
 from cog_nix.project import dockerignore
 from cog_nix.system.regular import read_bytes
+from cog_nix.system.status import kind_of
 from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
@@ -178,14 +179,14 @@ class Ignore:
         try:
             with os.scandir(self.root / folder) as scan:
                 found = sorted(scan, key=lambda entry: entry.name)
-            self.entered[folder] = sorted(f"{_kind(entry)}{entry.name}" for entry in found)
+            self.entered[folder] = sorted(f"{kind_of(entry)}{entry.name}" for entry in found)
         except PermissionError as error:
             self.entered[folder] = []
             if ignored:
                 return iter(())
             hint = f"Give yourself access to it, or add it to {IGNORE_FILE}."
             raise UnreadableFileError(folder or self.root, error, hint=hint) from error
-        return (entry for entry in found if _kind(entry) != "-")
+        return (entry for entry in found if kind_of(entry) != "-")
 
 
 def is_image_program(path: Path) -> bool:
@@ -216,9 +217,3 @@ def _emit(stack: list[_Folder]) -> Iterator[str]:
         if not folder.emitted:
             folder.emitted = True
             yield folder.path
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    if entry.is_dir(follow_symlinks=False):
-        return "d"
-    return "f" if entry.is_symlink() or entry.is_file() else "-"

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.failures import NOT_FOUND, UnusableAnswerError
-from cog_nix.registry.layout import OCI_MANIFEST, Manifest, digest_of
+from cog_nix.registry.layout import OCI_MANIFEST, Manifest
 from cog_nix.registry.push import upload_all
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue, scratch
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ def attach_all(
     credentials: Credentials,
     *,
     reporter: Reporter,
-    policy: RetryPolicy | None = None,
 ) -> dict[str, str]:
     """Give a registry documents about an image that it has.
 
@@ -62,7 +62,6 @@ def attach_all(
         reference: where that is.
         credentials: for its registry.
         reporter: shows the bytes that go over.
-        policy: how often to try again; None: as usual.
 
     Returns:
         ``registry/repository@sha256:…`` of each artifact, by its media type.
@@ -73,7 +72,7 @@ def attach_all(
     found = {}
     cancelled = threading.Event()
     with (
-        Repository(reference, credentials, (), policy or RetryPolicy(), cancelled) as repository,
+        Repository(reference, credentials, (), RetryPolicy(), cancelled) as repository,
         scratch.folder("attached") as folder,
     ):
         (folder / "empty").write_bytes(_EMPTY)
@@ -135,7 +134,7 @@ def _document(repository: Repository, digest: str) -> Mapping[str, object]:
         (layer,) = list_of(manifest["layers"])
         name = text_of(mapping_of(layer)["digest"])
     except (ValueError, KeyError, TypeError) as error:
-        what = f"has {digest}, which is no artifact with one document: {error}"
+        what = f"has {digest}, which is not an artifact with one document: {error}"
         raise UnusableAnswerError(repository.reference.registry, what) from error
     return _fetched(repository, "blobs", name)
 
@@ -149,4 +148,4 @@ def _fetched(repository: Repository, kind: str, digest: str) -> dict[str, object
     try:
         return mapping_of(jsonvalue.loads(answer.content))
     except (ValueError, TypeError) as error:
-        raise UnusableAnswerError(registry, f"has {digest}, which is no document: {error}") from error
+        raise UnusableAnswerError(registry, f"has {digest}, which is not a document: {error}") from error

@@ -87,11 +87,11 @@ def find(registry: str, environment: Mapping[str, str] = os.environ) -> Credenti
     """
     config = _read(config_path(environment))
     for key in _keys(registry):
-        helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
+        helper = jsonvalue.members(config.get("credHelpers")).get(key) or config.get("credsStore")
         found = _request(helper, key, environment) if helper else None
         if found:
             return found
-    entries = _table(config, "auths")
+    entries = jsonvalue.members(config.get("auths"))
     for key in _keys(registry):
         if isinstance(entry := entries.get(key), dict) and (found := _entry(entry, config_path(environment))):
             return found
@@ -108,13 +108,13 @@ def store(registry: str, username: str, password: str, environment: Mapping[str,
     path = config_path(environment)
     config = _read(path)
     key = _keys(registry)[0]
-    helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
+    helper = jsonvalue.members(config.get("credHelpers")).get(key) or config.get("credsStore")
     if helper:
         said = json.dumps({"ServerURL": key, "Username": username, "Secret": password})
         _helper(helper, "store", said, environment, secret=password)
         return f"docker-credential-{helper}"
     encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
-    auths = {**_table(config, "auths"), key: {"auth": encoded}}
+    auths = {**jsonvalue.members(config.get("auths")), key: {"auth": encoded}}
     # A link to a file that is kept elsewhere stays a link.
     real = Path(os.path.realpath(path))
     real.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,11 +146,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CredentialsError(path, "this is not a JSON object", hint="Fix it, or remove it.")
     return value
-
-
-def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
-    found = config.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _why(error: Exception) -> str:

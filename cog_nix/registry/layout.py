@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from cog_nix.registry import packed
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
 from cog_nix.system import jsonvalue
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.packing import USUAL
 
@@ -172,11 +172,6 @@ def index_of(
     ]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*descriptors, *weights]}
     return Manifest(OCI_INDEX, _compact(index))
-
-
-def digest_of(data: bytes) -> str:
-    """Return ``sha256:…`` of some bytes (image-spec, descriptor.md, "Digests")."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _outside(layer: LayerBytes, packing: Packing, reporter: Reporter) -> tuple[dict[str, Any], Blob]:

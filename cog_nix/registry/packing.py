@@ -15,7 +15,8 @@ from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.destination import REPLICATE
 from cog_nix.registry.failures import NOT_FOUND
-from cog_nix.registry.layout import OCI_INDEX, digest_of
+from cog_nix.registry.layout import OCI_INDEX
+from cog_nix.system.digests import digest_of
 from cog_nix.system.packing import USUAL
 
 if TYPE_CHECKING:

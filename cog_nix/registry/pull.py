@@ -14,8 +14,9 @@ from cog_nix.fetch.store import Store
 from cog_nix.lock.model import Artifact
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.failures import NotPulledError
-from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
+from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from cog_nix.system import jsonvalue
+from cog_nix.system.digests import digest_of
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.packing import USUAL, packing_in
 from cog_nix.system.platforms import AMD64, host_platform

@@ -164,7 +164,6 @@ def push_index(
     credentials: Credentials,
     *,
     weights: Sequence[LockedWeight] = (),
-    policy: RetryPolicy | None = None,
 ) -> Pushed:
     """Give the destination's name to an index of images that the registry holds.
 
@@ -173,7 +172,6 @@ def push_index(
         destination: where they are.
         credentials: for its registry.
         weights: of a bundle.
-        policy: how often to try again; None: as usual.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached.
@@ -181,7 +179,7 @@ def push_index(
     target = destination.image
     images = [(one.manifest, platform) for one, platform in pushed if one.manifest]
     cancelled = threading.Event()
-    with Repository(target, credentials, (), policy or RetryPolicy(), cancelled) as repository:
+    with Repository(target, credentials, (), RetryPolicy(), cancelled) as repository:
         beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
         index = index_of(images, beside)
         put_manifest(repository, index, destination.reference.tag)

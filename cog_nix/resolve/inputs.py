@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.resolve import sdk
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def digest(
     }
     # What most projects have none of is left out above: it must not make every lock stale when it comes.
     text = json.dumps(question, sort_keys=True)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return digest_of(text.encode())
 
 
 def files(requirements: Sequence[str]) -> set[str]:

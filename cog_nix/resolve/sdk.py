@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from cog_nix.config import legacy
 from cog_nix.config.requirements import normalised
-from cog_nix.config.sdk import MINIMUM, MINIMUM_FOR_SCHEMA, PRERELEASE
+from cog_nix.config.sdk import MINIMUM, MINIMUM_FOR_SCHEMA, PRERELEASE, OldSdkError
 from cog_nix.errors import LockError
 from cog_nix.system.processes import redact
 
@@ -141,10 +141,7 @@ def _version(text: str, minimum: tuple[int, ...]) -> str:
         ) from error
     least = ".".join(map(str, minimum))
     if Version(known.base_version) < Version(least):
-        raise LockError(
-            f"cog SDK version {text} is below the minimum required version {least}",
-            hint=f'Name a later one, for example: sdk_version: "{least}"',
-        )
+        raise OldSdkError("cog SDK version", text, least)
     return version
 
 

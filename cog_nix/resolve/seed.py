@@ -99,7 +99,7 @@ def begun(wanted: Seed, fetcher: Fetcher, cache_dir: Path, nix: Nix | None) -> I
         return
     with _unpacking(wanted, fetcher, cache_dir, nix) as (tree, finish):
 
-        def made() -> Seed:
+        def finished() -> Seed:
             finish()
             found = replace(wanted, nar_sha256=nar_hash(tree))
             if nix:
@@ -108,7 +108,7 @@ def begun(wanted: Seed, fetcher: Fetcher, cache_dir: Path, nix: Nix | None) -> I
             write_atomically(remembered, found.nar_sha256.encode())
             return found
 
-        yield made
+        yield finished
 
 
 def _recipe(wanted: Seed) -> str:

@@ -59,6 +59,23 @@ class FailedPredictionError(PredictionError):
         return f"{said}\n\n{logs}" if logs else said
 
 
+class NotPredictedError(PredictionError):
+    """The model's server does not answer with a prediction.
+
+    Args:
+        problem: what it does instead, in upstream's words.
+        status: HTTP status of its answer; 200: it cannot be read.
+        hint: what to do next.
+    """
+
+    def __init__(self, problem: str, status: int, *, hint: str = "") -> None:
+        super().__init__(hint=hint)
+        self.problem, self.status = problem, status
+
+    def __str__(self) -> str:
+        return f"Failed to run prediction: {self.problem}"
+
+
 class ModelClient:
     """A model behind a URL.
 
@@ -111,7 +128,7 @@ class ModelClient:
             name: its id, by which it can be cancelled; empty: the server chooses one.
 
         Raises:
-            PredictionError: the model refuses the inputs or answers with an HTTP error.
+            NotPredictedError: it refuses the inputs, or answers with an HTTP error or nonsense.
             RuntimeFailure: the connection breaks.
         """
         named = {"id": name} if name else {}
@@ -124,9 +141,7 @@ class ModelClient:
         try:
             return _prediction(parse_json(answer.decode("utf-8", "replace")))
         except (ValueError, AttributeError, TypeError) as error:
-            raise RuntimeFailure(
-                f"Failed to run prediction: Failed to decode prediction response: {error}"
-            ) from error
+            raise NotPredictedError(f"Failed to decode prediction response: {error}", status) from error
 
     def cancel(self, name: str) -> None:
         """Cancel the prediction with this id; one that has ended already is no error.
@@ -136,7 +151,7 @@ class ModelClient:
         """
         self._request_or_fail("POST", f"/{self._endpoint}/{name}/cancel", b"", timeout=30)
 
-    def _refusal(self, answer: bytes) -> PredictionError:
+    def _refusal(self, answer: bytes) -> NotPredictedError:
         verb = "train" if self._endpoint == "trainings" else "run"
         try:
             lines = [
@@ -145,16 +160,16 @@ class ModelClient:
             ]
         except (ValueError, TypeError, KeyError, IndexError):
             return self._failed(422, answer)
-        return PredictionError(
-            "Failed to run prediction: The inputs you passed could not be validated:\n\n" + "\n".join(lines),
+        return NotPredictedError(
+            "The inputs you passed could not be validated:\n\n" + "\n".join(lines),
+            422,
             hint=f"Inputs are given as `cog-nix {verb} -i name=value`, files as `-i name=@path`.",
         )
 
-    def _failed(self, status: int, answer: bytes) -> PredictionError:
+    def _failed(self, status: int, answer: bytes) -> NotPredictedError:
         text = answer.decode("utf-8", "replace").strip()
         said = f"\n\n{text}" if text else ""
-        call = f"/{self._endpoint} call returned status {status}"
-        return PredictionError(f"Failed to run prediction: {call}{said}")
+        return NotPredictedError(f"/{self._endpoint} call returned status {status}{said}", status)
 
     def _request_or_fail(
         self, method: str, path: str, body: bytes | None = None, timeout: float | None = None

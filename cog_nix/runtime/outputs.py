@@ -48,6 +48,21 @@ class OutputError(RuntimeFailure):
         return f"Failed to write output{'' if self.number is None else f' {self.number}'}: {self.problem}"
 
 
+class NotTextError(RuntimeFailure):
+    """The model promises a text, and answers something else.
+
+    Args:
+        answer: it, as messages show it; empty: it is not shown.
+    """
+
+    def __init__(self, answer: str = "") -> None:
+        super().__init__()
+        self.answer = answer
+
+    def __str__(self) -> str:
+        return f"Failed to convert prediction output to string{self.answer and ': '}{self.answer}"
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where output goes."""
@@ -118,7 +133,7 @@ def write_files(output: Any, schema: Schema, path: Path, written: Callable[[Path
     """
     if is_file(schema):
         if not isinstance(output, str):
-            raise RuntimeFailure(f"Failed to convert prediction output to string: {plain(output)}")
+            raise NotTextError(plain(output))
         target = _write_data_url(output, path)
         written(target)
         return str(target)
@@ -156,7 +171,7 @@ def text_of(output: Any, schema: Schema) -> str | None:
         return None
     if schema.get("type") == "string":
         if not isinstance(output, str):
-            raise RuntimeFailure("Failed to convert prediction output to string")
+            raise NotTextError
         return output
     return json_text(output, sort_keys=True)
 

@@ -78,8 +78,7 @@ class ApiSchema:
         components = self.document.get("components")
         if not isinstance(components, dict):
             raise UnusableSchemaError("OpenAPI schema is missing components")
-        schemas = components.get("schemas")
-        schemas = schemas if isinstance(schemas, dict) else {}
+        schemas = jsonvalue.members(components.get("schemas"))
         for name in ("TrainingInput", "Input") if train else ("Input",):
             if isinstance(schemas.get(name), dict):
                 return well_formed(self.expand(schemas[name]))
@@ -95,7 +94,7 @@ class ApiSchema:
         path = "/trainings" if train else "/predictions"
         node: Any = self.document
         for key in ("paths", path, "post", "responses", "200", "content", "application/json", "schema"):
-            node = node.get(key, {}) if isinstance(node, dict) else {}
+            node = jsonvalue.members(node).get(key, {})
         output = well_formed(self.expand(node)).get("properties", {}).get("output")
         if output is None:
             raise UnusableSchemaError(f"invalid OpenAPI schema: missing output definition for {path}")
@@ -142,8 +141,8 @@ def well_formed(schema: Any) -> Schema:
     Args:
         schema: without references.
     """
-    known = schema if isinstance(schema, dict) else {}
-    return {key: _PARTS.get(key, _as_it_is)(value) for key, value in known.items() if _fits(key, value)}
+    known = jsonvalue.members(schema).items()
+    return {key: _PARTS.get(key, _as_it_is)(value) for key, value in known if _fits(key, value)}
 
 
 def _fits(key: str, value: Any) -> bool:

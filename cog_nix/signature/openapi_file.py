@@ -16,8 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_HINT = "Write one with:  cog-nix schema > openapi.json"
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+
+class DocumentError(ConfigError):
+    """A file is no OpenAPI document that can be used, in upstream's words.
+
+    Args:
+        failure: which step failed.
+        path: of the file.
+        reason: why, in a line or several.
+    """
+
+    def __init__(self, failure: str, path: Path, reason: object) -> None:
+        super().__init__(hint="Write one with:  cog-nix schema > openapi.json")
+        self.failure, self.path, self.reason = failure, path, str(reason)
+
+    def __str__(self) -> str:
+        return f"{self.failure}: {self.path}: {self.reason}"
 
 
 def read_document(path: Path) -> str:
@@ -27,23 +43,20 @@ def read_document(path: Path) -> str:
         path: the file; JSON in UTF-8.
 
     Raises:
-        ConfigError: it cannot be read, or is no OpenAPI document; all that is missing is told.
+        DocumentError: it cannot be read, or is no OpenAPI document; all that is missing is told.
     """
     try:
         text = read_bytes(path).decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"Failed to read schema file: {path}: {error.strerror}", hint=_HINT) from error
+        raise DocumentError("Failed to read schema file", path, error.strerror) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"Failed to load model schema JSON: {path} is not UTF-8 text", hint=_HINT
-        ) from error
+        raise DocumentError("Failed to load model schema JSON", path, "it is not in UTF-8") from error
     try:
         document = jsonvalue.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"Failed to load model schema JSON: {path}: {error}", hint=_HINT) from error
-    problems = list(_problems(document))
-    if problems:
-        raise ConfigError("\n".join([f"Model schema is invalid: {path}:", *problems]), hint=_HINT)
+        raise DocumentError("Failed to load model schema JSON", path, error) from error
+    if problems := list(_problems(document)):
+        raise DocumentError("Model schema is invalid", path, "\n".join(problems))
     return text
 
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.errors import ConfigError
+from cog_nix.errors import ConfigError, UnreadableFileError
 from cog_nix.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _trusted_anyway(environment: Mapping[str, str]) -> str:
     try:
         return paths[0].read_text(encoding="utf-8").rstrip() + "\n"
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the certificate authorities in {paths[0]}: {error}") from error
+        raise UnreadableFileError(paths[0], error) from error
 
 
 def _exists(value: str) -> bool:

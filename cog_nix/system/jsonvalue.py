@@ -78,6 +78,26 @@ def list_of(value: object) -> list[Any]:
     return value
 
 
+def members(value: object) -> dict[str, Any]:
+    """Return an object's members; what is no object has none."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Any]:
+    """Return an array's items; what is no array has none."""
+    return value if isinstance(value, list) else []
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects in an array; whatever else stands in it, or in its place, says nothing."""
+    return [one for one in items(value) if isinstance(one, dict)]
+
+
+def texts(value: object) -> list[str]:
+    """Return the texts in an array, as :func:`objects` its objects."""
+    return [one for one in items(value) if isinstance(one, str)]
+
+
 def _shown(value: object) -> str:
     shown = json.dumps(value)
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"

@@ -191,7 +191,6 @@ def start_process(
 def spawn(
     arguments: Sequence[str | Path],
     *,
-    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] | None = None,
     stdout: int | IO[bytes] | None = None,
@@ -205,7 +204,6 @@ def spawn(
     return subprocess.Popen(
         arguments,
         env=warden.environment(_without_hidden(env)),
-        cwd=cwd,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

@@ -75,20 +75,19 @@ def beside(path: Path) -> Iterator[Path]:
         release(new)
 
 
-def reserve(kind: str, parent: Path | None = None, suffix: str = "") -> Path:
+def reserve(kind: str, parent: Path | None = None) -> Path:
     """Return a path at which nothing is, and which is removed when this process is gone.
 
     Args:
         kind: a word for its name.
         parent: the folder it is in; None: the one for temporary files (TMPDIR).
-        suffix: end of its name.
 
     Raises:
         OSError: there is no folder for temporary files.
     """
     from pathlib import Path  # noqa: PLC0415 - as said above
 
-    return Path(reserve_text(kind, None if parent is None else str(parent.absolute()), suffix))
+    return Path(reserve_text(kind, None if parent is None else str(parent.absolute())))
 
 
 def reserve_text(kind: str, parent: str | None = None, suffix: str = "") -> str:

@@ -29,6 +29,22 @@ _MARK = b"# cog-nix's stand-in for cog"
 _HEAD = 512
 
 
+class NotAShimError(CogNixError):
+    """A program is in the way that somebody else has put there.
+
+    Args:
+        path: of the program.
+        hint: what to do next.
+    """
+
+    def __init__(self, path: Path, *, hint: str) -> None:
+        super().__init__(hint=hint)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is not a shim of cog-nix; it stays as it is."
+
+
 @dataclass(frozen=True)
 class Status:
     """What ``cog`` is, for a given PATH."""
@@ -78,14 +94,13 @@ def install(folder: Path) -> Path:
         Its path.
 
     Raises:
-        CogNixError: there is another ``cog`` there, or the folder cannot be written to.
+        NotAShimError: there is another ``cog`` there.
+        UnwritableError: the folder cannot be written to.
     """
     path = folder / NAME
     if (path.exists() or path.is_symlink()) and not is_shim(path):
-        raise CogNixError(
-            f"{path} is there and is not a shim of cog-nix; it stays as it is.",
-            hint="Choose a folder that comes before it on the PATH:  cog-nix shim install --dir FOLDER",
-        )
+        hint = "Choose a folder that comes before it on the PATH:  cog-nix shim install --dir FOLDER"
+        raise NotAShimError(path, hint=hint)
     write_atomically(path, script().encode(), 0o755)
     return path
 
@@ -94,16 +109,13 @@ def remove(folder: Path) -> Path | None:
     """Remove the shim from a folder; return its path, or None when there is none.
 
     Raises:
-        CogNixError: the ``cog`` there is no shim.
+        NotAShimError: the ``cog`` there is no shim.
     """
     path = folder / NAME
     if not path.exists() and not path.is_symlink():
         return None
     if not is_shim(path):
-        raise CogNixError(
-            f"{path} is not a shim of cog-nix; it stays as it is.",
-            hint="cog-nix shim status shows where one is.",
-        )
+        raise NotAShimError(path, hint="cog-nix shim status shows where one is.")
     path.unlink()
     return path
 

@@ -36,6 +36,13 @@ def status(path: str, *, follow: bool = False) -> Status | None:
     return of(info)
 
 
+def kind_of(entry: os.DirEntry[str]) -> str:
+    """Return what a folder's entry is: ``d`` a folder, ``f`` a file or a link, ``-`` something else."""
+    if entry.is_dir(follow_symlinks=False):
+        return "d"
+    return "f" if entry.is_symlink() or entry.is_file() else "-"
+
+
 def unchanged_for_long(found: Status | None, began: int, device: int) -> bool:
     """Tell whether a file changed long enough before a build began.
 

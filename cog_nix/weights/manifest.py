@@ -5,12 +5,12 @@ Upstream's ``specs/draft-weights.md``, sections 2.1 to 2.5; keys stand in the or
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.config.label import ESCAPED
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from cog_nix.weights.model import LockedWeight
@@ -72,11 +72,6 @@ def tag(weight: LockedWeight) -> str:
     name = re.sub("-+", "-", re.sub("[^A-Za-z0-9_-]", "-", weight.name)).strip("-")
     name = name[:_LONGEST].rstrip("-") or "unnamed"
     return f"cog-weight.{name}.{weight.set_digest.partition(':')[2][:_DIGITS]}"
-
-
-def digest_of(data: bytes) -> str:
-    """Return ``sha256:…`` of some bytes (image-spec, descriptor.md, "Digests")."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _compact(value: Any) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,4 +106,4 @@ def set_digest(files: Iterable[File]) -> str:
     """Return the digest over a set of files: of lines as sha256sum(1) writes them, sorted as a whole."""
     lines = sorted(f"{file.digest.partition(':')[2]}  {file.path}".encode() for file in files)
     joined = b"\n".join(lines)
-    return f"sha256:{hashlib.sha256(joined).hexdigest()}"
+    return digest_of(joined)

@@ -10,11 +10,11 @@ zlib do: a lock with such layers has an envelope of our own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cog_nix.system.digests import digest_of
 from cog_nix.weights.model import TAR, TAR_GZIP
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _RULES = {
 
 
 def _digest(rules: object) -> str:
-    return f"sha256:{hashlib.sha256(json.dumps(rules, separators=(',', ':')).encode()).hexdigest()}"
+    return digest_of(json.dumps(rules, separators=(",", ":")).encode())
 
 
 PLAIN_ENVELOPE = _digest(_RULES)

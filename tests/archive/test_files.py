@@ -121,7 +121,7 @@ def test_a_file_that_was_cut_off_is_refused(root: Path, file: Any, reporter: Lis
 
 def test_something_else_is_no_archive(root: Path, reporter: Listener) -> None:
     root.write_bytes(b"something else" * 1000)
-    with pytest.raises(UnusableArchiveError, match="it is no tar"):
+    with pytest.raises(UnusableArchiveError, match="it is not a tar"):
         FileArchive(root, reporter)
 
 

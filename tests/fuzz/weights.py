@@ -16,9 +16,9 @@ from cog_nix.registry.client import Repository
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import tar
 from cog_nix.weights.blob import compressed, head_of
-from cog_nix.weights.manifest import digest_of
 from cog_nix.weights.model import TAR, TAR_GZIP, File, LockedFile, LockedLayer, LockedWeight
 from cog_nix.weights.store import WeightsStore
 from tests.fuzz.answers import ONCE, Answers, Said, answers_with, served

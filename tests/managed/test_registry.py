@@ -14,11 +14,12 @@ import pytest
 from cog_nix.errors import RegistryError
 from cog_nix.managed import importing, pulling
 from cog_nix.managed.planning import plan
-from cog_nix.managed.publishing import lacking, publish
+from cog_nix.managed.publishing import missing_layers, publish
 from cog_nix.managed.status import statuses
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import lock as weights_lock
 from cog_nix.weights import packing
-from cog_nix.weights.manifest import OCI_MANIFEST, digest_of, manifest, tag
+from cog_nix.weights.manifest import OCI_MANIFEST, manifest, tag
 from cog_nix.weights.model import TAR, WeightsLock
 from cog_nix.weights.store import WeightsStore
 from tests.managed.conftest import config_of, weight
@@ -69,7 +70,7 @@ def test_into_the_registry_and_back(
     with connect(f"{registry}/me/roundtrip") as repository:
         assert publish(repository, imported, around) == (imported, imported.blob_size)
         assert publish(repository, imported, around) == (imported, 0)
-        assert lacking(repository, imported, around) == []
+        assert missing_layers(repository, imported, around) == []
         url = f"http://{registry}/v2/me/roundtrip/manifests/{tag(imported)}"
         asked = urllib.request.Request(url, headers={"Accept": OCI_MANIFEST})
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - loopback
@@ -118,7 +119,7 @@ def test_a_layer_that_somebody_else_packed_stays(
     with connect(f"{registry}/me/packed") as repository:
         ours, _ = publish(repository, theirs, around)
         assert ours == replace(imported, imported=theirs.imported), "it has them not: they are packed anew"
-        assert lacking(repository, ours, around) == []
+        assert missing_layers(repository, ours, around) == []
 
 
 def test_a_layer_that_unpacks_to_far_more_is_left_off(

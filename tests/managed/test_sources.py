@@ -11,7 +11,7 @@ from cog_nix.fetch.failures import UnreachableError, WrongFileError
 from cog_nix.managed.importing import bring, record
 from cog_nix.managed.planning import NoFilesError, plan
 from cog_nix.managed.source import SourceError
-from cog_nix.weights.manifest import digest_of
+from cog_nix.system.digests import digest_of
 from cog_nix.weights.model import WeightsLock, set_digest
 from cog_nix.weights.store import OtherContentError
 from tests.managed.conftest import weight

@@ -13,10 +13,10 @@ from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.image.known import Keys, Known, KnownLayer
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.held import TAG, HeldLayers, Record, frozen_text, layer_text
-from cog_nix.registry.layout import digest_of
 from cog_nix.registry.reference import Reference
 from cog_nix.registry.upload import Blob, Upload
 from cog_nix.report import SilentReporter
+from cog_nix.system.digests import digest_of
 from cog_nix.system.keys import PublicKeys, SecretKey
 
 if TYPE_CHECKING:

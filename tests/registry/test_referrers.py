@@ -13,12 +13,13 @@ from cog_nix.errors import RegistryError
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.credentials import Credentials
-from cog_nix.registry.layout import OCI_INDEX, OCI_MANIFEST, Manifest, digest_of
+from cog_nix.registry.layout import OCI_INDEX, OCI_MANIFEST, Manifest
 from cog_nix.registry.push import put_manifest, upload_all
 from cog_nix.registry.reference import Reference
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,6 +25,7 @@ from cog_nix.registry.destination import Destination
 from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from cog_nix.system.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -139,7 +140,7 @@ def manifest_of(layer: bytes, config: bytes) -> bytes:
     import json  # noqa: PLC0415 - only here
 
     def named(data: bytes) -> dict[str, Any]:
-        return {"digest": layout.digest_of(data), "size": len(data)}
+        return {"digest": digest_of(data), "size": len(data)}
 
     return json.dumps({"config": named(config), "layers": [named(layer)]}).encode()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.config.model import Build
-from cog_nix.errors import LockError
+from cog_nix.errors import ConfigError, LockError
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.resolve import sdk
 
@@ -108,7 +108,7 @@ def test_what_is_no_sdk_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LockError, match=message) as caught:
+    with pytest.raises((ConfigError, LockError), match=message) as caught:
         lines(tmp_path, version=version, **environ)
     assert caught.value.hint
 

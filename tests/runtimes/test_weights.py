@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from cog_nix.weights.manifest import digest_of
+from cog_nix.system.digests import digest_of
 from cog_nix.weights.store import WeightsStore
 from conftest import ROOT, cog_nix
 from tests.managed import website

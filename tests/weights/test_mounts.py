@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.weights.manifest import digest_of
+from cog_nix.system.digests import digest_of
 from cog_nix.weights.model import LockedFile, LockedWeight
 from cog_nix.weights.mounts import MissingWeightsError, mounted
 from cog_nix.weights.store import WeightsStore

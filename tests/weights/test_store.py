@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cog_nix.errors import CogNixError
-from cog_nix.weights.manifest import digest_of
+from cog_nix.system.digests import digest_of
 from cog_nix.weights.store import OtherContentError, WeightsStore, default_store
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.system.digests import digest_of
 from cog_nix.weights import lock, manifest, packing, tar
 from cog_nix.weights.blob import LayerBlob, Measured, compressed
 from cog_nix.weights.model import TAR, File, set_digest
@@ -47,7 +48,7 @@ def files(store: WeightsStore) -> Iterator[File]:
             stream.truncate(size)
         yield file
     for path, content in SMALL.items():
-        file = File(path, len(content), manifest.digest_of(content))
+        file = File(path, len(content), digest_of(content))
         store.put(file.digest, file.size, [content])
         yield file
 
@@ -69,7 +70,7 @@ def test_a_lock_is_read_and_written() -> None:
 def test_digests_of_sets_and_manifests() -> None:
     for weight in lock.read(HERE):
         assert set_digest(weight.files) == weight.set_digest
-        assert manifest.digest_of(manifest.manifest(weight)) == weight.digest
+        assert digest_of(manifest.manifest(weight)) == weight.digest
 
 
 def test_tags() -> None:

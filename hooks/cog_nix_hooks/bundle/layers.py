@@ -38,6 +38,24 @@ _CHUNK = 1 << 20
 OPAQUE_ATTRIBUTE = "user.overlay.opaque"
 
 
+class NotUnpackedError(ImageError):
+    """A layer cannot be unpacked.
+
+    Args:
+        folder: where to.
+        reason: why not.
+    """
+
+    def __init__(self, folder: Path, reason: object) -> None:
+        super().__init__(
+            hint="Free some space or fix the permissions, or build the image again, then run again."
+        )
+        self.folder, self.reason = folder, str(reason)
+
+    def __str__(self) -> str:
+        return f"A layer cannot be unpacked to {self.folder}: {self.reason}"
+
+
 class LayerStore:
     """The unpacked layers of one user.
 
@@ -96,7 +114,7 @@ class LayerStore:
                 write_atomically(record, bound.written(now), 0o600)
                 beside.rename(folder)
             except OSError as error:
-                raise _not_unpacked(folder.parent, error) from error
+                raise NotUnpackedError(folder.parent, error.strerror or error) from error
             finally:
                 scratch.release(beside)
         write_atomically(record, bound.written(now), 0o600)
@@ -140,7 +158,7 @@ class LayerStore:
                 self._make_way(digest)
                 beside.rename(self.folder(digest))
         except OSError as error:
-            raise _not_unpacked(layers, error) from error
+            raise NotUnpackedError(layers, error.strerror or error) from error
         finally:
             scratch.release(beside)
         return digest
@@ -161,13 +179,6 @@ class LayerStore:
                 if folder.name not in wanted:
                     remove(folder)
                     (self.root / "bound" / f"{folder.name}.json").unlink(missing_ok=True)
-
-
-def _not_unpacked(folder: Path, error: OSError) -> ImageError:
-    return ImageError(
-        f"A layer cannot be unpacked to {folder}: {error.strerror or error}",
-        hint="Free some space or fix the permissions, then run again.",
-    )
 
 
 def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Callable[[int], None]) -> str:
@@ -195,9 +206,7 @@ def _extract(program: str, chunks: Iterable[bytes], folder: Path, advance: Calla
         if tar.wait():
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace").strip()
-            raise ImageError(
-                f"A layer cannot be unpacked: {said}", hint="Free some space, or build the image again."
-            )
+            raise NotUnpackedError(folder.parent, said)
     return f"sha256:{digest.hexdigest()}"
 
 

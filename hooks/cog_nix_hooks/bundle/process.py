@@ -66,7 +66,7 @@ def describe(image: HeldImage, request: ContainerRequest, layers: Sequence[Path]
         command = None  # as Docker: the image's Cmd belongs to its Entrypoint
     args = [*(entrypoint or ()), *(command or ())]
     if not args:
-        raise RuntimeFailure(f"The image {request.image} does not say what to run.", hint="Name a command.")
+        raise RuntimeFailure(f"The image {request.image} has no command to run.", hint="Name a command.")
     address, port = _listen(request)
     if port is not None:
         _require_free(address, port)

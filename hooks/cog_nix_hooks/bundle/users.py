@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 _NUMBER = re.compile("[0-9]{1,10}")
 
 
+class UnknownUserError(RuntimeFailure):
+    """An image does not have the user or group that its main process is to have.
+
+    Args:
+        kind: which of both.
+        name: that was asked for.
+        file: of the image, where those that there are stand.
+    """
+
+    def __init__(self, kind: str, name: str, file: str) -> None:
+        super().__init__(hint=f"Name one that is in its {file}, or a number.")
+        self.kind, self.name = kind, name
+
+    def __str__(self) -> str:
+        return f"The image has no {self.kind} {self.name}."
+
+
 @dataclass(frozen=True)
 class User:
     """A user and a group by number, and the folder that HOME names."""
@@ -33,14 +50,12 @@ def find_user(text: str, layers: Sequence[Path]) -> User:
         layers: folders of the image's unpacked layers, from bottom to top.
 
     Raises:
-        RuntimeFailure: the image knows no such user or group.
+        UnknownUserError: the image has no such user or group.
     """
     name, _, group = (text or "0").partition(":")
     entry = next((one for one in _entries(layers, "passwd") if name in (one[0], one[2])), None)
     if entry is None and not _NUMBER.fullmatch(name):
-        raise RuntimeFailure(
-            f"The image has no user {name}.", hint="Name one that is in its /etc/passwd, or a number."
-        )
+        raise UnknownUserError("user", name, "/etc/passwd")
     uid, gid, home = (int(entry[2]), int(entry[3]), entry[5]) if entry else (int(name), 0, "/")
     return User(uid, _group(group, layers) if group else gid, home or "/")
 
@@ -51,9 +66,7 @@ def _group(name: str, layers: Sequence[Path]) -> int:
     for entry in _entries(layers, "group"):
         if entry[0] == name:
             return int(entry[2])
-    raise RuntimeFailure(
-        f"The image has no group {name}.", hint="Name one that is in its /etc/group, or a number."
-    )
+    raise UnknownUserError("group", name, "/etc/group")
 
 
 def _entries(layers: Sequence[Path], name: str) -> Iterator[list[str]]:

@@ -95,8 +95,8 @@ def _stored(folder: Path, kind: str, name: str) -> Path:
 
 
 def _from_context(folder: Path, name: str) -> Endpoint | None:
-    known = _table(_read(_stored(folder, "meta", name) / "meta.json"), "Endpoints")
-    docker = _table(known, "docker")
+    known = jsonvalue.members(_read(_stored(folder, "meta", name) / "meta.json").get("Endpoints"))
+    docker = jsonvalue.members(known.get("docker"))
     if not isinstance(docker.get("Host"), str):
         return None
     tls = _stored(folder, "tls", name) / "docker"
@@ -108,14 +108,8 @@ def _current(folder: Path) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _table(known: dict[str, Any], name: str) -> dict[str, Any]:
-    found = known.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = jsonvalue.loads(path.read_text(encoding="utf-8"))
+        return jsonvalue.members(jsonvalue.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}

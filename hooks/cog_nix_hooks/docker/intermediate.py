@@ -12,7 +12,6 @@ killed process leaves is found by the next load, which goes on from there: the i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from contextlib import suppress
@@ -21,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.image.delta import docker_archive_end, docker_archive_layers
+from cog_nix.system.digests import digest_of
 from cog_nix_hooks.docker.failures import DaemonError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _first(image: ImageDescription, count: int) -> ImageDescription:
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
     }
     text = json.dumps(config, sort_keys=True).encode()
-    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    digest = digest_of(text)
     return replace(image, id=digest, layers=layers, config=config, text=text)
 
 

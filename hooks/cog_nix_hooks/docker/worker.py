@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 from docker.types import Mount
 
+from cog_nix.container.worker import WorkerError
 from cog_nix.errors import RuntimeFailure
 from cog_nix_hooks.docker import owner
 from cog_nix_hooks.docker.failures import Cause, Refusal
@@ -191,4 +192,4 @@ def _source(own: dict[str, Any], folder: Path) -> Path | None:
 def _failure(refusal: Refusal) -> RuntimeFailure:
     if refusal.cause is Cause.NO_FOLDER:
         return RuntimeFailure(f"Docker's machine has no folder {refusal.folder}.", hint=_ELSEWHERE)
-    return RuntimeFailure(f"The container that Nix runs in does not start: {refusal.said}")
+    return WorkerError(f"does not start: {refusal.said}")

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from cog_nix.config import python_project
 from cog_nix.system import scratch
+from cog_nix.system.jsonvalue import members, objects, texts
 from cog_nix.system.regular import read_bytes
 from cog_nix_hooks.pypi import uv
 from cog_nix_hooks.pypi.errors import LockFileError, MissingExtraError
@@ -65,7 +66,7 @@ def named(lines: Lines, extras: tuple[str, ...], groups: tuple[str, ...] | None,
     tables = [_load(root / file) for file in files if PurePosixPath(file).name == python_project.PYPROJECT]
     for table, file in zip(tables, files, strict=False):
         _check(table, file, extras, groups)
-    isolated = [name for table in tables for name in _texts(_uv(table).get("no-build-isolation-package"))]
+    isolated = [name for table in tables for name in texts(_uv(table).get("no-build-isolation-package"))]
     return replace(
         lines,
         requirements=tuple(line for line in lines.requirements if not _is_project(line)),
@@ -131,33 +132,25 @@ def _load(path: Path) -> dict[str, Any]:
         raise LockFileError(path.name, error, hint="Fix the file.") from error
 
 
-def _table(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
 def _uv(table: Mapping[str, Any]) -> dict[str, Any]:
-    return _table(_table(table.get("tool")).get("uv"))
+    return members(members(table.get("tool")).get("uv"))
 
 
 def _default_groups(tables: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the groups that uv installs when none is named: ``tool.uv.default-groups``, or ``dev``."""
     found: list[str] = []
     for table in tables:
-        there = list(_table(table.get("dependency-groups")))
+        there = list(members(table.get("dependency-groups")))
         wanted = _uv(table).get("default-groups", ["dev"])
-        found += there if wanted == "all" else [name for name in _texts(wanted) if name in there]
+        found += there if wanted == "all" else [name for name in texts(wanted) if name in there]
     return tuple(dict.fromkeys(found))
 
 
 def _check(table: Mapping[str, Any], file: str, extras: Iterable[str], groups: Iterable[str] | None) -> None:
-    project = _table(table.get("project"))
+    project = members(table.get("project"))
     for kind, wanted, there in (
-        ("extra", extras, _table(project.get("optional-dependencies"))),
-        ("group", groups or (), _table(table.get("dependency-groups"))),
+        ("extra", extras, members(project.get("optional-dependencies"))),
+        ("group", groups or (), members(table.get("dependency-groups"))),
     ):
         names = {canonicalize_name(name) for name in there}
         for name in wanted:
@@ -175,9 +168,9 @@ def _check(table: Mapping[str, Any], file: str, extras: Iterable[str], groups: I
 def _requirers(entries: object) -> dict[str, set[str]]:
     """Return what requires each package, from ``dependencies`` (uv.lock, pylock.toml)."""
     found: dict[str, set[str]] = {}
-    for entry in map(_table, entries if isinstance(entries, list) else []):
+    for entry in objects(entries):
         parent, needed = entry.get("name"), entry.get("dependencies")
-        for one in map(_table, needed if isinstance(needed, list) else []):
+        for one in objects(needed):
             if isinstance(name := one.get("name"), str) and isinstance(parent, str):
                 found.setdefault(canonicalize_name(name), set()).add(canonicalize_name(parent))
     return found

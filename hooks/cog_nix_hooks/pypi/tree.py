@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from cog_nix.elf.wheelfile import UNREADABLE
+from cog_nix.system.jsonvalue import members
 from cog_nix_hooks.pypi.errors import SourceError
 
 if TYPE_CHECKING:
@@ -113,15 +114,15 @@ class Tree:
 
     @property
     def _build_system(self) -> Mapping[str, Any]:
-        return _table(self.pyproject, "build-system")
+        return members(self.pyproject.get("build-system"))
 
     @property
     def _project(self) -> Mapping[str, Any]:
-        return _table(self.pyproject, "project")
+        return members(self.pyproject.get("project"))
 
     @property
     def _poetry(self) -> Mapping[str, Any]:
-        return _table(_table(self.pyproject, "tool"), "poetry")
+        return members(members(self.pyproject.get("tool")).get("poetry"))
 
     @property
     def _pkg_info(self) -> Any:
@@ -251,11 +252,6 @@ def _members(archive: Path) -> Iterator[tuple[str, Any]]:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     stream = tar.extractfile(member)
     return stream.read() if stream else b""
-
-
-def _table(known: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = known.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _strings(value: object) -> tuple[str, ...]:
