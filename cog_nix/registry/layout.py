@@ -105,6 +105,15 @@ def read(
     return Layout(manifest_of(manifest), blobs)
 
 
+def made(folder: Path) -> Blob | None:
+    """Return the blob that Nix has made of a layer; None: what it has made is something else."""
+    try:
+        found = jsonvalue.loads((folder / "blob.json").read_bytes())
+        return Blob(text_of(found["digest"]), size_of(found["size"]), folder / "blob")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def manifest_of(manifest: dict[str, Any]) -> Manifest:
     """Return what a registry is sent for an OCI manifest: Docker's, where that can say the same."""
     if any(one["mediaType"].endswith("+zstd") for one in manifest["layers"]):

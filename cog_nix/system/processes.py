@@ -141,7 +141,7 @@ def run(
         check: raise when the exit status is not 0.
         secrets: values that must not appear in errors or in lines handed on.
         on_stderr: called with each line of stderr as it comes, redacted, from a thread; one that it answers
-            with False is not kept.
+            with False is not kept. What it raises ends the command, and is raised.
         started: this command, as :func:`start_process` or :mod:`cog_nix.system.child` started it before.
 
     Raises:
@@ -214,12 +214,21 @@ def _converse(
     process: Process, command: tuple[str, ...], stdin: str, on_line: Callable[[str], bool | None]
 ) -> Finished:
     outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    failures: list[Exception] = []
+
+    def is_kept(line: str) -> bool:
+        try:
+            return not failures and on_line(line) is not False
+        except Exception as error:  # noqa: BLE001 - handed to the caller's thread
+            failures.append(error)
+            threading.Thread(target=end, args=(process,), daemon=True).start()
+            return False
 
     def collect(name: str) -> None:
         stream = process.stdout if name == "stdout" else process.stderr
         assert stream is not None  # noqa: S101 - for the type checker: all three are pipes
         for line in stream:
-            if name == "stdout" or on_line(line.rstrip("\n")) is not False:
+            if name == "stdout" or is_kept(line.rstrip("\n")):
                 outputs[name].append(line)
 
     readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in outputs]
@@ -234,6 +243,8 @@ def _converse(
         except BaseException:
             end(process)
             raise
+    if failures:
+        raise failures[0]
     return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
 
 
