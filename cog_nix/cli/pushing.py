@@ -147,8 +147,9 @@ def delivery_of(oci: Path, destination: Destination) -> Delivery:
     from cog_nix.registry.push import begin  # noqa: PLC0415 - see warm_up
 
     known = credentials.of_registry(destination.image.registry)
-    digests = [blob.digest for blob in layout.read(oci).blobs]
-    return begin(destination, known, cache=cache_dir(), digests=digests)
+    delivery = begin(destination, known, cache=cache_dir())
+    delivery.expect(blob.digest for blob in layout.read(oci).blobs)
+    return delivery
 
 
 class Ahead(ExitStack):
@@ -214,17 +215,20 @@ def push_built(
     """
     # Imported while Nix was at work, see warm_up.
     from cog_nix.registry import credentials, layout  # noqa: PLC0415 - as said above
+    from cog_nix.registry.push import begin  # noqa: PLC0415 - as said above
     from cog_nix.registry.push import push as push_layout  # noqa: PLC0415 - as said above
 
     if weights:
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
-    with explained(destination):
-        known = delivery.credentials if delivery else credentials.of_registry(destination.image.registry)
+    with explained(destination), ExitStack() as stack:
+        if delivery is None:
+            known = credentials.of_registry(destination.image.registry)
+            delivery = stack.enter_context(begin(destination, known, cache=cache_dir(), weights=weights))
         return push_layout(
-            layout.read(oci, reporter, packing),
+            layout.read(oci, reporter, packing, ready=delivery.take),
             destination,
-            known,
+            delivery.credentials,
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,

@@ -20,7 +20,7 @@ from cog_nix.registry.upload import Upload
 from cog_nix.registry.weights import descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Self
 
     from cog_nix.registry.client import Repository
@@ -104,6 +104,10 @@ class Delivery:
                 self._beside = descriptors(self._repository, self._weights, workers(), self._cancelled)
         return self._repository, self._beside
 
+    def expect(self, digests: Iterable[str]) -> None:
+        """Ask for the right to mount any of these blobs, with one token for all."""
+        self._repository.include(sorted({one for digest in digests for one in self._sources(digest)}))
+
     def take(self, blob: Blob) -> None:
         """Begin to bring a blob there.
 
@@ -143,6 +147,7 @@ class Delivery:
         self._crew.add(task)
 
     def _bring(self, blob: Blob) -> None:
+        self.expect((blob.digest,))
         upload = Upload(self.open()[0], blob)
         if self._spare(upload):
             self._count(blob.size)
@@ -151,9 +156,7 @@ class Delivery:
 
     def _spare(self, upload: Upload) -> bool:
         """Whether a blob need not be uploaded."""
-        sources = self._sources(upload.blob.digest)
-        self._repository.include(sources)
-        outcome = upload.spare(sources)
+        outcome = upload.spare(self._sources(upload.blob.digest))
         if outcome:
             self.outcomes[upload.blob.digest] = outcome
         return outcome is not None

@@ -21,7 +21,7 @@ from cog_nix.registry.weights import descriptors
 from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.registry.credentials import Credentials
@@ -99,8 +99,9 @@ def push(
     with ExitStack() as stack:
         if delivery is None:
             delivery = stack.enter_context(
-                begin(destination, credentials, cache=cache, weights=weights, policy=policy, digests=digests)
+                begin(destination, credentials, cache=cache, weights=weights, policy=policy)
             )
+        delivery.expect(digests)
         # Missing weights are reported before anything is uploaded.
         repository, beside = delivery.open()
         delivery.finish(() if _is_there(repository, layout.manifest) else layout.blobs, reporter)
@@ -130,7 +131,6 @@ def begin(
     cache: Path,
     weights: Sequence[LockedWeight] = (),
     policy: RetryPolicy | None = None,
-    digests: Iterable[str] = (),
 ) -> Delivery:
     """Return what brings blobs to where an image goes, and mounts what other repositories have.
 
@@ -140,12 +140,10 @@ def begin(
         cache: folder of the user's caches.
         weights: of a bundle; their manifests have to be in the repository.
         policy: how often to try again; None: as usual.
-        digests: of the image's blobs, as far as they are known: one token is asked for, for all of them.
     """
     target = destination.image
     sources = functools.partial(Memory(cache, target.registry).sources, repository=target.repository)
-    others = tuple(sorted({one for digest in digests for one in sources(digest)}))
-    repository = Repository(target, credentials, others, policy or RetryPolicy(), threading.Event())
+    repository = Repository(target, credentials, (), policy or RetryPolicy(), threading.Event())
     return Delivery(repository, sources, weights if destination.bundle else ())
 
 

@@ -172,15 +172,17 @@ def test_who_gives_up_leaves_no_threads(
 def test_other_repositories_are_mounted_with_a_token_that_says_so(
     faulty: Any, image: Layout, target: Destination, tmp_path: Path
 ) -> None:
-    first, *_ = image.blobs
+    first, second, *_ = image.blobs
     other = Reference.parse(f"{faulty.host}/me/other:v1")
-    faulty.blobs["me/other", first.digest] = b"x"
-    Memory(tmp_path, faulty.host).add(other, [first.digest])
+    faulty.blobs["me/other", second.digest] = b"x"
+    Memory(tmp_path, faulty.host).add(other, [second.digest])
     faulty.tokens.extend(["one", "two"])
     with begin(target, ALI, cache=tmp_path) as delivery:
         delivery.take(first)
+        _wait_for(lambda: first.digest in delivery.outcomes)
+        delivery.take(second)
         _finish(image, target, delivery, tmp_path)
-        assert delivery.outcomes[first.digest] == "mounted"
+        assert delivery.outcomes[second.digest] == "mounted"
     assert [one["scope"] for one in faulty.asked] == [
         ["repository:me/model:pull,push"],
         ["repository:me/model:pull,push", "repository:me/other:pull"],
