@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import uuid
 from collections import deque
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -10,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cog_nix.cli import push as push_command
+from cog_nix.cli import pushing
+from cog_nix.cli.session import Session
 from cog_nix.errors import RegistryError
 from cog_nix.fetch.retry import RetryPolicy
+from cog_nix.image.description import blob_file
+from cog_nix.plugins import manager as plugins
 from cog_nix.registry import layout
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
@@ -20,6 +27,8 @@ from cog_nix.registry.push import begin, push
 from cog_nix.registry.reference import Reference
 from cog_nix.registry.upload import Blob
 from cog_nix.report import SilentReporter
+from conftest import EXAMPLES, copy_project
+from tests.registry.conftest import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,3 +196,64 @@ def test_other_repositories_are_mounted_with_a_token_that_says_so(
         ["repository:me/model:pull,push"],
         ["repository:me/model:pull,push", "repository:me/other:pull"],
     ]
+
+
+def test_what_nix_makes_of_layers_is_taken_and_all_else_is_not(
+    faulty: Any, target: Destination, tmp_path: Path
+) -> None:
+    name = f"{'0' * 32}-blob-base"
+    for folder in (name, f"{'0' * 32}-base", f"{'1' * 32}-blob-broken"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "blob").write_bytes(b"some words")
+        (tmp_path / folder / "blob.json").write_text(
+            "{}" if "broken" in folder else json.dumps({"digest": digest_of(b"some words"), "size": 10})
+        )
+    with pushing.Ahead(target, ()) as ahead:
+        for path in tmp_path.iterdir():
+            ahead.made(path)
+        assert ahead.delivery
+        _wait_for(lambda: bool(faulty.blobs))
+    assert faulty.blobs == {("me/model", digest_of(b"some words")): b"some words"}
+
+
+def test_a_refusal_while_nix_is_at_work_is_told_as_one_of_a_push(
+    faulty: Any, target: Destination, tmp_path: Path
+) -> None:
+    faulty.answers["HEAD"] = deque([(403, {})])
+    numbers = count()
+
+    def make() -> bool:
+        folder = tmp_path / f"{next(numbers):032}-blob-base"
+        folder.mkdir()
+        (folder / "blob.json").write_text(json.dumps({"digest": f"sha256:{folder.name}", "size": 1}))
+        ahead.made(folder)
+        return False
+
+    with pytest.raises(RegistryError, match=r"^failed to push image: "), pushing.Ahead(target, ()) as ahead:
+        _wait_for(make)
+
+
+@pytest.mark.nix
+@pytest.mark.network
+def test_nix_tells_of_each_layer_that_it_compresses(
+    registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copy_project(EXAMPLES / "hello-world", tmp_path / "hello-world")
+    (project / "new").mkdir()
+    (project / "new/file").write_text(uuid.uuid4().hex)
+    (project / "cog-nix.nix").write_text(
+        "final: prev: { layers = prev.layers ++ [ "
+        '(final.lib.folder { name = "new"; path = ./new; to = "/n"; }) ]; }'
+    )
+    begun: set[str] = set()
+    sent = pushing.push_built
+
+    def push_built(oci: Path, *arguments: Any, delivery: Delivery, **options: Any) -> Pushed:
+        begun.update((oci / blob_file(digest)).readlink().parent.name[-9:] for digest in delivery._taken)
+        return sent(oci, *arguments, delivery=delivery, **options)
+
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(push_command, "push_built", push_built)
+    options = push_command._Options(target=f"{registry}/me/{uuid.uuid4().hex}:v1")
+    push_command.push(Session(plugins.load({})), options)
+    assert "-blob-new" in begun
