@@ -133,7 +133,7 @@ class Delivery:
         left = [upload for upload, spared in zip(uploads, found, strict=True) if not spared]
         if absent := tuple(one.blob.digest for one in left if one.blob.content is None):
             raise MissingBlobsError(absent)
-        with reporter.bytes_bar("Uploading", None) as bar:
+        with reporter.bytes_bar("Uploading", self._left + sum(one.blob.size for one in left)) as bar:
             for upload in sorted(left, key=lambda upload: -upload.blob.size):
                 self._add(upload.blob, functools.partial(self._send, upload))
             with self._lock:
