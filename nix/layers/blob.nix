@@ -12,13 +12,18 @@ let
   compress = derive.many "blob";
 
   # As in wheels.nix: what is compressed last is sent last, while nothing else is done, so it must be small.
-  large = map (wheel: wheel.name) (
-    builtins.filter (wheel: wheel.artifact.size >= 64 * 1024 * 1024) locked.wheels
+  sizes = map (factor: factor * 64 * 1024 * 1024) [ 1 2 4 8 16 32 ];
+  rank = wheel: builtins.length (builtins.filter (size: wheel.artifact.size < size) sizes);
+  large = builtins.listToAttrs (
+    map (wheel: {
+      inherit (wheel) name;
+      value = "big-${toString (rank wheel)}-";
+    }) (builtins.filter (wheel: wheel.artifact.size >= builtins.head sizes) locked.wheels)
   );
 in
 compression:
 { name, path }:
 "${compress {
-  name = "blob-${if builtins.elem name large then "big-" else ""}${name}";
+  name = "blob-${large.${name} or ""}${name}";
   spec = { inherit path compression; };
 }}"

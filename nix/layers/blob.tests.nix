@@ -7,7 +7,7 @@ let
   };
   blob = import ./blob.nix {
     inherit derive;
-    locked.wheels = [ (wheel "base" 67108863) (wheel "cudnn" 67108864) ];
+    locked.wheels = [ (wheel "base" 67108863) (wheel "cudnn" 67108864) (wheel "torch" 800000000) ];
   };
 in
 {
@@ -18,11 +18,11 @@ in
     };
     expected = "blob-base: {\"compression\":\"gzip\",\"path\":\"/base\"}";
   };
-  blobsOfLargeWheelsAreMadeFirst = {
-    expr = blob "zstd" {
-      name = "cudnn";
-      path = "/cudnn";
-    };
-    expected = "blob-big-cudnn: {\"compression\":\"zstd\",\"path\":\"/cudnn\"}";
+  blobsOfLargeWheelsAreMadeFirstAndTheLargestBeforeThem = {
+    expr = map (name: blob "zstd" { inherit name; path = "/${name}"; }) [ "cudnn" "torch" ];
+    expected = [
+      "blob-big-5-cudnn: {\"compression\":\"zstd\",\"path\":\"/cudnn\"}"
+      "blob-big-2-torch: {\"compression\":\"zstd\",\"path\":\"/torch\"}"
+    ];
   };
 }
