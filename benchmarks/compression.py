@@ -2,7 +2,8 @@
 
 ::
 
-    python -m benchmarks.compression [--example NAME] [--also WHEEL] [--containerd FOLDER] [PACKING…]
+    python -m benchmarks.compression [--example NAME] [--also WHEEL] [--containerd FOLDER] [--rate MB]
+        [PACKING…]
 
 The image has numpy, SciPy, pandas, PyArrow, OpenCV and scikit-learn, and what ``--also`` adds, or is an
 example's (``torch-demo``: 25 GB of disk; 6 GB otherwise). It is pushed from a store of its own, which has
@@ -10,7 +11,8 @@ its layers and never the compressed ones, to an empty registry; then with anothe
 wheel, and after an edit of the source. Clients with empty stores pull the first two: containerd, Podman of
 this machine, and Podman of Debian 13 in a root that is installed for it, both with partial pulls; and,
 where a folder has the programs of a newer containerd, that one, with one layer unpacked at a time and with
-as many as there are processors. What goes over the wire is counted on the way.
+as many as there are processors. What goes over the wire is counted on the way, and to the registry not faster
+than ``--rate`` says.
 Needs root, and Debian's packages debootstrap, containerd, podman and docker-registry.
 """
 
@@ -166,9 +168,11 @@ def _size(image: str) -> int:
     return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
 
 
-def _measured(copy: Project, versions: _Versions, packing: str, newer: Path | None) -> Iterator[_Measure]:
+def _measured(
+    copy: Project, versions: _Versions, packing: str, newer: Path | None, rate: float
+) -> Iterator[_Measure]:
     """Push and pull with one packing, in an empty registry."""
-    with registry() as host, counting_proxy(int(host.rpartition(":")[2])) as wire:
+    with registry() as host, counting_proxy(int(host.rpartition(":")[2]), rate * MB) as wire:
         name = f"127.0.0.1:{wire.port}/me/model"
 
         def timed(title: str, action: Callable[[], object]) -> tuple[_Measure, _Measure]:
@@ -236,6 +240,9 @@ def main() -> None:
     parser.add_argument(
         "--containerd", type=Path, metavar="FOLDER", help="with containerd and ctr, 2.2 or newer"
     )
+    parser.add_argument(
+        "--rate", type=float, default=0, metavar="MB", help="a second, to the registry; 0: as fast as it goes"
+    )
     asked = parser.parse_args()
     packings: Sequence[str] = asked.packings or PACKINGS
     if unknown := set(packings) - set(PACKINGS):
@@ -257,7 +264,7 @@ def main() -> None:
         found: dict[str, list[_Measure]] = {}
         for packing in packings:
             found[packing] = []
-            for measure in _measured(copy, versions, packing, asked.containerd):
+            for measure in _measured(copy, versions, packing, asked.containerd, asked.rate):
                 found[packing].append(measure)
                 print(packing, measure.title, _cell(measure, measure), sep="\t", file=sys.stderr, flush=True)
     print("\n".join((*_table(found), "", *_machine(asked.containerd))))

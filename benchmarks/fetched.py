@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 16
+_LENIENCE = 0.05
+"""Seconds."""
 MB = 1e6
 _EXAMPLES = {"hello-world": 45, "torch-demo": 60}
 """By name, the megabytes that should not be exceeded."""
@@ -29,6 +32,9 @@ class _Proxy:
     sent: int = 0
     """Of plain HTTP the bodies, and headers that come after the connection was made."""
     port: int = 0
+    rate: float = 0
+    """Bytes a second that servers are sent; 0: as many as they take."""
+    _free: float = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def serve(self, ready: threading.Event) -> None:
@@ -78,12 +84,20 @@ class _Proxy:
             while chunk := await source.read(_CHUNK):
                 if up:
                     self.sent += len(chunk)
+                    await self._pause(len(chunk))
                 else:
                     self.received += len(chunk)
                 sink.write(chunk)
                 await sink.drain()
         with suppress(OSError):
             sink.close()
+
+    async def _pause(self, amount: int) -> None:
+        """Wait until so many bytes may pass; what a pause was too long comes off the next ones."""
+        if self.rate:
+            now = time.monotonic()
+            self._free = max(self._free, now - _LENIENCE) + amount / self.rate
+            await asyncio.sleep(self._free - now)
 
 
 @dataclass
@@ -98,13 +112,14 @@ class _Relay(_Proxy):
 
 
 @contextmanager
-def counting_proxy(to: int | None = None) -> Iterator[_Proxy]:
+def counting_proxy(to: int | None = None, rate: float = 0) -> Iterator[_Proxy]:
     """Yield a proxy of this machine that counts what comes through it.
 
     Args:
         to: a port of this machine that takes all of it; None: clients say where each request goes.
+        rate: bytes a second that servers are sent; 0: as many as they take.
     """
-    proxy, ready = _Proxy() if to is None else _Relay(to=to), threading.Event()
+    proxy, ready = _Proxy(rate=rate) if to is None else _Relay(to=to, rate=rate), threading.Event()
     thread = threading.Thread(target=proxy.serve, args=(ready,), daemon=True)
     thread.start()
     ready.wait()

@@ -22,10 +22,11 @@ from cog_nix.fetch.failures import WrongFileError
 from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
+from cog_nix.registry.delivery import upload_all, workers
 from cog_nix.registry.failures import NOT_FOUND, RefusedError
 from cog_nix.registry.layout import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest
 from cog_nix.registry.memory import Memory
-from cog_nix.registry.push import put_manifest, upload_all, workers
+from cog_nix.registry.push import put_manifest
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue
@@ -171,7 +172,7 @@ class RegistryArchive:
         sources = {one.digest: memory.sources(one.digest, self._reference.repository) for one in blobs}
         others = sorted({name for found in sources.values() for name in found})
         with self._repository("push", tuple(others)) as repository:
-            outcomes = upload_all(repository, blobs, sources, self._reporter, self._cancelled)
+            outcomes = upload_all(repository, blobs, sources.__getitem__, self._reporter)
             self._put(repository, held, own)
         try:
             memory.add(self._reference, [blob.digest for blob in blobs])

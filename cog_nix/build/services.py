@@ -45,6 +45,8 @@ class Services:
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
+    made: Callable[[Path], object] | None = None
+    """Called with what Nix has made of the image while it makes the rest (:meth:`.nix.Nix.build`)."""
     archive: Archive | None = None
     """What is asked for files before anything else is."""
     trusts_archive: bool = False

@@ -116,7 +116,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     _begin(services, tag)
 
     def make(lock: Lock) -> BuiltImage:
-        realised = functools.partial(realise, project, options, lock, arguments, reporter=services.reporter)
+        realised = functools.partial(realise, project, options, lock, arguments, services=services)
         asked = functools.partial(plan, expression=nix_library() / "build.nix", spec=arguments)
         return BuiltImage(lock, *with_inputs(replace(place, lock=lock), asked, realised))
 
@@ -232,7 +232,7 @@ def realise(
     spec: Mapping[str, Any],
     nix: Nix,
     *,
-    reporter: Reporter,
+    services: Services,
 ) -> tuple[ImageDescription, Path | None]:
     """Let Nix make the image; return it, and the OCI layout where one was asked for.
 
@@ -243,7 +243,9 @@ def realise(
     if root:
         make_way_for_link(root)
     foreign = bool(lock.packages) or (project.root / OVERLAY).exists()
-    store_path = nix.build(nix_library() / "build.nix", spec, root, reporter, foreign=foreign)
+    store_path = nix.build(
+        nix_library() / "build.nix", spec, root, services.reporter, foreign=foreign, made=services.made
+    )
     if not options.oci:
         return ImageDescription.read(nix.real(store_path)), None
     oci = nix.real(store_path)

@@ -128,6 +128,7 @@ def build_image(
     options: story.BuildOptions,
     while_building: Callable[[], object] | None = None,
     *,
+    made: Callable[[Path], object] | None = None,
     archive: Archive | None = None,
     trusts_archive: bool = False,
 ) -> story.Built:
@@ -138,6 +139,7 @@ def build_image(
         config_file: its name.
         options: what the user decided.
         while_building: see :class:`cog_nix.build.services.Services`.
+        made: the same.
         archive: the same.
         trusts_archive: the same.
     """
@@ -147,6 +149,7 @@ def build_image(
         session.reporter,
         whole=True,
         while_building=while_building,
+        made=made,
         archive=archive,
         trusts_archive=trusts_archive,
     )

@@ -18,7 +18,7 @@ from cog_nix.cli import quick_push
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
 from cog_nix.cli.platforms import parsed, platforms_of
-from cog_nix.cli.pushing import Record, announce, document, push_built, tell, trusted_keys, warm_up
+from cog_nix.cli.pushing import Ahead, Record, announce, document, push_built, tell, trusted_keys, warm_up
 from cog_nix.config import load, load_settings
 from cog_nix.errors import FlagError
 from cog_nix.project.find import find_project
@@ -218,9 +218,13 @@ def _push_one(
     is_thin = record.is_kept and not (options.sbom or options.embed_sbom)
     thin = replace(asked, held=record.known) if is_thin else asked
     send = functools.partial(push_built, platform=platform, alone=alone)
-    built = build_image(session, options.config_file, thin, warm_up)
     try:
-        pushed = send(_layout(built), destination, weights, session.reporter, packing)
+        with Ahead(destination, weights) as ahead:
+            # Plugins may refuse an image that they hear of.
+            made = None if session.plugins.implements("after_build") else ahead.made
+            built = build_image(session, options.config_file, thin, warm_up, made=made)
+            oci, begun = _layout(built), ahead.delivery
+            pushed = send(oci, destination, weights, session.reporter, packing, delivery=begun)
     except MissingBlobsError as error:
         session.reporter.warn(f"{error} The image is built whole.")
         built = build_image(session, options.config_file, asked, warm_up)

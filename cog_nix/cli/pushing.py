@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
+import re
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,12 @@ from cog_nix.system.platforms import AMD64
 from cog_nix.system.state import recall, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.config.model import Project
     from cog_nix.image.known import Keys, Known
-    from cog_nix.registry.client import Repository
+    from cog_nix.registry.delivery import Delivery
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.held import HeldLayers
     from cog_nix.registry.push import Pushed
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from cog_nix.system.platforms import Platform
     from cog_nix.weights.model import LockedWeight
 
+_BLOB = re.compile(r"[a-z0-9]{32}-blob-.+")
+"""What ``nix/layers/blob.nix`` calls them."""
 _OF_AN_EDIT = 2
 """Blobs that are new after an edit: the project's layer and the configuration."""
 _WHO_ARE_YOU = (401, 403)
@@ -133,19 +136,55 @@ def warm_up() -> None:
         new_client().close()
 
 
-def repository_of(oci: Path, destination: Destination) -> Repository:
-    """Return the repository that an image goes to, to be spoken to before the image is there.
+def delivery_of(oci: Path, destination: Destination) -> Delivery:
+    """Return what brings blobs to a registry, which can be spoken to before the image is there.
 
     Args:
         oci: the layout of an earlier one, which has most of its blobs.
         destination: where to.
     """
     from cog_nix.registry import credentials, layout
-    from cog_nix.registry.push import repository_for
+    from cog_nix.registry.push import begin
 
     known = credentials.of_registry(destination.image.registry)
-    digests = [blob.digest for blob in layout.read(oci).blobs]
-    return repository_for(destination, known, digests, cache=cache_dir())
+    delivery = begin(destination, known, cache=cache_dir())
+    delivery.expect(blob.digest for blob in layout.read(oci).blobs)
+    return delivery
+
+
+class Ahead(ExitStack):
+    """Brings blobs of an image to its registry while Nix makes the rest. Use it as a context manager.
+
+    Args:
+        destination: where to.
+        weights: that the registry has to have already.
+    """
+
+    def __init__(self, destination: Destination, weights: Sequence[LockedWeight]) -> None:
+        super().__init__()
+        self._destination, self._weights = destination, weights
+        self.delivery: Delivery | None = None
+        """What has begun; None: nothing has."""
+
+    def made(self, path: Path) -> None:
+        """Hear of what Nix has made.
+
+        Raises:
+            RegistryError: the registry refused what came before, or cannot be reached.
+        """
+        if not _BLOB.fullmatch(path.name):
+            return
+        from cog_nix.registry import credentials, layout
+        from cog_nix.registry.push import begin
+
+        if (blob := layout.made(path)) is None:
+            return
+        with explained(self._destination):
+            if self.delivery is None:
+                known = credentials.of_registry(self._destination.image.registry)
+                delivery = begin(self._destination, known, cache=cache_dir(), weights=self._weights)
+                self.delivery = self.enter_context(delivery)
+            self.delivery.take(blob)
 
 
 def push_built(
@@ -157,7 +196,7 @@ def push_built(
     *,
     platform: Platform = AMD64,
     alone: bool = True,
-    greeted: Repository | None = None,
+    delivery: Delivery | None = None,
 ) -> Pushed:
     """Push an image that was built with its blobs.
 
@@ -169,31 +208,46 @@ def push_built(
         packing: how its layers are compressed.
         platform: what the image is for.
         alone: whether it gets the name; otherwise an index will.
-        greeted: the repository, where it was spoken to already.
+        delivery: what brings its blobs there, where that has begun.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached; in upstream's words for Replicate's.
     """
     # Imported while Nix was at work, see warm_up.
     from cog_nix.registry import credentials, layout
+    from cog_nix.registry.push import begin
     from cog_nix.registry.push import push as push_layout
 
     if weights:
         reporter.info(f"\n{len(weights)} managed weight(s)")
     reporter.info(f"\nPushing to {destination.target}...")
-    registry = destination.image.registry
-    try:
+    with explained(destination), ExitStack() as stack:
+        if delivery is None:
+            known = credentials.of_registry(destination.image.registry)
+            delivery = stack.enter_context(begin(destination, known, cache=cache_dir(), weights=weights))
         return push_layout(
-            layout.read(oci, reporter, packing),
+            layout.read(oci, reporter, packing, ready=delivery.take),
             destination,
-            greeted.credentials if greeted else credentials.of_registry(registry),
+            delivery.credentials,
             cache=cache_dir(),
             reporter=reporter,
             weights=weights,
             platform=platform,
             alone=alone,
-            greeted=greeted,
+            delivery=delivery,
         )
+
+
+@contextmanager
+def explained(destination: Destination) -> Iterator[None]:
+    """Tell of what a registry refuses in upstream's words.
+
+    Raises:
+        RegistryError: instead of what it is told of.
+    """
+    registry = destination.image.registry
+    try:
+        yield
     except MissingBlobsError:
         raise
     except RegistryError as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cog_nix.build.options import Built
     from cog_nix.cli.edited import Edit, Read
     from cog_nix.config.model import Project
-    from cog_nix.registry.client import Repository
+    from cog_nix.registry.delivery import Delivery
     from cog_nix.system.keys import PublicKeys
 
 
@@ -83,8 +83,9 @@ def push(kept: Mapping[str, Any], command: Mapping[str, Any], *, edited: bool) -
     reporter.progress("plain" if os.environ.get("TERM") == "dumb" else "auto")
     destination = Destination(command["target"], Reference(*command["reference"]))
     before = Path(kept["answer"]["oci"])
-    with pushing.repository_of(before, destination) as repository:
-        push = _Push(Path(kept["root"]), command, destination, repository, reporter)
+    with pushing.delivery_of(before, destination) as delivery:
+        delivery.open()
+        push = _Push(Path(kept["root"]), command, destination, delivery, reporter)
         return push.edited(edit, read) if edit and read else push.run(kept["answer"], before)
 
 
@@ -95,7 +96,7 @@ class _Push:
     root: Path
     command: Mapping[str, Any]
     destination: Destination
-    repository: Repository
+    delivery: Delivery
     reporter: TerminalReporter
 
     def edited(self, edit: Edit, read: Read) -> int | None:
@@ -119,7 +120,7 @@ class _Push:
         pushing.announce(self.destination.target, self.reporter)
         tell_start(self.reporter, answer)
         try:
-            pushed = pushing.push_built(oci, self.destination, (), self.reporter, greeted=self.repository)
+            pushed = pushing.push_built(oci, self.destination, (), self.reporter, delivery=self.delivery)
             pushing.Record(self.root / ".cog", self.destination, self.reporter, self._trusted).add(
                 oci, pushed
             )

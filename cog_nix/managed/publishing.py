@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from cog_nix.fetch.parallel import run_all
 from cog_nix.managed.importing import layers_of, locked
 from cog_nix.registry.client import OK
+from cog_nix.registry.delivery import workers
 from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import Manifest
-from cog_nix.registry.push import put_manifest, workers
+from cog_nix.registry.push import put_manifest
 from cog_nix.registry.upload import Blob, Upload
 from cog_nix.system.digests import digest_of
 from cog_nix.weights import manifest

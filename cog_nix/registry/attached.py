@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
+from cog_nix.registry.delivery import upload_all
 from cog_nix.registry.failures import NOT_FOUND, UnusableAnswerError
 from cog_nix.registry.layout import OCI_MANIFEST, Manifest
-from cog_nix.registry.push import upload_all
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
 from cog_nix.system import jsonvalue, scratch
@@ -80,7 +80,7 @@ def attach_all(
         for number, one in enumerate(attachments):
             (folder / str(number)).write_bytes(one.data)
             blobs.append(Blob(digest_of(one.data), len(one.data), folder / str(number)))
-        upload_all(repository, blobs, {blob.digest: () for blob in blobs}, reporter, cancelled)
+        upload_all(repository, blobs, lambda _: (), reporter)
         for one in attachments:
             manifest = _manifest(one, subject)
             attach(repository, manifest, subject.digest, one.media_type)

@@ -19,7 +19,7 @@ from cog_nix.registry.failures import LoginError, UnusableAnswerError
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import httpx
 
@@ -91,7 +91,7 @@ class Authorizer:
             httpx.TransportError: it cannot be reached.
         """
         with self._lock:
-            if self._header != used:  # another thread was faster
+            if self._header not in {"", used}:  # another thread was faster
                 return True
             known = self.credentials
             if known.registry_token:
@@ -101,6 +101,14 @@ class Authorizer:
             elif challenge.scheme == "bearer":
                 self._header = f"Bearer {self._token(client, challenge, secure=secure)}"
             return self._header != used
+
+    def widen(self, scopes: Iterable[str]) -> None:
+        """Have the next token say these as well."""
+        with self._lock:
+            if new := [one for one in scopes if one not in self.scopes]:
+                self.scopes += tuple(new)
+                if self._header.startswith("Bearer ") and not self.credentials.registry_token:
+                    self._header = ""
 
     def _token(self, client: httpx.Client, challenge: Challenge, *, secure: bool) -> str:
         realm = challenge.parameters.get("realm", "")

@@ -94,6 +94,10 @@ class Repository:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
+    def include(self, sources: Iterable[str]) -> None:
+        """Ask for the right to mount from these repositories as well."""
+        self._auth.widen(f"repository:{one}:pull" for one in sources)
+
     def url(self, path: str) -> str:
         """Return the URL of something in the repository: ``blobs/…``, ``manifests/…``."""
         return f"{self._scheme}://{self._host}/v2/{self.reference.repository}/{path}"

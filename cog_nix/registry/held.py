@@ -28,10 +28,11 @@ from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.image.known import Keys, Known, KnownLayer
 from cog_nix.registry.client import OK, Repository
+from cog_nix.registry.delivery import workers
 from cog_nix.registry.failures import NOT_FOUND
 from cog_nix.registry.layout import OCI_MANIFEST, Manifest
 from cog_nix.registry.memory import Memory
-from cog_nix.registry.push import put_manifest, workers
+from cog_nix.registry.push import put_manifest
 from cog_nix.registry.upload import Blob, Upload
 from cog_nix.system import jsonvalue
 from cog_nix.system.digests import digest_of

@@ -19,7 +19,7 @@ from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
 from cog_nix.system.packing import USUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.image.layer_bytes import LayerBytes
@@ -67,6 +67,7 @@ def read(
     reporter: Reporter | None = None,
     packing: Packing = USUAL,
     outside: Sequence[LayerBytes] | None = None,
+    ready: Callable[[Blob], object] = lambda _: None,
 ) -> Layout:
     """Read the image of a layout.
 
@@ -75,6 +76,7 @@ def read(
         reporter: shows the bytes of what has to be compressed first; None: nobody looks.
         packing: how layers are compressed whose files are not in the store, where that pays.
         outside: these layers; None: those that Nix's layout names and does not have.
+        ready: called with the blob of each of these when it is known, before the next one is compressed.
 
     Raises:
         ImageError: it is no layout of one image.
@@ -86,6 +88,7 @@ def read(
         for layer in outside_of(root) if outside is None else outside:
             descriptor, blob = _outside(layer, packing, reporter or SilentReporter())
             found[blob.digest] = blob
+            ready(blob)
             manifest["layers"] = [
                 descriptor if one["digest"] == layer.layer.diff_id else one for one in manifest["layers"]
             ]
@@ -103,6 +106,15 @@ def read(
             f"{root} is not an OCI layout with one image: {error}", hint="Build it again."
         ) from error
     return Layout(manifest_of(manifest), blobs)
+
+
+def made(folder: Path) -> Blob | None:
+    """Return the blob that Nix has made of a layer; None: what it has made is something else."""
+    try:
+        found = jsonvalue.loads((folder / "blob.json").read_bytes())
+        return Blob(text_of(found["digest"]), size_of(found["size"]), folder / "blob")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def manifest_of(manifest: dict[str, Any]) -> Manifest:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cog_nix.system import jsonvalue
@@ -42,7 +43,7 @@ class Memory:
 
     def sources(self, digest: str, repository: str) -> tuple[str, ...]:
         """Return the other repositories that hold a blob, the latest first."""
-        return tuple(one for one in self._read().get(digest, []) if one != repository)[:_EACH]
+        return tuple(one for one in self._known.get(digest, []) if one != repository)[:_EACH]
 
     def add(self, reference: Reference, digests: Iterable[str]) -> None:
         """Remember that a repository holds these blobs. A cache that cannot be written changes nothing."""
@@ -52,6 +53,11 @@ class Memory:
             known[digest] = [reference.repository, *others][: _EACH + 1]
         kept = dict(list(known.items())[-_MOST:])
         write_atomically(self._path, json.dumps(kept).encode())
+
+    @cached_property
+    def _known(self) -> dict[str, list[str]]:
+        """What was remembered when it was first asked for."""
+        return self._read()
 
     def _read(self) -> dict[str, list[str]]:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import random
 import threading
 import time
@@ -12,32 +11,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import CogNixError
-from cog_nix.fetch.parallel import run_all
 from cog_nix.fetch.retry import RetryPolicy
-from cog_nix.fetch.transport import whole_number
 from cog_nix.registry.client import ACCEPTED, CREATED, OK, Repository
-from cog_nix.registry.failures import NOT_FOUND, MissingBlobsError, RefusedError, UnusableAnswerError
+from cog_nix.registry.delivery import Delivery, upload_all, workers
+from cog_nix.registry.failures import NOT_FOUND, RefusedError, UnusableAnswerError
 from cog_nix.registry.layout import OCI_INDEX, index_of
 from cog_nix.registry.memory import Memory
-from cog_nix.registry.upload import Upload
 from cog_nix.registry.weights import descriptors
 from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.layout import Layout, Manifest
-    from cog_nix.registry.upload import Blob, Outcome
+    from cog_nix.registry.upload import Outcome
     from cog_nix.report import Reporter
     from cog_nix.system.platforms import Platform
     from cog_nix.weights.model import LockedWeight
 
-_WORKERS = 5
-"""As many uploads at a time as upstream has."""
-_MOST_WORKERS = 256
 _UNKNOWN_BLOB = "BLOB_UNKNOWN"
 """In spec, "Error Codes", of a manifest: MANIFEST_BLOB_UNKNOWN."""
 _TRIES = 6
@@ -82,7 +76,7 @@ def push(
     policy: RetryPolicy | None = None,
     platform: Platform = AMD64,
     alone: bool = True,
-    greeted: Repository | None = None,
+    delivery: Delivery | None = None,
 ) -> Pushed:
     """Make a registry hold an image under the destination's name.
 
@@ -96,7 +90,8 @@ def push(
         policy: how often to try again; None: as usual.
         platform: what the image is for.
         alone: whether it gets the name; otherwise an index of several will (:func:`push_index`).
-        greeted: the repository, where it was spoken to already (:func:`repository_for`), and stays open.
+        delivery: what :func:`begin` returned for this destination, with these weights; stays open. None:
+            nothing has begun.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
@@ -104,22 +99,21 @@ def push(
     target = destination.image
     memory = Memory(cache, target.registry)
     digests = [blob.digest for blob in layout.blobs]
-    sources = {digest: memory.sources(digest, target.repository) for digest in digests}
+    sources = functools.partial(memory.sources, repository=target.repository)
+    model = ""
     with ExitStack() as stack:
-        repository = greeted or stack.enter_context(
-            repository_for(destination, credentials, digests, cache=cache, policy=policy)
-        )
-        cancelled = repository.cancelled or threading.Event()
+        if delivery is None:
+            delivery = stack.enter_context(
+                begin(destination, credentials, cache=cache, weights=weights, policy=policy)
+            )
+        delivery.expect(digests)
         # Missing weights are reported before anything is uploaded.
-        beside = descriptors(repository, weights if destination.bundle else (), workers(), cancelled)
-        if _is_there(repository, layout.manifest):
-            outcomes: list[Outcome] = ["there"] * len(layout.blobs)
-        else:
-            outcomes = upload_all(repository, layout.blobs, sources, reporter, cancelled)
-        upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter, cancelled)
+        repository, beside = delivery.open()
+        delivery.finish(() if _is_there(repository, layout.manifest) else layout.blobs, reporter)
+        outcomes: dict[str, Outcome] = {one: delivery.outcomes.get(one, "there") for one in digests}
+        upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter)
         _put_whole(repository, layout.manifest, target.tag if alone else layout.manifest.digest, upload)
         image = f"{target.name}@{layout.manifest.digest}"
-        model = ""
         if destination.bundle and alone:
             index = index_of([(layout.manifest, platform)], beside)
             put_manifest(repository, index, destination.reference.tag)
@@ -132,30 +126,30 @@ def push(
     references = {
         one["annotations"]["run.cog.weight.name"]: f"{target.name}@{one['digest']}" for one in beside
     }
-    return Pushed(image, model, references, dict(zip(digests, outcomes, strict=True)), sizes, layout.manifest)
+    return Pushed(image, model, references, outcomes, sizes, layout.manifest)
 
 
-def repository_for(
+def begin(
     destination: Destination,
     credentials: Credentials,
-    digests: Iterable[str],
     *,
     cache: Path,
+    weights: Sequence[LockedWeight] = (),
     policy: RetryPolicy | None = None,
-) -> Repository:
-    """Return the repository that an image goes to, with the right to mount what others have of it.
+) -> Delivery:
+    """Return what brings blobs to where an image goes, and mounts what other repositories have.
 
     Args:
         destination: where to.
         credentials: for its registry.
-        digests: of the image's blobs, as far as they are known.
         cache: folder of the user's caches.
+        weights: of a bundle; their manifests have to be in the repository.
         policy: how often to try again; None: as usual.
     """
     target = destination.image
-    memory = Memory(cache, target.registry)
-    others = {one for digest in digests for one in memory.sources(digest, target.repository)}
-    return Repository(target, credentials, tuple(sorted(others)), policy or RetryPolicy(), threading.Event())
+    sources = functools.partial(Memory(cache, target.registry).sources, repository=target.repository)
+    repository = Repository(target, credentials, (), policy or RetryPolicy(), threading.Event())
+    return Delivery(repository, sources, weights if destination.bundle else ())
 
 
 def push_index(
@@ -191,11 +185,6 @@ def push_index(
         blobs={digest: outcome for one, _ in reversed(pushed) for digest, outcome in one.blobs.items()},
         sizes={digest: size for one, _ in pushed for digest, size in one.sizes.items()},
     )
-
-
-def workers(environment: Mapping[str, str] = os.environ) -> int:
-    """Return how many blobs go at a time: ``COG_PUSH_CONCURRENCY``, as upstream has it."""
-    return min(whole_number(environment.get("COG_PUSH_CONCURRENCY", "")) or _WORKERS, _MOST_WORKERS)
 
 
 def put_manifest(repository: Repository, manifest: Manifest, tag: str) -> None:
@@ -241,37 +230,3 @@ def _is_there(repository: Repository, manifest: Manifest) -> bool:
     accepted = {"Accept": f"{manifest.media_type}, {OCI_INDEX}"}
     answer = repository.send("HEAD", f"manifests/{manifest.digest}", (OK, NOT_FOUND), accepted)
     return answer.status_code == OK
-
-
-def upload_all(
-    repository: Repository,
-    blobs: Sequence[Blob],
-    sources: Mapping[str, tuple[str, ...]],
-    reporter: Reporter,
-    cancelled: threading.Event,
-) -> list[Outcome]:
-    """Bring all blobs there, the largest first; return what became of each, in order.
-
-    Args:
-        repository: where to.
-        blobs: which.
-        sources: other repositories of the registry that may have a blob, by digest.
-        reporter: shows the bytes that go over.
-        cancelled: ends the work when set.
-
-    Raises:
-        RegistryError: the registry refuses, or cannot be reached.
-    """
-    uploads = [Upload(repository, blob) for blob in blobs]
-    found = run_all(
-        [functools.partial(one.spare, sources[one.blob.digest]) for one in uploads], workers(), cancelled
-    )
-    left = sorted(
-        (upload for upload, outcome in zip(uploads, found, strict=True) if outcome is None),
-        key=lambda upload: -upload.blob.size,
-    )
-    if absent := tuple(upload.blob.digest for upload in left if upload.blob.content is None):
-        raise MissingBlobsError(absent)
-    with reporter.bytes_bar("Uploading", sum(upload.blob.size for upload in left)) as bar:
-        run_all([functools.partial(upload.run, bar.advance) for upload in left], workers(), cancelled)
-    return [outcome or "uploaded" for outcome in found]

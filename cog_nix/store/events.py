@@ -7,13 +7,13 @@ Every line on stderr that begins with ``@nix `` is a JSON object; activity and r
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cog_nix.report import Bar, Reporter
 
@@ -63,11 +63,20 @@ class Log:
         reporter: gets builders' lines.
         bar: shows what is done.
         copies: whether that is bytes of copies; else it is builds.
+        ended: called with the path of each derivation that is no longer being built.
     """
 
-    def __init__(self, reporter: Reporter, bar: Bar, *, copies: bool = False) -> None:
+    def __init__(
+        self,
+        reporter: Reporter,
+        bar: Bar,
+        *,
+        copies: bool = False,
+        ended: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._reporter = reporter
         self._bar = bar
+        self._ended = ended
         self._builds: dict[int, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._activity: set[int] = set()
@@ -87,18 +96,21 @@ class Log:
             if line.strip():
                 self._errors.append(CONTROL.sub("", line))
             return None
-        try:
-            self._take(jsonvalue.loads(line[5:]))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return None  # cut short, or of another version's shape: narration, on which nothing depends
+        ended = ""
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            # Cut short, or of another version's shape: narration, on which nothing depends.
+            ended = self._take(jsonvalue.loads(line[5:]))
+        if ended:
+            self._ended(ended)
         return None
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take(self, event: dict[str, Any]) -> str:
+        """Take an event; return the path of the derivation whose build it ends; "": of none."""
         action = event.get("action")
         if action == "start":
             self._start(event)
         elif action == "stop":
-            self._builds.pop(event["id"], None)
+            return self._builds.pop(event["id"], "")
         elif action == "result":
             self._result(event)
         elif action == "msg" and event.get("level") in _TOLD:
@@ -107,6 +119,7 @@ class Log:
                 self._warnings.append(told)
             if event["level"] == _ERROR_LEVEL:
                 self._errors.append(text)
+        return ""
 
     def _start(self, event: dict[str, Any]) -> None:
         if event["type"] == _BUILDS and self._copies is None:
@@ -118,13 +131,13 @@ class Log:
             self._reporter.log(f"copying {event['fields'][0]}")
         elif event["type"] == _BUILD:
             name = readable(event["fields"][0])
-            self._builds[event["id"]] = name
+            self._builds[event["id"]] = event["fields"][0]
             self._bar.describe(name)
             self._reporter.log(f"building {name}")
 
     def _result(self, event: dict[str, Any]) -> None:
         if event["type"] == _LOG_LINE and event["id"] in self._builds:
-            name = self._builds[event["id"]]
+            name = readable(self._builds[event["id"]])
             text = CONTROL.sub("", str(event["fields"][0]))
             kept = self._lines.setdefault(name, [])
             kept.append(text)
@@ -163,10 +176,15 @@ class Log:
 
 
 @contextmanager
-def watch(reporter: Reporter) -> Iterator[Log]:
-    """Yield a log that reports on builds while it is fed."""
+def watch(reporter: Reporter, ended: Callable[[str], object] = lambda _: None) -> Iterator[Log]:
+    """Yield a log that reports on builds while it is fed.
+
+    Args:
+        reporter: hears of them.
+        ended: see :class:`Log`.
+    """
     with reporter.steps_bar("Building", None) as bar:
-        yield Log(reporter, bar)
+        yield Log(reporter, bar, ended=ended)
 
 
 @contextmanager

@@ -7,12 +7,14 @@ daemon, and as a plain user with a store of one's own.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -38,6 +40,8 @@ _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|require
 """Failures that are gone the next time. A builder that outlived its killed Nix for a moment still writes into
 the folder that this Nix removes. Nix 2.8 makes those outputs anew that the garbage collector took, and then
 looks for the others in vain, once."""
+_OUTPUT, _HEAD = re.compile(r'Derive\(\[\("\w+","([^"]+)"'), 4096
+"""Of a derivation's file: where its first output is, and how much of it has that."""
 _RETRIES = 5
 _RETRY_SECONDS = 1.0
 _STATE = "/nix/var/nix"
@@ -297,7 +301,7 @@ class Nix:
             command = nix.building("nix-store", "--realise", *logged, *missing)
             text = f"Taking {len(missing)} store paths from binary caches"
             watching = events.watch_copies(reporter, text)
-            finished, _ = self._watched(command, reporter, watching=watching)
+            finished, _ = self._watched(command, reporter, watching)
         return finished.returncode == 0 or not self.invalid(missing)
 
     def closure(self, store_paths: Sequence[str]) -> list[str]:
@@ -332,6 +336,7 @@ class Nix:
         reporter: Reporter,
         *,
         foreign: bool = False,
+        made: Callable[[Path], object] | None = None,
     ) -> str:
         """Realise the derivation that ``expression`` makes of ``spec``.
 
@@ -341,6 +346,8 @@ class Nix:
             link: symbolic link to make, which keeps the result from being collected; None: no link.
             reporter: hears of builds as they run.
             foreign: whether it has packages of others: these may come from a binary cache, and from flakes.
+            made: called from a thread with what each builder has made, while others are at work. What it
+                raises ends the build, and is raised. None: nobody wants to know.
 
         Returns:
             The store path of the first output.
@@ -348,7 +355,9 @@ class Nix:
         Raises:
             NixError: evaluation or a build failed.
         """
-        finished, log = self._realise(expression, spec, link, reporter, foreign=foreign)
+        command = self.build_command(expression, link, foreign=foreign)
+        ended = functools.partial(self._told_of, made) if made else lambda _: None
+        finished, log = self._realise(command, spec, reporter, ended)
         if finished.returncode:
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
         output = finished.stdout.split()
@@ -362,41 +371,45 @@ class Nix:
 
     def _realise(
         self,
-        expression: Path,
+        command: list[str],
         spec: Mapping[str, object],
-        link: Path | None,
         reporter: Reporter,
-        *,
-        foreign: bool = False,
+        ended: Callable[[str], object],
     ) -> tuple[Finished, events.Log]:
-        command = self.build_command(expression, link, foreign=foreign)
         if running := ahead.claim(command, spec):
             process, file = running
             with file:
-                finished, log = self._watched(command, reporter, started=process)
+                watching = events.watch(reporter, ended)
+                finished, log = self._watched(command, reporter, watching, started=process)
             if finished.returncode == 0:
                 return finished, log
         with ahead.Values(spec) as file:
             command += file.arguments()
-            finished, log = self._watched(command, reporter, file)
+            finished, log = self._watched(command, reporter, events.watch(reporter, ended), file)
             for _ in range(_RETRIES):
                 if not (finished.returncode and _PASSING.search(log.errors())):
                     break
                 reporter.log("trying again: the failure should be a passing one")
                 time.sleep(_RETRY_SECONDS)
-                finished, log = self._watched(command, reporter, file)
+                finished, log = self._watched(command, reporter, events.watch(reporter, ended), file)
         return finished, log
+
+    def _told_of(self, made: Callable[[Path], object], derivation: str) -> None:
+        """Tell of the first output of a derivation that was built, where it is there."""
+        with suppress(OSError), self.real(derivation).open(encoding="utf-8", errors="replace") as file:
+            if (found := _OUTPUT.match(file.read(_HEAD))) and (path := self.real(found[1])).exists():
+                made(path)
 
     def _watched(
         self,
         command: Sequence[str],
         reporter: Reporter,
+        watching: AbstractContextManager[events.Log],
         values: ahead.Values | None = None,
         started: Process | None = None,
-        watching: AbstractContextManager[events.Log] | None = None,
     ) -> tuple[Finished, events.Log]:
         env = {**(values.environment() if values else os.environ), **self.caches.environment()}
-        with watching or events.watch(reporter) as log:
+        with watching as log:
             finished = run(command, env=env, check=False, on_stderr=log.feed, started=started)
         for warning in log.warnings():
             reporter.warn(warning)

@@ -144,7 +144,7 @@ def run(
         check: raise when the exit status is not 0.
         secrets: values that must not appear in errors or in lines handed on.
         on_stderr: called with each line of stderr as it comes, redacted, from a thread; one that it answers
-            with False is not kept.
+            with False is not kept. What it raises ends the command, and is raised.
         on_stdout: the same of stdout.
         started: this command, as :func:`start_process` or :mod:`cog_nix.system.child` started it before.
 
@@ -219,12 +219,21 @@ def _converse(
     process: Process, command: tuple[str, ...], stdin: str, heard: Mapping[str, _Heard]
 ) -> Finished:
     outputs: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    failures: list[Exception] = []
+
+    def is_kept(hear: _Heard, line: str) -> bool:
+        try:
+            return not failures and hear(line) is not False
+        except Exception as error:  # noqa: BLE001 - handed to the caller's thread
+            failures.append(error)
+            threading.Thread(target=end, args=(process,), daemon=True).start()
+            return False
 
     def collect(name: str) -> None:
         stream = process.stdout if name == "stdout" else process.stderr
         assert stream is not None  # noqa: S101 - for the type checker: all three are pipes
         for line in stream:
-            if heard[name](line.rstrip("\n")) is not False:
+            if is_kept(heard[name], line.rstrip("\n")):
                 outputs[name].append(line)
 
     readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in outputs]
@@ -239,6 +248,8 @@ def _converse(
         except BaseException:
             end(process)
             raise
+    if failures:
+        raise failures[0]
     return Finished(command, process.returncode, "".join(outputs["stdout"]), "".join(outputs["stderr"]))
 
 

@@ -53,7 +53,7 @@ def test_how_layers_go(
     asked: list[BuildOptions] = []
     sent: list[object] = []
 
-    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> Any:
+    def build_image(_session: object, _file: str, options: BuildOptions, *_: object, **__: object) -> Any:
         asked.append(options)
         return SimpleNamespace(oci="layout", kept=None)
 
@@ -79,7 +79,7 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     asked: list[BuildOptions] = []
     recorded: list[object] = []
 
-    def build_image(_session: object, _file: str, options: BuildOptions, _meanwhile: object) -> Any:
+    def build_image(_session: object, _file: str, options: BuildOptions, *_: object, **__: object) -> Any:
         asked.append(options)
         return SimpleNamespace(oci=f"layout {len(asked)}", kept=None)
 

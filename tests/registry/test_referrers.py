@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,9 @@ from cog_nix.errors import RegistryError
 from cog_nix.fetch.retry import RetryPolicy
 from cog_nix.registry.client import OK, Repository
 from cog_nix.registry.credentials import Credentials
+from cog_nix.registry.delivery import upload_all
 from cog_nix.registry.layout import OCI_INDEX, OCI_MANIFEST, Manifest
-from cog_nix.registry.push import put_manifest, upload_all
+from cog_nix.registry.push import put_manifest
 from cog_nix.registry.reference import Reference
 from cog_nix.registry.referrers import attach, descriptor, referrers
 from cog_nix.registry.upload import Blob
@@ -42,7 +42,7 @@ def repository(request: pytest.FixtureRequest) -> Iterator[Repository]:
     reference = Reference.parse(f"{host}/{uuid.uuid4().hex}:v1")
     with Repository(reference, Credentials(), (), QUICK) as made:
         blob = Blob(digest_of(b"{}"), 2, b"{}")
-        upload_all(made, [blob], {blob.digest: ()}, SilentReporter(), threading.Event())
+        upload_all(made, [blob], lambda _: (), SilentReporter())
         yield made
 
 
@@ -86,7 +86,7 @@ def test_the_list_is_under_a_tag_where_the_registry_keeps_none(registry: str) ->
     reference = Reference.parse(f"{registry}/{uuid.uuid4().hex}:v1")
     with Repository(reference, Credentials(), (), QUICK) as repository:
         blob = Blob(digest_of(b"{}"), 2, b"{}")
-        upload_all(repository, [blob], {blob.digest: ()}, SilentReporter(), threading.Event())
+        upload_all(repository, [blob], lambda _: (), SilentReporter())
         subject = manifest("application/vnd.example.image")
         put_manifest(repository, subject, "v1")
         attach(repository, manifest(OURS, subject), subject.digest, OURS)

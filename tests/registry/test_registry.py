@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from cog_nix.image.description import ImageDescription
     from cog_nix.registry.push import Pushed
+    from cog_nix.registry.upload import Blob
     from cog_nix.system.packing import Packing
 
 USER, PASSWORD = "ali", "open sesame"
@@ -234,6 +235,16 @@ def test_files_of_the_project_are_sent_from_there(
     assert manifest["layers"][1]["digest"] == image.diff_ids[1], "a plain tar's digest is its diff id"
     with tarfile.open(copied / image.diff_ids[1][7:]) as tar:
         assert tar.extractfile("src/b.bin").read() == LARGE[::-1]  # type: ignore[union-attr]
+
+
+def test_a_layer_of_files_is_ready_when_it_is_compressed(
+    in_project: Callable[[bytes], tuple[Path, ImageDescription]],
+) -> None:
+    root, _ = in_project(b"some words, " * 400_000)
+    ready: list[Blob] = []
+    read = layout.read(root, packing="gzip", ready=ready.append)
+    assert ready == [blob for blob in read.blobs if not isinstance(blob.content, Path)]
+    assert len(ready) == 1
 
 
 _KINDS = {

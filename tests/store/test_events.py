@@ -68,6 +68,14 @@ def test_builds_advance_the_bar_and_their_lines_are_logged() -> None:
     assert (log.errors(), log.failed_name(), log.failed_log()) == ("", None, [])
 
 
+def test_the_end_of_each_build_is_told() -> None:
+    ended: list[str] = []
+    with events.watch(SilentReporter(), ended.append) as log:
+        for line in (_RECORDED / "two-builds.txt").read_text(encoding="utf-8").splitlines():
+            log.feed(line)
+    assert [events.readable(path) for path in ended] == ["inner", "outer"]
+
+
 def test_a_failed_builder_is_known_by_name_with_what_it_printed() -> None:
     log, reporter = _replay("builder-failed.txt")
     assert log.failed_name() == "broken-1.0"

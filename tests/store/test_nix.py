@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import http.server
 import os
 import shutil
 import socket
 import stat
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -314,3 +316,56 @@ def test_the_result_is_linked_and_named_by_its_store_path(own: store.Nix, tmp_pa
     assert own.real(built).read_bytes() == b"text"
     assert link.is_symlink()
     assert built == own.build(tmp_path / "x.nix", vars(artifact), None, SilentReporter())
+
+
+class _Files(http.server.BaseHTTPRequestHandler):
+    """One file at once, and another never."""
+
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path != "/first":
+            self.over.wait(600)
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"first")
+
+    do_HEAD = do_GET  # noqa: N815 - http.server's name
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def files() -> Iterator[str]:
+    """Yield the URL of a server that answers once, and then no more."""
+    _Files.over.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        _Files.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.nix
+def test_what_is_made_is_told_while_others_are_at_work_and_may_end_them(
+    own: store.Nix, tmp_path: Path, files: str
+) -> None:
+    (tmp_path / "x.nix").write_text(
+        """{ spec }: let fetch = name: before: derivation {
+          inherit name before; builder = "builtin:fetchurl"; system = "builtin"; url = "URL/${name}";
+          outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "HASH"; preferLocalBuild = true;
+        }; in fetch "second" (fetch "first" null)""".replace("URL", files).replace(
+            "HASH", hashlib.sha256(b"first").hexdigest()
+        )
+    )
+
+    def refuse(path: Path) -> None:
+        assert path.read_bytes() == b"first"
+        raise LookupError(path.name)
+
+    with pytest.raises(LookupError, match=r"^\w{32}-first$"):
+        own.build(tmp_path / "x.nix", {}, None, SilentReporter(), made=refuse)

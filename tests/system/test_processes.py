@@ -89,3 +89,11 @@ def test_lines_that_nobody_needs_again_are_not_kept() -> None:
 
     finished = run(["sh", "-c", "printf 'a\\nb\\nc\\n' >&2"], on_stderr=hear)
     assert (heard, finished.stderr) == (["a", "b", "c"], "a\nc\n")
+
+
+def test_what_a_listener_raises_ends_the_command_and_is_raised() -> None:
+    def refuse(line: str) -> None:
+        raise LookupError(line)
+
+    with pytest.raises(LookupError, match=r"^first$"):
+        run(["sh", "-c", "echo first >&2; echo second >&2; exec sleep 1000"], on_stderr=refuse)
