@@ -116,7 +116,7 @@ def test_an_index_is_signed_beside_its_images(
     monkeypatch.chdir(tmp_path)
     found: list[str] = []
     built = SimpleNamespace(oci="layout", kept=None)
-    monkeypatch.setattr(push, "build_image", lambda *_: built)
+    monkeypatch.setattr(push, "build_image", lambda *_, **__: built)
     monkeypatch.setattr(push, "push_built", lambda *_, **__: Pushed("@sha256:image", model))
     monkeypatch.setattr(push, "_push_index", lambda *_: Pushed("@sha256:index"))
     monkeypatch.setattr(push, "_attach", lambda *_, **__: {})

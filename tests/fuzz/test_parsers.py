@@ -71,7 +71,8 @@ OWN_JSON = {
         "hooks/cog_nix_hooks/pypi/names",
         "hooks/cog_nix_hooks/nvidia/libraries",
     ),
-    *("hooks/cog_nix_hooks/nvidia/metadata", "hooks/cog_nix_hooks/debian/known"),
+    *("hooks/cog_nix_hooks/nvidia/metadata", "hooks/cog_nix_hooks/nvidia/opened"),
+    "hooks/cog_nix_hooks/debian/known",
     *("cog_nix/runtime/media", "cog_nix/system/platforms"),  # all of these read files of the package
     *("cog_nix/cdi/place", "cog_nix/cli/config", "cog_nix/config/label", "cog_nix/container/image"),
     *(
