@@ -39,10 +39,10 @@ def container_image(session: Session, options: _Options) -> None:
     services = Services(session.plugins, session.reporter)
     layout = image.Maker(services.plugins, services.context(Settings())).whole()
     name = with_tag(options.tag)
-    with image.program(layout) as program:
-        if target:
-            write(target, program, layout, [name], session.reporter)
-            session.reporter.info(f"Wrote {target.path}")
-        elif runtime:
+    if target:
+        write(target, None, layout, [name], session.reporter)
+        session.reporter.info(f"Wrote {target.path}")
+    elif runtime:
+        with image.program(layout) as program:
             runtime.load(program, [name], session.reporter)
-            session.reporter.info(f"Loaded {name}")
+        session.reporter.info(f"Loaded {name}")

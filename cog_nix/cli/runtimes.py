@@ -45,7 +45,8 @@ def hold(session: Session, runtime: Runtime, image: str, platform: str | None) -
     """
     wanted = None if platform is None else parsed(platform)
     if runtime.image_id(image) is None:
-        runtime.pull(image, session.reporter, wanted)
+        # a plugin's runtime may know no platforms: it is told of one only where that is asked for
+        runtime.pull(image, session.reporter, *([wanted] if wanted else []))
     elif wanted and (held := _made_for(runtime, image)) not in ("", wanted.name):
         session.reporter.info(f"{image} is here for {held}; pulling it for {wanted}")
         runtime.pull(image, session.reporter, wanted)

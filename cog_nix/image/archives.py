@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cog_nix.errors import ConfigError, ImageError
-from cog_nix.image import pieces
+from cog_nix.image import archive_program, pieces
 from cog_nix.image.delta import archive_size, docker_archive, header
 from cog_nix.image.description import ImageDescription, blob_file
 from cog_nix.image.layer_bytes import outside_of
@@ -65,13 +65,15 @@ class Output:
         return self.kind != "docker-archive"
 
 
-def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str], reporter: Reporter) -> None:
+def write(
+    output: Output, image: Path | None, layout: Path | None, tags: Sequence[str], reporter: Reporter
+) -> None:
     """Write an image; what was there before is replaced when all is done.
 
     Args:
         output: as what, and where to.
-        image: the executable that Nix built.
-        layout: the OCI layout that Nix built; needed for ``oci`` and ``oci-archive``.
+        image: the executable that Nix built; None: there is the layout alone.
+        layout: the OCI layout that Nix built, or any other; needed for ``oci`` and ``oci-archive``.
         tags: names in a Docker archive.
         reporter: shows the bytes that are written.
 
@@ -80,12 +82,16 @@ def write(output: Output, image: Path, layout: Path | None, tags: Sequence[str],
     """
     title = f"Writing {output.path.name}"
     try:
-        if output.kind == "docker-archive":
+        if output.kind == "docker-archive" and image:
             described = ImageDescription.read(image)
             with _file(output.path) as sink, reporter.bytes_bar(title, archive_size(described, tags)) as bar:
                 pieces.write(pieces.counted(docker_archive(described, tags, ()), bar), sink)
             return
         assert layout is not None  # noqa: S101 - for the type checker
+        if output.kind == "docker-archive":
+            with _file(output.path) as sink, archive_program.opened(layout) as archive:
+                archive_program.write(archive, sink, list(tags), frozenset())
+            return
         members = list(_members(layout))
         total = sum(one.size for one in members)
         if output.kind == "oci-archive":

@@ -226,6 +226,13 @@ def test_a_layout_in_a_tar_is_the_same_each_time(layout: Path, tmp_path: Path) -
         assert {"oci-layout", "index.json"} < set(tar.getnames())
 
 
+def test_a_layout_alone_becomes_a_docker_archive(layout: Path, tmp_path: Path) -> None:
+    written = archives.Output("docker-archive", tmp_path / "image.tar")
+    archives.write(written, None, layout, ["me:v1"], SilentReporter())
+    with tarfile.open(tmp_path / "image.tar") as tar, tar.extractfile("manifest.json") as listed:  # type: ignore[union-attr]
+        assert json.load(listed)[0]["RepoTags"] == ["me:v1"]
+
+
 def test_an_archive_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
     built = DescribedStore(tmp_path / "store").build({"a": b"a"}, {"b": os.urandom(9_000_000)})
     with next((tmp_path / "store").glob("*-layer11/files.tar")).open("r+b") as stream:
