@@ -75,7 +75,7 @@ class Served:
         client = ModelClient(f"http://127.0.0.1:{self.port}")
         try:
             return dict(json.loads(client._request("GET", "/", timeout=5)[1]))
-        except OSError:
+        except (OSError, HTTPException):  # it may end in the middle of an answer
             return {}
 
     def says(self, text: str) -> None:
