@@ -140,8 +140,6 @@ def push(session: Session, options: _Options) -> None:
         pushed = _push_index(done, destination, beside)
     if options.sign and pushed.named != done[0].pushed.image:
         # Whoever checks a tag, as admission controllers do, asks for a signature of what it stands for.
-        from cog_nix.registry import cosign  # noqa: PLC0415 - few pushes need it
-
         cosign.sign(pushed.named, destination.image, options.key or "", session.reporter)
     attached = {title: reference for one in done for title, reference in one.attached.items()}
     tell(pushed, destination, session.reporter, with_tree=not options.as_json)
