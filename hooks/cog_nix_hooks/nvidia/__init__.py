@@ -46,14 +46,11 @@ def describe_gpu_libraries() -> GpuLibraries:
 
 @hookimpl
 def find_python_libraries(
-    request: PythonLibraryRequest, context: Context
+    request: PythonLibraryRequest,
 ) -> Sequence[FoundRequirement] | None:
     """Name the packages that bring CUDA's libraries."""
     from .libraries import find
-    from .opened import tell
 
-    if request.config.build.gpu:
-        tell(request.wheels, context.reporter.warn)
     return find(request)
 
 

@@ -63,7 +63,8 @@ def find(request: PythonLibraryRequest) -> Sequence[FoundRequirement]:
     search = _Search(tuple(request.wheels), build.cuda or "", request.asked)
     found: list[FoundRequirement] = []
     by_owner: dict[str, list[LibraryNeed]] = {}
-    loaded = [need for major, need in opened(request.wheels) if build.gpu and not search.has(major, need)]
+    loads = opened(request.wheels) if build.gpu else ()
+    loaded = [need for major, need in loads if not search.has(major, need)]
     for need in (*request.needs, *request.named, *loaded):
         by_owner.setdefault(need.owner, []).append(need)
     linked = {(need.owner, need.soname) for need in request.needs}

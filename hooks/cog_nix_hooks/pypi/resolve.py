@@ -23,6 +23,7 @@ from cog_nix_hooks.pypi import (
     placeholders,
     projects,
     standin,
+    tensorflow,
     torch,
     uv,
 )
@@ -69,6 +70,8 @@ def resolve(request: PythonRequest, context: Context) -> PythonResolution:
         raise
     for wheel in found.wheels:
         _check_secrets(wheel, lines)
+    if request.gpu and not request.fixed:  # once, and not with each of the additions
+        tensorflow.tell(found.wheels, context.reporter.warn)
     return found
 
 

@@ -211,3 +211,21 @@ def test_without_dates_in_the_index_a_date_leaves_pypi_s_build(
     assert versions(found) == {"torch": "2.6.0"}
     assert len(listener.said) == 1
     assert pytorch.asked
+
+
+@pytest.mark.usefixtures("pytorch")
+@pytest.mark.parametrize(
+    ("version", "gpu", "told"),
+    [
+        pytest.param("2.4.4", True, True, id="too-old"),
+        pytest.param("2.4.4", False, False, id="no-gpu"),
+        pytest.param("2.5.0", True, False, id="first"),
+    ],
+)
+def test_a_tensorflow_whose_cuda_no_package_has_is_told_of(
+    index: Index, ask: Ask, listener: Listener, *, version: str, gpu: bool, told: bool
+) -> None:
+    index.add("tensorflow", version)
+    assert versions(ask(f"tensorflow=={version}", gpu=gpu)) == {"tensorflow": version}
+    assert len(listener.said) == int(told)
+    assert all(said.startswith("tensorflow 2.4.4: ") for said in listener.said)
