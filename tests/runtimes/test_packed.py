@@ -68,8 +68,9 @@ def test_a_file_that_stayed_where_it_was_is_read_there(folder: Path, tmp_path: P
 
 def test_who_has_seen_enough_may_go(folder: Path) -> None:
     (folder / "large").write_bytes(bytes(1 << 20))
-    with packed.opened(folder, ()) as stream:
-        assert len(stream.read(10)) == 10
+    for _ in range(50):  # what is written where the pipe breaks differs: in some the end of the file meets it too
+        with packed.opened(folder, ()) as stream:
+            assert len(stream.read(10)) == 10
 
 
 @pytest.mark.slow

@@ -43,7 +43,8 @@ def opened(folder: Path, bound: Sequence[BoundFile]) -> Iterator[IO[bytes]]:
     failures: list[CogNixError] = []
 
     def write() -> None:
-        with os.fdopen(writing, "wb") as sink, suppress(BrokenPipeError):  # who reads may have seen enough
+        # Who reads may have seen enough, which closing the pipe meets as well: what is buffered is written then.
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as sink:
             try:
                 _write(folder, {one.target: one for one in bound}, sink)
             except BrokenPipeError:
