@@ -17,7 +17,7 @@ from cog_nix.archive.model import LocalArchive
 from cog_nix.build import archived, story
 from cog_nix.cli.options import ProjectOptions
 from cog_nix.cli.terminal import amount
-from cog_nix.cli.written import refuse_in_source
+from cog_nix.cli.written import warn_in_source
 from cog_nix.project.find import find_project
 from cog_nix.system.paths import cache_dir
 
@@ -49,7 +49,7 @@ def archive(session: Session, options: _Options) -> None:
     project = find_project(Path.cwd(), options.config_file)
     target = place.destination(options.destination, cache_dir(), session.reporter)
     if isinstance(target, LocalArchive):
-        refuse_in_source("DESTINATION", Path(target.title), options.config_file)
+        warn_in_source(Path(target.title), options.config_file, session.reporter)
     loaded, settings = story.load(project, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)

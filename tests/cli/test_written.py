@@ -1,4 +1,4 @@
-"""What a command writes is no file of the next image."""
+"""What a command writes into the project would be a file of the next image."""
 
 from __future__ import annotations
 
@@ -7,52 +7,65 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.cli.written import refuse_in_source
-from cog_nix.errors import FlagError
+from cog_nix.cli.written import warn_in_source
 from cog_nix.image.archives import Output
+from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
 
+class Warnings(SilentReporter):
+    """Keeps what is warned of."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.given.append(text)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    """A project that no command gets any further with than to read its cog.yaml."""
     folder = tmp_path / "model"
     (folder / "sub").mkdir(parents=True)
-    (folder / "cog.yaml").write_text("build:\n  python_version: '3.14'\nrun: run.py:Runner\n")
-    (folder / "run.py").write_text("class Runner:\n    def run(self) -> str:\n        return ''\n")
+    (folder / "cog.yaml").write_text("build: 5\n")
     (tmp_path / "way").symlink_to(folder)
     (folder / "out").symlink_to(tmp_path)
     return folder
 
 
-_IN = [
-    pytest.param(("build", "-o", "image.tar"), "-o image.tar", id="file"),
-    pytest.param(("build", "-o", "docker-archive:sub/image.tar"), "-o sub/image.tar", id="below"),
-    pytest.param(("build", "-o", "oci:layout"), "-o layout", id="layout"),
-    pytest.param(("build", "-o", "oci:."), "-o .", id="project"),
-    pytest.param(("build", "-o", "oci-archive:../way/image.tar"), "-o image.tar", id="through-a-link"),
-    pytest.param(("build", "-o", "result"), "-o result", id="result"),
-    pytest.param(("sbom", "-o", "bill.json"), "-o bill.json", id="bill"),
-    pytest.param(("archive", "files"), "DESTINATION files", id="archive"),
-    pytest.param(("archive", "files.tar"), "DESTINATION files.tar", id="archive-file"),
-]
+def warned(path: str, *members: str) -> list[str]:
+    reporter = Warnings()
+    warn_in_source(Path(path), "cog.yaml", reporter, *members)
+    return reporter.given
 
 
-@pytest.mark.parametrize(("command", "named"), _IN)
-def test_a_place_in_the_project_is_refused(
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        pytest.param(("build", "-o", "image.tar"), "image.tar", id="file"),
+        pytest.param(("build", "-o", "docker-archive:sub/image.tar"), "sub/image.tar", id="below"),
+        pytest.param(("build", "-o", "oci:layout"), "layout", id="layout"),
+        pytest.param(("build", "-o", "oci:."), ".", id="project"),
+        pytest.param(("build", "-o", "oci-archive:../way/image.tar"), "image.tar", id="through-a-link"),
+        pytest.param(("sbom", "-o", "bill.json"), "bill.json", id="bill"),
+        pytest.param(("archive", "files"), "files", id="archive"),
+        pytest.param(("archive", "files.tar"), "files.tar", id="archive-file"),
+    ],
+)
+def test_a_place_in_the_project_is_warned_of_before_anything_is_built(
     project: Path,
     cog_nix: Callable[..., subprocess.CompletedProcess[str]],
     command: tuple[str, ...],
     named: str,
 ) -> None:
-    before = sorted(project.rglob("*"))
     ran = cog_nix(project, *command)
     assert ran.returncode == 1
-    assert f"{named}: it is in the project, and would be part of the next image." in ran.stderr
+    assert f"warning: {named} is in the project: the next build takes it for source" in ran.stderr
     assert ".dockerignore" in ran.stderr
-    assert sorted(project.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -66,23 +79,19 @@ def test_a_place_in_the_project_is_refused(
         pytest.param("", ".cog/image.tar", id="own"),
     ],
 )
-def test_elsewhere_it_goes_on(
+def test_nothing_is_said_of_other_places(
     project: Path, monkeypatch: pytest.MonkeyPatch, ignored: str, path: str
 ) -> None:
     monkeypatch.chdir(project)
-    with pytest.raises(FlagError):
-        refuse_in_source("-o", Path("kept"), "cog.yaml")
+    assert warned("kept")
     (project / ".dockerignore").write_text(ignored)
-    refuse_in_source("-o", Path(path), "cog.yaml")
+    assert warned(path) == []
 
 
-def test_a_layout_that_patterns_bring_back_in_part_is_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_layout_may_be_brought_back_in_part(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     members = Output.parse("oci:layout").members
     (project / ".dockerignore").write_text("layout")
-    refuse_in_source("-o", Path("layout"), "cog.yaml", *members)
+    assert warned("layout", *members) == []
     (project / ".dockerignore").write_text("layout\n!**/*.json")
-    with pytest.raises(FlagError, match="part of the next image"):
-        refuse_in_source("-o", Path("layout"), "cog.yaml", *members)
+    assert warned("layout", *members)
