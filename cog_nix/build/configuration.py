@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
+def load(project: Project, plugins: Plugins, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
     """Read cog.yaml and cog-nix.toml; pass on what cog.yaml is warned about.
 
     Raises:
@@ -29,7 +29,7 @@ def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Setti
     loaded = cog_config.load(project)
     for warning in loaded.warnings:
         reporter.warn(warning)
-    return loaded, cog_config.load_settings(project)
+    return loaded, plugins.settings(project)
 
 
 def asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:

@@ -62,7 +62,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if not hooked and (found := memory.recall()):
         return again(project, options, services, found)
     memory.begin()
-    loaded, settings = load(project, services.reporter)
+    loaded, settings = load(project, services.plugins, services.reporter)
     config = loaded.config
     check(project, config)
     weights_lock.check(project.root, config)
@@ -204,7 +204,7 @@ def finish(
 
 def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], reporter: Reporter) -> list[str]:
     """Warn of each program that the source starts since the lock was made; return what was said."""
-    if lock.programs is None or not request.settings.debian.programs:
+    if lock.programs is None or not request.settings.system.programs:
         return []
     from cog_nix.resolve import programs  # noqa: PLC0415 - a build without any source goes without
 

@@ -45,7 +45,7 @@ class _Options(ProjectOptions):
 def archive(session: Session, options: _Options) -> None:
     """Keep everything that the lock is built from."""
     project = find_project(Path.cwd(), options.config_file)
-    loaded, settings = story.load(project, session.reporter)
+    loaded, settings = story.load(project, session.plugins, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
     target = place.destination(options.destination, cache_dir(), session.reporter)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)

@@ -19,7 +19,7 @@ from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
 from cog_nix.cli.platforms import parsed, platforms_of
 from cog_nix.cli.pushing import Ahead, Record, announce, document, push_built, tell, trusted_keys, warm_up
-from cog_nix.config import load, load_settings
+from cog_nix.config import load
 from cog_nix.errors import FlagError
 from cog_nix.project.find import find_project
 from cog_nix.registry import cosign, credentials
@@ -106,7 +106,7 @@ def push(session: Session, options: _Options) -> None:
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
     config = load(project).config
-    settings = load_settings(project)
+    settings = session.plugins.settings(project)
     setting = settings.push.compression
     packing = packing_of(setting) if options.compression is None else given
     weights = weights_lock.of_config(project.root, config)

@@ -23,6 +23,7 @@ from cog_nix.report import SilentReporter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cog_nix.config.model import Project, Settings
     from cog_nix.plugins.spec import (
         Context,
         PythonRequest,
@@ -136,6 +137,7 @@ class Plugins:
     broken: dict[str, str] = field(default_factory=dict)
     """Reason by name of each plugin that was left out."""
 
+    declare_settings = _each(Spec.declare_settings)
     download_credentials = _each(Spec.download_credentials)
     provide_interpreter = _first(Spec.provide_interpreter)
     _describe_system = _first(Spec.describe_system)
@@ -167,6 +169,20 @@ class Plugins:
         """Tell whether any plugin has something to do when one of these hooks is called."""
         return any(getattr(self.manager.hook, hook).get_hookimpls() for hook in hooks)
 
+    def settings(self, project: Project | None = None) -> Settings:
+        """Return a project's cog-nix.toml, with the tables that plugins declare.
+
+        Args:
+            project: None: there is none, and every setting has its default.
+
+        Raises:
+            ConfigError: it is not TOML, has an unknown key, or a value of the wrong kind.
+        """
+        from cog_nix.config.settings import defaults, load_settings  # noqa: PLC0415 - a quick run goes without
+
+        declared = self.declare_settings()
+        return load_settings(project, declared) if project else defaults(declared)
+
     def describe_system(self) -> SystemFacts:
         """Return what is known of the packages of base systems."""
         return self._describe_system() or SystemFacts()
@@ -194,7 +210,7 @@ class Plugins:
         """
         if found := self._resolve_system_packages(request, context):
             return found
-        hint = "Correct [debian] suite in cog-nix.toml, or install a plugin for it."
+        hint = "Correct the suite in cog-nix.toml, or install a plugin for it."
         raise NobodyAnsweredError(f"resolves packages of the suite {request.suite}", hint=hint)
 
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:

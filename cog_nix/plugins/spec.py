@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.config.setting import SettingsTable
     from cog_nix.fetch.origins import Alternative
     from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
@@ -712,6 +713,15 @@ class Runtime(Protocol):
 
 class Spec:
     """All hooks, each with when it runs, what it takes and what it returns."""
+
+    @hookspec
+    def declare_settings(self) -> Sequence[SettingsTable] | None:
+        """Runs when cog-nix.toml is read: declare tables of it, which ``Context.settings`` has then.
+
+        A table has a name, a frozen dataclass that it becomes, and for each key what that takes
+        (``cog_nix.config.setting``). One whose class is a ``cog_nix.config.model.SystemSettings`` says what
+        counts for system packages; of several the first that is declared counts.
+        """
 
     @hookspec
     def download_credentials(self, requirements: Sequence[str]) -> Sequence[str] | None:

@@ -120,7 +120,7 @@ def _stale(request: Request, policy: Policy, previous: Lock) -> StaleLockError:
     """Return the error for a lock that was made for something else."""
     project = request.project
     flag, reason = "", "what is asked for has changed."
-    if previous.cog_base != request.settings.debian.cog_base:
+    if previous.cog_base != request.settings.system.cog_base:
         reason = f"it was made {'with' if previous.cog_base else 'without'} the packages of Cog's base image."
     if policy.cog_base is not None:
         flag = f" {cog_base.FLAG}{'' if policy.cog_base else '=false'}"
@@ -150,7 +150,7 @@ def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
     from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
     from cog_nix.resolve import programs  # noqa: PLC0415 - as above
 
-    if request.settings.debian.programs:
+    if request.settings.system.programs:
         names = programs.names(programs.starts(request.root, request.config, request.settings))
         if names != (previous.programs or ()):
             return True

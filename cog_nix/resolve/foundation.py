@@ -150,7 +150,7 @@ def system_request(request: Request, tools: Tools, choice: InterpreterChoice) ->
     build = request.config.build
     python = (*choice.packages, *(choice.wheel_libraries if build.requirements else ()))
     return SystemRequest(
-        suite=request.settings.debian.suite or choice.suite,
+        suite=request.settings.system.suite or choice.suite,
         groups=(
             ("base", ()),
             ("python", python),

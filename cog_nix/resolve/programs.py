@@ -36,10 +36,10 @@ def starts(
     Raises:
         ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
     """
-    if not settings.debian.programs:
+    if not settings.system.programs:
         return ()
     found = started_by(root, commands.texts(config.build), paths)
-    return tuple(start for start in found if start.program not in settings.debian.ignore_programs)
+    return tuple(start for start in found if start.program not in settings.system.ignore_programs)
 
 
 def names(found: Iterable[Start]) -> tuple[str, ...]:

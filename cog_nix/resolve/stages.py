@@ -64,7 +64,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
             python=python,
             toolkit=toolkit,
             seed=made_seed(),
-            programs=programs.names(starts) if request.settings.debian.programs else None,
+            programs=programs.names(starts) if request.settings.system.programs else None,
             python_additions=bringing,
             additions=added,
         )

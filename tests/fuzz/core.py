@@ -60,6 +60,7 @@ from cog_nix.store import events, failures, objects
 from cog_nix.store.paths import hexadecimal
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
+from cog_nix_hooks.debian.settings import TABLE
 from tests.check.models import document
 from tests.elf.made import make_elf, make_go, with_sections
 from tests.fuzz.answers import ONCE, Answers, answers_with, client_of, served
@@ -151,7 +152,7 @@ def _load(path: Path) -> object:
 
 
 def _settings(path: Path) -> object:
-    return load_settings(Project(path.parent, path.parent / "cog.yaml"))
+    return load_settings(Project(path.parent, path.parent / "cog.yaml"), [TABLE])
 
 
 def _ignore(text: str, folder: Path) -> object:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, RunCommand, Settings
+from cog_nix.config.model import Build, Config, RunCommand, Settings
 from cog_nix.programs.project import installed_by, started_by, started_in_changed
 from cog_nix.programs.wheels import programs_of
 from cog_nix.resolve import programs
+from cog_nix_hooks.debian.settings import DebianSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +79,8 @@ def test_commands_install_programs(tmp_path: Path, command: str, *, brings: bool
 
 def test_settings(tmp_path: Path) -> None:
     _write(tmp_path, predict_py=_call("jq", "sox"))
-    off = Settings(debian=DebianSettings(programs=False))
-    without = Settings(debian=DebianSettings(ignore_programs=("sox",)))
+    off = Settings(tables={"debian": DebianSettings(programs=False)})
+    without = Settings(tables={"debian": DebianSettings(ignore_programs=("sox",))})
     assert programs.starts(tmp_path, Config(), off) == ()
     assert programs.names(programs.starts(tmp_path, Config(), without)) == ("jq",)
 

@@ -31,7 +31,7 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
     return choose(
         request,
         setting=settings.gpu.toolkit,
-        suite=settings.debian.suite or "",
+        suite=settings.system.suite or "",
         warn=context.reporter.warn,
     )
 
