@@ -944,8 +944,13 @@ class Spec:
         """
 
     @hookspec
-    def diagnose(self, context: Context) -> Iterable[Finding] | None:
-        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing."""
+    def diagnose(self, context: Context, project: Project | None) -> Iterable[Finding] | None:
+        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing.
+
+        Args:
+            context: settings and services.
+            project: the one here; None: there is none.
+        """
 
     @hookspec
     def before_command(self, invocation: Invocation) -> None:
