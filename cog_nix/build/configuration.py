@@ -91,9 +91,10 @@ def asked_of(project: Project, lock: Lock, plugins: Plugins) -> Asked:
     loaded = cog_config.load(project)
     facts = plugins.describe_system()
     base = dict.fromkeys(facts.cog_base, PLACE) if lock.cog_base else {}
+    started = started_by(project.root, everywhere=facts.programs) if lock.programs else ()
     return Asked(
         system={**base, **asked_in(project, loaded)},
         python=python_asked_in(project, loaded),
-        starts={start.program: start.place for start in started_by(project.root)} if lock.programs else {},
+        starts={start.program: start.place for start in started},
         always=facts.tools,
     )

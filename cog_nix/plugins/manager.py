@@ -197,6 +197,16 @@ class Plugins:
             return seed
         raise NobodyAnsweredError("says which packages the builders' Python is made of")
 
+    def describe_builder(self) -> SeedFacts:
+        """Return which packages the image is made of that Nix runs in.
+
+        Raises:
+            NobodyAnsweredError: no plugin says so.
+        """
+        if builder := self.describe_system().builder:
+            return builder
+        raise NobodyAnsweredError("says which packages an image with Nix is made of")
+
     def describe_gpu_libraries(self) -> GpuLibraries:
         """Return how libraries of GPUs' makers are known."""
         return self._describe_gpu_libraries() or GpuLibraries()

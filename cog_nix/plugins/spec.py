@@ -156,7 +156,7 @@ class SystemResolution:
 
 @dataclass(frozen=True)
 class SeedFacts:
-    """Of which packages the Python is made that runs inside builds."""
+    """Of which packages something with a Python is made that cog-nix needs for itself."""
 
     suite: str
     python: str
@@ -164,7 +164,7 @@ class SeedFacts:
     packages: tuple[str, ...]
     """The first has the version of the interpreter."""
     unused: frozenset[str] = frozenset()
-    """Dependencies that bring no library or Python module."""
+    """Dependencies that bring nothing that is used."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,13 @@ class SystemFacts:
     pythons: tuple[str, ...] = ()
     """Minor versions of Python that come as such packages, the newest first."""
     seed: SeedFacts | None = None
-    """None: images cannot be locked with these packages."""
+    """Of the Python that runs inside builds; None: images cannot be locked with these packages."""
+    name: str = "the distribution"
+    """As messages name it: ``Debian``."""
+    programs: frozenset[str] = frozenset()
+    """Names of the programs that every image has; nothing is looked for that starts them."""
+    builder: SeedFacts | None = None
+    """Of the image that Nix runs in, with Nix and Git; None: these packages make none."""
 
 
 @dataclass(frozen=True)

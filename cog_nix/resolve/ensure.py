@@ -66,7 +66,7 @@ def ensure_lock(
     sibling = None if previous else _sibling(project, policy)
     request = replace(completed(request, previous, plugins, policy), sibling=sibling)
     fresh = previous and not policy.upgrade.anything and request.digest == previous.inputs
-    if previous and fresh and not _is_outdated(request, policy, previous):
+    if previous and fresh and not _is_outdated(request, policy, previous, plugins):
         validity.check_commands(previous, commands.texts(request.config.build), project.lock_path.name)
         if policy.update and not policy.dry:
             lock_format.renew(previous, project.lock_path)
@@ -131,13 +131,13 @@ def _stale(request: Request, policy: Policy, previous: Lock) -> StaleLockError:
     )
 
 
-def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
+def _is_outdated(request: Request, policy: Policy, previous: Lock, plugins: Plugins) -> bool:
     """Tell whether a lock that answers all that is asked for has to be made anew, where that is allowed.
 
     That is so where the project's source links to libraries, or did, or starts other programs; and where
     wheels turned out to be other than the lock was made by.
     """
-    if policy.looks and _needs_differ(request, policy, previous):
+    if policy.looks and _needs_differ(request, policy, previous, plugins):
         return True
     if not policy.update:
         return False
@@ -146,12 +146,12 @@ def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
     return is_refuted(previous, cache_dir())
 
 
-def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
+def _needs_differ(request: Request, policy: Policy, previous: Lock, plugins: Plugins) -> bool:
     from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
     from cog_nix.resolve import programs  # noqa: PLC0415 - as above
 
     if request.settings.system.programs:
-        names = programs.names(programs.starts(request.root, request.config, request.settings))
+        names = programs.names(programs.starts(request.root, request.config, request.settings, plugins))
         if names != (previous.programs or ()):
             return True
     return policy.look_at_project and (
