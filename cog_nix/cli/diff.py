@@ -125,7 +125,9 @@ def _inventory(session: Session, name: str) -> Inventory:
             raise UnreadableFileError(name, error, hint="Make a lock with:  cog-nix lock") from error
         return inventory.of_lock(lock_format.load(text, name), name)
     with find.opened(name, session.find_runtime, session.reporter) as image:
-        return inventory.of_image(image.whole() if image.whole else image)
+        return inventory.of_image(
+            image.whole() if image.whole else image, session.plugins.describe_database()
+        )
 
 
 def _may_be_lock(path: Path) -> bool:

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import os
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pluggy
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PythonRequest,
         PythonResolution,
         Runtime,
+        SystemDatabase,
         SystemRequest,
         SystemResolution,
     )
@@ -47,6 +48,9 @@ BUILT_IN = (
     "cog_nix_hooks.bundle",
 )
 """Modules of the built-in plugins, in the order in which they are asked."""
+
+_ADDED = ("programs", "database", "builder")
+"""Facts that plugins did not tell at first."""
 
 AUTO = "auto"
 """Name that stands for whatever runtime is usable."""
@@ -140,7 +144,7 @@ class Plugins:
     declare_settings = _each(Spec.declare_settings)
     download_credentials = _each(Spec.download_credentials)
     provide_interpreter = _first(Spec.provide_interpreter)
-    _describe_system = _first(Spec.describe_system)
+    _describe_system = _all(Spec.describe_system)
     _describe_gpu_libraries = _first(Spec.describe_gpu_libraries)
     _resolve_system_packages = _first(Spec.resolve_system_packages)
     _resolve_python_packages = _first(Spec.resolve_python_packages)
@@ -185,7 +189,19 @@ class Plugins:
 
     def describe_system(self) -> SystemFacts:
         """Return what is known of the packages of base systems."""
-        return self._describe_system() or SystemFacts()
+        found = self._describe_system() or [SystemFacts()]
+        later = {name: next(filter(None, (getattr(one, name) for one in found)), None) for name in _ADDED}
+        return replace(found[0], **{name: value for name, value in later.items() if value})
+
+    def describe_database(self) -> SystemDatabase:
+        """Return how images say which system packages they have.
+
+        Raises:
+            NobodyAnsweredError: no plugin says so.
+        """
+        if database := self.describe_system().database:
+            return database
+        raise NobodyAnsweredError("says how images tell of their system packages")
 
     def describe_seed(self) -> SeedFacts:
         """Return which packages the builders' Python is made of.

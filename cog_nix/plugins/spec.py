@@ -168,6 +168,60 @@ class SeedFacts:
 
 
 @dataclass(frozen=True)
+class InstalledPackage:
+    """A system package that an image says it has."""
+
+    name: str
+    version: str
+    depends: tuple[str, ...] = ()
+    """Names of the installed packages that it depends on."""
+    is_base: bool = False
+    """Whether it is of the base system."""
+    is_python: bool = False
+    """Whether it is part of the system's own Python."""
+    architecture: str = ""
+    source: str = ""
+    """What it was built from, by which security holes are known; "": what has its name."""
+    source_version: str = ""
+    """"": the same."""
+    supplier: str = ""
+    homepage: str = ""
+    description: str = ""
+
+
+class SystemDatabase(Protocol):
+    """How the files of an image say which system packages it has. Paths are without ``/`` in front."""
+
+    kind: str
+    """Of its packages, where output is for programs: ``debian``."""
+    title: str
+    """Of its packages, where it is for people: ``Debian packages``."""
+    program: str
+    """What keeps it: ``dpkg``."""
+    index: str
+    """Path of the file that names all packages; what else is beside it is of the database as well."""
+    release: str
+    """Path of the file that has the release; "": os-release(5) has it."""
+    purl: tuple[str, str]
+    """Type and namespace of its packages' URLs (ECMA-427)."""
+
+    def installed(self, index: bytes) -> Sequence[InstalledPackage]:
+        """Return the packages that are installed, as the index has them."""
+
+    def owner(self, path: str) -> str:
+        """Return the package whose files a file of the database lists, one a line; "": it is no such list."""
+
+    def copyright(self, package: str) -> str:
+        """Return where a package's file about its licences is."""
+
+    def licences(self, text: str) -> Sequence[str]:
+        """Return what such a file declares, as SPDX expressions where there are some, which all count."""
+
+    def point_release(self, text: str) -> str:
+        """Return the release that the file at ``release`` names; "": it names none."""
+
+
+@dataclass(frozen=True)
 class SystemFacts:
     """What is known of the packages that images are based on."""
 
@@ -187,6 +241,8 @@ class SystemFacts:
     """As messages name it: ``Debian``."""
     programs: frozenset[str] = frozenset()
     """Names of the programs that every image has; nothing is looked for that starts them."""
+    database: SystemDatabase | None = None
+    """How images say which of these packages they have."""
     builder: SeedFacts | None = None
     """Of the image that Nix runs in, with Nix and Git; None: these packages make none."""
 
@@ -754,9 +810,12 @@ class Spec:
             An offer, or None to leave it to the next plugin.
         """
 
-    @hookspec(firstresult=True)
+    @hookspec
     def describe_system(self) -> SystemFacts | None:
-        """Runs when locking, or when a lock is explained: say what is known of base systems."""
+        """Runs when locking, or when a lock or an image is explained: say what is known of base systems.
+
+        The first answer counts; what that lacks of ``programs``, ``database`` and ``builder``, the next has.
+        """
 
     @hookspec(firstresult=True)
     def describe_gpu_libraries(self) -> GpuLibraries | None:

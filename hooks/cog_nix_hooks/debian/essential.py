@@ -8,6 +8,7 @@ from __future__ import annotations
 from cog_nix.plugins.spec import SeedFacts, SystemFacts
 
 from .cog_base import PACKAGES
+from .database import DPKG
 from .everywhere import EVERYWHERE
 from .interpreter import LAST_RESORT, PYTHON_OF_SUITE
 
@@ -76,5 +77,6 @@ FACTS = SystemFacts(
     seed=SEED,
     name="Debian",
     programs=EVERYWHERE,
+    database=DPKG,
     builder=BUILDER,
 )
