@@ -64,7 +64,7 @@ class _Options:
     fixes: Annotated[
         bool,
         typer.Option(
-            "--fixes/--no-fixes", help="Read in newer Debian packages which security holes they close."
+            "--fixes/--no-fixes", help="Read in newer system packages which security holes they close."
         ),
     ] = True
     exit_code: Annotated[

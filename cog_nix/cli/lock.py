@@ -78,7 +78,7 @@ class _Options(LockOptions):
         typer.Option(
             "--explain",
             metavar="NAME",
-            help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
+            help="Tell why a system package, a Python package or a library is in the image; change nothing.",
         ),
     ] = None
 

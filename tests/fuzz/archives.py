@@ -476,7 +476,7 @@ def _layers(draw: DrawFn) -> bytes:
 ARCHIVES = (
     Parser(
         "layers of an image that is explained",
-        ("cog_nix/explain",),
+        ("cog_nix/explain", "hooks/cog_nix_hooks/debian/database"),
         st.one_of(_layers(), _layers().flatmap(contents)),
         _explained,
     ),

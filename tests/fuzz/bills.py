@@ -51,7 +51,12 @@ def _layer(data: bytes, _: Path) -> object:
 
 
 BILLS = (
-    Parser("files that tell of packages", ("cog_nix/bom/collect",), _files(), _collected),
+    Parser(
+        "files that tell of packages",
+        ("cog_nix/bom/collect", "hooks/cog_nix_hooks/debian/copyright"),
+        _files(),
+        _collected,
+    ),
     Parser(
         "layer that is looked through",
         ("cog_nix/bom/contents",),
