@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import ReferencedFile
     from cog_nix.plugins.spec import Runtime
     from cog_nix.run_commands.secrets import Secret
+    from cog_nix.store.nix import Made
     from cog_nix.weights.model import LockedWeight
     from cog_nix.weights.mounts import Mounts
 
@@ -128,7 +129,7 @@ def build_image(
     options: story.BuildOptions,
     while_building: Callable[[], object] | None = None,
     *,
-    made: Callable[[Path], object] | None = None,
+    made: Made | None = None,
     archive: Archive | None = None,
     trusts_archive: bool = False,
 ) -> story.Built:

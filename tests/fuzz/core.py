@@ -46,7 +46,6 @@ from cog_nix.project.ignore import Ignore
 from cog_nix.registry import cosign, credentials, destination, layout
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.pull import pull
-from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import packages as lock_packages
@@ -68,6 +67,7 @@ from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
 from tests.lock.conftest import make_lock
 from tests.registry.conftest import digest_of, write_layout
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from pathlib import Path
