@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cog_nix.archive import place
+from cog_nix.archive.model import LocalArchive
 from cog_nix.build import archived, story
 from cog_nix.cli.options import ProjectOptions
 from cog_nix.cli.terminal import amount
+from cog_nix.cli.written import refuse_in_source
 from cog_nix.project.find import find_project
 from cog_nix.system.paths import cache_dir
 
@@ -45,9 +47,11 @@ class _Options(ProjectOptions):
 def archive(session: Session, options: _Options) -> None:
     """Keep everything that the lock is built from."""
     project = find_project(Path.cwd(), options.config_file)
+    target = place.destination(options.destination, cache_dir(), session.reporter)
+    if isinstance(target, LocalArchive):
+        refuse_in_source("DESTINATION", Path(target.title), options.config_file)
     loaded, settings = story.load(project, session.plugins, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
-    target = place.destination(options.destination, cache_dir(), session.reporter)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)
     for one in kept.lacking:
         session.reporter.warn(f"{one} is not archived: a build fetches it from where it is named")

@@ -22,6 +22,7 @@ from cog_nix.cli.options import (
     without_effect,
 )
 from cog_nix.cli.outcome import Outcome, summary, tell_built, tell_loaded
+from cog_nix.cli.written import refuse_in_source
 from cog_nix.errors import FlagError
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
@@ -96,6 +97,8 @@ def build(session: Session, options: _Options) -> None:
     if options.offline and options.no_cache:
         raise FlagError("--offline and --no-cache", "commands may need the network", hint="Give one of them.")
     wanted = Output.parse(options.output) if options.output is not None else None
+    if wanted:
+        refuse_in_source("-o", wanted.path, options.config_file, *wanted.members)
     check_tag(options.tag)
     packing = packing_of(options.compression) or _SMALLEST
     if options.compression is not None and not (wanted and wanted.needs_blobs):

@@ -140,7 +140,7 @@ COMMANDS: Mapping[str, Command] = {
   cog-nix build -f gpu.yaml          another configuration
   cog-nix build --update-lock        after a change of what is asked for
   cog-nix build --no-load            no runtime is needed; ./result | docker load, elsewhere
-  cog-nix build --from model.tar     what the lock names comes from an archive
+  cog-nix build --from ../model.tar  what the lock names comes from an archive
 """,
     ),
     "lock": Command("lock:lock", "Resolve everything the image is made from and write cog-nix.lock."),
@@ -235,7 +235,7 @@ Mirrors drop what is superseded. `cog-nix build --from` needs none of them.
 
 \b
   cog-nix archive ~/archive                           a folder, which projects may share
-  cog-nix archive model.tar                           one file
+  cog-nix archive ../model.tar                        one file
   cog-nix archive oci:registry.example.org/model:v2   beside the image, in its registry
 """,
     ),
@@ -259,8 +259,8 @@ A build takes from the caches that [nix] of cog-nix.toml or COG_NIX_SUBSTITUTERS
         """Print a bill of materials: what is in the image, with versions, hashes, licences and reasons.
 
 \b
-  cog-nix sbom > sbom.spdx.json                       SPDX 2.3
-  cog-nix sbom --format cyclonedx -o sbom.cdx.json    CycloneDX 1.6
+  cog-nix sbom > ../sbom.spdx.json                       SPDX 2.3
+  cog-nix sbom --format cyclonedx -o ../sbom.cdx.json    CycloneDX 1.6
 
 The image is built first, as for `cog-nix build`; nothing is loaded anywhere.
 """,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cog_nix.build.services import Services
 from cog_nix.cli import quick_push
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
@@ -25,6 +26,8 @@ from cog_nix.project.find import find_project
 from cog_nix.registry import cosign, credentials
 from cog_nix.registry.destination import REPLICATE, resolve
 from cog_nix.registry.failures import MissingBlobsError
+from cog_nix.resolve.ensure import ensure_lock
+from cog_nix.resolve.request import Request
 from cog_nix.system.keys import SecretKey
 from cog_nix.system.packing import USUAL
 from cog_nix.weights import lock as weights_lock
@@ -35,10 +38,11 @@ if TYPE_CHECKING:
     from cog_nix.build.options import BuildOptions
     from cog_nix.build.story import Built
     from cog_nix.cli.session import Session
-    from cog_nix.config.model import Project
+    from cog_nix.config import Loaded
+    from cog_nix.config.model import Project, Settings
     from cog_nix.registry.destination import Destination
     from cog_nix.registry.push import Pushed
-    from cog_nix.system.platforms import Platform
+    from cog_nix.resolve.ensure import Policy
     from cog_nix.weights.model import LockedWeight
 
 
@@ -105,7 +109,8 @@ def push(session: Session, options: _Options) -> None:
     asked = replace(options_of(options), labels=dict(map(annotation, options.annotation or ())))
     # Where it goes and what belongs to it is known before anything is built.
     project = find_project(Path.cwd(), options.config_file)
-    config = load(project).config
+    loaded = load(project)
+    config = loaded.config
     settings = session.plugins.settings(project)
     setting = settings.push.compression
     packing = packing_of(setting) if options.compression is None else given
@@ -123,25 +128,25 @@ def push(session: Session, options: _Options) -> None:
     asked = replace(asked, tag=tag, oci=True, packing=packing, embed_sbom=options.embed_sbom)
     beside = () if asked.weights_inside else weights
     platforms = (parsed(options.platform),) if options.platform else platforms_of(settings)
+    projects = [replace(project, platform=one) for one in platforms]
+    alone = len(projects) == 1
+    if not alone:
+        _have_locks(session, projects, loaded, settings, asked.policy)
     done = [
-        _push_one(
-            session,
-            options,
-            asked,
-            replace(project, platform=one),
-            destination=destination,
-            weights=beside,
-            alone=len(platforms) == 1,
-        )
-        for one in platforms
+        _push_one(session, options, asked, one, destination=destination, weights=beside, alone=alone)
+        for one in projects
     ]
+    attached = {
+        title if alone else f"{title} ({one.project.platform})": reference
+        for one in done
+        for title, reference in _attach(session, options, one, destination).items()
+    }
     pushed = done[0].pushed
     if platforms[1:]:
         pushed = _push_index(done, destination, beside)
     if options.sign and pushed.named != done[0].pushed.image:
         # Whoever checks a tag, as admission controllers do, asks for a signature of what it stands for.
         cosign.sign(pushed.named, destination.image, options.key or "", session.reporter)
-    attached = {title: reference for one in done for title, reference in one.attached.items()}
     tell(pushed, destination, session.reporter, with_tree=not options.as_json)
     for title, reference in attached.items():
         session.reporter.info(f"  {title}  {reference}")
@@ -172,11 +177,25 @@ def _layout(built: Built) -> Path:
 class _Done:
     """The image of one platform, in the registry."""
 
+    project: Project
     built: Built
     pushed: Pushed
-    platform: Platform
-    attached: dict[str, str]
-    """What was left beside it, by title."""
+
+
+def _have_locks(
+    session: Session, projects: Sequence[Project], loaded: Loaded, settings: Settings, policy: Policy
+) -> None:
+    """See that each platform has a lock, made where the project has none at all, before one is pushed.
+
+    Raises:
+        LockError: that of a platform lacks or does not fit, or none can be made.
+    """
+    policy = replace(policy, update=policy.update or not projects[0].lock_path.exists())
+    services = Services(session.plugins, session.reporter, whole=True)
+    for project in projects:
+        tools = functools.partial(services.tools, project, loaded, settings)
+        request = Request(project, loaded.config, settings)
+        ensure_lock(request, policy, session.plugins, services.resolver(tools))
 
 
 def _push_one(
@@ -228,9 +247,7 @@ def _push_one(
         built = build_image(session, options.config_file, asked, warm_up)
         pushed = send(_layout(built), destination, weights, session.reporter, packing)
     record.add(_layout(built), pushed)
-    attached = _attach(session, options, built, pushed, destination, project=project)
-    of = "" if alone else f" ({platform})"
-    return _Done(built, pushed, platform, {f"{title}{of}": found for title, found in attached.items()})
+    return _Done(project, built, pushed)
 
 
 def _push_index(done: Sequence[_Done], destination: Destination, weights: Sequence[LockedWeight]) -> Pushed:
@@ -238,22 +255,14 @@ def _push_index(done: Sequence[_Done], destination: Destination, weights: Sequen
     from cog_nix.registry.push import push_index  # noqa: PLC0415 - see warm_up
 
     return push_index(
-        [(one.pushed, one.platform) for one in done],
+        [(one.pushed, one.project.platform) for one in done],
         destination,
         credentials.of_registry(destination.image.registry),
         weights=weights,
     )
 
 
-def _attach(
-    session: Session,
-    options: _Options,
-    built: Built,
-    pushed: Pushed,
-    destination: Destination,
-    *,
-    project: Project,
-) -> dict[str, str]:
+def _attach(session: Session, options: _Options, done: _Done, destination: Destination) -> dict[str, str]:
     """Give the registry what is asked for beside the image; return what came of it, by title.
 
     Raises:
@@ -264,5 +273,7 @@ def _attach(
     from cog_nix.cli import attaching  # noqa: PLC0415 - few pushes need it
 
     wanted = attaching.Wanted(options.sbom, options.provenance, options.sign, options.key or "")
-    where = attaching.Place(pushed, destination.image, credentials.of_registry(destination.image.registry))
-    return attaching.attach(wanted, project, built, where, session)
+    where = attaching.Place(
+        done.pushed, destination.image, credentials.of_registry(destination.image.registry)
+    )
+    return attaching.attach(wanted, done.project, done.built, where, session)

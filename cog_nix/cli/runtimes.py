@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 from cog_nix.cli.platforms import parsed
+from cog_nix.errors import PluginError
 from cog_nix.plugins.manager import AUTO
 from cog_nix.plugins.spec import ExaminedRuntime
 from cog_nix.plugins.unusable import NoRuntime
@@ -13,6 +15,8 @@ from cog_nix.runtime.session import require
 if TYPE_CHECKING:
     from cog_nix.cli.session import Session
     from cog_nix.plugins.spec import Runtime
+    from cog_nix.report import Reporter
+    from cog_nix.system.platforms import Platform
 
 _UPSTREAMS = "docker"
 
@@ -42,14 +46,31 @@ def hold(session: Session, runtime: Runtime, image: str, platform: str | None) -
     Raises:
         FlagError: there is no such platform.
         ImageError: it cannot be pulled.
+        PluginError: the runtime pulls for no platform that it is told.
     """
     wanted = None if platform is None else parsed(platform)
     if runtime.image_id(image) is None:
-        # a plugin's runtime may know no platforms: it is told of one only where that is asked for
-        runtime.pull(image, session.reporter, *([wanted] if wanted else []))
+        _pull(runtime, image, session.reporter, wanted)
     elif wanted and (held := _made_for(runtime, image)) not in ("", wanted.name):
         session.reporter.info(f"{image} is here for {held}; pulling it for {wanted}")
-        runtime.pull(image, session.reporter, wanted)
+        _pull(runtime, image, session.reporter, wanted)
+
+
+def _pull(runtime: Runtime, image: str, reporter: Reporter, wanted: Platform | None) -> None:
+    """Pull an image by a runtime that may be of a plugin from when ``pull`` was told of no platform."""
+    if wanted is None:
+        runtime.pull(image, reporter)
+        return
+    try:
+        inspect.signature(runtime.pull).bind(image, reporter, wanted)
+    except TypeError as error:
+        plugin = type(runtime).__module__.partition(".")[0]
+        raise PluginError(
+            f"The runtime {runtime.name} of the plugin {plugin} pulls images for the machine's own platform"
+            f" alone, so {image} cannot be had for {wanted}.",
+            hint="Update the plugin, leave out --platform, or name another runtime (--runtime).",
+        ) from error
+    runtime.pull(image, reporter, wanted)
 
 
 def _made_for(runtime: Runtime, image: str) -> str:

@@ -16,6 +16,7 @@ from cog_nix.build.bill import FORMATS, bill_of, rendered
 from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import ImageOptions, Tag, check_tag
 from cog_nix.cli.platforms import project_here
+from cog_nix.cli.written import refuse_in_source
 from cog_nix.errors import FlagError
 from cog_nix.system.files import write_atomically
 
@@ -41,6 +42,8 @@ def sbom(session: Session, options: _Options) -> None:
     options.apply(session)
     check_tag(options.tag)
     kind = format_of(options.format)
+    if options.output:
+        refuse_in_source("-o", options.output, options.config_file)
     project = project_here(options.config_file, options.platform)
     asked = options_of(options)
     built = build_image(session, options.config_file, replace(asked, tag=options.tag, result_link=False))

@@ -126,11 +126,38 @@ class _Options(ProjectOptions):
         str | None,
         typer.Option("--identity", help="First check that this identity signed it, without a key."),
     ] = None
+    identity_regexp: Annotated[
+        str | None,
+        typer.Option(
+            "--identity-regexp",
+            help="The same, by a pattern of the whole identity: https://github.com/you/model/.*@refs/tags/.*",
+        ),
+    ] = None
     issuer: Annotated[
         str | None,
-        typer.Option("--issuer", help="Who vouches for --identity: a provider's URL."),
+        typer.Option("--issuer", help="Who vouches for the identity: a provider's URL."),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False
+
+    @property
+    def signer(self) -> cosign.Identity | None:
+        """Who has to have signed the image; None: nobody.
+
+        Raises:
+            FlagError: only half of an identity is named, or more than one.
+        """
+        named = [one for one in (self.key, self.identity, self.identity_regexp) if one]
+        if not named and self.issuer is None:
+            return None
+        if len(named) != 1 or bool(self.key) == bool(self.issuer):
+            raise FlagError(
+                "--identity",
+                "who signed is said by --identity or --identity-regexp with --issuer, or by --key alone.",
+                hint="Give one of these.",
+            )
+        return cosign.Identity(
+            self.key or "", self.identity or "", self.identity_regexp or "", self.issuer or ""
+        )
 
     def surroundings(self) -> Surroundings:
         """Return what one build is to have otherwise."""
@@ -195,7 +222,7 @@ def verify_image(session: Session, options: _Options) -> None:
 def _target(session: Session, options: _Options) -> Iterator[_Target]:
     """Yield the image, and the project that it should come from: here, or in a clone."""
     if options.image is None:
-        if options.key or options.identity:
+        if options.signer:
             flag = "--key" if options.key else "--identity"
             raise FlagError(flag, "there is no image in a registry to check.", hint="Name one.")
         if options.source:
@@ -227,14 +254,11 @@ def _check_signature(session: Session, options: _Options, image: Subject) -> Non
     """Check who signed an image, where that is asked for.
 
     Raises:
-        FlagError: it is in no registry, or only half of an identity is named.
+        FlagError: it is in no registry, or what is named is nobody.
         NotSignedError: nobody that should have.
     """
-    if options.identity is None and options.issuer is None and options.key is None:
+    if (by := options.signer) is None:
         return
-    if options.key is None and not (options.identity and options.issuer):
-        raise FlagError("--identity and --issuer", "they go together.", hint="Give both, or --key.")
-    by = cosign.Identity(options.key or "", options.identity or "", options.issuer or "")
     if not image.manifests or not image.compressed:
         raise FlagError(
             "--key" if options.key else "--identity",

@@ -60,6 +60,11 @@ class Output:
         return cls(kind, Path(text).absolute())
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """What the folder has that is written, if it is one."""
+        return _LAYOUT if self.kind == "oci" else ()
+
+    @property
     def needs_blobs(self) -> bool:
         """Whether the image has to be built with its compressed layers."""
         return self.kind != "docker-archive"

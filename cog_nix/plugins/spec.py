@@ -751,7 +751,7 @@ class Runtime(Protocol):
         """
 
     def pull(self, reference: str, reporter: Reporter, platform: Platform | None = None) -> None:
-        """Fetch an image from its registry.
+        """Fetch an image from its registry. One without `platform` is named where `--platform` is given.
 
         Args:
             reference: which.

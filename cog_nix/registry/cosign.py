@@ -102,6 +102,8 @@ class Identity:
     """Of whoever has the secret part of this public key; "": of whoever the next two name."""
     name: str = ""
     """In the certificate: a mail address, or the URL of a workflow."""
+    pattern: str = ""
+    """Regular expression (Go's) of all that it may be instead, from its beginning to its end."""
     issuer: str = ""
     """URL of the identity provider."""
 
@@ -109,10 +111,13 @@ class Identity:
         """Return cosign's flags."""
         if self.key:
             return ["--key", self.key]
-        return ["--certificate-identity", self.name, "--certificate-oidc-issuer", self.issuer]
+        named = ["--certificate-identity", self.name]
+        if self.pattern:  # cosign takes one that matches anywhere, so any identity with the right one inside
+            named = ["--certificate-identity-regexp", f"^(?:{self.pattern})$"]
+        return [*named, "--certificate-oidc-issuer", self.issuer]
 
     def __str__(self) -> str:
-        return self.key or f"{self.name} ({self.issuer})"
+        return self.key or f"{self.name or self.pattern} ({self.issuer})"
 
 
 def available() -> bool:

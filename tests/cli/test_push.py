@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cog_nix.build.services import Services
 from cog_nix.cli import push, pushing
 from cog_nix.cli.session import Session
+from cog_nix.errors import LockError
+from cog_nix.lock import format as lock_format
 from cog_nix.plugins import manager as plugins
 from cog_nix.registry import cosign
 from cog_nix.registry.failures import MissingBlobsError
 from cog_nix.registry.push import Pushed
+from cog_nix.system.platforms import ARM64
+from tests.lock.conftest import make_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cog_nix.build.options import BuildOptions
+    from cog_nix.lock.model import Lock
+    from cog_nix.resolve.request import Request
+
+_BOTH = "[image]\nplatforms = ['linux/amd64', 'linux/arm64']\n"
 
 
 def _project(folder: Path, settings: str = "") -> None:
@@ -104,9 +114,7 @@ def test_where_the_registry_lost_a_layer_the_image_is_built_whole(
     [
         pytest.param("", "", [], id="image"),
         pytest.param("", "@sha256:bundle", ["@sha256:bundle"], id="bundle"),
-        pytest.param(
-            "[image]\nplatforms = ['linux/amd64', 'linux/arm64']\n", "", ["@sha256:index"], id="platforms"
-        ),
+        pytest.param(_BOTH, "", ["@sha256:index"], id="platforms"),
     ],
 )
 def test_an_index_is_signed_beside_its_images(
@@ -119,6 +127,7 @@ def test_an_index_is_signed_beside_its_images(
     monkeypatch.setattr(push, "build_image", lambda *_, **__: built)
     monkeypatch.setattr(push, "push_built", lambda *_, **__: Pushed("@sha256:image", model))
     monkeypatch.setattr(push, "_push_index", lambda *_: Pushed("@sha256:index"))
+    monkeypatch.setattr(push, "ensure_lock", lambda *_: None)
     monkeypatch.setattr(push, "_attach", lambda *_, **__: {})
     monkeypatch.setattr(pushing.Record, "add", lambda *_: None)
     monkeypatch.setattr(cosign, "refuse_without", lambda _: None)
@@ -128,3 +137,57 @@ def test_an_index_is_signed_beside_its_images(
         push._Options(target="localhost:1/me/model:v1", sign=True),
     )
     assert found == signed
+
+
+def _other_python(project: Path) -> None:
+    path = project / "cog.yaml"
+    path.write_text(path.read_text().replace("3.13", "3.12"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(
+            lambda project: lock_format.forget(ARM64, project / "cog-nix.lock"),
+            "is for linux/amd64, and not for linux/arm64",
+            id="one-lacks",
+        ),
+        pytest.param(_other_python, "does not fit cog.yaml any more", id="old"),
+    ],
+)
+def test_nothing_is_built_or_signed_before_each_platform_has_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], words: str
+) -> None:
+    _project(tmp_path, _BOTH)
+    (tmp_path / "cog.yaml").write_text("build:\n  python_version: '3.13'\n  run: [echo hello > /hello]\n")
+    monkeypatch.chdir(tmp_path)
+    done: list[str] = []
+
+    def resolve(request: Request) -> Lock:
+        done.append(f"lock {request.project.platform}")
+        return make_lock(inputs=request.digest, platform=request.project.platform.name)
+
+    def build_image(_session: object, _file: str, options: BuildOptions, *_: object, **__: object) -> Any:
+        done.append(f"build {options.platform}")
+        return SimpleNamespace(oci="layout", kept=None)
+
+    def attach(_session: object, _options: object, one: push._Done, *_: object) -> dict[str, str]:
+        done.append(f"attach {one.project.platform}")
+        return {}
+
+    monkeypatch.setattr(Services, "resolver", staticmethod(lambda _: resolve))
+    monkeypatch.setattr(push, "build_image", build_image)
+    monkeypatch.setattr(push, "push_built", lambda *_, **__: Pushed("@sha256:image"))
+    monkeypatch.setattr(push, "_push_index", lambda *_: Pushed("@sha256:index"))
+    monkeypatch.setattr(push, "_attach", attach)
+    monkeypatch.setattr(pushing.Record, "add", lambda *_: None)
+    session = Session(plugins.load({"COG_NIX_PLUGINS": "0"}))
+    options = push._Options(target="localhost:1/me/model:v1")
+    both = ("linux/amd64", "linux/arm64")
+    push.push(session, options)
+    assert done == [f"{verb} {one}" for verb in ("lock", "build", "attach") for one in both]
+    done.clear()
+    spoil(tmp_path)
+    with pytest.raises(LockError, match=words):
+        push.push(session, options)
+    assert not done

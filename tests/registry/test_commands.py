@@ -145,14 +145,18 @@ def test_with_what_login_kept(cli: Cli, locked_registry: str) -> None:
     [("", "image.tar"), ("oci:", "layout"), ("oci-archive:", "layout.tar")],
     ids=["image.tar", "oci:layout", "oci-archive:layout.tar"],
 )
-def test_written_and_loaded(cli: Cli, kind: str, name: str, removed: list[str], tmp_path: Path) -> None:
+def test_written_and_loaded(cli: Cli, kind: str, name: str, removed: list[str]) -> None:
     tag = "cog-nix-test-archive:files"  # one for all kinds, so that the image is built once
     removed.append(tag)
-    path = tmp_path / name  # in the project it would become part of the next image
+    (cli.folder / ".dockerignore").write_text("written\n")
+    path = cli.folder / "written" / name  # ignored, so that it is no part of the next image
+    path.parent.mkdir(exist_ok=True)
     cli("build", "-o", f"{kind}{path}", "-t", tag)
-    cli("build", "-o", f"{kind}{path}", "-t", tag)
+    first = json.loads(subprocess.check_output([cli.folder / "result", "--inspect"]))
+    cli("build", "-o", f"{kind}written/{name}", "-t", tag)
     cli("load", str(path), "-t", tag)
     inspected = json.loads(subprocess.check_output([cli.folder / "result", "--inspect"]))
+    assert inspected["id"] == first["id"]
     assert _docker("image", "inspect", "--format", "{{.Id}}", tag) == inspected["id"]
     written = f"{kind or 'docker-archive:'}{path}"
     found = json.loads(subprocess.check_output(["skopeo", "inspect", "--config", written]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cog_nix.cli import verify
+from cog_nix.errors import FlagError
 from cog_nix.registry import cosign
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
@@ -199,6 +201,44 @@ def test_an_identity_is_asked_for_with_its_provider(program: Path) -> None:
     said = program.read_text()
     assert "--certificate-identity me@example.org --certificate-oidc-issuer https://id.example.org" in said
     assert "ignore-tlog" not in said
+
+
+def test_a_pattern_is_one_of_the_whole_identity(program: Path) -> None:
+    by = cosign.Identity(pattern="me@.*|you", issuer="https://id.example.org")
+    cosign.check(_IMAGE, _HERE, by)
+    said = program.read_text()
+    assert "--certificate-identity-regexp ^(?:me@.*|you)$ --certificate-oidc-issuer" in said
+    assert "--certificate-identity " not in said
+    assert str(by) == "me@.*|you (https://id.example.org)"
+
+
+@pytest.mark.parametrize(
+    ("given", "signer"),
+    [
+        ({}, None),
+        ({"key": "me.pub"}, cosign.Identity("me.pub")),
+        ({"identity": "me", "issuer": "it"}, cosign.Identity("", "me", "", "it")),
+        ({"identity_regexp": "m.", "issuer": "it"}, cosign.Identity("", "", "m.", "it")),
+    ],
+)
+def test_who_has_to_have_signed(given: dict[str, str], signer: cosign.Identity | None) -> None:
+    assert verify._Options(**given).signer == signer  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"issuer": "it"},
+        {"identity": "me"},
+        {"identity_regexp": "m."},
+        {"identity": "me", "identity_regexp": "m.", "issuer": "it"},
+        {"key": "me.pub", "issuer": "it"},
+        {"key": "me.pub", "identity": "me", "issuer": "it"},
+    ],
+)
+def test_who_signed_is_said_in_one_way(given: dict[str, str]) -> None:
+    with pytest.raises(FlagError, match="--identity-regexp with --issuer, or by --key alone"):
+        _ = verify._Options(**given).signer  # type: ignore[arg-type]
 
 
 def test_a_signed_statement_is_no_signature(program: Path) -> None:

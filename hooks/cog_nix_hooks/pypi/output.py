@@ -39,6 +39,8 @@ _SERVED = re.compile(r"No solution found(?!.*torch was not found)", re.DOTALL)
 _SELF_EVIDENT = re.compile(r"No solution found|hint: Wheels are required")
 
 _NO_RELEASE = re.compile(r"no version of ([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([\w.+!-]*\w)")
+_FEW = re.compile(r"\b(?:versions of|only) ([A-Za-z0-9._-]+)\[[^\]]*\]()")
+"""So uv speaks of a package with an extra that has no release which fits, and of one that no index has."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Output:
     unknown_package: str
     """The package that no index has; "" for none."""
     no_release: tuple[str, str] | None
-    """The package and the version of it that no index has."""
+    """The package and the version of it that no index has; "": none that fits, asked for with an extra."""
     lacks_wheel: bool
     """Whether there are only sources where wheels are needed."""
     pythons: tuple[str, ...]
@@ -104,7 +106,7 @@ class Output:
             no_sandbox=no_sandbox,
             no_room=os.strerror(errno.ENOSPC) in text and not no_sandbox,
             unsatisfiable="No solution found" in text,
-            no_release=_pair(_NO_RELEASE, " ".join(statements)),
+            no_release=_pair(_NO_RELEASE, reasons := " ".join(statements)) or _pair(_FEW, reasons),
             refused=_pair(_REFUSED, text),
             is_refusal=re.search(r"\b(401|403)\b", text) is not None,
             unfetched=_first(_FETCHED, text),

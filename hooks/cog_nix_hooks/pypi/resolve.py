@@ -396,7 +396,8 @@ def _instead(question: uv.Question, error: uv.UvError) -> str:
     with scratch.folder("uv") as folder:
         other = uv.nearest(question, name, version, folder)
     if other:
-        return f"Take the release of it that is nearest, {name}=={other}, or another one."
+        nearest = f"Take the release of it that is nearest, {name}=={other}, or another one."
+        return nearest if version else ""
     meant = names.meant(canonicalize_name(name))  # uv does not tell so of what is asked for with an extra
     return f"Did you mean {meant}? No index has a release of {name}." if meant not in {"", name} else ""
 

@@ -166,17 +166,17 @@ def newest(question: Question, package: str, folder: Path) -> str:
 
 
 def nearest(question: Question, package: str, version: str, folder: Path) -> str:
-    """Return the release that comes next to one that no index has, a later one first; "" for none.
+    """Return the release that comes next to one that no index has, a later one first; "" where it has none.
 
     Args:
         question: what the one that is not there was asked for in.
         package: normalised name.
-        version: of the one that is not there.
+        version: of the one that is not there; "": the newest release is returned.
         folder: an empty folder.
     """
     output = folder / "requirements.txt"
     options = ("--no-deps", "--no-annotate", "--no-header", "--output-file", str(output))
-    for relation, which in ((">", "lowest"), ("<", "highest")):
+    for relation, which in ((">", "lowest"), ("<", "highest")) if version else (("", "highest"),):
         line = f"{package}{relation}{version.partition('+')[0]}"
         lines = replace(question.lines, requirements=(line,), projects=())
         try:

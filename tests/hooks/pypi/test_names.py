@@ -44,7 +44,19 @@ def test_what_is_meant(written: str, meant: str) -> None:
     assert names.meant(written) == meant
 
 
-@pytest.mark.parametrize("written", ["Transfomers>=4", "transfomers", "transfomers[torch]==4.40"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Transfomers>=4",
+        "transfomers",
+        "transfomers[torch]==4.40",
+        "transfomers[torch]>=4,<5",
+        "transfomers[torch]<5,>=4.1",
+        "transfomers[torch]~=4.1",
+        "transfomers[torch,sentencepiece]>=4.1,!=4.2",
+        "transfomers[torch]",
+    ],
+)
 def test_the_name_that_is_meant_can_be_installed(resolve: Resolve, index: Index, written: str) -> None:
     index.add("transformers", "4.40")
     with pytest.raises(LockError, match="cannot be satisfied") as caught:
@@ -66,6 +78,13 @@ def test_a_name_that_an_index_has_is_taken_as_it_is(resolve: Resolve, index: Ind
     index.add("transfomers", "1.0")
     index.add("cv2", "1.0")
     assert {"transfomers", "cv2"} <= set(resolve(index.line, "transfomers", "cv2"))
+
+
+def test_a_release_that_does_not_fit_is_not_taken_for_another_name(resolve: Resolve, index: Index) -> None:
+    index.add("transfomers", "1.0")
+    with pytest.raises(LockError, match="cannot be satisfied") as caught:
+        resolve(index.line, "transfomers[torch]>=4,<5")
+    assert caught.value.hint == "Loosen one of the requirements named above."
 
 
 def test_a_pointer_is_told_when_its_build_fails(
