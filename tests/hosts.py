@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from cog_nix.config.model import DebianSettings
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.debian.sources import find_archive
 
 if TYPE_CHECKING:

@@ -6,10 +6,15 @@ And where tests are: ``tests/X`` has those of ``cog_nix/X``, ``tests/hooks/X`` t
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cog_nix.cli.commands import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = (
@@ -60,6 +65,24 @@ SUITES = {
     "runtimes": "containers and predictions in every runtime",
 }
 """Folders of ``tests`` that belong to no single folder of the product."""
+
+
+MAKERS = re.compile(r"debian|ubuntu|trixie|bookworm|dpkg|libc6|nvidia|\bapt\b", re.IGNORECASE)
+"""Names of a distribution, its programs, and a maker of GPUs, which plugins know."""
+KNOWN = {
+    "cdi": "the form in which this machine describes such GPUs, for every plugin that runs containers",
+    "cli/commands": "what can be explained with the plugins that are built in",
+    "config/environment": "the variables that images of upstream have",
+    "lock": "the lock's format: its system packages are .deb files",
+    "namespaces/emulation": "how a machine gets an emulator",
+    "plugins/manager": "the built-in plugins",
+    "programs/missing": "how a user finds the package of a program",
+    "project/template": "the words of a new cog.yaml",
+    "store/choice": "how a machine gets Nix",
+    "store/failures": "how a user finds the package of a header",
+    "system/platforms": "the names of processors",
+}
+"""Modules and folders of ``cog_nix`` that have such names nevertheless, and why."""
 
 
 def modules() -> dict[str, Path]:
@@ -116,6 +139,46 @@ def test_the_core_imports_no_plugin() -> None:
         name for name, imported in all_imports().items() if any("cog_nix_hooks" in one for one in imported)
     }
     assert not wrong
+
+
+def said(tree: ast.Module) -> Iterator[str]:
+    """Yield the names and the texts of a module's code, without docstrings and comments."""
+    docs = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if node not in docs:
+                yield text
+            case ast.Constant(value=bytes(data)):
+                yield data.decode("latin-1")
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.alias(name=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.keyword(arg=str(name)):
+                yield name
+
+
+@cache
+def with_makers() -> dict[str, set[str]]:
+    """Return the names of distributions and makers that each module of the core has, by its path."""
+    found: dict[str, set[str]] = {}
+    for path in modules().values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if names := {one for one in said(tree) if MAKERS.search(one)}:
+            found[path.relative_to(ROOT / "cog_nix").with_suffix("").as_posix()] = names
+    return found
+
+
+def test_the_core_knows_no_distribution_and_no_maker_of_gpus() -> None:
+    wrong = {
+        name: words
+        for name, words in with_makers().items()
+        if not {name, name.partition("/")[0]} & KNOWN.keys()
+    }
+    assert not wrong
+
+
+def test_what_the_core_may_know_is_there() -> None:
+    there = {part for name in with_makers() for part in (name, name.partition("/")[0])}
+    assert not KNOWN.keys() - there
 
 
 def test_no_command_imports_another() -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from cog_nix import __version__
 from cog_nix.bom import licences
-from cog_nix.bom.contents import DEBIAN_VERSION, OS_RELEASE
+from cog_nix.bom.contents import OS_RELEASE
 from cog_nix.bom.model import Bill, Component, Document, Licence, purl
 from cog_nix.config.requirements import normalised
-from cog_nix.image.databases import STATUS, distribution, installed
+from cog_nix.image.databases import distribution
 from cog_nix.system import jsonvalue
 
 if TYPE_CHECKING:
@@ -27,13 +27,10 @@ if TYPE_CHECKING:
     from cog_nix.elf.golang import Module
     from cog_nix.lock.model import Artifact, Lock, Wheel
 
-_DISTRO = "debian"
 _RUN = re.compile(r"run-(\d+)")
 _PYPROJECT_METADATA = ("METADATA", "PKG-INFO")
 _STORE = re.compile(r"[0-9a-z]{32}-(?P<name>.+?)(?:-(?P<version>\d[^-]*(?:-[^-]+)*))?")
 _COPIED = re.compile(r"(?P<name>lib.+?)(?:-[0-9a-f]{8})?\.so(?:\.(?P<version>[\w.]+))?")
-_POINT = re.compile(r"\d+\.\d+")
-"""A release of Debian's; what is not released yet calls itself ``forky/sid``."""
 _BILLS = (".cdx.json", ".spdx.json")
 _MOST_DESCRIBED = 300
 
@@ -62,7 +59,7 @@ def collect(sources: Sources) -> tuple[Bill, tuple[Document, ...]]:
     system = _system(contents)
     found = [
         *([system] if system.name else []),
-        *_debs(sources, system),
+        *_system_packages(sources, system),
         *_interpreter(lock),
         *_python(sources),
         *_node(contents),
@@ -101,13 +98,13 @@ def _system(contents: Contents) -> Component:
     text = contents.texts.get(OS_RELEASE)
     lines = text.data.decode("utf-8", "replace").splitlines() if text else []
     said = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
-    point = contents.texts.get(DEBIAN_VERSION)
-    version = point.data.decode("utf-8", "replace").strip() if point else ""
+    point = contents.texts.get(contents.database.release)
+    version = contents.database.point_release(point.data.decode("utf-8", "replace")) if point else ""
     return Component(
         "system",
         "system",
         said.get("ID", ""),
-        version if _POINT.fullmatch(version) else said.get("VERSION_ID", ""),
+        version or said.get("VERSION_ID", ""),
         homepage=said.get("HOME_URL", ""),
         description=said.get("PRETTY_NAME", ""),
         asked=("it is the base system",),
@@ -115,39 +112,40 @@ def _system(contents: Contents) -> Component:
     )
 
 
-def _debs(sources: Sources, system: Component) -> Iterator[Component]:
-    """Yield the packages that dpkg has as installed (deb822)."""
+def _system_packages(sources: Sources, system: Component) -> Iterator[Component]:
+    """Yield the system packages."""
     locked = {deb.package: deb for deb in sources.lock.installed}
-    status = sources.contents.texts.get(STATUS)
-    for fields in installed(status.data if status else b""):
-        name, version = fields["Package"], fields["Version"]
+    database = sources.contents.database
+    index = sources.contents.texts.get(database.index)
+    kind, namespace = database.purl
+    for one in database.installed(index.data if index else b""):
+        name, version = one.name, one.version
         deb = locked.get(name)
         ours = deb if deb and deb.version == version else None
         key = f"deb:{name}"
-        source, _, source_version = fields.get("Source", "").partition(" ")
-        upstream = f"{source}@{source_version.strip('()')}" if source_version else source
+        licence = sources.contents.copyright(name).decode("utf-8", "replace")
         yield Component(
             key,
             "deb",
             name,
             version,
             purl=purl(
-                "deb",
-                _DISTRO,
+                kind,
+                namespace,
                 name,
                 version,
-                arch=fields.get("Architecture", ""),
+                arch=one.architecture,
                 distro="-".join(filter(None, (system.name, system.version))),
-                upstream=upstream,
+                upstream="@".join(filter(None, (one.source, one.source_version))),
             ),
-            licence=licences.of_copyright(sources.contents.copyright(name).decode("utf-8", "replace")),
-            source=(source or name, source_version.strip("()") or version),
-            supplier=fields.get("Maintainer", ""),
-            homepage=fields.get("Homepage", ""),
-            description=fields.get("Description", ""),
-            depends=tuple(f"deb:{one}" for one in ours.depends) if ours else (),
+            licence=licences.all_of(database.licences(licence)),
+            source=(one.source or name, one.source_version or version),
+            supplier=one.supplier,
+            homepage=one.homepage,
+            description=one.description,
+            depends=tuple(f"deb:{name}" for name in ours.depends) if ours else (),
             asked=tuple(sources.reasons.get(key, ())) if ours else ("a command of cog.yaml installed it",),
-            layer=status.layer if status and not ours else "",
+            layer=index.layer if index and not ours else "",
             **_file(ours.artifact if ours else None),
         )
 

@@ -1,4 +1,4 @@
-"""What the files of an image say of packages: dpkg's database, Python's metadata, and the like.
+"""What the files of an image say of packages: the database of its system, Python's metadata, and the like.
 
 Only headers and the few files that matter are read; what is between is passed over.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.elf import golang
 from cog_nix.errors import ImageError
-from cog_nix.image.databases import LARGEST, STATUS
+from cog_nix.image.databases import LARGEST
 from cog_nix.image.description import ProjectFiles
 from cog_nix.image.layer_bytes import LayerBytes
 from cog_nix.image.project_files import UNKNOWN, entries
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cog_nix.image.description import ImageDescription
+    from cog_nix.plugins.spec import SystemDatabase
 
 OS_RELEASE = "usr/lib/os-release"
-DEBIAN_VERSION = "etc/debian_version"
-"""Has the point release, which os-release leaves out."""
-_COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 _METADATA = re.compile(r"(.+/)?([^/]+\.dist-info/METADATA|[^/]+\.egg-info(/PKG-INFO)?|EGG-INFO/PKG-INFO)")
 _DOCUMENT = re.compile(r"(.+/)?([^/]+\.dist-info/sboms/.+|(site|dist)-packages/.+\.(cdx|spdx)\.json)")
 """Bills that packages bring (PEP 770), and others by the names that scanners look for: pip's of its
@@ -67,6 +65,8 @@ class Text:
 class Contents:
     """What an image has, by path; what a layer replaces or takes away is gone."""
 
+    database: SystemDatabase
+    """Of its system packages."""
     texts: dict[str, Text] = field(default_factory=dict)
     """Files that tell of packages."""
     links: dict[str, str] = field(default_factory=dict)
@@ -81,30 +81,38 @@ class Contents:
     """Files of the project that stay out of the store: hash (hexadecimal) and layer."""
 
     def copyright(self, package: str) -> bytes:
-        """Return the copyright file of a Debian package; nothing where it has none (Debian Policy 12.5)."""
+        """Return the copyright file of a system package; nothing where it has none."""
         for _ in range(3):
-            if found := self.texts.get(f"usr/share/doc/{package}/copyright"):
+            path = self.database.copyright(package)
+            if found := self.texts.get(path):
                 return found.data
-            target = self.links.get(f"usr/share/doc/{package}/copyright") or self.links.get(
-                f"usr/share/doc/{package}"
-            )
+            folder, _, name = path.rpartition("/")
+            target = self.links.get(path) or self.links.get(folder)
             if target is None:
                 break
             parts = PurePosixPath(target).parts
-            package = parts[-2] if parts[-1] == "copyright" and len(parts) > 1 else parts[-1]
+            package = parts[-2] if parts[-1] == name and len(parts) > 1 else parts[-1]
         return b""
 
+    def matters(self, path: str) -> bool:
+        """Tell whether a file tells of packages."""
+        database, folder = self.database, path.rpartition("/")[0].rpartition("/")[2]
+        return path in {database.index, database.release, OS_RELEASE, database.copyright(folder)} or any(
+            pattern.fullmatch(path) for pattern in (_METADATA, _DOCUMENT, _NODE, _WINDOWS)
+        )
 
-def read(image: ImageDescription) -> Contents:
+
+def read(image: ImageDescription, database: SystemDatabase) -> Contents:
     """Read what the files of an image say.
 
     Args:
         image: one that Nix built, which says what its layers are made of.
+        database: of its system packages.
 
     Raises:
         ImageError: a layer cannot be read.
     """
-    found = Contents()
+    found = Contents(database)
     for layer in image.layers:
         outside = next((part for part in layer.parts if isinstance(part, ProjectFiles)), None)
         if outside:
@@ -134,16 +142,10 @@ def _read_layer(found: Contents, layer: str, stream: BinaryIO) -> None:
                 found.store_paths.setdefault(store[1], layer)
             if _LIBRARY.fullmatch(path):
                 found.libraries[path] = layer
-            if _matters(path):
+            if found.matters(path):
                 _take(found, layer, path, tar, member)
             _take_program(found, layer, path, tar, member)
             tar.members.clear()  # type: ignore[attr-defined] # they would be all of the image's
-
-
-def _matters(path: str) -> bool:
-    return path in {STATUS, OS_RELEASE, DEBIAN_VERSION} or any(
-        pattern.fullmatch(path) for pattern in (_COPYRIGHT, _METADATA, _DOCUMENT, _NODE, _WINDOWS)
-    )
 
 
 def _take(found: Contents, layer: str, path: str, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

@@ -1,12 +1,11 @@
 """Licences as packages declare them, in SPDX's words where they have one.
 
-Debian's copyright files (``copyright-format`` 1.0) and the metadata of Python packages (core metadata 2.4)
-are read. What is no SPDX expression stays as it was written; nothing is guessed from a licence's text.
+The metadata of Python packages (core metadata 2.4) is read; what system packages declare is a plugin's
+knowledge. What is no SPDX expression stays as it was written; nothing is guessed from a licence's text.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,35 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from email.message import Message
 
-_FORMAT = re.compile(
-    r"^Format(?:-Specification)?:.*copyright-format|^Format:.*dep5", re.IGNORECASE | re.MULTILINE
-)
-_FIELD = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9][A-Za-z0-9.+-]*[A-Za-z0-9+])")
-_GNU = re.compile(
-    r"(?P<family>[AL]?GPL|GFDL)(?:-?v?(?P<version>\d(?:\.\d+)?))?(?P<more>\+|-or-later)?", re.IGNORECASE
-)
-_SHORT = {
-    "expat": "MIT",
-    "mit/x11": "MIT",
-    "x11": "X11",
-    "zlib": "Zlib",
-    "zlib/libpng": "Zlib",
-    "apache-2": "Apache-2.0",
-    "artistic": "Artistic-1.0-Perl",
-    "artistic-1": "Artistic-1.0-Perl",
-    "bsd-2-clauses": "BSD-2-Clause",
-    "bsd-3-clauses": "BSD-3-Clause",
-    "bsd": "BSD-3-Clause",
-    "psf-2": "PSF-2.0",
-    "isc": "ISC",
-    "mpl-1.1": "MPL-1.1",
-    "mpl-2": "MPL-2.0",
-    "openssl": "OpenSSL",
-    "boost-1.0": "BSL-1.0",
-}
-"""Short names of Debian's that SPDX has others for (copyright-format 1.0, "License short names");
-``/usr/share/common-licenses/BSD`` is the one with three clauses."""
 _PYTHON = {
     "apache 2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
@@ -80,19 +50,8 @@ _CLASSIFIERS = {
     "zlib/libpng License": "Zlib",
 }
 """Classifiers of the index that stand for one licence; the first two stand for several."""
-_OR, _AND = re.compile(r"\s+or\s+"), re.compile(r",?\s+and\s+")
 _LONGEST = 200
 """A field that is longer is the licence's text."""
-
-
-def of_copyright(text: str) -> Licence:
-    """Return what a copyright file of Debian's declares.
-
-    Of one that is written for people alone, the licences count that it refers to.
-    """
-    found = (_FIELD if _FORMAT.search(text) else _COMMON).findall(text)
-    parts = (part for one in found for part in ([one] if _OR.search(one) else _AND.split(one)))
-    return all_of(filter(None, map(_debian, dict.fromkeys(parts))))
 
 
 def of_metadata(message: Message) -> Licence:
@@ -119,7 +78,7 @@ def of_text(text: str) -> Licence:
 
 
 @cache
-def _valid(expression: str) -> str:
+def valid(expression: str) -> str:
     """Return an SPDX expression in its canonical form; "": it is none."""
     try:
         return str(canonicalize_license_expression(expression))
@@ -128,7 +87,7 @@ def _valid(expression: str) -> str:
 
 
 def _licence(text: str) -> Licence:
-    expression = _valid(text)
+    expression = valid(text)
     return Licence(expression) if expression else Licence(names=(text,))
 
 
@@ -136,7 +95,7 @@ def all_of(found: Iterable[str]) -> Licence:
     """Return the licence of what is under all of some."""
     expressions, names = set(), set()
     for one in found:
-        expression = _valid(one)
+        expression = valid(one)
         if not expression:
             names.add(one)
         elif " OR " in expression:
@@ -147,24 +106,3 @@ def all_of(found: Iterable[str]) -> Licence:
     if len(parts) > 1:
         parts = [f"({one})" if " OR " in one else one for one in parts]
     return Licence(" AND ".join(parts), tuple(sorted(names)))
-
-
-def _debian(text: str) -> str:
-    """Return a licence of a copyright file as SPDX writes it, as far as there is such a form."""
-    text = text.rstrip(",;").strip()
-    words = re.split(r"\s+(or|and)\s+", text.replace(",", " "))
-    if len(words) > 1:
-        parts = [word.upper() if word in {"or", "and"} else _debian(word) for word in words]
-        joined = " ".join(part.strip() for part in parts)
-        return joined if _valid(joined) else text
-    lowered = text.lower()
-    if lowered in _SHORT:
-        return _SHORT[lowered]
-    if found := _GNU.fullmatch(text):
-        version = found["version"] or ""
-        if not version:
-            return text
-        full = version if "." in version else f"{version}.0"
-        full = "1.1" if found["family"].upper() == "GFDL" and version == "1" else full
-        return f"{found['family'].upper()}-{full}-{'or-later' if found['more'] else 'only'}"
-    return text

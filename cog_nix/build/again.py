@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from cog_nix.build.interface import Api
     from cog_nix.config.model import Config, Project
-    from cog_nix.lock.model import Lock
     from cog_nix.store.nix import Nix
 
 _OF_THE_SDK = ("COG_SDK_WHEEL", "COGLET_WHEEL")
@@ -248,7 +247,7 @@ def entry(
     config: Config,
     api: Api,
     version: str,
-    lock: Lock,
+    programs: Sequence[str] | None,
     *,
     unknown: Sequence[str] = (),
     pitfalls: Sequence[str] = (),
@@ -259,7 +258,7 @@ def entry(
         config: names the entry points.
         api: what was read from them.
         version: of Cog's package in the image.
-        lock: knows the programs that the source starts.
+        programs: those that the source may start; None: it was not looked into.
         unknown: what was said of others.
         pitfalls: what anything but the source was warned about.
 
@@ -274,5 +273,5 @@ def entry(
         "train": config.train,
         "version": version,
         "pitfalls": list(pitfalls),
-        "programs": None if lock.programs is None else list(lock.programs),
+        "programs": None if programs is None else list(programs),
     }

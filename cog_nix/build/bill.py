@@ -79,7 +79,7 @@ def described(
         name=name_in_store(tag),
         lock=lock,
         lock_digest=digest_of(project.lock_path.read_bytes()),
-        contents=contents.read(image),
+        contents=contents.read(image, plugins.describe_database()),
         reasons=all_reasons(lock, asked_of(project, lock, plugins)),
         managed=[(one.name, one.set_digest, one.size) for one in weights],
         image=image_id,

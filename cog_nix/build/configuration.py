@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
+def load(project: Project, plugins: Plugins, reporter: Reporter) -> tuple[cog_config.Loaded, Settings]:
     """Read cog.yaml and cog-nix.toml; pass on what cog.yaml is warned about.
 
     Raises:
@@ -29,7 +29,7 @@ def load(project: Project, reporter: Reporter) -> tuple[cog_config.Loaded, Setti
     loaded = cog_config.load(project)
     for warning in loaded.warnings:
         reporter.warn(warning)
-    return loaded, cog_config.load_settings(project)
+    return loaded, plugins.settings(project)
 
 
 def asked_in(project: Project, loaded: cog_config.Loaded) -> dict[str, str]:
@@ -91,9 +91,10 @@ def asked_of(project: Project, lock: Lock, plugins: Plugins) -> Asked:
     loaded = cog_config.load(project)
     facts = plugins.describe_system()
     base = dict.fromkeys(facts.cog_base, PLACE) if lock.cog_base else {}
+    started = started_by(project.root, everywhere=facts.programs) if lock.programs else ()
     return Asked(
         system={**base, **asked_in(project, loaded)},
         python=python_asked_in(project, loaded),
-        starts={start.program: start.place for start in started_by(project.root)} if lock.programs else {},
+        starts={start.program: start.place for start in started},
         always=facts.tools,
     )

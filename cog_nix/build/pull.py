@@ -64,7 +64,7 @@ def wanted(project: Project, services: Services, nix: Nix) -> list[str]:
         NixError: it cannot be evaluated.
     """
     lock = _lock(project)
-    config = load(project, services.reporter)[0].config
+    config = load(project, services.plugins, services.reporter)[0].config
     tag = config.image or config.model or default_tag(project.root.name)
     arguments = nix_arguments(project, config, {}, tag, "", included=selected(project, config))
     layers = (key for key in keys_of(nix, arguments).layers if key.partition("-")[2] not in _OWN)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cog_nix.plugins.spec import Context
     from cog_nix.report import Reporter
     from cog_nix.resolve.request import Request, Tools
+    from cog_nix.store.nix import Made
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Services:
     """Whether what is looked into will be built from as well, so that parts of it would come twice."""
     while_building: Callable[[], object] | None = None
     """Called on a thread of its own while Nix works: prepares what comes afterwards, and fails there."""
-    made: Callable[[Path], object] | None = None
-    """Called with what Nix has made of the image while it makes the rest (:meth:`.nix.Nix.build`)."""
+    made: Made | None = None
+    """Hears of what Nix has made of the image while it makes the rest (:meth:`.nix.Nix.build`)."""
     archive: Archive | None = None
     """What is asked for files before anything else is."""
     trusts_archive: bool = False

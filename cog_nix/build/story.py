@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Config, Project
     from cog_nix.lock.model import Lock
+    from cog_nix.plugins.manager import Plugins
     from cog_nix.report import Reporter
     from cog_nix.store.nix import Nix
 
@@ -62,7 +63,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     if not hooked and (found := memory.recall()):
         return again(project, options, services, found)
     memory.begin()
-    loaded, settings = load(project, services.reporter)
+    loaded, settings = load(project, services.plugins, services.reporter)
     config = loaded.config
     check(project, config)
     weights_lock.check(project.root, config)
@@ -85,7 +86,7 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     place = Place(project, lock, nix, context, services.reporter)
     tag = options.tag or config.image or config.model or default_tag(project.root.name)
     included = selected(project, config, memory.walked)
-    unknown = _unknown_programs(request, lock, included, services.reporter)
+    unknown = _unknown_programs(request, lock, included, services)
     check_places(placed, lock.files, included)
     arguments = blob_arguments(lock, options) | nix_arguments(
         project,
@@ -135,7 +136,14 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     )
     # Overlays and packages read what they like; a bill is written anew each time.
     if not (lock.packages or options.embed_sbom or (project.root / OVERLAY).exists()):
-        now = entry(config, api, version, lock, unknown=unknown, pitfalls=missing)
+        now = entry(
+            config,
+            api,
+            version,
+            _known_programs(lock, services.plugins),
+            unknown=unknown,
+            pitfalls=missing,
+        )
         by = replace(went_by(project, options, config, api, (nix, arguments)), entry=now)
         result = memory.keep(result, by, nix.state_dir)
     return finish(project, options, services, result, config)
@@ -202,13 +210,14 @@ def finish(
     return Built(image, found.tag, found.openapi, found.gpu, found.oci, found.kept, linked)
 
 
-def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], reporter: Reporter) -> list[str]:
+def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], services: Services) -> list[str]:
     """Warn of each program that the source starts since the lock was made; return what was said."""
-    if lock.programs is None or not request.settings.debian.programs:
+    if lock.programs is None or not request.settings.system.programs:
         return []
     from cog_nix.resolve import programs  # noqa: PLC0415 - a build without any source goes without
 
-    new = programs.unknown(lock, programs.starts(request.root, request.config, request.settings, paths))
+    starts = programs.starts(request.root, request.config, request.settings, services.plugins, paths)
+    new = programs.unknown(lock, starts)
     names = {wheel.name for wheel in lock.wheels}
     warnings = [
         f"{start.place} starts {start.program}, which {request.project.lock_path.name} was made without: "
@@ -216,8 +225,15 @@ def _unknown_programs(request: Request, lock: Lock, paths: Iterable[str], report
         for start in new
         if normalised(start.program) not in names
     ]
-    _warn(warnings, reporter)
+    _warn(warnings, services.reporter)
     return warnings
+
+
+def _known_programs(lock: Lock, plugins: Plugins) -> list[str] | None:
+    """Return the programs that the source may start; None where it is not looked into."""
+    if lock.programs is None:
+        return None
+    return [*lock.programs, *sorted(plugins.describe_system().programs)]
 
 
 def _warn(warnings: Iterable[str], reporter: Reporter) -> None:

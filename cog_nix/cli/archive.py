@@ -50,7 +50,7 @@ def archive(session: Session, options: _Options) -> None:
     target = place.destination(options.destination, cache_dir(), session.reporter)
     if isinstance(target, LocalArchive):
         warn_in_source(Path(target.title), options.config_file, session.reporter)
-    loaded, settings = story.load(project, session.reporter)
+    loaded, settings = story.load(project, session.plugins, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)
     for one in kept.lacking:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cog_nix.build import story
 from cog_nix.build.interface import read_api
 from cog_nix.cli.platforms import project_here
-from cog_nix.config import load_config, load_settings
+from cog_nix.config import load_config
 from cog_nix.errors import SignatureError
 from cog_nix.image.description import default_tag, with_tag
 from cog_nix.lock import format as lock_format
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cog_nix.lock.model import ReferencedFile
     from cog_nix.plugins.spec import Runtime
     from cog_nix.run_commands.secrets import Secret
+    from cog_nix.store.nix import Made
     from cog_nix.weights.model import LockedWeight
     from cog_nix.weights.mounts import Mounts
 
@@ -128,7 +129,7 @@ def build_image(
     options: story.BuildOptions,
     while_building: Callable[[], object] | None = None,
     *,
-    made: Callable[[Path], object] | None = None,
+    made: Made | None = None,
     archive: Archive | None = None,
     trusts_archive: bool = False,
 ) -> story.Built:
@@ -250,5 +251,7 @@ def package_of(session: Session, config_file: str, program: str) -> str:
     """Return the package that has a program, in the suite of the project's lock; "" where none is known."""
     project = project_here(config_file)
     lock = lock_format.read(project.lock_path, project.platform)
+    if lock is None:
+        return ""
     services = story.Services(session.plugins, session.reporter)
-    return services.package_of(project, load_settings(project), lock.suite, program) if lock else ""
+    return services.package_of(project, session.plugins.settings(project), lock.suite, program)

@@ -19,7 +19,6 @@ from cog_nix.build.services import Services
 from cog_nix.build.story import BuildOptions
 from cog_nix.cli.building import build_image
 from cog_nix.cli.options import ProjectOptions
-from cog_nix.config import load_settings
 from cog_nix.errors import ConfigError, FlagError
 from cog_nix.project.find import find_project
 from cog_nix.store import caches, exchange
@@ -103,7 +102,8 @@ def _push(session: Session, options: _Options) -> None:
     project = find_project(Path.cwd(), options.config_file)
     built = build_image(session, options.config_file, BuildOptions(oci=options.compressed))
     beside = [*caches.folders(url), *([key] if key else [])]
-    nix = Services(session.plugins, session.reporter).nix(project, load_settings(project), beside=beside)
+    settings = session.plugins.settings(project)
+    nix = Services(session.plugins, session.reporter).nix(project, settings, beside=beside)
     paths = of_project.shareable(project, built, nix, downloads=options.downloads)
     session.reporter.step(f"Pushing to {url}")
     done = exchange.push(nix, paths, url, key, session.reporter)
@@ -122,7 +122,7 @@ def _pull(session: Session, options: _Options) -> None:
         exchange.check(url)
     project = find_project(Path.cwd(), options.config_file)
     services = Services(session.plugins, session.reporter, whole=True)
-    nix = services.nix(project, load_settings(project), beside=caches.folders(url))
+    nix = services.nix(project, session.plugins.settings(project), beside=caches.folders(url))
     if not url and not nix.caches.substituters:
         raise _NoCacheError(
             hint='Name its URL, or in cog-nix.toml: [nix] substituters = ["https://cache.example.org"]\n'
@@ -167,7 +167,7 @@ def _key(session: Session, options: _Options) -> None:
 def _trust(session: Session, options: _Options) -> None:
     _taken(options, 0, 0, "no arguments", "")
     project = find_project(Path.cwd(), options.config_file)
-    named = caches.of_project(load_settings(project).nix)
+    named = caches.of_project(session.plugins.settings(project).nix)
     new = named - caches.trusted(os.environ)
     if not new:
         session.reporter.info(

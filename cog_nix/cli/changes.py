@@ -67,7 +67,7 @@ def _row(found: Diff, change: Change) -> tuple[str, ...]:
 
 def _remark(found: Diff, change: Change) -> str:
     """Return who asked for what came, or what a newer package closes."""
-    fixes = found.fixes.get(change.new.name) if change.new and change.new.kind == "debian" else None
+    fixes = found.fixes.get(change.new.name) if change.new and change.new.deb else None
     if fixes:
         more = f" and {len(fixes) - _FIXES} more" if len(fixes) > _FIXES else ""
         return f"closes {', '.join(fixes[-_FIXES:])}{more}"

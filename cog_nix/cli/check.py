@@ -25,7 +25,6 @@ from cog_nix.cli.against import told
 from cog_nix.cli.building import build_and_load
 from cog_nix.cli.options import Env, Gpus, Input, PlatformName, ProjectOptions, variables
 from cog_nix.cli.runtimes import building_for, hold, usable_runtime
-from cog_nix.config import load_settings
 from cog_nix.errors import CogNixError, ConfigError, FlagError, ImageError
 from cog_nix.project.find import find_project
 from cog_nix.system.files import write_atomically
@@ -106,7 +105,7 @@ def check(session: Session, options: _Options) -> None:
     Raises:
         CogNixError: nothing runs images here, or there is no such image, case or input.
     """
-    root, checks = _declared(options.config_file)
+    root, checks = _declared(session, options.config_file)
     if options.list_cases:
         _print_cases(checks)
         return
@@ -144,7 +143,7 @@ def _tried(session: Session, options: _Options, root: Path, checks: Sequence[Che
     return results
 
 
-def _declared(config_file: str) -> tuple[Path, tuple[Check, ...]]:
+def _declared(session: Session, config_file: str) -> tuple[Path, tuple[Check, ...]]:
     """Return the folder of the project here, and the checks that it declares; none where there is no project.
 
     Raises:
@@ -154,7 +153,7 @@ def _declared(config_file: str) -> tuple[Path, tuple[Check, ...]]:
         project = find_project(Path.cwd(), config_file)
     except ConfigError:
         return Path.cwd(), ()
-    return project.root, load_settings(project).check
+    return project.root, session.plugins.settings(project).check
 
 
 def _compare(session: Session, options: _Options, root: Path, checks: tuple[Check, ...]) -> None:

@@ -155,7 +155,7 @@ COMMANDS: Mapping[str, Command] = {
   cog-nix diff registry.example.org/model:v1 image.tar
   cog-nix diff cog-nix.lock my-model:v1
 
-Packages with versions and sizes, who asked for them, security holes that newer Debian packages close, layers
+Packages with versions and sizes, who asked for them, security holes that newer packages close, layers
 that are shared, and the bytes to fetch.
 """,
     ),

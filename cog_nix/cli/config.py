@@ -30,7 +30,7 @@ class _Options(ProjectOptions):
 def config(session: Session, options: _Options) -> None:
     """Print cog.yaml as the image will have it: checked and completed."""
     project = find_project(Path.cwd(), options.config_file)
-    completed = load(project, session.reporter)[0].config
+    completed = load(project, session.plugins, session.reporter)[0].config
     decorated, _ = signature.concurrency(project.root, completed.predict, completed.train)
     label = with_concurrency(completed.label, decorated) if decorated else completed.label
     if options.compact:

@@ -10,7 +10,6 @@ import typer
 from cog_nix.build.story import Services
 from cog_nix.cli.options import OutputTo  # noqa: TC001 - typer reads it
 from cog_nix.cli.runtimes import usable_runtime
-from cog_nix.config.model import Settings
 from cog_nix.container import image
 from cog_nix.image.archives import Output, write
 from cog_nix.image.description import with_tag
@@ -37,7 +36,7 @@ def container_image(session: Session, options: _Options) -> None:
     target = Output.parse(options.output) if options.output else None
     runtime = None if target else usable_runtime(session)
     services = Services(session.plugins, session.reporter)
-    layout = image.Maker(services.plugins, services.context(Settings())).whole()
+    layout = image.Maker(services.plugins, services.context(services.plugins.settings())).whole()
     name = with_tag(options.tag)
     if target:
         write(target, None, layout, [name], session.reporter)

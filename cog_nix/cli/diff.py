@@ -18,8 +18,6 @@ from cog_nix.compare import find, inventory
 from cog_nix.compare.diff import NOBODY
 from cog_nix.compare.diff import diff as compared
 from cog_nix.compare.fixes import with_fixes
-from cog_nix.config import load_settings
-from cog_nix.config.model import Settings
 from cog_nix.errors import ConfigError, UnreadableFileError
 from cog_nix.lock import format as lock_format
 from cog_nix.project.find import find_project
@@ -66,7 +64,7 @@ class _Options:
     fixes: Annotated[
         bool,
         typer.Option(
-            "--fixes/--no-fixes", help="Read in newer Debian packages which security holes they close."
+            "--fixes/--no-fixes", help="Read in newer system packages which security holes they close."
         ),
     ] = True
     exit_code: Annotated[
@@ -85,7 +83,7 @@ def diff(session: Session, options: _Options) -> None:
     old, new = (_inventory(session, name) for name in (options.old, options.new))
     found = compared(old, new, _asked(session, project, new, options.new))
     if options.fixes:
-        settings = load_settings(project) if project else Settings()
+        settings = session.plugins.settings(project)
         context = Services(session.plugins, session.reporter).context(settings, project)
         found = replace(found, fixes=with_fixes(found, session.plugins, context))
     if options.as_json:
@@ -127,7 +125,9 @@ def _inventory(session: Session, name: str) -> Inventory:
             raise UnreadableFileError(name, error, hint="Make a lock with:  cog-nix lock") from error
         return inventory.of_lock(lock_format.load(text, name), name)
     with find.opened(name, session.find_runtime, session.reporter) as image:
-        return inventory.of_image(image.whole() if image.whole else image)
+        return inventory.of_image(
+            image.whole() if image.whole else image, session.plugins.describe_database()
+        )
 
 
 def _may_be_lock(path: Path) -> bool:

@@ -14,8 +14,6 @@ import typer
 from cog_nix.build.story import Services
 from cog_nix.cli.options import ProjectOptions
 from cog_nix.cli.terminal import coloured
-from cog_nix.config import load_settings
-from cog_nix.config.model import Settings
 from cog_nix.doctor import examine
 from cog_nix.doctor.project import CONFIG_CHECKS, PYTHON_CHECKS
 from cog_nix.errors import CogNixError, ConfigError
@@ -61,10 +59,10 @@ def doctor(session: Session, options: _Options) -> None:
         reporter.info(f"Running {session.program} doctor{' --fix' if options.fix else ''}...\n")
     project = _project(options.config_file, session)
     try:
-        settings = load_settings(project) if project else Settings()
+        settings = session.plugins.settings(project)
     except CogNixError as error:
         reporter.warn(error.message)
-        settings = Settings()
+        settings = session.plugins.settings()
     context = Services(session.plugins, reporter).context(settings)
     found = examine(project, session.plugins, context)
     checks = _checks(found)

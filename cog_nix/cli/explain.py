@@ -91,9 +91,9 @@ def explain(session: Session, options: _Options) -> None:
     lock, asked = _wishes(session, project)
     with _image(session, options) as image:
         others = _others(session, options, image)
-        found = report(image, session.reporter, lock=lock, asked=asked, others=others)
+        found = report(image, session.reporter, session.plugins, lock=lock, asked=asked, others=others)
     if options.html:
-        write_atomically(options.html.absolute(), page(found))
+        write_atomically(options.html.absolute(), page(found, session.plugins.describe_database()))
         session.reporter.info(f"Wrote {options.html}")
     most = None if options.everything else options.top
     if options.as_json:

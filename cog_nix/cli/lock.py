@@ -78,7 +78,7 @@ class _Options(LockOptions):
         typer.Option(
             "--explain",
             metavar="NAME",
-            help="Tell why a Debian package, a Python package or a library is in the image; change nothing.",
+            help="Tell why a system package, a Python package or a library is in the image; change nothing.",
         ),
     ] = None
 
@@ -115,7 +115,7 @@ def lock(session: Session, options: _Options) -> None:
             typer.echo(line)
         return
     services = story.Services(session.plugins, reporter)
-    loaded, settings = story.load(project, reporter)
+    loaded, settings = story.load(project, session.plugins, reporter)
     for platform in chosen:
         if len(chosen) > 1 or not platform.is_usual:
             reporter.step(f"Locking for {platform}")

@@ -20,7 +20,7 @@ from cog_nix.cli.building import build_image, options_of
 from cog_nix.cli.options import Compression, EmbedSbom, ImageOptions, annotation, packing_of
 from cog_nix.cli.platforms import parsed, platforms_of
 from cog_nix.cli.pushing import Ahead, Record, announce, document, push_built, tell, trusted_keys, warm_up
-from cog_nix.config import load, load_settings
+from cog_nix.config import load
 from cog_nix.errors import FlagError
 from cog_nix.project.find import find_project
 from cog_nix.registry import cosign, credentials
@@ -111,7 +111,7 @@ def push(session: Session, options: _Options) -> None:
     project = find_project(Path.cwd(), options.config_file)
     loaded = load(project)
     config = loaded.config
-    settings = load_settings(project)
+    settings = session.plugins.settings(project)
     setting = settings.push.compression
     packing = packing_of(setting) if options.compression is None else given
     weights = weights_lock.of_config(project.root, config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from cog_nix.system.platforms import Platform
     from cog_nix.weights.model import LockedWeight
 
-_BLOB = re.compile(r"[a-z0-9]{32}-blob-.+")
+_BLOB = "blob-"
 """What ``nix/layers/blob.nix`` calls them."""
 _OF_AN_EDIT = 2
 """Blobs that are new after an edit: the project's layer and the configuration."""
@@ -166,13 +165,17 @@ class Ahead(ExitStack):
         self.delivery: Delivery | None = None
         """What has begun; None: nothing has."""
 
-    def made(self, path: Path) -> None:
+    def made(self, name: str, output: Callable[[], Path | None]) -> None:
         """Hear of what Nix has made.
+
+        Args:
+            name: of its derivation.
+            output: finds it.
 
         Raises:
             RegistryError: the registry refused what came before, or cannot be reached.
         """
-        if not _BLOB.fullmatch(path.name):
+        if not name.startswith(_BLOB) or (path := output()) is None:
             return
         from cog_nix.registry import credentials, layout
         from cog_nix.registry.push import begin
@@ -228,13 +231,11 @@ def push_built(
         return push_layout(
             layout.read(oci, reporter, packing, ready=delivery.take),
             destination,
-            delivery.credentials,
+            delivery,
             cache=cache_dir(),
             reporter=reporter,
-            weights=weights,
             platform=platform,
             alone=alone,
-            delivery=delivery,
         )
 
 

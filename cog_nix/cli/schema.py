@@ -40,7 +40,7 @@ class _Options(ProjectOptions):
 def schema(session: Session, options: _Options) -> None:
     """Print the OpenAPI document that the image will have."""
     project = find_project(Path.cwd(), options.config_file)
-    config = load(project, session.reporter)[0].config
+    config = load(project, session.plugins, session.reporter)[0].config
     document = read_api(project, config, document_of_environment()).document(_sdk_version(project, config))
     if options.check is None:
         write_stdout(document)

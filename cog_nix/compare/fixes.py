@@ -25,7 +25,7 @@ def with_fixes(found: Diff, plugins: Plugins, context: Context) -> Mapping[str, 
     pairs = [
         (one.old.version, one.new.deb)
         for one in found.changes
-        if one.old and one.new and one.new.deb and one.old.kind == "debian"
+        if one.old and one.new and one.new.deb and one.old.kind == one.new.kind
     ]
     if not pairs or not found.new.lock:
         return {}

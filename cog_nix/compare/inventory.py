@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from cog_nix.compare.subject import NotKeptError
 from cog_nix.config.requirements import normalised
 from cog_nix.image.compression import BrokenLayerError
-from cog_nix.image.databases import LARGEST, STATUS, distribution, installed
+from cog_nix.image.databases import LARGEST, distribution
 from cog_nix.lock.changes import Package
 from cog_nix.lock.changes import packages as packages_of
 from cog_nix.lock.upgrade import INTERPRETER
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cog_nix.compare.subject import Subject
     from cog_nix.lock.model import Lock
+    from cog_nix.plugins.spec import SystemDatabase
 
 _METADATA = re.compile(r".*-packages/[^/]+\.dist-info/METADATA")
 _FREEZE = "run.cog.pip_freeze"
@@ -61,7 +62,7 @@ class Inventory:
 def of_lock(lock: Lock, title: str) -> Inventory:
     """Return what a lock says."""
     found = packages_of(lock)
-    by_member = {f"deb:{one.name}": one for one in found.values() if one.kind == "debian"}
+    by_member = {f"deb:{one.name}": one for one in found.values() if one.deb}
     by_member |= {f"wheel:{one.name}": one for one in found.values() if one.kind == "python"}
     if INTERPRETER in found:
         by_member["interpreter"] = found[INTERPRETER]
@@ -82,11 +83,12 @@ def of_lock(lock: Lock, title: str) -> Inventory:
     return Inventory(title, found, tuple(layers), lock, facts)
 
 
-def of_image(image: Subject) -> Inventory:
-    """Return what an image says of itself: dpkg's database, and Python's, or its label of that.
+def of_image(image: Subject, database: SystemDatabase) -> Inventory:
+    """Return what an image says of itself: its database of system packages; Python's, or its label of that.
 
     Args:
         image: all of it is read, but for what a label says.
+        database: of its system packages.
 
     Raises:
         ImageError: it cannot be read.
@@ -99,9 +101,12 @@ def of_image(image: Subject) -> Inventory:
         raise NotKeptError(image.title)
     for number in reversed(range(len(image.layers))):
         with image.open(number) as stream:
-            for path, data in _databases(stream, python=label is None):
-                if path == STATUS:
-                    system = system or {one.name: one for one in map(_debian, installed(data))}
+            for path, data in _databases(stream, database.index, python=label is None):
+                if path == database.index:
+                    system = system or {
+                        one.name: Package(one.name, one.version, database.kind)
+                        for one in database.installed(data)
+                    }
                 elif found := distribution(data):
                     python.setdefault(*_python(*found[:2]))
         if system and label is not None:
@@ -110,13 +115,13 @@ def of_image(image: Subject) -> Inventory:
     return Inventory(image.title, system | python, layers, None, facts)
 
 
-def _databases(stream: IO[bytes], *, python: bool) -> Iterator[tuple[str, bytes]]:
+def _databases(stream: IO[bytes], index: str, *, python: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a layer that name packages."""
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 path = str(PurePosixPath(member.name))
-                if path == STATUS or (python and _METADATA.fullmatch(path)):
+                if path == index or (python and _METADATA.fullmatch(path)):
                     if member.size > LARGEST:
                         raise BrokenLayerError(f"{path} has {member.size} bytes, more than any such file")
                     data = tar.extractfile(member)
@@ -124,10 +129,6 @@ def _databases(stream: IO[bytes], *, python: bool) -> Iterator[tuple[str, bytes]
                         yield path, data.read()
     except (tarfile.TarError, EOFError) as error:
         raise BrokenLayerError(f"it is not a tar: {error}") from error
-
-
-def _debian(fields: Mapping[str, str]) -> Package:
-    return Package(fields["Package"], fields["Version"], "debian")
 
 
 def _frozen(text: str) -> Iterator[tuple[str, Package]]:

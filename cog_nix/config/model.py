@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003 - dataclass fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cog_nix.system.packing import Packing
 from cog_nix.system.platforms import AMD64, Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -127,22 +132,16 @@ class Config:
 
 
 @dataclass(frozen=True)
-class DebianSettings:
-    """The ``[debian]`` table of cog-nix.toml."""
+class SystemSettings:
+    """What cog-nix.toml says of system packages.
 
-    mirror: str | None = None
-    """Base URL of a Debian mirror; None: what the machine's apt sources name."""
-    security_mirror: str | None = None
+    A plugin that resolves them declares a table whose class begins with these keys.
+    """
+
     suite: str | None = None
     """Override of the base suite that follows the interpreter."""
     cog_base: bool | None = None
     """Whether Cog's base image's packages come (:mod:`~cog_nix.resolve.cog_base`); None: as locked."""
-    additions: tuple[str, ...] = ("updates", "security")
-    """Which suites a mirror has on top of each suite: ``trixie-updates``, ``trixie-security``."""
-    snapshot: str | None = None
-    """Base URL of a service that keeps the archive as it was at any time; None: the default."""
-    check_valid_until: bool = True
-    """Whether a Release file that has expired is refused, as apt's ``Check-Valid-Until``."""
     programs: bool = True
     """Whether packages are added for programs that the source starts and nothing else brings."""
     ignore_programs: tuple[str, ...] = ()
@@ -308,7 +307,6 @@ class WeightsSettings:
 class Settings:
     """cog-nix.toml: what only cog-nix knows. Every table and key may be missing."""
 
-    debian: DebianSettings = field(default_factory=DebianSettings)
     python: PythonSettings = field(default_factory=PythonSettings)
     layers: LayerSettings = field(default_factory=LayerSettings)
     nix: NixSettings = field(default_factory=NixSettings)
@@ -320,6 +318,31 @@ class Settings:
     origins: OriginSettings = field(default_factory=OriginSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     push: PushSettings = field(default_factory=PushSettings)
+    tables: Mapping[str, object] = field(default_factory=dict)
+    """What plugins declared (:class:`~cog_nix.config.setting.SettingsTable`), by the tables' names."""
+
+    def table(self, kind: type[T]) -> T:
+        """Return the table of a plugin that is of this class; where it is not declared, one of defaults."""
+        return next((one for one in self.tables.values() if isinstance(one, kind)), kind())
+
+    @property
+    def system(self) -> SystemSettings:
+        """What is said of system packages."""
+        return self.table(SystemSettings)
+
+    def with_system(self, system: SystemSettings) -> Settings:
+        """Return them with something else said of system packages."""
+        name = next((name for name, one in self.tables.items() if isinstance(one, SystemSettings)), "")
+        return replace(self, tables={**self.tables, name: system})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Return a plugin's table by its name, as plugins had it before they declared tables."""
+            try:
+                return vars(self)["tables"][name]
+            except KeyError:
+                raise AttributeError(name) from None
 
 
 @dataclass(frozen=True)

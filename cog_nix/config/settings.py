@@ -1,4 +1,4 @@
-"""cog-nix.toml becomes :class:`Settings`."""
+"""cog-nix.toml becomes :class:`Settings`: the tables of the core, and those that plugins declare."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
-from cog_nix.config.model import Compression, DebianSettings, Settings, WeightFile
+from cog_nix.config import setting
+from cog_nix.config.model import Compression, Settings, WeightFile
 from cog_nix.config.problem import Problem, config_error, did_you_mean
 from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.config.requirements import normalised
+from cog_nix.config.setting import Setting, SettingsTable
 from cog_nix.errors import UnreadableFileError
 from cog_nix.system.duration import parse_duration
 from cog_nix.system.platforms import PLATFORMS, parse_platform
 from cog_nix.system.regular import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from cog_nix.config.model import Check, Project
 
@@ -29,23 +31,25 @@ _NAME = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
 """Of a user or a group, or its number."""
 _LARGEST_ID = 2097151
 """What a header of a tar holds (POSIX.1-2017, pax, ustar interchange format); also Docker's files have it."""
-_URL = r"(https?|file)://\S+"
 
 
-def load_settings(project: Project) -> Settings:
+def load_settings(project: Project, declared: Iterable[SettingsTable] | None = None) -> Settings:
     """Read cog-nix.toml; without one, every setting has its default.
 
     Args:
         project: whose settings.
+        declared: tables of plugins; of one name the first counts. None: tables that the core does not know
+            are left to whoever asks the plugins.
 
     Raises:
         ConfigError: it is not TOML, has an unknown key, or a value of the wrong kind; all are told together.
     """
     path = project.settings_path
+    declared, others = declared or (), declared is None
     try:
         text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
-        return Settings()
+        return defaults(declared)
     except (OSError, UnicodeDecodeError) as error:
         hint = "Make it a UTF-8 text file, or remove it."
         raise UnreadableFileError(path.name, error, hint=hint) from error
@@ -55,14 +59,12 @@ def load_settings(project: Project) -> Settings:
         data = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         raise config_error(path.name, text, [_syntax(error)]) from error
-    defaults = vars(Settings())
-    problems = [_unknown(text, name, "", set(defaults)) for name in data.keys() - defaults.keys()]
-    tables = {
-        name: _table(type(default), name, data, text, problems)
-        for name, default in defaults.items()
-        if name != "check"
-    }
-    settings = Settings(**tables, check=_checks(data, text, problems))
+    tables = _by_name(declared) | _by_name(_tables())
+    known = {*tables, "check"}
+    problems = [] if others else [_unknown(text, name, "", known) for name in data.keys() - known]
+    read = {name: _table(table, data, text, problems) for name, table in tables.items()}
+    own = {table.name: read.pop(table.name) for table in _tables()}
+    settings = Settings(**own, check=_checks(data, text, problems), tables=read)
     if problems:
         raise config_error(path.name, text, problems)
     return settings
@@ -76,7 +78,32 @@ def _checks(data: dict[str, Any], text: str, problems: list[Problem]) -> tuple[C
     return checks(data["check"], text, problems)
 
 
-def _table(kind: type[Any], name: str, data: dict[str, Any], text: str, problems: list[Problem]) -> Any:
+def defaults(declared: Iterable[SettingsTable]) -> Settings:
+    """Return what counts where nothing is written.
+
+    Args:
+        declared: tables of plugins.
+    """
+    return Settings(tables={name: table.kind() for name, table in _by_name(declared).items()})
+
+
+def _by_name(tables: Iterable[SettingsTable]) -> dict[str, SettingsTable]:
+    """Return tables by name; of one name the first."""
+    found: dict[str, SettingsTable] = {}
+    for table in tables:
+        found.setdefault(table.name, table)
+    return found
+
+
+def _tables() -> Iterator[SettingsTable]:
+    """Yield the core's own tables."""
+    for name, default in vars(Settings()).items():
+        if name not in {"check", "tables"}:
+            yield SettingsTable(name, type(default), _SETTINGS)
+
+
+def _table(table: SettingsTable, data: dict[str, Any], text: str, problems: list[Problem]) -> Any:
+    name, kind = table.name, table.kind
     values = data.get(name, {})
     if not isinstance(values, dict):
         problems.append(Problem(_line(text, name, ""), f"{name} must be a table", f"Write: [{name}]"))
@@ -87,66 +114,13 @@ def _table(kind: type[Any], name: str, data: dict[str, Any], text: str, problems
         if key not in known:
             problems.append(_unknown(text, key, name, known))
             continue
-        setting = _SETTINGS[key]
-        if setting.fits(value):
-            accepted[key] = setting.read(value)
+        rule = table.keys[key]
+        if rule.fits(value):
+            accepted[key] = rule.read(value)
         else:
-            what = f"{name}.{key} must be {setting.must}"
-            problems.append(Problem(_line(text, key, name), what, f"For example: {setting.example}"))
+            what = f"{name}.{key} must be {rule.must}"
+            problems.append(Problem(_line(text, key, name), what, f"For example: {rule.example}"))
     return kind(**accepted)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Setting:
-    """One key of a table."""
-
-    example: str
-    must: str
-    """What a value must be."""
-    fits: Callable[[Any], Any]
-    read: Callable[[Any], Any] = lambda value: value
-    """What becomes of one that fits."""
-
-
-def _text(example: str, must: str, pattern: str) -> _Setting:
-    return _Setting(
-        example, must, lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII)
-    )
-
-
-def _url(example: str) -> _Setting:
-    return _text(example, "a URL that begins with http://, https:// or file://", _URL)
-
-
-def _switch(example: str) -> _Setting:
-    return _Setting(example, "true or false", lambda value: isinstance(value, bool))
-
-
-def _number(example: str, must: str, least: int, most: int = 1 << 62) -> _Setting:
-    return _Setting(
-        example,
-        must,
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most,
-    )
-
-
-def _names(example: str, must: str, read: Callable[[str], str] = str.strip) -> _Setting:
-    return _Setting(example, must, _is_names, lambda value: tuple(map(read, value)))
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
-
-
-def _matching(example: str, must: str, pattern: str) -> _Setting:
-    def fits(value: Any) -> bool:
-        return _is_names(value) and all(re.fullmatch(pattern, one.strip()) for one in value)
-
-    return _Setting(example, must, fits, lambda value: tuple(map(str.strip, value)))
-
-
-def _packages(example: str) -> _Setting:
-    return _names(example, "a list of package names", normalised)
 
 
 def _is_user(value: Any) -> bool:
@@ -193,96 +167,85 @@ def _is_weight_file(value: Any) -> bool:
     )
 
 
-_SUITES = DebianSettings.additions
 _COMPRESSIONS = get_args(Compression)
 
 _SETTINGS = {
-    "mirror": _url('mirror = "https://mirror.example.org/debian"'),
-    "security_mirror": _url('security_mirror = "https://mirror.example.org/debian-security"'),
-    "snapshot": _url('snapshot = "https://snapshot.example.org/archive"'),
-    "archives": _Setting(
+    "mirror": setting.url('mirror = "https://mirror.example.org/python-build-standalone"'),
+    "archives": Setting(
         'archives = ["https://archive.example.org/models"]',
         "a list of URLs that begin with http://, https:// or file://",
-        lambda value: _is_names(value) and all(re.fullmatch(_URL, url.strip(), re.ASCII) for url in value),
+        lambda value: (
+            setting.are_names(value)
+            and all(re.fullmatch(setting.URL, url.strip(), re.ASCII) for url in value)
+        ),
         lambda value: tuple(url.strip() for url in value),
     ),
-    "suite": _text('suite = "trixie"', "the name of a Debian suite", "[a-z][a-z0-9-]*"),
-    "cog_base": _switch("cog_base = true"),
-    "additions": _Setting(
-        'additions = ["updates"], where a mirror has no security updates',
-        f"a list of {' and '.join(_SUITES)}",
-        lambda value: isinstance(value, list) and all(one in _SUITES for one in value),
-        lambda value: tuple(one for one in _SUITES if one in value),
-    ),
-    "check_valid_until": _switch("check_valid_until = false"),
-    "programs": _switch("programs = false"),
-    "ignore_programs": _names('ignore_programs = ["sbatch"]', "a list of names of programs"),
-    "exclude_newer": _Setting("exclude_newer = 2026-01-31T00:00:00Z", "a date", _is_date, _date),
-    "no_build_isolation": _packages('no_build_isolation = ["flash-attn"]'),
-    "build_requires": _Setting(
+    "exclude_newer": Setting("exclude_newer = 2026-01-31T00:00:00Z", "a date", _is_date, _date),
+    "no_build_isolation": setting.packages('no_build_isolation = ["flash-attn"]'),
+    "build_requires": Setting(
         'build_requires = { some-package = ["numpy<2"] }',
         "a table of lists of requirements by package name",
-        lambda value: isinstance(value, dict) and all(map(_is_names, value.values())),
+        lambda value: isinstance(value, dict) and all(map(setting.are_names, value.values())),
         lambda value: tuple(sorted((normalised(name), tuple(lines)) for name, lines in value.items())),
     ),
-    "extras": _packages('extras = ["gpu"]'),
-    "groups": _packages('groups = ["serve"]'),
-    "legacy": _switch("legacy = true"),
-    "heavy_bytes": _number("heavy_bytes = 20_000_000", "a number of bytes", 1),
-    "budget": _number(
+    "extras": setting.packages('extras = ["gpu"]'),
+    "groups": setting.packages('groups = ["serve"]'),
+    "legacy": setting.switch("legacy = true"),
+    "heavy_bytes": setting.number("heavy_bytes = 20_000_000", "a number of bytes", 1),
+    "budget": setting.number(
         "budget = 60", f"a number from {_LEAST_LAYERS} to {_MOST_LAYERS}", _LEAST_LAYERS, _MOST_LAYERS
     ),
-    "packages": _names(
+    "packages": setting.names(
         'packages = ["./tool.nix", "github:owner/repository#tool"]',
         "a list of Nix files and flake references",
     ),
-    "substituters": _matching(
+    "substituters": setting.matching(
         'substituters = ["https://cache.example.org"]',
         "a list of URLs: https://, http://, file://, s3://, ssh-ng:// or ssh://",
         r"(https?|file|s3|ssh-ng|ssh)://[^\s\x00-\x1f]+",
     ),
-    "trusted_public_keys": _matching(
+    "trusted_public_keys": setting.matching(
         'trusted_public_keys = ["cache.example.org-1:…"], what `cog-nix cache key` prints',
         "a list of public keys, NAME:KEY",
         r"[^\s:]+:[A-Za-z0-9+/]{43}=",
     ),
-    "builders": _matching(
+    "builders": setting.matching(
         'builders = ["ssh-ng://build.example.org"]',
         "a list of machines as Nix's `builders` has them, each with its URL first",
         r"(ssh-ng|ssh)://[^\s;]+( [^\s;]+){0,7}|@/\S+",
     ),
-    "toolkit": _Setting(
+    "toolkit": Setting(
         'toolkit = true, or: toolkit = "12.4"',
         "true, false or a version of CUDA",
         lambda value: (
             isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\d+\.\d+", value))
         ),
     ),
-    "compiler": _switch("compiler = false"),
-    "keep": _Setting(
+    "compiler": setting.switch("compiler = false"),
+    "keep": Setting(
         'keep = "10m"',
         "a time such as 90s, 10m or 1h",
         lambda value: isinstance(value, str) and parse_duration(value) is not None,
         parse_duration,
     ),
-    "watch": _names('watch = ["prompts/*.json"]', "a list of patterns of files"),
-    "user": _Setting(
+    "watch": setting.names('watch = ["prompts/*.json"]', "a list of patterns of files"),
+    "user": Setting(
         'user = "1000:1000"',
         f"uid[:gid], with numbers up to {_LARGEST_ID}, or names of a user and a group in the image",
         _is_user,
     ),
-    "compression": _Setting(
+    "compression": Setting(
         'compression = "zstd"',
         f"one of {', '.join(_COMPRESSIONS)}",
         lambda value: value in _COMPRESSIONS,
     ),
-    "platforms": _Setting(
+    "platforms": Setting(
         'platforms = ["linux/amd64", "linux/arm64"]',
         f"a list of {' and '.join(PLATFORMS)}",
-        lambda value: _is_names(value) and value and all(map(parse_platform, value)),
+        lambda value: setting.are_names(value) and value and all(map(parse_platform, value)),
         lambda value: tuple(dict.fromkeys(str(parse_platform(one)) for one in value)),
     ),
-    "files": _Setting(
+    "files": Setting(
         'files = [{ path = "unet.pth", url = "https://example.org/unet.pth" }]',
         "a list of tables, each with a path of its own, a url (https://… or hf://org/repo@revision/path) "
         "without credentials, and perhaps sha256 and mount",

@@ -17,13 +17,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import TypedDict
 
 _PTX = "+PTX"
-_RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu\d+)?")
 
 
 class _Table(TypedDict):
@@ -144,7 +140,7 @@ def runs_on(architectures: tuple[str, ...], capability: str) -> bool:
 
 
 def minimum_driver(cuda: str) -> str:
-    """Return the oldest NVIDIA driver for Linux that runs a CUDA release; "" where nothing is known."""
+    """Return the oldest driver for Linux that runs a CUDA release; "" where nothing is known."""
     return _table()["drivers"].get(cuda.partition(".")[0], "")
 
 
@@ -157,26 +153,6 @@ def cuda_of(local: str) -> str:
 def minor(version: str) -> str:
     """Return a version's first two numbers: 12.4 of ``12.4.127``."""
     return ".".join(version.split(".")[:2])
-
-
-def runtime_release(versions: Mapping[str, str]) -> str:
-    """Return the CUDA release of the runtime library that packages bring (``12.4``); "": none is there.
-
-    Args:
-        versions: of Python packages, by name.
-    """
-    return next((minor(versions[name]) for name in sorted(versions) if _RUNTIME.fullmatch(name)), "")
-
-
-def built_with(versions: Mapping[str, str]) -> str:
-    """Return the CUDA release that packages are built with; "" when none tells.
-
-    It is the release of the runtime library that they require, or the end of torch's version (``+cu118``).
-
-    Args:
-        versions: of Python packages, by name.
-    """
-    return runtime_release(versions) or cuda_of(versions.get("torch", "").partition("+")[2])
 
 
 def _padded(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The image that Nix runs in, and that of cog-nix as a whole: from Debian packages and wheels, nothing run.
+"""The image that Nix runs in, and that of cog-nix as a whole: from system packages and wheels, nothing run.
 
 Both are made without Nix, a registry or a container, since they are for machines where one of these is what
 cannot be had. What goes in is resolved by the same hooks as everything else; the first layer is the same in
@@ -30,25 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cog_nix.plugins.manager import Plugins
-    from cog_nix.plugins.spec import Context, Runtime
+    from cog_nix.plugins.spec import Context, Runtime, SeedFacts, SystemResolution
 
 NAME = "cog-nix-builder"
-SUITE = "trixie"
-PYTHON = "3.13"
-_PACKAGES = (
-    *("base-files", "coreutils", "dash", "ca-certificates", "git", "nix-bin"),
-    *(f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib"),
-)
-_UNUSED = frozenset(
-    """
-    base-passwd curl debconf debianutils gcc-14-base git-man libaudit-common libaudit1 libcap-ng0
-    libdb5.3t64 libdbd-sqlite3-perl libdbi-perl libdebconfclient0 liberror-perl libgdbm-compat4t64 libgdbm6t64
-    libpam-modules libpam-modules-bin libpam0g libperl5.40 libsemanage-common libsemanage2 libsepol2
-    libwww-curl-perl login.defs mawk media-types openssl openssl-provider-legacy passwd perl perl-base
-    perl-modules-5.40 readline-common tzdata
-    """.split()  # noqa: SIM905 - a list of words to read
-)
-"""Dependencies of maintainer scripts, and of parts of git and Nix that are not used."""
 _ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG=C.UTF-8",
@@ -63,10 +47,9 @@ _WHOLE_ENVIRONMENT = (
     f"PYTHONPYCACHEPREFIX={_VOLUME}/bytecode",
     "USER=cog-nix",
 )
-_SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
 _BESIDE = ("cog_nix_hooks",)
-_SCRIPT = f"""\
-#!/usr/bin/python{PYTHON}
+_SCRIPT = """\
+#!/usr/bin/python{}
 from cog_nix.cli import main
 
 main()
@@ -99,8 +82,9 @@ class Maker:
     def _kept(self, name: str, config: dict[str, Any], *, wheels: bool) -> Path:
         """Return a finished image of this kind, made anew when what goes in has changed."""
         own = _digest_of(package_folder(), nix_library()) if wheels else _digest_of(_script())
-        asked = json.dumps([SUITE, _PACKAGES, sorted(_UNUSED), config, own], sort_keys=True)
-        key = hashlib.sha256(asked.encode()).hexdigest()[:16]
+        facts = self._facts
+        asked = [facts.suite, facts.packages, sorted(facts.unused), config, own]
+        key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         parent = self.context.cache_dir / "images"
         kept = parent / f"{name}-{key}"
         if not kept.is_dir():
@@ -112,14 +96,17 @@ class Maker:
 
     def _make(self, kept: Path, config: dict[str, Any], *, wheels: bool) -> None:
         self.context.reporter.step(
-            "Making an image with Nix, from Debian's packages" if not wheels else "Making an image of cog-nix"
+            "Making an image of cog-nix" if wheels else "Making an image with Nix, from system packages"
         )
         kept.parent.mkdir(parents=True, exist_ok=True)
         with scratch.folder("new", kept.parent) as folder:
+            request = SystemRequest(suite=self._facts.suite, groups=(("image", self._facts.packages),))
+            found = self.plugins.resolve_system_packages(request, self.context)
+            own = _own_files(folder / "own", self._facts.python) if wheels else None
             spec = {
-                "packages": [str(path) for path in self._packages()],
-                "wheels": [str(path) for path in self._wheels()] if wheels else [],
-                "folders": [[str(_own_files(folder / "own")), "usr/local"]] if wheels else [],
+                "packages": [str(path) for path in self._packages(found)],
+                "wheels": [str(path) for path in self._wheels(found)] if wheels else [],
+                "folders": [[str(own), "usr/local"]] if own else [],
                 "config": config,
             }
             written = folder / "spec.json"
@@ -128,14 +115,17 @@ class Maker:
             with suppress(OSError):  # another process was quicker
                 (folder / "layout").rename(kept)
 
-    def _packages(self) -> list[Path]:
-        request = SystemRequest(suite=SUITE, groups=(("image", _PACKAGES),))
-        found = self.plugins.resolve_system_packages(request, self.context)
-        chosen = [deb.artifact for deb in found.groups["image"] if deb.package not in _UNUSED]
+    @property
+    def _facts(self) -> SeedFacts:
+        return self.plugins.describe_builder()
+
+    def _packages(self, found: SystemResolution) -> list[Path]:
+        unused = self._facts.unused
+        chosen = [deb.artifact for deb in found.groups["image"] if deb.package not in unused]
         files = self.context.fetcher.artifacts(chosen)
         return [files[one.sha256] for one in chosen]
 
-    def _wheels(self) -> list[Path]:
+    def _wheels(self, found: SystemResolution) -> list[Path]:
         try:
             wanted = tuple(metadata.requires("cog-nix") or ())
         except metadata.PackageNotFoundError as error:
@@ -143,10 +133,15 @@ class Maker:
                 "cog-nix is not installed here, so what it needs is not known.",
                 hint="Install it (pip install .) and run its cog-nix.",
             ) from error
-        request = PythonRequest(python_version=f"{PYTHON}.5", requirements=wanted, glibc="2.41")
-        found = self.plugins.resolve_python_packages(request, self.context)
-        files = self.context.fetcher.artifacts([wheel.artifact for wheel in found.wheels])
-        return [files[wheel.artifact.sha256] for wheel in found.wheels]
+        glibc = found.versions[self.plugins.describe_system().c_library]
+        request = PythonRequest(
+            python_version=found.versions[self._facts.packages[0]],
+            requirements=wanted,
+            glibc=".".join(glibc.split(".")[:2]),
+        )
+        wheels = self.plugins.resolve_python_packages(request, self.context).wheels
+        files = self.context.fetcher.artifacts([wheel.artifact for wheel in wheels])
+        return [files[wheel.artifact.sha256] for wheel in wheels]
 
 
 def _script() -> Path:
@@ -164,9 +159,9 @@ def _digest_of(*places: Path) -> str:
     return digest.hexdigest()
 
 
-def _own_files(folder: Path) -> Path:
+def _own_files(folder: Path, python: str) -> Path:
     """Copy cog-nix as it runs into a folder laid out as ``/usr/local``."""
-    site = folder / _SITE.removeprefix("usr/local/")
+    site = folder / f"lib/python{python}/dist-packages"
     unneeded = shutil.ignore_patterns("__pycache__")
     shutil.copytree(package_folder(), site / "cog_nix", ignore=unneeded)
     if not (site / "cog_nix/_nix").exists():
@@ -176,7 +171,7 @@ def _own_files(folder: Path) -> Path:
         shutil.copytree(Path(str(module.__file__)).parent, site / name, ignore=unneeded)
     script = folder / "bin/cog-nix"
     script.parent.mkdir()
-    script.write_text(_SCRIPT, encoding="utf-8")
+    script.write_text(_SCRIPT.format(python), encoding="utf-8")
     script.chmod(0o755)
     return folder
 

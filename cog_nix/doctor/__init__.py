@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cog_nix.container import choose
-from cog_nix.doctor import gpu, machine, project
+from cog_nix.doctor import machine, project
 
 if TYPE_CHECKING:
     from cog_nix.config.model import Project
@@ -31,5 +31,4 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
     brings = plugins.implements("provide_programs")
     container = functools.partial(choose.would_use, plugins, os.environ)
     found += machine.examine(context.cache_dir, brings=brings, container=container)
-    found += gpu.examine(where)
-    return [*found, *plugins.diagnose(context)]
+    return [*found, *plugins.diagnose(context, where)]

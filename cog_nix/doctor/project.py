@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cog_nix.build.interface import read_api
-from cog_nix.config import load, load_settings, read_document
+from cog_nix.config import load, read_document
 from cog_nix.config.deprecations import deprecated_keys, other_warnings
 from cog_nix.doctor import fixes, migrate
 from cog_nix.errors import CogNixError, SignatureError
@@ -210,7 +210,7 @@ def lock(project: Project, config: Config, plugins: Plugins) -> Finding:
     name = project.lock_path.name
     try:
         found = lock_format.read(project.lock_path, project.platform)
-        request = completed(Request(project, config, load_settings(project)), found, plugins, Policy())
+        request = completed(Request(project, config, plugins.settings(project)), found, plugins, Policy())
         fresh = found is not None and found.inputs == request.digest
     except CogNixError as error:
         return _config(_LOCK, "error", error.message, error.hint)

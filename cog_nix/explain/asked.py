@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from cog_nix.lock.explain import Asked
     from cog_nix.lock.model import Lock
     from cog_nix.lock.reasons import Reason
+    from cog_nix.plugins.spec import SystemDatabase, SystemFacts
 
 BASE = "every image: the base system"
 SDK = "every image: Cog's SDK and pip"
 PYTHON = "every image: Python"
-ESSENTIAL = "Debian's essential packages, which come with system packages"
 SOURCE = "the project: its files"
-WRITTEN = "every image: what dpkg and its scripts wrote"
 UNKNOWN = "nobody that is known"
 _SDK = ("cog", "coglet", "pip", "setuptools", "wheel")
 _CONFIG = "run.cog.config"
@@ -81,25 +80,29 @@ class Needs:
         return with_dependencies(mine, self.depends) - with_dependencies(others, self.depends)
 
 
-def by_lock(lock: Lock, asked: Asked) -> Needs:
+def by_lock(lock: Lock, asked: Asked, facts: SystemFacts, database: SystemDatabase) -> Needs:
     """Return who asked, as the lock and the project say.
 
     Args:
         lock: of the image.
         asked: what the project names, and where.
+        facts: of its system packages.
+        database: of these.
     """
-    depends = {f"debian:{one.package}": _keys("debian", one.depends) for one in lock.installed}
+    kind = database.kind
+    essential = f"{facts.name}'s essential packages, which come with system packages"
+    depends = {f"{kind}:{one.package}": _keys(kind, one.depends) for one in lock.installed}
     depends |= {f"python:{one.name}": _keys("python", one.depends) for one in lock.wheels}
     python = {f"python:{name}": f"{name} is asked for in {place}" for name, place in asked.python.items()}
-    named = {f"debian:{name}": f"{name} is asked for in {place}" for name, place in asked.system.items()}
+    named = {f"{kind}:{name}": f"{name} is asked for in {place}" for name, place in asked.system.items()}
     roots = [
-        {f"debian:{name}": BASE for name in asked.always},
-        {f"debian:{one.package}": BASE for one in lock.base},
-        {f"debian:{one.package}": PYTHON for one in lock.python},
+        {f"{kind}:{name}": BASE for name in asked.always},
+        {f"{kind}:{one.package}": BASE for one in lock.base},
+        {f"{kind}:{one.package}": PYTHON for one in lock.python},
         named,
         python,
         {f"python:{name}": SDK for name in _SDK},
-        {f"debian:{one.package}": ESSENTIAL for one in lock.essential},
+        {f"{kind}:{one.package}": essential for one in lock.essential},
     ]
     needs = Needs(depends, roots)
     python_ways = needs.ways()
@@ -107,7 +110,7 @@ def by_lock(lock: Lock, asked: Asked) -> Needs:
     for reason in lock.reasons:
         origin = python_ways.get(f"python:{reason.origin.package}")
         who = origin.asker if origin else _reason(reason, asked)
-        for key in (f"debian:{reason.package}", f"python:{reason.package}"):
+        for key in (f"{kind}:{reason.package}", f"python:{reason.package}"):
             if key in depends:
                 added.setdefault(key, who)
     rest = {key: f"{key.partition(':')[2]} is asked for" for key in depends}
@@ -116,7 +119,7 @@ def by_lock(lock: Lock, asked: Asked) -> Needs:
     more = {
         "project": SOURCE,
         "interpreter": PYTHON,
-        "other": WRITTEN,
+        "other": _written(database),
         **{
             f"command:command {number}": f"command {number} of cog.yaml: {run.command}"
             for number, run in enumerate(lock.runs, 1)
@@ -137,6 +140,10 @@ def _reason(reason: Reason, asked: Asked) -> str:
     return reason.sentence
 
 
+def _written(database: SystemDatabase) -> str:
+    return f"every image: what {database.program} and its scripts wrote"
+
+
 def _keys(kind: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{kind}:{name}" for name in names)
 
@@ -151,14 +158,9 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
     config = _config(labels)
     build = jsonvalue.members(config.get("build"))
     system, python = databases.system, databases.distributions
-    provided = {
-        name: package
-        for package, fields in system.items()
-        for name in _alternatives(fields.get("Provides", ""))
-    }
+    kind = databases.database.kind
     depends: dict[str, tuple[str, ...]] = {
-        f"debian:{package}": _keys("debian", _needed(fields, system.keys(), provided))
-        for package, fields in system.items()
+        f"{kind}:{name}": _keys(kind, one.depends) for name, one in system.items()
     }
     depends |= {
         f"python:{name}": _keys("python", _required(one.requires, python.keys()))
@@ -167,15 +169,11 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
     named = {str(one).partition("=")[0] for one in jsonvalue.items(build.get("system_packages"))}
     asked, place = _python_asked(databases, build)
     roots = [
-        {f"debian:{name}": BASE for name, fields in system.items() if _is_base(fields)},
-        {f"debian:{name}": f"{name} is asked for in cog.yaml" for name in sorted(named & system.keys())},
+        {f"{kind}:{name}": BASE for name, one in system.items() if one.is_base},
+        {f"{kind}:{name}": f"{name} is asked for in cog.yaml" for name in sorted(named & system.keys())},
         {f"python:{name}": f"{name} is asked for in {place}" for name in asked if name in python},
         {f"python:{name}": SDK for name in _SDK if name in python},
-        {
-            f"debian:{name}": PYTHON
-            for name in system
-            if re.fullmatch(r"(lib)?python3(\.\d+)?(-minimal|-stdlib)?", name)
-        },
+        {f"{kind}:{name}": PYTHON for name, one in system.items() if one.is_python},
     ]
     reached = with_dependencies((key for group in roots for key in group), depends)
     rest = {key: UNKNOWN for key in depends if key not in reached}
@@ -186,7 +184,7 @@ def by_image(databases: Databases, labels: Mapping[str, str]) -> Needs:
     more = {
         "project": SOURCE,
         "interpreter": PYTHON,
-        **({"other": WRITTEN} if system else {}),
+        **({"other": _written(databases.database)} if system else {}),
         **{
             f"command:command {number}": f"command {number} of cog.yaml: {run}"
             for number, run in enumerate(runs, 1)
@@ -211,28 +209,6 @@ def _python_asked(databases: Databases, build: Any) -> tuple[list[str], str]:
         lines, place = text.splitlines(), file
     names = [normalised(found[0]) for line in lines if (found := _NAME.match(line.strip()))]
     return list(dict.fromkeys(names)), place
-
-
-def _is_base(fields: Mapping[str, str]) -> bool:
-    return fields.get("Essential") == "yes" or fields.get("Priority") in {"required", "important"}
-
-
-def _alternatives(relation: str) -> list[str]:
-    """Return the names of a relation field (Debian Policy 7.1)."""
-    return [found[0] for one in re.split(r"[,|]", relation) if (found := _NAME.match(one.strip()))]
-
-
-def _needed(fields: Mapping[str, str], installed: Iterable[str], provided: Mapping[str, str]) -> list[str]:
-    """Return the installed packages that a package depends on."""
-    here = set(installed)
-    found = []
-    for relation in f"{fields.get('Pre-Depends', '')},{fields.get('Depends', '')}".split(","):
-        names = _alternatives(relation)
-        choice = next((name for name in names if name in here), None)
-        choice = choice or next((provided[name] for name in names if name in provided), None)
-        if choice:
-            found.append(choice)
-    return list(dict.fromkeys(found))
 
 
 def _required(requires: Iterable[str], installed: Iterable[str]) -> list[str]:

@@ -21,6 +21,8 @@ from cog_nix.image.whiteouts import hidden_by
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cog_nix.plugins.spec import SystemDatabase
+
 _BLOCK = 4096
 """Bytes of a block of the file systems that Docker and Podman keep layers on."""
 _FED = 1 << 16
@@ -30,8 +32,7 @@ _RATIO = 0.91
 """What a layer has as cog-nix pushes it (libdeflate, level 2), by what ISA-L's level 1 makes of it: from 0.90
 to 0.92 for the layers of examples/audio-waveform."""
 _DATABASES = re.compile(
-    r"var/lib/dpkg/status|var/lib/dpkg/info/[^/]+\.list|.*-packages/[^/]+\.dist-info/(?:RECORD|METADATA)"
-    r"|src/cog\.yaml|src/[^/]*requirements[^/]*\.txt"
+    r".*-packages/[^/]+\.dist-info/(?:RECORD|METADATA)|src/cog\.yaml|src/[^/]*requirements[^/]*\.txt"
 )
 
 
@@ -74,13 +75,14 @@ class Contents:
     """Whether what is pulled is an estimate."""
 
 
-def read(stream: IO[bytes], blob: int, advance: Callable[[int], None]) -> Contents:
+def read(stream: IO[bytes], blob: int, advance: Callable[[int], None], database: SystemDatabase) -> Contents:
     """Read a layer.
 
     Args:
         stream: its tar.
         blob: bytes of its compressed form; 0: not known. The tar's own size counts as not known.
         advance: told the bytes that were read.
+        database: of the image's system packages.
 
     Raises:
         BrokenLayerError: it is no tar.
@@ -92,7 +94,7 @@ def read(stream: IO[bytes], blob: int, advance: Callable[[int], None]) -> Conten
         with tarfile.open(fileobj=cast("IO[bytes]", meter), mode="r|", bufsize=_READ) as tar:
             for member in tar:
                 path = _text(str(PurePosixPath(member.name)))
-                if member.isreg() and member.size <= LARGEST and _DATABASES.fullmatch(path):
+                if member.isreg() and member.size <= LARGEST and _tells(path, database):
                     data = tar.extractfile(member)
                     databases[path] = data.read() if data else b""
                 members.append((path, member.offset, member.size if member.isreg() else 0, member.isdir()))
@@ -114,6 +116,11 @@ def read(stream: IO[bytes], blob: int, advance: Callable[[int], None]) -> Conten
     )
     sizes = Sizes(sum(one.sizes.disk for one in files), total, round(packed * factor))
     return Contents(files, databases, sizes, estimated=not known)
+
+
+def _tells(path: str, database: SystemDatabase) -> bool:
+    """Tell whether a file says whose files are, or who asked for them."""
+    return path == database.index or bool(database.owner(path) or _DATABASES.fullmatch(path))
 
 
 def _text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Whose the files of an image are: dpkg's lists and Python's records say it, and places what they leave out.
+"""Whose the files of an image are: its databases of packages say it, and places what they leave out.
 
 Any image is read in this way, whoever built it.
 """
@@ -10,19 +10,25 @@ import posixpath
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
-from cog_nix.image.databases import STATUS, distribution, installed
+from cog_nix.image.databases import distribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cog_nix.explain.contents import Contents, File
+    from cog_nix.plugins.spec import InstalledPackage, SystemDatabase
 
-Kind = Literal["debian", "python", "interpreter", "nix", "command", "project", "other"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-_LIST = re.compile(r"var/lib/dpkg/info/(?P<name>[^/:]+)(?::[^/]+)?\.list")
+KINDS = {
+    "python": "Python packages",
+    "interpreter": "Python",
+    "nix": "Nix packages",
+    "command": "commands",
+    "project": "the project",
+    "other": "other files",
+}
+"""What owners are, besides system packages."""
 _DISTRIBUTION = re.compile(r"(?P<site>.*-packages)/(?P<folder>[^/]+\.dist-info)/(?P<file>RECORD|METADATA)")
 _MERGED = re.compile(r"(?:bin|sbin|lib|lib32|lib64|libx32)/")
 """Folders that are links to those of ``/usr`` (Debian Policy, 10.1)."""
@@ -36,7 +42,8 @@ _SITE = re.compile(r"(?P<top>.*-packages/[^/]+)/")
 class Owner:
     """What a file is part of."""
 
-    kind: Kind
+    kind: str
+    """One of ``KINDS``, or what the database of system packages calls its own."""
     name: str
     version: str = ""
     """"": it has none, or it is not known."""
@@ -48,7 +55,6 @@ class Owner:
 
 
 PROJECT = Owner("project", "source")
-DATABASE = Owner("other", "dpkg's database")
 REST = Owner("other", "files of no package")
 
 
@@ -68,6 +74,8 @@ class Databases:
     """What an image says of its packages."""
 
     layers: Sequence[Contents]
+    database: SystemDatabase
+    """Of system packages."""
 
     @cached_property
     def files(self) -> dict[str, bytes]:
@@ -78,9 +86,10 @@ class Databases:
         return found
 
     @cached_property
-    def system(self) -> dict[str, dict[str, str]]:
-        """The fields of each installed Debian package, by its name (deb822)."""
-        return {fields["Package"]: fields for fields in installed(self.files.get(STATUS, b""))}
+    def system(self) -> dict[str, InstalledPackage]:
+        """The system packages by name."""
+        index = self.files.get(self.database.index, b"")
+        return {one.name: one for one in self.database.installed(index)}
 
     @cached_property
     def python(self) -> dict[str, Distribution]:
@@ -104,15 +113,15 @@ class Databases:
         """What each file that a database names is part of, by path."""
         found: dict[str, Owner] = {}
         for path, data in self.files.items():
-            if listed := _LIST.fullmatch(path):
-                version = self.system.get(listed["name"], {}).get("Version", "")
-                found[path] = owner = Owner("debian", listed["name"], version)
+            if name := self.database.owner(path):
+                known = self.system.get(name)
+                found[path] = owner = Owner(self.database.kind, name, known.version if known else "")
                 found.update(dict.fromkeys(map(_merged, data.decode("utf-8", "replace").splitlines()), owner))
         for path, data in self.files.items():
             place = _DISTRIBUTION.fullmatch(path)
-            known = self.python.get(path.rpartition("/")[0])
-            if place and known and place["file"] == "RECORD":
-                owner = Owner("python", known.name, known.version)
+            one = self.python.get(path.rpartition("/")[0])
+            if place and one and place["file"] == "RECORD":
+                owner = Owner("python", one.name, one.version)
                 found.update(dict.fromkeys(_recorded(place["site"], data), owner))
         return found
 
@@ -133,25 +142,29 @@ def _recorded(site: str, record: bytes) -> Iterator[str]:
         return
 
 
-def owners(layers: Sequence[Contents], names: Sequence[str], python: str) -> list[list[tuple[File, Owner]]]:
+def owners(databases: Databases, names: Sequence[str], python: str) -> list[list[tuple[File, Owner]]]:
     """Return whose the files of each layer are.
 
     Args:
-        layers: from bottom to top.
+        databases: of its layers, from bottom to top.
         names: of the layers, where the image says them; "" otherwise.
         python: version of the interpreter, as the image is said to have it.
     """
-    databases = Databases(layers)
     owned = databases.owned
     tops = dict(_tops(owned))
-    interpreter = Owner("interpreter", "Python", python)
+    database = databases.database
+    places = {
+        "src/": PROJECT,
+        f"{posixpath.dirname(database.index)}/": Owner("other", f"{database.program}'s database"),
+        **dict.fromkeys(("usr/local/", "root/.pyenv/"), Owner("interpreter", "Python", python)),
+    }
     found = []
-    for one, name in zip(layers, names, strict=True):
+    for one, name in zip(databases.layers, names, strict=True):
         command = _COMMAND.fullmatch(name)
         ran = Owner("command", f"command {int(command['number']) + 1}") if command else None
 
         def whose(path: str, ran: Owner | None = ran) -> Owner:
-            return owned.get(_merged(path)) or _placed(path, owned, tops, ran, interpreter)
+            return owned.get(_merged(path)) or _placed(path, owned, tops, ran, places)
 
         found.append(list(_with_folders(one.files, whose)))
     return found
@@ -167,7 +180,11 @@ def _tops(owned: Mapping[str, Owner]) -> Iterator[tuple[str, Owner]]:
 
 
 def _placed(
-    path: str, owned: Mapping[str, Owner], tops: Mapping[str, Owner], ran: Owner | None, interpreter: Owner
+    path: str,
+    owned: Mapping[str, Owner],
+    tops: Mapping[str, Owner],
+    ran: Owner | None,
+    places: Mapping[str, Owner],
 ) -> Owner:
     """Return whose a file is that no database names."""
     compiled, place, store = _COMPILED.fullmatch(path), _SITE.match(path), _STORE_PATH.match(path)
@@ -177,13 +194,7 @@ def _placed(
         known = Owner("nix", store["name"])
     if known or ran:
         return known or ran or REST
-    rules = {
-        "src/": PROJECT,
-        "var/lib/dpkg/": DATABASE,
-        "usr/local/": interpreter,
-        "root/.pyenv/": interpreter,
-    }
-    return next((owner for start, owner in rules.items() if path.startswith(start)), REST)
+    return next((owner for start, owner in places.items() if path.startswith(start)), REST)
 
 
 def _with_folders(files: Sequence[File], whose: Callable[[str], Owner]) -> Iterator[tuple[File, Owner]]:

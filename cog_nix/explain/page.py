@@ -15,17 +15,19 @@ from cog_nix.explain.owners import KINDS
 if TYPE_CHECKING:
     from cog_nix.explain.contents import Sizes
     from cog_nix.explain.report import Report
+    from cog_nix.plugins.spec import SystemDatabase
 
 _PAGE = Path(__file__).with_name("page.html")
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def page(report: Report) -> bytes:
+def page(report: Report, database: SystemDatabase) -> bytes:
     """Return a report as HTML.
 
     Args:
         report: what it shows.
+        database: of its system packages.
     """
     text = _PAGE.read_text(encoding="utf-8")
     policy = (
@@ -33,8 +35,8 @@ def page(report: Report) -> bytes:
         "style-src-attr 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
     # In a script, "<" might end it or begin a comment (HTML, "Restrictions for contents of script elements").
-    data = json.dumps(_data(report), ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    values = {"POLICY": policy, "TITLE": html.escape(report.title), "DATA": data}
+    data = json.dumps(_data(report, database), ensure_ascii=True, separators=(",", ":"))
+    values = {"POLICY": policy, "TITLE": html.escape(report.title), "DATA": data.replace("<", "\\u003c")}
     return re.sub(r"@(POLICY|TITLE|DATA)@", lambda found: values[found[1]], text).encode()
 
 
@@ -44,7 +46,7 @@ def _hash(pattern: re.Pattern[str], text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()}'"
 
 
-def _data(report: Report) -> dict[str, Any]:
+def _data(report: Report, database: SystemDatabase) -> dict[str, Any]:
     askers = {one.title: number for number, one in enumerate(report.askers)}
     return {
         "title": report.title,
@@ -54,7 +56,7 @@ def _data(report: Report) -> dict[str, Any]:
         "own": _sizes(report.own),
         "estimated": report.estimated,
         "others": report.others,
-        "kinds": KINDS,
+        "kinds": {database.kind: database.title, **KINDS},
         "layers": [
             {
                 "name": one.name,

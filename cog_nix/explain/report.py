@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cog_nix.explain.contents import Contents, File
     from cog_nix.lock.explain import Asked
     from cog_nix.lock.model import Lock
+    from cog_nix.plugins.manager import Plugins
     from cog_nix.report import Reporter
 
 _BUILT = "cog-nix: "
@@ -136,6 +137,7 @@ class Report:
 def report(
     image: Subject,
     reporter: Reporter,
+    plugins: Plugins,
     *,
     lock: Lock | None = None,
     asked: Asked | None = None,
@@ -146,26 +148,33 @@ def report(
     Args:
         image: which.
         reporter: shows how much was read.
+        plugins: know system packages.
         lock: of the project, where the image may be of it; one that fits not is not used.
         asked: what that project names.
         others: diff ids of other images' layers, by image.
 
     Raises:
         ImageError: it cannot be read.
+        PluginError: nobody knows system packages.
     """
     if image.open is None:
         raise LayersUnpackedError(image.title)
     total = None if image.compressed else sum(one.size for one in image.layers) or None
+    database = plugins.describe_database()
     layers = []
     with reporter.bytes_bar(f"Reading {image.title}", total) as bar:
         for number, layer in enumerate(image.layers):
             with image.open(number) as stream:
-                layers.append(contents.read(stream, layer.size, bar.advance))
+                layers.append(contents.read(stream, layer.size, bar.advance, database))
     names = layer_names(image)
-    databases = Databases(layers)
+    databases = Databases(layers, database)
     ours = lock and asked and fits(lock, databases)
-    needs = by_lock(lock, asked) if ours and lock and asked else by_image(databases, image.labels)
-    found = owners(layers, names, _python(image))
+    needs = (
+        by_lock(lock, asked, plugins.describe_system(), database)
+        if ours and lock and asked
+        else by_image(databases, image.labels)
+    )
+    found = owners(databases, names, _python(image))
     return Report(
         image.title,
         image.id,
@@ -183,7 +192,7 @@ def fits(lock: Lock, databases: Databases) -> bool:
     members = {one for _, members in lock.layers for one in members}
     system = {one.package: one.version for one in lock.installed if f"deb:{one.package}" in members}
     python = {one.name: one.version for one in lock.wheels if f"wheel:{one.name}" in members}
-    return system == {name: fields.get("Version", "") for name, fields in databases.system.items()} and (
+    return system == {one.name: one.version for one in databases.system.values()} and (
         python.items() <= {name: one.version for name, one in databases.distributions.items()}.items()
     )
 

@@ -10,7 +10,6 @@ from cog_nix.lock.upgrade import INTERPRETER
 if TYPE_CHECKING:
     from cog_nix.lock.model import Artifact, Deb, Lock
 
-Kind = Literal["debian", "python", "interpreter", "toolkit", "file"]
 Move = Literal["added", "removed", "changed"]
 
 
@@ -22,7 +21,8 @@ class Package:
     """Its own, which a package of another kind may have as well."""
     version: str
     """"": not known."""
-    kind: Kind
+    kind: str
+    """``debian``, ``python``, ``interpreter``, ``toolkit`` or ``file``."""
     size: int = 0
     """Bytes of its file; 0: not known."""
     sha256: str = ""
@@ -100,7 +100,7 @@ def packages(lock: Lock) -> dict[str, Package]:
 def _package(
     name: str,
     version: str,
-    kind: Kind,
+    kind: str,
     artifact: Artifact,
     deb: Deb | None = None,
     *,

@@ -47,13 +47,13 @@ def bring(
     Raises:
         FetchError: they cannot be downloaded, or must not be.
     """
-    from cog_nix.config.model import Settings  # noqa: PLC0415 - as below
     from cog_nix.plugins.spec import Context  # noqa: PLC0415 - as above
 
     cache = cache_dir()
     fetcher = _LaterFetcher(cache, reporter, suppliers, offline=offline)
-    context = Context(settings or Settings(), cast("Fetcher", fetcher), reporter, cache)
     plugins = plugins or load()
+    settings = settings or plugins.settings()
+    context = Context(settings, cast("Fetcher", fetcher), reporter, cache)
     if record and plugins.recall_programs(name, record, trusted, context) is False:
         reporter.warn(
             "the Nix in the archive is left alone: this cog-nix does not know it by its hashes, and it would "

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import os
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pluggy
@@ -23,11 +23,13 @@ from cog_nix.report import SilentReporter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cog_nix.config.model import Project, Settings
     from cog_nix.plugins.spec import (
         Context,
         PythonRequest,
         PythonResolution,
         Runtime,
+        SystemDatabase,
         SystemRequest,
         SystemResolution,
     )
@@ -46,6 +48,9 @@ BUILT_IN = (
     "cog_nix_hooks.bundle",
 )
 """Modules of the built-in plugins, in the order in which they are asked."""
+
+_ADDED = ("programs", "database", "builder")
+"""Facts that plugins did not tell at first."""
 
 AUTO = "auto"
 """Name that stands for whatever runtime is usable."""
@@ -136,9 +141,10 @@ class Plugins:
     broken: dict[str, str] = field(default_factory=dict)
     """Reason by name of each plugin that was left out."""
 
+    declare_settings = _each(Spec.declare_settings)
     download_credentials = _each(Spec.download_credentials)
     provide_interpreter = _first(Spec.provide_interpreter)
-    _describe_system = _first(Spec.describe_system)
+    _describe_system = _all(Spec.describe_system)
     _describe_gpu_libraries = _first(Spec.describe_gpu_libraries)
     _resolve_system_packages = _first(Spec.resolve_system_packages)
     _resolve_python_packages = _first(Spec.resolve_python_packages)
@@ -167,9 +173,35 @@ class Plugins:
         """Tell whether any plugin has something to do when one of these hooks is called."""
         return any(getattr(self.manager.hook, hook).get_hookimpls() for hook in hooks)
 
+    def settings(self, project: Project | None = None) -> Settings:
+        """Return a project's cog-nix.toml, with the tables that plugins declare.
+
+        Args:
+            project: None: there is none, and every setting has its default.
+
+        Raises:
+            ConfigError: it is not TOML, has an unknown key, or a value of the wrong kind.
+        """
+        from cog_nix.config.settings import defaults, load_settings  # noqa: PLC0415 - a quick run goes without
+
+        declared = self.declare_settings()
+        return load_settings(project, declared) if project else defaults(declared)
+
     def describe_system(self) -> SystemFacts:
         """Return what is known of the packages of base systems."""
-        return self._describe_system() or SystemFacts()
+        found = self._describe_system() or [SystemFacts()]
+        later = {name: next(filter(None, (getattr(one, name) for one in found)), None) for name in _ADDED}
+        return replace(found[0], **{name: value for name, value in later.items() if value})
+
+    def describe_database(self) -> SystemDatabase:
+        """Return how images say which system packages they have.
+
+        Raises:
+            NobodyAnsweredError: no plugin says so.
+        """
+        if database := self.describe_system().database:
+            return database
+        raise NobodyAnsweredError("says how images tell of their system packages")
 
     def describe_seed(self) -> SeedFacts:
         """Return which packages the builders' Python is made of.
@@ -180,6 +212,16 @@ class Plugins:
         if seed := self.describe_system().seed:
             return seed
         raise NobodyAnsweredError("says which packages the builders' Python is made of")
+
+    def describe_builder(self) -> SeedFacts:
+        """Return which packages the image is made of that Nix runs in.
+
+        Raises:
+            NobodyAnsweredError: no plugin says so.
+        """
+        if builder := self.describe_system().builder:
+            return builder
+        raise NobodyAnsweredError("says which packages an image with Nix is made of")
 
     def describe_gpu_libraries(self) -> GpuLibraries:
         """Return how libraries of GPUs' makers are known."""
@@ -194,7 +236,7 @@ class Plugins:
         """
         if found := self._resolve_system_packages(request, context):
             return found
-        hint = "Correct [debian] suite in cog-nix.toml, or install a plugin for it."
+        hint = "Correct the suite in cog-nix.toml, or install a plugin for it."
         raise NobodyAnsweredError(f"resolves packages of the suite {request.suite}", hint=hint)
 
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import typer
 
     from cog_nix.config.model import Config, Project, Settings
+    from cog_nix.config.setting import SettingsTable
     from cog_nix.fetch.origins import Alternative
     from cog_nix.fetch.ranges import Parts
     from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Wheel
@@ -155,7 +156,7 @@ class SystemResolution:
 
 @dataclass(frozen=True)
 class SeedFacts:
-    """Of which packages the Python is made that runs inside builds."""
+    """Of which packages something with a Python is made that cog-nix needs for itself."""
 
     suite: str
     python: str
@@ -163,7 +164,61 @@ class SeedFacts:
     packages: tuple[str, ...]
     """The first has the version of the interpreter."""
     unused: frozenset[str] = frozenset()
-    """Dependencies that bring no library or Python module."""
+    """Dependencies that bring nothing that is used."""
+
+
+@dataclass(frozen=True)
+class InstalledPackage:
+    """A system package that an image says it has."""
+
+    name: str
+    version: str
+    depends: tuple[str, ...] = ()
+    """Names of the installed packages that it depends on."""
+    is_base: bool = False
+    """Whether it is of the base system."""
+    is_python: bool = False
+    """Whether it is part of the system's own Python."""
+    architecture: str = ""
+    source: str = ""
+    """What it was built from, by which security holes are known; "": what has its name."""
+    source_version: str = ""
+    """"": the same."""
+    supplier: str = ""
+    homepage: str = ""
+    description: str = ""
+
+
+class SystemDatabase(Protocol):
+    """How the files of an image say which system packages it has. Paths are without ``/`` in front."""
+
+    kind: str
+    """Of its packages, where output is for programs: ``debian``."""
+    title: str
+    """Of its packages, where it is for people: ``Debian packages``."""
+    program: str
+    """What keeps it: ``dpkg``."""
+    index: str
+    """Path of the file that names all packages; what else is beside it is of the database as well."""
+    release: str
+    """Path of the file that has the release; "": os-release(5) has it."""
+    purl: tuple[str, str]
+    """Type and namespace of its packages' URLs (ECMA-427)."""
+
+    def installed(self, index: bytes) -> Sequence[InstalledPackage]:
+        """Return the packages that are installed, as the index has them."""
+
+    def owner(self, path: str) -> str:
+        """Return the package whose files a file of the database lists, one a line; "": it is no such list."""
+
+    def copyright(self, package: str) -> str:
+        """Return where a package's file about its licences is."""
+
+    def licences(self, text: str) -> Sequence[str]:
+        """Return what such a file declares, as SPDX expressions where there are some, which all count."""
+
+    def point_release(self, text: str) -> str:
+        """Return the release that the file at ``release`` names; "": it names none."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +236,15 @@ class SystemFacts:
     pythons: tuple[str, ...] = ()
     """Minor versions of Python that come as such packages, the newest first."""
     seed: SeedFacts | None = None
-    """None: images cannot be locked with these packages."""
+    """Of the Python that runs inside builds; None: images cannot be locked with these packages."""
+    name: str = "the distribution"
+    """As messages name it: ``Debian``."""
+    programs: frozenset[str] = frozenset()
+    """Names of the programs that every image has; nothing is looked for that starts them."""
+    database: SystemDatabase | None = None
+    """How images say which of these packages they have."""
+    builder: SeedFacts | None = None
+    """Of the image that Nix runs in, with Nix and Git; None: these packages make none."""
 
 
 @dataclass(frozen=True)
@@ -714,6 +777,15 @@ class Spec:
     """All hooks, each with when it runs, what it takes and what it returns."""
 
     @hookspec
+    def declare_settings(self) -> Sequence[SettingsTable] | None:
+        """Runs when cog-nix.toml is read: declare tables of it, which ``Context.settings`` has then.
+
+        A table has a name, a frozen dataclass that it becomes, and for each key what that takes
+        (``cog_nix.config.setting``). One whose class is a ``cog_nix.config.model.SystemSettings`` says what
+        counts for system packages; of several the first that is declared counts.
+        """
+
+    @hookspec
     def download_credentials(self, requirements: Sequence[str]) -> Sequence[str] | None:
         """Runs before the first download: URLs with user and password, which are used for their hosts.
 
@@ -738,9 +810,12 @@ class Spec:
             An offer, or None to leave it to the next plugin.
         """
 
-    @hookspec(firstresult=True)
+    @hookspec
     def describe_system(self) -> SystemFacts | None:
-        """Runs when locking, or when a lock is explained: say what is known of base systems."""
+        """Runs when locking, or when a lock or an image is explained: say what is known of base systems.
+
+        The first answer counts; what that lacks of ``programs``, ``database`` and ``builder``, the next has.
+        """
 
     @hookspec(firstresult=True)
     def describe_gpu_libraries(self) -> GpuLibraries | None:
@@ -934,8 +1009,13 @@ class Spec:
         """
 
     @hookspec
-    def diagnose(self, context: Context) -> Iterable[Finding] | None:
-        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing."""
+    def diagnose(self, context: Context, project: Project | None) -> Iterable[Finding] | None:
+        """Runs for ``cog-nix doctor``: look at what this plugin works with, and change nothing.
+
+        Args:
+            context: settings and services.
+            project: the one here; None: there is none.
+        """
 
     @hookspec
     def before_command(self, invocation: Invocation) -> None:

@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 from cog_nix.programs import python
-from cog_nix.programs.everywhere import EVERYWHERE
 from cog_nix.programs.shell import started_in, words_of
 from cog_nix.programs.words import Script
 from cog_nix.project.ignore import Ignore
@@ -16,6 +15,7 @@ from cog_nix.system.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 _LONGEST = 1_000_000
@@ -46,7 +46,11 @@ class Start:
 
 
 def started_by(
-    root: Path, commands: Sequence[str] = (), paths: Iterable[str] | None = None
+    root: Path,
+    commands: Sequence[str] = (),
+    paths: Iterable[str] | None = None,
+    *,
+    everywhere: AbstractSet[str],
 ) -> tuple[Start, ...]:
     """Return the programs that a project's source starts and neither it nor every image has, by name.
 
@@ -54,12 +58,13 @@ def started_by(
         root: the project's folder.
         commands: of ``run:``, which install some.
         paths: what of the project reaches the image; None: that is looked for.
+        everywhere: programs that every image has.
 
     Raises:
         ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
     """
     paths = list(Ignore.load(root).walk() if paths is None else paths)
-    there = {posixpath.basename(path) for path in paths}.union(installed_by(commands))
+    there = {posixpath.basename(path) for path in paths}.union(installed_by(commands), everywhere)
     found: dict[str, Start] = {}
     for path in sorted((path for path in paths if is_source(path)), key=lambda path: (path.count("/"), path)):
         for start in starts_of(root, path):
@@ -69,7 +74,7 @@ def started_by(
 
 
 def started_in_changed(root: Path, changed: Iterable[str], paths: Iterable[str]) -> set[str]:
-    """Return the names of programs that some files start.
+    """Return the names of programs that some files start, those that every image has among them.
 
     Args:
         root: the project's folder.
@@ -113,7 +118,7 @@ def installed_by(commands: Iterable[str]) -> frozenset[str]:
 
 
 def _wanted(name: str, path: str, line: int) -> Iterator[Start]:
-    if name not in EVERYWHERE and not _PYTHON.fullmatch(name):
+    if not _PYTHON.fullmatch(name):
         yield Start(name, path, line)
 
 

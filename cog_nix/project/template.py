@@ -23,7 +23,7 @@ build:
   # a pip requirements file
   python_requirements: requirements.txt
 
-  # Debian packages
+  # System packages, by their names in Debian
   # system_packages:
   #   - ffmpeg
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from cog_nix.registry.client import Repository
-    from cog_nix.registry.credentials import Credentials
     from cog_nix.registry.upload import Blob, Outcome
     from cog_nix.report import Reporter
     from cog_nix.weights.model import LockedWeight
@@ -78,11 +77,6 @@ class Delivery:
         if kind:
             self._crew.give_up()
         self._stack.close()
-
-    @property
-    def credentials(self) -> Credentials:
-        """What the registry is shown."""
-        return self._repository.credentials
 
     def open(self) -> tuple[Repository, list[dict[str, Any]]]:
         """Speak to the repository, if that was not done yet.

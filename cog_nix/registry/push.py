@@ -6,7 +6,6 @@ import functools
 import random
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,30 +67,23 @@ class Pushed:
 def push(
     layout: Layout,
     destination: Destination,
-    credentials: Credentials,
+    delivery: Delivery,
     *,
     cache: Path,
     reporter: Reporter,
-    weights: Sequence[LockedWeight] = (),
-    policy: RetryPolicy | None = None,
     platform: Platform = AMD64,
     alone: bool = True,
-    delivery: Delivery | None = None,
 ) -> Pushed:
     """Make a registry hold an image under the destination's name.
 
     Args:
         layout: the image.
         destination: where to.
-        credentials: for its registry.
+        delivery: what :func:`begin` returned for this destination; stays open.
         cache: folder of the user's caches; what was pushed is remembered there.
         reporter: shows the bytes that go over.
-        weights: of a bundle; their manifests have to be in the repository.
-        policy: how often to try again; None: as usual.
         platform: what the image is for.
         alone: whether it gets the name; otherwise an index of several will (:func:`push_index`).
-        delivery: what :func:`begin` returned for this destination, with these weights; stays open. None:
-            nothing has begun.
 
     Raises:
         RegistryError: the registry refuses, or cannot be reached. What was uploaded stays there.
@@ -101,23 +93,18 @@ def push(
     digests = [blob.digest for blob in layout.blobs]
     sources = functools.partial(memory.sources, repository=target.repository)
     model = ""
-    with ExitStack() as stack:
-        if delivery is None:
-            delivery = stack.enter_context(
-                begin(destination, credentials, cache=cache, weights=weights, policy=policy)
-            )
-        delivery.expect(digests)
-        # Missing weights are reported before anything is uploaded.
-        repository, beside = delivery.open()
-        delivery.finish(() if _is_there(repository, layout.manifest) else layout.blobs, reporter)
-        outcomes: dict[str, Outcome] = {one: delivery.outcomes.get(one, "there") for one in digests}
-        upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter)
-        _put_whole(repository, layout.manifest, target.tag if alone else layout.manifest.digest, upload)
-        image = f"{target.name}@{layout.manifest.digest}"
-        if destination.bundle and alone:
-            index = index_of([(layout.manifest, platform)], beside)
-            put_manifest(repository, index, destination.reference.tag)
-            model = f"{target.name}@{index.digest}"
+    delivery.expect(digests)
+    # Missing weights are reported before anything is uploaded.
+    repository, beside = delivery.open()
+    delivery.finish(() if _is_there(repository, layout.manifest) else layout.blobs, reporter)
+    outcomes: dict[str, Outcome] = {one: delivery.outcomes.get(one, "there") for one in digests}
+    upload = functools.partial(upload_all, repository, layout.blobs, sources, reporter)
+    _put_whole(repository, layout.manifest, target.tag if alone else layout.manifest.digest, upload)
+    image = f"{target.name}@{layout.manifest.digest}"
+    if destination.bundle and alone:
+        index = index_of([(layout.manifest, platform)], beside)
+        put_manifest(repository, index, destination.reference.tag)
+        model = f"{target.name}@{index.digest}"
     try:
         memory.add(target, digests)
     except CogNixError as error:

@@ -91,7 +91,7 @@ def assemble(parts: Parts, tools: Tools) -> Lock:
         wheels=tuple(parts.python.wheels),
         libraries=tuple(groups.get("libraries", ())),
         linked=parts.linked_debs,
-        cog_base=bool(request.settings.debian.cog_base),
+        cog_base=bool(request.settings.system.cog_base),
         build=tuple(groups.get("build", ())),
         programs=parts.programs,
         packages=parts.packages,

@@ -28,11 +28,11 @@ def completed(settings: Settings, previous: Lock | None, asked: bool | None = No
         previous: the lock so far; its answer stays where nobody gives another.
         asked: the flag, which counts before all else; None: not given.
     """
-    answers = (asked, settings.debian.cog_base, previous.cog_base if previous else None)
+    answers = (asked, settings.system.cog_base, previous.cog_base if previous else None)
     answer = next((one for one in answers if one is not None), False)
-    return replace(settings, debian=replace(settings.debian, cog_base=answer))
+    return settings.with_system(replace(settings.system, cog_base=answer))
 
 
 def packages(settings: Settings, plugins: Plugins) -> tuple[str, ...]:
     """Return the base image's packages where they come."""
-    return plugins.describe_system().cog_base if settings.debian.cog_base else ()
+    return plugins.describe_system().cog_base if settings.system.cog_base else ()

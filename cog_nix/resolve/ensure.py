@@ -66,7 +66,7 @@ def ensure_lock(
     sibling = None if previous else _sibling(project, policy)
     request = replace(completed(request, previous, plugins, policy), sibling=sibling)
     fresh = previous and not policy.upgrade.anything and request.digest == previous.inputs
-    if previous and fresh and not _is_outdated(request, policy, previous):
+    if previous and fresh and not _is_outdated(request, policy, previous, plugins):
         validity.check_commands(previous, commands.texts(request.config.build), project.lock_path.name)
         if policy.update and not policy.dry:
             lock_format.renew(previous, project.lock_path)
@@ -120,7 +120,7 @@ def _stale(request: Request, policy: Policy, previous: Lock) -> StaleLockError:
     """Return the error for a lock that was made for something else."""
     project = request.project
     flag, reason = "", "what is asked for has changed."
-    if previous.cog_base != request.settings.debian.cog_base:
+    if previous.cog_base != request.settings.system.cog_base:
         reason = f"it was made {'with' if previous.cog_base else 'without'} the packages of Cog's base image."
     if policy.cog_base is not None:
         flag = f" {cog_base.FLAG}{'' if policy.cog_base else '=false'}"
@@ -131,13 +131,13 @@ def _stale(request: Request, policy: Policy, previous: Lock) -> StaleLockError:
     )
 
 
-def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
+def _is_outdated(request: Request, policy: Policy, previous: Lock, plugins: Plugins) -> bool:
     """Tell whether a lock that answers all that is asked for has to be made anew, where that is allowed.
 
     That is so where the project's source links to libraries, or did, or starts other programs; and where
     wheels turned out to be other than the lock was made by.
     """
-    if policy.looks and _needs_differ(request, policy, previous):
+    if policy.looks and _needs_differ(request, policy, previous, plugins):
         return True
     if not policy.update:
         return False
@@ -146,12 +146,12 @@ def _is_outdated(request: Request, policy: Policy, previous: Lock) -> bool:
     return is_refuted(previous, cache_dir())
 
 
-def _needs_differ(request: Request, policy: Policy, previous: Lock) -> bool:
+def _needs_differ(request: Request, policy: Policy, previous: Lock, plugins: Plugins) -> bool:
     from cog_nix.elf.folder import scan_project  # noqa: PLC0415 - only where it is asked
     from cog_nix.resolve import programs  # noqa: PLC0415 - as above
 
-    if request.settings.debian.programs:
-        names = programs.names(programs.starts(request.root, request.config, request.settings))
+    if request.settings.system.programs:
+        names = programs.names(programs.starts(request.root, request.config, request.settings, plugins))
         if names != (previous.programs or ()):
             return True
     return policy.look_at_project and (

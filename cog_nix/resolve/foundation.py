@@ -64,7 +64,8 @@ def lay_foundation(request: Request, tools: Tools) -> Foundation:
 
 def _in_one_suite(request: Request, tools: Tools, choice: InterpreterChoice) -> Foundation:
     asked = system_request(request, tools, choice)
-    tools.reporter.step(f"Resolving system packages in Debian {asked.suite}")
+    distribution = tools.plugins.describe_system().name
+    tools.reporter.step(f"Resolving system packages in {distribution} {asked.suite}")
     system = tools.plugins.resolve_system_packages(asked, tools.context)
     interpreter = Interpreter(
         kind=choice.kind,
@@ -118,18 +119,22 @@ def _offer(request: Request, tools: Tools) -> InterpreterChoice | None:
 def _advice(request: Request, tools: Tools) -> str:
     """Return which of the system's own Pythons would do instead: those that all of the rest goes with."""
     asked = request.config.build.python_version
-    every = tools.plugins.describe_system().pythons
+    facts = tools.plugins.describe_system()
     # Who asks for a Python that Cog has given up takes another such one.
     pythons = [
-        one for one in every if not f"{asked}.".startswith(f"{one}.") and (sdk_for(asked) or not sdk_for(one))
+        one
+        for one in facts.pythons
+        if not f"{asked}.".startswith(f"{one}.") and (sdk_for(asked) or not sdk_for(one))
     ]
     if not pythons:
         return ""
     fitting = [version for version in pythons if _would_do(version, request, tools)]
     if not fitting:
-        return f"With Debian's own Python {' or '.join(pythons)} the rest of it cannot be locked here either."
+        others = " or ".join(pythons)
+        return f"With {facts.name}'s own Python {others} the rest of it cannot be locked here either."
     written = " or ".join(f'"{version}"' for version in fitting)
-    return f"Debian has a Python of its own that goes with all that is asked for: python_version: {written}."
+    own = f"{facts.name} has a Python of its own that goes with all that is asked for"
+    return f"{own[:1].upper()}{own[1:]}: python_version: {written}."
 
 
 def _would_do(version: str, request: Request, tools: Tools) -> bool:
@@ -150,7 +155,7 @@ def system_request(request: Request, tools: Tools, choice: InterpreterChoice) ->
     build = request.config.build
     python = (*choice.packages, *(choice.wheel_libraries if build.requirements else ()))
     return SystemRequest(
-        suite=request.settings.debian.suite or choice.suite,
+        suite=request.settings.system.suite or choice.suite,
         groups=(
             ("base", ()),
             ("python", python),

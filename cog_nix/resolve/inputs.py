@@ -49,7 +49,7 @@ def digest(
         "gpu": build.gpu,
         "cuda": build.cuda,
         "cudnn": build.cudnn,
-        "suite": settings.debian.suite,
+        "suite": settings.system.suite,
         "packages": settings.nix.packages,
         "exclude_newer": settings.python.exclude_newer,
         **_named(settings),
@@ -80,8 +80,8 @@ def _named(settings: Settings) -> dict[str, object]:
         "toolkit": None if settings.gpu.toolkit is None else [settings.gpu.toolkit],
         "no_compiler": not settings.gpu.compiler,
         "legacy": python.legacy,
-        "no_programs": not settings.debian.programs,
-        "ignore_programs": sorted(settings.debian.ignore_programs),
+        "no_programs": not settings.system.programs,
+        "ignore_programs": sorted(settings.system.ignore_programs),
     }
     return {name: value for name, value in named.items() if value}
 

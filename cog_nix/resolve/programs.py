@@ -23,23 +23,25 @@ if TYPE_CHECKING:
 
 
 def starts(
-    root: Path, config: Config, settings: Settings, paths: Iterable[str] | None = None
+    root: Path, config: Config, settings: Settings, plugins: Plugins, paths: Iterable[str] | None = None
 ) -> tuple[Start, ...]:
-    """Return the programs that a project's source starts, without those that it or ``run:`` installs.
+    """Return the programs that a project's source starts, without those that it, ``run:`` or every image has.
 
     Args:
         root: the project's folder.
         config: its commands install some.
         settings: may say that none are looked for.
+        plugins: know what every image has.
         paths: what of the project reaches the image; None: it is looked for.
 
     Raises:
         ConfigError: ``.dockerignore`` is malformed, or a folder cannot be read.
     """
-    if not settings.debian.programs:
+    if not settings.system.programs:
         return ()
-    found = started_by(root, commands.texts(config.build), paths)
-    return tuple(start for start in found if start.program not in settings.debian.ignore_programs)
+    everywhere = plugins.describe_system().programs
+    found = started_by(root, commands.texts(config.build), paths, everywhere=everywhere)
+    return tuple(start for start in found if start.program not in settings.system.ignore_programs)
 
 
 def names(found: Iterable[Start]) -> tuple[str, ...]:

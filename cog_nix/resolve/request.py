@@ -64,8 +64,8 @@ class Request:
 
     def in_suite(self, suite: str) -> Request:
         """Return the same for another suite."""
-        debian = replace(self.settings.debian, suite=suite)
-        return replace(self, settings=replace(self.settings, debian=debian))
+        system = replace(self.settings.system, suite=suite)
+        return replace(self, settings=self.settings.with_system(system))
 
 
 @dataclass(frozen=True)

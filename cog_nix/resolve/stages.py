@@ -43,7 +43,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
         bringing.tell(tools.reporter, told)
         _warn_of_cpu_build(request, tools, python.wheels)
         toolkit = resolve_toolkit(found)
-        starts = programs.starts(request.root, request.config, request.settings)
+        starts = programs.starts(request.root, request.config, request.settings, tools.plugins)
         present = system.always_there(found.system.groups, tools.plugins.describe_system())
         added = search.libraries(found.suite, python.wheels, present)
         started = search.programs(found.suite, starts, python.wheels, present)
@@ -64,7 +64,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
             python=python,
             toolkit=toolkit,
             seed=made_seed(),
-            programs=programs.names(starts) if request.settings.debian.programs else None,
+            programs=programs.names(starts) if request.settings.system.programs else None,
             python_additions=bringing,
             additions=added,
         )

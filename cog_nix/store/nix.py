@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from cog_nix.report import Reporter
     from cog_nix.system.child import Process
 
+    Made = Callable[[str, Callable[[], Path | None]], object]
+    """Takes a derivation's name, and what finds its first output; None: that is not there."""
+
 StoreKind = Literal["root", "daemon", "single-user", "own"]
 
 _PASSING = re.compile(r"cannot (?:unlink|remove|open)[^\n]*\.drv\.chroot|requires non-existent output")
@@ -336,7 +339,7 @@ class Nix:
         reporter: Reporter,
         *,
         foreign: bool = False,
-        made: Callable[[Path], object] | None = None,
+        made: Made | None = None,
     ) -> str:
         """Realise the derivation that ``expression`` makes of ``spec``.
 
@@ -346,8 +349,8 @@ class Nix:
             link: symbolic link to make, which keeps the result from being collected; None: no link.
             reporter: hears of builds as they run.
             foreign: whether it has packages of others: these may come from a binary cache, and from flakes.
-            made: called from a thread with what each builder has made, while others are at work. What it
-                raises ends the build, and is raised. None: nobody wants to know.
+            made: called from a thread when each builder has ended, while others are at work. What it raises
+                ends the build, and is raised. None: nobody wants to know.
 
         Returns:
             The store path of the first output.
@@ -356,7 +359,11 @@ class Nix:
             NixError: evaluation or a build failed.
         """
         command = self.build_command(expression, link, foreign=foreign)
-        ended = functools.partial(self._told_of, made) if made else lambda _: None
+
+        def ended(derivation: str) -> None:
+            if made:
+                made(events.readable(derivation), functools.partial(self._output, derivation))
+
         finished, log = self._realise(command, spec, reporter, ended)
         if finished.returncode:
             raise failures.explain(log.errors(), log.failed_log(), log.failed_name())
@@ -394,11 +401,12 @@ class Nix:
                 finished, log = self._watched(command, reporter, events.watch(reporter, ended), file)
         return finished, log
 
-    def _told_of(self, made: Callable[[Path], object], derivation: str) -> None:
-        """Tell of the first output of a derivation that was built, where it is there."""
+    def _output(self, derivation: str) -> Path | None:
+        """Return the first output of a derivation; None where it is not there."""
         with suppress(OSError), self.real(derivation).open(encoding="utf-8", errors="replace") as file:
             if (found := _OUTPUT.match(file.read(_HEAD))) and (path := self.real(found[1])).exists():
-                made(path)
+                return path
+        return None
 
     def _watched(
         self,

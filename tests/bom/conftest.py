@@ -8,10 +8,10 @@ import json
 import pytest
 
 from cog_nix.bom.collect import Sources
-from cog_nix.bom.contents import DEBIAN_VERSION, OS_RELEASE, Contents, Text
+from cog_nix.bom.contents import OS_RELEASE, Contents, Text
 from cog_nix.elf.golang import Module
-from cog_nix.image.databases import STATUS
 from cog_nix.lock.model import Artifact, Deb, Index, Interpreter, Lock, Run, Seed, Wheel
+from cog_nix_hooks.debian.database import DPKG
 
 _MIRROR = "https://mirror.example.org"
 _FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
@@ -73,9 +73,9 @@ def made_contents() -> Contents:
         "packages": [{"name": "described", "versionInfo": "5", "licenseDeclared": "MIT"}],
     }
     files = {
-        STATUS: (_STATUS, "python"),
+        DPKG.index: (_STATUS, "python"),
         OS_RELEASE: ('ID=debian\nVERSION_ID="13"\n', "base"),
-        DEBIAN_VERSION: ("13.8\n", "base"),
+        DPKG.release: ("13.8\n", "base"),
         "usr/share/doc/libc6/copyright": (
             f"{_FORMAT}\nLicense: LGPL-2.1+\n",
             "base",
@@ -92,7 +92,7 @@ def made_contents() -> Contents:
         f"{_SITE}/late-5.dist-info/METADATA": ("Name: late\nVersion: 5\n", "run-0"),
         f"{_SITE}/page/package.json": (_PAGE, _PACKAGES),
     }  # fmt: skip
-    found = Contents({path: Text(text.encode(), layer) for path, (text, layer) in files.items()})
+    found = Contents(DPKG, {path: Text(text.encode(), layer) for path, (text, layer) in files.items()})
     found.store_paths["0123456789abcdfghijklmnpqrsvwxyz-hello-2.12.1"] = "closure"
     found.libraries[f"{_SITE}/demo_pkg.libs/libz-0a1b2c3d.so.1.3"] = _PACKAGES
     tool, other = Module("example.org/Two/v2", "v2.0.0+incompatible"), Module("stdlib", "v1.24.2")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cog_nix.bom.collect import Sources, collect
-from cog_nix.bom.contents import DEBIAN_VERSION, Text
+from cog_nix.bom.contents import Text
 from cog_nix.bom.model import Component, Licence, purl
+from cog_nix_hooks.debian.database import DPKG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ def test_the_system_is_there_with_its_point_release(sources: Sources) -> None:
 
 @pytest.mark.parametrize(("told", "version"), [("forky/sid\n", "13"), ("", "13")])
 def test_a_system_that_is_not_released_goes_by_its_number(sources: Sources, told: str, version: str) -> None:
-    sources.contents.texts[DEBIAN_VERSION] = Text(told.encode(), "base")
+    sources.contents.texts[DPKG.release] = Text(told.encode(), "base")
     assert _found(sources)["system"].version == version
 
 

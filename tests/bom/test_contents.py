@@ -7,6 +7,7 @@ import tarfile
 
 from cog_nix.bom import contents
 from cog_nix.elf import golang
+from cog_nix_hooks.debian.database import DPKG
 from tests.elf.made import make_go
 
 _GO = make_go("dep\texample.org/one\tv1.2.3\n", padding=golang.SMALLEST)
@@ -25,14 +26,14 @@ def layer(**files: tuple[int, bytes]) -> io.BytesIO:
 
 def test_bills_that_packages_bring() -> None:
     site = "usr/local/lib/python3.13/site-packages"
-    assert contents._matters(f"{site}/pip/_vendor/bom.cdx.json")
-    assert contents._matters(f"{site}/pip-26.3.dist-info/sboms/anything")
-    assert not contents._matters("src/sbom.cdx.json")
-    assert not contents._matters("usr/local/share/sbom/sbom.spdx.json")
+    assert contents.Contents(DPKG).matters(f"{site}/pip/_vendor/bom.cdx.json")
+    assert contents.Contents(DPKG).matters(f"{site}/pip-26.3.dist-info/sboms/anything")
+    assert not contents.Contents(DPKG).matters("src/sbom.cdx.json")
+    assert not contents.Contents(DPKG).matters("usr/local/share/sbom/sbom.spdx.json")
 
 
 def test_go_programs_that_are_left() -> None:
-    found = contents.Contents()
+    found = contents.Contents(DPKG)
     lower = {"kept": (0o755, _GO), "gone": (0o755, _GO), "other": (0o755, _GO), "text": (0o644, _GO)}
     contents._read_layer(found, "lower", layer(**lower))
     assert sorted(found.programs) == ["usr/bin/gone", "usr/bin/kept", "usr/bin/other"]

@@ -16,6 +16,7 @@ from cog_nix.config.model import Settings
 from cog_nix.errors import FetchError, ImageError
 from cog_nix.lock.explain import Asked
 from cog_nix.plugins.spec import Context
+from cog_nix_hooks.debian.database import DPKG
 from tests.lock.conftest import make_deb, make_lock, make_wheel
 
 from .samples import image, layer
@@ -127,7 +128,7 @@ def test_a_layer_whose_package_moved_is_fetched_and_no_other() -> None:
 def test_images_say_what_dpkg_and_python_know() -> None:
     metadata = "Metadata-Version: 2.1\nName: Tiny_Thing\nVersion: 1.2\n\nName: not this\n"
     path = "usr/local/lib/python3.13/site-packages/tiny_thing-1.2.dist-info/METADATA"
-    found = inventory.of_image(image(layer({"var/lib/dpkg/status": STATUS}), layer({path: metadata})))
+    found = inventory.of_image(image(layer({"var/lib/dpkg/status": STATUS}), layer({path: metadata})), DPKG)
     assert {title: one.version for title, one in found.packages.items()} == {
         "bash": "1.0-1",
         "tiny-thing (Python)": "1.2",
@@ -137,7 +138,7 @@ def test_images_say_what_dpkg_and_python_know() -> None:
 def test_a_list_of_packages_that_is_far_too_long_is_not_read() -> None:
     found = image(layer({"var/lib/dpkg/status": STATUS + "\n" * (17 << 20)}))
     with pytest.raises(ImageError, match=r"var/lib/dpkg/status has 178\d+ bytes, more than any such file"):
-        inventory.of_image(found)
+        inventory.of_image(found, DPKG)
 
 
 def test_a_label_spares_reading_below_the_topmost_database() -> None:
@@ -152,7 +153,7 @@ def test_a_label_spares_reading_below_the_topmost_database() -> None:
         layer({"var/lib/dpkg/status": STATUS}),
         Labels={"run.cog.pip_freeze": "numpy==2.0\n-e git+https://x#egg=a\ntool @ file:///tool\n"},
     )
-    found = inventory.of_image(replace(whole, open=opened))
+    found = inventory.of_image(replace(whole, open=opened), DPKG)
     assert {title: one.version for title, one in found.packages.items()} == {
         "bash": "1.0-1",
         "numpy (Python)": "2.0",
@@ -174,17 +175,17 @@ def of_lock_as_image(lock: Lock) -> Subject:
 
 def test_a_lock_and_its_image_have_the_same_packages() -> None:
     lock = make_lock()
-    found = diff(inventory.of_lock(lock, "cog-nix.lock"), inventory.of_image(of_lock_as_image(lock)))
+    found = diff(inventory.of_lock(lock, "cog-nix.lock"), inventory.of_image(of_lock_as_image(lock), DPKG))
     assert not found.layered
     assert not found
     other = make_lock(base=(make_deb("bash", "2.0-1"), make_deb("libc6", "2.41-12")))
-    found = diff(inventory.of_lock(lock, "cog-nix.lock"), inventory.of_image(of_lock_as_image(other)))
+    found = diff(inventory.of_lock(lock, "cog-nix.lock"), inventory.of_image(of_lock_as_image(other), DPKG))
     assert list(map(str, found.changes)) == ["changed  bash 1.0-1 -> 2.0-1"]
 
 
 def test_an_image_whose_layers_are_unpacked_cannot_be_read() -> None:
     with pytest.raises(ImageError, match="unpacked"):
-        inventory.of_image(replace(image(layer({})), open=None))
+        inventory.of_image(replace(image(layer({})), open=None), DPKG)
 
 
 class _Reporter:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cog_nix.config import complete, load, load_settings, parse, validate
 from cog_nix.config.model import Project
 from cog_nix.errors import ConfigError
+from cog_nix_hooks.debian.settings import TABLE
 
 pytestmark = pytest.mark.slow
 
@@ -241,6 +242,6 @@ def test_any_settings(text: str) -> None:
         root = Path(folder)
         (root / "cog-nix.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
         try:
-            load_settings(Project(root, root / "cog.yaml"))
+            load_settings(Project(root, root / "cog.yaml"), [TABLE])
         except ConfigError as error:
             assert str(error).startswith("cog-nix.toml:")  # noqa: PT017 - both outcomes are fine

@@ -8,7 +8,6 @@ import pytest
 
 from cog_nix.config import load_settings
 from cog_nix.config.model import (
-    DebianSettings,
     GpuSettings,
     ImageSettings,
     LayerSettings,
@@ -22,6 +21,7 @@ from cog_nix.config.model import (
     WeightFile,
 )
 from cog_nix.errors import ConfigError
+from cog_nix_hooks.debian.settings import TABLE, DebianSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def settings(root: Path, text: str) -> Settings:
     (root / "cog-nix.toml").write_text(text, "utf-8")
-    return load_settings(Project(root, root / "cog.yaml"))
+    return load_settings(Project(root, root / "cog.yaml"), [TABLE])
 
 
 def test_no_file_means_defaults(tmp_path: Path) -> None:
@@ -63,12 +63,6 @@ compression = "zstd"
 archives = [" https://archive.example.org/models", "file:///srv/models"]
 """
     assert settings(tmp_path, text) == Settings(
-        DebianSettings(
-            "https://mirror.example.org/debian",
-            "file:///srv/debian-security",
-            "trixie",
-            snapshot="https://snapshot.example.org/archive",
-        ),
         PythonSettings(
             "2026-01-31T00:00:00Z",
             "file:///srv/pythons",
@@ -81,6 +75,14 @@ archives = [" https://archive.example.org/models", "file:///srv/models"]
         serve=ServeSettings(("prompts/*.json",)),
         push=PushSettings("zstd"),
         origins=OriginSettings(("https://archive.example.org/models", "file:///srv/models")),
+        tables={
+            "debian": DebianSettings(
+                mirror="https://mirror.example.org/debian",
+                security_mirror="file:///srv/debian-security",
+                suite="trixie",
+                snapshot="https://snapshot.example.org/archive",
+            )
+        },
     )
 
 

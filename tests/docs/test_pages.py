@@ -57,7 +57,7 @@ def test_cog_nix_toml_is_accepted(block: Block, tmp_path: Path) -> None:
     assert block.body.startswith("# cog-nix.toml\n")
     (tmp_path / "cog-nix.toml").write_text(block.body)
 
-    settings = cog_config.load_settings(Project(tmp_path, tmp_path / "cog.yaml"))
+    settings = plugins.load({"COG_NIX_PLUGINS": "0"}).settings(Project(tmp_path, tmp_path / "cog.yaml"))
 
     assert settings != Settings() or "60" in block.body
 
@@ -152,12 +152,16 @@ def test_every_key_of_cog_yaml_is_explained(key: str) -> None:
     assert re.search(rf"^\|.*`{re.escape(key)}`", (DOCS / "reference/cog-yaml.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("table", dataclasses.fields(Settings), ids=lambda table: table.name)
-def test_every_setting_is_explained(table: dataclasses.Field[Any]) -> None:
+SETTINGS = vars(plugins.load({"COG_NIX_PLUGINS": "0"}).settings())
+TABLES = {**SETTINGS, **SETTINGS["tables"], "check": Check}
+del TABLES["tables"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_setting_is_explained(table: str) -> None:
     reference = (DOCS / "reference/cog-nix-toml.md").read_text()
-    keys = Check if table.name == "check" else getattr(Settings(), table.name)
-    for field in dataclasses.fields(keys):
-        assert f"`{table.name}.{field.name}`" in reference
+    for field in dataclasses.fields(TABLES[table]):
+        assert f"`{table}.{field.name}`" in reference
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Lock)])

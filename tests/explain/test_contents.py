@@ -9,12 +9,13 @@ import pytest
 
 from cog_nix.explain.contents import Contents, hidden, read
 from cog_nix.image.compression import BrokenLayerError
+from cog_nix_hooks.debian.database import DPKG
 
 from .samples import BASE, tar
 
 
 def contents(data: bytes, blob: int = 0) -> Contents:
-    return read(io.BytesIO(data), blob, lambda _: None)
+    return read(io.BytesIO(data), blob, lambda _: None, DPKG)
 
 
 def test_files_have_three_sizes_that_add_up() -> None:
@@ -52,7 +53,7 @@ def test_reading_is_told() -> None:
         nonlocal seen
         seen += count
 
-    read(io.BytesIO(data), 0, advance)
+    read(io.BytesIO(data), 0, advance, DPKG)
     assert seen == len(data)
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from cog_nix.explain.page import page
 from cog_nix.explain.report import report
+from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.report import SilentReporter
+from cog_nix_hooks.debian.database import DPKG
 
 from .samples import sample
 
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 SECONDS = 20_000
 """Milliseconds that something may take on a busy machine."""
 
+PLUGINS = load_plugins()
+
 
 def written(path: Path, title: str = "sample") -> Path:
     made = sample()
     object.__setattr__(made, "title", title)
     ids = [one.diff_id for one in made.layers]
-    path.write_bytes(page(report(made, SilentReporter(), others={"my-model:v1": ids[:2]})))
+    path.write_bytes(page(report(made, SilentReporter(), PLUGINS, others={"my-model:v1": ids[:2]}), DPKG))
     return path
 
 

@@ -12,6 +12,7 @@ from cog_nix.explain.report import LayersUnpackedError, Report, report
 from cog_nix.lock.explain import Asked
 from cog_nix.lock.model import Run
 from cog_nix.lock.reasons import parse
+from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.report import SilentReporter
 from tests.lock.conftest import SRI, make_deb, make_lock, make_wheel
 
@@ -20,10 +21,12 @@ from .samples import LAYERS, NAMES, sample
 if TYPE_CHECKING:
     from cog_nix.lock.model import Lock
 
+PLUGINS = load_plugins()
+
 
 @pytest.fixture(scope="module")
 def explained() -> Report:
-    return report(sample(), SilentReporter())
+    return report(sample(), SilentReporter(), PLUGINS)
 
 
 def files_of(found: Report) -> dict[str, int]:
@@ -136,7 +139,7 @@ ASKED = Asked(
 
 
 def test_a_lock_tells_the_lines_and_the_reasons() -> None:
-    found = report(sample(), SilentReporter(), lock=lock_of_sample(), asked=ASKED)
+    found = report(sample(), SilentReporter(), PLUGINS, lock=lock_of_sample(), asked=ASKED)
     askers = {one.owner.key: one.asker for one in found.packages}
     assert askers["debian:libavcodec61"] == "ffmpeg is asked for in cog.yaml:5"
     assert askers["python:numpy"] == "torch-vision is asked for in requirements.txt:2"
@@ -146,7 +149,7 @@ def test_a_lock_tells_the_lines_and_the_reasons() -> None:
 
 
 def test_what_goes_with_a_wish_is_told() -> None:
-    found = report(sample(), SilentReporter(), lock=lock_of_sample(), asked=ASKED)
+    found = report(sample(), SilentReporter(), PLUGINS, lock=lock_of_sample(), asked=ASKED)
     alone = {one.title: one.alone.disk for one in found.askers}
     sizes = {one.owner.key: one.sizes.disk for one in found.packages}
     # The codecs stay: a library of numpy's needs them as well.
@@ -156,13 +159,13 @@ def test_what_goes_with_a_wish_is_told() -> None:
 def test_the_lock_of_something_else_is_not_used() -> None:
     lock = lock_of_sample()
     other = replace(lock, base=(make_deb("bash", "5.2-2", "libc6"), make_deb("libc6", "2.41-12")))
-    found = report(sample(), SilentReporter(), lock=other, asked=ASKED)
+    found = report(sample(), SilentReporter(), PLUGINS, lock=other, asked=ASKED)
     assert "ffmpeg is asked for in cog.yaml" in {one.title for one in found.askers}
 
 
 def test_shared_layers_are_told(explained: Report) -> None:
     ids = [one.diff_id for one in explained.layers]
-    found = report(sample(), SilentReporter(), others={"one": ids[:2], "two": [ids[0], "sha256:0"]})
+    found = report(sample(), SilentReporter(), PLUGINS, others={"one": ids[:2], "two": [ids[0], "sha256:0"]})
     assert [one.shared for one in found.layers] == [("one", "two"), ("one",), (), (), ()]
     assert found.own.stored == sum(map(len, LAYERS[2:]))
     assert found.others == 2
@@ -177,7 +180,7 @@ def test_a_dockerfile_names_layers() -> None:
         {},
         {"created_by": "/bin/sh -c make"},
     ]
-    names = [one.name for one in report(made, SilentReporter()).layers]
+    names = [one.name for one in report(made, SilentReporter(), PLUGINS).layers]
     assert names == ["ADD file:1 in /", "RUN /bin/sh -c apt-get update", "COPY . /src", "", "make"]
 
 
@@ -185,12 +188,12 @@ def test_a_dockerfile_names_layers() -> None:
 def test_a_label_that_says_nothing_is_nothing(label: str) -> None:
     made = sample()
     made.config["config"]["Labels"] = {"run.cog.config": label}
-    assert "nobody that is known" in {one.title for one in report(made, SilentReporter()).askers}
+    assert "nobody that is known" in {one.title for one in report(made, SilentReporter(), PLUGINS).askers}
 
 
 def test_layers_that_are_unpacked_are_an_error() -> None:
     with pytest.raises(LayersUnpackedError, match="sample has its layers unpacked"):
-        report(replace(sample(), open=None), SilentReporter())
+        report(replace(sample(), open=None), SilentReporter(), PLUGINS)
 
 
 def test_json_has_all_of_it(explained: Report) -> None:

@@ -8,7 +8,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cog_nix.config.model import DebianSettings
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.debian.sources import MIRROR_VARIABLE, SECURITY_VARIABLE, find_archive
 from tests.faults.mirror import Fault, Mirror
 

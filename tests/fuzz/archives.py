@@ -40,11 +40,13 @@ from cog_nix.fetch import commits
 from cog_nix.fetch.store import Store
 from cog_nix.image import archive_program
 from cog_nix.lock.model import Artifact
+from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import duplicates
 from cog_nix.store.objects import StoreObject
 from cog_nix_hooks.debian import pins, programs, provided
+from cog_nix_hooks.debian.database import DPKG
 from cog_nix_hooks.nvidia.metadata import cuda_extras
 from cog_nix_hooks.pypi import origins
 from cog_nix_hooks.pypi.tree import read_tree
@@ -441,15 +443,16 @@ _PAGE = (
     b'<!doctype html><a href="../a.whl#sha256=' + b"a" * 64 + b'" data-x="1">a.whl</a><br/><A HREF=b>b</A>'
 )
 _FILES = {"files": [{"filename": "a.whl", "url": "a.whl", "hashes": {"sha256": "a" * 64}}]}
+_PLUGINS = load_plugins()
 _BUILDERS = (foreign.ForeignFileError,)
 
 
 def _explained(data: bytes, _: Path) -> object:
     """Explain an image whose topmost layer is from a stranger, in every way in which that is told."""
-    found = report(image(*LAYERS[:3], data, Labels=LABELS), SilentReporter())
+    found = report(image(*LAYERS[:3], data, Labels=LABELS), SilentReporter(), _PLUGINS)
     lines = [*told(found, None), *tree(found, None), json.dumps(found.plain(), ensure_ascii=False)]
     assert all("\x1b" not in line for line in lines)
-    return [page(found), "\n".join(lines).encode()]
+    return [page(found, DPKG), "\n".join(lines).encode()]
 
 
 _DATABASES = {
@@ -473,7 +476,7 @@ def _layers(draw: DrawFn) -> bytes:
 ARCHIVES = (
     Parser(
         "layers of an image that is explained",
-        ("cog_nix/explain",),
+        ("cog_nix/explain", "hooks/cog_nix_hooks/debian/database"),
         st.one_of(_layers(), _layers().flatmap(contents)),
         _explained,
     ),

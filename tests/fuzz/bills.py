@@ -14,6 +14,7 @@ from cog_nix.bom import contents as bill_contents
 from cog_nix.bom.collect import Sources, collect
 from cog_nix.bom.contents import Text
 from cog_nix_hooks.bundle import bound
+from cog_nix_hooks.debian.database import DPKG
 from tests.bom.conftest import made_contents, made_lock
 from tests.explain.samples import tar as layer_of
 from tests.fuzz.mutations import contents, json_texts
@@ -44,13 +45,18 @@ def _collected(files: dict[str, bytes], _: Path) -> object:
 
 
 def _layer(data: bytes, _: Path) -> object:
-    found = bill_contents.Contents()
+    found = bill_contents.Contents(DPKG)
     bill_contents._read_layer(found, "layer", io.BytesIO(data))
     return found
 
 
 BILLS = (
-    Parser("files that tell of packages", ("cog_nix/bom/collect",), _files(), _collected),
+    Parser(
+        "files that tell of packages",
+        ("cog_nix/bom/collect", "hooks/cog_nix_hooks/debian/copyright"),
+        _files(),
+        _collected,
+    ),
     Parser(
         "layer that is looked through",
         ("cog_nix/bom/contents",),

@@ -46,7 +46,6 @@ from cog_nix.project.ignore import Ignore
 from cog_nix.registry import cosign, credentials, destination, layout
 from cog_nix.registry.memory import Memory
 from cog_nix.registry.pull import pull
-from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.resolve import packages as lock_packages
@@ -60,6 +59,7 @@ from cog_nix.store import events, failures, objects
 from cog_nix.store.paths import hexadecimal
 from cog_nix.system import certificate, state
 from cog_nix.weights import lock as weights_lock
+from cog_nix_hooks.debian.settings import TABLE
 from tests.check.models import document
 from tests.elf.made import make_elf, make_go, with_sections
 from tests.fuzz.answers import ONCE, Answers, answers_with, client_of, served
@@ -67,6 +67,7 @@ from tests.fuzz.mutations import contents, encoded, json_texts, texts, values
 from tests.fuzz.parser import Parser, in_file
 from tests.lock.conftest import make_lock
 from tests.registry.conftest import digest_of, write_layout
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +152,7 @@ def _load(path: Path) -> object:
 
 
 def _settings(path: Path) -> object:
-    return load_settings(Project(path.parent, path.parent / "cog.yaml"))
+    return load_settings(Project(path.parent, path.parent / "cog.yaml"), [TABLE])
 
 
 def _ignore(text: str, folder: Path) -> object:

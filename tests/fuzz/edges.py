@@ -14,7 +14,6 @@ from cog_nix.cdi.machine import Machine
 from cog_nix.check import sse
 from cog_nix.cli import exec as exec_command
 from cog_nix.cli import serve
-from cog_nix.doctor import gpu
 from cog_nix.fetch import git as fetched_git
 from cog_nix.namespaces.surroundings import Surroundings
 from cog_nix.plugins.spec import Streams
@@ -26,6 +25,7 @@ from cog_nix.system.keys import KEY_VARIABLE, PublicKeys, SecretKey
 from cog_nix.system.processes import Finished, ProcessError
 from cog_nix_hooks.bundle import cgroups
 from cog_nix_hooks.docker import attach, endpoint, failures, podman, sdk, ssh
+from cog_nix_hooks.nvidia import checks
 from cog_nix_hooks.pypi import commits, explain, lines
 from tests.fuzz.mutations import contents, encoded, json_texts, texts
 from tests.fuzz.parser import Parser
@@ -189,12 +189,12 @@ def _helper(text: str, folder: Path) -> object:
 
 
 def _nvidia_smi(text: str, _: Path) -> object:
-    former = gpu.run  # type: ignore[attr-defined]
-    gpu.run = lambda *_args, **_options: _said(text)  # type: ignore[attr-defined]
+    former = checks.run  # type: ignore[attr-defined]
+    checks.run = lambda *_args, **_options: _said(text)  # type: ignore[attr-defined]
     try:
-        return gpu.compute_capabilities()
+        return checks.compute_capabilities()
     finally:
-        gpu.run = former  # type: ignore[attr-defined]
+        checks.run = former  # type: ignore[attr-defined]
 
 
 def _podman(drawn: tuple[str, str], _: Path) -> object:
@@ -227,7 +227,12 @@ PROGRAMS = (
         json_texts({"ServerURL": "r.example.org", "Username": "a", "Secret": "b"}),
         _helper,
     ),
-    Parser("nvidia-smi's list", ("cog_nix/doctor/gpu",), texts("9.0\n8.6\n", "[N/A]\n"), _nvidia_smi),
+    Parser(
+        "nvidia-smi's list",
+        ("hooks/cog_nix_hooks/nvidia/checks",),
+        texts("9.0\n8.6\n", "[N/A]\n"),
+        _nvidia_smi,
+    ),
     Parser(
         "Podman's answers",
         ("hooks/cog_nix_hooks/docker/podman",),

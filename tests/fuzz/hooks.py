@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from cog_nix.config import complete, parse
-from cog_nix.config.model import DebianSettings
 from cog_nix_hooks.bundle.images import ImageStore
 from cog_nix_hooks.bundle.users import find_user
 from cog_nix_hooks.debian import pins, relations, release, sources, wanted
 from cog_nix_hooks.debian.contents import open_contents
 from cog_nix_hooks.debian.packages import Catalogue, open_index
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.docker import checks, endpoint, engine, images, prune
 from cog_nix_hooks.pypi import indexes, lines, projects, pylock
 from cog_nix_hooks.pypi.lines import parse as parse_lines

@@ -17,6 +17,7 @@ from cog_nix.compare.diff import diff
 from cog_nix.explain.report import layer_names
 from cog_nix.image import tars
 from cog_nix.run_commands import causes
+from cog_nix_hooks.debian.database import DPKG
 from tests.compare.samples import configuration, image
 from tests.explain.samples import SYSTEM, distribution
 from tests.explain.samples import tar as layer_of
@@ -102,7 +103,9 @@ def _told(drawn: tuple[bytes, str | None], _: Path) -> object:
     """Return what has come since an image of good layers."""
     layer, frozen = drawn
     labels = {} if frozen is None else {"run.cog.pip_freeze": frozen}
-    old, new = (inventory.of_image(image(*layers, Labels=labels)) for layers in ([_LAYER], [_LAYER, layer]))
+    old, new = (
+        inventory.of_image(image(*layers, Labels=labels), DPKG) for layers in ([_LAYER], [_LAYER, layer])
+    )
     return json.dumps(diff(old, new).plain())
 
 
@@ -123,7 +126,7 @@ def _compared_configurations(text: str, _: Path) -> object:
     first = image(_LAYER, **_OPTIONS)
     config = subject.parsed(encoded(text), "image")
     second = subject.Subject("image", "sha256:x", config, first.layers, first.open)
-    return images.compare(first, second).plain(), second.labels, inventory.of_image(second)
+    return images.compare(first, second).plain(), second.labels, inventory.of_image(second, DPKG)
 
 
 @st.composite
@@ -149,7 +152,7 @@ def _from_archive(data: bytes, folder: Path) -> object:
     path.write_bytes(data)
     with find.from_file(path) as found:
         told = images.compare(image(_LAYER, **_OPTIONS), found).plain(), layer_names(found), found.labels
-        return told, inventory.of_image(found)
+        return told, inventory.of_image(found, DPKG)
 
 
 _ARCHIVE = _archive(_LAYER, json.dumps(_CONFIGURATION))

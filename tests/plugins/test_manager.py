@@ -17,7 +17,7 @@ import pytest
 
 from cog_nix.errors import ConfigError, PluginError
 from cog_nix.plugins import manager as plugins
-from cog_nix.plugins.spec import Spec, hookimpl
+from cog_nix.plugins.spec import Spec, SystemFacts, hookimpl
 from cog_nix.report import SilentReporter
 
 if TYPE_CHECKING:
@@ -239,6 +239,28 @@ def test_a_plugin_that_is_installed_is_found_by_the_command_line(tmp_path: Path)
     )
     assert ran.stdout == "earl grey\n"
     assert "the plugin spilt is not loaded: ModuleNotFoundError" in ran.stderr
+
+
+class _Older:
+    @hookimpl
+    def describe_system(self) -> SystemFacts:
+        return SystemFacts(("moss",), c_library="libfern")
+
+
+def test_facts_that_a_plugin_does_not_tell_yet_are_those_of_the_next() -> None:
+    loaded = _load(_EntryPoint("older", _Older))
+    facts, built_in = loaded.describe_system(), _load().describe_system()
+    assert (facts.tools, facts.c_library, facts.seed) == (("moss",), "libfern", None)
+    assert facts.programs == built_in.programs
+    assert loaded.describe_builder() == _load().describe_builder()
+    assert loaded.describe_database() == _load().describe_database()
+
+
+def test_an_image_cannot_be_explained_where_nobody_knows_system_packages() -> None:
+    loaded = _load()
+    loaded.manager.unregister(name="cog_nix_hooks.debian")
+    with pytest.raises(PluginError, match="No plugin says how images tell of their system packages"):
+        loaded.describe_database()
 
 
 HOOKS = sorted(name for name, value in vars(Spec).items() if inspect.isfunction(value))

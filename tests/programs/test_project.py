@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.config.model import Build, Config, DebianSettings, RunCommand, Settings
+from cog_nix.config.model import Build, Config, RunCommand, Settings
+from cog_nix.plugins.manager import load
 from cog_nix.programs.project import installed_by, started_by, started_in_changed
 from cog_nix.programs.wheels import programs_of
 from cog_nix.resolve import programs
+from cog_nix_hooks.debian.everywhere import EVERYWHERE
+from cog_nix_hooks.debian.settings import DebianSettings
+
+PLUGINS = load({"COG_NIX_PLUGINS": "0"})
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +33,7 @@ def _call(*names: str) -> str:
 
 def test_the_first_place_of_each_program(tmp_path: Path) -> None:
     _write(tmp_path, predict_py=_call("jq", "ls", "python3", "jq"), a__more_py=_call("jq", "sox"))
-    assert [(one.program, one.place) for one in started_by(tmp_path)] == [
+    assert [(one.program, one.place) for one in started_by(tmp_path, everywhere=EVERYWHERE)] == [
         ("jq", "predict.py:2"),
         ("sox", "a/more.py:3"),
     ]
@@ -47,13 +52,15 @@ def test_what_does_not_count(tmp_path: Path) -> None:
     )
     (tmp_path / "test_a.py").write_text(_call("sox"))
     (tmp_path / ".dockerignore").write_text("ignored\n")
-    assert [one.program for one in started_by(tmp_path)] == ["jq"]
+    assert [one.program for one in started_by(tmp_path, everywhere=EVERYWHERE)] == ["jq"]
 
 
 def test_shell_scripts_that_the_source_starts(tmp_path: Path) -> None:
     source = 'import subprocess\nsubprocess.run(["bash", "go.sh"])\nsubprocess.run(["bash", "../out.sh"])\n'
     _write(tmp_path, predict_py=source, go_sh="#!/bin/sh\nset -e\nwget -q x\n", other_sh="sox x\n")
-    assert [(one.program, one.place) for one in started_by(tmp_path)] == [("wget", "go.sh:3")]
+    assert [(one.program, one.place) for one in started_by(tmp_path, everywhere=EVERYWHERE)] == [
+        ("wget", "go.sh:3")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +78,17 @@ def test_commands_install_programs(tmp_path: Path, command: str, *, brings: bool
     _write(tmp_path, predict_py=_call("jq"))
     config = Config(build=Build(run=(RunCommand(command),)))
     assert ("jq" in installed_by([command])) is brings
-    assert [one.program for one in programs.starts(tmp_path, config, Settings())] == (
+    assert [one.program for one in programs.starts(tmp_path, config, Settings(), PLUGINS)] == (
         [] if brings else ["jq"]
     )
 
 
 def test_settings(tmp_path: Path) -> None:
     _write(tmp_path, predict_py=_call("jq", "sox"))
-    off = Settings(debian=DebianSettings(programs=False))
-    without = Settings(debian=DebianSettings(ignore_programs=("sox",)))
-    assert programs.starts(tmp_path, Config(), off) == ()
-    assert programs.names(programs.starts(tmp_path, Config(), without)) == ("jq",)
+    off = Settings(tables={"debian": DebianSettings(programs=False)})
+    without = Settings(tables={"debian": DebianSettings(ignore_programs=("sox",))})
+    assert programs.starts(tmp_path, Config(), off, PLUGINS) == ()
+    assert programs.names(programs.starts(tmp_path, Config(), without, PLUGINS)) == ("jq",)
 
 
 def test_an_edit_is_looked_at_alone(tmp_path: Path) -> None:
@@ -92,7 +99,7 @@ def test_an_edit_is_looked_at_alone(tmp_path: Path) -> None:
 
 def test_a_link_out_of_nowhere_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.py").symlink_to("nowhere")
-    assert started_by(tmp_path) == ()
+    assert started_by(tmp_path, everywhere=EVERYWHERE) == ()
 
 
 def test_programs_of_wheels() -> None:

@@ -7,9 +7,9 @@ import textwrap
 import pytest
 
 from cog_nix.programs.calls import CALLS
-from cog_nix.programs.everywhere import EVERYWHERE
 from cog_nix.programs.mentions import may_start
 from cog_nix.programs.python import read
+from cog_nix_hooks.debian.everywhere import EVERYWHERE
 
 _IMPORTS = """
 import asyncio, os, platform, pexpect, shlex, shutil, subprocess, sys

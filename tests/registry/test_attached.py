@@ -12,9 +12,9 @@ from cog_nix.registry import attached, layout, packing
 from cog_nix.registry.attached import Attachment
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
-from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable

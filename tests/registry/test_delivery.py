@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import uuid
@@ -87,7 +88,7 @@ def delivery(target: Destination, tmp_path: Path) -> Iterator[Delivery]:
 def _finish(
     image: Layout, target: Destination, delivery: Delivery, cache: Path, reporter: Any = None
 ) -> Pushed:
-    return push(image, target, ALI, cache=cache, reporter=reporter or SilentReporter(), delivery=delivery)
+    return push(image, target, delivery, cache=cache, reporter=reporter or SilentReporter())
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
@@ -210,7 +211,7 @@ def test_what_nix_makes_of_layers_is_taken_and_all_else_is_not(
         )
     with pushing.Ahead(target, ()) as ahead:
         for path in tmp_path.iterdir():
-            ahead.made(path)
+            ahead.made(path.name.partition("-")[2], functools.partial(path.joinpath))
         assert ahead.delivery
         _wait_for(lambda: bool(faulty.blobs))
     assert faulty.blobs == {("me/model", digest_of(b"some words")): b"some words"}
@@ -226,7 +227,7 @@ def test_a_refusal_while_nix_is_at_work_is_told_as_one_of_a_push(
         folder = tmp_path / f"{next(numbers):032}-blob-base"
         folder.mkdir()
         (folder / "blob.json").write_text(json.dumps({"digest": f"sha256:{folder.name}", "size": 1}))
-        ahead.made(folder)
+        ahead.made("blob-base", lambda: folder)
         return False
 
     with pytest.raises(RegistryError, match=r"^failed to push image: "), pushing.Ahead(target, ()) as ahead:

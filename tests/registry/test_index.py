@@ -10,10 +10,11 @@ import pytest
 from cog_nix.registry import layout, pull
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
-from cog_nix.registry.push import push, push_index
+from cog_nix.registry.push import push_index
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.system.platforms import AMD64, ARM64, Platform
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable

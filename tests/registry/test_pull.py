@@ -21,13 +21,14 @@ from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
 from cog_nix.registry.layout import OCI_INDEX, Manifest
 from cog_nix.registry.pull import pull
-from cog_nix.registry.push import push, put_manifest
+from cog_nix.registry.push import put_manifest
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.system.platforms import AMD64, ARM64
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.hooks.docker.conftest import Store, layer_tar, programs
 from tests.registry.conftest import PASSWORD, USER, digest_of, write_layout
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,12 +29,12 @@ from cog_nix.registry.auth import may_be_plain
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
 from cog_nix.registry.failures import MissingBlobsError
-from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.system.zstandard import zstd
 from cog_nix_hooks.bundle.runtime import BundleRuntime
 from tests.image.outside import described
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

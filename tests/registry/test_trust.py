@@ -22,10 +22,10 @@ from cog_nix.registry import layout, pull, replicate
 from cog_nix.registry.client import UNAUTHORIZED
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
-from cog_nix.registry.push import push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.system.digests import digest_of
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

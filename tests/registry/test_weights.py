@@ -17,15 +17,17 @@ from cog_nix.errors import ConfigError, RegistryError
 from cog_nix.registry import layout
 from cog_nix.registry.credentials import Credentials
 from cog_nix.registry.destination import Destination
-from cog_nix.registry.push import Pushed, push
 from cog_nix.registry.reference import Reference
 from cog_nix.report import SilentReporter
 from cog_nix.weights.lock import of_config
 from cog_nix.weights.model import LockedWeight
+from tests.registry.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from cog_nix.registry.push import Pushed
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 SET = f"sha256:{'5' * 64}"

@@ -10,7 +10,7 @@ import pytest
 
 from cog_nix.build.offline import check_offline
 from cog_nix.build.services import Services
-from cog_nix.config.model import Build, Config, DebianSettings, Project, RunCommand, Settings
+from cog_nix.config.model import Build, Config, Project, RunCommand, Settings
 from cog_nix.errors import FetchError, LockError, StaleLockError
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.manager import load
@@ -22,6 +22,7 @@ from cog_nix.resolve.inputs import digest
 from cog_nix.resolve.request import Request, Tools
 from cog_nix.store.nix import discover
 from cog_nix_hooks.debian.cog_base import PACKAGES
+from cog_nix_hooks.debian.settings import DebianSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ CONFIG = Config(build=Build(system_packages=("git", "htop"), run=(RunCommand("ec
 
 
 def _settings(answer: bool | None) -> Settings:  # noqa: FBT001 - an answer is all there is
-    return Settings(debian=DebianSettings(cog_base=answer))
+    return Settings(tables={"debian": DebianSettings(cog_base=answer)})
 
 
 class _Resolver:
@@ -45,7 +46,7 @@ class _Resolver:
     def resolve(self, request: Request) -> Lock:
         assert request.previous is None or request.project.lock_path.exists()
         assert not request.upgrade.anything
-        base = request.settings.debian.cog_base
+        base = request.settings.system.cog_base
         assert base is not None, "completed"
         return replace(self.lock, inputs=request.digest, cog_base=base)
 

@@ -10,7 +10,6 @@ import pytest
 from cog_nix.config.model import (
     Build,
     Config,
-    DebianSettings,
     GpuSettings,
     LayerSettings,
     Mount,
@@ -24,6 +23,7 @@ from cog_nix.config.model import (
     WeightSource,
 )
 from cog_nix.resolve.inputs import digest
+from cog_nix_hooks.debian.settings import DebianSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,14 +90,19 @@ def test_every_field_of_the_configuration_was_thought_of() -> None:
 @pytest.mark.parametrize(
     ("settings", "counts"),
     [
-        (Settings(debian=DebianSettings(suite="bookworm")), True),
+        (Settings(tables={"debian": DebianSettings(suite="bookworm")}), True),
         (Settings(python=PythonSettings(exclude_newer="2026-01-01T00:00:00Z")), True),
         (Settings(layers=LayerSettings(heavy_bytes=1)), True),
         (Settings(gpu=GpuSettings(compiler=False)), True),
         (Settings(layers=LayerSettings(budget=30)), True),
         (Settings(nix=NixSettings(packages=("./tool.nix",))), True),
-        (Settings(debian=DebianSettings(mirror="https://mirror.example.org/debian")), False),
-        (Settings(debian=DebianSettings(security_mirror="https://mirror.example.org/security")), False),
+        (Settings(tables={"debian": DebianSettings(mirror="https://mirror.example.org/debian")}), False),
+        (
+            Settings(
+                tables={"debian": DebianSettings(security_mirror="https://mirror.example.org/security")}
+            ),
+            False,
+        ),
     ],
     ids=["suite", "exclude-newer", "heavy", "compiler", "budget", "packages", "mirror", "security-mirror"],
 )

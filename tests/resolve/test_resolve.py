@@ -14,7 +14,6 @@ import pytest
 from cog_nix.config.model import (
     Build,
     Config,
-    DebianSettings,
     Observability,
     Project,
     RunCommand,
@@ -59,6 +58,7 @@ from cog_nix.resolve.request import Request, Tools
 from cog_nix.resolve.stages import resolve, results_lack
 from cog_nix_hooks.debian.cog_base import PACKAGES
 from cog_nix_hooks.debian.essential import FACTS
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.nvidia.parts import PARTS
 from tests.elf.made import make_elf, make_wheel
 
@@ -634,7 +634,7 @@ def test_a_wanted_sdk_is_pinned(house: _House) -> None:
 
 
 def test_a_suite_in_the_settings_overrides_the_interpreters(house: _House) -> None:
-    lock = house.lock(settings=Settings(debian=DebianSettings(suite="sid")))
+    lock = house.lock(settings=Settings(tables={"debian": DebianSettings(suite="sid")}))
     assert lock.suite == house.resolvers.system[0].suite == "sid"
     assert house.reporter.steps[0] == "Resolving system packages in Debian sid"
 
@@ -747,7 +747,7 @@ def test_where_a_python_cannot_be_downloaded_those_are_advised_that_everything_g
 
 def test_a_suite_that_nobody_knows_is_named(house: _House) -> None:
     with pytest.raises(PluginError, match="No plugin resolves packages of the suite potato"):
-        house.lock(settings=Settings(debian=DebianSettings(suite="potato")))
+        house.lock(settings=Settings(tables={"debian": DebianSettings(suite="potato")}))
 
 
 def _put_wheel(house: _House, *needed: str) -> None:
@@ -844,7 +844,7 @@ def test_a_renamed_package_is_told_in_the_lock(house: _House) -> None:
 
 def test_the_packages_of_cogs_base_image_are_asked_for_and_locked(house: _House) -> None:
     house.resolvers.renamed = {"libglib2.0-0": "libglib2.0-0t64"}
-    lock = house.lock(settings=Settings(debian=DebianSettings(cog_base=True)))
+    lock = house.lock(settings=Settings(tables={"debian": DebianSettings(cog_base=True)}))
     names = dict(house.resolvers.system[0].groups)["system"]
     assert names == ("ffmpeg", *(name for name in PACKAGES if name != "ffmpeg"))
     assert house.resolvers.system[0].asked_in["cmake"] == "Cog's base image (--use-cog-base-image)"
@@ -996,7 +996,7 @@ def test_a_program_that_does_not_fit_is_left_out_with_a_warning(house: _House, t
 
 def test_programs_are_not_looked_for_where_that_is_switched_off(house: _House) -> None:
     _starts(house, "jq")
-    lock = house.lock(settings=Settings(debian=DebianSettings(programs=False)))
+    lock = house.lock(settings=Settings(tables={"debian": DebianSettings(programs=False)}))
     assert (lock.programs, lock.libraries, house.resolvers.programs) == (None, (), [])
 
 

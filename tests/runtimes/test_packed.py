@@ -13,6 +13,7 @@ from cog_nix.compare import find
 from cog_nix.explain.report import report
 from cog_nix.image.description import ImageDescription
 from cog_nix.image.project_files import FileChangedError
+from cog_nix.plugins.manager import load as load_plugins
 from cog_nix.report import SilentReporter
 from cog_nix.system.status import status
 from cog_nix_hooks.bundle import packed
@@ -78,7 +79,7 @@ def test_an_image_that_nobody_else_holds_is_explained(tmp_path: Path, shell: Pat
     runtime = BundleRuntime(tmp_path / "bundle")
     runtime.load(shell, ["shell"], SilentReporter())
     with find.opened("shell", lambda: runtime, SilentReporter()) as image:
-        found = report(image, SilentReporter())
+        found = report(image, SilentReporter(), load_plugins())
     built = ImageDescription.ask(shell)
     assert (found.id, [one.diff_id for one in found.layers]) == (built.id, list(built.diff_ids))
     assert all(one.estimated for one in found.layers)

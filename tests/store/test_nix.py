@@ -25,7 +25,7 @@ from cog_nix.store.paths import file_path, nar_hash, store_name, tree_path
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -363,8 +363,10 @@ def test_what_is_made_is_told_while_others_are_at_work_and_may_end_them(
         )
     )
 
-    def refuse(path: Path) -> None:
-        assert path.read_bytes() == b"first"
+    def refuse(name: str, output: Callable[[], Path | None]) -> None:
+        path = output()
+        assert path
+        assert (name, path.read_bytes()) == ("first", b"first")
         raise LookupError(path.name)
 
     with pytest.raises(LookupError, match=r"^\w{32}-first$"):

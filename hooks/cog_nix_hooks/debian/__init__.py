@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from cog_nix.config.setting import SettingsTable
     from cog_nix.fetch.origins import Alternative
     from cog_nix.lock.model import Artifact, Deb, Interpreter, Lock
     from cog_nix.plugins.spec import (
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     )
 
 # What resolving needs is imported when it is needed: a build with an up-to-date lock never does.
+
+
+@hookimpl
+def declare_settings() -> Sequence[SettingsTable]:
+    """Declare ``[debian]``."""
+    from .settings import TABLE
+
+    return [TABLE]
 
 
 @hookimpl

@@ -25,6 +25,7 @@ from .errors import HOW_TO_SET, MirrorError, ReleaseError
 from .newest import newest, place
 from .packages import Catalogue, open_index
 from .release import IndexFile, Release, find_keyring, read_release
+from .settings import DebianSettings
 from .sources import find_archive
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class _Reader:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._settings = context.settings.debian
+        self._settings = context.settings.table(DebianSettings)
         self._architecture = context.platform.debian
         self.archive = find_archive(self._settings, os.environ)
         self._keyring = find_keyring(os.environ)

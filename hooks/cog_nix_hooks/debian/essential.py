@@ -8,6 +8,8 @@ from __future__ import annotations
 from cog_nix.plugins.spec import SeedFacts, SystemFacts
 
 from .cog_base import PACKAGES
+from .database import DPKG
+from .everywhere import EVERYWHERE
 from .interpreter import LAST_RESORT, PYTHON_OF_SUITE
 
 TOOLS = (
@@ -47,6 +49,25 @@ SEED = SeedFacts(
     ),
 )
 
+BUILDER = SeedFacts(
+    suite="trixie",
+    python="3.13",
+    packages=(
+        *("python3.13-minimal", "libpython3.13-stdlib"),
+        *("base-files", "coreutils", "dash", "ca-certificates", "git", "nix-bin"),
+    ),
+    unused=frozenset(
+        """
+        base-passwd curl debconf debianutils gcc-14-base git-man libaudit-common libaudit1 libcap-ng0
+        libdb5.3t64 libdbd-sqlite3-perl libdbi-perl libdebconfclient0 liberror-perl libgdbm-compat4t64
+        libgdbm6t64 libpam-modules libpam-modules-bin libpam0g libperl5.40 libsemanage-common libsemanage2
+        libsepol2 libwww-curl-perl login.defs mawk media-types openssl openssl-provider-legacy passwd perl
+        perl-base perl-modules-5.40 readline-common tzdata
+        """.split()  # noqa: SIM905 - a list of words to read
+    ),
+)
+"""Unused are dependencies of maintainer scripts, and of parts of git and Nix."""
+
 FACTS = SystemFacts(
     TOOLS,
     ONLY_FOR_SCRIPTS,
@@ -54,4 +75,8 @@ FACTS = SystemFacts(
     cog_base=PACKAGES,
     pythons=(*reversed(PYTHON_OF_SUITE.values()), *LAST_RESORT),
     seed=SEED,
+    name="Debian",
+    programs=EVERYWHERE,
+    database=DPKG,
+    builder=BUILDER,
 )

@@ -53,7 +53,7 @@ def offer_interpreter(
     if not found:
         return None
     minor = found["minor"]
-    by_hand = context.settings.debian.suite
+    by_hand = context.settings.system.suite
     suite = by_hand or next((name for name, python in PYTHON_OF_SUITE.items() if python == minor), None)
     if suite is None and pinned and pinned.kind == KIND:
         suite = LAST_RESORT.get(minor)
@@ -75,7 +75,7 @@ def last_resort(python_version: str, context: Context) -> InterpreterChoice | No
     """
     minor = ".".join(python_version.split(".")[:2])
     suite = LAST_RESORT.get(minor)
-    if suite is None or context.settings.debian.suite:
+    if suite is None or context.settings.system.suite:
         return None
     return _choice(minor, suite) if _has(suite, f"python{minor}", python_version, context) else None
 

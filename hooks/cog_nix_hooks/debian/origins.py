@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cog_nix.errors import LockError
 from cog_nix.fetch.origins import Alternative
 
+from .settings import DebianSettings
 from .sources import find_archives, find_snapshot
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def origins_of(
         lock: knows from when its indexes are.
         context: its settings name mirrors.
     """
-    settings = context.settings.debian
+    settings = context.settings.table(DebianSettings)
     archives: list[Archive] = []
     with suppress(LockError):  # one with credentials, of which locking tells
         archives += find_archives(settings, os.environ)

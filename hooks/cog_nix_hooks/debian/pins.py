@@ -158,9 +158,10 @@ def resolve(context: Context) -> Pins:
     from cog_nix.plugins.spec import SystemRequest  # noqa: PLC0415 - only a machine without pins gets here
 
     from .resolve import resolve as find  # noqa: PLC0415 - as above
+    from .settings import DebianSettings  # noqa: PLC0415 - as above
     from .sources import find_archive  # noqa: PLC0415 - as above
 
-    archive = find_archive(context.settings.debian, os.environ)
+    archive = find_archive(context.settings.table(DebianSettings), os.environ)
     found = find(SystemRequest(suite=SUITE, groups=tuple(PACKAGES.items()), alone=True), context)
     programs = {
         name: tuple(

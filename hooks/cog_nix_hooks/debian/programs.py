@@ -23,6 +23,7 @@ from cog_nix.system import jsonvalue, scratch
 from cog_nix.system.processes import run
 
 from . import pins
+from .settings import DebianSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +91,7 @@ def describe(name: str, context: Context) -> ProgramFiles | None:
     from .sources import find_archive  # noqa: PLC0415
 
     found = _pinned(context)
-    archive = find_archive(context.settings.debian, os.environ)
+    archive = find_archive(context.settings.table(DebianSettings), os.environ)
     files = tuple(pin.artifact(archive) for pin in found.programs[name])
     return ProgramFiles(files, json.dumps(found.plain(), sort_keys=True))
 
@@ -163,7 +164,7 @@ def _fetched(name: str, found: Pins, context: Context) -> tuple[list[Path], Pins
     from .sources import find_archive  # noqa: PLC0415 - as above
 
     title, package = TITLES[name]
-    archive = find_archive(context.settings.debian, os.environ)
+    archive = find_archive(context.settings.table(DebianSettings), os.environ)
     context.reporter.step(f"Fetching {title} {found.version(package)}, once for all projects")
     artifacts = [pin.artifact(archive) for pin in found.programs[name]]
     try:

@@ -29,7 +29,7 @@ from .errors import MirrorError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from cog_nix.config.model import DebianSettings
+    from .settings import DebianSettings
 
 MIRROR_VARIABLE = "COG_NIX_DEBIAN_MIRROR"
 SECURITY_VARIABLE = "COG_NIX_DEBIAN_SECURITY_MIRROR"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from cog_nix.plugins.spec import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from cog_nix.config.model import Config
+    from cog_nix.config.model import Config, Project
     from cog_nix.plugins.spec import (
         Context,
+        Finding,
         FoundRequirement,
         GpuLibraries,
         PythonLibraryRequest,
@@ -31,7 +32,7 @@ def provide_toolkit(request: ToolkitRequest, context: Context) -> ToolkitChoice 
     return choose(
         request,
         setting=settings.gpu.toolkit,
-        suite=settings.debian.suite or "",
+        suite=settings.system.suite or "",
         warn=context.reporter.warn,
     )
 
@@ -52,6 +53,14 @@ def find_python_libraries(
     from .libraries import find
 
     return find(request)
+
+
+@hookimpl
+def diagnose(project: Project | None) -> Iterable[Finding]:
+    """Look at the driver and its GPUs, and whether they fit the project's lock."""
+    from .checks import examine
+
+    return examine(project)
 
 
 @hookimpl

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from cog_nix.config import torch as facts
 from cog_nix.plugins.spec import FoundRequirement
 
+from .builds import runtime_release
 from .metadata import cuda_extras, is_part, title
 from .opened import opened
 
@@ -121,7 +122,7 @@ class _Search:
     @property
     def _installed(self) -> str:
         """CUDA's release that the project's packages brought (``12.4``); empty when they brought none."""
-        return facts.runtime_release(self._present)
+        return runtime_release(self._present)
 
     @property
     def _parts(self) -> set[str]:

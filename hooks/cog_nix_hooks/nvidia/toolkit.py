@@ -16,6 +16,7 @@ from cog_nix.config import torch as facts
 from cog_nix.errors import LockError
 from cog_nix.plugins.spec import ToolkitChoice
 
+from . import builds
 from .commands import Need, need
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _because(release: Release, suite: str, other: str, wanted: _Wanted) -> str:
 
 def built_with(request: ToolkitRequest) -> str:
     """Return the CUDA release that the project's Python packages are built with; "" when none tells."""
-    return facts.built_with({wheel.name: wheel.version for wheel in request.wheels})
+    return builds.built_with({wheel.name: wheel.version for wheel in request.wheels})
 
 
 def environment(release: Release) -> Iterable[tuple[str, str]]:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pysequoia
 import pytest
 
-from cog_nix.config.model import DebianSettings, Settings
+from cog_nix.config.model import Settings
 from cog_nix.errors import FetchError
 from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.debian.packages import Catalogue, open_index
+from cog_nix_hooks.debian.settings import DebianSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -227,7 +228,7 @@ def context_for(tmp_path: Path) -> Callable[..., Context]:
     def make(mirror: str | None, **debian: Any) -> Context:
         downloads = tmp_path / "downloads"
         downloads.mkdir(exist_ok=True)
-        settings = Settings(debian=DebianSettings(mirror=mirror, **debian))
+        settings = Settings(tables={"debian": DebianSettings(mirror=mirror, **debian)})
         return Context(settings, PlainFetcher(downloads), Heard(), tmp_path / "cache")  # type: ignore[arg-type]
 
     return make

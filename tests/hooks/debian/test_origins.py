@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.config.model import DebianSettings, Settings
+from cog_nix.config.model import Settings
 from cog_nix.lock.model import Artifact, Index
 from cog_nix.plugins.manager import load
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.debian import origins, sources
+from cog_nix_hooks.debian.settings import DebianSettings
 from tests.lock.conftest import make_lock
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def places(url: str, lock: Lock | None, **settings: Any) -> list[tuple[str, bool
     """Return the URLs at which a file is looked for, each with whether that is to be gentle."""
     artifact = Artifact(url.rpartition("/")[2], url, "a" * 64, 3)
     fetcher: Any = None
-    context = Context(Settings(debian=DebianSettings(**settings)), fetcher, SilentReporter(), fetcher)
+    context = Context(
+        Settings(tables={"debian": DebianSettings(**settings)}), fetcher, SilentReporter(), fetcher
+    )
     found = load({"COG_NIX_PLUGINS": "0"}).origins_of([artifact], lock, (), context)
     return [(one.url, one.gentle) for answer in found for one in answer.get("a" * 64, ())]
 
@@ -106,7 +109,7 @@ def test_other_files_are_left_to_others(lock: Lock, url: str) -> None:
     artifact = Artifact(url.rpartition("/")[2], url, "a" * 64, 3)
     fetcher: Any = None
     debian = DebianSettings(mirror="http://new.example.org/debian", snapshot=SNAPSHOT)
-    context = Context(Settings(debian=debian), fetcher, SilentReporter(), fetcher)
+    context = Context(Settings(tables={"debian": debian}), fetcher, SilentReporter(), fetcher)
     assert origins.origins_of([artifact], lock, context) == {}
 
 

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from cog_nix.config.model import DebianSettings
 from cog_nix.errors import LockError
 from cog_nix.plugins.spec import SystemRequest
 from cog_nix.report import SilentReporter
@@ -21,6 +20,7 @@ from cog_nix_hooks.debian.names import Names
 from cog_nix_hooks.debian.relations import Relation
 from cog_nix_hooks.debian.release import find_keyring
 from cog_nix_hooks.debian.renamed import NOT_NEEDED, RENAMED
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.debian.solver import Solver
 from cog_nix_hooks.debian.sources import find_archive
 

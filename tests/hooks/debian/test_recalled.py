@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cog_nix.config.model import DebianSettings, Settings
+from cog_nix.config.model import Settings
 from cog_nix.plugins.manager import load
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix_hooks.debian import pins, programs
+from cog_nix_hooks.debian.settings import DebianSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def record(sha256: str) -> str:
 
 
 def test_what_is_described_is_what_is_recalled(context: Context, tmp_path: Path) -> None:
-    settings = Settings(debian=DebianSettings(mirror="http://mirror.example.org/debian"))
+    settings = Settings(tables={"debian": DebianSettings(mirror="http://mirror.example.org/debian")})
     context = replace(context, settings=settings)
     pins.take(made(OURS), context.cache_dir)
     told = load({"COG_NIX_PLUGINS": "0"}).describe_programs("nix", context)

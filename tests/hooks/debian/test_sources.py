@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cog_nix.config.model import DebianSettings
 from cog_nix.errors import LockError
+from cog_nix_hooks.debian.settings import DebianSettings
 from cog_nix_hooks.debian.sources import Archive, find_archive, is_debian
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Programs that every image has: those of the base system's tools, which are never looked for."""
+"""Programs that every image has: those of the base system's tools."""
 
 _NAMES = (
     "add-shell arch awk b2sum base32 base64 basename basenc bash bashbug cat chcon chgrp chmod chown "

@@ -9,9 +9,9 @@ import pytest
 
 from cog_nix.cdi.machine import Machine
 from cog_nix.config.model import Project
-from cog_nix.doctor import cuda, gpu
-from cog_nix.doctor.cuda import Locked
 from cog_nix.lock.model import Artifact, Wheel
+from cog_nix_hooks.nvidia import builds, checks
+from cog_nix_hooks.nvidia.builds import Locked
 from tests.cdi.conftest import VERSION, compiled, driver, specify  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ARTIFACT = Artifact("a", "https://example.org/a", "0" * 64, 1)
 
 @pytest.fixture(autouse=True)
 def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(gpu.SKIP, raising=False)
+    monkeypatch.delenv(checks.SKIP, raising=False)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def severities(found: list[Finding]) -> list[str]:
     ],
 )
 def test_what_a_project_is_locked_to(versions: dict[str, str], found: Locked) -> None:
-    assert cuda.locked(_Lock(**versions)) == found  # type: ignore[arg-type]
+    assert builds.locked(_Lock(**versions)) == found  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_a_project_is_locked_to(versions: dict[str, str], found: Locked) ->
 def test_drivers_and_cuda(
     driver_version: str, highest: tuple[int, ...] | None, wanted: tuple[int, ...], said: str
 ) -> None:
-    why = cuda.driver_problem(driver_version, highest, wanted)
+    why = builds.driver_problem(driver_version, highest, wanted)
     assert why.startswith(said) if said.startswith("CUDA") else said in why
     assert bool(why) == bool(said)
 
@@ -115,7 +115,7 @@ def test_drivers_and_cuda(
 def test_kernels(
     capability: tuple[int, int], torch: str, version: tuple[int, int] | None, remedy: str
 ) -> None:
-    found = list(cuda.kernel_problems([capability, capability], Locked(version, torch)))
+    found = list(builds.kernel_problems([capability, capability], Locked(version, torch)))
     assert len(found) == bool(remedy)
     for message, mends in found:
         assert f"torch {torch}" in message
@@ -126,8 +126,8 @@ def test_kernels(
 def test_a_machine_without(tmp_path: Path, project: Project, specify: Callable[..., Path]) -> None:  # noqa: F811
     del specify
     machine = Machine(tmp_path / "empty")
-    assert list(gpu.examine(None, machine)) == []
-    [found] = gpu.examine(project, machine)
+    assert list(checks.examine(None, machine)) == []
+    [found] = checks.examine(project, machine)
     assert (found.severity, found.message) == ("ok", "no NVIDIA GPU here: the model will run without one")
 
 
@@ -139,7 +139,7 @@ def test_a_machine_with(
 ) -> None:
     driver.add_gpu(0)
     driver.add_gpu(1)
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert severities(found) == ["ok", "ok"]
     assert found[0].message == f"NVIDIA's driver {VERSION}, CUDA up to 12.4, 2 GPUs"
     assert "no nvidia-ctk" in found[1].message
@@ -148,12 +148,12 @@ def test_a_machine_with(
     tool.write_text("")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent))
-    assert "nvidia-ctk cdi generate" in list(gpu.examine(None, Machine(driver.root)))[1].message
+    assert "nvidia-ctk cdi generate" in list(checks.examine(None, Machine(driver.root)))[1].message
     path = specify({"0": {"env": ["A=b"]}, "all": {"env": ["A=b"]}})
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert found[1].message == f"nvidia.com/gpu is described by {path}: 0, all"
-    monkeypatch.setenv(gpu.SKIP, "1")
-    assert list(gpu.examine(None, Machine(driver.root))) == []
+    monkeypatch.setenv(checks.SKIP, "1")
+    assert list(checks.examine(None, Machine(driver.root))) == []
 
 
 @pytest.mark.usefixtures("specify")
@@ -161,7 +161,7 @@ def test_a_driver_that_waits_for_a_reboot(driver: Driver) -> None:  # noqa: F811
     driver.add_gpu(0)
     told = driver.root / "proc/driver/nvidia/version"
     told.write_text(told.read_text().replace(VERSION, "535.1.2"))
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert severities(found) == ["warning", "ok", "ok"]
     assert f"has NVIDIA's driver 535.1.2, and its libraries are {VERSION}" in found[0].message
     assert found[0].remedy.startswith("Reboot")
@@ -171,7 +171,7 @@ def test_a_driver_that_waits_for_a_reboot(driver: Driver) -> None:  # noqa: F811
 def test_a_driver_that_nobody_has_used_yet(driver: Driver) -> None:  # noqa: F811
     driver.add_gpu(0)
     (driver.root / "dev/nvidia-uvm").unlink()
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert severities(found) == ["ok", "warning", "ok"]
     assert found[1].remedy == "sudo nvidia-modprobe -u -c=0"
 
@@ -181,7 +181,7 @@ def test_a_driver_without_libraries(driver: Driver) -> None:  # noqa: F811
     driver.add_gpu(0)
     for path in driver.folder.iterdir():
         path.unlink()
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert severities(found) == ["warning", "warning"]
     assert all(one.remedy for one in found)
 
@@ -190,7 +190,7 @@ def test_specifications_that_do_not_fit(driver: Driver, specify: Callable[..., P
     driver.add_gpu(0)
     path = specify({"all": {"mounts": [{"hostPath": "/nowhere/libcuda.so.1", "containerPath": "/x"}]}})
     path.with_name("broken.yaml").write_text("kind: {")
-    found = list(gpu.examine(None, Machine(driver.root)))
+    found = list(checks.examine(None, Machine(driver.root)))
     assert severities(found) == ["warning", "ok", "warning"]
     assert "broken.yaml: the device specification is not YAML" in found[0].message
     assert "names what is not here: /nowhere/libcuda.so.1" in found[2].message
@@ -234,7 +234,7 @@ def test_a_lock(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     monkeypatch.setattr("cog_nix.lock.format.read", lambda _path, _platform: _Lock(**versions))
-    found = [f"{one.severity} {one.message}" for one in gpu.examine(project, Machine(driver.root))][2:]
+    found = [f"{one.severity} {one.message}" for one in checks.examine(project, Machine(driver.root))][2:]
     assert len(found) == len(words)
     assert all(one.startswith(start) for one, start in zip(found, words, strict=True))
 
@@ -243,9 +243,9 @@ def test_a_lock(
 def test_a_lock_that_cannot_be_read(driver: Driver, project: Project) -> None:  # noqa: F811
     driver.add_gpu(0)
     project.lock_path.write_text(json.dumps({"version": 999}))
-    assert severities(list(gpu.examine(project, Machine(driver.root)))) == ["ok", "ok"]
+    assert severities(list(checks.examine(project, Machine(driver.root)))) == ["ok", "ok"]
 
 
 def test_compute_capabilities_without_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpu.compute_capabilities() == []
+    assert checks.compute_capabilities() == []

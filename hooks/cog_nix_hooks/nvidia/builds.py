@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cog_nix.config import torch as facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cog_nix.lock.model import Lock
 
 Version = tuple[int, ...]
+_RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu\d+)?")
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,29 @@ def locked(lock: Lock) -> Locked:
     """Return what a lock holds: the CUDA runtime among its wheels, or torch's own mark (``+cu118``)."""
     versions = {wheel.name: wheel.version for wheel in lock.wheels}
     torch, _, local = versions.get("torch", "").partition("+")
-    cuda = facts.built_with(versions)
-    for_cpu = local == "cpu" and not facts.runtime_release(versions)
+    cuda = built_with(versions)
+    for_cpu = local == "cpu" and not runtime_release(versions)
     return Locked(facts.numbers(cuda) or None, "" if for_cpu else torch)
+
+
+def runtime_release(versions: Mapping[str, str]) -> str:
+    """Return the CUDA release of the runtime library that packages bring (``12.4``); "": none is there.
+
+    Args:
+        versions: of Python packages, by name.
+    """
+    return next((facts.minor(versions[name]) for name in sorted(versions) if _RUNTIME.fullmatch(name)), "")
+
+
+def built_with(versions: Mapping[str, str]) -> str:
+    """Return the CUDA release that packages are built with; "" when none tells.
+
+    It is the release of the runtime library that they require, or the end of torch's version (``+cu118``).
+
+    Args:
+        versions: of Python packages, by name.
+    """
+    return runtime_release(versions) or facts.cuda_of(versions.get("torch", "").partition("+")[2])
 
 
 def shown(version: Version) -> str:

@@ -14,18 +14,20 @@ from cog_nix.cdi.machine import CUDA, Machine
 from cog_nix.cdi.registry import Registry, folders
 from cog_nix.config import load
 from cog_nix.config import torch as facts
-from cog_nix.doctor import cuda
 from cog_nix.errors import CogNixError
 from cog_nix.lock import format as lock_format
 from cog_nix.plugins.spec import Finding
 from cog_nix.system.processes import run
+
+from . import builds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from cog_nix.config.model import Project
-    from cog_nix.doctor.cuda import Version
+
+    from .builds import Version
 
 SKIP = "COG_SKIP_GPU_CHECK"
 _CHECK = "GPU compatibility"
@@ -83,7 +85,7 @@ def _driver(machine: Machine, highest: Version | None) -> Iterator[Finding]:
             f"{machine.library_version}.",
             "Reboot, so that the kernel takes the new driver.",
         )
-    upto = f", CUDA up to {cuda.shown(highest)}" if highest else ""
+    upto = f", CUDA up to {builds.shown(highest)}" if highest else ""
     count = f", {len(machine.gpus)} GPU{'' if len(machine.gpus) == 1 else 's'}" if machine.gpus else ""
     yield Finding(_CHECK, "ok", f"NVIDIA's driver {machine.version or 'of unknown version'}{upto}{count}")
 
@@ -118,19 +120,18 @@ def _fit(project: Project, machine: Machine, highest: Version | None) -> Iterato
         lock = lock_format.read(project.lock_path, project.platform)
     except CogNixError:
         return  # whatever builds the project says so
-    found = cuda.locked(lock) if lock else None
+    found = builds.locked(lock) if lock else None
     if found is None:
         return
-    if found.cuda and (why := cuda.driver_problem(machine.version, highest, found.cuda)):
-        remedy = (
-            f"Update the driver, or ask for packages that are built for CUDA {cuda.shown(highest or (12,))}."
-        )
+    if found.cuda and (why := builds.driver_problem(machine.version, highest, found.cuda)):
+        newest = builds.shown(highest or (12,))
+        remedy = f"Update the driver, or ask for packages that are built for CUDA {newest}."
         yield Finding(_CHECK, "warning", f"{why}.", remedy)
     elif found.cuda:
         yield Finding(
-            _CHECK, "ok", f"the driver runs CUDA {cuda.shown(found.cuda)}, which the project is locked to"
+            _CHECK, "ok", f"the driver runs CUDA {builds.shown(found.cuda)}, which the project is locked to"
         )
-    for message, remedy in cuda.kernel_problems(compute_capabilities(), found):
+    for message, remedy in builds.kernel_problems(compute_capabilities(), found):
         yield Finding(_CHECK, "warning", message, f"{remedy} For another machine's GPU: {SKIP}=1.")
 
 
