@@ -15,6 +15,7 @@ from cog_nix.project.ignore import Ignore
 from cog_nix.project.large import CROWDED, LEAST
 from cog_nix.store.library import package_folder
 from cog_nix.system import certificate
+from cog_nix.system.platforms import BUILDER
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def nix_arguments(
         "certificate": certificate.read(os.environ),
         "environment": [list(pair) for pair in config.environment],
         **({} if project.platform.is_usual else {"platform": project.platform.name}),
+        **({} if BUILDER.is_usual else {"builder": BUILDER.name}),
     }
 
 

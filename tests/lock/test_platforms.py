@@ -103,6 +103,6 @@ def test_versions_of_another_platform_are_kept(locks: tuple[Lock, Lock]) -> None
     pins = Pins(None, Upgrade(), amd)
     assert pins.debs == {deb.package: deb.version for deb in amd.debs}
     assert pins.wheels == {wheel.name: wheel.version for wheel in amd.wheels}
-    assert (pins.seed, pins.interpreter, pins.told) == (amd.seed, None, {})
-    assert Pins(arm, Upgrade(), amd).seed == arm.seed
+    assert (pins.seeds, pins.interpreter, pins.told) == ((amd.seed,), None, {})
+    assert Pins(arm, Upgrade(), amd).seeds == (arm.seed,)
     assert Pins(None, Upgrade(everything=True), amd).debs == {}

@@ -96,8 +96,11 @@ def test_packages_and_data_beside_a_module_count() -> None:
 
 _STARTED = """
 let
+  amd64 = import ./nix/platform.nix { core = ./cog_nix; platform = "linux/amd64"; };
   start = import ./nix/start.nix {
     core = ./cog_nix;
+    host = amd64;
+    target = amd64;
     python = "3.13";
     seed = "/the/seed";
   };
