@@ -188,5 +188,5 @@ def _information(path: Path) -> dict[str, str]:
 
 
 def _library(path: Path) -> Library | None:
-    dynamic = read_file(path, BUILDER.elf_machine)
+    dynamic = read_file(path)
     return Library(path, dynamic.soname or path.name) if dynamic else None

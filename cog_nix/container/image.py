@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from cog_nix.image.description import blob_file
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
 from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import scratch
+from cog_nix.system.platforms import BUILDER
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -96,10 +97,15 @@ class Maker:
         }
         return self._kept("whole", config, wheels=True)
 
+    @property
+    def _for_here(self) -> Context:
+        """The context of packages for this machine, whatever a project's image is for."""
+        return replace(self.context, platform=BUILDER)
+
     def _kept(self, name: str, config: dict[str, Any], *, wheels: bool) -> Path:
         """Return a finished image of this kind, made anew when what goes in has changed."""
         own = _digest_of(package_folder(), nix_library()) if wheels else _digest_of(_script())
-        asked = json.dumps([SUITE, _PACKAGES, sorted(_UNUSED), config, own], sort_keys=True)
+        asked = json.dumps([SUITE, _PACKAGES, sorted(_UNUSED), config, own, BUILDER.name], sort_keys=True)
         key = hashlib.sha256(asked.encode()).hexdigest()[:16]
         parent = self.context.cache_dir / "images"
         kept = parent / f"{name}-{key}"
@@ -130,7 +136,7 @@ class Maker:
 
     def _packages(self) -> list[Path]:
         request = SystemRequest(suite=SUITE, groups=(("image", _PACKAGES),))
-        found = self.plugins.resolve_system_packages(request, self.context)
+        found = self.plugins.resolve_system_packages(request, self._for_here)
         chosen = [deb.artifact for deb in found.groups["image"] if deb.package not in _UNUSED]
         files = self.context.fetcher.artifacts(chosen)
         return [files[one.sha256] for one in chosen]
@@ -144,7 +150,7 @@ class Maker:
                 hint="Install it (pip install .) and run its cog-nix.",
             ) from error
         request = PythonRequest(python_version=f"{PYTHON}.5", requirements=wanted, glibc="2.41")
-        found = self.plugins.resolve_python_packages(request, self.context)
+        found = self.plugins.resolve_python_packages(request, self._for_here)
         files = self.context.fetcher.artifacts([wheel.artifact for wheel in found.wheels])
         return [files[wheel.artifact.sha256] for wheel in found.wheels]
 

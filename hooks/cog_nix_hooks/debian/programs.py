@@ -200,7 +200,7 @@ def _trim(tree: Path) -> None:
     wanted = {_LOADER}
     while waiting:
         file = waiting.pop()
-        described = read_file(file, BUILDER.elf_machine)
+        described = read_file(file)
         for library in described.needed if described else ():
             if not (tree / "lib" / library).exists():
                 raise CogNixError(
