@@ -97,7 +97,7 @@ def requirements(
             " name a version for production"
         )
     early = cog == PRERELEASE or _is_prerelease(cog)
-    own = [("cog", cog, least if last else MINIMUM_FOR_SCHEMA)]
+    own: list[tuple[str, str, tuple[int, ...]]] = [("cog", cog, least if last else MINIMUM_FOR_SCHEMA)]
     if not last and not _has_no_coglet(cog):
         own.append(("coglet", coglet, (0, 0)))
     found = (

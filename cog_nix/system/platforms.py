@@ -106,3 +106,13 @@ def host_platform() -> Platform | None:
 BUILDER = host_platform() or AMD64
 """What builds run on. Programs of an image for another platform run through an emulator. Where images cannot
 be made for this machine, none is built here."""
+
+
+def nix_arguments(platform: Platform) -> dict[str, str]:
+    """Return what the Nix library is told of what an image is for, and of what builds it.
+
+    Args:
+        platform: what the image is for.
+    """
+    asked = {"platform": platform, "builder": BUILDER}
+    return {name: one.name for name, one in asked.items() if not one.is_usual}

@@ -78,7 +78,7 @@ def test_a_wheel_of_one_s_own(tmp_path: Path, value: str) -> None:
     assert found[0] == f"cog @ {wheel.as_uri()}"
     assert found[1].endswith("manylinux_2_17_x86_64.whl")
     environ = {"COG_SDK_WHEEL": value.replace("ABSOLUTE", str(wheel)), "COGLET_WHEEL": "dist"}
-    found = list(sdk.requirements(Build(), tmp_path, [].append, environ, ARM64))
+    found = list(sdk.requirements(Build(), tmp_path, print, environ, ARM64))
     assert found[0] == f"cog @ {wheel.as_uri()}"
     assert found[1].endswith("manylinux_2_17_aarch64.whl")
 

@@ -2,8 +2,8 @@
 
 ``allowed`` may be called with any arguments, ``conditional`` where one argument compares so: no sockets of
 virtual machines, no other personalities, no new namespaces. ``unknown`` ones are answered with ENOSYS, so a C
-library falls back to ``clone``, whose flags a filter can read. Anything else is EPERM. Names of calls that a processor
-does not have count for nothing there.
+library falls back to ``clone``, whose flags a filter can read. Anything else is EPERM. Names of calls that a
+processor does not have count for nothing there.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _ERRNO = 0x00050000
 _UNKNOWN_NAME = -1
 _COMPARISONS = {"SCMP_CMP_LT": 2, "SCMP_CMP_EQ": 4, "SCMP_CMP_GT": 6, "SCMP_CMP_MASKED_EQ": 7}
 _ARCHITECTURES = {
-    **{"SCMP_ARCH_X86_64": 0xC000003E, "SCMP_ARCH_X86": 0x40000003, "SCMP_ARCH_X32": 0x4000003E},
-    **{"SCMP_ARCH_AARCH64": 0xC00000B7, "SCMP_ARCH_ARM": 0x40000028},
+    "SCMP_ARCH_X86_64": 0xC000003E,
+    "SCMP_ARCH_X86": 0x40000003,
+    "SCMP_ARCH_X32": 0x4000003E,
+    "SCMP_ARCH_AARCH64": 0xC00000B7,
+    "SCMP_ARCH_ARM": 0x40000028,
 }
 
 
