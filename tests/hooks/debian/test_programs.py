@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.platforms import AMD64, ARM64, BUILDER, PLATFORMS
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import pins, programs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from cog_nix.lock.model import Artifact
     from cog_nix.plugins.spec import Finding
+    from cog_nix.system.platforms import Platform
 
 pytestmark = pytest.mark.network
 
@@ -67,7 +68,7 @@ def test_it_works_from_where_its_cache_was_moved_to(nix: Path, tmp_path: Path) -
 def test_it_builds_where_there_is_no_other_nix(nix: Path, tmp_path: Path) -> None:
     """Its build hook is itself, and ``/bin/sh`` of builds is its own."""
     (tmp_path / "x.nix").write_text(
-        'derivation { name = "x"; system = "x86_64-linux"; builder = "/bin/sh";'
+        f'derivation {{ name = "x"; system = "{BUILDER.nix_system}"; builder = "/bin/sh";'
         ' args = [ "-c" "echo made > $out" ]; }'
     )
     command = [str(nix / "nix-build"), "x.nix", "--store", str(tmp_path / "store"), "--no-out-link"]
@@ -147,8 +148,25 @@ def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
 
 
 def test_other_machines_get_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(programs, "host_platform", lambda: None)
     assert debian.provide_programs("nix", context) is None
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=str)
+def test_each_processor_has_packages_of_its_own(context: Context, platform: Platform) -> None:
+    found = pins.resolve(context, platform).programs
+    lacking = set() if platform == AMD64 else {"libcpuid17"}
+    for name, packages in pins.PACKAGES.items():
+        assert [pin.package for pin in found[name]] == sorted(set(packages) - lacking)
+        assert all(pin.path.endswith((f"_{platform.debian}.deb", "_all.deb")) for pin in found[name])
+
+
+def test_a_release_has_a_file_for_each_processor() -> None:
+    assert {one: pins.file_name(one) for one in PLATFORMS.values()} == {
+        AMD64: "programs.json",
+        ARM64: "programs-arm64.json",
+    }
+    assert pins.PINS_FILE.name == pins.file_name(BUILDER)
 
 
 def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Context, tmp_path: Path) -> None:
