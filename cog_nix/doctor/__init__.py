@@ -31,5 +31,6 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
     brings = plugins.implements("provide_programs")
     container = functools.partial(choose.would_use, plugins, os.environ)
     found += machine.examine(context.cache_dir, brings=brings, container=container)
+    found += machine.emulators(context.settings.image.platforms, needed=where is not None)
     found += gpu.examine(where)
     return [*found, *plugins.diagnose(context)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -151,7 +151,7 @@ def test_pins_are_the_seeds_of_all_machines(lock: Callable[..., Lock]) -> None:
     ids=["platform", "twice", "hash", "python"],
 )
 def test_what_no_seed_may_say(
-    lock: Callable[..., Lock], tmp_path: Path, change: dict[str, str], problem: str
+    lock: Callable[..., Lock], tmp_path: Path, change: dict[str, Any], problem: str
 ) -> None:
     path = tmp_path / "cog-nix.lock"
     other = replace(lock().seed, platform="linux/arm64")
