@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ TOGETHER = (
     ("tests/faults", "tests/machines", "tests/runtimes"),  # who kills looks for control groups that are left
 )
 """Folders whose tests never run beside each other."""
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM, signal.SIGCHLD)
 
 # How fast examples are made says how busy a machine is, and nothing about the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,6 +92,15 @@ def _environment_is_left_alone() -> object:
     after = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     before.pop("PYTEST_CURRENT_TEST", None)
     assert after == before, "the test changed os.environ"
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_left_alone() -> object:
+    """Fail a test that changes what signals do without undoing it: programs started later inherit it."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    yield
+    after = {number: signal.getsignal(number) for number in _SIGNALS}
+    assert after == before, "the test changed what signals do"
 
 
 def cog_nix(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:

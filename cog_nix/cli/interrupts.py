@@ -37,6 +37,7 @@ _IMPORT = "<frozen importlib._bootstrap>"
 _RETRY_SECONDS = 0.005
 _UNINTERRUPTED_SECONDS = 1
 """So long it waits for these: some run a program of somebody else before they are done."""
+_REMINDER_SECONDS = 0.1
 
 
 class _State:
@@ -49,6 +50,8 @@ class _State:
     ending_since: float | None = None
     noted_since: float | None = None
     """When the signal came, while it waits for what is being made or undone."""
+    answered = 0
+    """How often the handler ran."""
 
 
 def watch() -> None:
@@ -72,6 +75,12 @@ def begin() -> None:
     sys.unraisablehook = _unraisable
     threading.excepthook = lambda args: None if interrupted() else threading.__excepthook__(args)
     _State.working = True
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    main = threading.get_ident()
+    threading.Thread(target=_remind, args=(reading, main), name="signals", daemon=True).start()
 
 
 def ignore_from_now_on() -> None:
@@ -146,7 +155,27 @@ def report(say: Callable[[str], object] | None = None) -> None:
         pass  # the terminal is gone, which is what SIGHUP says
 
 
+def _remind(reading: int, main: int) -> None:
+    """Send a signal to the main thread once more if its handler does not run.
+
+    Python only notes a signal, and calls the handler between two instructions of the main thread. Where that
+    thread just begins to wait for a lock, or the kernel gives the signal to another thread, that is when the
+    wait is over.
+
+    Args:
+        reading: where Python writes the number of each signal (``signal.set_wakeup_fd``).
+        main: the main thread.
+    """
+    answered = 0
+    while data := os.read(reading, 1):
+        time.sleep(_REMINDER_SECONDS)
+        if _State.answered == answered and signal.getsignal(data[0]) in (_handle, _handle_again):
+            signal.pthread_kill(main, data[0])
+        answered = _State.answered
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
+    _State.answered += 1
     if _State.ending_since is not None:
         if time.monotonic() - _State.ending_since > _PATIENCE_SECONDS:
             _die(number)
@@ -155,7 +184,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
         _State.noted_since = _State.noted_since or time.monotonic()
         if _is_uninterrupted(frame) and time.monotonic() - _State.noted_since < _UNINTERRUPTED_SECONDS:
             _State.caught = number  # whatever fails until then may be a consequence already
-            signal.signal(signal.SIGALRM, lambda _, frame: _handle(number, frame))
+            signal.signal(signal.SIGALRM, _handle_again)
             signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
             return
         interrupt(number)
@@ -168,6 +197,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
         sys.modules["threading"].excepthook = sys.unraisablehook  # type: ignore[attr-defined]
     atexit._run_exitfuncs()  # noqa: SLF001 - as above
     _die(number)
+
+
+def _handle_again(_: int, frame: FrameType | None) -> None:
+    _handle(_State.caught, frame)
 
 
 def _is_uninterrupted(frame: FrameType | None) -> bool:

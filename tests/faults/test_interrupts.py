@@ -258,6 +258,17 @@ Thing()
     assert time.monotonic() - began < 30
 
 
+def test_a_signal_that_another_thread_gets_interrupts_what_the_main_thread_waits_for() -> None:
+    body = """
+other = lambda: time.sleep(0.2) or signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=other, daemon=True).start()
+threading.Event().wait(60)
+"""
+    began = time.monotonic()
+    _interrupted(body)
+    assert time.monotonic() - began < 30
+
+
 @pytest.mark.parametrize(
     "consequence",
     [

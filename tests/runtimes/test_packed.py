@@ -68,7 +68,7 @@ def test_a_file_that_stayed_where_it_was_is_read_there(folder: Path, tmp_path: P
 
 def test_who_has_seen_enough_may_go(folder: Path) -> None:
     (folder / "large").write_bytes(bytes(1 << 20))
-    for _ in range(50):  # what is written where the pipe breaks differs: in some the end of the file meets it too
+    for _ in range(50):  # the pipe breaks at different moments, in some while it is closed
         with packed.opened(folder, ()) as stream:
             assert len(stream.read(10)) == 10
 

@@ -43,7 +43,7 @@ def opened(folder: Path, bound: Sequence[BoundFile]) -> Iterator[IO[bytes]]:
     failures: list[CogNixError] = []
 
     def write() -> None:
-        # Who reads may have seen enough, which closing the pipe meets as well: what is buffered is written then.
+        # Who reads may have seen enough, which closing the pipe meets as well: it writes what is buffered.
         with suppress(BrokenPipeError), os.fdopen(writing, "wb") as sink:
             try:
                 _write(folder, {one.target: one for one in bound}, sink)
