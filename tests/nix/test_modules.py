@@ -54,7 +54,7 @@ def test_every_builder_that_nix_starts_is_in_it() -> None:
         if word.startswith('"')
     }
     assert started - {"builtin:fetchurl", "/bin/sh"} == MODULES.keys() | {
-        "${seed}/lib64/ld-linux-x86-64.so.2"
+        "${seed}/${host.loader}"
     }
 
 
