@@ -53,9 +53,7 @@ def test_every_builder_that_nix_starts_is_in_it() -> None:
         for word in [line.partition("builder = ")[2], line.partition("derive.many ")[2]]
         if word.startswith('"')
     }
-    assert started - {"builtin:fetchurl", "/bin/sh"} == MODULES.keys() | {
-        "${seed}/${host.loader}"
-    }
+    assert started - {"builtin:fetchurl", "/bin/sh"} == MODULES.keys() | {"${seed}/${host.loader}"}
 
 
 @pytest.mark.parametrize("builder", MODULES)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
+_PINS = pins.file_name(BUILDER).replace("programs", "pins")
+"""What was found in the archive is remembered in, in the cache."""
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
@@ -100,12 +103,12 @@ def test_what_is_there_is_not_made_again(nix: Path, context: Context) -> None:
 def test_two_at_a_time_do_no_harm(nix: Path, context: Context, tmp_path: Path) -> None:
     fresh = replace(context, cache_dir=tmp_path)
     (tmp_path / "programs").mkdir()
-    shutil.copy(nix.parents[1] / "pins.json", tmp_path / "programs")
+    shutil.copy(nix.parents[1] / _PINS, tmp_path / "programs")
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: debian.provide_programs("container", fresh), range(2))
     assert one == two
     kept = {path.name for path in (tmp_path / "programs").iterdir()}
-    assert kept == {"pins.json", "lock", one.parent.name if one else ""}
+    assert kept == {_PINS, "lock", one.parent.name if one else ""}
 
 
 class _Refuses:
@@ -124,7 +127,7 @@ class _Refuses:
 def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
     nix: Path, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = json.loads((nix.parents[1] / "pins.json").read_text())
+    now = json.loads((nix.parents[1] / _PINS).read_text())
     del now["instead_of"]
     released = json.loads(json.dumps(now))
     for pin in released["programs"]["container"]:
@@ -175,11 +178,11 @@ def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Cont
 
     fresh = replace(context, cache_dir=tmp_path)
     assert own(fresh) == [], "nothing has been fetched"
-    before = json.loads((nix.parents[1] / "pins.json").read_text())
+    before = json.loads((nix.parents[1] / _PINS).read_text())
     for pin in before["programs"]["container"]:
         pin["sha256"] = pin["sha256"][::-1]  # another version of each package
     (tmp_path / "programs").mkdir()
-    (tmp_path / "programs/pins.json").write_text(json.dumps(before))
+    (tmp_path / "programs" / _PINS).write_text(json.dumps(before))
     old = pins.current(tmp_path)
     assert old is not None
     (programs.folder("container", old, tmp_path) / "bin").mkdir(parents=True)
