@@ -4,9 +4,18 @@
   outputs =
     { self }:
     let
+      # What Nix calls the machines that images are built on, and what such a machine runs without an emulator.
+      systems = {
+        x86_64-linux = "linux/amd64";
+        aarch64-linux = "linux/arm64";
+      };
+      forSystems = make: builtins.mapAttrs (system: _: make system) systems;
+
       # An image of a project that has been locked with `cog-nix lock`.
       image =
         {
+          # What builds it; the image is for the same kind of machine, if `platform` says nothing else.
+          system ? "x86_64-linux",
           # Folder with cog.yaml and cog-nix.lock.
           project,
           # Name of the image.
@@ -18,9 +27,11 @@
           {
             inherit name;
             lock = project + "/cog-nix.lock";
+            platform = systems.${system};
+            builder = systems.${system};
             labels = if self ? rev then { "org.opencontainers.image.revision" = self.rev; } else { };
           }
-          // args
+          // removeAttrs args [ "system" ]
         );
 
       entries = builtins.readDir ./examples;
@@ -30,17 +41,22 @@
     in
     {
       # lib.image { project = ./.; }: for the flake of a model's own repository.
-      lib = { inherit image; };
+      # lib.forSystems (system: …): the same for each kind of machine.
+      lib = { inherit image forSystems; };
 
       # One package for each example that has been locked: nix build path:.#hello-world && ./result | docker load
-      packages.x86_64-linux = builtins.listToAttrs (
-        map (example: {
-          name = example;
-          value = image {
-            project = ./examples + "/${example}";
-            name = "cog-${example}";
-          };
-        }) locked
+      packages = forSystems (
+        system:
+        builtins.listToAttrs (
+          map (example: {
+            name = example;
+            value = image {
+              inherit system;
+              project = ./examples + "/${example}";
+              name = "cog-${example}";
+            };
+          }) locked
+        )
       );
     };
 }

@@ -33,6 +33,7 @@
     │   ├── NotLockedError         the lock does not have a package: its name (lock)
     │   ├── NotALockError          a file is damaged, or of another format: file, problem
     │   ├── NoPlatformError        the lock has nothing for a platform: file, platform, those there (lock)
+    │   ├── NoSeedError            offline, and the lock has no builders for this machine: file, platform
     │   ├── StaleLockError         the project asks for something else than what is locked
     │   ├── NoZstandardError       the lock's builders cannot compress so: what is asked for (build)
     │   ├── ResultsNotHereError    what commands left cannot be archived: the commands (build)

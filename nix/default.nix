@@ -35,8 +35,9 @@
   openapi ? "",
   # Certificate authorities that the image trusts besides Debian's (PEM); "": none.
   certificate ? "",
-  # What the image is for.
+  # What the image is for, and what builders run on.
   platform ? "linux/amd64",
+  builder ? "linux/amd64",
   # What changes the description of the image (see description.nix); null: nothing does.
   overlay ?
     if builtins.pathExists (project + "/cog-nix.nix") then project + "/cog-nix.nix" else null,
@@ -59,16 +60,14 @@
 }:
 let
   target = import ./platform.nix { inherit core platform; };
-  locked = import ./lock.nix platform lock;
-  store = import ./store.nix;
-  seed = import ./seed.nix locked.seed;
-  derive = import ./derive.nix {
-    inherit seed;
-    start = import ./start.nix { inherit seed core target; inherit (locked.seed) python; };
-  };
-  args = { inherit derive store locked; };
+  host = import ./platform.nix { inherit core; platform = builder; };
+  locked = import ./lock.nix { inherit platform builder; } lock;
+  seed = import ./seed.nix (locked.seed // { system = host.nix_system; });
+  start = import ./start.nix { inherit seed core host target; inherit (locked.seed) python; };
+  derive = import ./derive.nix { inherit seed start; };
+  args = { inherit derive locked; store = import ./store.nix; };
   folder = import ./layers/folder.nix args;
-  interpreter = import ./layers/interpreter.nix (args // { foreign = target != null; });
+  interpreter = import ./layers/interpreter.nix (args // { foreign = platform != builder; });
   debs = import ./layers/debs.nix args;
   certificates = import ./layers/certificate.nix args { inherit certificate; lower = debs.image; };
   toolkit = import ./layers/toolkit.nix (args // { inherit interpreter environment; });
@@ -110,7 +109,7 @@ let
       package:
       import ./package.nix {
         inherit (package) attribute;
-        system = target.nix_system or "x86_64-linux";
+        system = target.nix_system;
         file = if package.file == "" then null else project + "/${package.file}";
         # A flake in the project's own folder is read where it is.
         flake =

@@ -29,7 +29,7 @@ rec {
 
   # As it is in a file, and as lock.nix reads it.
   lock = builtins.fromJSON (builtins.readFile ./fixtures/cog-nix.lock.json);
-  locked = import ./lock.nix "linux/amd64" ./fixtures/cog-nix.lock.json;
+  locked = import ./lock.nix { platform = "linux/amd64"; } ./fixtures/cog-nix.lock.json;
   file = value: builtins.toFile "cog-nix.lock" (builtins.toJSON value);
 
   backwards =
@@ -111,10 +111,13 @@ rec {
   # The spec of what stands for a derivation, its name cut off.
   specOf = text: builtins.fromJSON (builtins.elemAt (builtins.match "[^{]*: ([{].*)" text) 0);
 
+  amd64 = import ./platform.nix { core = ../cog_nix; platform = "linux/amd64"; };
   seed = import ./seed.nix lock.seed;
   start = import ./start.nix {
     inherit seed;
     core = ../cog_nix;
+    host = amd64;
+    target = amd64;
     inherit (lock.seed) python;
   };
   realDerive = import ./derive.nix { inherit seed start; };

@@ -4,14 +4,19 @@
   The order of packages, variables and labels in the file says nothing: they come sorted. Layers, and what is in
   each, stay in the file's order.
 
-  Type: platform : string -> path -> attrset
+  Type: { platform : string, builder : string } -> path -> attrset
 
   Example:
-    (import ./lock.nix "linux/amd64" ./cog-nix.lock).layers
+    (import ./lock.nix { platform = "linux/amd64"; } ./cog-nix.lock).layers
     => [ { name = "base"; members = [ { kind = "deb"; name = "bash"; } { kind = "venv"; } { kind = "run"; index = 0; } ]; } ]
 */
-# Which of those that the file has.
-platform: path:
+{
+  # Which of those that the file has.
+  platform,
+  # What builders run on, whose seed is taken.
+  builder ? "linux/amd64",
+}:
+path:
 let
   file = builtins.fromJSON (builtins.readFile path);
   chosen =
@@ -20,6 +25,9 @@ let
     else
       file.platforms.${platform}
         or (throw ''${toString path} has nothing for ${platform}. Run "cog-nix lock --platform ${platform}".'');
+  seeds = builtins.filter (seed: seed.platform or "linux/amd64" == builder) (
+    [ chosen.seed ] ++ chosen.seeds or [ ]
+  );
   sorted = key: builtins.sort (one: other: key one < key other);
   debs = sorted (deb: deb.package);
 
@@ -47,8 +55,13 @@ let
       };
 in
 if file.version or 0 == 2 || file.version or 0 == 3 then
-  removeAttrs chosen [ "links" "platforms" ]
+  removeAttrs chosen [ "links" "platforms" "seeds" ]
   // {
+    seed =
+      if seeds == [ ] then
+        throw ''${toString path} has no Python for builders on ${builder}. Run "cog-nix lock" on such a machine once.''
+      else
+        builtins.head seeds;
     base = debs chosen.base;
     essential = debs chosen.essential;
     python = debs chosen.python;

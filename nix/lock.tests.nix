@@ -1,7 +1,7 @@
 # Reading a lock.
 { lock, locked, file, backwards, shuffled, fails, ... }:
 let
-  read = changes: import ./lock.nix "linux/amd64" (file (lock // changes));
+  read = changes: import ./lock.nix { platform = "linux/amd64"; } (file (lock // changes));
 in
 {
   lockReads = {
@@ -13,7 +13,7 @@ in
     };
   };
   lockIsSorted = {
-    expr = import ./lock.nix "linux/amd64" (file shuffled);
+    expr = import ./lock.nix { platform = "linux/amd64"; } (file shuffled);
     expected = locked;
   };
   lockKeepsTheOrderOfLayers = {
@@ -29,19 +29,33 @@ in
       let
         both = file (lock // { platforms."linux/arm64" = lock // { suite = "sid"; }; });
       in
-      map (platform: (import ./lock.nix platform both).suite) [ "linux/amd64" "linux/arm64" ];
+      map (platform: (import ./lock.nix { inherit platform; } both).suite) [ "linux/amd64" "linux/arm64" ];
     expected = [ lock.suite "sid" ];
   };
   lockForAnotherPlatformAlone = {
-    expr = (import ./lock.nix "linux/arm64" (file (lock // { platform = "linux/arm64"; }))).suite;
+    expr = (import ./lock.nix { platform = "linux/arm64"; } (file (lock // { platform = "linux/arm64"; }))).suite;
     expected = lock.suite;
   };
   lockLacksAPlatform = {
-    expr = fails (import ./lock.nix "linux/arm64" (file lock));
+    expr = fails (import ./lock.nix { platform = "linux/arm64"; } (file lock));
+    expected = true;
+  };
+  lockHasASeedForEachProcessorThatBuilds = {
+    expr =
+      let
+        arm = lock.seed // { platform = "linux/arm64"; python = "3.14"; };
+        both = file (lock // { seeds = [ arm ]; });
+        on = builder: (import ./lock.nix { platform = "linux/amd64"; inherit builder; } both).seed.python;
+      in
+      map on [ "linux/amd64" "linux/arm64" ];
+    expected = [ lock.seed.python "3.14" ];
+  };
+  lockLacksASeed = {
+    expr = fails (import ./lock.nix { platform = "linux/amd64"; builder = "linux/arm64"; } (file lock)).seed;
     expected = true;
   };
   lockWithoutAVersion = {
-    expr = fails (import ./lock.nix "linux/amd64" (file (removeAttrs lock [ "version" ])));
+    expr = fails (import ./lock.nix { platform = "linux/amd64"; } (file (removeAttrs lock [ "version" ])));
     expected = true;
   };
   lockNamesTheMembersOfLayersByKind = {

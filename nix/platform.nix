@@ -1,7 +1,7 @@
 /*
-  What an image is for, by its names for everybody; null where that is what builders run on.
+  What an image is for, or builders run on, by its names for everybody.
 
-  Type: { core : path, platform : string } -> attrset | null
+  Type: { core : path, platform : string } -> attrset
 
   Example:
     import ./platform.nix { core = ../cog_nix; platform = "linux/arm64"; }
@@ -11,8 +11,5 @@
 let
   known = builtins.fromJSON (builtins.readFile (core + "/system/platforms.json"));
 in
-if platform == "linux/amd64" then
-  null
-else
-  known.${platform}
-    or (throw "Images can be made for ${builtins.concatStringsSep " and " (builtins.attrNames known)}, not for ${platform}.")
+known.${platform}
+  or (throw "Images can be made for ${builtins.concatStringsSep " and " (builtins.attrNames known)}, not for ${platform}.")

@@ -9,9 +9,9 @@ let
     };
 in
 {
-  platformOfBuildersIsNone = {
-    expr = of "linux/amd64";
-    expected = null;
+  platformByItsLoader = {
+    expr = (of "linux/amd64").loader;
+    expected = "lib64/ld-linux-x86-64.so.2";
   };
   platformOfAnotherProcessor = {
     expr = (of "linux/arm64").triplet;

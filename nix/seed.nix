@@ -4,12 +4,18 @@
   There is nothing to run before there is a seed, so it cannot be built here: cog-nix unpacks it from the locked
   packages and adds it to the store under exactly this path.
 
-  Type: { python, nar_sha256, ... } -> derivation
+  Type: { python, nar_sha256, system, ... } -> derivation
 */
-{ python, nar_sha256, ... }:
+{
+  python,
+  nar_sha256,
+  # What it is for, as Nix calls it.
+  system ? "x86_64-linux",
+  ...
+}:
 derivation {
   name = "cog-nix-seed-${python}";
-  system = "x86_64-linux";
+  inherit system;
   builder = "/bin/sh";
   args = [
     "-c"

@@ -1,14 +1,16 @@
 /*
   How a builder is started: the seed's Python, with the modules that this builder imports and no others.
 
-  Type: { seed, python, core, target } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
+  Type: { seed, python, core, host, target } -> builder : string -> { system, builder, args, PYTHONPATH, … }, attributes of a derivation
 */
 {
   seed,
   python,
   core,
-  # The platform that the image is for, where that is not what builders run on; null: it is.
-  target ? null,
+  # What builders run on (platform.nix).
+  host,
+  # What the image is for; builders are not told of linux/amd64.
+  target,
 }:
 let
   # What each builder imports (scripts/write_modules.py): an edit of one module repeats what runs it, nothing else.
@@ -50,11 +52,11 @@ let
 
   # The seed's Python; nothing of the machine is seen.
   run = builder: arguments: {
-    system = "x86_64-linux";
-    builder = "${seed}/lib64/ld-linux-x86-64.so.2";
+    system = host.nix_system;
+    builder = "${seed}/${host.loader}";
     args = [
       "--library-path"
-      "${seed}/usr/lib/x86_64-linux-gnu"
+      "${seed}/usr/lib/${host.triplet}"
       "${seed}/usr/bin/python${python}"
       # No site: what a builder imports is named, and every edit waits for a builder to start.
       "-S"
@@ -66,7 +68,7 @@ let
     LC_ALL = "C.UTF-8";
     TZ = "UTC";
   }
-  // (if target == null then { } else { COG_NIX_PLATFORM = builtins.toJSON target; })
+  // (if target.architecture == "amd64" then { } else { COG_NIX_PLATFORM = builtins.toJSON target; })
   // (if builtins.elem builder passing then { allowSubstitutes = false; } else { })
   // (if builtins.elem builder portable then { } else { preferLocalBuild = true; });
 

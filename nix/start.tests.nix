@@ -7,8 +7,17 @@ let
       seed = "/the/seed";
       python = "3.13";
       core = ../cog_nix;
+      host = on "linux/amd64";
       inherit target;
     };
+  on = platform: import ./platform.nix { core = ../cog_nix; inherit platform; };
+  onArm = (import ./start.nix {
+    seed = "/the/seed";
+    python = "3.13";
+    core = ../cog_nix;
+    host = on "linux/arm64";
+    target = on "linux/arm64";
+  }) "layer";
 in
 {
 
@@ -41,8 +50,12 @@ in
     expected = [ true false false ];
   };
   startSaysWhatTheImageIsForWhereThatIsAnotherPlatform = {
-    expr = map (target: (startFor target "layer").COG_NIX_PLATFORM or "") [ null { debian = "arm64"; } ];
-    expected = [ "" ''{"debian":"arm64"}'' ];
+    expr = map (target: (startFor target "layer").COG_NIX_PLATFORM or "") [ (on "linux/amd64") { architecture = "arm64"; } ];
+    expected = [ "" ''{"architecture":"arm64"}'' ];
+  };
+  startOnAnotherProcessor = {
+    expr = [ onArm.system onArm.builder (builtins.elemAt onArm.args 1) ];
+    expected = [ "aarch64-linux" "/the/seed/lib/ld-linux-aarch64.so.1" "/the/seed/usr/lib/aarch64-linux-gnu" ];
   };
   startOfWhatIsNoBuilder = {
     expr = fails (start "archive").PYTHONPATH;

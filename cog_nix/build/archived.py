@@ -106,7 +106,8 @@ def keep(
         raise ResultsNotHereError(absent.values())
     context = services.context(settings, project, loaded.config.build.requirements)
     programs = services.plugins.describe_programs("nix", context)
-    locked = [*built_from(lock), *artifacts_of(lock.seed.debs, lock.seed.wheels)]
+    seeds = [file for seed in lock.all_seeds for file in artifacts_of(seed.debs, seed.wheels)]
+    locked = [*built_from(lock), *seeds]
     wanted = {one.sha256: one for one in (*locked, *(programs.files if programs else ()))}
     packages = packaged.of_store(project, lock, nix, services.reporter)
     kept = [*(_result(run, number) for number, run in enumerate(lock.runs)), *packages.nars]

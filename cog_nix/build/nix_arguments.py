@@ -14,7 +14,7 @@ from cog_nix.image.description import name_in_store, with_tag
 from cog_nix.project.ignore import Ignore
 from cog_nix.project.large import CROWDED, LEAST
 from cog_nix.store.library import package_folder
-from cog_nix.system import certificate
+from cog_nix.system import certificate, platforms
 from cog_nix.weights import lock as weights_lock
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def nix_arguments(
         "openapi": openapi,
         "certificate": certificate.read(os.environ),
         "environment": [list(pair) for pair in config.environment],
-        **({} if project.platform.is_usual else {"platform": project.platform.name}),
+        **platforms.nix_arguments(project.platform),
     }
 
 

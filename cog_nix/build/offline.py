@@ -15,6 +15,7 @@ from cog_nix.resolve import seed
 from cog_nix.resolve.ensure import completed
 from cog_nix.run_commands.ensure import STORE_NAME
 from cog_nix.store.paths import tree_path
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,22 @@ if TYPE_CHECKING:
     from cog_nix.store.nix import Nix
 
 _SHOWN = 10
+
+
+class NoSeedError(LockError):
+    """A lock was never built on a machine like this one, and the network may not be asked.
+
+    Args:
+        file: its name.
+        platform: what this machine is.
+    """
+
+    def __init__(self, file: str, platform: str) -> None:
+        super().__init__(hint="Run cog-nix build here once with the network: the lock then has it.")
+        self.file, self.platform = file, platform
+
+    def __str__(self) -> str:
+        return f"--offline: {self.file} has no Python for builders on {self.platform}."
 
 
 def check_offline(request: Request, policy: Policy, services: Services, nix: Nix) -> None:
@@ -50,6 +67,8 @@ def check_offline(request: Request, policy: Policy, services: Services, nix: Nix
             f"--offline: {project.lock_path.name} {state}, and resolving needs the network.",
             hint="Run cog-nix lock on a machine that has one, and copy the lock here.",
         )
+    if not lock.seed.runs_here:
+        raise NoSeedError(project.lock_path.name, BUILDER.name)
     missing = [one.filename for one in absent_files(lock, nix, services.cache)]
     missing += absent_results(lock, request.config, nix).values()
     if services.archive:  # otherwise Nix may have them in a cache of its own

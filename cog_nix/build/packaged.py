@@ -23,7 +23,7 @@ from cog_nix.store.library import nix_library, package_folder
 from cog_nix.store.objects import described
 from cog_nix.store.paths import sri_hash, tree_path
 from cog_nix.store.questions import evaluate
-from cog_nix.system import jsonvalue
+from cog_nix.system import jsonvalue, platforms
 from cog_nix.system.jsonvalue import list_of, mapping_of, text_of
 from cog_nix.system.keys import SecretKey
 from cog_nix.system.paths import cache_dir
@@ -202,7 +202,7 @@ def _spec(project: Project, sources: Mapping[str, str] | None = None) -> dict[st
         "name": "packages",
         "core": str(package_folder()),
         "sources": dict(sources or {}),
-        **({} if project.platform.is_usual else {"platform": project.platform.name}),
+        **platforms.nix_arguments(project.platform),
     }
 
 

@@ -26,6 +26,7 @@ from cog_nix.image.description import ImageDescription, default_tag
 from cog_nix.resolve.ensure import completed, ensure_lock, sdk_version
 from cog_nix.resolve.request import Request
 from cog_nix.resolve.sdk import local_wheels
+from cog_nix.resolve.seed import with_own
 from cog_nix.run_commands.ensure import check, ensure_runs
 from cog_nix.store.library import nix_library
 from cog_nix.store.questions import plan
@@ -79,7 +80,13 @@ def build(project: Project, options: BuildOptions, services: Services) -> Built:
     tools = functools.cache(lambda: services.tools(project, loaded, settings))
     sources = _supply(request, options, services, nix)
     lock = ensure_lock(request, options.policy, services.plugins, services.resolver(tools))
-    lock = with_files(request, lock, services.reporter, offline=options.offline, nix=nix)
+    lock = with_files(
+        request,
+        with_own(lock, project.lock_path, tools),
+        services.reporter,
+        offline=options.offline,
+        nix=nix,
+    )
     for line in local_wheels(lock.wheels, project.root):
         services.reporter.log(line)
     context = functools.partial(services.context, settings, project, config.build.requirements)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cog_nix.elf import ldcache
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,7 @@ PATH = ldcache.PATH
 
 
 def entries(data: bytes) -> list[tuple[str, str]]:
-    """Return ``(name, path)`` of the libraries for x86-64 in a cache, best first for each name.
+    """Return ``(name, path)`` of this machine's libraries in a cache, best first for each name.
 
     Args:
         data: the file; what is none, or a damaged one, has no libraries.
@@ -22,7 +23,7 @@ def entries(data: bytes) -> list[tuple[str, str]]:
         found = ldcache.libraries(data)
     except ldcache.NotACacheError:
         return []
-    return [(one.name, one.path) for one in found if one.flags == ldcache.X86_64]
+    return [(one.name, one.path) for one in found if one.flags == BUILDER.linker_flags]
 
 
 def with_libraries(data: bytes, added: Sequence[tuple[str, str]]) -> bytes:
@@ -37,5 +38,5 @@ def with_libraries(data: bytes, added: Sequence[tuple[str, str]]) -> bytes:
         old = ldcache.read(data)
     except ldcache.NotACacheError:
         old = ldcache.Cache()
-    new = (ldcache.Library(name, path) for name, path in added)
+    new = (ldcache.Library(name, path, BUILDER.linker_flags) for name, path in added)
     return ldcache.write(ldcache.Cache((*new, *old.libraries), old.generator, old.hwcaps))

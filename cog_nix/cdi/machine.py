@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cog_nix.cdi import linker
 from cog_nix.elf.folder import read_file
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ _CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
 _FOLDERS_OF_NODES = ("nvidia-caps", "nvidia-caps-imex-channels")
 """Access to parts of GPUs (MIG), and to memory of other machines (IMEX)."""
 _LIBRARY_FOLDERS = (
-    *("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib", "usr/lib/wsl/lib"),
+    *(f"usr/lib/{BUILDER.triplet}", "usr/lib64", "usr/lib", "usr/lib/wsl/lib"),
     *("run/opengl-driver/lib", "usr/local/nvidia/lib64"),
 )
 """Where libcuda.so.1 is when the linker's cache does not say: Debian and Ubuntu, Fedora and SUSE, Arch,
@@ -120,7 +121,7 @@ class Machine:
 
     @cached_property
     def libraries(self) -> tuple[Library, ...]:
-        """The driver's libraries for x86-64, by name."""
+        """The driver's libraries for this machine's processor, by name."""
         folder = self.library_folder
         if folder is None:
             return ()

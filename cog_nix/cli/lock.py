@@ -28,6 +28,7 @@ from cog_nix.lock.upgrade import Upgrade
 from cog_nix.project.find import find_project
 from cog_nix.resolve.ensure import Policy, ensure_lock, previous_lock
 from cog_nix.resolve.request import Request
+from cog_nix.resolve.seed import with_own
 from cog_nix.run_commands.ensure import RunOptions
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _lock(
         _preview(request, previous, new, services)
         return
     if not options.dry_run:
+        new = with_own(new, project.lock_path, lambda: services.tools(project, loaded, settings))
         new = with_files(request, new, reporter, upgrade=moving)
     lines = changes(previous, new)
     if options.dry_run:

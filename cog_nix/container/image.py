@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from cog_nix.image.description import blob_file
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
 from cog_nix.store.library import nix_library, package_folder
 from cog_nix.system import scratch
+from cog_nix.system.platforms import BUILDER
 from cog_nix.system.processes import run
 
 if TYPE_CHECKING:
@@ -79,11 +80,16 @@ class Maker:
         }
         return self._kept("whole", config, wheels=True)
 
+    @property
+    def _for_here(self) -> Context:
+        """The context of packages for this machine, whatever a project's image is for."""
+        return replace(self.context, platform=BUILDER)
+
     def _kept(self, name: str, config: dict[str, Any], *, wheels: bool) -> Path:
         """Return a finished image of this kind, made anew when what goes in has changed."""
         own = _digest_of(package_folder(), nix_library()) if wheels else _digest_of(_script())
         facts = self._facts
-        asked = [facts.suite, facts.packages, sorted(facts.unused), config, own]
+        asked = [facts.suite, facts.packages, sorted(facts.unused), config, own, BUILDER.name]
         key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         parent = self.context.cache_dir / "images"
         kept = parent / f"{name}-{key}"
@@ -101,7 +107,7 @@ class Maker:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with scratch.folder("new", kept.parent) as folder:
             request = SystemRequest(suite=self._facts.suite, groups=(("image", self._facts.packages),))
-            found = self.plugins.resolve_system_packages(request, self.context)
+            found = self.plugins.resolve_system_packages(request, self._for_here)
             own = _own_files(folder / "own", self._facts.python) if wheels else None
             spec = {
                 "packages": [str(path) for path in self._packages(found)],
@@ -139,7 +145,7 @@ class Maker:
             requirements=wanted,
             glibc=".".join(glibc.split(".")[:2]),
         )
-        wheels = self.plugins.resolve_python_packages(request, self.context).wheels
+        wheels = self.plugins.resolve_python_packages(request, self._for_here).wheels
         files = self.context.fetcher.artifacts([wheel.artifact for wheel in wheels])
         return [files[wheel.artifact.sha256] for wheel in wheels]
 

@@ -31,4 +31,5 @@ def examine(where: Project | None, plugins: Plugins, context: Context) -> list[F
     brings = plugins.implements("provide_programs")
     container = functools.partial(choose.would_use, plugins, os.environ)
     found += machine.examine(context.cache_dir, brings=brings, container=container)
+    found += machine.emulators(context.settings.image.platforms, needed=where is not None)
     return [*found, *plugins.diagnose(context, where)]

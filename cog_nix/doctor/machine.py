@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cog_nix.errors import CogNixError
-from cog_nix.namespaces import why_no_namespaces
+from cog_nix.namespaces import emulation, why_no_namespaces
+from cog_nix.namespaces.emulation import NoEmulatorError
 from cog_nix.plugins.spec import Finding
 from cog_nix.store import choice, nix
+from cog_nix.system.platforms import AMD64, BUILDER, PLATFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cog_nix.store.choice import Choice
@@ -83,6 +85,25 @@ def namespaces(kind: str, container: Callable[[], str | None] = lambda: None) ->
             return Finding("Sandbox", "ok", f"{obstacle.message} Builds run in a container ({runtime}).")
         return Finding("Sandbox", "error", obstacle.message, obstacle.remedy)
     return Finding("Sandbox", "ok", f"user namespaces work ({kind})")
+
+
+def emulators(platforms: Sequence[str], *, needed: bool) -> Iterator[Finding]:
+    """Try whether programs of images for other processors run here.
+
+    Args:
+        platforms: names of those that images are for; none: linux/amd64.
+        needed: whether nothing can be built where none of them runs.
+    """
+    wanted = [PLATFORMS[name] for name in platforms] or [AMD64]
+    severity: Literal["error", "warning"] = "error" if needed and BUILDER not in wanted else "warning"
+    for one in wanted:
+        try:
+            emulation.check(one)
+        except NoEmulatorError as error:
+            yield Finding("Emulator", severity, error.message, error.hint)
+        else:
+            if one != BUILDER:
+                yield Finding("Emulator", "ok", f"programs for {one} run here")
 
 
 def disk(what: str, folder: Path, room: int = _ROOM) -> Iterator[Finding]:

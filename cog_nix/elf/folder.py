@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from cog_nix.elf.dynamic import MAGIC, Dynamic, Seekable, dynamic_of
 from cog_nix.elf.scan import Scan, gather, is_library, may_be_elf
 from cog_nix.project.ignore import Ignore
-from cog_nix.system.platforms import AMD64
+from cog_nix.system.platforms import AMD64, BUILDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,8 +66,13 @@ def scan_fragment(fragment: Path, machine: int = AMD64.elf_machine) -> Scan:
     return gather(found, links)
 
 
-def read_file(path: Path, machine: int = AMD64.elf_machine) -> Dynamic | None:
-    """Return what a file tells the loader, or None when it is no program or library for a processor."""
+def read_file(path: Path, machine: int = BUILDER.elf_machine) -> Dynamic | None:
+    """Return what a file tells the loader, or None when it is no program or library for a processor.
+
+    Args:
+        path: the file.
+        machine: ``e_machine`` of the processor; this machine's where nothing is said.
+    """
     try:
         with path.open("rb") as file:
             return _read_open(file, machine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from cog_nix.system.platforms import AMD64
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,12 +19,12 @@ _EXITS = {
 _ADDRESS, _HEADERS = 0x400000, 64 + 56
 
 
-def write(folder: Path, machine: int = AMD64.elf_machine) -> None:
+def write(folder: Path, machine: int = BUILDER.elf_machine) -> None:
     """Write the program (elf(5)) into a folder, as :data:`NAME`.
 
     Args:
         folder: where to.
-        machine: ``e_machine`` of the processor that it is for.
+        machine: ``e_machine`` of the processor that it is for; this machine's where nothing is said.
     """
     code = _EXITS[machine]
     size = _HEADERS + len(code)

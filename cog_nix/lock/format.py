@@ -39,10 +39,12 @@ _LEFT_OUT = frozenset(
         "commit",
         "mount",
         "platform",
+        "seeds",
     }
 )
 """Parts that are not written when there is nothing in them; nor is any that is None."""
 _PARTS = ("seed", "toolkit", integrity.KEY)
+_SEEDS = "seeds"
 _OTHERS = "platforms"
 """Where the locks of further platforms are, by their names, each as one that is alone in its file."""
 _ANEW = "Write it again with:  cog-nix lock --upgrade"
@@ -99,6 +101,8 @@ def dump(lock: Lock, others: Iterable[Lock] = ()) -> str:
 
 
 def _described(lock: Lock) -> dict[str, Any]:
+    seed, *seeds = lock.all_seeds
+    lock = replace(lock, seed=seed, seeds=tuple(seeds))
     data: dict[str, Any] = _without_empty({"version": VERSION, **msgspec.to_builtins(lock)})
     data["reasons"] = [[reason.package, reason.sentence] for reason in lock.reasons]
     return data
@@ -121,6 +125,9 @@ def _without_empty(value: Any) -> Any:
 
 
 def _block(key: str, value: Any, indent: str) -> str:
+    if key == _SEEDS:
+        inner = [f"{indent}  {_table_of_lists(part, f'{indent}  ')}" for part in value]
+        return "[\n" + ",\n".join(inner) + f"\n{indent} ]"
     if isinstance(value, list) and key != "programs":
         return _lines(value, f"{indent}  ")
     if key == _OTHERS:
@@ -130,13 +137,17 @@ def _block(key: str, value: Any, indent: str) -> str:
         ]
         return "{\n" + ",\n".join(inner) + f"\n{indent} }}"
     if key in _PARTS:
-        inner = [
-            f"{indent}  {json.dumps(name)}: "
-            f"{_lines(part, indent + '   ') if isinstance(part, list) else json.dumps(part)}"
-            for name, part in sorted(value.items())
-        ]
-        return "{\n" + ",\n".join(inner) + f"\n{indent} }}"
+        return _table_of_lists(value, f"{indent} ")
     return json.dumps(value, sort_keys=True)
+
+
+def _table_of_lists(value: Mapping[str, Any], indent: str) -> str:
+    inner = [
+        f"{indent} {json.dumps(name)}: "
+        f"{_lines(part, indent + '  ') if isinstance(part, list) else json.dumps(part)}"
+        for name, part in sorted(value.items())
+    ]
+    return "{\n" + ",\n".join(inner) + f"\n{indent}}}"
 
 
 def _lines(values: list[Any], indent: str) -> str:
@@ -248,7 +259,9 @@ def _lock(data: dict[str, Any]) -> Lock:
     lock = msgspec.convert(rest, Lock)
     _refuse_gaps(lock, {"reasons": [], **rest}, "")
     pairs = msgspec.convert(data, _Reasons).reasons
-    return replace(lock, reasons=tuple(parse(*pair) for pair in pairs))
+    # This machine's first; what has none keeps the file's order.
+    seed, *seeds = sorted((lock.seed, *lock.seeds), key=lambda one: not one.runs_here)
+    return replace(lock, seed=seed, seeds=tuple(seeds), reasons=tuple(parse(*pair) for pair in pairs))
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

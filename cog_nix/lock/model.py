@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cog_nix.lock.reasons import Reason  # noqa: TC001 - msgspec reads the annotations
-from cog_nix.system.platforms import AMD64, PLATFORMS, Platform
+from cog_nix.system.platforms import AMD64, BUILDER, PLATFORMS, Platform
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,13 @@ class Seed:
     """SRI hash (``sha256-…``) of the unpacked tree's NAR."""
     found_in: tuple[Index, ...] = ()
     """The indexes that its packages were taken from: a seed stays while the project's packages move on."""
+    platform: str = ""
+    """Name of what it runs on (:mod:`cog_nix.system.platforms`); "": linux/amd64."""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it is for machines like this one."""
+        return (self.platform or AMD64.name) == BUILDER.name
 
 
 @dataclass(frozen=True)
@@ -188,6 +195,7 @@ class Lock:
     suite: str
     indexes: tuple[Index, ...]
     seed: Seed
+    """This machine's, where there is one (:attr:`seeds`)."""
     interpreter: Interpreter
     base: tuple[Deb, ...]
     """The core of the base system, in every image; in a canonical order."""
@@ -234,6 +242,8 @@ class Lock:
     platform: str = ""
     """Name of what the image is for (:mod:`cog_nix.system.platforms`); "": linux/amd64, as in all locks that
     were made when there was no other."""
+    seeds: tuple[Seed, ...] = ()
+    """Those of machines with other processors, that built this as well."""
 
     @property
     def target(self) -> Platform:
@@ -249,7 +259,13 @@ class Lock:
     def all_indexes(self) -> tuple[Index, ...]:
         """The Debian indexes that anything was taken from: the project's, the seed's, the toolkit's."""
         toolkit = self.toolkit.found_in if self.toolkit else ()
-        return tuple(dict.fromkeys((*self.indexes, *self.seed.found_in, *toolkit)))
+        seeds = [index for seed in self.all_seeds for index in seed.found_in]
+        return tuple(dict.fromkeys((*self.indexes, *seeds, *toolkit)))
+
+    @property
+    def all_seeds(self) -> tuple[Seed, ...]:
+        """The builders' Python for each kind of machine that built this, in a canonical order."""
+        return tuple(sorted((self.seed, *self.seeds), key=lambda one: one.platform))
 
     @property
     def debs(self) -> tuple[Deb, ...]:

@@ -33,9 +33,10 @@ class Pins:
         return self.previous.interpreter if self.previous and self.upgrade.keeps(INTERPRETER) else None
 
     @property
-    def seed(self) -> Seed | None:
-        """The builders' Python."""
-        return self._versions.seed if self._versions and self.upgrade.keeps(BUILDERS) else None
+    def seeds(self) -> tuple[Seed, ...]:
+        """The builders' Python, this machine's first where there is one."""
+        kept = self._versions if self.upgrade.keeps(BUILDERS) else None
+        return (kept.seed, *kept.seeds) if kept else ()
 
     @property
     def toolkit(self) -> Toolkit | None:

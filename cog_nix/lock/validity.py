@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from cog_nix.config.references import is_place, is_url, overlap
 from cog_nix.errors import LockError
 from cog_nix.lock.seals import PACKAGE
+from cog_nix.system.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,8 +122,7 @@ def _problems(lock: Lock) -> Iterator[Problem]:
     for field in ("base", "essential", "python", "system", "libraries", "linked", "build"):
         yield from _of_debs(field, getattr(lock, field))
     yield from _of_wheels("wheels", lock.wheels)
-    yield from _of_debs("seed.debs", lock.seed.debs)
-    yield from _of_wheels("seed.wheels", lock.seed.wheels)
+    yield from _of_seeds(lock)
     if lock.toolkit:
         yield from _of_debs("toolkit.debs", lock.toolkit.debs)
         yield from _of_wheels("toolkit.wheels", lock.toolkit.wheels)
@@ -130,6 +130,19 @@ def _problems(lock: Lock) -> Iterator[Problem]:
     yield from _of_interpreter(lock.interpreter)
     yield from _of_files(lock.files)
     yield from _of_layers(lock)
+
+
+def _of_seeds(lock: Lock) -> Iterator[Problem]:
+    yield from _twice("seeds", [seed.platform for seed in lock.all_seeds])
+    for number, seed in enumerate(lock.all_seeds):
+        field = f"seeds[{number - 1}]" if number else "seed"
+        yield from _form(_MINOR, f"{field}.python", "minor version of Python", seed.python)
+        yield from _form(SRI, f"{field}.nar_sha256", "SRI hash", seed.nar_sha256)
+        if seed.platform and seed.platform not in PLATFORMS:
+            yield f"{field}.platform", _no("platform", seed.platform)
+        yield from _of_indexes(f"{field}.found_in", seed.found_in)
+        yield from _of_debs(f"{field}.debs", seed.debs)
+        yield from _of_wheels(f"{field}.wheels", seed.wheels)
 
 
 def _of_files(files: Sequence[ReferencedFile]) -> Iterator[Problem]:
@@ -150,11 +163,8 @@ def _of_texts(lock: Lock) -> Iterator[Problem]:
     """Look at what is neither a package nor a layer."""
     yield from _form(_DEBIAN_NAME, "suite", "name of a suite", lock.suite)
     yield from _of_indexes("indexes", lock.indexes)
-    yield from _of_indexes("seed.found_in", lock.seed.found_in)
     if lock.toolkit:
         yield from _of_indexes("toolkit.found_in", lock.toolkit.found_in)
-    yield from _form(_MINOR, "seed.python", "minor version of Python", lock.seed.python)
-    yield from _form(SRI, "seed.nar_sha256", "SRI hash", lock.seed.nar_sha256)
     for field, pairs in (("environment", lock.environment), ("labels", lock.labels)):
         yield from _twice(field, [key for key, _ in pairs])
         for number, (key, value) in enumerate(pairs):

@@ -60,7 +60,7 @@ def check(platform: Platform) -> None:
     if platform == host_platform():
         return
     if not _runs(platform.elf_machine):
-        raise NoEmulatorError(platform.name, hint=_advice(platform))
+        raise NoEmulatorError(platform.name, hint=f"{_advice(platform)}{_for_here()}")
     if _is_bound(platform.elf_machine):
         raise NoEmulatorError(
             platform.name,
@@ -98,6 +98,17 @@ def _flags(machine: int) -> Iterator[str]:
                 yield words.get("flags", "")
     except OSError:  # it is not mounted, or not for everybody
         return
+
+
+def _for_here() -> str:
+    """Return how to do without: an image for this machine itself."""
+    here = host_platform()
+    if here is None or here.is_usual:
+        return ""
+    return (
+        f"\nOr make an image for this machine:  cog-nix build --platform {here}\n"
+        f'and for good, in cog-nix.toml:  [image] platforms = ["{here}"]'
+    )
 
 
 def _advice(platform: Platform) -> str:

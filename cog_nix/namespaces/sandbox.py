@@ -59,7 +59,8 @@ _KEPT = {
 }
 """Flags of a mount that only its owner may take away (mount_namespaces(7)), and what mount(2) calls them."""
 _DETACH = 2
-_PIVOT_ROOT, _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 155, 444, 446  # syscall_64.tbl
+_LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
+"""On every processor (asm-generic/unistd.h)."""
 _SCOPES = 1 | 2
 """LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL (linux/landlock.h)."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -184,7 +185,7 @@ def _lay_out(told: Told, user: int) -> None:
     _mount("proc", root / "proc", "proc", _NO_SUID | _NO_DEV)
     os.chdir(root)
     # The old root comes to lie over the new one, and is taken off (pivot_root(2), "pivot_root(".", ".")").
-    _check(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
+    _check(_libc.pivot_root(b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", _DETACH), "umount")
     os.chdir("/build")
 

@@ -27,10 +27,10 @@ _TEXT = """\
   outputs =
     { self, cog-nix }:
     let
-      system = "x86_64-linux";
       # The commit that is checked out, as `cog-nix build` has it.
       revision = self.rev or (builtins.substring 0 40 (self.dirtyRev or ""));
-      image = cog-nix.lib.image {
+      image = system: cog-nix.lib.image {
+        inherit system;
         project = ./.;
         config = @config@;
         name = @name@;
@@ -40,13 +40,15 @@ _TEXT = """\
     in
     {
       # nix build && ./result | docker load
-      packages.${system}.default = image;
+      packages = cog-nix.lib.forSystems (system: { default = image system; });
 
       # nix run | docker load
-      apps.${system}.default = {
-        type = "app";
-        program = "${image}";
-      };
+      apps = cog-nix.lib.forSystems (system: {
+        default = {
+          type = "app";
+          program = "${image system}";
+        };
+      });
     };
 }
 """

@@ -37,7 +37,8 @@ class Parts:
     """In the groups ``base``, ``python``, ``system``, ``libraries`` and ``build``."""
     python: PythonResolution
     toolkit: Toolkit | None
-    seed: Seed
+    seeds: tuple[Seed, ...]
+    """This machine's first."""
     programs: tuple[str, ...] | None
     """Names of those that the source starts; None: it was not looked into."""
     python_additions: Additions
@@ -82,7 +83,8 @@ def assemble(parts: Parts, tools: Tools) -> Lock:
         inputs=request.digest,
         suite=found.suite,
         indexes=tuple(parts.system.indexes),
-        seed=parts.seed,
+        seed=parts.seeds[0],
+        seeds=parts.seeds[1:],
         interpreter=found.interpreter,
         base=base,
         essential=essential,

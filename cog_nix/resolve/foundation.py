@@ -172,7 +172,9 @@ def _python_request(request: Request, tools: Tools, version: str, system: System
     return PythonRequest(
         python_version=version,
         requirements=(
-            *sdk.requirements(config.build, request.root, tools.reporter.warn),
+            *sdk.requirements(
+                config.build, request.root, tools.reporter.warn, platform=request.project.platform
+            ),
             *(TRACING_REQUIREMENTS if config.tracing else ()),
             *bundled.requirements(version),
         ),

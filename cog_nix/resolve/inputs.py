@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from cog_nix.config.environment import TRACING_REQUIREMENTS
 from cog_nix.resolve import sdk
 from cog_nix.system.digests import digest_of
+from cog_nix.system.platforms import AMD64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from cog_nix.config.model import Config, Settings
+    from cog_nix.system.platforms import Platform
 
 _VERSION = 2
 """Of the question, not of the lock's format."""
@@ -27,7 +29,11 @@ _FILE = re.compile(r"(?:(?:-r|-c|--requirement|--constraint)[\s=]*)?(?P<path>[^-
 
 
 def digest(
-    config: Config, settings: Settings, root: Path | None = None, base_image: Sequence[str] = ()
+    config: Config,
+    settings: Settings,
+    root: Path | None = None,
+    base_image: Sequence[str] = (),
+    platform: Platform = AMD64,
 ) -> str:
     """Return ``sha256:…`` over everything that resolving reads.
 
@@ -36,6 +42,7 @@ def digest(
         settings: cog-nix.toml.
         root: the project, whose files may be requirements; None: they are not looked at.
         base_image: the packages of Cog's base image, where they come.
+        platform: what the image is for.
     """
     build = config.build
     question = {
@@ -54,7 +61,7 @@ def digest(
         "exclude_newer": settings.python.exclude_newer,
         **_named(settings),
         **_files(build.requirements, root),
-        **sdk.overrides(root),
+        **sdk.overrides(root, platform=platform),
         "layers": asdict(settings.layers),
         **({"cog_base": base_image} if base_image else {}),
         **({"cuda_named": build.cuda_named} if build.cuda_named else {}),

@@ -55,7 +55,7 @@ class Request:
     @property
     def digest(self) -> str:
         """What tells whether a lock is for this (:mod:`cog_nix.resolve.inputs`)."""
-        return inputs.digest(self.config, self.settings, self.root, self.base_image)
+        return inputs.digest(self.config, self.settings, self.root, self.base_image, self.project.platform)
 
     @property
     def commands(self) -> int:

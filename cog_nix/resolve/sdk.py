@@ -19,6 +19,7 @@ from cog_nix.config import legacy
 from cog_nix.config.requirements import normalised
 from cog_nix.config.sdk import MINIMUM, MINIMUM_FOR_SCHEMA, PRERELEASE, OldSdkError
 from cog_nix.errors import LockError
+from cog_nix.system.platforms import AMD64
 from cog_nix.system.processes import redact
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from cog_nix.config.model import Build
     from cog_nix.lock.model import Wheel
+    from cog_nix.system.platforms import Platform
 
 VARIABLES = {"cog": "COG_SDK_WHEEL", "coglet": "COGLET_WHEEL"}
 _FIRST_WITH_COGLET = ".".join(map(str, MINIMUM_FOR_SCHEMA))
@@ -34,27 +36,30 @@ _SEMVER_SUFFIX = re.compile(r"-(?P<kind>alpha|beta|rc|dev)(?P<number>\d*)$")
 _PEP440 = {"alpha": "a", "beta": "b", "rc": "rc", "dev": ".dev"}
 
 
-def overrides(root: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
+def overrides(
+    root: Path | None, environ: Mapping[str, str] = os.environ, platform: Platform = AMD64
+) -> dict[str, object]:
     """Return what the environment says about the SDK, for the lock's digest; mostly nothing.
 
     Args:
         root: the project; None: wheels of one's own are not looked at.
         environ: the environment.
+        platform: what the image is for.
     """
     found: dict[str, object] = {}
     for package, variable in VARIABLES.items():
         value = environ.get(variable, "").strip()
         if value:
-            found[variable] = [value, _content(package, value, root)]
+            found[variable] = [value, _content(package, value, root, platform)]
     return found
 
 
-def _content(package: str, value: str, root: Path | None) -> str:
+def _content(package: str, value: str, root: Path | None, platform: Platform) -> str:
     """Return the hash of the wheel that a path names; "" for what is none."""
     if root is None or value.lower().startswith(("pypi", "http://", "https://")):
         return ""
     try:
-        path = _wheel(package, value, root)
+        path = _wheel(package, value, root, platform)
     except LockError:
         return ""  # locking says what is wrong with it
     with path.open("rb") as stream:
@@ -62,7 +67,11 @@ def _content(package: str, value: str, root: Path | None) -> str:
 
 
 def requirements(
-    build: Build, root: Path, warn: Callable[[str], None], environ: Mapping[str, str] = os.environ
+    build: Build,
+    root: Path,
+    warn: Callable[[str], None],
+    environ: Mapping[str, str] = os.environ,
+    platform: Platform = AMD64,
 ) -> tuple[str, ...]:
     """Return a project's lines with Cog's own packages and pip in place of what it says of them.
 
@@ -71,6 +80,7 @@ def requirements(
         root: the project.
         warn: is told of lines that are left out.
         environ: the environment.
+        platform: what the image is for.
 
     Raises:
         LockError: a version that is none or too old, or a wheel that is not there.
@@ -87,12 +97,14 @@ def requirements(
             " name a version for production"
         )
     early = cog == PRERELEASE or _is_prerelease(cog)
-    return (
-        *lines,
-        _line("cog", cog, root, early=early, least=least if last else MINIMUM_FOR_SCHEMA),
-        *([] if last or _has_no_coglet(cog) else [_line("coglet", coglet, root, early=early)]),
-        "pip",
+    own: list[tuple[str, str, tuple[int, ...]]] = [("cog", cog, least if last else MINIMUM_FOR_SCHEMA)]
+    if not last and not _has_no_coglet(cog):
+        own.append(("coglet", coglet, (0, 0)))
+    found = (
+        _named(name, wanted, root, platform) or _line(name, wanted, early=early, least=bound)
+        for name, wanted, bound in own
     )
+    return (*lines, *found, "pip")
 
 
 def local_wheels(wheels: Iterable[Wheel], root: Path) -> Iterator[str]:
@@ -145,15 +157,20 @@ def _version(text: str, minimum: tuple[int, ...]) -> str:
     return version
 
 
-def _line(package: str, wanted: str, root: Path, *, early: bool, least: tuple[int, ...] = (0, 0)) -> str:
+def _named(package: str, wanted: str, root: Path, platform: Platform) -> str:
+    """Return the requirement line of a wheel that is named; "": a version is, or none."""
+    if wanted.startswith(("http://", "https://")):
+        return f"{package} @ {wanted}"
+    if wanted and wanted != PRERELEASE and not re.match(r"\d", wanted):
+        return f"{package} @ {_wheel(package, wanted, root, platform).as_uri()}"
+    return ""
+
+
+def _line(package: str, wanted: str, *, early: bool, least: tuple[int, ...]) -> str:
     """Return the requirement line of one of Cog's packages.
 
     Without a bound a resolver goes back to releases that are no SDK at all rather than give up.
     """
-    if wanted.startswith(("http://", "https://")):
-        return f"{package} @ {wanted}"
-    if wanted and wanted != PRERELEASE and not re.match(r"\d", wanted):
-        return f"{package} @ {_wheel(package, wanted, root).as_uri()}"
     if wanted and wanted != PRERELEASE:
         return f"{package}=={wanted}"
     # A specifier that names a pre-release is what makes resolvers consider them (PEP 440).
@@ -163,8 +180,8 @@ def _line(package: str, wanted: str, root: Path, *, early: bool, least: tuple[in
     return f"{package}>={bound}" if any(least) else package
 
 
-def _wheel(package: str, wanted: str, root: Path) -> Path:
-    """Return the wheel that a path names: itself, or the only one in a folder.
+def _wheel(package: str, wanted: str, root: Path, platform: Platform) -> Path:
+    """Return the wheel that a path names: itself, or the only one for the platform in a folder.
 
     Raises:
         LockError: there is none, or several.
@@ -180,7 +197,7 @@ def _wheel(package: str, wanted: str, root: Path) -> Path:
             f"{variable}: path not found: {path}", hint=f"Correct {variable}, or unset it for the release."
         )
     found = sorted(path.glob(f"{package}-*.whl"))
-    fitting = [one for one in found if re.search(r"x86_64|-none-any", one.name)]
+    fitting = [one for one in found if re.search(rf"{platform.machine}|-none-any", one.name)]
     if len(fitting) == 1:
         return fitting[0]
     what = "multiple wheels match" if fitting else "no wheel matches"

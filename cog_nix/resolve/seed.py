@@ -12,8 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cog_nix.errors import LockError
+from cog_nix.lock import format as lock_format
 from cog_nix.lock.format import artifacts_of
 from cog_nix.lock.model import Seed
+from cog_nix.lock.pins import Pins
+from cog_nix.lock.upgrade import Upgrade
 from cog_nix.lock.validity import SRI
 from cog_nix.namespaces import attempt, sandbox
 from cog_nix.plugins.spec import PythonRequest, SystemRequest
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cog_nix.lock.pins import Pins
+    from cog_nix.lock.model import Lock
     from cog_nix.plugins.spec import Fetcher
     from cog_nix.resolve.request import Tools
     from cog_nix.store.nix import Nix
@@ -45,35 +48,74 @@ def store_name(python: str) -> str:
 
 
 @contextmanager
-def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], Seed]]:
+def in_background(pins: Pins, tools: Tools) -> Iterator[Callable[[], tuple[Seed, ...]]]:
     """Resolve the builders' Python, and begin to make it; yield what waits for it.
 
+    What waits returns this machine's first, and then those of other machines that are kept.
+
     Args:
-        pins: the previous lock's seed stays unless everything moves.
+        pins: the previous lock's seeds stay unless everything moves; where this machine has none, its own
+            takes their versions, as far as they are there.
         tools: resolve it.
 
     Raises:
         LockError: a package cannot be found.
         PluginError: no plugin says which packages the builders' Python is made of.
     """
-    if pinned := pins.seed:
-        yield lambda: pinned
+    kept = pins.seeds
+    if kept and kept[0].runs_here:
+        yield lambda: kept
         return
     tools.reporter.step("Resolving the builders' Python")
     context = replace(tools.context, platform=BUILDER)
     facts = tools.plugins.describe_seed()
-    asked = SystemRequest(facts.suite, (("seed", facts.packages),))
+    pinned = kept[:1]
+    asked = SystemRequest(
+        facts.suite,
+        (("seed", facts.packages),),
+        pins={deb.package: deb.version for seed in pinned for deb in seed.debs},
+    )
     system = tools.plugins.resolve_system_packages(asked, context)
     request = PythonRequest(
         python_version=version_of(facts.packages[0], system),
         requirements=REQUIREMENTS,
+        pins={wheel.name: wheel.version for seed in pinned for wheel in seed.wheels},
         asked_in="cog-nix's own tools",
     )
     wheels = tools.plugins.resolve_python_packages(request, context).wheels
     debs = tuple(deb for deb in system.groups["seed"] if deb.package not in facts.unused)
-    wanted = Seed(facts.python, debs, tuple(wheels), nar_sha256="", found_in=tuple(system.indexes))
+    wanted = Seed(
+        facts.python,
+        debs,
+        tuple(wheels),
+        nar_sha256="",
+        found_in=tuple(system.indexes),
+        platform="" if BUILDER.is_usual else BUILDER.name,
+    )
     with begun(wanted, context.fetcher, context.cache_dir, tools.nix) as made:
-        yield made
+        yield lambda: (made(), *kept)
+
+
+def with_own(lock: Lock, path: Path, tools: Callable[[], Tools]) -> Lock:
+    """Return a lock that has the builders' Python for this machine; written to its file where it had none.
+
+    What an image is made of stays: another machine with this processor takes the same from now on.
+
+    Args:
+        lock: as it is.
+        path: its file.
+        tools: resolve and make it.
+
+    Raises:
+        LockError: it cannot be had, or the disk is full.
+    """
+    if lock.seed.runs_here:
+        return lock
+    with in_background(Pins(lock, Upgrade()), tools()) as made:
+        own, *others = made()
+    lock = replace(lock, seed=own, seeds=tuple(others))
+    lock_format.write(lock, path)
+    return lock
 
 
 @contextmanager

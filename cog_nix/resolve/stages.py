@@ -37,7 +37,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
     told = request.pins.told
     packages = lock_packages(request.project, request.settings.nix.packages, tools.nix, request.pins.packages)
     found = lay_foundation(request, tools)
-    with seed.in_background(request.pins, tools) as made_seed:
+    with seed.in_background(request.pins, tools) as made_seeds:
         search = DependencySearch(found.tools, request.config, request.root, found.interpreter)
         python, bringing = python_libraries.extend(found.python_request, found.python, search)
         bringing.tell(tools.reporter, told)
@@ -63,7 +63,7 @@ def resolve(request: Request, tools: Tools) -> Lock:
             system=whole,
             python=python,
             toolkit=toolkit,
-            seed=made_seed(),
+            seeds=made_seeds(),
             programs=programs.names(starts) if request.settings.system.programs else None,
             python_additions=bringing,
             additions=added,

@@ -18,7 +18,7 @@ from cog_nix.run_commands import difference
 from cog_nix.store import failures
 from cog_nix.store.library import nix_library, package_folder
 from cog_nix.store.paths import tree_path
-from cog_nix.system import scratch
+from cog_nix.system import platforms, scratch
 from cog_nix.system.processes import SHOWN_LINES
 from cog_nix.system.state import recall, remember
 
@@ -288,7 +288,7 @@ class _Work:
                 "core": str(package_folder()),
                 "environment": [list(pair) for pair in self._config.environment],
                 "command": instruction.text,
-                **({} if self._project.platform.is_usual else {"platform": self._project.platform.name}),
+                **platforms.nix_arguments(self._project.platform),
             }
             return self._nix.build(nix_library() / "build.nix", spec, link, self._reporter)
 

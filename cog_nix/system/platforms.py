@@ -67,8 +67,6 @@ PLATFORMS = _read()
 AMD64 = PLATFORMS["linux/amd64"]
 """What is meant where nothing says which."""
 ARM64 = PLATFORMS["linux/arm64"]
-BUILDER = AMD64
-"""What builds run on. Programs of an image for another platform run through an emulator."""
 
 _SPELLINGS = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 _BASELINES = {"arm64": "v8", "amd64": "v1"}
@@ -103,3 +101,18 @@ def host_platform() -> Platform | None:
         ),
         None,
     )
+
+
+BUILDER = host_platform() or AMD64
+"""What builds run on. Programs of an image for another platform run through an emulator. Where images cannot
+be made for this machine, none is built here."""
+
+
+def nix_arguments(platform: Platform) -> dict[str, str]:
+    """Return what the Nix library is told of what an image is for, and of what builds it.
+
+    Args:
+        platform: what the image is for.
+    """
+    asked = {"platform": platform, "builder": BUILDER}
+    return {name: one.name for name, one in asked.items() if not one.is_usual}

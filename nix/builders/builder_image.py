@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import archive
 import deb
 import dpkg
+from target import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -133,7 +134,7 @@ def make(spec: dict[str, Any], out: Path) -> None:
     blobs.mkdir(parents=True)
     layers = list(_layers(spec, blobs))
     config = {
-        "architecture": "amd64",
+        "architecture": BUILDER.architecture,
         "os": "linux",
         "created": _EPOCH,
         "config": spec["config"],

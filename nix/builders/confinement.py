@@ -28,7 +28,6 @@ _KEPT |= {"relatime": 1 << 21}
 """Flags of a mount that only its owner may take away (mount_namespaces(7)), as mountinfo spells them."""
 _DETACH = 2
 _NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000  # linux/sched.h; os.unshare came with Python 3.12
-_CAPSET, _PIVOT_ROOT = 126, 155  # syscall_64.tbl
 _CAPABILITY_VERSION = 0x20080522
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 4, 24
 
@@ -168,7 +167,7 @@ def enclose(root: Path) -> None:
     mount(str(root), root, None, MS_BIND | MS_REC)
     os.chdir(root)
     # The old root comes to lie over the new one, and is taken off (pivot_root(2), "pivot_root(".", ".")").
-    check(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
+    check(_libc.pivot_root(b".", b"."), "pivot_root")
     check(_libc.umount2(b".", _DETACH), "umount")
     os.chdir("/")
     for capability in range(_LAST_CAPABILITY):
@@ -220,4 +219,4 @@ def _set_capabilities(kept: tuple[int, ...]) -> None:
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
     data = struct.pack("=6I", low, low, 0, high, high, 0)
-    check(_libc.syscall(_CAPSET, header, data), "capset")
+    check(_libc.capset(header, data), "capset")

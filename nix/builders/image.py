@@ -27,7 +27,7 @@ import inputs
 import source
 import stream
 from failure import BuildError
-from target import TARGET
+from target import BUILDER, TARGET
 
 from cog_nix.project.ignore import IMAGE_PROGRAM
 
@@ -169,7 +169,7 @@ _SCRIPT = (
 self=$(readlink -f -- "$0")
 store=${{self%/*}}
 case $0 in */*) beside=${{0%/*}} ;; *) beside=. ;; esac
-exec "$store/{seed}/lib64/ld-linux-x86-64.so.2" --library-path "$store/{seed}/usr/lib/x86_64-linux-gnu" \\
+exec "$store/{seed}/{loader}" --library-path "$store/{seed}/usr/lib/{triplet}" \\
   "$store/{seed}/usr/bin/python{python}" -I -B "$store/{stream}" "$self" --beside "$beside" "$@"
 """
 )
@@ -187,6 +187,8 @@ def main(spec: dict[str, Any]) -> None:
     start = _SCRIPT.format(
         name=spec["name"],
         seed=Path(spec["seed"]).name,
+        loader=BUILDER.loader,
+        triplet=BUILDER.triplet,
         python=spec["python"],
         stream=f"{Path(__file__).parent.name}/stream.py",
     )

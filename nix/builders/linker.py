@@ -23,7 +23,7 @@ import archive
 import inputs
 import unpack
 from failure import BuildError
-from target import IS_FOREIGN, TARGET
+from target import TARGET
 
 from cog_nix.elf import ldcache
 from cog_nix.elf.dynamic import read_dynamic
@@ -39,7 +39,11 @@ DRIVER = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64", "/usr/lib64")
 """Where hosts put the driver's libraries beside /usr/lib/x86_64-linux-gnu, which Debian's own file names:
 Google's container platform, and distributions like Red Hat's (CDI mounts files where the host has them)."""
 
-_LOADERS = () if IS_FOREIGN else (ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2"),)
+_LOADERS = (
+    (ldcache.Library("ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2"),)
+    if TARGET.architecture == "amd64"
+    else ()
+)
 """What Debian for linux/amd64 has in one of these."""
 
 _DRIVER_LINKS = (f"usr/lib/{TARGET.triplet}/libcuda.so", "usr/lib64/libcuda.so")

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import calls
 import confinement
 import refused
 from confinement import MS_BIND, MS_PRIVATE, MS_REC, NamespaceError, check, mount
@@ -42,44 +43,41 @@ _RET_TRAP = 0x00030000  # SIGSYS; counts for more than another filter's error
 _SETUID_BITS = 0o6000
 _UNCHANGED = 0xFFFFFFFF
 
-# arch/x86/entry/syscalls/syscall_64.tbl
-_SKIPPED = {
-    "setuid": 105,
-    "setgid": 106,
-    "setreuid": 113,
-    "setregid": 114,
-    "setgroups": 116,
-    "setresuid": 117,
-    "setresgid": 119,
-    "setfsuid": 122,
-    "setfsgid": 123,
-    "mknod": 133,
-    "mknodat": 259,
+_SKIPPED = (
+    *(
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setgroups",
+        "setresuid",
+        "setresgid",
+        "setfsuid",
+        "setfsgid",
+    ),
+    *("mknod", "mknodat"),
     # The file system is thrown away with the build: nothing in it needs to survive a power cut.
-    "msync": 26,
-    "fsync": 74,
-    "fdatasync": 75,
-    "sync": 162,
-    "sync_file_range": 277,
-    "syncfs": 306,
-}
-_CHOWN_USER_ARGUMENT = {"chown": (92, 1), "fchown": (93, 1), "lchown": (94, 1), "fchownat": (260, 2)}
-"""Number, and place of the user; the group comes after."""
-_SETXATTR = {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190}
-_CHMOD_MODE_ARGUMENT = {"chmod": (90, 1), "fchmod": (91, 1), "fchmodat": (268, 2), "fchmodat2": (452, 2)}
+    *("msync", "fsync", "fdatasync", "sync", "sync_file_range", "syncfs"),
+)
+_CHOWN_USER_ARGUMENT = {"chown": 1, "fchown": 1, "lchown": 1, "fchownat": 2}
+"""Place of the user; the group comes after."""
+_SETXATTR = ("setxattr", "lsetxattr", "fsetxattr")
+_CHMOD_MODE_ARGUMENT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
 
 
-def _filter_program(*, record: bool = False) -> bytes:
+def _filter_program(*, record: bool = False, machine: int = calls.HERE) -> bytes:
     """Assemble the classic BPF program.
 
     Args:
         record: raise a signal where a call asks for what has to be written down.
+        machine: whose calls are asked for.
     """
     asked = _RET_TRAP if record else _RET_DONE
-    program = refused.beginning()
-    for number in _SKIPPED.values():
+    program = refused.beginning(machine)
+    for number in calls.numbers(_SKIPPED, machine).values():
         program += [instruction(JUMP_EQUAL, number, false=1), instruction(RETURN, _RET_DONE)]
-    for number, argument in _CHOWN_USER_ARGUMENT.values():
+    for name, number in calls.numbers(_CHOWN_USER_ARGUMENT, machine).items():
+        argument = _CHOWN_USER_ARGUMENT[name]
         # Root, or -1 (no change), for user and group alike, is what files have anyway.
         program += [
             instruction(JUMP_EQUAL, number, false=8),
@@ -92,16 +90,16 @@ def _filter_program(*, record: bool = False) -> bytes:
             instruction(RETURN, asked),
             instruction(RETURN, _RET_DONE),
         ]
-    for number, argument in _CHMOD_MODE_ARGUMENT.values():
+    for name, number in calls.numbers(_CHMOD_MODE_ARGUMENT, machine).items():
         program += [
             instruction(JUMP_EQUAL, number, false=4),
-            instruction(LOAD, ARGUMENTS + 8 * argument),
+            instruction(LOAD, ARGUMENTS + 8 * _CHMOD_MODE_ARGUMENT[name]),
             instruction(JUMP_SET, _SETUID_BITS, false=1),
             instruction(RETURN, asked),
             instruction(RETURN, RET_ALLOW),
         ]
     if record:
-        for number in _SETXATTR.values():
+        for number in calls.numbers(_SETXATTR, machine).values():
             program += [instruction(JUMP_EQUAL, number, false=1), instruction(RETURN, asked)]
     program.append(instruction(RETURN, RET_ALLOW))
     return b"".join(program)

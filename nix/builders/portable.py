@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 import deb
 import failure
 import foreign
+from target import BUILDER
 
 if TYPE_CHECKING:
     import tarfile
     from collections.abc import Collection
 
-_LIBRARIES = "usr/lib/x86_64-linux-gnu/"
+_LIBRARIES = f"usr/lib/{BUILDER.triplet}/"
 
 
 def make(debs: list[Path], programs: Collection[str], out: Path) -> None:

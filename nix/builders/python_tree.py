@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import deb
 import foreign
-from target import BUILDER, TARGET
+from target import BUILDER, TARGET, Target
 
 if TYPE_CHECKING:
     import tarfile
@@ -37,8 +37,8 @@ def command(tree: Path, minor: str, *arguments: str) -> list[str]:
     ]
 
 
-def unpack(packages: Iterable[Path], tree: Path) -> None:
-    """Unpack what a Python needs to run from Debian packages into ``tree``.
+def unpack(packages: Iterable[Path], tree: Path, of: Target = TARGET) -> None:
+    """Unpack what a Python needs to run from Debian packages into ``tree``; they are for the platform ``of``.
 
     Only libraries, the loader, the interpreter and its standard library are kept. The layout is merged-/usr
     whatever the packages say, and links that point to absolute paths are made relative to the tree.
@@ -52,16 +52,16 @@ def unpack(packages: Iterable[Path], tree: Path) -> None:
     def extract(package: Path) -> None:
         with foreign.reading(package.name, "package"):
             for info, tar in deb.data(package):
-                _extract(info, tar, tree)
+                _extract(info, tar, tree, of)
 
     # No two packages bring the same file, and undoing xz is what takes the time: the largest one first.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(extract, sorted(packages, key=lambda package: -package.stat().st_size)))
 
 
-def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path) -> None:
+def _extract(info: tarfile.TarInfo, tar: tarfile.TarFile, tree: Path, of: Target) -> None:
     name = info.name if info.name.startswith("usr/") else f"usr/{info.name}"
-    if not _wanted(name):
+    if not _wanted(name, of):
         return
     target = tree / name
     # This also runs where nothing confines it, when the seed is made: nothing is written through a link out.
@@ -131,14 +131,14 @@ _UNUSED_EXTENSIONS = (
 )
 
 
-def _wanted(name: str) -> bool:
-    if name.startswith(("usr/bin/python3", "usr/lib64/")) or name == f"usr/{TARGET.loader}":
+def _wanted(name: str, of: Target = TARGET) -> bool:
+    if name.startswith(("usr/bin/python3", "usr/lib64/")) or name == f"usr/{of.loader}":
         return True
     if name.startswith("usr/lib/python3"):
         inside = name.split("/")[3:] or [""]
         extension = inside[0] == "lib-dynload" and inside[-1].startswith(_UNUSED_EXTENSIONS)
         return not extension and inside[0] not in _UNUSED_MODULES
-    library = name.removeprefix(f"usr/lib/{TARGET.triplet}/")
+    library = name.removeprefix(f"usr/lib/{of.triplet}/")
     return library != name and "/" not in library and not library.startswith(_UNUSED_LIBRARIES)
 
 

@@ -1,7 +1,6 @@
 """System calls that foreign code does without, as in Docker's containers: a part of its seccomp filter.
 
-They are ways into parts of the kernel that no build needs, and that holes are found in. Both kinds of numbers
-are here, since a program may make 32-bit calls at any time.
+They are ways into parts of the kernel that no build needs, and that holes are found in.
 """
 
 from __future__ import annotations
@@ -9,8 +8,9 @@ from __future__ import annotations
 import errno
 import struct
 
-# linux/audit.h, linux/seccomp.h and linux/bpf_common.h
-ARCH_X86_64, ARCH_I386 = 0xC000003E, 0x40000003
+import calls
+
+# linux/seccomp.h and linux/bpf_common.h
 RET_ALLOW, _RET_ERRNO = 0x7FFF0000, 0x00050000
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 NUMBER, ARCH, ARGUMENTS = 0, 4, 16
@@ -21,60 +21,16 @@ _NEW_TIME = 0x00000080
 _VSOCK = 40
 """AF_VSOCK: a way to what runs this machine, where it is a virtual one."""
 
-# By name: number on x86-64 and on i386; None: there is none. syscall_64.tbl, syscall_32.tbl
-CALLS: dict[str, tuple[int | None, int | None]] = {
-    "acct": (163, 51),
-    "add_key": (248, 286),
-    "bpf": (321, 357),
-    "clock_adjtime": (305, 343),
-    "clock_adjtime64": (None, 405),
-    "clock_settime": (227, 264),
-    "clock_settime64": (None, 404),
-    "delete_module": (176, 129),
-    "fanotify_init": (300, 338),
-    "finit_module": (313, 350),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fsopen": (430, 430),
-    "fspick": (433, 433),
-    "init_module": (175, 128),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "io_uring_setup": (425, 425),
-    "ioperm": (173, 101),
-    "iopl": (172, 110),
-    "kexec_file_load": (320, None),
-    "kexec_load": (246, 283),
-    "keyctl": (250, 288),
-    "lookup_dcookie": (212, 253),
-    "mount": (165, 21),
-    "mount_setattr": (442, 442),
-    "move_mount": (429, 429),
-    "open_by_handle_at": (304, 342),
-    "open_tree": (428, 428),
-    "open_tree_attr": (467, 467),
-    "perf_event_open": (298, 336),
-    "pivot_root": (155, 217),
-    "quotactl": (179, 131),
-    "quotactl_fd": (443, 443),
-    "reboot": (169, 88),
-    "request_key": (249, 287),
-    "setdomainname": (171, 121),
-    "sethostname": (170, 74),
-    "setns": (308, 346),
-    "settimeofday": (164, 79),
-    "stime": (None, 25),
-    "swapoff": (168, 115),
-    "swapon": (167, 87),
-    "syslog": (103, 103),
-    "umount": (None, 22),
-    "umount2": (166, 52),
-    "userfaultfd": (323, 374),
-    "vhangup": (153, 111),
-    "vm86": (None, 166),
-    "vm86old": (None, 113),
-}
-_CLONE, _UNSHARE, _CLONE3, _SOCKET = (56, 120), (272, 310), (435, 435), (41, 359)
+CALLS = tuple(
+    """
+    acct add_key bpf clock_adjtime clock_adjtime64 clock_settime clock_settime64 delete_module fanotify_init
+    finit_module fsconfig fsmount fsopen fspick init_module io_uring_enter io_uring_register io_uring_setup
+    ioperm iopl kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr move_mount
+    open_by_handle_at open_tree open_tree_attr perf_event_open pivot_root quotactl quotactl_fd reboot
+    request_key setdomainname sethostname setns settimeofday stime swapoff swapon syslog umount umount2
+    userfaultfd vhangup vm86 vm86old
+    """.split()  # noqa: SIM905 - a list of words to read
+)
 
 
 def instruction(code: int, constant: int, true: int = 0, false: int = 0) -> bytes:
@@ -90,18 +46,20 @@ def answer(number: int) -> int:
 _REFUSE = instruction(RETURN, answer(errno.EPERM))
 
 
-def _section(column: int) -> list[bytes]:
+def _section(machine: int) -> list[bytes]:
     """Return the steps for one architecture; the number is loaded before them and after."""
     steps: list[bytes] = []
-    for numbers in CALLS.values():
-        number = numbers[column]
-        if number is not None:
-            steps += [instruction(JUMP_EQUAL, number, false=1), _REFUSE]
+    for number in calls.numbers(CALLS, machine).values():
+        steps += [instruction(JUMP_EQUAL, number, false=1), _REFUSE]
+    looked_into = calls.numbers(("clone", "clone3", "socket", "unshare"), machine)
     # Its flags are out of a filter's sight. C libraries take clone(2) where there is none (Linux 5.3).
-    steps += [instruction(JUMP_EQUAL, _CLONE3[column], false=1), instruction(RETURN, answer(errno.ENOSYS))]
-    for numbers, flags in ((_CLONE, _NAMESPACES), (_UNSHARE, _NAMESPACES | _NEW_TIME)):
+    steps += [
+        instruction(JUMP_EQUAL, looked_into["clone3"], false=1),
+        instruction(RETURN, answer(errno.ENOSYS)),
+    ]
+    for name, flags in (("clone", _NAMESPACES), ("unshare", _NAMESPACES | _NEW_TIME)):
         steps += [
-            instruction(JUMP_EQUAL, numbers[column], false=4),
+            instruction(JUMP_EQUAL, looked_into[name], false=4),
             instruction(LOAD, ARGUMENTS),
             instruction(JUMP_SET, flags, false=1),
             _REFUSE,
@@ -109,7 +67,7 @@ def _section(column: int) -> list[bytes]:
         ]
     return [
         *steps,
-        instruction(JUMP_EQUAL, _SOCKET[column], false=4),
+        instruction(JUMP_EQUAL, looked_into["socket"], false=4),
         instruction(LOAD, ARGUMENTS),
         instruction(JUMP_EQUAL, _VSOCK, false=1),
         _REFUSE,
@@ -117,20 +75,30 @@ def _section(column: int) -> list[bytes]:
     ]
 
 
-def beginning() -> list[bytes]:
-    """Return the first steps of a filter: what they let pass is a 64-bit call, whose number is loaded."""
-    narrow = _section(1)
+def beginning(machine: int = calls.HERE) -> list[bytes]:
+    """Return the first steps of a filter: what they let pass is a 64-bit call, whose number is loaded.
+
+    Args:
+        machine: whose calls are asked for.
+    """
+    others = _narrow() if machine == calls.X86_64 else []
     return [
         instruction(LOAD, ARCH),
-        instruction(JUMP_EQUAL, ARCH_X86_64, true=len(narrow) + 4),
-        # x86-64's kernel knows one other; whatever it may be, it is not known here.
-        instruction(JUMP_EQUAL, ARCH_I386, true=1),
+        instruction(JUMP_EQUAL, machine, true=len(others) + 1),
+        *others,
+        # Whatever another one may be, it is not known here.
         instruction(RETURN, answer(errno.ENOSYS)),
         instruction(LOAD, NUMBER),
-        *narrow,
-        instruction(RETURN, RET_ALLOW),
-        instruction(LOAD, NUMBER),
-        instruction(JUMP_SET, _X32, false=1),
-        instruction(RETURN, answer(errno.ENOSYS)),
-        *_section(0),
+        *(_without_x32() if machine == calls.X86_64 else []),
+        *_section(machine),
     ]
+
+
+def _narrow() -> list[bytes]:
+    """Return the steps for 32-bit calls of x86-64; whatever is not one goes on behind them."""
+    steps = [instruction(LOAD, NUMBER), *_section(calls.I386), instruction(RETURN, RET_ALLOW)]
+    return [instruction(JUMP_EQUAL, calls.I386, false=len(steps)), *steps]
+
+
+def _without_x32() -> list[bytes]:
+    return [instruction(JUMP_SET, _X32, false=1), instruction(RETURN, answer(errno.ENOSYS))]

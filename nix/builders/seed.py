@@ -26,6 +26,7 @@ from pathlib import Path
 import failure
 import foreign
 import python_tree
+from target import BUILDER
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache")
 """Where this machine's Python has what it needs to run."""
@@ -35,7 +36,7 @@ _STORE = "/nix/store"
 
 def make(python: str, debs: list[Path], wheels: list[Path], out: Path, sandbox: str) -> None:
     """Write the seed's tree to ``out``, which must not exist."""
-    python_tree.unpack(debs, out)
+    python_tree.unpack(debs, out, BUILDER)
     for wheel in wheels:
         with foreign.reading(wheel.name, "wheel"), zipfile.ZipFile(wheel) as archive:
             archive.extractall(out / "site")

@@ -4,7 +4,8 @@ Spec::
 
     {"archive": store path, "python": "3.12", "seed": store path}
 
-``seed`` is where the C library is: the seed, or a tree of the image's own for another platform.
+``seed`` is where the C library is: the seed, or a tree of the image's own where builders run on another
+processor.
 
 Outputs: ``tree``, from which this Python runs inside builds (see :mod:`python_tree`), and ``out``, the same
 files as a fragment. The archive is one of python-build-standalone's ``install_only`` kind: a folder
@@ -29,7 +30,7 @@ import inputs
 import python_tree
 import relocate
 from failure import BuildError
-from target import IS_FOREIGN, TARGET
+from target import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,9 +150,8 @@ def main(spec: dict[str, Any]) -> None:
     complete(tree / "usr", python)
     previous = relocate.relocate(tree / "usr", f"/{PREFIX}")
     # The C library and the loader are the seed's: the build brings everything else.
-    (tree / "lib64").symlink_to(seed / "lib64")
-    if IS_FOREIGN:
-        (tree / "lib").symlink_to(seed / "lib")
+    folder = TARGET.loader.partition("/")[0]
+    (tree / folder).symlink_to(seed / folder)
     (tree / _SYSTEM).symlink_to(seed / _SYSTEM)
     drop_library(tree, python)
     compile_library(tree, python)

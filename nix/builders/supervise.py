@@ -17,8 +17,9 @@ import os
 import signal
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import calls
 import ownership
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 # linux/ptrace.h
-_CONT, _GETREGS, _SETREGS, _GETSIGINFO, _SEIZE, _LISTEN = 7, 12, 13, 0x4202, 0x4206, 0x4208
+_CONT, _GETSIGINFO, _GETREGSET, _SETREGSET, _SEIZE, _LISTEN = 7, 0x4202, 0x4204, 0x4205, 0x4206, 0x4208
+_NT_PRSTATUS = 1  # linux/elf.h: the registers that programs use for all but floating point
 _TRACEFORK, _TRACEVFORK, _TRACECLONE, _EXITKILL = 2, 4, 8, 1 << 20
 _EVENT_STOP = 128
 _BEGINNINGS = frozenset({1, 2, 3})
@@ -38,17 +40,36 @@ _STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTT
 _WALL = 0x40000000
 _SYS_SECCOMP = 1
 """``si_code`` of a SIGSYS that a filter raised (sigaction(2))."""
+_CODE, _NUMBER = 2, 6
+"""Places of that, and of the call's number, among the integers of ``siginfo_t`` on 64-bit machines."""
 
-_ARGUMENTS = (14, 13, 12, 7, 9, 8)
-"""Places of rdi, rsi, rdx, r10, r8 and r9 in ``struct user_regs_struct`` (sys/user.h)."""
-_RAX, _ORIG_RAX, _REGISTERS = 10, 15, 27
+
+class _Layout(NamedTuple):
+    """Where a processor has a call's arguments and result (syscall(2), sys/user.h)."""
+
+    registers: int
+    arguments: tuple[int, ...]
+    result: int
+
+
+_LAYOUT = {
+    # rdi, rsi, rdx, r10, r8, r9, and rax in user_regs_struct
+    calls.X86_64: _Layout(27, (14, 13, 12, 7, 9, 8), 10),
+    # x0 to x5, and x0 in user_pt_regs
+    calls.AARCH64: _Layout(34, (0, 1, 2, 3, 4, 5), 0),
+}[calls.HERE]
+_ADDRESS = (1 << 56) - 1
+"""What counts of an address: programs on AArch64 may keep notes in the highest byte of one
+(Linux, "AArch64 Tagged Address ABI"); no program of x86-64 has anything there."""
 
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 _PATH_MAX = 4096
 _PLAIN = 0o1777
 """Permissions that the build's user may really set."""
 
-Registers = ctypes.c_ulonglong * _REGISTERS
+Registers = ctypes.c_ulonglong * _LAYOUT.registers
+_Vector = ctypes.c_size_t * 2
+"""``struct iovec``: where, and how many bytes."""
 
 
 class SuperviseError(Exception):
@@ -72,23 +93,27 @@ class _Call:
     """Of the mode, or of the user; the group comes after."""
 
 
-# arch/x86/entry/syscalls/syscall_64.tbl
 _CHOWN = {
-    92: _Call(path=0),
-    93: _Call(folder=0),
-    94: _Call(path=0, follows=False),
-    260: _Call(path=1, folder=0, flags=4, value=2),
+    "chown": _Call(path=0),
+    "fchown": _Call(folder=0),
+    "lchown": _Call(path=0, follows=False),
+    "fchownat": _Call(path=1, folder=0, flags=4, value=2),
 }
 _CHMOD = {
-    90: _Call(path=0),
-    91: _Call(folder=0),
-    268: _Call(path=1, folder=0, value=2),
-    452: _Call(path=1, folder=0, flags=3, value=2),
+    "chmod": _Call(path=0),
+    "fchmod": _Call(folder=0),
+    "fchmodat": _Call(path=1, folder=0, value=2),
+    "fchmodat2": _Call(path=1, folder=0, flags=3, value=2),
 }
 
 # Name, value and size come where a path or handle was first.
-_SETXATTR = {188: _Call(path=0), 189: _Call(path=0, follows=False), 190: _Call(folder=0)}
+_SETXATTR = {
+    "setxattr": _Call(path=0),
+    "lsetxattr": _Call(path=0, follows=False),
+    "fsetxattr": _Call(folder=0),
+}
 _CALLS = {**_CHOWN, **_CHMOD, **_SETXATTR}
+_NAMES = {number: name for name, number in calls.numbers(_CALLS).items()}
 _CAPABILITY = b"security.capability"
 _CAPABILITY_SIZE = 24
 """At most: ``struct vfs_ns_cap_data`` (linux/capability.h)."""
@@ -149,37 +174,38 @@ class Supervisor:
             _libc.ptrace(_LISTEN, pid, None, None)
             return
         passed = 0 if event else number
-        if passed == signal.SIGSYS and _by_filter(pid):
-            self._answer(pid)
+        if passed == signal.SIGSYS and (call := _refused(pid)) is not None:
+            self._answer(pid, call)
             passed = 0
         _libc.ptrace(_CONT, pid, None, passed)
 
-    def _answer(self, pid: int) -> None:
+    def _answer(self, pid: int, number: int) -> None:
         registers = Registers()
-        if _libc.ptrace(_GETREGS, pid, None, ctypes.addressof(registers)):
+        vector = _Vector(ctypes.addressof(registers), ctypes.sizeof(registers))
+        if _libc.ptrace(_GETREGSET, pid, _NT_PRSTATUS, ctypes.addressof(vector)):
             return  # it was killed in the meantime
-        number = registers[_ORIG_RAX]
-        arguments = [registers[place] for place in _ARGUMENTS]
+        arguments = [registers[place] for place in _LAYOUT.arguments]
         try:
-            self._carry_out(pid, number, arguments)
+            self._carry_out(pid, _NAMES[number], arguments)
             result = 0
         except OSError as error:
             result = -(error.errno or errno.EIO)
-        registers[_RAX] = ctypes.c_ulonglong(result).value
-        _libc.ptrace(_SETREGS, pid, None, ctypes.addressof(registers))
+        # A call that raised a signal has not begun: on AArch64 its first argument is where its result goes.
+        registers[_LAYOUT.result] = ctypes.c_ulonglong(result).value
+        _libc.ptrace(_SETREGSET, pid, _NT_PRSTATUS, ctypes.addressof(vector))
 
-    def _carry_out(self, pid: int, number: int, arguments: list[int]) -> None:
-        call = _CALLS[number]
-        if number in _SETXATTR and self._text(pid, arguments[1]) != _CAPABILITY:
+    def _carry_out(self, pid: int, name: str, arguments: list[int]) -> None:
+        call = _CALLS[name]
+        if name in _SETXATTR and self._text(pid, arguments[1]) != _CAPABILITY:
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))  # as Nix' filter has it
         handle = self._open(pid, call, arguments)
         try:
             if self._owners.layered:
                 self._copy_up(handle)
             key = ownership.identify(handle)
-            if number in _SETXATTR:
+            if name in _SETXATTR:
                 self._owners.allow(key, self._bytes(pid, arguments[2], min(arguments[3], _CAPABILITY_SIZE)))
-            elif number in _CHOWN:
+            elif name in _CHOWN:
                 uid, gid = (_signed(arguments[call.value + each]) for each in (0, 1))
                 folder = stat.S_ISDIR(os.fstat(handle).st_mode)
                 self._owners.chown(key, uid, gid, folder=folder)
@@ -223,16 +249,16 @@ class Supervisor:
     def _bytes(self, pid: int, address: int, size: int) -> bytes:
         memory = os.open(f"{pid}/mem", os.O_RDONLY, dir_fd=self._proc)
         try:
-            return os.pread(memory, size, address)
+            return os.pread(memory, size, address & _ADDRESS)
         finally:
             os.close(memory)
 
 
-def _by_filter(pid: int) -> bool:
-    """Tell a filter's SIGSYS from one that somebody sent."""
+def _refused(pid: int) -> int | None:
+    """Return the number of the call that a filter raised a SIGSYS for; None: somebody sent it."""
     information = (ctypes.c_int * 32)()
     failed = _libc.ptrace(_GETSIGINFO, pid, None, ctypes.addressof(information))
-    return not failed and information[2] == _SYS_SECCOMP
+    return None if failed or information[_CODE] != _SYS_SECCOMP else information[_NUMBER]
 
 
 def _signed(argument: int) -> int:

@@ -1,4 +1,4 @@
-"""What the image is for, where that is not what builders run on: its programs then run through an emulator.
+"""What the image is for, and what builders run on: where these differ, its programs run through an emulator.
 
 Nix says so in the variable ``COG_NIX_PLATFORM``, as JSON with what ``cog_nix/system/platforms.json`` has of
 the platform. Without it, the image is for linux/amd64.
@@ -17,7 +17,7 @@ VARIABLE = "COG_NIX_PLATFORM"
 
 
 class Target(NamedTuple):
-    """A platform, by those of its names that builders need."""
+    """A platform, by those of its names that builders need; linux/amd64's where nothing else is said."""
 
     architecture: str = "amd64"
     """OCI's name."""
@@ -32,14 +32,16 @@ class Target(NamedTuple):
     """What the dynamic linker's cache says of its libraries (glibc, ``dl-cache.h``)."""
 
 
-BUILDER = Target()
+_AMD64 = Target()
+_ARM64 = Target("arm64", "arm64", "aarch64-linux-gnu", "lib/ld-linux-aarch64.so.1", 183, 0x0A03)
+BUILDER = {"x86_64": _AMD64, "aarch64": _ARM64}.get(os.uname().machine, _AMD64)
 """What builders run on."""
 
 
 def read(text: str) -> Target:
-    """Return the platform that the variable names; "": the builders' own."""
+    """Return the platform that the variable names; "": linux/amd64."""
     if not text:
-        return BUILDER
+        return _AMD64
     return Target(**{name: value for name, value in json.loads(text).items() if name in Target._fields})
 
 

@@ -11,7 +11,7 @@ in
 {
   symlinksAreOneFragmentAWheel = {
     expr = builtins.mapAttrs (_name: specOf) (
-      symlinks (import ../lock.nix "linux/amd64" (file cuda))
+      symlinks (import ../lock.nix { platform = "linux/amd64"; } (file cuda))
     );
     expected.torch = {
       name = "torch";

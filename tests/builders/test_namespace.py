@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import functools
 import json
 import os
-import platform
 import shutil
 import struct
 import subprocess
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import calls
 import namespace
 import overlay
 import pytest
@@ -24,16 +25,30 @@ if TYPE_CHECKING:
 
 _ALLOW, _DONE, _TRAP = 0x7FFF0000, 0x00050000, 0x00030000
 _EPERM, _ENOSYS = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
-_X86_64, _I386 = 0xC000003E, 0x40000003
+_X86_64, _I386, _AARCH64, _ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 
 
 def _verdict(
-    number: int, arguments: tuple[int, ...] = (), arch: int = _X86_64, *, record: bool = False
+    number: int,
+    arguments: tuple[int, ...] = (),
+    arch: int = _X86_64,
+    *,
+    record: bool = False,
+    machine: int | None = None,
 ) -> int:
-    """Run the filter on a system call, as the kernel would (linux/bpf_common.h, linux/seccomp.h)."""
+    """Run the filter on a system call, as the kernel would (linux/bpf_common.h, linux/seccomp.h).
+
+    Args:
+        number: of the call.
+        arguments: of the call; the rest are 0.
+        arch: whose call it is.
+        record: whether the filter is one that has things written down.
+        machine: what the filter is for; None: where such calls are made.
+    """
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=IIQ6Q", number, arch, 0, *padded)
-    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=record)))
+    made_for = machine or (_AARCH64 if arch == _AARCH64 else _X86_64)
+    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=record, machine=made_for)))
     position, accumulator = 0, 0
     while True:
         code, true, false, constant = program[position]
@@ -49,9 +64,11 @@ def _verdict(
             return int(constant)
 
 
-@pytest.mark.parametrize("number", sorted(namespace._SKIPPED.values()))
-def test_what_needs_more_users_is_answered_with_done(number: int) -> None:
-    assert _verdict(number) == _DONE
+@pytest.mark.parametrize("machine", [_X86_64, _AARCH64])
+def test_what_needs_more_users_is_answered_with_done(machine: int) -> None:
+    numbers = calls.numbers(namespace._SKIPPED, machine)
+    assert numbers.keys() >= {"setuid", "setresgid", "setgroups", "mknodat", "fsync"}
+    assert {_verdict(number, arch=machine) for number in numbers.values()} == {_DONE}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +129,11 @@ def test_everything_else_is_allowed(number: int) -> None:
     assert _verdict(number) == _ALLOW
 
 
-def test_what_containers_do_without_is_refused_by_either_number() -> None:
-    for wide, narrow in refused.CALLS.values():
-        assert wide is None or _verdict(wide) == _EPERM
-        assert narrow is None or _verdict(narrow, arch=_I386) == _EPERM
+@pytest.mark.parametrize("arch", [_X86_64, _I386, _AARCH64])
+def test_what_containers_do_without_is_refused_by_any_number(arch: int) -> None:
+    numbers = calls.numbers(refused.CALLS, arch)
+    assert len(numbers) > 40
+    assert {_verdict(number, arch=arch) for number in numbers.values()} == {_EPERM}
 
 
 @pytest.mark.parametrize(
@@ -147,12 +165,75 @@ def test_32_bit_programs_run_and_make_no_namespace() -> None:
     assert _verdict(310, (0x10000000,), _I386) == _EPERM
 
 
-def test_another_architecture_has_no_calls() -> None:
-    assert _verdict(0, arch=0xC00000B7) == _ENOSYS
+@pytest.mark.parametrize(
+    ("machine", "arch"),
+    [(_X86_64, _AARCH64), (_X86_64, _ARM), (_AARCH64, _X86_64), (_AARCH64, _I386), (_AARCH64, _ARM)],
+)
+def test_another_architecture_has_no_calls(machine: int, arch: int) -> None:
+    assert _verdict(0, arch=arch, machine=machine) == _ENOSYS
+    assert _verdict(40, arch=arch, machine=machine) == _ENOSYS
 
 
-def test_no_jump_leaves_the_program() -> None:
-    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=True)))
+@pytest.mark.parametrize(
+    ("number", "arguments", "verdict", "recorded"),
+    [
+        pytest.param(52, (3, 0o4755), _DONE, _TRAP, id="fchmod"),
+        pytest.param(53, (0, 0, 0o6755), _DONE, _TRAP, id="fchmodat"),
+        pytest.param(53, (0o6000, 0o6000, 0o755), _ALLOW, _ALLOW, id="fchmodat-of-plain-bits"),
+        pytest.param(452, (0, 0, 0o2755, 0), _DONE, _TRAP, id="fchmodat2"),
+        pytest.param(54, (3, 9, 0, 0, 0), _DONE, _DONE, id="fchownat-to-root"),
+        pytest.param(54, (3, 9, 0, 8, 0), _DONE, _TRAP, id="fchownat"),
+        pytest.param(55, (3, _NOBODY, _SAME), _DONE, _TRAP, id="fchown"),
+        pytest.param(5, (), _ALLOW, _TRAP, id="setxattr"),
+        pytest.param(6, (), _ALLOW, _TRAP, id="lsetxattr"),
+        pytest.param(7, (), _ALLOW, _TRAP, id="fsetxattr"),
+        pytest.param(8, (), _ALLOW, _ALLOW, id="getxattr"),
+        pytest.param(146, (0,), _DONE, _DONE, id="setuid"),
+        pytest.param(33, (0, 0, 0, 0), _DONE, _DONE, id="mknodat"),
+        pytest.param(40, (), _EPERM, _EPERM, id="mount"),
+        pytest.param(280, (), _EPERM, _EPERM, id="bpf"),
+        pytest.param(220, (0x11,), _ALLOW, _ALLOW, id="clone-as-fork-calls-it"),
+        pytest.param(220, (0x10000011,), _EPERM, _EPERM, id="clone-with-a-user-namespace"),
+        pytest.param(97, (0x400,), _ALLOW, _ALLOW, id="unshare-of-handles"),
+        pytest.param(97, (0x80,), _EPERM, _EPERM, id="unshare-of-the-clock"),
+        pytest.param(435, (), _ENOSYS, _ENOSYS, id="clone3"),
+        pytest.param(198, (1, 1, 0), _ALLOW, _ALLOW, id="socket"),
+        pytest.param(198, (40, 1, 0), _EPERM, _EPERM, id="socket-to-the-virtual-machines-host"),
+        *(
+            pytest.param(number, (), _ALLOW, _ALLOW, id=f"{number}-which-is-something-else-on-x86-64")
+            for number in (56, 90, 93, 94, 103, 165, 188, 260, 272)
+        ),
+    ],
+)
+def test_aarch64_has_numbers_of_its_own(
+    number: int, arguments: tuple[int, ...], verdict: int, recorded: int
+) -> None:
+    assert _verdict(number, arguments, _AARCH64) == verdict
+    assert _verdict(number, arguments, _AARCH64, record=True) == recorded
+
+
+def _libseccomp() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        return None
+
+
+@pytest.mark.skipif(_libseccomp() is None, reason="there is no second table to compare with")
+@pytest.mark.parametrize("arch", [_X86_64, _I386, _AARCH64])
+def test_numbers_are_those_of_libseccomp(arch: int) -> None:
+    library = _libseccomp()
+    assert library
+    newer = {"fchmodat2", "open_tree_attr"}  # than some of its releases
+    through_another = {"socket"} if arch == _I386 else set()  # socketcall, which the kernel has as well
+    for name in calls.NUMBERS.keys() - newer - through_another:
+        known = library.seccomp_syscall_resolve_name_arch(ctypes.c_uint32(arch), name.encode())
+        assert calls.numbers([name], arch).get(name, -1) == max(known, -1), name
+
+
+@pytest.mark.parametrize("machine", [_X86_64, _AARCH64])
+def test_no_jump_leaves_the_program(machine: int) -> None:
+    program = list(struct.iter_unpack("=HBBI", namespace._filter_program(record=True, machine=machine)))
     assert len(program) <= 4096, "BPF_MAXINSNS"
     for position, (code, true, false, _) in enumerate(program):
         if code & 0x07 == 0x05:
@@ -161,10 +242,7 @@ def test_no_jump_leaves_the_program() -> None:
 
 def _namespaces_work() -> bool:
     probe = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10020000) != 0)"
-    return (
-        platform.machine() == "x86_64"
-        and not subprocess.run([sys.executable, "-c", probe], check=False).returncode
-    )
+    return not subprocess.run([sys.executable, "-c", probe], check=False).returncode
 
 
 needs_namespaces = pytest.mark.skipif(not _namespaces_work(), reason="no user namespaces here")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cog_nix.cdi.registry import VARIABLE
+from cog_nix.system.platforms import BUILDER
 from tests.hooks.docker.conftest import Store, programs
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def compile_c(source: str, target: Path, *options: str) -> Path:
     return target
 
 
-FOLDER = "/usr/lib/x86_64-linux-gnu"
+FOLDER = f"/usr/lib/{BUILDER.triplet}"
 LOOK = (
     "echo devices $(ls /dev/nvidia*); head -c 3 /dev/nvidia0 | od -An -tx1; echo env $WHO;"
     "probe libcuda.so.1 libcuda.so libnvidia-ml.so.1 libc.so.6; ldconfig -p | grep libcuda"
@@ -109,7 +110,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def driver(tmp_path: Path, compiled: Path) -> Driver:
     """A driver with its control device files and no GPU."""
     root = tmp_path / "machine"
-    folder = root / "usr/lib/x86_64-linux-gnu"
+    folder = root / FOLDER.lstrip("/")
     folder.mkdir(parents=True)
     for path in sorted(compiled.glob("lib*")):
         (folder / path.name).write_bytes(path.read_bytes())

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from cog_nix.cdi import linker
 from cog_nix.elf import ldcache
+from cog_nix.system.platforms import ARM64, BUILDER
 
 from .conftest import compile_c
 
 LDCONFIG = "/sbin/ldconfig"
+_PROCESSOR = "AArch64" if BUILDER == ARM64 else "x86-64"
+"""What ldconfig calls this machine's."""
 
 
 @pytest.fixture(params=["new", "compat"])
@@ -44,7 +47,7 @@ def shown(cache: Path) -> list[str]:
 
 def test_entries_are_as_ldconfig_shows_them(cache: tuple[Path, list[str]]) -> None:
     path, lines = cache
-    known = [line for line in lines if "x86-64" in line]
+    known = [line for line in lines if f",{_PROCESSOR}" in line]
     found = linker.entries(path.read_bytes())
     assert [(line.split()[0], line.split()[-1]) for line in known] == found
     assert [name for name, _ in found] == sorted((name for name, _ in found), key=ldcache.order, reverse=True)
@@ -89,7 +92,7 @@ def test_a_damaged_cache_gives_way(damaged: bytes, tmp_path: Path) -> None:
     assert linker.entries(damaged) == []
     path = tmp_path / "cache"
     path.write_bytes(linker.with_libraries(damaged, [("libcuda.so.1", "/x/libcuda.so.1")]))
-    assert shown(path) == ["libcuda.so.1 (libc6,x86-64) => /x/libcuda.so.1"]
+    assert shown(path) == [f"libcuda.so.1 (libc6,{_PROCESSOR}) => /x/libcuda.so.1"]
 
 
 def test_entries_that_point_nowhere(cache: tuple[Path, list[str]]) -> None:

@@ -11,9 +11,11 @@ import pytest
 from cog_nix.cli import app as command_line
 from cog_nix.cli.app import run
 from cog_nix.doctor import machine
+from cog_nix.namespaces import emulation
 from cog_nix.namespaces.causes import Obstacle
 from cog_nix.plugins import manager as plugins
 from cog_nix.plugins.spec import Finding, hookimpl
+from cog_nix.system.platforms import ARM64, BUILDER
 from cog_nix_hooks.docker import checks as docker
 
 if TYPE_CHECKING:
@@ -52,6 +54,34 @@ def test_a_nix_that_is_used_is_told_with_its_place(tmp_path: Path, monkeypatch: 
     assert first.message.startswith(f"nix-build (Nix) 2.26.3 ({tmp_path}/nix-build, named by COG_NIX_NIX), ")
 
 
+@pytest.mark.parametrize(
+    ("platforms", "needed", "runs", "severities"),
+    [
+        ((), True, False, ["error"]),
+        ((), False, False, ["warning"]),
+        ((), True, True, ["ok"]),
+        (("linux/arm64",), True, False, []),
+        (("linux/amd64", "linux/arm64"), True, False, ["warning"]),
+    ],
+    ids=["usual-one", "no-project", "emulated", "for-this-machine", "one-of-two"],
+)
+def test_a_machine_that_runs_no_programs_of_the_image(
+    monkeypatch: pytest.MonkeyPatch,
+    platforms: tuple[str, ...],
+    needed: bool,  # noqa: FBT001
+    runs: bool,  # noqa: FBT001
+    severities: list[str],
+) -> None:
+    monkeypatch.setattr(machine, "BUILDER", ARM64)
+    monkeypatch.setattr(emulation, "host_platform", lambda: ARM64)
+    monkeypatch.setattr(emulation, "_runs", lambda _: runs)
+    monkeypatch.setattr(emulation, "_is_bound", lambda _: False)
+    found = list(machine.emulators(platforms, needed=needed))
+    assert [one.severity for one in found] == severities
+    assert all("linux/amd64" in one.message for one in found)
+    assert all("cog-nix build --platform linux/arm64" in one.remedy for one in found if not runs)
+
+
 def test_user_namespaces_that_do_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.namespaces("daemon").severity == "ok"
     obstacle = Obstacle("setting", "They are forbidden.", "sudo sysctl -w allowed=1")
@@ -88,7 +118,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
             {"Runtimes": {"nvidia": {}}}, True, {"Docker": "ok", "GPU compatibility": "ok"}, id="gpu"
         ),
         pytest.param(
-            {"Architecture": "aarch64"}, False, {"Docker": "warning", "GPU compatibility": "ok"}, id="arm"
+            {"Architecture": "riscv64"},
+            False,
+            {"Docker": "warning", "GPU compatibility": "ok"},
+            id="another-processor",
         ),
     ],
 )
@@ -100,7 +133,7 @@ def test_docker(
 ) -> None:
     monkeypatch.delenv(docker.SKIP_GPU, raising=False)
     monkeypatch.setattr(docker, "_ROOM", 0)  # this machine's disk may be full
-    answer = {"ServerVersion": "1", "Driver": "overlay2", "Architecture": "x86_64", **info}
+    answer = {"ServerVersion": "1", "Driver": "overlay2", "Architecture": BUILDER.machine, **info}
     found = {one.check: one.severity for one in docker.describe(answer, has_driver=has_driver)}
     assert found == severities
 

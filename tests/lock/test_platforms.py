@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cog_nix.lock import format as lock_format
+from cog_nix.lock import model as lock_model
 from cog_nix.lock.format import NoPlatformError, NotALockError
 from cog_nix.lock.integrity import EditedLockError
 from cog_nix.lock.pins import Pins
 from cog_nix.lock.upgrade import Upgrade
+from cog_nix.lock.validity import InvalidLockError
 from cog_nix.system.platforms import AMD64, ARM64
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cog_nix.lock.model import Lock
+    from cog_nix.system.platforms import Platform
 
 
 @pytest.fixture
@@ -103,6 +106,55 @@ def test_versions_of_another_platform_are_kept(locks: tuple[Lock, Lock]) -> None
     pins = Pins(None, Upgrade(), amd)
     assert pins.debs == {deb.package: deb.version for deb in amd.debs}
     assert pins.wheels == {wheel.name: wheel.version for wheel in amd.wheels}
-    assert (pins.seed, pins.interpreter, pins.told) == (amd.seed, None, {})
-    assert Pins(arm, Upgrade(), amd).seed == arm.seed
+    assert (pins.seeds, pins.interpreter, pins.told) == ((amd.seed,), None, {})
+    assert Pins(arm, Upgrade(), amd).seeds == (arm.seed,)
     assert Pins(None, Upgrade(everything=True), amd).debs == {}
+
+
+def test_a_lock_of_one_kind_of_machine_says_nothing_of_others(lock: Callable[..., Lock]) -> None:
+    assert '"seeds"' not in lock_format.dump(lock())
+    assert lock_format.load(lock_format.dump(lock()), "l").all_seeds == (lock().seed,)
+
+
+@pytest.mark.parametrize("builder", [AMD64, ARM64], ids=str)
+def test_whichever_machine_writes_the_file_is_the_same_and_each_reads_its_own_seed(
+    lock: Callable[..., Lock], monkeypatch: pytest.MonkeyPatch, builder: Platform
+) -> None:
+    amd = lock().seed
+    arm = replace(amd, python="3.14", platform="linux/arm64")
+    text = lock_format.dump(lock(seed=amd, seeds=(arm,)))
+    assert lock_format.dump(lock(seed=arm, seeds=(amd,))) == text
+    assert all(line.startswith((" ", "{", "}")) for line in text.splitlines())
+    monkeypatch.setattr(lock_model, "BUILDER", builder)
+    found = lock_format.load(text, "l")
+    own, other = (amd, arm) if builder == AMD64 else (arm, amd)
+    assert (found.seed, found.seeds) == (own, (other,))
+    assert found.seed.runs_here
+    assert lock_format.dump(found) == text
+
+
+def test_pins_are_the_seeds_of_all_machines(lock: Callable[..., Lock]) -> None:
+    other = replace(lock().seed, platform="linux/arm64")
+    both = lock(seeds=(other,))
+    assert Pins(both, Upgrade()).seeds == (both.seed, other)
+    assert Pins(both, Upgrade(everything=True)).seeds == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"platform": "linux/sparc"}, r"seeds\[0\]\.platform"),
+        ({"platform": ""}, r"seeds: '' is there 2 times"),
+        ({"nar_sha256": "sha256-x"}, r"seeds\[0\]\.nar_sha256"),
+        ({"python": "three"}, r"seeds\[0\]\.python"),
+    ],
+    ids=["platform", "twice", "hash", "python"],
+)
+def test_what_no_seed_may_say(
+    lock: Callable[..., Lock], tmp_path: Path, change: dict[str, Any], problem: str
+) -> None:
+    path = tmp_path / "cog-nix.lock"
+    other = replace(lock().seed, platform="linux/arm64")
+    path.write_text(lock_format.dump(lock(seeds=(replace(other, **change),))))
+    with pytest.raises(InvalidLockError, match=problem):
+        lock_format.read(path, AMD64)

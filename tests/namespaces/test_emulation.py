@@ -15,6 +15,8 @@ from cog_nix.system.processes import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cog_nix.system.platforms import Platform
+
 _ENTRY = """\
 enabled
 interpreter /usr/bin/qemu-aarch64-static
@@ -91,3 +93,27 @@ def test_another_processors_emulator_does_not_count(places: tuple[Path, Path]) -
     entry = _ENTRY.format(flags="").replace("b700", "f300")
     (places[0] / "qemu-riscv64").write_text(entry)
     _other()
+
+
+_WITHOUT = """
+Or make an image for this machine:  cog-nix build --platform linux/arm64
+and for good, in cog-nix.toml:  [image] platforms = ["linux/arm64"]"""
+
+
+@pytest.mark.parametrize(
+    ("here", "other", "way_out"),
+    [
+        (ARM64, AMD64, _WITHOUT),
+        (AMD64, ARM64, ""),
+    ],
+    ids=["on-arm64", "on-amd64"],
+)
+def test_a_machine_for_another_platform_than_the_usual_one_is_told_how_to_do_without(
+    monkeypatch: pytest.MonkeyPatch, here: Platform, other: Platform, way_out: str
+) -> None:
+    monkeypatch.setattr(emulation, "_runs", lambda _: False)
+    monkeypatch.setattr(emulation, "host_platform", lambda: here)
+    with pytest.raises(NoEmulatorError) as caught:
+        emulation.check(other)
+    install = "sudo apt-get install qemu-user-static binfmt-support"
+    assert caught.value.hint.partition(install)[2] == way_out

@@ -53,9 +53,7 @@ def test_every_builder_that_nix_starts_is_in_it() -> None:
         for word in [line.partition("builder = ")[2], line.partition("derive.many ")[2]]
         if word.startswith('"')
     }
-    assert started - {"builtin:fetchurl", "/bin/sh"} == MODULES.keys() | {
-        "${seed}/lib64/ld-linux-x86-64.so.2"
-    }
+    assert started - {"builtin:fetchurl", "/bin/sh"} == MODULES.keys() | {"${seed}/${host.loader}"}
 
 
 @pytest.mark.parametrize("builder", MODULES)
@@ -96,8 +94,11 @@ def test_packages_and_data_beside_a_module_count() -> None:
 
 _STARTED = """
 let
+  amd64 = import ./nix/platform.nix { core = ./cog_nix; platform = "linux/amd64"; };
   start = import ./nix/start.nix {
     core = ./cog_nix;
+    host = amd64;
+    target = amd64;
     python = "3.13";
     seed = "/the/seed";
   };

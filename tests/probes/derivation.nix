@@ -2,14 +2,18 @@
 { seed, facts }:
 let
   root = builtins.storePath seed;
+  platforms = builtins.fromJSON (builtins.readFile ../../cog_nix/system/platforms.json);
+  host = builtins.head (
+    builtins.filter (one: one.nix_system == builtins.currentSystem) (builtins.attrValues platforms)
+  );
   told = {
     binds = {
       "/usr" = "${root}/usr";
     };
     command = [
-      "/usr/lib64/ld-linux-x86-64.so.2"
+      "/usr/${host.loader}"
       "--library-path"
-      "/usr/lib/x86_64-linux-gnu"
+      "/usr/lib/${host.triplet}"
       "/usr/bin/python3.13"
       "/escape.py"
       facts
@@ -24,11 +28,11 @@ let
 in
 derivation {
   name = "escape";
-  system = "x86_64-linux";
-  builder = "${root}/lib64/ld-linux-x86-64.so.2";
+  system = host.nix_system;
+  builder = "${root}/${host.loader}";
   args = [
     "--library-path"
-    "${root}/usr/lib/x86_64-linux-gnu"
+    "${root}/usr/lib/${host.triplet}"
     "${root}/usr/bin/python3.13"
     "-B"
     "-c"

@@ -38,6 +38,9 @@ SETFCAP, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, KILL and AUDIT_WRITE."""
 OPENED = 12
 """How many of a probe's findings are told."""
 
+COLUMN = int(os.uname().machine == "aarch64")
+"""Whose numbers of system calls are taken; x86-64's are first."""
+
 libc = ctypes.CDLL(None, use_errno=True)
 NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
     0x00000080, 0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
@@ -288,7 +291,7 @@ def read_kernel_log():
         [
             ("/proc/kmsg", lambda: read("/proc/kmsg")),
             ("/dev/kmsg", lambda: opened("/dev/kmsg", os.O_RDWR)),
-            ("syslog", lambda: syscall(103, 10, 0, 0)),
+            ("syslog", lambda: syscall((103, 116)[COLUMN], 10, 0, 0)),
         ]
     )
 
@@ -744,27 +747,33 @@ def open_odd_sockets():
     return any_of((name, lambda name=name: make(name)) for name in wanted)
 
 
-# --- system calls that containers do without (Docker's default profile; numbers are x86-64's)
+# --- system calls that containers do without (Docker's default profile; numbers are x86-64's and AArch64's)
 
 
 CALLS = {
-    "acct": (163, -1), "add_key": (248, 0, 0, 0, 0, 0), "bpf": (321, 0, 0, 0), "clock_adjtime": (305, -1, 0),
-    "clock_settime": (227, -1, 0), "delete_module": (176, 0, 0), "fanotify_init": (300, 0, 0), "finit_module": (313, -1, 0, 0),
-    "fsopen": (430, 0, 0), "fsmount": (432, -1, 0, 0), "fspick": (433, -1, 0, 0), "init_module": (175, 0, 0, 0), "io_uring_setup": (425, 0, 0),
-    "ioperm": (173, 1 << 20, 1, 1), "iopl": (172, 4), "kexec_load": (246, 0, 0, 0, -1), "keyctl": (250, 0, -3, 0),
-    "lookup_dcookie": (212, 0, 0, 0), "mount": (165, 0, 0, 0, 0, 0), "mount_setattr": (442, -1, 0, 0, 0, 0), "move_mount": (429, -1, 0, -1, 0, 0),
-    "open_by_handle_at": (304, -1, 0, 0), "open_tree": (428, -1, 0, 0), "perf_event_open": (298, 0, 0, -1, -1, 0), "pivot_root": (155, 0, 0),
-    "quotactl": (179, 0, 0, 0, 0), "reboot": (169, 0, 0, 0, 0), "request_key": (249, 0, 0, 0, 0), "setdomainname": (171, 0, -1),
-    "sethostname": (170, 0, -1), "setns": (308, -1, 0), "settimeofday": (164, -1, 0), "swapoff": (168, 0), "swapon": (167, 0, 0),
-    "umount2": (166, 0, 0), "unshare": (272, NEWUTS), "userfaultfd": (323, 0), "vhangup": (153,),
+    "acct": ((163, 89), -1), "add_key": ((248, 217), 0, 0, 0, 0, 0), "bpf": ((321, 280), 0, 0, 0), "clock_adjtime": ((305, 266), -1, 0),
+    "clock_settime": ((227, 112), -1, 0), "delete_module": ((176, 106), 0, 0), "fanotify_init": ((300, 262), 0, 0),
+    "finit_module": ((313, 273), -1, 0, 0), "fsopen": ((430, 430), 0, 0), "fsmount": ((432, 432), -1, 0, 0),
+    "fspick": ((433, 433), -1, 0, 0), "init_module": ((175, 105), 0, 0, 0), "io_uring_setup": ((425, 425), 0, 0),
+    "ioperm": ((173, None), 1 << 20, 1, 1), "iopl": ((172, None), 4), "kexec_load": ((246, 104), 0, 0, 0, -1),
+    "keyctl": ((250, 219), 0, -3, 0), "lookup_dcookie": ((212, 18), 0, 0, 0), "mount": ((165, 40), 0, 0, 0, 0, 0),
+    "mount_setattr": ((442, 442), -1, 0, 0, 0, 0), "move_mount": ((429, 429), -1, 0, -1, 0, 0),
+    "open_by_handle_at": ((304, 265), -1, 0, 0), "open_tree": ((428, 428), -1, 0, 0), "perf_event_open": ((298, 241), 0, 0, -1, -1, 0),
+    "pivot_root": ((155, 41), 0, 0), "quotactl": ((179, 60), 0, 0, 0, 0), "reboot": ((169, 142), 0, 0, 0, 0),
+    "request_key": ((249, 218), 0, 0, 0, 0), "setdomainname": ((171, 162), 0, -1), "sethostname": ((170, 161), 0, -1),
+    "setns": ((308, 268), -1, 0), "settimeofday": ((164, 170), -1, 0), "swapoff": ((168, 225), 0), "swapon": ((167, 224), 0, 0),
+    "umount2": ((166, 39), 0, 0), "unshare": ((272, 97), NEWUTS), "userfaultfd": ((323, 282), 0), "vhangup": ((153, 58),),
 }  # fmt: skip
-"""By name, number and arguments that are wrong: what is allowed complains about them (EINVAL, EFAULT, EBADF)."""
+"""By name, numbers and arguments that are wrong: what is allowed complains about them (EINVAL, EFAULT, EBADF)."""
 
 
 @probe
 def call_kernel():
     def call(name):
-        number, *arguments = CALLS[name]
+        numbers, *arguments = CALLS[name]
+        number = numbers[COLUMN]
+        if number is None:
+            raise Refused("this processor has no such call")
         try:
             syscall(number, *arguments)
         except OSError as error:
@@ -780,6 +789,8 @@ def old_calls():
     """32-bit system calls, which a filter of 64-bit numbers does not see: ask for a user namespace with one."""
     import mmap
 
+    if COLUMN:
+        raise Refused("64-bit programs of this processor make none")
     code = (
         b"\x53"  # push rbx
         b"\xb8\x36\x01\x00\x00"  # mov eax, 310 (unshare)

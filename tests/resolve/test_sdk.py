@@ -8,6 +8,7 @@ from cog_nix.config.model import Build
 from cog_nix.errors import ConfigError, LockError
 from cog_nix.lock.model import Artifact, Wheel
 from cog_nix.resolve import sdk
+from cog_nix.system.platforms import ARM64
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,10 @@ def test_a_wheel_of_one_s_own(tmp_path: Path, value: str) -> None:
     found, _ = lines(tmp_path, COG_SDK_WHEEL=value.replace("ABSOLUTE", str(wheel)), COGLET_WHEEL="dist")
     assert found[0] == f"cog @ {wheel.as_uri()}"
     assert found[1].endswith("manylinux_2_17_x86_64.whl")
+    environ = {"COG_SDK_WHEEL": value.replace("ABSOLUTE", str(wheel)), "COGLET_WHEEL": "dist"}
+    found = list(sdk.requirements(Build(), tmp_path, print, environ, ARM64))
+    assert found[0] == f"cog @ {wheel.as_uri()}"
+    assert found[1].endswith("manylinux_2_17_aarch64.whl")
 
 
 def test_wheels_of_one_s_own_are_named(tmp_path: Path) -> None:

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from cog_nix.lock import format as lock_format
 from cog_nix.lock.model import Seed
+from cog_nix.plugins.spec import PythonResolution, SeedFacts, SystemResolution
 from cog_nix.resolve import seed
 from cog_nix.store.paths import nar_hash, tree_path
 from cog_nix.system import scratch
+from cog_nix.system.platforms import AMD64, ARM64, BUILDER
+from tests.lock.conftest import make_deb, make_lock, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cog_nix.plugins.spec import Fetcher
+    from cog_nix.lock.model import Lock
+    from cog_nix.plugins.spec import Context, Fetcher, PythonRequest, SystemRequest
+    from cog_nix.resolve.request import Tools
     from cog_nix.store.nix import Nix
 
 
@@ -183,3 +189,83 @@ def test_what_was_begun_ends_with_whoever_wanted_it(tmp_path: Path) -> None:
             raise KeyError
     assert time.monotonic() - began < 50
     assert not list(tmp_path.glob(".cog-nix-*"))
+
+
+_OTHERS = "" if BUILDER == ARM64 else "linux/arm64"
+"""A processor that this machine does not have, as a seed names it."""
+_OWN = "" if BUILDER == AMD64 else BUILDER.name
+
+
+class _Plugins:
+    """Resolve a seed of one package and one wheel, and remember what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[SystemRequest | PythonRequest, Context]] = []
+
+    def describe_seed(self) -> SeedFacts:
+        return SeedFacts("trixie", "3.13", ("python3.13-minimal", "perl"), frozenset({"perl"}))
+
+    def resolve_system_packages(self, request: SystemRequest, context: Context) -> SystemResolution:
+        self.asked.append((request, context))
+        debs = (make_deb("python3.13-minimal", "3.13.5-2"), make_deb("perl"))
+        return SystemResolution({"seed": debs}, (), versions={"python3.13-minimal": "3.13.5"})
+
+    def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
+        self.asked.append((request, context))
+        return PythonResolution((make_wheel("installer"),))
+
+
+@dataclass(frozen=True)
+class _Context:
+    fetcher: _Fetcher
+    cache_dir: Path
+    platform: object = None
+
+
+@dataclass
+class _Reporter:
+    steps: list[str] = field(default_factory=list)
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+
+@dataclass
+class _Tools:
+    context: _Context
+    plugins: _Plugins = field(default_factory=_Plugins)
+    reporter: _Reporter = field(default_factory=_Reporter)
+    nix: _Store = field(default_factory=_Store)
+
+
+def _foreign_lock(path: Path) -> Lock:
+    """Write a lock that machines with another processor built; return it."""
+    lock = make_lock(seed=replace(make_lock().seed, platform=_OTHERS))
+    lock_format.write(lock, path)
+    return lock
+
+
+@pytest.mark.usefixtures("made")
+def test_a_lock_from_another_kind_of_machine_gets_a_seed_for_this_one(tmp_path: Path) -> None:
+    path, tools = tmp_path / "cog-nix.lock", _Tools(_Context(_Fetcher(), tmp_path / "cache"))
+    before = _foreign_lock(path)
+    found = seed.with_own(before, path, lambda: cast("Tools", tools))
+    assert (found.seed.platform, found.seeds) == (_OWN, (before.seed,))
+    assert [deb.package for deb in found.seed.debs] == ["python3.13-minimal"]
+    assert found.seed.nar_sha256 == _seed(tmp_path).nar_sha256
+    assert replace(found, seed=before.seed, seeds=()) == before, "what the image is made of stays"
+    assert lock_format.read(path, None) == found
+    system, python = tools.plugins.asked
+    assert {context.platform for _, context in (system, python)} == {BUILDER}
+    assert system[0].pins == {"libc6": "2.41-12"}, "versions are the other seed's as far as they are there"
+    assert python[0].pins == {"installer": "1.0"}
+
+
+def test_a_lock_that_has_a_seed_for_this_machine_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "cog-nix.lock"
+    other = replace(make_lock().seed, platform=_OTHERS)
+    lock = make_lock(seed=replace(other, platform=_OWN), seeds=(other,))
+    lock_format.write(lock, path)
+    before = path.stat()
+    assert seed.with_own(lock, path, lambda: pytest.fail("nothing is resolved")) is lock
+    assert path.stat() == before

@@ -59,6 +59,7 @@ def test_builders_read_what_nix_hands_them(monkeypatch: pytest.MonkeyPatch) -> N
     import target  # noqa: PLC0415 - a module of builders
 
     known = json.loads(Path(platforms.__file__).with_name("platforms.json").read_text())
-    assert target.read("") == target.BUILDER == target.read(json.dumps(known["linux/amd64"]))
+    assert target.read("") == target.read(json.dumps(known["linux/amd64"]))
+    assert target.read(json.dumps(known[platforms.BUILDER.name])) == target.BUILDER
     arm = target.read(json.dumps(known["linux/arm64"]))
     assert (arm.debian, arm.triplet, arm.elf_machine) == ("arm64", "aarch64-linux-gnu", 183)

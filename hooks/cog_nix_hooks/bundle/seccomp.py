@@ -2,7 +2,8 @@
 
 ``allowed`` may be called with any arguments, ``conditional`` where one argument compares so: no sockets of
 virtual machines, no other personalities, no new namespaces. ``unknown`` ones are answered with ENOSYS, so a C
-library falls back to ``clone``, whose flags a filter can read. Anything else is EPERM.
+library falls back to ``clone``, whose flags a filter can read. Anything else is EPERM. Names of calls that a
+processor does not have count for nothing there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cog_nix.errors import RuntimeFailure
+from cog_nix.system.platforms import BUILDER
 
 _ENOSYS = 38
 _LIBRARY = "libseccomp.so.2"
@@ -23,13 +25,20 @@ _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _UNKNOWN_NAME = -1
 _COMPARISONS = {"SCMP_CMP_LT": 2, "SCMP_CMP_EQ": 4, "SCMP_CMP_GT": 6, "SCMP_CMP_MASKED_EQ": 7}
-_ARCHITECTURES = {"SCMP_ARCH_X86_64": 0xC000003E, "SCMP_ARCH_X86": 0x40000003, "SCMP_ARCH_X32": 0x4000003E}
+_ARCHITECTURES = {
+    "SCMP_ARCH_X86_64": 0xC000003E,
+    "SCMP_ARCH_X86": 0x40000003,
+    "SCMP_ARCH_X32": 0x4000003E,
+    "SCMP_ARCH_AARCH64": 0xC00000B7,
+    "SCMP_ARCH_ARM": 0x40000028,
+}
 
 
 @cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(Path(__file__).with_name("syscalls.json").read_text("utf-8"))
-    return table
+    # An emulated image's calls are the emulator's, which makes those of this machine.
+    return {**table, "architectures": table["architectures"][BUILDER.architecture]}
 
 
 def oci_section() -> dict[str, Any]:

@@ -50,7 +50,8 @@ def origins_of(
         archives += find_archives(settings, os.environ)
     snapshot = find_snapshot(settings, os.environ, archives)
     indexes = lock.all_indexes if lock else ()
-    groups = (lock.indexes, lock.seed.found_in, lock.toolkit.found_in if lock.toolkit else ()) if lock else ()
+    seeds = [seed.found_in for seed in lock.all_seeds] if lock else []
+    groups = (lock.indexes, *seeds, lock.toolkit.found_in if lock.toolkit else ()) if lock else ()
     found = {}
     for file in files:
         base, pool, path = file.url.rpartition(_POOL)

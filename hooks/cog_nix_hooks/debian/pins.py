@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -17,11 +17,13 @@ from cog_nix.lock.model import Artifact
 from cog_nix.system import jsonvalue
 from cog_nix.system.files import write_atomically
 from cog_nix.system.jsonvalue import list_of, mapping_of, size_of, text_of
+from cog_nix.system.platforms import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cog_nix.plugins.spec import Context
+    from cog_nix.system.platforms import Platform
 
     from .sources import Archive
 
@@ -47,7 +49,16 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 """The packages whose files the programs load, their own included. What else these depend on (Perl, passwd)
 they do without; a library that is missing is an error when they are unpacked."""
 
-PINS_FILE = Path(__file__).with_name("programs.json")
+_ONLY_FOR_AMD64 = frozenset({"libcpuid17"})
+"""Of these, what Debian has for no other architecture."""
+
+
+def file_name(platform: Platform) -> str:
+    """Return what the file with a platform's packages is called."""
+    return "programs.json" if platform.is_usual else f"programs-{platform.debian}.json"
+
+
+PINS_FILE = Path(__file__).with_name(file_name(BUILDER))
 """Is in wheels alone."""
 
 
@@ -146,8 +157,12 @@ def take(pins: Pins, cache: Path) -> None:
     write_atomically(_memory(cache), json.dumps(data, indent=1).encode())
 
 
-def resolve(context: Context) -> Pins:
+def resolve(context: Context, platform: Platform = BUILDER) -> Pins:
     """Find the packages in the suite's signed indexes.
+
+    Args:
+        context: of the project.
+        platform: what the programs are to run on.
 
     Raises:
         LockError: the archive cannot be read.
@@ -162,7 +177,12 @@ def resolve(context: Context) -> Pins:
     from .sources import find_archive  # noqa: PLC0415 - as above
 
     archive = find_archive(context.settings.table(DebianSettings), os.environ)
-    found = find(SystemRequest(suite=SUITE, groups=tuple(PACKAGES.items()), alone=True), context)
+    groups = tuple(
+        (name, tuple(one for one in names if platform.is_usual or one not in _ONLY_FOR_AMD64))
+        for name, names in PACKAGES.items()
+    )
+    asked = SystemRequest(suite=SUITE, groups=groups, alone=True)
+    found = find(asked, replace(context, platform=platform))
     programs = {
         name: tuple(
             Pin(
@@ -187,7 +207,7 @@ def _place(url: str, archive: Archive) -> tuple[Literal["main", "security"], str
 
 
 def _memory(cache: Path) -> Path:
-    return cache / "programs/pins.json"
+    return cache / "programs" / file_name(BUILDER).replace("programs", "pins")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

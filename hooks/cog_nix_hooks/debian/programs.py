@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import platform
 import shlex
 import sys
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from cog_nix.elf.folder import read_file
 from cog_nix.errors import CogNixError, FetchError
 from cog_nix.store.library import nix_library
 from cog_nix.system import jsonvalue, scratch
+from cog_nix.system.platforms import BUILDER, host_platform
 from cog_nix.system.processes import run
 
 from . import pins
@@ -46,7 +46,7 @@ _PROGRAMS: Mapping[str, Mapping[str, str]] = {
 """The file that each program is in."""
 _SHELL = "bash-static"
 """What builds of others find as ``/bin/sh``; Debian's Nix looks for it in ``/usr/bin``. Needs no loader."""
-_LOADER = "ld-linux-x86-64.so.2"
+_LOADER = BUILDER.loader.rpartition("/")[2]
 _LAYOUT = "1"
 """To be changed with what is made of the same packages."""
 _HERE = 'here={folder}\n[ -d "$here" ] || here=${{0%/*}}/..  # the cache was moved\n'
@@ -66,7 +66,7 @@ def provide(name: str, context: Context) -> Path | None:
     """Return the folder of a set's launchers; fetch and unpack what it is made of the first time.
 
     Returns:
-        None on other machines than Linux on x86-64.
+        None on machines that nothing is built on.
 
     Raises:
         LockError: there are no pins, and the archive cannot be read.
@@ -122,7 +122,7 @@ def recall(name: str, record: str, context: Context, *, trusted: bool) -> bool |
 
 
 def _is_for_here(name: str) -> bool:
-    return name in _PROGRAMS and (sys.platform, platform.machine()) == ("linux", "x86_64")
+    return name in _PROGRAMS and host_platform() is not None
 
 
 def _pinned(context: Context) -> Pins:

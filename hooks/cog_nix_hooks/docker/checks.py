@@ -12,6 +12,7 @@ from cog_nix.cdi.registry import Registry
 from cog_nix.errors import RuntimeFailure
 from cog_nix.plugins.spec import Finding
 from cog_nix.system.jsonvalue import mapping_of
+from cog_nix.system.platforms import BUILDER, parse_platform
 from cog_nix_hooks.docker.endpoint import find_endpoint
 from cog_nix_hooks.docker.engine import Engine
 
@@ -45,8 +46,8 @@ def describe(info: dict[str, Any], *, has_driver: bool) -> Iterator[Finding]:
     containerd = _CONTAINERD in (info.get("DriverStatus") or [])
     store = "containerd's image store" if containerd else info.get("Driver")
     yield Finding("Docker", "ok", f"Docker {info.get('ServerVersion')}, {store}")
-    if info.get("Architecture") not in {"x86_64", "amd64"}:
-        said = f"Docker runs on {info.get('Architecture')}; images for linux/amd64 need an emulator there"
+    if parse_platform(str(info.get("Architecture"))) != BUILDER:
+        said = f"Docker runs on {info.get('Architecture')}; images for {BUILDER} need an emulator there"
         yield Finding("Docker", "warning", said, "")
     root = Path(info.get("DockerRootDir") or "/")
     if root.exists() and (free := shutil.disk_usage(root).free) < _ROOM:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from cog_nix.fetch.failures import StatusError
 from cog_nix.plugins.spec import Context
 from cog_nix.report import SilentReporter
 from cog_nix.system.paths import cache_dir
+from cog_nix.system.platforms import AMD64, ARM64, BUILDER, PLATFORMS
 from cog_nix_hooks import debian
 from cog_nix_hooks.debian import pins, programs
 
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 
     from cog_nix.lock.model import Artifact
     from cog_nix.plugins.spec import Finding
+    from cog_nix.system.platforms import Platform
 
 pytestmark = pytest.mark.network
+
+_PINS = pins.file_name(BUILDER).replace("programs", "pins")
+"""What was found in the archive is remembered in, in the cache."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_it_works_from_where_its_cache_was_moved_to(nix: Path, tmp_path: Path) -
 def test_it_builds_where_there_is_no_other_nix(nix: Path, tmp_path: Path) -> None:
     """Its build hook is itself, and ``/bin/sh`` of builds is its own."""
     (tmp_path / "x.nix").write_text(
-        'derivation { name = "x"; system = "x86_64-linux"; builder = "/bin/sh";'
+        f'derivation {{ name = "x"; system = "{BUILDER.nix_system}"; builder = "/bin/sh";'
         ' args = [ "-c" "echo made > $out" ]; }'
     )
     command = [str(nix / "nix-build"), "x.nix", "--store", str(tmp_path / "store"), "--no-out-link"]
@@ -99,12 +103,12 @@ def test_what_is_there_is_not_made_again(nix: Path, context: Context) -> None:
 def test_two_at_a_time_do_no_harm(nix: Path, context: Context, tmp_path: Path) -> None:
     fresh = replace(context, cache_dir=tmp_path)
     (tmp_path / "programs").mkdir()
-    shutil.copy(nix.parents[1] / "pins.json", tmp_path / "programs")
+    shutil.copy(nix.parents[1] / _PINS, tmp_path / "programs")
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: debian.provide_programs("container", fresh), range(2))
     assert one == two
     kept = {path.name for path in (tmp_path / "programs").iterdir()}
-    assert kept == {"pins.json", "lock", one.parent.name if one else ""}
+    assert kept == {_PINS, "lock", one.parent.name if one else ""}
 
 
 class _Refuses:
@@ -123,7 +127,7 @@ class _Refuses:
 def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
     nix: Path, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = json.loads((nix.parents[1] / "pins.json").read_text())
+    now = json.loads((nix.parents[1] / _PINS).read_text())
     del now["instead_of"]
     released = json.loads(json.dumps(now))
     for pin in released["programs"]["container"]:
@@ -147,8 +151,25 @@ def test_what_a_release_pinned_and_the_mirror_dropped_is_replaced(
 
 
 def test_other_machines_get_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(programs, "host_platform", lambda: None)
     assert debian.provide_programs("nix", context) is None
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=str)
+def test_each_processor_has_packages_of_its_own(context: Context, platform: Platform) -> None:
+    found = pins.resolve(context, platform).programs
+    lacking = set() if platform == AMD64 else {"libcpuid17"}
+    for name, packages in pins.PACKAGES.items():
+        assert [pin.package for pin in found[name]] == sorted(set(packages) - lacking)
+        assert all(pin.path.endswith((f"_{platform.debian}.deb", "_all.deb")) for pin in found[name])
+
+
+def test_a_release_has_a_file_for_each_processor() -> None:
+    assert {one: pins.file_name(one) for one in PLATFORMS.values()} == {
+        AMD64: "programs.json",
+        ARM64: "programs-arm64.json",
+    }
+    assert pins.PINS_FILE.name == pins.file_name(BUILDER)
 
 
 def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Context, tmp_path: Path) -> None:
@@ -157,11 +178,11 @@ def test_the_doctor_tells_what_was_fetched_and_moves_it(nix: Path, context: Cont
 
     fresh = replace(context, cache_dir=tmp_path)
     assert own(fresh) == [], "nothing has been fetched"
-    before = json.loads((nix.parents[1] / "pins.json").read_text())
+    before = json.loads((nix.parents[1] / _PINS).read_text())
     for pin in before["programs"]["container"]:
         pin["sha256"] = pin["sha256"][::-1]  # another version of each package
     (tmp_path / "programs").mkdir()
-    (tmp_path / "programs/pins.json").write_text(json.dumps(before))
+    (tmp_path / "programs" / _PINS).write_text(json.dumps(before))
     old = pins.current(tmp_path)
     assert old is not None
     (programs.folder("container", old, tmp_path) / "bin").mkdir(parents=True)
