@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
 from cog_nix.check.bench import ANSWER_SECONDS
 from cog_nix.check.matching import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Status = Literal["succeeded", "refused", "failed"]
 _BUSY_SECONDS = 10.0
@@ -49,6 +52,21 @@ def client(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False)
 
 
+def until_taken(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Send a request again while the server is busy: Cog's frees a place only after it has answered.
+
+    Args:
+        send: the request.
+
+    Returns:
+        The answer, which is 409 where the server is still busy after some seconds.
+    """
+    patience = time.monotonic() + _BUSY_SECONDS
+    while (came := send()).status_code == httpx.codes.CONFLICT and time.monotonic() < patience:
+        time.sleep(_PAUSE_SECONDS)
+    return came
+
+
 def ask(server: httpx.Client, inputs: dict[str, Any]) -> Answer:
     """Make a prediction.
 
@@ -57,16 +75,14 @@ def ask(server: httpx.Client, inputs: dict[str, Any]) -> Answer:
         inputs: JSON.
     """
     began = time.monotonic()
-    patience = began + _BUSY_SECONDS
+
+    def send() -> httpx.Response:
+        nonlocal began
+        began = time.monotonic()
+        return server.post("/predictions", json={"input": inputs})
+
     try:
-        # A server may be busy for a moment after it has answered.
-        while (
-            came := server.post("/predictions", json={"input": inputs})
-        ).status_code == httpx.codes.CONFLICT:
-            if time.monotonic() > patience:
-                break
-            time.sleep(_PAUSE_SECONDS)
-            began = time.monotonic()
+        came = until_taken(send)
         seconds = time.monotonic() - began
         body = came.json()
     except httpx.TimeoutException:

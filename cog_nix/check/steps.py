@@ -32,6 +32,7 @@ taken), ``wrong name``, ``id``, ``hook`` (a URL that notes what is sent there),
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import re
 import time
@@ -39,12 +40,12 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from cog_nix.check import inputs, sse
+from cog_nix.check.asking import until_taken
 from cog_nix.check.bench import ANSWER_SECONDS, health, wait_for
 from cog_nix.check.case import CompatError
 from cog_nix.check.checks import CHECKS
@@ -99,7 +100,7 @@ class Stage:
     pending: dict[str, Future[httpx.Response]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    @cached_property
+    @functools.cached_property
     def running(self) -> Running:
         """The container of the case, started by the first step that needs it."""
         wanted = self.case.container
@@ -107,12 +108,12 @@ class Stage:
             wanted = replace(wanted, env=self.fill(dict(wanted.env)))
         return self.stack.enter_context(self.bench.container(wanted))
 
-    @cached_property
+    @functools.cached_property
     def url(self) -> str:
         """Where the model answers."""
         return self.running.url
 
-    @cached_property
+    @functools.cached_property
     def hook(self) -> str:
         """The path of the listener that belongs to this case."""
         return self.bench.listener.new_hook()
@@ -185,13 +186,15 @@ def _refuse(found: Iterator[str]) -> None:
 
 
 def _http(step: Step, expect: Step, stage: Stage) -> None:
-    send = stage.pool.submit(_send, stage.fill(step), stage.url)
+    send = functools.partial(_send, stage.fill(step), stage.url)
+    wants_refusal = expect.get("status") == httpx.codes.CONFLICT
+    sent = stage.pool.submit(send) if wants_refusal else stage.pool.submit(until_taken, send)
     if name := step.get("background"):
-        stage.pending[name] = send
+        stage.pending[name] = sent
     elif "hang_up" in step:
-        send.exception()
+        sent.exception()
     else:
-        _look_at(send.result(), expect)
+        _look_at(sent.result(), expect)
 
 
 def _send(step: Step, url: str) -> httpx.Response:

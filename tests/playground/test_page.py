@@ -246,6 +246,25 @@ def test_it_can_be_canceled(page: Any, mode: str) -> None:
     wait_for(page, "#health-text", "READY")
 
 
+@pytest.mark.parametrize("mode", ["sync", "stream", "async"])
+def test_what_the_model_does_not_know_yet_is_canceled_once_it_does(page: Any, mode: str) -> None:
+    """A model that is still busy with the one before answers 409 to it, and 404 to its cancellation."""
+    late = [True, True]
+    page.route(
+        "**/cancel", lambda route: route.fulfill(status=404) if late and late.pop() else route.continue_()
+    )
+    page.fill("#input-text", "long")
+    page.fill("#input-times", "5")
+    page.fill("#input-pause", "10")
+    page.check(f'input[name="mode"][value="{mode}"]')
+    page.click("#send")
+    wait_for(page, "#health-text", "BUSY")
+    page.click("#cancel")
+    finish(page, "canceled")
+    assert not late
+    wait_for(page, "#health-text", "READY")
+
+
 def test_with_an_id_it_is_put(page: Any) -> None:
     page.fill("#input-text", "once")
     page.click("summary:text-is('Id')")

@@ -4,6 +4,10 @@
 const BUSY_FOR = 500;
 const BUSY_EVERY = 50;
 
+function pause() {
+  return new Promise((done) => { setTimeout(done, BUSY_EVERY); });
+}
+
 export class Api {
   constructor(target) {
     this.target = target;
@@ -34,12 +38,19 @@ export class Api {
       const response = await this.ask(path, { method: id ? "PUT" : "POST", headers, body: JSON.stringify(body), signal });
       if (response.status !== 409 || performance.now() - asked > BUSY_FOR) return response;
       await response.body?.cancel();
-      await new Promise((done) => { setTimeout(done, BUSY_EVERY); });
+      await pause();
     }
   }
 
-  cancel(kind, id) {
-    return this.ask(`/${kind}/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+  /** Cancel, also what the model does not know yet because it is still busy; tell whether there is nothing more to do. */
+  async cancel(kind, id, ended) {
+    const asked = performance.now();
+    for (;;) {
+      const response = await this.ask(`/${kind}/${encodeURIComponent(id())}/cancel`, { method: "POST" }).catch(() => undefined);
+      if (response?.ok || ended()) return true;
+      if (performance.now() - asked > 2 * BUSY_FOR) return false;
+      await pause();
+    }
   }
 }
 

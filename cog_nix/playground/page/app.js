@@ -139,7 +139,8 @@ async function send() {
   try {
     await running.go(input, chosen("mode"));
   } catch (error) {
-    running.end("failed", error.name === "AbortError" ? "canceled" : error.message);
+    if (error.name === "AbortError") running.end("canceled");
+    else running.end("failed", error.message);
   } finally {
     running = undefined;
     at("send").disabled = !root;
@@ -240,8 +241,7 @@ class Run {
 
   async cancel() {
     this.note("cancel");
-    const response = await api.cancel(this.kind, this.id).catch(() => undefined);
-    if (!response?.ok) this.canceled.abort();
+    if (!await api.cancel(this.kind, () => this.id, () => this.ended)) this.canceled.abort();
   }
 
   seconds() {
