@@ -49,7 +49,7 @@ def archive(session: Session, options: _Options) -> None:
     project = find_project(Path.cwd(), options.config_file)
     target = place.destination(options.destination, cache_dir(), session.reporter)
     if isinstance(target, LocalArchive):
-        warn_in_source(Path(target.title), options.config_file, session.reporter)
+        warn_in_source(Path(target.title), project, session.reporter)
     loaded, settings = story.load(project, session.plugins, session.reporter)
     services = story.Services(session.plugins, session.reporter, whole=True)
     kept = archived.keep(project, loaded, settings, services, target, check=options.check)

@@ -98,7 +98,8 @@ def build(session: Session, options: _Options) -> None:
         raise FlagError("--offline and --no-cache", "commands may need the network", hint="Give one of them.")
     wanted = Output.parse(options.output) if options.output is not None else None
     if wanted:
-        warn_in_source(wanted.path, options.config_file, session.reporter, *wanted.members)
+        project = find_project(Path.cwd(), options.config_file)
+        warn_in_source(wanted.path, project, session.reporter, *wanted.members)
     check_tag(options.tag)
     packing = packing_of(options.compression) or _SMALLEST
     if options.compression is not None and not (wanted and wanted.needs_blobs):

@@ -42,9 +42,9 @@ def sbom(session: Session, options: _Options) -> None:
     options.apply(session)
     check_tag(options.tag)
     kind = format_of(options.format)
-    if options.output:
-        warn_in_source(options.output, options.config_file, session.reporter)
     project = project_here(options.config_file, options.platform)
+    if options.output:
+        warn_in_source(options.output, project, session.reporter)
     asked = options_of(options)
     built = build_image(session, options.config_file, replace(asked, tag=options.tag, result_link=False))
     document = rendered(kind, *bill_of(project, built, session.plugins))

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cog_nix.project.find import find_project
 from cog_nix.project.ignore import IGNORE_FILE, Ignore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cog_nix.config.model import Project
     from cog_nix.report import Reporter
 
 
-def warn_in_source(path: Path, config_file: str, reporter: Reporter, *members: str) -> None:
+def warn_in_source(path: Path, project: Project, reporter: Reporter, *members: str) -> None:
     """Warn of what the next image would be built with, and so be another one, and larger, each time.
 
     Args:
         path: a file, or a folder that does not end up in the image with any of its members.
-        config_file: the name of the project's configuration.
+        project: the one here.
         reporter: is warned.
         members: of a folder.
-
-    Raises:
-        ConfigError: there is no project.
     """
-    root = find_project(Path.cwd(), config_file).root.resolve()
+    root = project.root.resolve()
     place = path.absolute().parent.resolve() / path.name
     if not place.is_relative_to(root):
         return

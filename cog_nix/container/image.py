@@ -7,6 +7,7 @@ both. An image is an OCI layout in the cache, made once, under a name that follo
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -121,7 +122,7 @@ class Maker:
             with suppress(OSError):  # another process was quicker
                 (folder / "layout").rename(kept)
 
-    @property
+    @functools.cached_property
     def _facts(self) -> SeedFacts:
         return self.plugins.describe_builder()
 

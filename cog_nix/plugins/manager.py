@@ -123,14 +123,23 @@ class NobodyAnsweredError(PluginError):
         hint: what to do next.
     """
 
-    def __init__(
-        self, task: str, *, hint: str = "Install a plugin that does, or unset COG_NIX_PLUGINS."
-    ) -> None:
-        super().__init__(hint=hint)
+    def __init__(self, task: str, *, hint: str = "") -> None:
+        super().__init__(hint=hint or "Install a plugin that does, or unset COG_NIX_PLUGINS.")
         self.task = task
 
     def __str__(self) -> str:
         return f"No plugin {self.task}."
+
+
+def _answer(found: T | None, task: str, *, hint: str = "") -> T:
+    """Return what a plugin answered.
+
+    Raises:
+        NobodyAnsweredError: none did.
+    """
+    if found is None:
+        raise NobodyAnsweredError(task, hint=hint)
+    return found
 
 
 @dataclass
@@ -190,8 +199,12 @@ class Plugins:
     def describe_system(self) -> SystemFacts:
         """Return what is known of the packages of base systems."""
         found = self._describe_system() or [SystemFacts()]
-        later = {name: next(filter(None, (getattr(one, name) for one in found)), None) for name in _ADDED}
-        return replace(found[0], **{name: value for name, value in later.items() if value})
+        later = {
+            name: value
+            for name in _ADDED
+            if (value := next(filter(None, (getattr(one, name) for one in found)), None))
+        }
+        return replace(found[0], **later)
 
     def describe_database(self) -> SystemDatabase:
         """Return how images say which system packages they have.
@@ -199,9 +212,7 @@ class Plugins:
         Raises:
             NobodyAnsweredError: no plugin says so.
         """
-        if database := self.describe_system().database:
-            return database
-        raise NobodyAnsweredError("says how images tell of their system packages")
+        return _answer(self.describe_system().database, "says how images tell of their system packages")
 
     def describe_seed(self) -> SeedFacts:
         """Return which packages the builders' Python is made of.
@@ -209,9 +220,7 @@ class Plugins:
         Raises:
             NobodyAnsweredError: no plugin says so.
         """
-        if seed := self.describe_system().seed:
-            return seed
-        raise NobodyAnsweredError("says which packages the builders' Python is made of")
+        return _answer(self.describe_system().seed, "says which packages the builders' Python is made of")
 
     def describe_builder(self) -> SeedFacts:
         """Return which packages the image is made of that Nix runs in.
@@ -219,9 +228,7 @@ class Plugins:
         Raises:
             NobodyAnsweredError: no plugin says so.
         """
-        if builder := self.describe_system().builder:
-            return builder
-        raise NobodyAnsweredError("says which packages an image with Nix is made of")
+        return _answer(self.describe_system().builder, "says which packages an image with Nix is made of")
 
     def describe_gpu_libraries(self) -> GpuLibraries:
         """Return how libraries of GPUs' makers are known."""
@@ -234,10 +241,11 @@ class Plugins:
             NobodyAnsweredError: no plugin knows the suite.
             LockError: a package cannot be found or satisfied.
         """
-        if found := self._resolve_system_packages(request, context):
-            return found
-        hint = "Correct the suite in cog-nix.toml, or install a plugin for it."
-        raise NobodyAnsweredError(f"resolves packages of the suite {request.suite}", hint=hint)
+        return _answer(
+            self._resolve_system_packages(request, context),
+            f"resolves packages of the suite {request.suite}",
+            hint="Correct the suite in cog-nix.toml, or install a plugin for it.",
+        )
 
     def resolve_python_packages(self, request: PythonRequest, context: Context) -> PythonResolution:
         """Resolve Python packages.
@@ -246,9 +254,7 @@ class Plugins:
             NobodyAnsweredError: no plugin does it.
             LockError: the requirements cannot be satisfied.
         """
-        if found := self._resolve_python_packages(request, context):
-            return found
-        raise NobodyAnsweredError("resolves Python requirements")
+        return _answer(self._resolve_python_packages(request, context), "resolves Python requirements")
 
 
 def load(

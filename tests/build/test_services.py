@@ -11,8 +11,8 @@ from cog_nix.build.services import Services
 from cog_nix.config.model import NixSettings, Project, Settings
 from cog_nix.container import choose
 from cog_nix.plugins.manager import load
-from cog_nix.report import SilentReporter
 from cog_nix.store.caches import VARIABLES, Caches
+from tests.reporters import Warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,14 +24,6 @@ class _Found:
     """What stands for a Nix."""
 
     caches: Caches = field(default_factory=Caches)
-
-
-class _Reporter(SilentReporter):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture
@@ -64,7 +56,7 @@ def test_a_container_sees_caches_in_folders(
     urls = f"https://c file://{tmp_path}/cache file://{tmp_path}/none"
     monkeypatch.setenv(VARIABLES["substituters"], urls)
     monkeypatch.setenv("COG_CACHE_DIR", str(tmp_path / "weights"))  # a machine may have some
-    services = Services(load(), _Reporter(), tmp_path)
+    services = Services(load(), Warnings(), tmp_path)
     found = services.nix(project, Settings(), beside=[tmp_path / "key"])
     assert found.caches.substituters == tuple(urls.split())
     assert [*places[0].folders] == [project.root, tmp_path / "cache", tmp_path / "key"]
@@ -76,7 +68,7 @@ def test_a_container_sees_caches_in_folders(
 def test_what_a_project_names_does_not_count_by_itself(
     places: list[choose.Place], project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    reporter = _Reporter()
+    reporter = Warnings()
     settings = Settings(nix=NixSettings(substituters=("https://c",), builders=("ssh-ng://b",)))
     monkeypatch.setenv(VARIABLES["builders"], "ssh-ng://other aarch64-linux")
     found = Services(load(), reporter, tmp_path).nix(project, settings)

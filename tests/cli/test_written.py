@@ -9,21 +9,12 @@ import pytest
 
 from cog_nix.cli.written import warn_in_source
 from cog_nix.image.archives import Output
-from cog_nix.report import SilentReporter
+from cog_nix.project.find import find_project
+from tests.reporters import Warnings
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-
-
-class Warnings(SilentReporter):
-    """Keeps what is warned of."""
-
-    def __init__(self) -> None:
-        self.given: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.given.append(text)
 
 
 @pytest.fixture
@@ -39,8 +30,8 @@ def project(tmp_path: Path) -> Path:
 
 def warned(path: str, *members: str) -> list[str]:
     reporter = Warnings()
-    warn_in_source(Path(path), "cog.yaml", reporter, *members)
-    return reporter.given
+    warn_in_source(Path(path), find_project(Path.cwd(), "cog.yaml"), reporter, *members)
+    return reporter.warnings
 
 
 @pytest.mark.parametrize(

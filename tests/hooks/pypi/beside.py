@@ -13,6 +13,7 @@ from cog_nix.report import SilentReporter
 from cog_nix.resolve import python_libraries
 from cog_nix_hooks import pypi
 from cog_nix_hooks.nvidia import libraries
+from tests.reporters import Warnings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +42,6 @@ HOSTILE = (
     "diffusers[nvidia-modelopt]",
 )
 """What a plugin must not get its way with, where it would move anything."""
-
-
-class _Reporter(SilentReporter):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        """Remember."""
-        self.warnings.append(text)
 
 
 @dataclass
@@ -118,7 +110,7 @@ def attempt(project: Project, index: Index, url: str, root: Path, *, hostile: bo
     """
     request = question(project, url, root)
     own = resolve(request)
-    reporter, offered = _Reporter(), list[str]()
+    reporter, offered = Warnings(), list[str]()
 
     def look(wheels: Sequence[Wheel]) -> Sequence[FoundRequirement]:
         found = [*real(project, index, wheels, loaded=not offered)]
